@@ -1,0 +1,196 @@
+// swift-tools-version: 6.2
+// Contex: one binary, one LMDB store. The table of modules below is the house; `tools/tidy` holds the sources to it.
+//
+// CONTEX_TARGETS=ContentTests,TOONTests restricts the package to these targets and what they need, so that one suite
+// builds without the rest (tools/test --only Content).
+
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+// MARK: - External packages
+
+struct External {
+    let package: String
+    let dependency: Package.Dependency
+}
+
+let externals: [External] = [
+    External(package: "swift-argument-parser", dependency: .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")),
+    External(package: "swift-collections", dependency: .package(url: "https://github.com/apple/swift-collections", from: "1.6.0")),
+    External(package: "swift-log", dependency: .package(url: "https://github.com/apple/swift-log", from: "1.16.2")),
+    External(package: "swift-http-types", dependency: .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0")),
+    External(package: "swift-nio", dependency: .package(url: "https://github.com/apple/swift-nio", from: "2.101.2")),
+    External(package: "hummingbird", dependency: .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: [])),
+    External(package: "async-http-client", dependency: .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0")),
+    External(package: "swift-service-lifecycle", dependency: .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0")),
+    External(package: "Yams", dependency: .package(url: "https://github.com/jpsim/Yams", from: "6.2.2")),
+    External(package: "TOMLKit", dependency: .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0")),
+]
+
+func product(_ name: String, _ package: String) -> Target.Dependency { .product(name: name, package: package) }
+
+// MARK: - Modules, level by level (docs/tour.md). Imports go down only.
+
+struct Module {
+    let name: String
+    var uses: [String] = []
+    var products: [(String, String)] = []
+    var target: Target
+}
+
+func module(_ name: String, _ uses: [String] = [], _ products: [(String, String)] = []) -> Module {
+    Module(
+        name: name, uses: uses, products: products,
+        target: .target(
+            name: name, dependencies: uses.map { .byName(name: $0) } + products.map { product($0.0, $0.1) },
+            swiftSettings: settings))
+}
+
+func tests(_ name: String, _ uses: [String] = [], _ products: [(String, String)] = []) -> Module {
+    Module(
+        name: name, uses: uses, products: products,
+        target: .testTarget(
+            name: name, dependencies: uses.map { .byName(name: $0) } + products.map { product($0.0, $0.1) },
+            swiftSettings: settings))
+}
+
+func face(_ name: String, pkgConfig: String?, apt: String) -> Module {
+    Module(name: name, target: .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])]))
+}
+
+let modules: [Module] = [
+    // Level 0: faces of C libraries, and our own SIMD kernels.
+    face("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
+    face("COpenBLAS", pkgConfig: nil, apt: "libopenblas-dev"),
+    face("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
+    face("CCmark", pkgConfig: "libcmark", apt: "libcmark-dev"),
+    Module(name: "CKernels", target: .target(name: "CKernels", cSettings: [.define("NDEBUG")])),
+
+    // Level 1
+    module("Base", ["CKernels"]),
+
+    // Level 2: one area each, bytes in and values out.
+    module("LMDB", ["Base", "CLMDB"]),
+    module("Hashing", ["Base", "CCrypto"]),
+    module("Content", ["Base", "CCmark"], [("Yams", "Yams"), ("TOMLKit", "TOMLKit")]),
+    module("TOON", ["Base"]),
+    module("RESP", ["Base"]),
+    module("Tokens", ["Base"]),
+
+    // Level 3
+    module("KeySpace", ["Base", "LMDB"]),
+    module("Embedding", ["Base", "CKernels", "COpenBLAS", "Hashing", "Tokens"]),
+
+    // Level 4: stores and registries.
+    module("Events", ["Base", "LMDB", "KeySpace", "Hashing"]),
+    module("Documents", ["Base", "LMDB", "KeySpace", "Hashing"]),
+    module("Vectors", ["Base", "CKernels", "LMDB", "KeySpace"]),
+    module("FullText", ["Base", "LMDB", "KeySpace"]),
+    module("Needs", ["Base", "LMDB", "KeySpace"]),
+    module("Access", ["Base", "LMDB", "KeySpace", "Hashing"]),
+
+    // Level 5
+    module(
+        "Engine",
+        ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Needs", "Access"],
+        [("NIOPosix", "swift-nio"), ("NIOCore", "swift-nio")]),
+
+    // Level 6
+    module("Service", ["Base", "Engine", "Access", "Content", "TOON"], [("Logging", "swift-log")]),
+    module(
+        "Webhooks", ["Base", "Engine", "Hashing", "Content"],
+        [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
+
+    // Level 7: edges. Bytes to Service calls and back.
+    module(
+        "HTTPAPI", ["Base", "Content", "TOON", "Service", "Engine", "Access"],
+        [("Hummingbird", "hummingbird"), ("HTTPTypes", "swift-http-types"), ("NIOCore", "swift-nio"), ("Logging", "swift-log")]),
+    module(
+        "RESPServer", ["Base", "RESP", "Service", "Engine", "Access"],
+        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
+
+    // Level 8
+    module(
+        "Assembly",
+        ["Base", "Content", "Embedding", "Tokens", "Engine", "Service", "Access", "Webhooks", "HTTPAPI", "RESPServer"],
+        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("Hummingbird", "hummingbird"),
+         ("ServiceLifecycle", "swift-service-lifecycle")]),
+
+    // Level 9: the command line.
+    Module(
+        name: "contex",
+        uses: ["Base", "Content", "TOON", "Engine", "Service", "Assembly"],
+        products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio")],
+        target: .executableTarget(
+            name: "contex",
+            dependencies: [
+                "Base", "Content", "TOON", "Engine", "Service", "Assembly",
+                product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
+                product("NIOCore", "swift-nio"),
+            ],
+            swiftSettings: settings)),
+
+    // Tests
+    Module(
+        name: "TestSupport", uses: ["Base"],
+        target: .target(name: "TestSupport", dependencies: ["Base"], path: "Tests/TestSupport", swiftSettings: settings)),
+    tests("BaseTests", ["Base", "TestSupport"]),
+    tests("LMDBTests", ["Base", "LMDB", "TestSupport"]),
+    tests("HashingTests", ["Base", "Hashing", "TestSupport"]),
+    tests("ContentTests", ["Base", "Content", "TestSupport"]),
+    tests("TOONTests", ["Base", "Content", "TOON", "TestSupport"]),
+    tests("RESPTests", ["Base", "RESP", "TestSupport"]),
+    tests("TokensTests", ["Base", "Content", "Tokens", "TestSupport"]),
+    tests("KeySpaceTests", ["Base", "LMDB", "KeySpace", "TestSupport"]),
+    tests("EmbeddingTests", ["Base", "CKernels", "Content", "Embedding", "Tokens", "TestSupport"]),
+    tests("EventsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Events", "TestSupport"]),
+    tests("DocumentsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Documents", "TestSupport"]),
+    tests("VectorsTests", ["Base", "CKernels", "LMDB", "KeySpace", "Vectors", "TestSupport"]),
+    tests("FullTextTests", ["Base", "LMDB", "KeySpace", "FullText", "TestSupport"]),
+    tests("NeedsTests", ["Base", "LMDB", "KeySpace", "Needs", "TestSupport"]),
+    tests("AccessTests", ["Base", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
+    tests(
+        "EngineTests",
+        ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Needs", "Access", "Engine", "TestSupport"]),
+    tests("ServiceTests", ["Base", "Content", "Engine", "Access", "Service", "TestSupport"]),
+    tests(
+        "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Webhooks", "TestSupport"],
+        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Hummingbird", "hummingbird")]),
+    tests("HTTPAPITests", ["Base", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"]),
+    tests(
+        "ServerTests",
+        ["Base", "Content", "TOON", "RESP", "Engine", "Access", "Service", "HTTPAPI", "RESPServer", "Assembly", "TestSupport", "contex"],
+        [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio")]),
+]
+
+// MARK: - The package, or the part of it that CONTEX_TARGETS names
+
+let byName = Dictionary(uniqueKeysWithValues: modules.map { ($0.name, $0) })
+var wanted = Set(modules.map(\.name))
+if let names = Context.environment["CONTEX_TARGETS"], !names.isEmpty {
+    wanted = []
+    var open = names.split(separator: ",").map(String.init)
+    while let next = open.popLast() {
+        if wanted.insert(next).inserted { open += byName[next]?.uses ?? [] }
+    }
+}
+let chosen = modules.filter { wanted.contains($0.name) }
+let packagesInUse = Set(chosen.flatMap { $0.products.map(\.1) })
+
+let package = Package(
+    name: "contex",
+    platforms: [.macOS(.v26)],
+    products: wanted.contains("contex") ? [.executable(name: "contex", targets: ["contex"])] : [],
+    dependencies: externals.filter { packagesInUse.contains($0.package) }.map(\.dependency),
+    targets: chosen.map(\.target),
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,63 @@
+// The error catalogue: one struct, split by what the caller can do about it.
+
+/// What went wrong, for a caller who must decide what to do. A struct over private storage, so that it can grow.
+public struct ContexError: Error, Sendable, CustomStringConvertible {
+    /// Decides HTTP status, exit code and whether a retry can help; `ContexError.category` is the only such table.
+    public enum Category: String, Sendable, CaseIterable {
+        /// The request is malformed: mend it. HTTP 422.
+        case invalid
+        /// The request is understood and refused as it stands (an import of the wrong project). HTTP 400.
+        case badRequest
+        /// No or wrong credentials. HTTP 401.
+        case unauthenticated
+        /// Valid credentials without the right. HTTP 403.
+        case forbidden
+        /// HTTP 404.
+        case notFound
+        /// The state does not allow it now. HTTP 409.
+        case conflict
+        /// Over a size limit. HTTP 413.
+        case tooLarge
+        /// Over a rate or quota. HTTP 429.
+        case limited
+        /// The server cannot now: starting, stopping, queue full. Retry. HTTP 503.
+        case unavailable
+        /// The disk or the map is full: reads go on. HTTP 507.
+        case storageFull
+        /// Stored bytes fail their seal or contradict each other. HTTP 500, and `contex check` tells more.
+        case damaged
+        /// A bug of ours. HTTP 500; text only in the log.
+        case bug
+    }
+
+    public let category: Category
+    /// For the person who reads it: what was wrong, where, and what to do.
+    public let message: String
+    /// With `.invalid`: the field, FastAPI's error type, and what more the adapter shows.
+    public let field: String?
+    public let kind: String?
+    /// With `.forbidden`: the permission that was missing and the role that was there.
+    public let requiredPermission: String?
+    public let role: String?
+
+    public init(
+        _ category: Category, _ message: String, field: String? = nil, kind: String? = nil,
+        requiredPermission: String? = nil, role: String? = nil
+    ) {
+        self.category = category
+        self.message = message
+        self.field = field
+        self.kind = kind
+        self.requiredPermission = requiredPermission
+        self.role = role
+    }
+
+    public static func invalid(field: String, kind: String, message: String) -> ContexError {
+        ContexError(.invalid, message, field: field, kind: kind)
+    }
+    public static func notFound(_ message: String) -> ContexError { ContexError(.notFound, message) }
+    public static func badRequest(_ message: String) -> ContexError { ContexError(.badRequest, message) }
+    public static func damaged(_ message: String) -> ContexError { ContexError(.damaged, message) }
+
+    public var description: String { "\(category.rawValue): \(message)" }
+}

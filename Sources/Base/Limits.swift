@@ -1,0 +1,20 @@
+/// Every bound that input from outside meets, in one place.
+public enum Limits {
+    /// Scalars in a project id, data key or agent id (the original's column width).
+    public static let nameScalars = 255
+    /// Levels of objects and arrays in a JSON, YAML, TOML or XML document.
+    public static let nestingDepth = 64
+    /// Bytes of a request body, unless configured otherwise.
+    public static let bodyBytes = 10 << 20
+    /// Needs of one agent; each costs one embedding and 1.6 kB in the store.
+    public static let needsPerAgent = 1_000
+    /// Scalars of one need or query text. The model reads 256 word pieces; the rest only counts for BM25.
+    public static let queryScalars = 32_768
+    /// Nodes that one document may be split into.
+    public static let nodesPerDocument = 20_000
+    /// Items of one batch request.
+    public static let batchItems = 10_000
+    /// Matches of one query: the original's `top_k`, and its client's `max_results`.
+    public static let topK = 50
+    public static let maxResults = 100
+}

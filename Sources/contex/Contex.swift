@@ -1,0 +1,1 @@
+@main struct Contex { static func main() {} }
