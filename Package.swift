@@ -143,7 +143,7 @@ let modules: [Module] = [
     Module(
         name: "TestSupport", uses: ["Base"],
         target: .target(name: "TestSupport", dependencies: ["Base"], path: "Tests/TestSupport", swiftSettings: settings)),
-    tests("BaseTests", ["Base", "TestSupport"]),
+    tests("BaseTests", ["Base", "CKernels", "TestSupport"]),
     tests("LMDBTests", ["Base", "LMDB", "TestSupport"]),
     tests("HashingTests", ["Base", "Hashing", "TestSupport"]),
     tests("ContentTests", ["Base", "Content", "TestSupport"]),

@@ -102,7 +102,6 @@ public struct ByteReader: Sendable {
             value |= UInt64(byte & 0x7f) << shift
             if byte & 0x80 == 0 { return value }
             shift += 7
-            if shift > 63 { throw .malformed(at: at) }
         }
     }
     /// A varint that must fit an index; bounded by `limit` so that a damaged length cannot ask for memory.
@@ -133,6 +132,7 @@ public struct ByteReader: Sendable {
         }
     }
     public mutating func floats(_ count: Int) throws(ByteError) -> [Float] {
+        guard count >= 0, count <= remaining / 4 else { throw .truncated(at: offset) }
         let slice = try raw(count * 4)
         var values: [Float] = []
         values.reserveCapacity(count)

@@ -29,6 +29,19 @@ public indirect enum JSONValue: Sendable, Equatable {
     public var integerValue: Int? { if case .number(let n) = self { n.integer } else { nil } }
     public var doubleValue: Double? { if case .number(let n) = self { n.double } else { nil } }
     public var isNull: Bool { if case .null = self { true } else { false } }
+
+    /// Equal values with equal text: `é` and `e` with a combining accent are two strings, `1.0` and `1` two numbers.
+    public static func == (a: Self, b: Self) -> Bool {
+        switch (a, b) {
+        case (.null, .null): true
+        case (.bool(let a), .bool(let b)): a == b
+        case (.number(let a), .number(let b)): a == b
+        case (.string(let a), .string(let b)): ExactText(a) == ExactText(b)
+        case (.array(let a), .array(let b)): a == b
+        case (.object(let a), .object(let b)): a == b
+        default: false
+        }
+    }
 }
 
 /// A number as its text: RFC 8259's grammar, so `1.0`, `1e2` and `100` stay three different texts.
@@ -48,11 +61,11 @@ public struct JSONNumber: Sendable, Hashable {
 }
 
 /// Members in the order in which they came. A repeated key keeps its first place and takes the last value, as Python's
-/// and JavaScript's parsers do. Look-up is linear up to 16 members, hashed above.
+/// and JavaScript's parsers do. Keys are equal when their bytes are. Look-up is linear up to 16 members, hashed above.
 public struct JSONObject: Sendable, Equatable, RandomAccessCollection {
     public typealias Element = (key: String, value: JSONValue)
     private var members: [Element] = []
-    private var places: [String: Int]? = nil
+    private var places: [ExactText: Int]? = nil
     private static let hashedAbove = 16
 
     public init() {}
@@ -64,10 +77,13 @@ public struct JSONObject: Sendable, Equatable, RandomAccessCollection {
     public var keys: [String] { members.map(\.key) }
 
     private func place(_ key: String) -> Int? {
-        if let places { return places[key] }
-        return members.firstIndex { $0.key == key }
+        let wanted = ExactText(key)
+        if let places { return places[wanted] }
+        return members.firstIndex { ExactText($0.key) == wanted }
     }
 
+    /// The value of a key; nil set removes the member.
+    /// - Complexity: O(1), O(n) to remove.
     public subscript(key: String) -> JSONValue? {
         get { place(key).map { members[$0].value } }
         set {
@@ -80,7 +96,7 @@ public struct JSONObject: Sendable, Equatable, RandomAccessCollection {
             guard let newValue else { return }
             members.append((key, newValue))
             if places != nil {
-                places![key] = members.count - 1
+                places![ExactText(key)] = members.count - 1
             } else if members.count > Self.hashedAbove {
                 reindex()
             }
@@ -88,11 +104,12 @@ public struct JSONObject: Sendable, Equatable, RandomAccessCollection {
     }
 
     private mutating func reindex() {
-        places = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
+        places = Dictionary(uniqueKeysWithValues: members.enumerated().map { (ExactText($1.key), $0) })
     }
 
     /// Equal members in equal order.
     public static func == (a: Self, b: Self) -> Bool {
-        a.members.count == b.members.count && zip(a.members, b.members).allSatisfy { $0.key == $1.key && $0.value == $1.value }
+        a.members.count == b.members.count
+            && zip(a.members, b.members).allSatisfy { ExactText($0.key) == ExactText($1.key) && $0.value == $1.value }
     }
 }

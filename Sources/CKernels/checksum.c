@@ -1,21 +1,18 @@
 #include "CKernels.h"
 #include <string.h>
 
-// Table-driven, one byte a step; the table is made at the first call by whoever comes first (same values for all).
+// Table-driven, one byte a step; the table is made when the program is loaded, before any thread can ask for it.
 static uint32_t table[256];
-static volatile int table_ready;
 
-static void make_table(void) {
+__attribute__((constructor)) static void make_table(void) {
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t c = i;
         for (int k = 0; k < 8; k++) c = (c & 1) ? (c >> 1) ^ 0x82F63B78u : c >> 1;
         table[i] = c;
     }
-    __atomic_store_n(&table_ready, 1, __ATOMIC_RELEASE);
 }
 
 uint32_t ck_crc32c_portable(uint32_t seed, const void *bytes, size_t count) {
-    if (!__atomic_load_n(&table_ready, __ATOMIC_ACQUIRE)) make_table();
     const uint8_t *p = bytes;
     uint32_t c = ~seed;
     for (size_t i = 0; i < count; i++) c = table[(c ^ p[i]) & 0xff] ^ (c >> 8);

@@ -1,0 +1,85 @@
+// The kernels of the CPU at hand against the portable ones, and CRC-32C against RFC 3720, appendix B.4.
+import Base
+import CKernels
+import Testing
+import TestSupport
+
+@Suite struct CRC32CTests {
+    static let vectors: [([UInt8], UInt32)] = [
+        ([], 0),
+        ([UInt8](repeating: 0, count: 32), 0x8a91_36aa),
+        ([UInt8](repeating: 0xff, count: 32), 0x62a8_ab43),
+        (Array(0..<32), 0x46dd_794e),
+        ((0..<32).reversed(), 0x113f_db5c),
+        (
+            [
+                0x01, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0x04, 0, 0, 0, 0, 0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0,
+                0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0,
+            ], 0xd996_3a56
+        ),
+        (Array("123456789".utf8), 0xe306_9283),
+    ]
+
+    @Test(arguments: vectors) func published(bytes: [UInt8], expected: UInt32) {
+        #expect(CRC32C.of(bytes) == expected)
+        #expect(unsafe ck_crc32c_portable(0, bytes, bytes.count) == expected)
+        var spanned = CRC32C()
+        unsafe spanned.update(bytes.span.bytes)
+        #expect(spanned.value == expected)
+    }
+
+    @Test func hardwareEqualsPortable() {
+        var random = SeededRandom(seed: testSeed("hardwareEqualsPortable"))
+        let bytes = (0..<5_000).map { _ in UInt8.random(in: 0...255, using: &random) }
+        for _ in 0..<2_000 {
+            let start = Int.random(in: 0...100, using: &random)
+            let count = Int.random(in: 0...(Bool.random(using: &random) ? 40 : 4_900), using: &random)
+            let seed = UInt32.random(in: 0...UInt32.max, using: &random)
+            unsafe bytes.withUnsafeBytes { buffer in
+                let base = unsafe buffer.baseAddress! + start
+                #expect(unsafe ck_crc32c(seed, base, count) == ck_crc32c_portable(seed, base, count))
+            }
+        }
+    }
+
+    @Test func piecesAreOneMessage() {
+        var random = SeededRandom(seed: testSeed("piecesAreOneMessage"))
+        for _ in 0..<200 {
+            let bytes = (0..<Int.random(in: 0...200, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let cut = Int.random(in: 0...bytes.count, using: &random)
+            var sum = CRC32C()
+            sum.update(Array(bytes[..<cut]))
+            sum.update(Array(bytes[cut...]))
+            #expect(sum.value == CRC32C.of(bytes))
+        }
+    }
+}
+
+@Suite struct DotProductTests {
+    /// Lengths around every width of register, at every alignment that LMDB may give (two bytes) and at odd ones.
+    @Test func hardwareEqualsPortable() {
+        var random = SeededRandom(seed: testSeed("dotProduct"))
+        for count in Array(0...70) + [127, 128, 129, 384, 385, 768, 1_000] {
+            for offset in 0..<4 {
+                let a = (0..<count).map { _ in Float(random.unit() * 2 - 1) }
+                let b = (0..<count).map { _ in Float(random.unit() * 2 - 1) }
+                var left = ByteWriter()
+                left.raw([UInt8](repeating: 0, count: offset))
+                left.floats(a)
+                var right = ByteWriter()
+                right.floats(b)
+                let exact = zip(a, b).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+                // Each of at most `count` roundings is off by half a unit in the last place of a partial sum below `count`.
+                let tolerance = Double(count + 1) * Double(Float.ulpOfOne)
+                let (fast, portable) = unsafe left.bytes.withUnsafeBytes { l in
+                    unsafe right.bytes.withUnsafeBytes { r in
+                        let base = unsafe l.baseAddress.map { unsafe $0 + offset }
+                        return unsafe (ck_dot_f32(base, r.baseAddress, count), ck_dot_f32_portable(base, r.baseAddress, count))
+                    }
+                }
+                #expect(abs(Double(fast) - exact) <= tolerance, "\(count) floats at \(offset)")
+                #expect(abs(Double(portable) - exact) <= tolerance, "\(count) floats at \(offset)")
+            }
+        }
+    }
+}
