@@ -1,0 +1,38 @@
+/// The one table of prefix bytes: what follows tenant and project in every key of the store.
+///
+/// A number is never given twice, also not after its kind is gone. docs/formats/keyspace-v1.md has the layout of each key
+/// and names the document that describes its value.
+public enum KeyKind: UInt8, CaseIterable, Sendable {
+    // Tenant 0, project 0: the store itself.
+    case storeFormat = 0x01
+
+    // Project 0 of a tenant: its registries.
+    case projectName = 0x10
+    case tenantState = 0x11
+    case apiKeyByHash = 0x18
+    case apiKeyByID = 0x19
+    case roleAssignment = 0x1A
+
+    // A project: the log and the documents.
+    case projectState = 0x20
+    case event = 0x21
+    case document = 0x22
+    case documentByKey = 0x23
+    case node = 0x24
+    case documentVersion = 0x25
+
+    // A project: the vector index.
+    case vectorState = 0x30
+    case vector = 0x31
+    case vectorLinks = 0x32
+
+    // A project: the inverted index.
+    case textState = 0x40
+    case posting = 0x41
+    case textDocument = 0x42
+
+    // A project: agents and their standing needs.
+    case agent = 0x50
+    case agentOrder = 0x51
+    case need = 0x52
+}

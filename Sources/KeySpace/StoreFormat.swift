@@ -1,0 +1,30 @@
+internal import Base
+public import LMDB
+
+/// The record that says how the whole store is laid out; written once, checked at every open.
+public enum StoreFormat {
+    /// Of keys, envelopes and all payloads together. docs/formats/keyspace-v1.md
+    public static let version: UInt32 = 1
+
+    /// Checks a store, or marks an empty one as ours.
+    /// - Throws: `.damaged` with both version numbers when the store is of another format.
+    public static func verifyOrCreate(_ transaction: inout WriteTransaction) throws {
+        let key = TenantScope.system.key(.storeFormat)
+        if try verify(transaction.view) { return }
+        var writer = ByteWriter()
+        writer.u32(version)
+        try transaction.store(key, writer.bytes)
+    }
+
+    /// - Returns: false when the store is empty.
+    @discardableResult
+    public static func verify(_ view: borrowing TransactionView) throws -> Bool {
+        guard let bytes = try view.loadBytes(TenantScope.system.key(.storeFormat)) else { return false }
+        var reader = ByteReader(bytes)
+        let found = try reader.u32()
+        guard found == version else {
+            throw ContexError.damaged("the data folder has store format \(found), this build reads format \(version); use the build that wrote it")
+        }
+        return true
+    }
+}

@@ -1,0 +1,234 @@
+internal import CLMDB
+internal import Synchronization
+#if canImport(Glibc)
+internal import Glibc
+#endif
+
+/// One LMDB environment with its single table, opened for the one writer of the directory or for reading beside it.
+///
+/// Four things are done here that LMDB leaves to its user:
+/// * a lock file of our own (`writer.lock`), so that a second writer is refused with a sentence instead of waiting;
+/// * a file that is shorter than its header claims is refused before anything is mapped (a touch would be SIGBUS). LMDB
+///   may leave the very last pages of a file unwritten when they were freed again, so the writer keeps the file a step
+///   longer than its last page, and "shorter" then always means damage;
+/// * network file systems are refused;
+/// * readers that died are cleared from the table (`clearDeadReaders`, called at open and every 30 s by the engine).
+///
+/// - Note: MDB_NOTLS is always on, since Swift tasks move between threads; a write transaction stays on one thread.
+@safe
+public final class Environment: @unchecked Sendable {
+    // Unchecked: LMDB guards MDB_env with its own locks; `raw` is set once and closed in deinit, when nobody refers to it.
+
+    public struct Options: Sendable {
+        public enum Mode: Sendable { case writer, reader }
+        public enum Durability: Sendable {
+            /// Every commit is on the disk when it returns.
+            case everyCommit
+            /// The operating system writes when it likes: a crash of the machine may lose commits or the store. Tests only.
+            case unsafeNoSync
+        }
+        public var mode: Mode
+        public var durability: Durability
+        /// Address space, not disk: the file is sparse. It is never resized while open.
+        public var mapBytes: Int
+        /// Slots of the reader table: 64 bytes each; one is taken for each open read transaction.
+        public var readersMax: Int
+
+        public init(
+            mode: Mode = .writer, durability: Durability = .everyCommit, mapBytes: Int = 1 << 40, readersMax: Int = 1_022
+        ) {
+            self.mode = mode
+            self.durability = durability
+            self.mapBytes = mapBytes
+            self.readersMax = readersMax
+        }
+    }
+
+    let raw: OpaquePointer
+    let table: MDB_dbi
+    public let path: String
+    public let options: Options
+    private let lockDescriptor: Int32
+    private let fileBytes: Mutex<Int>
+
+    /// Bytes by which the file is kept longer than its last page.
+    private static let growthStep = 16 << 20
+    private static let pageBytes = 4096
+
+    /// - Parameter path: an existing directory.
+    /// - Throws: `.locked`, `.truncated`, `.networkFileSystem`, or what LMDB says.
+    public init(path: String, options: Options = Options()) throws(LMDBError) {
+        try Self.refuseNetworkFileSystem(path)
+        let dataFile = path + "/data.mdb"
+        lockDescriptor = options.mode == .writer ? try Self.takeWriterLock(path) : -1
+        var opened: OpaquePointer? = nil
+        do throws(LMDBError) {
+            try Self.refuseTruncation(dataFile)
+            unsafe try check(mdb_env_create(&opened), "create environment")
+            let env = unsafe opened!
+            unsafe try check(mdb_env_set_mapsize(env, options.mapBytes), "set map size")
+            unsafe try check(mdb_env_set_maxreaders(env, UInt32(options.readersMax)), "set reader count")
+            var flags = UInt32(MDB_NOTLS)
+            if options.mode == .reader { flags |= UInt32(MDB_RDONLY) }
+            if options.durability == .unsafeNoSync { flags |= UInt32(MDB_NOSYNC) }
+            unsafe try check(mdb_env_open(env, path, flags, 0o600), "open \(dataFile)")
+            var dead: Int32 = 0
+            unsafe try check(mdb_reader_check(env, &dead), "clear dead readers")
+
+            var transaction: OpaquePointer? = nil
+            unsafe try check(mdb_txn_begin(env, nil, UInt32(options.mode == .reader ? MDB_RDONLY : 0), &transaction), "begin")
+            var dbi: MDB_dbi = 0
+            let code = unsafe mdb_dbi_open(transaction, nil, 0, &dbi)
+            guard code == MDB_SUCCESS else {
+                unsafe mdb_txn_abort(transaction)
+                throw LMDBError(code, "open table")
+            }
+            unsafe try check(mdb_txn_commit(transaction), "commit")
+            unsafe raw = env
+            table = dbi
+        } catch {
+            if let opened = unsafe opened { unsafe mdb_env_close(opened) }
+            if lockDescriptor >= 0 { close(lockDescriptor) }
+            throw error
+        }
+        self.path = path
+        self.options = options
+        fileBytes = Mutex(0)
+        if options.mode == .writer { growFile() }
+    }
+
+    deinit {
+        unsafe mdb_env_close(raw)
+        if lockDescriptor >= 0 { close(lockDescriptor) }
+    }
+
+    // MARK: - Transactions
+
+    /// A snapshot. Short-lived by rule: pages freed after it began cannot be reused until it ends.
+    public func beginRead() throws(LMDBError) -> ReadTransaction {
+        var transaction: OpaquePointer? = nil
+        unsafe try check(mdb_txn_begin(raw, nil, UInt32(MDB_RDONLY), &transaction), "begin read")
+        return unsafe ReadTransaction(raw: transaction!, environment: self)
+    }
+
+    /// Reads one snapshot; the view and every span from it end with `body`.
+    public func read<R>(_ body: (borrowing TransactionView) throws -> R) throws -> R {
+        let transaction = try beginRead()
+        return try body(transaction.view)
+    }
+
+    /// The one write transaction. The caller commits; leaving scope without a commit aborts.
+    /// - Precondition: the environment was opened as `.writer`, and no other write transaction is open on this thread.
+    public func beginWrite() throws(LMDBError) -> WriteTransaction {
+        precondition(options.mode == .writer, "write transaction on an environment opened for reading")
+        var transaction: OpaquePointer? = nil
+        unsafe try check(mdb_txn_begin(raw, nil, 0, &transaction), "begin write")
+        return unsafe WriteTransaction(raw: transaction!, environment: self)
+    }
+
+    // MARK: - Upkeep
+
+    /// Frees the slots of readers whose process died. Returns how many.
+    @discardableResult
+    public func clearDeadReaders() -> Int {
+        var dead: Int32 = 0
+        unsafe mdb_reader_check(raw, &dead)
+        return Int(dead)
+    }
+
+    public struct Statistics: Sendable {
+        public let entries: Int
+        public let depth: Int
+        public let bytesUsed: Int
+        public let mapBytes: Int
+        public let lastTransaction: UInt64
+        public let readers: Int
+    }
+
+    public func statistics() throws(LMDBError) -> Statistics {
+        var stat = MDB_stat()
+        var info = unsafe MDB_envinfo()
+        unsafe try check(mdb_env_stat(raw, &stat), "statistics")
+        unsafe try check(mdb_env_info(raw, &info), "statistics")
+        return unsafe Statistics(
+            entries: Int(stat.ms_entries), depth: Int(stat.ms_depth), bytesUsed: (Int(info.me_last_pgno) + 1) * Int(stat.ms_psize),
+            mapBytes: Int(info.me_mapsize), lastTransaction: UInt64(info.me_last_txnid), readers: Int(info.me_numreaders))
+    }
+
+    /// Keeps the file a step longer than its last page (see the type's comment). Called by the writer after commits.
+    public func growFile() {
+        var info = unsafe MDB_envinfo()
+        guard unsafe mdb_env_info(raw, &info) == MDB_SUCCESS else { return }
+        let needed = unsafe (Int(info.me_last_pgno) + 1) * Self.pageBytes + Self.growthStep / 2
+        fileBytes.withLock { bytes in
+            guard bytes < needed else { return }
+            var descriptor: mdb_filehandle_t = 0
+            guard unsafe mdb_env_get_fd(raw, &descriptor) == MDB_SUCCESS else { return }
+            var status = stat()
+            guard unsafe fstat(descriptor, &status) == 0 else { return }
+            bytes = Int(status.st_size)
+            if bytes < needed, ftruncate(descriptor, off_t(needed + Self.growthStep)) == 0 { bytes = needed + Self.growthStep }
+        }
+    }
+
+    // MARK: - Before opening
+
+    private static func takeWriterLock(_ path: String) throws(LMDBError) -> Int32 {
+        let file = path + "/writer.lock"
+        let descriptor = unsafe open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw LMDBError(errno, "open \(file)") }
+        // flock belongs to the open file, so that two environments in one process exclude each other as well.
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            var text = [UInt8](repeating: 0, count: 32)
+            let count = unsafe text.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, 32, 0) }
+            let holder = String(decoding: text[..<max(0, count)], as: UTF8.self)
+            close(descriptor)
+            throw LMDBError(.locked, "lock \(path)", detail: "held by process \(holder)")
+        }
+        ftruncate(descriptor, 0)
+        let holder = Array(String(getpid()).utf8)
+        _ = unsafe holder.withUnsafeBytes { unsafe pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+        return descriptor
+    }
+
+    private static func refuseNetworkFileSystem(_ path: String) throws(LMDBError) {
+        var status = statfs()
+        guard unsafe statfs(path, &status) == 0 else { throw LMDBError(errno, "open \(path)") }
+        // NFS, SMB, CIFS, SMB2, AFS, Ceph, 9P, FUSE is not among them: local FUSE file systems are common and sound.
+        let networked: Set<UInt32> = [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x5346_414F, 0x00C3_6400, 0x0102_1997]
+        if networked.contains(UInt32(truncatingIfNeeded: status.f_type)) { throw LMDBError(.networkFileSystem, "open \(path)") }
+    }
+
+    /// Reads both meta pages with ordinary reads and compares the newer one's last page with the file's length.
+    private static func refuseTruncation(_ file: String) throws(LMDBError) {
+        let descriptor = unsafe open(file, O_RDONLY | O_CLOEXEC)
+        if descriptor < 0 {
+            if errno == ENOENT { return }
+            throw LMDBError(errno, "open \(file)")
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { throw LMDBError(errno, "open \(file)") }
+        if status.st_size == 0 { return }
+        var header = [UInt8](repeating: 0, count: 2 * pageBytes)
+        let count = unsafe header.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, $0.count, 0) }
+        guard count == header.count else {
+            throw LMDBError(.truncated, "open \(file)", detail: "\(status.st_size) bytes, not even two meta pages")
+        }
+        // Page header 16 bytes; then MDB_meta: magic u32, version u32, address u64, map size u64, two MDB_db of 48 bytes,
+        // last page u64, transaction id u64 (lmdb 0.9, 64-bit).
+        func word(_ at: Int) -> UInt64 { (0..<8).reduce(0) { $0 | UInt64(header[at + $1]) << UInt64(8 * $1) } }
+        var newest: (transaction: UInt64, lastPage: UInt64)? = nil
+        for page in 0..<2 {
+            let meta = page * pageBytes + 16
+            guard word(meta) & 0xFFFF_FFFF == 0xBEEF_C0DE else { continue }
+            let transaction = word(meta + 24 + 96 + 8)
+            if newest == nil || transaction > newest!.transaction { newest = (transaction, word(meta + 24 + 96)) }
+        }
+        guard let newest else { throw LMDBError(.invalid, "open \(file)", detail: "neither meta page is one of LMDB's") }
+        let claimed = (newest.lastPage &+ 1) &* UInt64(pageBytes)
+        guard UInt64(status.st_size) >= claimed else {
+            throw LMDBError(.truncated, "open \(file)", detail: "\(status.st_size) bytes of \(claimed)")
+        }
+    }
+}
