@@ -188,7 +188,7 @@ private struct Writer {
 
     /// The member of this name; rows of one table mostly keep one order, so its place is tried first.
     private static func value(_ row: JSONObject, _ name: String, near position: Int) -> JSONValue? {
-        position < row.count && row[position].key == name ? row[position].value : row[name]
+        position < row.count && ExactText(row[position].key) == ExactText(name) ? row[position].value : row[name]
     }
 
     /// Section 9.5: only two members or more, since one would read no better than the nested form.
