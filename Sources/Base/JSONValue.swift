@@ -113,3 +113,7 @@ public struct JSONObject: Sendable, Equatable, RandomAccessCollection {
             && zip(a.members, b.members).allSatisfy { ExactText($0.key) == ExactText($1.key) && $0.value == $1.value }
     }
 }
+
+extension JSONValue: ExpressibleByDictionaryLiteral {
+    public init(dictionaryLiteral members: (String, JSONValue)...) { self = .object(JSONObject(members)) }
+}

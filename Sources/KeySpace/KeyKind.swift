@@ -9,17 +9,19 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     // Project 0 of a tenant: its registries.
     case projectName = 0x10
     case tenantState = 0x11
+    case agentDirectory = 0x12
     case apiKeyByHash = 0x18
     case apiKeyByID = 0x19
     case roleAssignment = 0x1A
 
     // A project: the log and the documents.
-    case projectState = 0x20
+    case logState = 0x20
     case event = 0x21
     case document = 0x22
     case documentByKey = 0x23
     case node = 0x24
     case documentVersion = 0x25
+    case documentState = 0x26
 
     // A project: the vector index.
     case vectorState = 0x30
@@ -33,6 +35,8 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
 
     // A project: agents and their standing needs.
     case agent = 0x50
-    case agentOrder = 0x51
-    case need = 0x52
+    case need = 0x51
+    case needState = 0x52
+    case agentMatch = 0x53
+    case agentMatchByDocument = 0x54
 }

@@ -1,0 +1,108 @@
+public import Base
+public import Hashing
+
+/// What a key holds now: its last event and the nodes it was split into.
+public struct DocumentRecord: Sendable, Equatable {
+    public let id: DocumentID
+    public let key: Name
+    /// The event that gave it its present state.
+    public var sequence: Sequence
+    /// False once deleted: no nodes, not listed, but its versions stay readable.
+    public var exists: Bool
+    /// The format that the data was split as.
+    public var format: String
+    /// Over hint, event type and data: equal fingerprints mean that a publish changes nothing.
+    public var fingerprint: SHA256Digest
+    /// In the order of the document.
+    public var nodes: [NodeID]
+
+    func encode() -> [UInt8] {
+        var writer = ByteWriter(capacity: 64 + nodes.count * 3)
+        writer.u64(sequence.rawValue)
+        writer.bool(exists)
+        writer.text(key.text)
+        writer.text(format)
+        writer.raw(fingerprint.bytes)
+        writer.varint(UInt64(nodes.count))
+        for node in nodes { writer.varint(UInt64(node.rawValue)) }
+        return writer.bytes
+    }
+
+    static func decode(_ bytes: [UInt8], id: DocumentID) throws -> DocumentRecord {
+        var reader = ByteReader(bytes)
+        let sequence = Sequence(rawValue: try reader.u64())
+        let exists = try reader.bool()
+        let key = Name(stored: try reader.text())
+        let format = try reader.text()
+        let fingerprint = try reader.sha256()
+        let count = try reader.count(limit: reader.remaining)
+        var nodes: [NodeID] = []
+        for _ in 0..<count { nodes.append(NodeID(rawValue: UInt32(try reader.count(limit: Int(UInt32.max))))) }
+        try reader.end()
+        return DocumentRecord(
+            id: id, key: key, sequence: sequence, exists: exists, format: format, fingerprint: fingerprint, nodes: nodes)
+    }
+}
+
+/// One searchable part of a document.
+public struct NodeRecord: Sendable, Equatable {
+    public let document: DocumentID
+    /// The document's key, so that a match needs no second look-up.
+    public let documentKey: String
+    /// Within the document: `root`, `people[0]`, `row_3` ...
+    public let path: String
+    public let kind: String
+    public let format: String
+    /// The text that is embedded and indexed.
+    public let description: String
+    /// JSON, compact.
+    public let data: [UInt8]
+    /// cl100k tokens of the data as Python's `json.dumps` prints it.
+    public let tokenCount: Int
+
+    public init(
+        document: DocumentID, documentKey: String, path: String, kind: String, format: String, description: String, data: [UInt8],
+        tokenCount: Int
+    ) {
+        self.document = document
+        self.documentKey = documentKey
+        self.path = path
+        self.kind = kind
+        self.format = format
+        self.description = description
+        self.data = data
+        self.tokenCount = tokenCount
+    }
+
+    /// The name of a node outside: document key, dot, path.
+    public var nodeKey: String { "\(documentKey).\(path)" }
+
+    func encode() -> [UInt8] {
+        var writer = ByteWriter(capacity: data.count + description.utf8.count + 64)
+        writer.u32(document.rawValue)
+        writer.text(documentKey)
+        writer.text(path)
+        writer.text(kind)
+        writer.text(format)
+        writer.varint(UInt64(tokenCount))
+        writer.text(description)
+        writer.blob(data)
+        return writer.bytes
+    }
+
+    static func decode(_ bytes: [UInt8]) throws -> NodeRecord {
+        var reader = ByteReader(bytes)
+        let document = DocumentID(rawValue: try reader.u32())
+        let documentKey = try reader.text()
+        let path = try reader.text()
+        let kind = try reader.text()
+        let format = try reader.text()
+        let tokenCount = try reader.count()
+        let description = try reader.text()
+        let data = Array(try reader.blob())
+        try reader.end()
+        return NodeRecord(
+            document: document, documentKey: documentKey, path: path, kind: kind, format: format, description: description,
+            data: data, tokenCount: tokenCount)
+    }
+}

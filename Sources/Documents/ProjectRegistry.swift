@@ -1,0 +1,76 @@
+public import Base
+public import KeySpace
+public import LMDB
+
+/// The projects of a tenant: their names, and the numbers that stand for them in keys.
+public struct ProjectRegistry: Sendable {
+    public let tenant: TenantID
+    private let scope: TenantScope
+
+    public init(tenant: TenantID) {
+        self.tenant = tenant
+        scope = TenantScope(tenant: tenant, project: .tenantLevel)
+    }
+
+    public struct Entry: Sendable, Equatable {
+        public let project: ProjectID
+        public let name: Name
+        public let createdAt: Timestamp
+    }
+
+    /// The scope of a project, nil when nothing was ever put into it.
+    public func scope(of name: Name, in view: borrowing TransactionView) throws -> TenantScope? {
+        guard let entry = try entry(name, in: view) else { return nil }
+        return TenantScope(tenant: tenant, project: entry.project)
+    }
+
+    /// The scope of a project, which is entered now if it is new.
+    public func scopeCreating(_ name: Name, at time: Timestamp, in transaction: inout WriteTransaction) throws -> TenantScope {
+        if let known = try scope(of: name, in: transaction.view) { return known }
+        let stateKey = scope.key(.tenantState)
+        var last: UInt32 = 0
+        if let bytes = try transaction.view.loadBytes(stateKey) {
+            var reader = ByteReader(bytes)
+            last = try reader.u32()
+        }
+        let project = ProjectID(rawValue: last + 1)
+        var state = ByteWriter()
+        state.u32(project.rawValue)
+        try transaction.store(stateKey, state.bytes)
+        var writer = ByteWriter()
+        writer.u32(project.rawValue)
+        writer.i64(time.rawValue)
+        writer.text(name.text)
+        try transaction.store(scope.key(.projectName, text: name.text), writer.bytes)
+        return TenantScope(tenant: tenant, project: project)
+    }
+
+    /// All projects, by name.
+    public func entries(in view: borrowing TransactionView) throws -> [Entry] {
+        var entries: [Entry] = []
+        try view.scanRecords(prefix: scope.key(.projectName)) { _, payload in
+            entries.append(try Self.decode(Array(payload)))
+            return .onward
+        }
+        return entries
+    }
+
+    private func entry(_ name: Name, in view: borrowing TransactionView) throws -> Entry? {
+        guard let bytes = try view.loadBytes(scope.key(.projectName, text: name.text)) else { return nil }
+        let entry = try Self.decode(bytes)
+        // Two long names may share a key (KeyText); the second comer is refused rather than mixed up with the first.
+        guard entry.name == name else {
+            throw ContexError.invalid(field: "project_id", kind: "value_error", message: "Value error, this long name collides with another; choose a different one")
+        }
+        return entry
+    }
+
+    private static func decode(_ bytes: [UInt8]) throws -> Entry {
+        var reader = ByteReader(bytes)
+        let project = ProjectID(rawValue: try reader.u32())
+        let createdAt = Timestamp(rawValue: try reader.i64())
+        let name = Name(stored: try reader.text())
+        try reader.end()
+        return Entry(project: project, name: name, createdAt: createdAt)
+    }
+}

@@ -1,0 +1,131 @@
+// What the engine answers.
+
+public import Base
+public import Events
+public import Needs
+
+public struct PublishReceipt: Sendable {
+    public let project: Name
+    public let key: Name
+    public let sequence: Sequence
+    /// What the data was split as.
+    public let format: String
+    /// False when key, hint, event type and data were what they are already: nothing was written, and `sequence` is that of
+    /// the publish before.
+    public let changed: Bool
+    /// Why the publisher's hint was not followed, nil when it was.
+    public let hintNote: String?
+}
+
+public struct DeleteReceipt: Sendable {
+    public let project: Name
+    public let key: Name
+    public let sequence: Sequence
+}
+
+/// A node that answers a query or a need.
+public struct Match: Sendable {
+    /// `<document key>.<path>`
+    public let nodeKey: String
+    public let documentKey: String
+    /// 0...1, what thresholds are compared with.
+    public let similarity: Double
+    /// Always an object: other values stand under `value`.
+    public let data: JSONValue
+    public let description: String
+    /// cl100k tokens of the data.
+    public let tokenCount: Int
+    /// The data in JSON with an indent of two, first 200 characters.
+    public let preview: String
+    public let explanation: Explanation?
+}
+
+/// The parts of a similarity.
+public struct Explanation: Sendable {
+    public let mode: SearchMode
+    public let cosine: Double
+    public let bm25: Double
+    /// The best BM25 score that any text could reach for this query.
+    public let bm25Ceiling: Double
+    public let terms: [(term: String, score: Double)]
+    /// Place among the candidates by cosine and by BM25, 1 is the best; nil when not among them.
+    public let vectorRank: Int?
+    public let textRank: Int?
+    public let weights: [(name: String, value: Double)]
+}
+
+public struct QueryAnswer: Sendable {
+    public let query: String
+    public let matches: [Match]
+}
+
+public struct Registration: Sendable {
+    public let project: Name
+    public let agent: Name
+    public let caughtUpEvents: Int
+    public let currentSequence: Sequence
+    /// Distinct needs in the order given, with their number of matches.
+    public let matchedNeeds: [(need: String, count: Int)]
+    public let channel: String
+}
+
+/// An agent as it is registered.
+public struct AgentStatus: Sendable {
+    public let project: Name
+    public let record: AgentRecord
+    /// The nodes that match its needs.
+    public let nodeKeys: [String]
+}
+
+/// A node as the listing of a project shows it.
+public struct ListedNode: Sendable {
+    public let nodeKey: String
+    public let documentKey: String
+    public let path: String
+    public let kind: String
+    public let description: String
+    /// As stored: not wrapped.
+    public let data: JSONValue
+    public let format: String
+}
+
+/// One state that a key had.
+public struct DocumentVersion: Sendable {
+    public let sequence: Sequence
+    public let recordedAt: Timestamp
+    public let data: JSONValue
+    public let format: String
+    public let description: String
+    public let eventType: String
+}
+
+public struct VersionDifference: Sendable {
+    public let from: DocumentVersion
+    public let to: DocumentVersion
+    public var changed: Bool { from.data != to.data }
+}
+
+public struct ImportReceipt: Sendable {
+    public let events: Int
+    public let embeddings: Int
+    public let agents: Int
+    public let warnings: [String]
+}
+
+public struct ProjectSummary: Sendable {
+    public let name: Name
+    public let documents: Int
+    public let nodes: Int
+    public let agents: Int
+    public let lastSequence: Sequence
+    public let createdAt: Timestamp
+}
+
+/// The health of the store and what it holds.
+public struct StoreStatus: Sendable {
+    public let writable: Bool
+    public let bytesUsed: Int
+    public let entries: Int
+    public let projects: Int
+    public let pendingWrites: Int
+}

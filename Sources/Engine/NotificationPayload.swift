@@ -1,0 +1,55 @@
+public import Base
+internal import Content
+internal import TOON
+
+/// The text of a notification on a Redis channel: the original's objects, in TOON when the agent asked for it, else JSON as
+/// Python's `json.dumps` prints it.
+public enum NotificationPayload {
+    public static func text(_ notification: Notification) -> String {
+        let object = object(notification)
+        // Missed events were always JSON, whatever the agent's format.
+        if case .event = notification.message { return JSONPrinter.text(object, style: .python) }
+        return notification.agent.responseFormat == "toon" ? TOONEncoder.encode(object) : JSONPrinter.text(object, style: .python)
+    }
+
+    static func object(_ notification: Notification) -> JSONValue {
+        let agent = notification.agent
+        switch notification.message {
+        case .initialContext(let context):
+            return [
+                "type": .string("initial_context"), "agent_id": .string(agent.name.text), "format": .string(agent.responseFormat),
+                "context": self.context(context),
+            ]
+        case .event(let event):
+            return [
+                "type": .string("event"), "sequence": .string(event.sequence.description), "event_type": .string(event.type),
+                "data": EventData.visible(event),
+            ]
+        case .update(let sequence, let key, let data):
+            return [
+                "type": .string("data_update"), "sequence": .string(sequence.description), "data_key": .string(key),
+                "format": .string(agent.responseFormat), "data": data,
+            ]
+        case .deletion(let sequence, let key):
+            return ["type": .string("data_deleted"), "sequence": .string(sequence.description), "data_key": .string(key)]
+        }
+    }
+
+    /// Need to matches, as the original sends them: token count and preview are there and null.
+    public static func context(_ needs: [(need: String, matches: [Match])]) -> JSONValue {
+        .object(
+            JSONObject(
+                needs.map { need, matches in
+                    (
+                        need,
+                        .array(
+                            matches.map { match in
+                                [
+                                    "data_key": .string(match.nodeKey), "similarity": .double(match.similarity), "data": match.data,
+                                    "description": .string(match.description), "token_count": .null, "preview": .null,
+                                ]
+                            })
+                    )
+                }))
+    }
+}

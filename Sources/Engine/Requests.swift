@@ -1,0 +1,102 @@
+// What the engine is asked, as every adapter asks it.
+
+public import Base
+public import Needs
+
+/// Data for one key of a project.
+public struct PublishCommand: Sendable {
+    public var project: Name
+    public var key: Name
+    public var data: JSONValue
+    /// What the publisher says the data is; a hint that does not fit is not an error.
+    public var format: String?
+    /// The event's name, `<key>_updated` by default.
+    public var eventType: String?
+
+    public init(project: Name, key: Name, data: JSONValue, format: String? = nil, eventType: String? = nil) {
+        self.project = project
+        self.key = key
+        self.data = data
+        self.format = format
+        self.eventType = eventType
+    }
+}
+
+/// How matches are scored.
+public enum SearchMode: String, Sendable, CaseIterable {
+    /// Cosine and BM25 in one calibrated score (Fusion).
+    case hybrid
+    /// The cosine alone, as the original does it without its hybrid mode.
+    case semantic
+    /// BM25 alone, scaled to 0...1 by the best score that the query could reach.
+    case keyword
+}
+
+public struct QueryRequest: Sendable {
+    public var project: Name
+    public var text: String
+    /// 1...100
+    public var topK: Int
+    /// 0...1; nil takes the server's.
+    public var threshold: Double?
+    /// Bound of the answer in cl100k tokens; nil leaves it whole.
+    public var maxTokens: Int?
+    /// nil takes the server's.
+    public var mode: SearchMode?
+    /// Asks for the parts of each score.
+    public var explain: Bool
+
+    public init(
+        project: Name, text: String, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil, mode: SearchMode? = nil,
+        explain: Bool = false
+    ) {
+        self.project = project
+        self.text = text
+        self.topK = topK
+        self.threshold = threshold
+        self.maxTokens = maxTokens
+        self.mode = mode
+        self.explain = explain
+    }
+}
+
+public struct RegisterCommand: Sendable {
+    public var project: Name
+    public var agent: Name
+    public var needs: [String]
+    /// Events after this one are sent as missed.
+    public var lastSeen: Sequence
+    public var delivery: AgentRecord.Delivery
+    public var responseFormat: String
+    /// nil: `agent:<agent>:updates`
+    public var channel: String?
+    public var webhookURL: String?
+    public var webhookSecret: String?
+
+    public init(
+        project: Name, agent: Name, needs: [String], lastSeen: Sequence = .zero, delivery: AgentRecord.Delivery = .redis,
+        responseFormat: String = "toon", channel: String? = nil, webhookURL: String? = nil, webhookSecret: String? = nil
+    ) {
+        self.project = project
+        self.agent = agent
+        self.needs = needs
+        self.lastSeen = lastSeen
+        self.delivery = delivery
+        self.responseFormat = responseFormat
+        self.channel = channel
+        self.webhookURL = webhookURL
+        self.webhookSecret = webhookSecret
+    }
+}
+
+/// What an export holds beside its header.
+public struct ExportSections: Sendable {
+    public var events: Bool
+    public var embeddings: Bool
+    public var agents: Bool
+    public init(events: Bool, embeddings: Bool, agents: Bool) {
+        self.events = events
+        self.embeddings = embeddings
+        self.agents = agents
+    }
+}

@@ -1,0 +1,96 @@
+public import Base
+public import Hashing
+public import KeySpace
+public import LMDB
+
+/// The append-only log of one project: sequences 1, 2, 3 ... without gaps, each event chained to the one before by SHA-256.
+///
+/// The chain makes a changed, lost or exchanged event visible to whoever kept any later hash; the seals of KeySpace only
+/// find accidents.
+public struct EventLog: Sendable {
+    public let scope: TenantScope
+
+    public init(scope: TenantScope) { self.scope = scope }
+
+    /// Where the log stands.
+    public struct Head: Sendable, Equatable {
+        public let sequence: Sequence
+        public let hash: SHA256Digest
+        static let empty = Head(sequence: .zero, hash: .zero)
+    }
+
+    public func head(in view: borrowing TransactionView) throws -> Head {
+        guard let bytes = try view.loadBytes(scope.key(.logState)) else { return .empty }
+        var reader = ByteReader(bytes)
+        let head = Head(sequence: Sequence(rawValue: try reader.u64()), hash: try reader.sha256())
+        try reader.end()
+        return head
+    }
+
+    /// Appends one event.
+    /// - Complexity: two puts, one SHA-256 over the data.
+    public func append(_ draft: EventDraft, in transaction: inout WriteTransaction) throws -> EventRecord {
+        let head = try head(in: transaction.view)
+        let sequence = head.sequence.next
+        let hash = EventRecord.chainHash(after: head.hash, sequence: sequence, draft)
+        try transaction.store(scope.key(.event, sequence.rawValue), EventRecord.encode(draft, hash: hash))
+        var writer = ByteWriter()
+        writer.u64(sequence.rawValue)
+        writer.raw(hash.bytes)
+        try transaction.store(scope.key(.logState), writer.bytes)
+        return EventRecord(
+            sequence: sequence, kind: draft.kind, type: draft.type, key: draft.key, format: draft.format,
+            recordedAt: draft.recordedAt, data: draft.data, hash: hash)
+    }
+
+    public func event(_ sequence: Sequence, in view: borrowing TransactionView) throws -> EventRecord? {
+        guard let bytes = try view.loadBytes(scope.key(.event, sequence.rawValue)) else { return nil }
+        return try EventRecord.decode(bytes, sequence: sequence)
+    }
+
+    /// Events after `since`, oldest first, at most `count`, and no more than about `bytesMax` of data (at least one).
+    public func events(
+        after since: Sequence, count: Int, bytesMax: Int = .max, in view: borrowing TransactionView
+    ) throws -> [EventRecord] {
+        guard count > 0, since.rawValue < .max else { return [] }
+        var found: [EventRecord] = []
+        var bytes = 0
+        let prefix = scope.key(.event)
+        try view.scanRecords(prefix: prefix, from: scope.key(.event, since.next.rawValue)) { key, payload in
+            let event = try EventRecord.decode(Array(payload), sequence: Self.sequence(ofKey: key))
+            found.append(event)
+            bytes += event.data.count
+            return found.count < count && bytes < bytesMax ? .onward : .stop
+        }
+        return found
+    }
+
+    /// Removes the whole log; sequences begin again at 1. Only an import with `overwrite` does this.
+    public func removeAll(in transaction: inout WriteTransaction) throws {
+        try transaction.deleteAll(prefix: scope.key(.event))
+        try transaction.delete(scope.key(.logState))
+    }
+
+    /// Reads the whole log and follows the chain; each finding is a sentence.
+    public func findings(in view: borrowing TransactionView) throws -> [String] {
+        var findings: [String] = []
+        var expected = Head.empty
+        try view.scanRecords(prefix: scope.key(.event)) { key, payload in
+            let sequence = Self.sequence(ofKey: key)
+            let event = try EventRecord.decode(Array(payload), sequence: sequence)
+            if sequence != expected.sequence.next { findings.append("event \(expected.sequence.next) is missing; the next one there is \(sequence)") }
+            if event.hash != EventRecord.chainHash(after: expected.hash, sequence: sequence, event.draft) {
+                findings.append("event \(sequence) breaks the hash chain")
+            }
+            expected = Head(sequence: sequence, hash: event.hash)
+            return .onward
+        }
+        let head = try head(in: view)
+        if head != expected { findings.append("the log ends at \(expected.sequence), its head record says \(head.sequence)") }
+        return findings
+    }
+
+    private static func sequence(ofKey key: [UInt8]) -> Sequence {
+        Sequence(rawValue: key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) })
+    }
+}

@@ -1,0 +1,95 @@
+public import Base
+public import Hashing
+
+/// One entry of a project's log. Never changed, never removed by ordinary operations.
+public struct EventRecord: Sendable, Equatable {
+    public enum Kind: UInt8, Sendable {
+        /// A document took new content; `data` is what was published.
+        case published = 1
+        /// A document went away; `data` is null.
+        case deleted = 2
+        /// An event taken over from an export as it stood there; `data` is the whole object that readers see.
+        case imported = 3
+    }
+
+    public let sequence: Sequence
+    public let kind: Kind
+    /// The name that subscribers see: `<data_key>_updated` unless the publisher chose one.
+    public let type: String
+    /// The document's key; empty for an imported event.
+    public let key: String
+    /// The format hint of the publisher, else the format that was found.
+    public let format: String
+    public let recordedAt: Timestamp
+    /// JSON, compact, as published.
+    public let data: [UInt8]
+    /// SHA-256 over the hash of the event before and every field of this one.
+    public let hash: SHA256Digest
+}
+
+/// What a command wants appended; sequence and hash come from the log.
+public struct EventDraft: Sendable {
+    public var kind: EventRecord.Kind
+    public var type: String
+    public var key: String
+    public var format: String
+    public var recordedAt: Timestamp
+    public var data: [UInt8]
+
+    public init(kind: EventRecord.Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8]) {
+        self.kind = kind
+        self.type = type
+        self.key = key
+        self.format = format
+        self.recordedAt = recordedAt
+        self.data = data
+    }
+}
+
+extension EventRecord {
+    /// docs/formats/events-v1.md: kind, time, type, key, format, data, hash.
+    static func encode(_ draft: EventDraft, hash: SHA256Digest) -> [UInt8] {
+        var writer = ByteWriter(capacity: draft.data.count + 128)
+        writer.u8(draft.kind.rawValue)
+        writer.i64(draft.recordedAt.rawValue)
+        writer.text(draft.type)
+        writer.text(draft.key)
+        writer.text(draft.format)
+        writer.blob(draft.data)
+        writer.raw(hash.bytes)
+        return writer.bytes
+    }
+
+    static func decode(_ bytes: [UInt8], sequence: Sequence) throws -> EventRecord {
+        var reader = ByteReader(bytes)
+        guard let kind = Kind(rawValue: try reader.u8()) else {
+            throw ContexError.damaged("event \(sequence) is of a kind that this build does not know")
+        }
+        let recordedAt = Timestamp(rawValue: try reader.i64())
+        let type = try reader.text()
+        let key = try reader.text()
+        let format = try reader.text()
+        let data = Array(try reader.blob())
+        let hash = try reader.sha256()
+        try reader.end()
+        return EventRecord(
+            sequence: sequence, kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data, hash: hash)
+    }
+
+    static func chainHash(after previous: SHA256Digest, sequence: Sequence, _ draft: EventDraft) -> SHA256Digest {
+        var writer = ByteWriter(capacity: 256)
+        writer.raw(previous.bytes)
+        writer.u64(sequence.rawValue)
+        writer.u8(draft.kind.rawValue)
+        writer.i64(draft.recordedAt.rawValue)
+        writer.text(draft.type)
+        writer.text(draft.key)
+        writer.text(draft.format)
+        writer.u64(UInt64(draft.data.count))
+        return SHA256.digest(writer.bytes, draft.data)
+    }
+
+    var draft: EventDraft {
+        EventDraft(kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data)
+    }
+}

@@ -1,0 +1,90 @@
+public import Base
+
+/// A registered agent of one project.
+public struct AgentRecord: Sendable, Equatable {
+    public enum Delivery: UInt8, Sendable { case redis = 1, webhook = 2 }
+
+    public let name: Name
+    /// Within the project; a re-registration takes a new one.
+    public let number: UInt32
+    /// Distinct, in the order given.
+    public var needs: [String]
+    public var delivery: Delivery
+    public var responseFormat: String
+    public var channel: String
+    public var webhookURL: String?
+    public var webhookSecret: String?
+    /// The last event that the agent was told about.
+    public var lastSequence: Sequence
+    public var registeredAt: Timestamp
+
+    public init(
+        name: Name, number: UInt32, needs: [String], delivery: Delivery, responseFormat: String, channel: String, webhookURL: String?,
+        webhookSecret: String?, lastSequence: Sequence, registeredAt: Timestamp
+    ) {
+        self.name = name
+        self.number = number
+        self.needs = needs
+        self.delivery = delivery
+        self.responseFormat = responseFormat
+        self.channel = channel
+        self.webhookURL = webhookURL
+        self.webhookSecret = webhookSecret
+        self.lastSequence = lastSequence
+        self.registeredAt = registeredAt
+    }
+
+    func encode() -> [UInt8] {
+        var writer = ByteWriter(capacity: 256)
+        writer.text(name.text)
+        writer.u32(number)
+        writer.u8(delivery.rawValue)
+        writer.text(responseFormat)
+        writer.text(channel)
+        writer.bool(webhookURL != nil)
+        if let webhookURL { writer.text(webhookURL) }
+        writer.bool(webhookSecret != nil)
+        if let webhookSecret { writer.text(webhookSecret) }
+        writer.u64(lastSequence.rawValue)
+        writer.i64(registeredAt.rawValue)
+        writer.varint(UInt64(needs.count))
+        for need in needs { writer.text(need) }
+        return writer.bytes
+    }
+
+    static func decode(_ bytes: [UInt8]) throws -> AgentRecord {
+        var reader = ByteReader(bytes)
+        let name = Name(stored: try reader.text())
+        let number = try reader.u32()
+        guard let delivery = Delivery(rawValue: try reader.u8()) else {
+            throw ContexError.damaged("agent '\(name)' has a way of delivery that this build does not know")
+        }
+        let responseFormat = try reader.text()
+        let channel = try reader.text()
+        let webhookURL = try reader.bool() ? try reader.text() : nil
+        let webhookSecret = try reader.bool() ? try reader.text() : nil
+        let lastSequence = Sequence(rawValue: try reader.u64())
+        let registeredAt = Timestamp(rawValue: try reader.i64())
+        var needs: [String] = []
+        for _ in 0..<(try reader.count(limit: reader.remaining)) { needs.append(try reader.text()) }
+        try reader.end()
+        return AgentRecord(
+            name: name, number: number, needs: needs, delivery: delivery, responseFormat: responseFormat, channel: channel,
+            webhookURL: webhookURL, webhookSecret: webhookSecret, lastSequence: lastSequence, registeredAt: registeredAt)
+    }
+}
+
+/// One standing need of an agent: the text and its vector, so that a publish embeds nothing of the needs.
+public struct NeedRecord: Sendable, Equatable {
+    public let agent: UInt32
+    public let index: UInt32
+    public let text: String
+    public let vector: [Float]
+
+    public init(agent: UInt32, index: UInt32, text: String, vector: [Float]) {
+        self.agent = agent
+        self.index = index
+        self.text = text
+        self.vector = vector
+    }
+}

@@ -1,0 +1,198 @@
+public import Base
+public import KeySpace
+public import LMDB
+
+/// Agents, their standing needs, and which documents each agent is following, of one project.
+///
+/// An agent follows a document while one of its nodes matches one of the agent's needs. The relation is kept both ways:
+/// by agent with the nodes (what the agent has), by document without (whom to tell).
+public struct NeedStore: Sendable {
+    public let scope: TenantScope
+
+    public init(scope: TenantScope) { self.scope = scope }
+
+    // MARK: - Agents
+
+    public func agent(_ name: Name, in view: borrowing TransactionView) throws -> AgentRecord? {
+        guard let bytes = try view.loadBytes(scope.key(.agent, text: name.text)) else { return nil }
+        let agent = try AgentRecord.decode(bytes)
+        guard agent.name == name else {
+            throw ContexError.invalid(field: "agent_id", kind: "value_error", message: "Value error, this long name collides with another; choose a different one")
+        }
+        return agent
+    }
+
+    /// All agents of the project, in the order of registration.
+    public func agents(in view: borrowing TransactionView) throws -> [AgentRecord] {
+        var found: [AgentRecord] = []
+        try view.scanRecords(prefix: scope.key(.agent)) { _, payload in
+            found.append(try AgentRecord.decode(Array(payload)))
+            return .onward
+        }
+        return found.sorted { $0.number < $1.number }
+    }
+
+    /// The number that the next registration takes. Numbers are not reused.
+    public func nextNumber(in view: borrowing TransactionView) throws -> UInt32 { try state(in: view).lastNumber + 1 }
+
+    /// Counts registrations and removals, so that whoever keeps needs in memory knows when to read them again.
+    public func generation(in view: borrowing TransactionView) throws -> UInt64 { try state(in: view).generation }
+
+    /// Enters an agent with its needs; whatever was registered under the name goes first.
+    public func register(_ agent: AgentRecord, needs: [NeedRecord], in transaction: inout WriteTransaction) throws {
+        try remove(agent.name, in: &transaction)
+        var state = try state(in: transaction.view)
+        precondition(agent.number > state.lastNumber, "agent number \(agent.number) was given before")
+        state.lastNumber = agent.number
+        state.generation += 1
+        try store(state, in: &transaction)
+        try update(agent, in: &transaction)
+        for need in needs {
+            var writer = ByteWriter(capacity: need.vector.count * 4 + need.text.utf8.count + 16)
+            writer.text(need.text)
+            writer.varint(UInt64(need.vector.count))
+            writer.floats(need.vector)
+            try transaction.store(scope.key(.need, UInt64(agent.number) << 32 | UInt64(need.index)), writer.bytes)
+        }
+    }
+
+    /// Rewrites an agent's own record; name and number stay.
+    public func update(_ agent: AgentRecord, in transaction: inout WriteTransaction) throws {
+        try transaction.store(scope.key(.agent, text: agent.name.text), agent.encode())
+    }
+
+    /// Removes agent, needs and follows; false when it was not there.
+    @discardableResult
+    public func remove(_ name: Name, in transaction: inout WriteTransaction) throws -> Bool {
+        guard let agent = try agent(name, in: transaction.view) else { return false }
+        for document in try followed(by: agent.number, in: transaction.view).keys {
+            try transaction.delete(scope.key(.agentMatchByDocument, Self.pair(document.rawValue, agent.number)))
+        }
+        try transaction.deleteAll(prefix: scope.key(.agentMatch, agent.number))
+        try transaction.deleteAll(prefix: scope.key(.need, agent.number))
+        try transaction.delete(scope.key(.agent, text: name.text))
+        var state = try state(in: transaction.view)
+        state.generation += 1
+        try store(state, in: &transaction)
+        return true
+    }
+
+    // MARK: - Needs
+
+    /// Every standing need of the project.
+    public func needs(in view: borrowing TransactionView) throws -> [NeedRecord] {
+        var found: [NeedRecord] = []
+        try view.scanRecords(prefix: scope.key(.need)) { key, payload in
+            let number = key.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            var reader = ByteReader(Array(payload))
+            let text = try reader.text()
+            let vector = try reader.floats(try reader.count(limit: reader.remaining / 4))
+            try reader.end()
+            found.append(
+                NeedRecord(
+                    agent: UInt32(truncatingIfNeeded: number >> 32), index: UInt32(truncatingIfNeeded: number), text: text, vector: vector))
+            return .onward
+        }
+        return found
+    }
+
+    // MARK: - Follows
+
+    /// The documents an agent follows, and the nodes that matched.
+    public func followed(by agent: UInt32, in view: borrowing TransactionView) throws -> [DocumentID: [NodeID]] {
+        var found: [DocumentID: [NodeID]] = [:]
+        try view.scanRecords(prefix: scope.key(.agentMatch, agent)) { key, payload in
+            let document = DocumentID(rawValue: key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) })
+            var reader = ByteReader(Array(payload))
+            var nodes: [NodeID] = []
+            while reader.remaining > 0 { nodes.append(NodeID(rawValue: try reader.u32())) }
+            found[document] = nodes
+            return .onward
+        }
+        return found
+    }
+
+    /// The agents that follow a document, by number.
+    public func followers(of document: DocumentID, in view: borrowing TransactionView) throws -> [UInt32] {
+        var found: [UInt32] = []
+        try view.scanRecords(prefix: scope.key(.agentMatchByDocument, document.rawValue)) { key, _ in
+            found.append(key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) })
+            return .onward
+        }
+        return found
+    }
+
+    /// Sets the nodes of a document that match an agent's needs; none means that the agent no longer follows it.
+    public func setFollow(
+        agent: UInt32, document: DocumentID, nodes: [NodeID], in transaction: inout WriteTransaction
+    ) throws {
+        let forward = scope.key(.agentMatch, Self.pair(agent, document.rawValue))
+        let backward = scope.key(.agentMatchByDocument, Self.pair(document.rawValue, agent))
+        if nodes.isEmpty {
+            try transaction.delete(forward)
+            try transaction.delete(backward)
+        } else {
+            var writer = ByteWriter(capacity: nodes.count * 4)
+            for node in nodes { writer.u32(node.rawValue) }
+            try transaction.store(forward, writer.bytes)
+            try transaction.store(backward, [])
+        }
+    }
+
+    // MARK: - State and check
+
+    private struct State {
+        var lastNumber: UInt32 = 0
+        var generation: UInt64 = 0
+    }
+
+    private func state(in view: borrowing TransactionView) throws -> State {
+        guard let bytes = try view.loadBytes(scope.key(.needState)) else { return State() }
+        var reader = ByteReader(bytes)
+        let state = State(lastNumber: try reader.u32(), generation: try reader.u64())
+        try reader.end()
+        return state
+    }
+
+    private func store(_ state: State, in transaction: inout WriteTransaction) throws {
+        var writer = ByteWriter()
+        writer.u32(state.lastNumber)
+        writer.u64(state.generation)
+        try transaction.store(scope.key(.needState), writer.bytes)
+    }
+
+    private static func pair(_ first: UInt32, _ second: UInt32) -> UInt64 { UInt64(first) << 32 | UInt64(second) }
+
+    /// Agents against needs, needs against agents, and follows against each other and against `nodes`, the nodes that exist
+    /// and their documents.
+    public func findings(nodes: [NodeID: DocumentID], in view: borrowing TransactionView) throws -> [String] {
+        var findings: [String] = []
+        let agents = try agents(in: view)
+        let needs = try needs(in: view)
+        let numbers = Set(agents.map(\.number))
+        for agent in agents {
+            let own = needs.filter { $0.agent == agent.number }
+            if own.map(\.text) != agent.needs { findings.append("agent '\(agent.name)': \(own.count) need records for \(agent.needs.count) needs") }
+            for (document, matched) in try followed(by: agent.number, in: view) {
+                if try !followers(of: document, in: view).contains(agent.number) {
+                    findings.append("agent '\(agent.name)' follows document \(document.rawValue), which does not know it")
+                }
+                for node in matched where nodes[node] != document {
+                    findings.append("agent '\(agent.name)' holds node \(node.rawValue) of document \(document.rawValue), which is not there")
+                }
+            }
+        }
+        for need in needs where !numbers.contains(need.agent) {
+            findings.append("need '\(need.text)' belongs to agent number \(need.agent), which is not there")
+        }
+        try view.scanRecords(prefix: scope.key(.agentMatchByDocument)) { key, _ in
+            let pair = key.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let (document, agent) = (UInt32(truncatingIfNeeded: pair >> 32), UInt32(truncatingIfNeeded: pair))
+            if try view.load(scope.key(.agentMatch, Self.pair(agent, document))) == nil {
+                findings.append("document \(document) names agent number \(agent) as its follower, which does not know it")
+            }
+            return .onward
+        }
+        return findings
+    }
+}
