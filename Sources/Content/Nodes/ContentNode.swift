@@ -1,0 +1,54 @@
+// What a published document becomes: the parts that can be found, each with a path, a value and a text.
+
+public import Base
+
+/// The formats that are read and written.
+public enum ContentFormat: String, Sendable, CaseIterable {
+    case json, yaml, toml, csv, xml, markdown, code, text
+}
+
+/// What part of a document a node is. The names are those of the original's wire format.
+public enum NodeKind: String, Sendable, CaseIterable {
+    case object, primitive, row, heading, paragraph, sentence
+    case codeBlock = "code_block"
+
+    /// `is_structured` of the data listing.
+    public var isStructured: Bool { self == .object || self == .row }
+}
+
+/// One searchable part of a document.
+public struct ContentNode: Sendable, Equatable {
+    /// Unique within the document; on the wire the node is `<data key>.<path>`.
+    public let path: String
+    public let kind: NodeKind
+    public let value: JSONValue
+    /// The text that is embedded and indexed.
+    public let description: String
+
+    public init(path: String, kind: NodeKind, value: JSONValue, description: String) {
+        self.path = path
+        self.kind = kind
+        self.value = value
+        self.description = description
+    }
+
+    /// The value as answers show it, which is always an object: another value stands under `value`.
+    public var data: JSONValue {
+        if case .object = value { value } else { .object(["value": value]) }
+    }
+}
+
+/// A document in parts.
+public struct SplitContent: Sendable, Equatable {
+    /// What it was read as.
+    public let format: ContentFormat
+    public let nodes: [ContentNode]
+    /// A sentence for the publisher when a known hint did not fit and another format was taken.
+    public let hintNote: String?
+
+    public init(format: ContentFormat, nodes: [ContentNode], hintNote: String?) {
+        self.format = format
+        self.nodes = nodes
+        self.hintNote = hintNote
+    }
+}

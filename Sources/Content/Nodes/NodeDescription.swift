@@ -1,0 +1,43 @@
+// The text by which a node is found: `<property names of its path> | <content>`, as the original wrote it.
+
+internal import Base
+
+enum NodeDescription {
+    /// `people[0].address` and `{"city": "Ulm", "zip": 89073}` give `people address | city: Ulm | zip: 89073`.
+    static func text(path: String, value: JSONValue) -> String {
+        var parts: [String] = []
+        let names = propertyNames(path)
+        if !names.isEmpty { parts.append(names) }
+        switch value {
+        case .object(let members):
+            for member in members { parts.append("\(member.key): \(PythonNotation.str(member.value))") }
+        case .array(let items):
+            parts.append(items.map(PythonNotation.str).joined(separator: ", "))
+        default:
+            parts.append(PythonNotation.str(value))
+        }
+        return parts.joined(separator: " | ")
+    }
+
+    /// The path without its indices, the dots turned to spaces.
+    static func propertyNames(_ path: String) -> String {
+        var out: [UInt8] = []
+        let bytes = Array(path.utf8)
+        var at = 0
+        while at < bytes.count {
+            if bytes[at] == UInt8(ascii: "[") {
+                var end = at + 1
+                while end < bytes.count, bytes[end] &- 0x30 < 10 { end += 1 }
+                if end > at + 1, end < bytes.count, bytes[end] == UInt8(ascii: "]") {
+                    at = end + 1
+                    continue
+                }
+            }
+            out.append(bytes[at] == UInt8(ascii: ".") ? UInt8(ascii: " ") : bytes[at])
+            at += 1
+        }
+        while out.first == UInt8(ascii: " ") { out.removeFirst() }
+        while out.last == UInt8(ascii: " ") { out.removeLast() }
+        return String(decoding: out, as: UTF8.self)
+    }
+}
