@@ -53,7 +53,10 @@ class Connection:
         """`body` is sent as it is when it is bytes, else as JSON."""
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json"} if body is not None else {}
-        self.raw.request(method, path, content, {**sent, **self.headers, **(headers or {})})
+        try:
+            self.raw.request(method, path, content, {**sent, **self.headers, **(headers or {})})
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused before the whole body was sent; the answer may be there all the same
         response = self.raw.getresponse()
         return Answer(response.status, response.headers, response.read())
 
