@@ -1,0 +1,33 @@
+/// How a graph is built and searched.
+///
+/// What a vector costs at 384 dimensions: 1,542 bytes for itself (LMDB fits two on a page of 4,096) and, with `M0` 32, at
+/// most 136 bytes of links at level 0; one node in `M` has 66 more for level 1, one in `M` squared as much again.
+///
+/// `M`, `M0` and `efConstruction` are written into the graph's state record when its first vector arrives, and that graph
+/// keeps them; `efSearch` and `exactBelow` are the reader's and may change at any time.
+public struct HNSWParameters: Sendable, Equatable {
+    /// Links that a new node makes at each level, and the bound of a list above level 0. 4...64; the paper's M.
+    public let M: Int
+    /// Bound of a list at level 0. At least `M`, at most 128; the paper's Mmax0, and twice M by its advice.
+    public let M0: Int
+    /// Candidates kept while the neighbours of a new node are looked for. `M`...4,096: more is better and slower.
+    public let efConstruction: Int
+    /// Candidates kept while a query is answered, unless the query says otherwise. 1...65,536.
+    public let efSearch: Int
+    /// Fewer vectors than this are compared one by one: exact, and no slower. docs/decisions/0004-hnsw-in-lmdb.md has
+    /// the measurement.
+    public let exactBelow: Int
+
+    public init(M: Int = 16, M0: Int = 32, efConstruction: Int = 200, efSearch: Int = 128, exactBelow: Int = 500) {
+        precondition((4...64).contains(M), "M \(M) is outside 4...64")
+        precondition((M...128).contains(M0), "M0 \(M0) is outside \(M)...128")
+        precondition((M...4_096).contains(efConstruction), "efConstruction \(efConstruction) is outside \(M)...4096")
+        precondition((1...65_536).contains(efSearch), "efSearch \(efSearch) is outside 1...65536")
+        precondition(exactBelow >= 0, "exactBelow \(exactBelow) is negative")
+        self.M = M
+        self.M0 = M0
+        self.efConstruction = efConstruction
+        self.efSearch = efSearch
+        self.exactBelow = exactBelow
+    }
+}

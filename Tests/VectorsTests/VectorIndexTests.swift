@@ -1,0 +1,195 @@
+import Base
+import Foundation
+import KeySpace
+import LMDB
+import TestSupport
+import Testing
+import Vectors
+
+/// Graphs small enough to look at after every step.
+@Suite struct VectorIndexTests {
+    let small = HNSWParameters(M: 4, M0: 8, efConstruction: 32, efSearch: 32, exactBelow: 0)
+
+    func node(_ number: some BinaryInteger) -> NodeID { NodeID(rawValue: UInt32(number)) }
+
+    @Test func anEmptyIndexAnswersNothing() throws {
+        let store = try IndexStore()
+        let index = VectorIndex(scope: store.scope, dimension: 3)
+        try store.environment.read { (view: borrowing TransactionView) throws in
+            #expect(try index.count(in: view) == 0)
+            #expect(try index.search([1, 0, 0], count: 5, in: view) == [])
+            #expect(try index.exactSearch([1, 0, 0], count: 5, in: view) == [])
+            #expect(try index.vector(of: node(1), in: view) == nil)
+            #expect(try index.cosines([1, 0, 0], of: [node(1)], in: view) == [nil])
+            #expect(try VectorIndexCheck.findings(index, expectedNodes: [], in: view) == [])
+        }
+        try store.write { (transaction: inout WriteTransaction) throws in #expect(try !index.remove(node(1), in: &transaction)) }
+        #expect(try store.everything().isEmpty)
+    }
+
+    @Test func threeVectorsByHand() throws {
+        let store = try IndexStore()
+        for parameters in [small, HNSWParameters()] {
+            let index = VectorIndex(scope: store.scope, dimension: 3, parameters: parameters)
+            try store.write {
+                try index.removeAll(in: &$0)
+                try index.insert(node(1), [1, 0, 0], in: &$0)
+                try index.insert(node(2), [0, 1, 0], in: &$0)
+                try index.insert(node(UInt32.max), [0.6, 0.8, 0], in: &$0)
+            }
+            try store.environment.read { (view: borrowing TransactionView) throws in
+                let answer = try index.search([0, 1, 0], count: 10, in: view)
+                #expect(answer.map(\.node) == [node(2), node(UInt32.max), node(1)])
+                #expect(answer.map(\.cosine) == [1, 0.8, 0])
+                #expect(try index.search([0, 1, 0], count: 1, in: view).count == 1)
+                #expect(try index.search([0, 1, 0], count: 0, in: view).isEmpty)
+                #expect(try index.cosines([1, 0, 0], of: [node(2), node(9), node(1)], in: view) == [0, nil, 1])
+                #expect(try index.vector(of: node(UInt32.max), in: view) == [0.6, 0.8, 0])
+                #expect(try index.count(in: view) == 3)
+            }
+            #expect(try store.findings(index, [1, 2, .max]) == [])
+        }
+    }
+
+    @Test func badVectorsAreRefusedBeforeAnythingIsWritten() throws {
+        let store = try IndexStore()
+        let index = VectorIndex(scope: store.scope, dimension: 3)
+        try store.write { (transaction: inout WriteTransaction) throws in
+            for vector: [Float] in [[], [1, 0], [1, 0, 0, 0], [0, 0, 0], [2, 0, 0], [.nan, 0, 0], [.infinity, 0, 0]] {
+                #expect(throws: ContexError.self) { try index.insert(node(1), vector, in: &transaction) }
+            }
+            for query: [Float] in [[1, 0], [.nan, 0, 0]] {
+                #expect(throws: ContexError.self) { _ = try index.search(query, count: 1, in: transaction.view) }
+            }
+            #expect(transaction.mutationCount == 0)
+        }
+        try store.write { try index.insert(node(1), [1, 0, 0], in: &$0) }
+        let other = VectorIndex(scope: store.scope, dimension: 4)
+        let error = #expect(throws: ContexError.self) { _ = try store.environment.read { _ = try other.count(in: $0) } }
+        #expect(error?.category == .conflict)
+    }
+
+    @Test func equalBytesChangeNothing() throws {
+        let store = try IndexStore()
+        let index = VectorIndex(scope: store.scope, dimension: 3, parameters: small)
+        try store.write { try index.insert(node(1), [1, 0, 0], in: &$0) }
+        try store.write {
+            try index.insert(node(1), [1, 0, 0], in: &$0)
+            #expect($0.mutationCount == 0)
+        }
+    }
+
+    /// Random inserts, replacements and removals beside a dictionary; the whole graph is checked after every few.
+    @Test(arguments: [2, 16]) func agreesWithADictionary(dimension: Int) throws {
+        let seed = testSeed("agreesWithADictionary \(dimension)")
+        var random = SeededRandom(seed: seed)
+        var samples = VectorSamples(seed: seed, dimension: dimension, clusters: 5, spread: 4)
+        let store = try IndexStore()
+        let index = VectorIndex(scope: store.scope, dimension: dimension, parameters: small)
+        var oracle: [UInt32: [Float]] = [:]
+        for round in 0..<120 {
+            // Growing, shrinking to nothing, growing again.
+            let growth = round % 60 < 35 ? 3 : 1
+            try store.write { (transaction: inout WriteTransaction) throws in
+                for _ in 0..<10 {
+                    if random.next() % 4 < growth {
+                        let id = UInt32(random.next() % 300)
+                        // Now and then a vector that is there already, under another number.
+                        let vector = random.next() % 8 == 0 ? oracle.min { $0.key < $1.key }?.value ?? samples.next() : samples.next()
+                        try index.insert(node(id), vector, in: &transaction)
+                        oracle[id] = vector
+                    } else {
+                        let id = oracle.keys.sorted().randomElement(using: &random) ?? 0
+                        #expect(try index.remove(node(id), in: &transaction) == (oracle.removeValue(forKey: id) != nil))
+                    }
+                }
+            }
+            #expect(try store.findings(index, oracle.keys) == [])
+            let query = samples.next()
+            try store.environment.read { (view: borrowing TransactionView) throws in
+                let answer = try index.search(query, count: 400, efSearch: 400, in: view)
+                #expect(Set(answer.map(\.node.rawValue)) == Set(oracle.keys), "every node is reached and no removed one is")
+                #expect(answer == (try index.exactSearch(query, count: 400, in: view)))
+            }
+        }
+        try store.write { (transaction: inout WriteTransaction) throws in
+            for id in oracle.keys.sorted() { #expect(try index.remove(node(id), in: &transaction)) }
+        }
+        #expect(try store.everything().isEmpty)
+    }
+
+    @Test func sameOperationsGiveSameBytes() throws {
+        let seed = testSeed("sameOperationsGiveSameBytes")
+        func run(batch: Int) throws -> [[UInt8]: [UInt8]] {
+            var random = SeededRandom(seed: seed)
+            var samples = VectorSamples(seed: seed, dimension: 24, clusters: 8)
+            let store = try IndexStore()
+            let index = VectorIndex(scope: store.scope, dimension: 24, parameters: HNSWParameters(M: 8, M0: 16, efConstruction: 60))
+            for _ in 0..<600 / batch {
+                try store.write { (transaction: inout WriteTransaction) throws in
+                    for _ in 0..<batch {
+                        let id = node(random.next() % 250)
+                        if random.next() % 4 == 0 { try index.remove(id, in: &transaction) } else { try index.insert(id, samples.next(), in: &transaction) }
+                    }
+                }
+            }
+            return try store.everything()
+        }
+        let first = try run(batch: 1)
+        #expect(first.count > 200)
+        #expect(try run(batch: 1) == first)
+        #expect(try run(batch: 60) == first, "how operations are grouped into transactions leaves no trace")
+    }
+
+    @Test func projectsDoNotMeet() throws {
+        let store = try IndexStore()
+        let here = VectorIndex(scope: store.scope, dimension: 2, parameters: small)
+        let there = VectorIndex(
+            scope: TenantScope(tenant: .standard, project: ProjectID(rawValue: 8)), dimension: 2, parameters: small)
+        try store.write {
+            try here.insert(node(1), [1, 0], in: &$0)
+            try there.insert(node(2), [1, 0], in: &$0)
+            try here.removeAll(in: &$0)
+        }
+        try store.environment.read { (view: borrowing TransactionView) throws in
+            #expect(try here.count(in: view) == 0)
+            #expect(try there.search([1, 0], count: 9, in: view).map(\.node) == [node(2)])
+        }
+    }
+
+    @Test func aReopenedStoreAnswersAsBefore() throws {
+        var samples = VectorSamples(seed: testSeed("aReopenedStoreAnswersAsBefore"), dimension: 32, clusters: 6)
+        let vectors = samples.next(400)
+        let queries = samples.next(20)
+        let folder = TemporaryFolder()
+        let scope = TenantScope(tenant: .standard, project: ProjectID(rawValue: 1))
+        let index = VectorIndex(scope: scope, dimension: 32, parameters: HNSWParameters(M: 8, M0: 16, exactBelow: 0))
+        func answers(_ environment: Environment) throws -> [[VectorMatch]] {
+            try environment.read { view in try queries.map { try index.search($0, count: 10, in: view) } }
+        }
+        var before: [[VectorMatch]] = []
+        do {
+            let environment = try IndexStore.open(folder)
+            var write = try environment.beginWrite()
+            for (id, vector) in vectors.enumerated() { try index.insert(node(id), vector, in: &write) }
+            try write.commit()
+            var dropped = try environment.beginWrite()
+            try index.insert(node(1_000), vectors[0], in: &dropped)
+            try index.remove(node(3), in: &dropped)
+            before = try answers(environment)
+        }
+        #expect(try answers(try IndexStore.open(folder)) == before)
+    }
+
+    /// A graph keeps the bounds that it was built with.
+    @Test func otherParametersReadAnExistingGraph() throws {
+        var samples = VectorSamples(seed: testSeed("otherParametersReadAnExistingGraph"), dimension: 16, clusters: 4)
+        let store = try IndexStore()
+        let narrow = VectorIndex(scope: store.scope, dimension: 16, parameters: small)
+        let wide = VectorIndex(scope: store.scope, dimension: 16, parameters: HNSWParameters(exactBelow: 0))
+        try store.write { for id in 0..<100 { try narrow.insert(node(id), samples.next(), in: &$0) } }
+        try store.write { for id in 100..<200 { try wide.insert(node(id), samples.next(), in: &$0) } }
+        #expect(try store.findings(narrow, 0..<200) == [])
+        #expect(try store.findings(wide, 0..<200) == [])
+    }
+}
