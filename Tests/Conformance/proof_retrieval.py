@@ -77,6 +77,9 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     arguments = parser.parse_args()
     names = arguments.sets or ["scifact"]
+    if not (DATA / "retrieval").is_dir():
+        print(f"FAILED: no {DATA}/retrieval; CONTEX_TEST_DATA names the folder of shared fixtures", file=sys.stderr)
+        return 1
     with Server() as server:
         results = {name: run(server, name, arguments.batch) for name in names}
     print(f"`{' '.join(['tools/proof retrieval', *sys.argv[1:]])}`: nDCG@{CUT}\n")
