@@ -160,7 +160,8 @@ let modules: [Module] = [
     tests("AccessTests", ["Base", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
     tests(
         "EngineTests",
-        ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Needs", "Access", "Engine", "TestSupport"]),
+        ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Needs", "Access", "Engine",
+         "TestSupport"]),
     tests("ServiceTests", ["Base", "Content", "Engine", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Webhooks", "TestSupport"],
