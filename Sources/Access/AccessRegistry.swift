@@ -1,0 +1,201 @@
+// Keys and roles of a tenant, three kinds of record:
+//
+//     apiKeyByID      key id                    -> what is known of the key
+//     apiKeyByHash    HMAC of the key's text    -> key id
+//     roleAssignment  key id                    -> role, projects
+//
+// Every function takes the scope of any project of the tenant; the records lie at the tenant's own level.
+
+public import Base
+public import Hashing
+public import KeySpace
+public import LMDB
+
+public enum AccessRegistry {
+    // MARK: - Keys
+
+    /// Stores a key that was issued before the transaction.
+    /// - Throws: `.conflict` when the id or the text is taken, `.limited` when the tenant has as many keys as it may.
+    /// - Complexity: O(keys of the tenant).
+    public static func create(_ record: KeyRecord, in transaction: inout WriteTransaction, scope: TenantScope) throws {
+        precondition(record.tenant == scope.tenant, "key of tenant \(record.tenant) in the scope of tenant \(scope.tenant)")
+        let stored = try storedKeys(transaction.view, scope)
+        guard stored.count < AccessLimits.keysPerTenant else {
+            throw ContexError(.limited, "This tenant has \(stored.count) API keys, the most it may have: revoke one first.")
+        }
+        let byID = idKey(record.keyID, scope)
+        let byHash = hashKey(record.hash, scope)
+        guard try transaction.view.loadBytes(byID) == nil, try transaction.view.loadBytes(byHash) == nil else {
+            throw ContexError(.conflict, "This API key exists already.")
+        }
+        let order = (stored.last?.order ?? 0) + 1
+        try transaction.store(byID, StoredKey(order: order, record: record).bytes)
+        var id = ByteWriter(capacity: 8)
+        id.u64(record.keyID.rawValue)
+        try transaction.store(byHash, id.bytes)
+    }
+
+    /// Removes a key and the role it had.
+    /// - Throws: `.notFound`.
+    @discardableResult
+    public static func revoke(_ id: KeyID, in transaction: inout WriteTransaction, scope: TenantScope) throws -> KeyRecord {
+        guard let record = try key(id, transaction.view, scope: scope) else { throw ContexError.notFound("Key not found") }
+        try transaction.delete(idKey(id, scope))
+        try transaction.delete(hashKey(record.hash, scope))
+        try transaction.delete(roleKey(id, scope))
+        return record
+    }
+
+    /// All keys, in the order in which they were created.
+    /// - Complexity: O(n log n).
+    public static func keys(_ view: borrowing TransactionView, scope: TenantScope) throws -> [KeyRecord] {
+        try storedKeys(view, scope).map(\.record)
+    }
+
+    public static func key(_ id: KeyID, _ view: borrowing TransactionView, scope: TenantScope) throws -> KeyRecord? {
+        guard let bytes = try view.loadBytes(idKey(id, scope)) else { return nil }
+        return try decoded("API key \(id)") { () throws(ByteError) in
+            try StoredKey(keyID: id, tenant: scope.tenant, bytes: bytes)
+        }.record
+    }
+
+    /// The key whose text hashes to `hash` under its pepper.
+    public static func find(hash: SHA256Digest, _ view: borrowing TransactionView, scope: TenantScope) throws -> KeyRecord? {
+        guard let bytes = try view.loadBytes(hashKey(hash, scope)) else { return nil }
+        let id = try decoded("the index of API keys") { () throws(ByteError) in try keyID(bytes) }
+        guard let record = try key(id, view, scope: scope), ConstantTime.equal(record.hash, hash) else {
+            throw ContexError.damaged("The index of API keys names key \(id), which is not there or has another hash: run 'contex check'.")
+        }
+        return record
+    }
+
+    // MARK: - Roles
+
+    /// Gives a key its role, instead of the one it had.
+    /// - Throws: `.notFound` for an unknown key, `.invalid` for a project list or name over the limits.
+    public static func assign(_ assignment: RoleAssignment, in transaction: inout WriteTransaction, scope: TenantScope) throws {
+        let projects = assignment.projects.projects
+        guard projects.count <= AccessLimits.projectsPerRole else {
+            throw ContexError.invalid(
+                field: "projects", kind: "too_long",
+                message: "List should have at most \(AccessLimits.projectsPerRole) items after validation, not \(projects.count)")
+        }
+        for project in projects { _ = try Name(project, field: "projects") }
+        guard try key(assignment.keyID, transaction.view, scope: scope) != nil else { throw ContexError.notFound("Key not found") }
+        try transaction.store(roleKey(assignment.keyID, scope), assignment.bytes)
+    }
+
+    /// Takes a key's role away: it counts as readonly again.
+    /// - Throws: `.notFound` when nobody gave it one.
+    public static func removeRole(of id: KeyID, in transaction: inout WriteTransaction, scope: TenantScope) throws {
+        guard try transaction.delete(roleKey(id, scope)) else { throw ContexError.notFound("Role not found") }
+    }
+
+    /// The role that was given to a key, nil when none was (`RoleAssignment.unassigned` says what that means).
+    public static func assignment(of id: KeyID, _ view: borrowing TransactionView, scope: TenantScope) throws -> RoleAssignment? {
+        guard let bytes = try view.loadBytes(roleKey(id, scope)) else { return nil }
+        return try decoded("the role of API key \(id)") { () throws(ByteError) in try RoleAssignment(keyID: id, bytes: bytes) }
+    }
+
+    /// All roles that were given, in the order in which their keys were created.
+    public static func assignments(_ view: borrowing TransactionView, scope: TenantScope) throws -> [RoleAssignment] {
+        let given = try assignmentsByKey(view, scope)
+        return try storedKeys(view, scope).compactMap { given[$0.record.keyID] }
+    }
+
+    // MARK: - For the key ring and `contex check`
+
+    /// Every key with what it may do, in the order of creation.
+    static func principals(_ view: borrowing TransactionView, scope: TenantScope) throws -> [(key: KeyRecord, principal: Principal)] {
+        let given = try assignmentsByKey(view, scope)
+        return try storedKeys(view, scope).map { stored in
+            let key = stored.record
+            let assignment = given[key.keyID] ?? .unassigned(key.keyID)
+            return (
+                key,
+                Principal(keyID: key.keyID, name: key.name, role: assignment.role, projects: assignment.projects, tenant: key.tenant)
+            )
+        }
+    }
+
+    /// What contradicts itself: each key in the index of hashes, each entry of the index and each role with its key.
+    /// A broken seal throws.
+    public static func problems(_ view: borrowing TransactionView, scope: TenantScope) throws -> [String] {
+        var problems: [String] = []
+        let stored = try storedKeys(view, scope)
+        let records = Dictionary(uniqueKeysWithValues: stored.map { ($0.record.keyID, $0.record) })
+        if Set(stored.map(\.order)).count != stored.count { problems.append("two API keys have one place in the order of creation") }
+
+        var indexed: Set<KeyID> = []
+        try eachRecord(.apiKeyByHash, view, scope) { suffix, bytes in
+            let id = try decoded("the index of API keys") { () throws(ByteError) in try keyID(bytes) }
+            if records[id]?.hash.bytes == suffix {
+                indexed.insert(id)
+            } else {
+                problems.append("the index of API keys has an entry for key \(id), which is not there or has another hash")
+            }
+        }
+        for key in stored where !indexed.contains(key.record.keyID) {
+            problems.append("API key \(key.record.keyID) is missing in the index by hash")
+        }
+        for id in try assignmentsByKey(view, scope).keys where records[id] == nil {
+            problems.append("there is a role for API key \(id), which is not there")
+        }
+        return problems
+    }
+
+    // MARK: - Records
+
+    private static func idKey(_ id: KeyID, _ scope: TenantScope) -> [UInt8] { scope.registry.key(.apiKeyByID, id.rawValue) }
+    private static func hashKey(_ hash: SHA256Digest, _ scope: TenantScope) -> [UInt8] {
+        scope.registry.key(.apiKeyByHash, bytes: hash.bytes)
+    }
+    private static func roleKey(_ id: KeyID, _ scope: TenantScope) -> [UInt8] { scope.registry.key(.roleAssignment, id.rawValue) }
+
+    private static func keyID(_ bytes: some Collection<UInt8>) throws(ByteError) -> KeyID {
+        var reader = ByteReader(Array(bytes))
+        let id = KeyID(rawValue: try reader.u64())
+        try reader.end()
+        return id
+    }
+
+    private static func eachRecord(
+        _ kind: KeyKind, _ view: borrowing TransactionView, _ scope: TenantScope,
+        _ body: (_ suffix: [UInt8], _ payload: [UInt8]) throws -> Void
+    ) throws {
+        try view.scanRecords(prefix: scope.registry.key(kind)) { key, payload in
+            try body(Array(key.dropFirst(TenantScope.prefixBytes)), Array(payload))
+            return .onward
+        }
+    }
+
+    private static func storedKeys(_ view: borrowing TransactionView, _ scope: TenantScope) throws -> [StoredKey] {
+        var stored: [StoredKey] = []
+        try eachRecord(.apiKeyByID, view, scope) { suffix, bytes in
+            stored.append(
+                try decoded("an API key") { () throws(ByteError) in
+                    try StoredKey(keyID: try keyID(suffix), tenant: scope.tenant, bytes: bytes)
+                })
+        }
+        return stored.sorted { $0.order < $1.order }
+    }
+
+    private static func assignmentsByKey(_ view: borrowing TransactionView, _ scope: TenantScope) throws -> [KeyID: RoleAssignment] {
+        var assignments: [KeyID: RoleAssignment] = [:]
+        try eachRecord(.roleAssignment, view, scope) { suffix, bytes in
+            let assignment = try decoded("the role of an API key") { () throws(ByteError) in
+                try RoleAssignment(keyID: try keyID(suffix), bytes: bytes)
+            }
+            assignments[assignment.keyID] = assignment
+        }
+        return assignments
+    }
+
+    private static func decoded<T>(_ record: String, _ body: () throws(ByteError) -> T) throws(ContexError) -> T {
+        do throws(ByteError) {
+            return try body()
+        } catch {
+            throw .damaged("The record of \(record) cannot be read (\(error)): run 'contex check'.")
+        }
+    }
+}

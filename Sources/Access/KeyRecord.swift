@@ -1,0 +1,167 @@
+// What is known of a key, and the bytes it is stored as (docs/formats/access-v1.md).
+
+public import Base
+public import Hashing
+
+/// A key's public name: 64 random bits, 16 hexadecimal digits on the wire.
+public struct KeyID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// Nil unless the text is 16 lower-case hexadecimal digits.
+    public init?(_ text: String) {
+        guard text.utf8.count == 16, text.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }) else { return nil }
+        guard let value = UInt64(text, radix: 16) else { return nil }
+        rawValue = value
+    }
+
+    static func random() throws(ContexError) -> KeyID {
+        KeyID(rawValue: try SecureRandom.bytes(8).reduce(0) { $0 << 8 | UInt64($1) })
+    }
+
+    public var text: String {
+        let digits = String(rawValue, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+    public var description: String { text }
+}
+
+/// Everything that is kept of a key; its text is not.
+public struct KeyRecord: Hashable, Sendable {
+    public let keyID: KeyID
+    public let name: String
+    /// The first seven characters, by which people recognise a key.
+    public let prefix: String
+    public let createdAt: Timestamp
+    public let tenant: TenantID
+    /// HMAC-SHA-256 of the text under the pepper.
+    public let hash: SHA256Digest
+    public let pepper: PepperID
+
+    public init(
+        keyID: KeyID, name: String, prefix: String, createdAt: Timestamp, tenant: TenantID, hash: SHA256Digest, pepper: PepperID
+    ) {
+        self.keyID = keyID
+        self.name = name
+        self.prefix = prefix
+        self.createdAt = createdAt
+        self.tenant = tenant
+        self.hash = hash
+        self.pepper = pepper
+    }
+}
+
+/// A key at the one moment when its text is known: after this it is shown to its owner and forgotten.
+///
+/// Made before the transaction that stores its record, so that applying a command draws no random numbers.
+public struct IssuedKey: Sendable {
+    public let text: String
+    public let record: KeyRecord
+
+    /// A fresh key.
+    /// - Throws: `.invalid` for a name over 255 scalars or with NUL, `.unavailable` without entropy.
+    public init(name: String, tenant: TenantID, createdAt: Timestamp, pepper: Pepper) throws(ContexError) {
+        try self.init(text: try APIKeyFormat.generate(), name: name, tenant: tenant, createdAt: createdAt, pepper: pepper)
+    }
+
+    /// A key that the operator brings, for the first start.
+    /// - Throws: also `.badRequest` when no request could carry it.
+    public init(operatorKey: String, name: String, tenant: TenantID, createdAt: Timestamp, pepper: Pepper) throws(ContexError) {
+        try APIKeyFormat.checkOperatorKey(operatorKey)
+        try self.init(text: operatorKey, name: name, tenant: tenant, createdAt: createdAt, pepper: pepper)
+    }
+
+    private init(text: String, name: String, tenant: TenantID, createdAt: Timestamp, pepper: Pepper) throws(ContexError) {
+        self.text = text
+        record = KeyRecord(
+            keyID: try .random(), name: try Name(name, field: "name").text, prefix: APIKeyFormat.prefix(of: text), createdAt: createdAt,
+            tenant: tenant, hash: pepper.hash(text), pepper: pepper.id)
+    }
+}
+
+/// The role that somebody gave to a key, and where it holds.
+public struct RoleAssignment: Hashable, Sendable {
+    public let keyID: KeyID
+    public let role: Role
+    public let projects: ProjectScope
+
+    public init(keyID: KeyID, role: Role, projects: ProjectScope) {
+        self.keyID = keyID
+        self.role = role
+        self.projects = projects
+    }
+
+    /// Of a key that nobody gave a role: it may read, in all projects.
+    public static func unassigned(_ keyID: KeyID) -> RoleAssignment {
+        RoleAssignment(keyID: keyID, role: .unassigned, projects: .all)
+    }
+}
+
+// MARK: - Bytes
+
+/// A key's record with its place in the order of creation.
+struct StoredKey {
+    let order: UInt64
+    let record: KeyRecord
+
+    var bytes: [UInt8] {
+        var writer = ByteWriter(capacity: 96)
+        writer.u64(order)
+        writer.raw(record.hash.bytes)
+        writer.u64(record.pepper.rawValue)
+        writer.i64(record.createdAt.rawValue)
+        writer.text(record.prefix)
+        writer.text(record.name)
+        return writer.bytes
+    }
+
+    init(order: UInt64, record: KeyRecord) {
+        self.order = order
+        self.record = record
+    }
+
+    init(keyID: KeyID, tenant: TenantID, bytes: [UInt8]) throws(ByteError) {
+        var reader = ByteReader(bytes)
+        order = try reader.u64()
+        guard let hash = SHA256Digest(try reader.raw(SHA256Digest.byteCount)) else { throw .malformed(at: 8) }
+        let pepper = PepperID(rawValue: try reader.u64())
+        let createdAt = Timestamp(rawValue: try reader.i64())
+        let prefix = try reader.text()
+        let name = try reader.text()
+        try reader.end()
+        record = KeyRecord(
+            keyID: keyID, name: name, prefix: prefix, createdAt: createdAt, tenant: tenant, hash: hash, pepper: pepper)
+    }
+}
+
+extension Role {
+    /// The role in stored bytes. A number is never given twice.
+    fileprivate var code: UInt8 {
+        switch self {
+        case .admin: 1
+        case .publisher: 2
+        case .consumer: 3
+        case .readonly: 4
+        }
+    }
+}
+
+extension RoleAssignment {
+    var bytes: [UInt8] {
+        var writer = ByteWriter()
+        writer.u8(role.code)
+        writer.varint(UInt64(projects.projects.count))
+        for project in projects.projects { writer.text(project) }
+        return writer.bytes
+    }
+
+    init(keyID: KeyID, bytes: [UInt8]) throws(ByteError) {
+        var reader = ByteReader(bytes)
+        let code = try reader.u8()
+        guard let role = Role.allCases.first(where: { $0.code == code }) else { throw .malformed(at: 0) }
+        var projects: [String] = []
+        for _ in 0..<(try reader.count(limit: AccessLimits.projectsPerRole)) { projects.append(try reader.text()) }
+        try reader.end()
+        self.init(keyID: keyID, role: role, projects: ProjectScope(projects))
+    }
+}
