@@ -6,7 +6,7 @@
 //
 // Every function takes the scope of any project of the tenant; the records lie at the tenant's own level.
 
-public import Base
+internal import Base
 public import Hashing
 public import KeySpace
 public import LMDB

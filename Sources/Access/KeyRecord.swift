@@ -123,7 +123,7 @@ struct StoredKey {
     init(keyID: KeyID, tenant: TenantID, bytes: [UInt8]) throws(ByteError) {
         var reader = ByteReader(bytes)
         order = try reader.u64()
-        guard let hash = SHA256Digest(try reader.raw(SHA256Digest.byteCount)) else { throw .malformed(at: 8) }
+        let hash = try reader.sha256()
         let pepper = PepperID(rawValue: try reader.u64())
         let createdAt = Timestamp(rawValue: try reader.i64())
         let prefix = try reader.text()

@@ -25,7 +25,7 @@ public final class KeyRing: Sendable {
         private init() {}
 
         /// - Throws: `.conflict` when keys were made with another pepper, `.damaged` for records that cannot be read.
-        /// - Complexity: O(n log n) in the keys of the tenants, about 1 microsecond a key.
+        /// - Complexity: O(n log n) in the keys of the tenants, about 3 microseconds a key.
         public init(_ view: borrowing TransactionView, tenants: [TenantID], pepper: Pepper) throws {
             for tenant in tenants {
                 let scope = TenantScope(tenant: tenant, project: .tenantLevel)
