@@ -1,0 +1,163 @@
+public import Base
+internal import Documents
+internal import KeySpace
+public import LMDB
+public import Needs
+internal import NIOPosix
+internal import Synchronization
+
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
+/// The models that the engine needs, as functions, so that it depends on no runtime.
+public struct Models: Sendable {
+    /// Unit vectors of `dimension` numbers, one a text, in order. Batches and caches as it likes.
+    public let embed: @Sendable ([String]) async throws -> [[Float]]
+    /// cl100k tokens of a text.
+    public let countTokens: @Sendable (String) -> Int
+    public let dimension: Int
+
+    public init(
+        dimension: Int, embed: @escaping @Sendable ([String]) async throws -> [[Float]], countTokens: @escaping @Sendable (String) -> Int
+    ) {
+        self.dimension = dimension
+        self.embed = embed
+        self.countTokens = countTokens
+    }
+}
+
+public struct DatabaseConfiguration: Sendable {
+    /// The data directory; the store lies in its folder `store`, made when missing.
+    public var directory: String
+    public var durability: Environment.Options.Durability = .everyCommit
+    public var mapBytes = 1 << 40
+    /// `SIMILARITY_THRESHOLD`
+    public var threshold = 0.5
+    /// Matches of each need at a registration: `MAX_MATCHES`
+    public var matchesMax = 10
+    /// cl100k tokens of an initial context: `MAX_CONTEXT_SIZE`
+    public var contextTokensMax = 51_200
+    /// `HYBRID_SEARCH_ENABLED=false` makes it `.semantic`.
+    public var mode = SearchMode.hybrid
+    /// Threads for reads and for splitting documents.
+    public var threads = max(2, ProcessInfo.processInfo.activeProcessorCount)
+    public var clock: any WallClock = SystemClock()
+
+    public init(directory: String) { self.directory = directory }
+
+    public var storePath: String { directory + "/store" }
+}
+
+/// One data directory: the store, its single writer, and every operation on it.
+///
+/// Reads run on a small pool against one snapshot each; writes go through `Writer`. Each operation has a file of its own
+/// (`Publish.swift`, `Query.swift`, ...). All of them take the tenant first: there is no operation without one.
+public final class Database: Sendable {
+    public let configuration: DatabaseConfiguration
+    let models: Models
+    let environment: Environment
+    let writer: Writer
+    let readers: NIOThreadPool
+    let matcher = NeedMatcher()
+    private let sinks: Sinks
+
+    /// Opens the store, makes it when the directory is empty.
+    /// - Throws: `.damaged` (another format, a broken or truncated file), `.conflict` (another process writes to it),
+    ///   `.unavailable` (the directory cannot be written).
+    public init(configuration: DatabaseConfiguration, models: Models) throws {
+        self.configuration = configuration
+        self.models = models
+        do {
+            try FileManager.default.createDirectory(atPath: configuration.storePath, withIntermediateDirectories: true)
+        } catch {
+            throw ContexError(.unavailable, "the data folder \(configuration.directory) cannot be made or written: check its path and permissions")
+        }
+        do {
+            environment = try Environment(
+                path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
+            var transaction = try environment.beginWrite()
+            try StoreFormat.verifyOrCreate(&transaction)
+            try transaction.commit()
+            environment.growFile()
+        } catch let error as LMDBError {
+            throw Self.openFailure(error, configuration.directory)
+        }
+        let sinks = Sinks()
+        self.sinks = sinks
+        writer = Writer(environment: environment) { sinks.deliver($0) }
+        readers = NIOThreadPool(numberOfThreads: configuration.threads)
+        readers.start()
+    }
+
+    private static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {
+        switch error.code {
+        case .locked: ContexError(.conflict, "\(error): stop that process or choose another data folder")
+        case .accessDenied, .noSuchFile: ContexError(.unavailable, "the data folder \(directory) cannot be written: check its path and permissions (\(error))")
+        case .networkFileSystem: ContexError(.unavailable, "\(error)")
+        default: ContexError(.damaged, "the store in \(directory) cannot be opened: \(error)")
+        }
+    }
+
+    /// Who carries notifications; set once at start.
+    public func setSink(_ sink: any NotificationSink, for delivery: AgentDelivery) { sinks.set(sink, for: delivery) }
+
+    /// Finishes waiting writes and closes.
+    public func close() async {
+        await writer.close()
+        try? await readers.shutdownGracefully()
+    }
+
+    /// Clears the slots of readers whose process died; to be called every 30 seconds.
+    public func clearDeadReaders() { environment.clearDeadReaders() }
+
+    // MARK: - For the operations
+
+    func read<T: Sendable>(_ body: @escaping @Sendable (borrowing TransactionView) throws -> T) async throws -> T {
+        let environment = environment
+        return try await onPool { try environment.read(body) }
+    }
+
+    /// Runs heavy work off the cooperative pool.
+    func onPool<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+        do {
+            return try await readers.runIfActive(body)
+        } catch {
+            throw ContexError(anyError: error)
+        }
+    }
+
+    func now() -> Timestamp { configuration.clock.now() }
+
+    /// The scope of a project on this snapshot, nil when nothing was ever put into it.
+    static func scope(_ tenant: TenantID, _ project: Name, _ view: borrowing TransactionView) throws -> TenantScope? {
+        try ProjectRegistry(tenant: tenant).scope(of: project, in: view)
+    }
+}
+
+/// The way an agent wants to be told, as `AgentRecord` has it.
+public typealias AgentDelivery = AgentRecord.Delivery
+
+/// One sink a way of delivery.
+private final class Sinks: Sendable {
+    private let table = Mutex<[AgentDelivery: any NotificationSink]>([:])
+    func set(_ sink: any NotificationSink, for delivery: AgentDelivery) { table.withLock { $0[delivery] = sink } }
+    func deliver(_ notification: Notification) {
+        let sink = table.withLock { $0[notification.agent.delivery] }
+        sink?.deliver(notification)
+    }
+}
+
+/// Delivers to the subscribers of the agent's channel.
+public struct ChannelSink: NotificationSink {
+    private let hub: ChannelHub
+    public init(hub: ChannelHub) { self.hub = hub }
+    public func deliver(_ notification: Notification) {
+        hub.publish(
+            ChannelMessage(
+                tenant: notification.tenant, project: notification.project, channel: notification.agent.channel,
+                payload: NotificationPayload.text(notification)))
+    }
+}
