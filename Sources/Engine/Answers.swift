@@ -38,6 +38,8 @@ public struct Match: Sendable {
     /// The data in JSON with an indent of two, first 200 characters.
     public let preview: String
     public let explanation: Explanation?
+    let node: NodeID
+    let document: DocumentID
 }
 
 /// The parts of a similarity.
@@ -123,7 +125,6 @@ public struct ProjectSummary: Sendable {
 
 /// The health of the store and what it holds.
 public struct StoreStatus: Sendable {
-    public let writable: Bool
     public let bytesUsed: Int
     public let entries: Int
     public let projects: Int

@@ -22,3 +22,8 @@ public enum Fusion {
         return 1 / (1 + exp(-(weights.cosine * cosine + weights.text * text + weights.bias)))
     }
 }
+
+extension FusionWeights {
+    /// For explanations.
+    var named: [(name: String, value: Double)] { [("cosine", Double(cosine)), ("text", Double(text)), ("bias", Double(bias))] }
+}

@@ -103,13 +103,23 @@ public struct NeedStore: Sendable {
         var found: [DocumentID: [NodeID]] = [:]
         try view.scanRecords(prefix: scope.key(.agentMatch, agent)) { key, payload in
             let document = DocumentID(rawValue: key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) })
-            var reader = ByteReader(Array(payload))
-            var nodes: [NodeID] = []
-            while reader.remaining > 0 { nodes.append(NodeID(rawValue: try reader.u32())) }
-            found[document] = nodes
+            found[document] = try Self.nodes(Array(payload))
             return .onward
         }
         return found
+    }
+
+    /// The nodes of one document that match an agent's needs, none when it does not follow it.
+    public func followedNodes(by agent: UInt32, document: DocumentID, in view: borrowing TransactionView) throws -> [NodeID] {
+        guard let bytes = try view.loadBytes(scope.key(.agentMatch, Self.pair(agent, document.rawValue))) else { return [] }
+        return try Self.nodes(bytes)
+    }
+
+    private static func nodes(_ bytes: [UInt8]) throws -> [NodeID] {
+        var reader = ByteReader(bytes)
+        var nodes: [NodeID] = []
+        while reader.remaining > 0 { nodes.append(NodeID(rawValue: try reader.u32())) }
+        return nodes
     }
 
     /// The agents that follow a document, by number.

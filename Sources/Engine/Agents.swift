@@ -1,0 +1,173 @@
+// Agents: register, look up, unregister.
+//
+// A registration searches on a snapshot, outside the writer, because it may have a thousand needs; the command then only
+// writes, and is refused as stale before its first write when the project's log has grown since the snapshot. After
+// `snapshotTries` such refusals it searches inside its own transaction, so that a busy project cannot starve it.
+
+public import Base
+internal import Documents
+internal import Events
+internal import KeySpace
+internal import LMDB
+public import Needs
+
+extension Database {
+    /// Missed events sent at a registration.
+    static let catchUpMax = 100
+    private static let snapshotTries = 3
+
+    /// Registers an agent, replacing what was under its id in the project; sends initial context and missed events.
+    ///
+    /// - Throws: `.invalid` (too many needs), `.unavailable`, `.storageFull`, `.damaged`.
+    public func register(_ tenant: TenantID, _ command: RegisterCommand) async throws -> Registration {
+        guard command.needs.count <= Limits.needsPerAgent else {
+            throw ContexError.invalid(
+                field: "data_needs", kind: "too_long",
+                message: "List should have at most \(Limits.needsPerAgent) items after validation, not \(command.needs.count)")
+        }
+        var needs: [String] = []
+        var seen: Set<[UInt8]> = []
+        for need in command.needs where seen.insert(Array(need.utf8)).inserted { needs.append(need) }
+        let vectors = needs.isEmpty ? [] : try await models.embed(needs)
+        let searching = NeedSearch(
+            tenant: tenant, project: command.project, needs: needs, vectors: vectors, dimension: models.dimension, mode: configuration.mode,
+            threshold: configuration.threshold, matchesMax: configuration.matchesMax, tokensMax: configuration.contextTokensMax)
+        let time = now()
+        for _ in 0..<Self.snapshotTries {
+            let found = try await read { try searching.run(in: $0) }
+            do {
+                return try await writer.submit { [self] transaction, effects in
+                    guard try searching.head(in: transaction.view) == found.head else { throw ContexError(.conflict, "stale registration") }
+                    return try enter(tenant, command, searching, found, at: time, in: &transaction, &effects)
+                }
+            } catch let error as ContexError where error.category == .conflict {
+                continue
+            }
+        }
+        return try await writer.submit { [self] transaction, effects in
+            let found = try searching.run(in: transaction.view)
+            return try enter(tenant, command, searching, found, at: time, in: &transaction, &effects)
+        }
+    }
+
+    private func enter(
+        _ tenant: TenantID, _ command: RegisterCommand, _ searching: NeedSearch, _ found: NeedSearch.Found, at time: Timestamp,
+        in transaction: inout WriteTransaction, _ effects: inout Effects
+    ) throws -> Registration {
+        let scope = try ProjectRegistry(tenant: tenant).scopeCreating(command.project, at: time, in: &transaction)
+        let store = NeedStore(scope: scope)
+        let agent = AgentRecord(
+            name: command.agent, number: try store.nextNumber(in: transaction.view), needs: searching.needs, delivery: command.delivery,
+            responseFormat: command.responseFormat, channel: command.channel ?? "agent:\(command.agent):updates",
+            webhookURL: command.webhookURL, webhookSecret: command.webhookSecret, lastSequence: found.head, registeredAt: time)
+        try store.register(
+            agent,
+            needs: zip(searching.needs, searching.vectors).enumerated().map { index, need in
+                NeedRecord(agent: agent.number, index: UInt32(index), text: need.0, vector: need.1)
+            },
+            in: &transaction)
+        for (document, nodes) in found.nodes.sorted(by: { $0.key < $1.key }) {
+            try store.setFollow(agent: agent.number, document: document, nodes: nodes.sorted(), in: &transaction)
+        }
+        try AgentDirectory(tenant: tenant).put(
+            .init(agent: command.agent, project: scope.project, projectName: command.project, registeredAt: time), in: &transaction)
+        let missed = try EventLog(scope: scope).events(after: command.lastSeen, count: Self.catchUpMax, in: transaction.view)
+        for message in [.initialContext(found.context)] + missed.map({ Notification.Message.event($0) }) {
+            effects.notifications.append(Notification(tenant: tenant, project: command.project, agent: agent, message: message))
+        }
+        return Registration(
+            project: command.project, agent: command.agent, caughtUpEvents: missed.count, currentSequence: found.head,
+            matchedNeeds: found.context.map { ($0.need, $0.matches.count) }, channel: agent.channel)
+    }
+
+    /// The agents of one project, or of all projects of the tenant, in the order of registration.
+    public func agents(_ tenant: TenantID, project: Name?) async throws -> [AgentStatus] {
+        try await read { view in
+            let entries = try AgentDirectory(tenant: tenant).entries(in: view)
+            return try entries.filter { project == nil || $0.projectName == project }.map { try Self.status(tenant, $0, in: view) }
+        }
+    }
+
+    /// The registrations under one agent id, oldest first; of one project when it is named.
+    public func agent(_ tenant: TenantID, _ agent: Name, project: Name?) async throws -> [AgentStatus] {
+        try await read { view in
+            let entries = try AgentDirectory(tenant: tenant).entries(agent, in: view)
+            return try entries.filter { project == nil || $0.projectName == project }.map { try Self.status(tenant, $0, in: view) }
+        }
+    }
+
+    private static func status(
+        _ tenant: TenantID, _ entry: AgentDirectory.Entry, in view: borrowing TransactionView
+    ) throws -> AgentStatus {
+        let scope = TenantScope(tenant: tenant, project: entry.project)
+        let store = NeedStore(scope: scope)
+        guard let record = try store.agent(entry.agent, in: view) else {
+            throw ContexError.damaged("agent '\(entry.agent)' is in the directory but is not there")
+        }
+        let documents = DocumentStore(scope: scope)
+        let nodes = try store.followed(by: record.number, in: view).values.joined().sorted()
+        let keys = try nodes.map { id in
+            guard let node = try documents.node(id, in: view) else {
+                throw ContexError.damaged("agent '\(entry.agent)' holds node \(id.rawValue), which is not there")
+            }
+            return node.nodeKey
+        }
+        return AgentStatus(project: entry.projectName, record: record, nodeKeys: keys)
+    }
+
+    /// Removes registrations of an agent in the projects given; returns how many there were.
+    @discardableResult
+    public func unregister(_ tenant: TenantID, _ agent: Name, projects: [Name]) async throws -> Int {
+        try await writer.submit { transaction, _ in
+            var removed = 0
+            for project in projects {
+                guard let scope = try Self.scope(tenant, project, transaction.view),
+                    try NeedStore(scope: scope).agent(agent, in: transaction.view) != nil
+                else { continue }
+                try NeedStore(scope: scope).remove(agent, in: &transaction)
+                try AgentDirectory(tenant: tenant).remove(agent, project: scope.project, in: &transaction)
+                removed += 1
+            }
+            return removed
+        }
+    }
+}
+
+/// The search for the needs of one registration.
+struct NeedSearch: Sendable {
+    let tenant: TenantID
+    let project: Name
+    let needs: [String]
+    let vectors: [[Float]]
+    let dimension: Int
+    let mode: SearchMode
+    let threshold: Double
+    let matchesMax: Int
+    let tokensMax: Int
+
+    struct Found: Sendable {
+        let head: Sequence
+        let context: [(need: String, matches: [Match])]
+        let nodes: [DocumentID: Set<NodeID>]
+    }
+
+    func head(in view: borrowing TransactionView) throws -> Sequence {
+        guard let scope = try Database.scope(tenant, project, view) else { return .zero }
+        return try EventLog(scope: scope).head(in: view).sequence
+    }
+
+    func run(in view: borrowing TransactionView) throws -> Found {
+        guard let scope = try Database.scope(tenant, project, view) else {
+            return Found(head: .zero, context: needs.map { ($0, []) }, nodes: [:])
+        }
+        let search = NodeSearch(scope: scope, dimension: dimension, mode: mode, threshold: threshold)
+        var context: [(need: String, matches: [Match])] = []
+        for (need, vector) in zip(needs, vectors) {
+            context.append((need, try search.matches(need, vector: vector, count: matchesMax, in: view)))
+        }
+        context = ContextPacking.cut(context, tokens: tokensMax)
+        var nodes: [DocumentID: Set<NodeID>] = [:]
+        for match in context.flatMap(\.matches) { nodes[match.document, default: []].insert(match.node) }
+        return Found(head: try EventLog(scope: scope).head(in: view).sequence, context: context, nodes: nodes)
+    }
+}

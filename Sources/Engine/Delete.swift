@@ -1,0 +1,41 @@
+public import Base
+internal import Documents
+internal import Events
+internal import FullText
+internal import KeySpace
+internal import LMDB
+internal import Vectors
+
+extension Database {
+    /// Removes a key: its nodes leave every index at once, an event says so, its versions stay readable from the log.
+    /// - Throws: `.notFound` when the key holds nothing.
+    public func delete(_ tenant: TenantID, project: Name, key: Name) async throws -> DeleteReceipt {
+        let time = now()
+        return try await writer.submit { [self] transaction, effects in
+            guard let scope = try Self.scope(tenant, project, transaction.view),
+                var document = try DocumentStore(scope: scope).document(key, in: transaction.view), document.exists
+            else { throw ContexError.notFound("Data key '\(key)' not found") }
+            let event = try EventLog(scope: scope).append(
+                EventDraft(
+                    kind: .deleted, type: "\(key)_deleted", key: key.text, format: "json", recordedAt: time, data: Array("null".utf8)),
+                in: &transaction)
+            let documents = DocumentStore(scope: scope)
+            for node in document.nodes { try removeNode(node, scope, in: &transaction) }
+            document.nodes = []
+            document.exists = false
+            document.sequence = event.sequence
+            try documents.put(document, in: &transaction)
+            try tellFollowers(
+                tenant, scope, project, document: document.id, standing: [], fresh: [], sequence: event.sequence,
+                message: .deletion(sequence: event.sequence, key: key.text), in: &transaction, &effects)
+            return DeleteReceipt(project: project, key: key, sequence: event.sequence)
+        }
+    }
+
+    /// Takes a node out of the documents and both indexes.
+    func removeNode(_ node: NodeID, _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
+        try VectorIndex(scope: scope, dimension: models.dimension).remove(node, in: &transaction)
+        try TextIndex(scope: scope).remove(node, in: &transaction)
+        try DocumentStore(scope: scope).removeNode(node, in: &transaction)
+    }
+}

@@ -1,0 +1,328 @@
+// Publish: split and embed outside any transaction, then one transaction for event, document, vectors, postings and needs.
+//
+// Only what changed is embedded: nodes that the key has already, with equal path, kind, format, description and data, keep
+// their number, their vector and their postings. Which those are is first read from a snapshot; if another publish of the
+// same key comes between, the command finds a node without a vector, is refused as stale before its first write, and
+// comes again with all vectors.
+
+public import Base
+internal import Content
+internal import Documents
+internal import Events
+internal import FullText
+internal import Hashing
+internal import KeySpace
+internal import LMDB
+internal import Needs
+internal import Vectors
+
+extension Database {
+    /// Publishes in order; each command succeeds or fails by itself.
+    ///
+    /// - Returns: an outcome each, in order. Failures: `.invalid` (text that cannot be stored, too many nodes),
+    ///   `.unavailable`, `.storageFull`, `.damaged`.
+    public func publish(_ tenant: TenantID, _ commands: [PublishCommand]) async -> [Result<PublishReceipt, ContexError>] {
+        var outcomes: [Result<PublishReceipt, ContexError>?] = Array(repeating: nil, count: commands.count)
+        var open = Array(commands.indices)
+        // The second round brings every vector, so that it cannot be stale.
+        for round in 0..<2 where !open.isEmpty {
+            var prepared: [PreparedDocument] = []
+            var places: [Int] = []
+            for (place, outcome) in zip(open, await prepare(tenant, open.map { commands[$0] }, all: round > 0)) {
+                switch outcome {
+                case .success(let document):
+                    prepared.append(document)
+                    places.append(place)
+                case .failure(let error): outcomes[place] = .failure(error)
+                }
+            }
+            let results = await writer.submit(
+                prepared.map { document in
+                    { [self] transaction, effects in
+                        do {
+                            return .receipt(try apply(tenant, document, in: &transaction, &effects))
+                        } catch is StalePreparation {
+                            return Applied.stale
+                        }
+                    }
+                })
+            open = []
+            for (place, result) in zip(places, results) {
+                switch result {
+                case .success(.receipt(let receipt)): outcomes[place] = .success(receipt)
+                case .success(.stale): open.append(place)
+                case .failure(let error): outcomes[place] = .failure(error)
+                }
+            }
+        }
+        return outcomes.map { $0 ?? .failure(ContexError(.bug, "a publish with every vector was called stale")) }
+    }
+
+    private enum Applied: Sendable {
+        case receipt(PublishReceipt)
+        case stale
+    }
+
+    // MARK: - Before the transaction
+
+    private func prepare(_ tenant: TenantID, _ commands: [PublishCommand], all: Bool) async -> [Result<PreparedDocument, ContexError>] {
+        var documents: [Result<PreparedDocument, ContexError>] = []
+        do {
+            let (models, environment, time) = (models, environment, now())
+            documents = try await onPool {
+                try environment.read { view in
+                    commands.map { command in
+                        Result { () throws(ContexError) in
+                            do {
+                                var document = try PreparedDocument(command, at: time)
+                                if !all { try document.keepUnchanged(tenant, in: view) }
+                                document.countTokens(models.countTokens)
+                                return document
+                            } catch {
+                                throw ContexError(anyError: error)
+                            }
+                        }
+                    }
+                }
+            }
+            var texts: [String] = []
+            for case .success(let document) in documents {
+                for node in document.nodes where !node.isKept { texts.append(node.content.description) }
+            }
+            var vectors = (texts.isEmpty ? [] : try await models.embed(texts))[...]
+            for place in documents.indices {
+                documents[place] = documents[place].map { $0.taking(vectors: &vectors) }
+            }
+            return documents
+        } catch {
+            let failure = ContexError(anyError: error)
+            return documents.isEmpty ? commands.map { _ in .failure(failure) } : documents.map { $0.flatMap { _ in .failure(failure) } }
+        }
+    }
+
+    // MARK: - In the transaction
+
+    /// Everything that one publish changes. Deterministic: time and vectors come with the command.
+    /// - Throws: `StalePreparation` before the first write when a vector is missing.
+    func apply(
+        _ tenant: TenantID, _ prepared: PreparedDocument, in transaction: inout WriteTransaction, _ effects: inout Effects
+    ) throws -> PublishReceipt {
+        let command = prepared.command
+        let registry = ProjectRegistry(tenant: tenant)
+        let known = try registry.scope(of: command.project, in: transaction.view)
+        var present: DocumentRecord? = nil
+        var presentNodes: [NodeIdentity: [NodeID]] = [:]
+        if let known {
+            let documents = DocumentStore(scope: known)
+            present = try documents.document(command.key, in: transaction.view)
+            if let present, present.exists, present.fingerprint == prepared.fingerprint {
+                return PublishReceipt(
+                    project: command.project, key: command.key, sequence: present.sequence, format: prepared.split.format, changed: false,
+                    hintNote: prepared.split.hintNote)
+            }
+            presentNodes = try documents.identities(of: present?.nodes ?? [], in: transaction.view)
+        }
+
+        // Which nodes stay, and that every other one has its vector.
+        var kept: [NodeID?] = []
+        for node in prepared.nodes {
+            if let id = presentNodes[node.identity]?.popLast() {
+                kept.append(id)
+            } else {
+                guard node.vector != nil else { throw StalePreparation() }
+                kept.append(nil)
+            }
+        }
+
+        // From here on the transaction changes.
+        let time = prepared.recordedAt
+        let scope = try registry.scopeCreating(command.project, at: time, in: &transaction)
+        let documents = DocumentStore(scope: scope)
+        let vectors = VectorIndex(scope: scope, dimension: models.dimension)
+        let texts = TextIndex(scope: scope)
+        let event = try EventLog(scope: scope).append(
+            EventDraft(
+                kind: .published, type: prepared.eventType, key: command.key.text,
+                format: command.format ?? prepared.split.format.rawValue, recordedAt: time, data: prepared.dataBytes),
+            in: &transaction)
+
+        for gone in presentNodes.values.joined().sorted() {
+            try removeNode(gone, scope, in: &transaction)
+        }
+        let id = try present?.id ?? documents.create(command.key, in: &transaction)
+        var fresh = try documents.reserveNodes(kept.count { $0 == nil }, in: &transaction)[...]
+        var ids: [NodeID] = []
+        var freshNodes: [FreshNode] = []
+        for (node, keptID) in zip(prepared.nodes, kept) {
+            if let keptID {
+                ids.append(keptID)
+                continue
+            }
+            let nodeID = fresh.removeFirst()
+            ids.append(nodeID)
+            try documents.put(node.record(document: id, key: command.key, format: prepared.split.format), as: nodeID, in: &transaction)
+            let vector = node.vector!
+            let text = AnalyzedText(node.content.description)
+            try vectors.insert(nodeID, vector, in: &transaction)
+            try texts.add(nodeID, text, in: &transaction)
+            freshNodes.append(FreshNode(id: nodeID, vector: vector, text: text))
+        }
+        try documents.put(
+            DocumentRecord(
+                id: id, key: command.key, sequence: event.sequence, exists: true, format: prepared.split.format.rawValue,
+                fingerprint: prepared.fingerprint, nodes: ids),
+            in: &transaction)
+        try documents.addVersion(event.sequence, of: id, in: &transaction)
+        try tellFollowers(
+            tenant, scope, command.project, document: id, standing: Set(ids), fresh: freshNodes, sequence: event.sequence,
+            message: .update(sequence: event.sequence, key: command.key.text, data: command.data), in: &transaction, &effects)
+        return PublishReceipt(
+            project: command.project, key: command.key, sequence: event.sequence, format: prepared.split.format, changed: true,
+            hintNote: prepared.split.hintNote)
+    }
+
+    /// Tells the agents that followed the document, and those whose needs its new nodes match for the first time; then
+    /// notes who follows it now: the agents that one of its nodes matches.
+    func tellFollowers(
+        _ tenant: TenantID, _ scope: TenantScope, _ project: Name, document: DocumentID, standing: Set<NodeID>, fresh: [FreshNode],
+        sequence: Sequence, message: Notification.Message, in transaction: inout WriteTransaction, _ effects: inout Effects
+    ) throws {
+        let needs = NeedStore(scope: scope)
+        let followers = try needs.followers(of: document, in: transaction.view)
+        let matched = try matcher.match(
+            fresh, scope: scope, mode: configuration.mode, threshold: configuration.threshold, in: transaction.view)
+        let told = Set(followers).union(matched.keys).sorted()
+        guard !told.isEmpty else { return }
+        let names = try matcher.standing(scope, in: transaction.view).names
+        for number in told {
+            guard let name = names[number], var agent = try needs.agent(name, in: transaction.view) else {
+                throw ContexError.damaged("document \(document.rawValue) names agent number \(number) as its follower, which is not there")
+            }
+            let held = try needs.followedNodes(by: number, document: document, in: transaction.view)
+            let now = held.filter(standing.contains) + (matched[number] ?? [])
+            if now != held { try needs.setFollow(agent: number, document: document, nodes: now, in: &transaction) }
+            agent.lastSequence = sequence
+            try needs.update(agent, in: &transaction)
+            effects.notifications.append(Notification(tenant: tenant, project: project, agent: agent, message: message))
+        }
+    }
+}
+
+/// The snapshot that decided what to embed is no longer true.
+struct StalePreparation: Error {}
+
+/// What makes two nodes of a document the same.
+struct NodeIdentity: Hashable, Sendable {
+    let path: String
+    let kind: String
+    let format: String
+    let description: [UInt8]
+    let data: [UInt8]
+
+    init(path: String, kind: String, format: String, description: String, data: [UInt8]) {
+        self.path = path
+        self.kind = kind
+        self.format = format
+        self.description = Array(description.utf8)
+        self.data = data
+    }
+}
+
+/// A publish command after splitting, before its transaction.
+struct PreparedDocument: Sendable {
+    struct Node: Sendable {
+        let content: ContentNode
+        let identity: NodeIdentity
+        var tokenCount = 0
+        var isKept = false
+        var vector: [Float]? = nil
+
+        func record(document: DocumentID, key: Name, format: ContentFormat) -> NodeRecord {
+            NodeRecord(
+                document: document, documentKey: key.text, path: content.path, kind: content.kind.rawValue, format: format.rawValue,
+                description: content.description, data: identity.data, tokenCount: tokenCount)
+        }
+    }
+
+    let command: PublishCommand
+    /// When the command came: the time of its event.
+    let recordedAt: Timestamp
+    let split: SplitContent
+    let dataBytes: [UInt8]
+    let fingerprint: SHA256Digest
+    var nodes: [Node]
+
+    var eventType: String { Self.eventType(command) }
+
+    private static func eventType(_ command: PublishCommand) -> String { command.eventType ?? "\(command.key.text)_updated" }
+
+    init(_ command: PublishCommand, at time: Timestamp) throws(ContexError) {
+        self.command = command
+        recordedAt = time
+        let split = try ContentSplitter.split(command.data, hint: command.format)
+        self.split = split
+        dataBytes = JSONPrinter.bytes(command.data)
+        fingerprint = Self.fingerprint(format: command.format, eventType: Self.eventType(command), data: dataBytes)
+        nodes = split.nodes.map { node in
+            Node(
+                content: node,
+                identity: NodeIdentity(
+                    path: node.path, kind: node.kind.rawValue, format: split.format.rawValue, description: node.description,
+                    data: JSONPrinter.bytes(node.value)))
+        }
+    }
+
+    static func fingerprint(format: String?, eventType: String, data: [UInt8]) -> SHA256Digest {
+        var head = ByteWriter()
+        head.bool(format != nil)
+        head.text(format ?? "")
+        head.text(eventType)
+        return SHA256.digest(head.bytes, data)
+    }
+
+    /// Marks the nodes that the key has already: they need no vector.
+    mutating func keepUnchanged(_ tenant: TenantID, in view: borrowing TransactionView) throws {
+        guard let scope = try ProjectRegistry(tenant: tenant).scope(of: command.project, in: view) else { return }
+        let documents = DocumentStore(scope: scope)
+        guard let present = try documents.document(command.key, in: view), present.exists else { return }
+        if present.fingerprint == fingerprint {
+            for place in nodes.indices { nodes[place].isKept = true }
+            return
+        }
+        var identities = try documents.identities(of: present.nodes, in: view).mapValues(\.count)
+        for place in nodes.indices {
+            if let count = identities[nodes[place].identity], count > 0 {
+                identities[nodes[place].identity] = count - 1
+                nodes[place].isKept = true
+            }
+        }
+    }
+
+    mutating func countTokens(_ count: (String) -> Int) {
+        for place in nodes.indices where !nodes[place].isKept {
+            nodes[place].tokenCount = count(JSONPrinter.text(MatchData.wrapped(nodes[place].content.value), style: .python))
+        }
+    }
+
+    /// With the vectors of the nodes that are not kept, from the front of `vectors`.
+    func taking(vectors: inout ArraySlice<[Float]>) -> PreparedDocument {
+        var copy = self
+        for place in nodes.indices where !nodes[place].isKept { copy.nodes[place].vector = vectors.removeFirst() }
+        return copy
+    }
+}
+
+extension DocumentStore {
+    func identities(of nodes: [NodeID], in view: borrowing TransactionView) throws -> [NodeIdentity: [NodeID]] {
+        var found: [NodeIdentity: [NodeID]] = [:]
+        // Reversed, so that popLast gives them in the order of the document.
+        for id in nodes.reversed() {
+            guard let node = try node(id, in: view) else { throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there") }
+            found[
+                NodeIdentity(path: node.path, kind: node.kind, format: node.format, description: node.description, data: node.data),
+                default: []
+            ].append(id)
+        }
+        return found
+    }
+}

@@ -1,0 +1,126 @@
+// Reading what is there: events, versions, listings, projects.
+
+public import Base
+internal import Content
+internal import Documents
+public import Events
+internal import KeySpace
+internal import LMDB
+internal import Needs
+
+extension Database {
+    /// Bytes of event data that one answer carries at most (at least one event, however large).
+    static let eventBytesMax = 64 << 20
+
+    /// Events after `since`, oldest first. An unknown project has none.
+    public func events(_ tenant: TenantID, project: Name, since: Sequence, count: Int) async throws -> [EventRecord] {
+        try await read { view in
+            guard let scope = try Self.scope(tenant, project, view) else { return [] }
+            return try EventLog(scope: scope).events(after: since, count: count, bytesMax: Self.eventBytesMax, in: view)
+        }
+    }
+
+    /// Every node of a project, by document key.
+    public func listNodes(_ tenant: TenantID, project: Name) async throws -> [ListedNode] {
+        try await read { view in
+            guard let scope = try Self.scope(tenant, project, view) else { return [] }
+            let documents = DocumentStore(scope: scope)
+            var listed: [ListedNode] = []
+            try documents.forEachDocument(in: view) { document in
+                for id in document.nodes { listed.append(try Self.listed(id, documents, in: view)) }
+            }
+            return listed
+        }
+    }
+
+    static func listed(_ id: NodeID, _ documents: DocumentStore, in view: borrowing TransactionView) throws -> ListedNode {
+        guard let node = try documents.node(id, in: view) else {
+            throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there")
+        }
+        return ListedNode(
+            nodeKey: node.nodeKey, documentKey: node.documentKey, path: node.path, kind: node.kind, description: node.description,
+            data: EventData.parsed(node.data), format: node.format)
+    }
+
+    /// The keys of a project that hold something, in order.
+    public func listKeys(_ tenant: TenantID, project: Name) async throws -> [String] {
+        try await read { view in
+            guard let scope = try Self.scope(tenant, project, view) else { return [] }
+            var keys: [String] = []
+            try DocumentStore(scope: scope).forEachDocument(in: view) { keys.append($0.key.text) }
+            return keys
+        }
+    }
+
+    /// The tenant's projects, by name.
+    public func projects(_ tenant: TenantID) async throws -> [ProjectSummary] {
+        try await read { view in
+            try ProjectRegistry(tenant: tenant).entries(in: view).map { entry in
+                let scope = TenantScope(tenant: tenant, project: entry.project)
+                var (documents, nodes) = (0, 0)
+                try DocumentStore(scope: scope).forEachDocument(in: view) {
+                    documents += 1
+                    nodes += $0.nodes.count
+                }
+                return ProjectSummary(
+                    name: entry.name, documents: documents, nodes: nodes, agents: try NeedStore(scope: scope).agents(in: view).count,
+                    lastSequence: try EventLog(scope: scope).head(in: view).sequence, createdAt: entry.createdAt)
+            }
+        }
+    }
+
+    // MARK: - Versions
+
+    /// The states that a key had, newest first. Empty for a key that never was.
+    public func history(_ tenant: TenantID, project: Name, key: Name, limit: Int) async throws -> [DocumentVersion] {
+        try await read { view in
+            guard let scope = try Self.scope(tenant, project, view),
+                let document = try DocumentStore(scope: scope).document(key, in: view)
+            else { return [] }
+            return try DocumentStore(scope: scope).versions(of: document.id, count: limit, in: view).map {
+                try Self.version($0, scope, in: view)
+            }
+        }
+    }
+
+    /// One state of a key.
+    /// - Throws: `.notFound`
+    public func version(_ tenant: TenantID, project: Name, key: Name, sequence: Sequence) async throws -> DocumentVersion {
+        try await read { view in
+            guard let scope = try Self.scope(tenant, project, view),
+                let document = try DocumentStore(scope: scope).document(key, in: view),
+                try DocumentStore(scope: scope).hasVersion(sequence, of: document.id, in: view)
+            else { throw ContexError.notFound("Version \(sequence) not found for \(key)") }
+            return try Self.version(sequence, scope, in: view)
+        }
+    }
+
+    private static func version(_ sequence: Sequence, _ scope: TenantScope, in view: borrowing TransactionView) throws -> DocumentVersion {
+        guard let event = try EventLog(scope: scope).event(sequence, in: view) else {
+            throw ContexError.damaged("a version names event \(sequence), which is not there")
+        }
+        return DocumentVersion(
+            sequence: sequence, recordedAt: event.recordedAt, data: EventData.parsed(event.data), format: event.format,
+            description: "\(event.key) (\(event.format))", eventType: event.type)
+    }
+
+    /// Publishes an old state again, as a new event `data.restored.<key>`.
+    public func restore(
+        _ tenant: TenantID, project: Name, key: Name, sequence: Sequence
+    ) async throws -> (receipt: PublishReceipt, data: JSONValue) {
+        let version = try await version(tenant, project: project, key: key, sequence: sequence)
+        let command = PublishCommand(
+            project: project, key: key, data: version.data, format: version.format, eventType: "data.restored.\(key)")
+        return (try await publish(tenant, [command])[0].get(), version.data)
+    }
+
+    // MARK: - The store itself
+
+    public func status() async throws -> StoreStatus {
+        let waiting = writer.waitingCount
+        let statistics = try environment.statistics()
+        let projects = try await read { try ProjectRegistry(tenant: .standard).entries(in: $0).count }
+        return StoreStatus(
+            bytesUsed: statistics.bytesUsed, entries: statistics.entries, projects: projects, pendingWrites: waiting)
+    }
+}
