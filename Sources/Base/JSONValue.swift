@@ -117,3 +117,7 @@ public struct JSONObject: Sendable, Equatable, RandomAccessCollection {
 extension JSONValue: ExpressibleByDictionaryLiteral {
     public init(dictionaryLiteral members: (String, JSONValue)...) { self = .object(JSONObject(members)) }
 }
+
+extension JSONValue: ExpressibleByStringLiteral {
+    public init(stringLiteral text: String) { self = .string(text) }
+}

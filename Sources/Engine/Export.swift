@@ -1,0 +1,70 @@
+public import Base
+internal import Documents
+internal import Events
+internal import KeySpace
+internal import LMDB
+internal import Needs
+
+extension Database {
+    /// The export document of a project, with the sections asked for. Sections of an unknown project are empty.
+    /// - Complexity: O(project), in memory.
+    public func export(_ tenant: TenantID, project: Name, sections: ExportSections) async throws -> JSONValue {
+        let time = now()
+        return try await read { view in
+            let scope = try Self.scope(tenant, project, view)
+            var data = JSONObject()
+            if sections.events { data["events"] = .array(try scope.map { try Self.exportedEvents($0, in: view) } ?? []) }
+            if sections.embeddings { data["embeddings"] = .array(try scope.map { try Self.exportedNodes($0, in: view) } ?? []) }
+            if sections.agents { data["agents"] = .array(try scope.map { try Self.exportedAgents($0, project, in: view) } ?? []) }
+            return [
+                "project_id": .string(project.text), "export_timestamp": .double(time.seconds), "version": "1.0", "data": .object(data),
+            ]
+        }
+    }
+
+    private static func exportedEvents(_ scope: TenantScope, in view: borrowing TransactionView) throws -> [JSONValue] {
+        try EventLog(scope: scope).events(after: .zero, count: .max, in: view).map { event in
+            [
+                "event_id": .string(event.sequence.description), "event_type": .string(event.type), "data": EventData.visible(event),
+                "created_at": .string(event.recordedAt.iso8601),
+            ]
+        }
+    }
+
+    private static func exportedNodes(_ scope: TenantScope, in view: borrowing TransactionView) throws -> [JSONValue] {
+        let documents = DocumentStore(scope: scope)
+        var exported: [JSONValue] = []
+        try documents.forEachDocument(in: view) { document in
+            for id in document.nodes {
+                let node = try listed(id, documents, in: view)
+                exported.append([
+                    "key": .string(node.nodeKey), "data_key": .string(node.documentKey), "node_path": .string(node.path),
+                    "node_type": .string(node.kind), "description": .string(node.description), "data": node.data,
+                    "data_format": .string(node.format),
+                ])
+            }
+        }
+        return exported
+    }
+
+    /// Secrets stay here: an import must be given them anew.
+    private static func exportedAgents(_ scope: TenantScope, _ project: Name, in view: borrowing TransactionView) throws -> [JSONValue] {
+        let store = NeedStore(scope: scope)
+        let documents = DocumentStore(scope: scope)
+        return try store.agents(in: view).map { agent in
+            let keys = try store.followed(by: agent.number, in: view).values.joined().sorted().map { id in
+                JSONValue.string(try listed(id, documents, in: view).nodeKey)
+            }
+            return [
+                "agent_id": .string(agent.name.text),
+                "data": [
+                    "project_id": .string(project.text), "tenant_id": .null, "needs": .array(agent.needs.map { .string($0) }),
+                    "notification_method": .string(agent.delivery == .webhook ? "webhook" : "redis"),
+                    "response_format": .string(agent.responseFormat), "notification_channel": .string(agent.channel),
+                    "webhook_url": agent.webhookURL.map { .string($0) } ?? .null, "data_keys": .array(keys),
+                ],
+                "last_seen": .string(agent.registeredAt.iso8601), "last_sequence": .string(agent.lastSequence.description),
+            ]
+        }
+    }
+}

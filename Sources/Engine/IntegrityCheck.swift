@@ -1,0 +1,125 @@
+// The proof that a store is what it should be: every seal, the chain of every log, every index against the documents.
+
+public import Base
+internal import Content
+internal import Documents
+internal import Events
+internal import FullText
+internal import KeySpace
+public import LMDB
+internal import Needs
+internal import Vectors
+
+/// Checks a whole store on one snapshot; it may run beside a serving process.
+public enum IntegrityCheck {
+    public struct Report: Sendable {
+        public var findings: [String] = []
+        public var values = 0
+        public var projects = 0
+        public var events = 0
+        public var documents = 0
+        public var nodes = 0
+        public var agents = 0
+    }
+
+    public static let findingsMax = 100
+
+    /// - Parameters:
+    ///   - path: the data directory; the store in it is opened for reading only.
+    ///   - progress: called with what is being checked, for a person to see.
+    /// - Throws: `.notFound` when there is no store; `.damaged` when it cannot be opened at all.
+    /// - Complexity: O(store); reads every page.
+    public static func run(directory: String, dimension: Int = 384, progress: (String) -> Void = { _ in }) throws -> Report {
+        let path = DatabaseConfiguration(directory: directory).storePath
+        let environment: Environment
+        do {
+            environment = try Environment(path: path, options: .init(mode: .reader))
+        } catch {
+            if error.code == .noSuchFile { throw ContexError.notFound("no store in \(directory)") }
+            throw ContexError.damaged("the store in \(directory) cannot be opened: \(error)")
+        }
+        return try environment.read { view in try run(view, dimension: dimension, progress: progress) }
+    }
+
+    static func run(_ view: borrowing TransactionView, dimension: Int, progress: (String) -> Void) throws -> Report {
+        var report = Report()
+        guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
+
+        progress("seals")
+        try view.scan(prefix: []) { keySpan, value in
+            report.values += 1
+            let key = Array(keySpan)
+            do {
+                _ = try Seal.open(key: key, value: value, version: 1)
+            } catch {
+                report.findings.append(error.message)
+            }
+            return report.findings.count < findingsMax ? .onward : .stop
+        }
+        // With a broken seal the rest would only stumble over it again.
+        guard report.findings.isEmpty else { return report }
+
+        let tenant = TenantID.standard
+        let entries = try ProjectRegistry(tenant: tenant).entries(in: view)
+        for entry in entries {
+            progress("project \(entry.name)")
+            report.projects += 1
+            let before = report.findings.count
+            do {
+                try checkProject(TenantScope(tenant: tenant, project: entry.project), dimension, in: view, &report)
+            } catch {
+                report.findings.append("\(ContexError(anyError: error).message)")
+            }
+            for place in before..<report.findings.count { report.findings[place] = "project '\(entry.name)': " + report.findings[place] }
+        }
+        for agent in try AgentDirectory(tenant: tenant).entries(in: view) {
+            if try NeedStore(scope: TenantScope(tenant: tenant, project: agent.project)).agent(agent.agent, in: view) == nil {
+                report.findings.append("agent '\(agent.agent)' is in the directory, but project '\(agent.projectName)' does not have it")
+            }
+        }
+        return report
+    }
+
+    private static func checkProject(
+        _ scope: TenantScope, _ dimension: Int, in view: borrowing TransactionView, _ report: inout Report
+    ) throws {
+        let log = EventLog(scope: scope)
+        report.findings += try log.findings(in: view)
+        let head = try log.head(in: view).sequence
+        report.events += Int(head.rawValue)
+
+        let documents = DocumentStore(scope: scope)
+        let texts = TextIndex(scope: scope)
+        var owners: [NodeID: DocumentID] = [:]
+        try documents.forEachDocument(in: view) { document in
+            report.documents += 1
+            if document.sequence > head { report.findings.append("'\(document.key)' names event \(document.sequence), the log ends at \(head)") }
+            for id in document.nodes {
+                guard let node = try documents.node(id, in: view) else {
+                    report.findings.append("'\(document.key)' lists node \(id.rawValue), which is not there")
+                    continue
+                }
+                if node.document != document.id { report.findings.append("node \(id.rawValue) of '\(document.key)' says it belongs elsewhere") }
+                if owners.updateValue(document.id, forKey: id) != nil { report.findings.append("node \(id.rawValue) is listed twice") }
+                if try texts.analyzedText(of: id, in: view) != AnalyzedText(node.description) {
+                    report.findings.append("the text index holds another text than node \(id.rawValue) of '\(document.key)'")
+                }
+            }
+            for version in try documents.versions(of: document.id, count: .max, in: view) {
+                if try log.event(version, in: view)?.key != document.key.text {
+                    report.findings.append("'\(document.key)' names event \(version) as a version, which is not one of its own")
+                }
+            }
+        }
+        for id in try documents.nodeIDs(in: view) where owners[id] == nil {
+            report.findings.append("node \(id.rawValue) belongs to no document")
+        }
+        report.nodes += owners.count
+        let nodes = Set(owners.keys)
+        report.findings += try VectorIndexCheck.findings(VectorIndex(scope: scope, dimension: dimension), expectedNodes: nodes, in: view)
+        report.findings += try TextIndexCheck.findings(texts, expectedNodes: nodes, in: view)
+        let needs = NeedStore(scope: scope)
+        report.agents += try needs.agents(in: view).count
+        report.findings += try needs.findings(nodes: owners, in: view)
+    }
+}
