@@ -102,7 +102,7 @@ let modules: [Module] = [
     module(
         "Engine",
         ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Needs", "Access"],
-        [("NIOPosix", "swift-nio"), ("NIOCore", "swift-nio")]),
+        [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
     module("Service", ["Base", "Engine", "Access", "Content", "TOON"], [("Logging", "swift-log")]),

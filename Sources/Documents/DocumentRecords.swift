@@ -16,6 +16,18 @@ public struct DocumentRecord: Sendable, Equatable {
     /// In the order of the document.
     public var nodes: [NodeID]
 
+    public init(
+        id: DocumentID, key: Name, sequence: Sequence, exists: Bool, format: String, fingerprint: SHA256Digest, nodes: [NodeID]
+    ) {
+        self.id = id
+        self.key = key
+        self.sequence = sequence
+        self.exists = exists
+        self.format = format
+        self.fingerprint = fingerprint
+        self.nodes = nodes
+    }
+
     func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: 64 + nodes.count * 3)
         writer.u64(sequence.rawValue)

@@ -9,7 +9,7 @@ internal import Documents
 internal import Events
 internal import KeySpace
 internal import LMDB
-public import Needs
+internal import Needs
 
 extension Database {
     /// Missed events sent at a registration.

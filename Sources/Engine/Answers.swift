@@ -1,7 +1,6 @@
 // What the engine answers.
 
 public import Base
-public import Events
 public import Needs
 
 public struct PublishReceipt: Sendable {

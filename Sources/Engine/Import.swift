@@ -170,7 +170,7 @@ private struct ImportPlan: Sendable {
         warnings = top["version"] == nil ? ["Missing version field"] : []
         events = try Self.section("events", of: data)?.map { item in
             guard item["event_id"] != nil, let body = item["data"] else { throw Self.refusal }
-            try Self.refuseNUL(body)
+            try Self.refuseUnstorable(body)
             return Event(type: item["event_type"]?.stringValue ?? "imported", data: body)
         }
         let nodes = try Self.section("embeddings", of: data)
@@ -192,7 +192,7 @@ private struct ImportPlan: Sendable {
             guard let keyText = item["data_key"]?.stringValue, let path = item["node_path"]?.stringValue, let value = item["data"],
                 let description = item["description"]?.stringValue, let key = try? Name(keyText, field: "data_key")
             else { throw refusal }
-            try refuseNUL(value)
+            try refuseUnstorable(value)
             let node = Node(
                 path: path, kind: item["node_type"]?.stringValue ?? "object", format: item["data_format"]?.stringValue ?? "json",
                 description: description, value: value)
@@ -218,8 +218,10 @@ private struct ImportPlan: Sendable {
             channel: data["notification_channel"]?.stringValue, webhookURL: url)
     }
 
-    private static func refuseNUL(_ value: JSONValue) throws {
-        if ContentSplitter.containsNUL(value) { throw ContexError.badRequest("Data validation failed: text must not contain NUL characters") }
+    private static func refuseUnstorable(_ value: JSONValue) throws {
+        do throws(ContexError) { try ContentSplitter.validate(value) } catch {
+            throw ContexError.badRequest("Data validation failed: \(error.message)")
+        }
     }
 
     func receipt(agents: Int, events: Int, embeddings: Int) -> ImportReceipt {

@@ -1,5 +1,7 @@
 public import Base
 internal import Content
+internal import Events
+internal import Needs
 internal import TOON
 
 /// The text of a notification on a Redis channel: the original's objects, in TOON when the agent asked for it, else JSON as

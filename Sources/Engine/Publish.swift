@@ -38,9 +38,9 @@ extension Database {
             }
             let results = await writer.submit(
                 prepared.map { document in
-                    { [self] transaction, effects in
+                    { [self] (transaction, effects) -> Applied in
                         do {
-                            return .receipt(try apply(tenant, document, in: &transaction, &effects))
+                            return Applied.receipt(try apply(tenant, document, in: &transaction, &effects))
                         } catch is StalePreparation {
                             return Applied.stale
                         }
@@ -117,7 +117,7 @@ extension Database {
             present = try documents.document(command.key, in: transaction.view)
             if let present, present.exists, present.fingerprint == prepared.fingerprint {
                 return PublishReceipt(
-                    project: command.project, key: command.key, sequence: present.sequence, format: prepared.split.format, changed: false,
+                    project: command.project, key: command.key, sequence: present.sequence, format: prepared.split.format.rawValue, changed: false,
                     hintNote: prepared.split.hintNote)
             }
             presentNodes = try documents.identities(of: present?.nodes ?? [], in: transaction.view)
@@ -177,7 +177,7 @@ extension Database {
             tenant, scope, command.project, document: id, standing: Set(ids), fresh: freshNodes, sequence: event.sequence,
             message: .update(sequence: event.sequence, key: command.key.text, data: command.data), in: &transaction, &effects)
         return PublishReceipt(
-            project: command.project, key: command.key, sequence: event.sequence, format: prepared.split.format, changed: true,
+            project: command.project, key: command.key, sequence: event.sequence, format: prepared.split.format.rawValue, changed: true,
             hintNote: prepared.split.hintNote)
     }
 

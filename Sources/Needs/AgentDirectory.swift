@@ -13,6 +13,13 @@ public struct AgentDirectory: Sendable {
         public let project: ProjectID
         public let projectName: Name
         public let registeredAt: Timestamp
+
+        public init(agent: Name, project: ProjectID, projectName: Name, registeredAt: Timestamp) {
+            self.agent = agent
+            self.project = project
+            self.projectName = projectName
+            self.registeredAt = registeredAt
+        }
     }
 
     /// All registrations of the tenant, oldest first.

@@ -18,6 +18,10 @@ public enum ContentSplitter {
         return SplitContent(format: .text, nodes: try TextNodes.nodes(of: text), hintNote: nil)
     }
 
+    /// Checks data that is stored without being split.
+    /// - Throws: `.invalid` for NUL in a text or nesting over `Limits.nestingDepth`.
+    public static func validate(_ data: JSONValue) throws(ContexError) { try checkData(data, level: 0) }
+
     /// What the store refuses: NUL in any text, and depth that would make recursion over the value unsafe.
     static func checkData(_ value: JSONValue, level: Int) throws(ContexError) {
         guard level <= Limits.nestingDepth else { throw tooDeep }
