@@ -115,7 +115,7 @@ public enum TextIndexCheck {
         mutating func compare(_ statistics: TextStatistics, _ expectedNodes: Set<NodeID>) {
             let real = TextStatistics(documents: ofTexts.count, totalLength: totalLength)
             if statistics != real {
-                findings.append("statistics say \(statistics.documents) texts of \(statistics.totalLength) terms, there are \(real.documents) of \(real.totalLength)")
+                findings.append("the statistics are \(statistics), the texts give \(real)")
             }
             let expected = Set(expectedNodes.map(\.rawValue))
             for node in expected.subtracting(ofTexts.keys).sorted() { findings.append("node \(node) is not indexed") }

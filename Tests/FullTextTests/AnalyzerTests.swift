@@ -6,6 +6,7 @@ import Testing
         ("Café sign-ups: getUserNames(42)", "cafe sign up getusernam get user name 42"),
         ("The cats ARE running, to be or not to be", "cat run"),
         ("HTTPServer2 iPhone XMLHTTPRequest parseJSON", "httpserver2 http server2 iphon i phone xmlhttprequest xmlhttp request parsejson pars json"),
+        ("user's don't O’Brien 'quoted' 5'6 a'5 x''y rock'n'roll", "user dont obrien o brien quot 5 6 5 x y rocknrol"),
         ("snake_case_name a.b.c kebab-case", "snake case name b c kebab case"),
         ("cafe\u{301} CAFÉ cafe\u{301}s", "cafe cafe cafe"),
         ("Straße Ærøskøbing Łódź İstanbul ıstanbul", "strass aeroskob lodz istanbul istanbul"),
