@@ -33,7 +33,7 @@ public final class KeyRing: Sendable {
                     guard key.pepper == pepper.id else {
                         throw ContexError(
                             .conflict,
-                            "API key \(key.keyID) ('\(key.name)') was made with another pepper file than the one in use: restore that file, or no key can be checked.")
+                            "API key \(key.keyID) ('\(key.name)') was made with another pepper file than the one in use: restore that file.")
                     }
                     entries[Self.place(key.hash), default: []].append(Entry(hash: key.hash, principal: principal))
                     count += 1
