@@ -1,5 +1,6 @@
 // The published cases of specification 4.0 (toon-format/spec): every file, every case, none forgotten.
 import Base
+import Content
 import Foundation
 import TOON
 import TestSupport
@@ -24,7 +25,7 @@ private func fixtures(_ category: String) throws -> [Fixture] {
     let directory = "\(folder)/fixtures/\(category)"
     let files = try FileManager.default.contentsOfDirectory(atPath: TestData.root!.appendingPathComponent(directory).path)
     return try files.filter { $0.hasSuffix(".json") }.sorted().flatMap { file in
-        let document = try parseJSON(try TestData.file("\(directory)/\(file)"))
+        let document = try JSONParser.parse(try TestData.file("\(directory)/\(file)"))
         return try #require(document["tests"]?.arrayValue).map { test in
             let options = test["options"]
             return Fixture(
@@ -93,7 +94,7 @@ struct SpecificationTests {
 
     @Test(arguments: ["api-response", "config", "users"])
     func convertsTheExamples(name: String) throws {
-        let json = canonical(try parseJSON(try TestData.file("\(folder)/examples/conversions/\(name).json")))
+        let json = canonical(try JSONParser.parse(try TestData.file("\(folder)/examples/conversions/\(name).json")))
         let text = String(decoding: try TestData.file("\(folder)/examples/conversions/\(name).toon"), as: UTF8.self)
         #expect(try TOONDecoder.decode(text) == json)
         #expect(TOONEncoder.encode(json) == text.trimmingCharacters(in: .newlines))
