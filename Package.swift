@@ -81,7 +81,7 @@ let modules: [Module] = [
     // Level 2: one area each, bytes in and values out.
     module("LMDB", ["Base", "CLMDB"]),
     module("Hashing", ["Base", "CCrypto"]),
-    module("Content", ["Base", "CCmark"], [("Yams", "Yams"), ("TOMLKit", "TOMLKit")]),
+    module("Content", ["Base", "CCmark"], [("Yams", "Yams")]),
     module("TOON", ["Base"]),
     module("RESP", ["Base"]),
     module("Tokens", ["Base"]),
@@ -146,7 +146,7 @@ let modules: [Module] = [
     tests("BaseTests", ["Base", "CKernels", "TestSupport"]),
     tests("LMDBTests", ["Base", "LMDB", "TestSupport"]),
     tests("HashingTests", ["Base", "Hashing", "TestSupport"]),
-    tests("ContentTests", ["Base", "Content", "TestSupport"]),
+    tests("ContentTests", ["Base", "Content", "TestSupport"], [("Yams", "Yams"), ("TOMLKit", "TOMLKit")]),
     tests("TOONTests", ["Base", "Content", "TOON", "TestSupport"]),
     tests("RESPTests", ["Base", "RESP", "TestSupport"]),
     tests("TokensTests", ["Base", "Tokens", "TestSupport"]),

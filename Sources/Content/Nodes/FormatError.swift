@@ -1,0 +1,24 @@
+/// Why a text is not of the format that it was read as.
+public struct FormatError: Error, Sendable, Equatable, CustomStringConvertible {
+    public enum Reason: Sendable, Equatable {
+        /// Against the grammar.
+        case syntax
+        /// Correct perhaps, but over a limit of ours: depth, expansion of aliases.
+        case limit
+        /// Correct perhaps, but refused: document type declarations, encodings that we do not read.
+        case refused
+    }
+    public let format: ContentFormat
+    public let reason: Reason
+    /// Counted from 1; 0 when the place is not known.
+    public let line: Int
+    public let message: String
+
+    init(_ format: ContentFormat, _ reason: Reason = .syntax, line: Int, _ message: String) {
+        self.format = format
+        self.reason = reason
+        self.line = line
+        self.message = message
+    }
+    public var description: String { line > 0 ? "\(message) (line \(line))" : message }
+}

@@ -1,0 +1,100 @@
+// What the lines of a text say about its format, before and after a parser was tried.
+
+internal import Base
+
+struct TextEvidence {
+    private let bytes: [UInt8]
+    private let firstByte: UInt8
+    private let headings: Int
+    private let fences: Int
+    private let listLines: Int
+    private let assignments: Int
+    /// Strong signs of statements and no fence.
+    let isCode: Bool
+    /// See `looksLikeCSV`.
+    let isCSV: Bool
+
+    init(_ text: String) {
+        bytes = Array(text.utf8)
+        firstByte = bytes.first { !TextNodes.isSpace($0) } ?? 0
+        var headings = 0, fences = 0, listLines = 0, lines = 0, assignments = 0
+        for range in TextLines(bytes) {
+            let line = bytes[range]
+            guard let first = line.first(where: { !TextNodes.isSpace($0) }) else { continue }
+            lines += 1
+            if first == UInt8(ascii: "[") || line.contains(UInt8(ascii: "=")) { assignments += 1 }
+            // What marks a line of Markdown stands at its very beginning.
+            let marks = line.prefix { $0 == UInt8(ascii: "#") }.count
+            if (1...6).contains(marks), line.count > marks + 1, line[line.startIndex + marks] == 0x20 { headings += 1 }
+            if line.starts(with: "```".utf8) || line.starts(with: "~~~".utf8) { fences += 1 }
+            let digits = line.prefix { $0 &- 0x30 < 10 }.count
+            let rest = line.dropFirst(digits)
+            let isBullet = line.starts(with: "* ".utf8) || line.starts(with: "- ".utf8)
+            if isBullet || (1...9).contains(digits) && (rest.starts(with: ". ".utf8) || rest.starts(with: ") ".utf8)) { listLines += 1 }
+        }
+        (self.headings, self.fences, self.listLines, self.assignments) = (headings, fences, listLines, assignments)
+        isCode = fences == 0 && CodeBlocks.looksLikeCode(bytes)
+        isCSV = lines >= 2 && Self.looksLikeCSV(text)
+    }
+
+    var isMarkdown: Bool { headings > 0 || fences > 0 || listLines >= 2 }
+    var mayBeXML: Bool { firstByte == UInt8(ascii: "<") }
+    var mayBeTOML: Bool { assignments > 0 }
+
+    // MARK: - YAML
+
+    var mayBeYAML: Bool {
+        guard firstByte != UInt8(ascii: "{"), firstByte != UInt8(ascii: "<"), fences == 0 else { return false }
+        guard bytes.contains(where: { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "-") }) || firstByte == UInt8(ascii: "[") else { return false }
+        return !isCode && !isCSV
+    }
+
+    /// Prose with a colon loads as a mapping too, and a heading is a comment to YAML. So keys must look like keys, a lone
+    /// pair must not hold sentences, and a list or a lone pair under headings is Markdown.
+    func looksLikeYAML(_ documents: [JSONValue]) -> Bool {
+        guard !documents.isEmpty else { return false }
+        return documents.allSatisfy { document in
+            switch document {
+            case .array(let items):
+                return !items.isEmpty && headings == 0
+            case .object(let members):
+                guard !members.isEmpty, members.allSatisfy({ Self.looksLikeKey($0.key) }) else { return false }
+                if members.count > 1 { return true }
+                if headings > 0 { return false }
+                guard case .string(let value) = members[0].value else { return true }
+                return TextNodes.sentences(of: Array(value.utf8)).count < 2
+            default:
+                return false
+            }
+        }
+    }
+
+    /// Up to four words without brackets, quotes or the marks that end sentences.
+    private static func looksLikeKey(_ key: String) -> Bool {
+        let bytes = Array(key.utf8)
+        guard !bytes.isEmpty, bytes.count <= 80 else { return false }
+        if bytes.contains(where: { "(){}[]<>;!?\"\n".utf8.contains($0) }) { return false }
+        return bytes.split(separator: 0x20).count <= 4 && TextNodes.sentences(of: bytes).count < 2
+    }
+
+    // MARK: - CSV
+
+    /// Equal numbers of fields in every record, and a header of non-empty, different names that is no sentence and no
+    /// code. (Two sentences with one comma each are equally many fields too.)
+    private static func looksLikeCSV(_ text: String) -> Bool {
+        guard text.utf8.contains(UInt8(ascii: ",")), let records = try? CSVReader.records(text) else { return false }
+        guard records.count >= 2, let header = records.first?.fields, header.count >= 2 else { return false }
+        guard records.allSatisfy({ $0.fields.count == header.count }) else { return false }
+        var names: Set<[UInt8]> = []
+        for field in header {
+            let name = Array(field.utf8)
+            guard !name.isEmpty, name.count <= 80, names.insert(name).inserted else { return false }
+            if name.contains(where: { "{};=<>".utf8.contains($0) }) { return false }
+            if name.count(where: { $0 == UInt8(ascii: "(") }) != name.count(where: { $0 == UInt8(ascii: ")") }) { return false }
+            if name.count(where: { $0 == UInt8(ascii: "[") }) != name.count(where: { $0 == UInt8(ascii: "]") }) { return false }
+            if field.contains(": ") { return false }
+        }
+        guard let last = header[header.count - 1].utf8.last else { return false }
+        return !".!?:".utf8.contains(last)
+    }
+}

@@ -1,0 +1,224 @@
+// YAML through Yams (libyaml), which finds the structure; what the scalars mean is decided here, by the core schema of
+// YAML 1.2: `no` and `on` are words, `12:30` is no number, and a number keeps its text. `<<` merges, as in YAML 1.1,
+// because people use it.
+//
+// Strangers send YAML too, so there are three guards. libyaml stops at 1,000 levels, we at 64. Aliases are expanded
+// against a budget, so that a document of a few lines cannot become a billion values. And since Yams hashes the keys of
+// every mapping, a key that holds aliases could cost exponential time before we see it: text with many aliases and any
+// sign of such keys is refused unread.
+
+public import Base
+internal import Yams
+
+public enum YAMLReader {
+    /// The document as a JSON value; several documents of one stream as an array of them, none as null.
+    ///
+    /// - Complexity: O(*n*), aliases expanded to at most 8 *n* + 1 MiB.
+    public static func value(_ text: String) throws(FormatError) -> JSONValue {
+        let documents = try documents(text)
+        return documents.count == 1 ? documents[0] : documents.isEmpty ? .null : .array(documents)
+    }
+
+    /// Each document of the stream.
+    static func documents(_ text: String) throws(FormatError) -> [JSONValue] {
+        try checkAliasKeys(text)
+        let text = padded(text)
+        var documents: [JSONValue] = []
+        var conversion = YAMLConversion(budget: text.utf8.count * 8 + 1 << 20)
+        do {
+            let parser = try Yams.Parser(yaml: text, resolver: .basic, encoding: .utf8)
+            while let root = try parser.nextRoot() { documents.append(try conversion.value(of: root, level: 0)) }
+        } catch let error as FormatError {
+            throw error
+        } catch let error as YamlError {
+            throw failure(error)
+        } catch {
+            throw FormatError(.yaml, line: 0, "Not YAML")
+        }
+        return documents
+    }
+
+    /// libyaml reads on from a pointer into the string; a string of up to 15 bytes has no storage that such a pointer
+    /// could point into, so a comment makes it longer. NUL would end libyaml's input silently.
+    private static func padded(_ text: String) -> String {
+        text.utf8.count > 15 ? text : "# short document\n" + text.drop { $0 == "\u{FEFF}" }
+    }
+
+    private static func failure(_ error: YamlError) -> FormatError {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+            FormatError(.yaml, problem.hasPrefix("Maximum nesting") ? .limit : .syntax, line: mark.line, problem)
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            FormatError(.yaml, line: context.mark.line, "A mapping has a key twice: \(duplicates.first ?? "")")
+        case .reader(let problem, _, _, _):
+            FormatError(.yaml, line: 0, problem)
+        default:
+            FormatError(.yaml, line: 0, "Not YAML")
+        }
+    }
+
+    /// With up to 12 aliases a document grows at most 81-fold (3^(12/3), three aliases on each of four levels), which
+    /// hashing a key may cost. With more, no mapping key may be anything but a plain or quoted text: no `?`, and no
+    /// alias, `]` or `}` before a colon. libyaml wants such a key and its colon on one line, so bytes are enough to tell.
+    private static func checkAliasKeys(_ text: String) throws(FormatError) {
+        let bytes = Array(text.utf8)
+        func isName(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26 || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-") }
+        var aliases = 0
+        var hasKeySign = false
+        var index = 0
+        while index < bytes.count {
+            let byte = bytes[index]
+            switch byte {
+            case 0: throw FormatError(.yaml, line: 0, "NUL is not a character of YAML")
+            case UInt8(ascii: "*"), UInt8(ascii: "]"), UInt8(ascii: "}"):
+                var end = index + 1
+                if byte == UInt8(ascii: "*") {
+                    while end < bytes.count, isName(bytes[end]) { end += 1 }
+                    if end > index + 1 { aliases += 1 }
+                }
+                while end < bytes.count, bytes[end] == 0x20 || bytes[end] == 0x09 { end += 1 }
+                if end < bytes.count, bytes[end] == UInt8(ascii: ":") { hasKeySign = true }
+            case UInt8(ascii: "?"):
+                // Inside a word or an address it is a plain character.
+                if index == 0 || !(isName(bytes[index - 1]) || bytes[index - 1] == UInt8(ascii: "/") || bytes[index - 1] >= 0x80) { hasKeySign = true }
+            default: break
+            }
+            index += 1
+        }
+        if aliases > 12, hasKeySign { throw FormatError(.yaml, .limit, line: 0, "Many aliases beside keys that are not plain text") }
+    }
+}
+
+/// Turns Yams's nodes into values and counts what they cost.
+private struct YAMLConversion {
+    /// Values and bytes of text that may still be made.
+    var budget: Int
+
+    mutating func spend(_ cost: Int) throws(FormatError) {
+        budget -= cost
+        guard budget >= 0 else { throw FormatError(.yaml, .limit, line: 0, "The aliases expand to far more than the document's size") }
+    }
+
+    mutating func value(of node: Node, level: Int) throws(FormatError) -> JSONValue {
+        guard level <= Limits.nestingDepth else {
+            throw FormatError(.yaml, .limit, line: node.mark?.line ?? 0, "Nested deeper than \(Limits.nestingDepth) levels")
+        }
+        switch node {
+        case .scalar(let scalar):
+            try spend(1 + scalar.string.utf8.count)
+            return YAMLScalar.value(scalar)
+        case .sequence(let sequence):
+            try spend(1)
+            var items: [JSONValue] = []
+            for item in sequence { items.append(try value(of: item, level: level + 1)) }
+            return .array(items)
+        case .mapping(let mapping):
+            try spend(1)
+            return .object(try object(of: mapping, level: level))
+        case .alias:
+            throw FormatError(.yaml, line: node.mark?.line ?? 0, "An alias without its anchor")
+        }
+    }
+
+    private mutating func object(of mapping: Node.Mapping, level: Int) throws(FormatError) -> JSONObject {
+        var merged = JSONObject()
+        var own = JSONObject()
+        for pair in mapping {
+            if case .scalar(let scalar) = pair.key, scalar.style == .plain, scalar.string == "<<" {
+                for object in try mergedObjects(pair.value, level: level) {
+                    // The first of several merged mappings wins.
+                    for member in object where merged[member.key] == nil { merged[member.key] = member.value }
+                }
+            } else {
+                own[try key(of: pair.key, level: level)] = try value(of: pair.value, level: level + 1)
+            }
+        }
+        if merged.isEmpty { return own }
+        for member in own { merged[member.key] = member.value }
+        return merged
+    }
+
+    private mutating func mergedObjects(_ node: Node, level: Int) throws(FormatError) -> [JSONObject] {
+        let value = try value(of: node, level: level + 1)
+        let objects = (value.arrayValue ?? [value]).map(\.objectValue)
+        guard objects.allSatisfy({ $0 != nil }) else {
+            throw FormatError(.yaml, line: node.mark?.line ?? 0, "<< merges mappings only")
+        }
+        return objects.compactMap(\.self)
+    }
+
+    /// JSON's keys are texts: a scalar key is its text as written, another one its JSON.
+    private mutating func key(of node: Node, level: Int) throws(FormatError) -> String {
+        if case .scalar(let scalar) = node {
+            try spend(scalar.string.utf8.count)
+            return scalar.string
+        }
+        return JSONPrinter.text(try value(of: node, level: level + 1), style: .python)
+    }
+}
+
+/// The core schema of YAML 1.2 (section 10.3.2), with numbers in JSON's grammar.
+enum YAMLScalar {
+    static func value(_ scalar: Node.Scalar) -> JSONValue {
+        let isPlain = scalar.style == .plain || scalar.style == .any
+        switch scalar.tag.description {
+        case "" where isPlain, Tag.Name.int.rawValue, Tag.Name.float.rawValue, Tag.Name.bool.rawValue, Tag.Name.null.rawValue:
+            return value(plain: scalar.string)
+        default:
+            return .string(scalar.string)
+        }
+    }
+
+    /// What an unquoted text means.
+    static func value(plain text: String) -> JSONValue {
+        switch text {
+        case "", "~", "null", "Null", "NULL": .null
+        case "true", "True", "TRUE": .bool(true)
+        case "false", "False", "FALSE": .bool(false)
+        default: number(text).map { .number($0) } ?? .string(text)
+        }
+    }
+
+    /// Integers with leading zeros stay texts: they are octal in YAML 1.1, decimal in 1.2, and post codes in real life.
+    /// So do `.inf` and `.nan`, which JSON has no numbers for.
+    private static func number(_ text: String) -> JSONNumber? {
+        var rest = text.utf8[...]
+        guard let first = rest.first, first &- 0x30 < 10 || "+-.".utf8.contains(first) else { return nil }
+        var sign = ""
+        if first == UInt8(ascii: "+") || first == UInt8(ascii: "-") {
+            sign = first == UInt8(ascii: "-") ? "-" : ""
+            rest.removeFirst()
+        } else if first == UInt8(ascii: "0"), let letter = rest.dropFirst().first, letter == UInt8(ascii: "x") || letter == UInt8(ascii: "o") {
+            let digits = String(Substring(rest.dropFirst(2)))
+            guard digits.utf8.first.map({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }) ?? false else { return nil }
+            return UInt64(digits, radix: letter == UInt8(ascii: "x") ? 16 : 8).map { JSONNumber($0) }
+        }
+        func digits() -> String {
+            let taken = rest.prefix { $0 &- 0x30 < 10 }
+            rest = rest.dropFirst(taken.count)
+            return String(Substring(taken))
+        }
+        let whole = digits()
+        var out = sign + (whole.isEmpty ? "0" : whole)
+        guard whole.count < 2 || !whole.hasPrefix("0") else { return nil }
+        var fraction = ""
+        if rest.first == UInt8(ascii: ".") {
+            rest.removeFirst()
+            fraction = digits()
+            out += "." + (fraction.isEmpty ? "0" : fraction)
+        }
+        guard !whole.isEmpty || !fraction.isEmpty else { return nil }
+        if let letter = rest.first, letter | 0x20 == UInt8(ascii: "e") {
+            rest.removeFirst()
+            out += "e"
+            if let mark = rest.first, mark == UInt8(ascii: "+") || mark == UInt8(ascii: "-") {
+                out += mark == UInt8(ascii: "-") ? "-" : "+"
+                rest.removeFirst()
+            }
+            let exponent = digits()
+            guard !exponent.isEmpty else { return nil }
+            out += exponent
+        }
+        return rest.isEmpty ? JSONNumber(uncheckedText: out) : nil
+    }
+}
