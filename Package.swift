@@ -105,7 +105,7 @@ let modules: [Module] = [
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
-    module("Service", ["Base", "Engine", "Access", "Content", "TOON"], [("Logging", "swift-log")]),
+    module("Service", ["Base", "Engine", "Events", "Access"], [("Logging", "swift-log")]),
     module(
         "Webhooks", ["Base", "Engine", "Hashing", "Content"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),

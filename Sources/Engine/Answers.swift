@@ -104,6 +104,11 @@ public struct VersionDifference: Sendable {
     public let from: DocumentVersion
     public let to: DocumentVersion
     public var changed: Bool { from.data != to.data }
+
+    public init(from: DocumentVersion, to: DocumentVersion) {
+        self.from = from
+        self.to = to
+    }
 }
 
 public struct ImportReceipt: Sendable {

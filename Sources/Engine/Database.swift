@@ -1,3 +1,4 @@
+public import Access
 public import Base
 internal import Documents
 internal import KeySpace
@@ -49,6 +50,8 @@ public struct DatabaseConfiguration: Sendable {
     public init(directory: String) { self.directory = directory }
 
     public var storePath: String { directory + "/store" }
+    /// The secret under which API keys are hashed: beside the store, not in it, so that a copy of the store alone is no help.
+    public var pepperPath: String { directory + "/pepper" }
 }
 
 /// One data directory: the store, its single writer, and every operation on it.
@@ -62,6 +65,9 @@ public final class Database: Sendable {
     let writer: Writer
     let readers: NIOThreadPool
     let matcher = NeedMatcher()
+    let pepper: Pepper
+    /// Every valid key, for whoever authenticates.
+    public let keyRing: KeyRing
     private let sinks: Sinks
 
     /// Opens the store, makes it when the directory is empty.
@@ -82,6 +88,12 @@ public final class Database: Sendable {
             try StoreFormat.verifyOrCreate(&transaction)
             try transaction.commit()
             environment.growFile()
+            (pepper, keyRing) = try environment.read { view in
+                // With keys in the store a new pepper would be of no use: say that theirs is missing.
+                let hasKeys = try !AccessRegistry.keys(view, scope: Self.registryScope(.standard)).isEmpty
+                let pepper = try hasKeys ? Pepper(path: configuration.pepperPath) : Pepper.loadOrCreate(path: configuration.pepperPath)
+                return (pepper, KeyRing(pepper: pepper, snapshot: try .init(view, tenants: [.standard], pepper: pepper)))
+            }
         } catch let error as LMDBError {
             throw Self.openFailure(error, configuration.directory)
         }

@@ -1,5 +1,6 @@
 // The proof that a store is what it should be: every seal, the chain of every log, every index against the documents.
 
+internal import Access
 internal import Base
 internal import Content
 internal import Documents
@@ -72,6 +73,7 @@ public enum IntegrityCheck {
             }
             for place in before..<report.findings.count { report.findings[place] = "project '\(entry.name)': " + report.findings[place] }
         }
+        report.findings += try AccessRegistry.problems(view, scope: Database.registryScope(tenant))
         for agent in try AgentDirectory(tenant: tenant).entries(in: view) {
             if try NeedStore(scope: TenantScope(tenant: tenant, project: agent.project)).agent(agent.agent, in: view) == nil {
                 report.findings.append("agent '\(agent.agent)' is in the directory, but project '\(agent.projectName)' does not have it")

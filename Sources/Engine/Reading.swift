@@ -124,3 +124,8 @@ extension Database {
             bytesUsed: statistics.bytesUsed, entries: statistics.entries, projects: projects, pendingWrites: waiting)
     }
 }
+
+extension Database {
+    /// Embeds a word; returns the vector's dimension.
+    public func probeModel() async throws -> Int { try await models.embed(["health"])[0].count }
+}

@@ -1,0 +1,31 @@
+public import Access
+
+/// Every operation there is. A new one does not compile without a rule here.
+public enum Action: String, Sendable, CaseIterable {
+    case publish, publishBatch, deleteData, listData, exportData, importData
+    case query
+    case registerAgent, registerAgentBatch, listAgents, showAgent, removeAgent, subscribe
+    case readEvents, readVersions, restoreVersion
+    case listProjects
+    case createKey, listKeys, revokeKey
+    case assignRole, listRoles, showRole, removeRole, listPermissions
+    case showHealth
+
+    /// What the caller's role must grant; nil: any valid key will do.
+    public var permission: Permission? {
+        switch self {
+        case .publish, .publishBatch, .deleteData, .importData, .restoreVersion: .publishData
+        case .query: .queryData
+        case .registerAgent, .registerAgentBatch: .registerAgent
+        case .listAgents, .showAgent, .subscribe: .listAgents
+        case .removeAgent: .deleteAgent
+        case .listData, .exportData, .listProjects: .viewProjectData
+        case .readEvents, .readVersions: .viewProjectEvents
+        case .createKey: .createAPIKey
+        case .listKeys: .listAPIKeys
+        case .revokeKey: .revokeAPIKey
+        case .assignRole, .listRoles, .showRole, .removeRole: .manageRoles
+        case .listPermissions, .showHealth: nil
+        }
+    }
+}

@@ -1,0 +1,73 @@
+internal import Access
+public import Base
+public import Engine
+
+extension Operations {
+    public func publish(_ command: PublishCommand, by caller: Caller) async throws -> PublishReceipt {
+        try await perform(.publish, project: command.project, by: caller) { principal in
+            try await database.publish(principal.tenant, [command])[0].get()
+        }
+    }
+
+    /// One outcome each, in order. A command into a project that the caller may not write to fails by itself.
+    public func publishBatch(_ commands: [PublishCommand], by caller: Caller) async throws -> [Result<PublishReceipt, ContexError>] {
+        try await perform(.publishBatch, project: nil, by: caller) { principal in
+            guard commands.count <= Limits.batchItems else {
+                throw ContexError(.tooLarge, "A batch holds at most \(Limits.batchItems) items, this one has \(commands.count)")
+            }
+            var outcomes: [Result<PublishReceipt, ContexError>?] = commands.map { command in
+                do throws(ContexError) {
+                    try authorise(principal, .publishBatch, project: command.project)
+                    return nil
+                } catch {
+                    return .failure(error)
+                }
+            }
+            let open = commands.indices.filter { outcomes[$0] == nil }
+            for (place, outcome) in zip(open, await database.publish(principal.tenant, open.map { commands[$0] })) {
+                outcomes[place] = outcome
+            }
+            return outcomes.compactMap { $0 }
+        }
+    }
+
+    /// - Throws: `.notFound`
+    public func delete(_ key: Name, project: Name, by caller: Caller) async throws -> DeleteReceipt {
+        try await perform(.deleteData, project: project, by: caller) { try await database.delete($0.tenant, project: project, key: key) }
+    }
+
+    public func listData(project: Name, by caller: Caller) async throws -> [ListedNode] {
+        try await perform(.listData, project: project, by: caller) { try await database.listNodes($0.tenant, project: project) }
+    }
+
+    public func listKeysOfData(project: Name, by caller: Caller) async throws -> [String] {
+        try await perform(.listData, project: project, by: caller) { try await database.listKeys($0.tenant, project: project) }
+    }
+
+    public func export(project: Name, sections: ExportSections, by caller: Caller) async throws -> JSONValue {
+        try await perform(.exportData, project: project, by: caller) {
+            try await database.export($0.tenant, project: project, sections: sections)
+        }
+    }
+
+    /// - Throws: `.badRequest`
+    public func importDocument(
+        _ document: JSONValue, project: Name, overwrite: Bool, validateOnly: Bool, by caller: Caller
+    ) async throws -> ImportReceipt {
+        try await perform(.importData, project: project, by: caller) {
+            try await database.importDocument(
+                $0.tenant, project: project, document: document, overwrite: overwrite, validateOnly: validateOnly)
+        }
+    }
+
+    public func query(_ request: QueryRequest, by caller: Caller) async throws -> QueryAnswer {
+        try await perform(.query, project: request.project, by: caller) { try await database.query($0.tenant, request) }
+    }
+
+    /// The projects that the caller may see, by name.
+    public func projects(by caller: Caller) async throws -> [ProjectSummary] {
+        try await perform(.listProjects, project: nil, by: caller) { principal in
+            try await database.projects(principal.tenant).filter { principal.projects.includes($0.name.text) }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+internal import Access
+internal import Base
+public import Engine
+
+/// How the server is.
+public struct ServerHealth: Sendable {
+    public enum Status: String, Sendable { case healthy, degraded, unhealthy }
+    public struct Component: Sendable {
+        public let name: String
+        public let status: Status
+        public let message: String?
+        public let details: [(name: String, value: String)]
+    }
+    public let status: Status
+    public let components: [Component]
+    public let store: StoreStatus
+}
+
+extension Operations {
+    /// Health in detail, from a real read of the store and a real embedding.
+    public func health(by caller: Caller) async throws -> ServerHealth {
+        try await perform(.showHealth, project: nil, by: caller) { _ in
+            let store = try await database.status()
+            let model: ServerHealth.Component
+            do {
+                let dimension = try await database.probeModel()
+                model = .init(name: "embedding_model", status: .healthy, message: nil, details: [("embedding_dim", "\(dimension)")])
+            } catch {
+                model = .init(name: "embedding_model", status: .unhealthy, message: "\(ContexError(from: error).message)", details: [])
+            }
+            let parts: [ServerHealth.Component] = [
+                .init(
+                    name: "store", status: .healthy, message: nil,
+                    details: [
+                        ("bytes_used", "\(store.bytesUsed)"), ("entries", "\(store.entries)"), ("projects", "\(store.projects)"),
+                        ("pending_writes", "\(store.pendingWrites)"),
+                    ]),
+                model,
+            ]
+            return ServerHealth(
+                status: parts.contains { $0.status == .unhealthy } ? .unhealthy : .healthy, components: parts, store: store)
+        }
+    }
+}

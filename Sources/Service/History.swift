@@ -1,0 +1,45 @@
+internal import Access
+public import Base
+public import Engine
+public import Events
+
+extension Operations {
+    public func events(project: Name, since: Sequence, count: Int, by caller: Caller) async throws -> [EventRecord] {
+        try await perform(.readEvents, project: project, by: caller) {
+            try await database.events($0.tenant, project: project, since: since, count: count)
+        }
+    }
+
+    public func history(project: Name, key: Name, limit: Int, by caller: Caller) async throws -> [DocumentVersion] {
+        try await perform(.readVersions, project: project, by: caller) {
+            try await database.history($0.tenant, project: project, key: key, limit: limit)
+        }
+    }
+
+    /// - Throws: `.notFound`
+    public func version(project: Name, key: Name, sequence: Sequence, by caller: Caller) async throws -> DocumentVersion {
+        try await perform(.readVersions, project: project, by: caller) {
+            try await database.version($0.tenant, project: project, key: key, sequence: sequence)
+        }
+    }
+
+    /// - Throws: `.notFound`
+    public func difference(
+        project: Name, key: Name, from: Sequence, to: Sequence, by caller: Caller
+    ) async throws -> VersionDifference {
+        try await perform(.readVersions, project: project, by: caller) {
+            VersionDifference(
+                from: try await database.version($0.tenant, project: project, key: key, sequence: from),
+                to: try await database.version($0.tenant, project: project, key: key, sequence: to))
+        }
+    }
+
+    /// - Throws: `.notFound`
+    public func restore(
+        project: Name, key: Name, sequence: Sequence, by caller: Caller
+    ) async throws -> (receipt: PublishReceipt, data: JSONValue) {
+        try await perform(.restoreVersion, project: project, by: caller) {
+            try await database.restore($0.tenant, project: project, key: key, sequence: sequence)
+        }
+    }
+}

@@ -1,0 +1,58 @@
+public import Access
+internal import Base
+internal import Engine
+
+extension Operations {
+    public func createKey(name: String, by caller: Caller) async throws -> IssuedKey {
+        try await perform(.createKey, project: nil, by: caller) { try await database.createKey($0.tenant, name: name) }
+    }
+
+    public func keys(by caller: Caller) async throws -> [KeyRecord] {
+        try await perform(.listKeys, project: nil, by: caller) { try await database.keys($0.tenant) }
+    }
+
+    /// - Throws: `.notFound("Key not found")`
+    public func revokeKey(_ keyID: String, by caller: Caller) async throws {
+        try await perform(.revokeKey, project: nil, by: caller) { principal in
+            guard let id = KeyID(keyID) else { throw ContexError.notFound("Key not found") }
+            try await database.revokeKey(principal.tenant, id)
+        }
+    }
+
+    /// - Throws: `.badRequest` for an unknown role, `.notFound` for an unknown key.
+    public func assignRole(keyID: String, role: String, projects: [String], by caller: Caller) async throws -> RoleAssignment {
+        try await perform(.assignRole, project: nil, by: caller) { principal in
+            let role = try Role(named: role)
+            guard let id = KeyID(keyID) else { throw ContexError.notFound("Key not found") }
+            let assignment = RoleAssignment(keyID: id, role: role, projects: ProjectScope(projects))
+            try await database.assignRole(principal.tenant, assignment)
+            return assignment
+        }
+    }
+
+    public func roles(by caller: Caller) async throws -> [RoleAssignment] {
+        try await perform(.listRoles, project: nil, by: caller) { try await database.roles($0.tenant) }
+    }
+
+    /// The role of a key, `readonly` for one that has none or is unknown.
+    public func role(of keyID: String, by caller: Caller) async throws -> (role: Role, projects: [String]) {
+        try await perform(.showRole, project: nil, by: caller) { principal in
+            guard let id = KeyID(keyID) else { return (.unassigned, []) }
+            let assignment = try await database.role(principal.tenant, of: id)
+            return (assignment.role, assignment.projects.projects)
+        }
+    }
+
+    /// - Throws: `.notFound("Role not found")`
+    public func removeRole(of keyID: String, by caller: Caller) async throws {
+        try await perform(.removeRole, project: nil, by: caller) { principal in
+            guard let id = KeyID(keyID) else { throw ContexError.notFound("Role not found") }
+            try await database.removeRole(principal.tenant, of: id)
+        }
+    }
+
+    /// What each role grants.
+    public func permissions(by caller: Caller) async throws -> [(role: Role, permissions: [Permission])] {
+        try await perform(.listPermissions, project: nil, by: caller) { _ in Role.allCases.map { ($0, $0.permissions) } }
+    }
+}

@@ -1,0 +1,97 @@
+public import Access
+public import Base
+public import Engine
+internal import Logging
+
+/// Every operation of Contex, the same for every adapter. Each goes through the same steps, in this order: authenticate,
+/// authorise, meter, run, audit. Adapters turn bytes into these calls and have no rules of their own.
+public final class Operations: Sendable {
+    /// False when the operator runs without authentication: everyone is the anonymous administrator, on loopback only.
+    public let authenticationRequired: Bool
+    let database: Database
+    private let meter: any Meter
+    private let audit: any AuditTrail
+    private let logger: Logger
+
+    public init(
+        database: Database, authenticationRequired: Bool, meter: any Meter = NoMeter(), audit: any AuditTrail = NoAuditTrail()
+    ) {
+        self.database = database
+        self.authenticationRequired = authenticationRequired
+        self.meter = meter
+        self.audit = audit
+        logger = Logger(label: "contex.service")
+    }
+
+    // MARK: - The steps
+
+    /// - Throws: `.unauthenticated`
+    public func authenticate(_ caller: Caller) throws(ContexError) -> Principal {
+        guard authenticationRequired else { return .anonymous }
+        return try database.keyRing.require(caller.apiKey)
+    }
+
+    /// - Parameter project: the project that the request names, nil when it names none.
+    /// - Throws: `.forbidden`
+    public func authorise(_ principal: Principal, _ action: Action, project: Name?) throws(ContexError) {
+        if let permission = action.permission { try principal.require(permission, project: project?.text) }
+    }
+
+    /// Runs one operation through its steps. `project` must be the one that `body` works on.
+    func perform<T: Sendable>(
+        _ action: Action, project: Name?, by caller: Caller, _ body: (Principal) async throws -> T
+    ) async throws -> T {
+        var principal: Principal? = nil
+        do {
+            let known = try authenticate(caller)
+            principal = known
+            try authorise(known, action, project: project)
+            try await meter.admit(action, principal: known, project: project)
+            let answer = try await body(known)
+            await audit.record(action, principal: known, project: project, caller: caller, failure: nil)
+            return answer
+        } catch {
+            let failure = ContexError(from: error)
+            switch failure.category {
+            case .damaged, .bug, .storageFull:
+                logger.error("\(action.rawValue) failed", metadata: ["request": "\(caller.requestID)", "error": "\(failure)"])
+            default: break
+            }
+            await audit.record(action, principal: principal, project: project, caller: caller, failure: failure)
+            throw failure
+        }
+    }
+}
+
+/// Counts and limits operations before they run.
+public protocol Meter: Sendable {
+    /// - Throws: `.limited`
+    func admit(_ action: Action, principal: Principal, project: Name?) async throws
+}
+
+/// Admits everything.
+public struct NoMeter: Meter {
+    public init() {}
+    public func admit(_ action: Action, principal: Principal, project: Name?) async throws {}
+}
+
+/// Writes down who did what, and what was refused.
+public protocol AuditTrail: Sendable {
+    func record(_ action: Action, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async
+}
+
+/// Keeps nothing.
+public struct NoAuditTrail: AuditTrail {
+    public init() {}
+    public func record(_ action: Action, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async {}
+}
+
+extension ContexError {
+    init(from error: any Error) {
+        switch error {
+        case let error as ContexError: self = error
+        case is CancellationError: self = ContexError(.unavailable, "The request was cancelled")
+        default: self = ContexError(.bug, "\(error)")
+        }
+    }
+}
