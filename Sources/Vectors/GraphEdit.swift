@@ -17,20 +17,23 @@ struct GraphEdit {
         key = NodeKey(index.scope, .vectorLinks)
     }
 
-    /// A node that is not in the store yet.
-    mutating func add(_ node: UInt32, level: Int) {
-        loaded[node] = NodeLinks(level: level)
+    /// Puts a record in the place of the node's own, if it has one.
+    mutating func set(_ node: UInt32, _ links: NodeLinks) {
+        loaded[node] = links
         changed.insert(node)
     }
 
     /// Brings a node's links here.
     /// - Throws: `.damaged` when they are missing.
-    mutating func load(_ node: UInt32, in view: borrowing TransactionView) throws {
-        if loaded[node] != nil { return }
+    @discardableResult
+    mutating func load(_ node: UInt32, in view: borrowing TransactionView) throws -> NodeLinks {
+        if let links = loaded[node] { return links }
         key.point(to: node)
         guard let payload = try view.load(key.bytes) else { throw GraphDamage.missing("links", node) }
         do {
-            loaded[node] = try NodeLinks(decoding: payload)
+            let links = try NodeLinks(decoding: payload)
+            loaded[node] = links
+            return links
         } catch let error as ByteError {
             throw GraphDamage.unreadable(node, error)
         }
@@ -85,6 +88,15 @@ struct GraphEdit {
             let at = Self.place(of: a, in: list)
             if at < list.count && list[at] == a { list.remove(at: at) }
         }
+    }
+
+    mutating func setPreviousTwin(of twin: UInt32, to node: UInt32, in view: borrowing TransactionView) throws {
+        var links = try load(twin, in: view)
+        guard links.isTwin else {
+            throw ContexError.damaged("node \(twin) is named as a twin and is a member of the vector graph: stop the server and run 'contex check'")
+        }
+        links.previousTwin = node
+        set(twin, links)
     }
 
     /// Leaves a node out of what will be written; its record is the caller's to delete.

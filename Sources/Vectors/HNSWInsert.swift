@@ -41,21 +41,27 @@ extension VectorIndex {
         var state = try state(in: transaction.view) ?? GraphState(dimension: dimension, parameters: parameters)
         let level = NodeLevel.of(new, project: scope.project.rawValue, linksAbove: state.linksAbove)
         var edit = GraphEdit(self)
-        edit.add(new, level: level)
+        var found: [CandidatePool] = []
         if state.count > 0 {
             var walk = GraphWalk(self, query: vector, state: state)
             var pool = try walk.entry(in: transaction.view)
             for above in stride(from: state.maxLevel, to: level, by: -1) { pool = try walk.best(1, at: above, from: pool, in: transaction.view) }
             for shared in stride(from: min(level, state.maxLevel), through: 0, by: -1) {
                 pool = try walk.best(state.efConstruction, at: shared, from: pool, in: transaction.view)
-                try connect(new, among: pool.items, at: shared, state, &edit, in: transaction.view)
+                found.append(pool)
+            }
+        }
+        if let nearest = found.last, let equal = try member(equalTo: writer.bytes, among: nearest.items, in: transaction.view) {
+            try hang(new, onto: equal, &edit, in: transaction.view)
+        } else {
+            edit.set(new, NodeLinks(level: level))
+            for (shared, pool) in found.reversed().enumerated() { try connect(new, among: pool.items, at: shared, state, &edit, in: transaction.view) }
+            if state.count == 0 || level > state.maxLevel {
+                state.entry = new
+                state.maxLevel = level
             }
         }
         try edit.write(in: &transaction)
-        if state.count == 0 || level > state.maxLevel {
-            state.entry = new
-            state.maxLevel = level
-        }
         state.count += 1
         try transaction.store(scope.key(.vectorState), state.encoded())
     }

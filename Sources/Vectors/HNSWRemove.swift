@@ -24,15 +24,21 @@ extension VectorIndex {
         guard try transaction.view.get(scope.key(.vectorLinks, gone)) != nil else { return false }
 
         var edit = GraphEdit(self)
-        try edit.load(gone, in: transaction.view)
-        if state.entry == gone && state.count > 1 { try moveEntry(&state, &edit, in: transaction.view) }
-        for level in 0...edit.level(of: gone) {
-            let neighbours = edit.neighbours(of: gone, at: level)
-            for neighbour in neighbours {
-                try edit.load(neighbour, in: transaction.view)
-                try edit.unlink(gone, neighbour, at: level)
+        let links = try edit.load(gone, in: transaction.view)
+        if links.isTwin {
+            try unhang(gone, links, &edit, in: transaction.view)
+        } else if let heir = links.nextTwin {
+            try replace(gone, links, by: heir, &edit, in: transaction.view)
+            if state.entry == gone { state.entry = heir }
+        } else {
+            if state.entry == gone && state.count > 1 { try moveEntry(&state, &edit, in: transaction.view) }
+            for (level, neighbours) in links.levels.enumerated() {
+                for neighbour in neighbours {
+                    try edit.load(neighbour, in: transaction.view)
+                    try edit.unlink(gone, neighbour, at: level)
+                }
+                try reconnect(neighbours, at: level, bound: state.linksMax(at: level), &edit, in: transaction.view)
             }
-            try reconnect(neighbours, at: level, bound: state.linksMax(at: level), &edit, in: transaction.view)
         }
         edit.forget(gone)
         try edit.write(in: &transaction)

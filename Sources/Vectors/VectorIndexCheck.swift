@@ -7,8 +7,9 @@ public enum VectorIndexCheck {
     /// One line for each fault, none for a sound index.
     ///
     /// Checked: every seal and layout; each expected node has one vector of unit length and one links record, and nothing
-    /// else has; levels as the node's number gives them; lists ascending, within twice their bound, without the node itself and without
-    /// numbers of absent nodes; every link at both ends; each level in one piece; count, entry point and highest level of the state.
+    /// else has; lists ascending, within twice their bound, without the node itself and without numbers of absent nodes; every
+    /// link at both ends; each level in one piece; every twin in the chain of a member with the same bytes; count, entry point
+    /// and highest level of the state.
     /// - Complexity: O(n x dimension) time, O(n x M0) memory.
     public static func findings(_ index: VectorIndex, expectedNodes: Set<NodeID>, in view: borrowing TransactionView) throws -> [String] {
         var findings: [String] = []
@@ -32,8 +33,9 @@ public enum VectorIndexCheck {
             return findings
         }
         if state.count != vectors.count { findings.append("the vector graph counts \(state.count) nodes, there are \(vectors.count) vectors") }
-        checkLists(links, state, project: index.scope.project.rawValue, &findings)
+        checkLists(links, state, &findings)
         checkReach(links, state, &findings)
+        try checkTwins(links, index, in: view, &findings)
         return findings
     }
 
@@ -88,11 +90,9 @@ public enum VectorIndexCheck {
 
     // MARK: - The graph
 
-    private static func checkLists(_ links: [UInt32: NodeLinks], _ state: GraphState, project: UInt32, _ findings: inout [String]) {
+    private static func checkLists(_ links: [UInt32: NodeLinks], _ state: GraphState, _ findings: inout [String]) {
         for node in links.keys.sorted() {
             guard let record = links[node] else { continue }
-            let level = NodeLevel.of(node, project: project, linksAbove: state.linksAbove)
-            if record.level != level { findings.append("node \(node) is on level \(record.level) instead of \(level)") }
             if record.level > state.maxLevel { findings.append("node \(node) is on level \(record.level), above the graph's highest \(state.maxLevel)") }
             for (level, list) in record.levels.enumerated() {
                 let place = "the links of node \(node) at level \(level)"
@@ -118,6 +118,10 @@ public enum VectorIndexCheck {
             return
         }
         if entry.level != state.maxLevel { findings.append("the entry point \(state.entry) is on level \(entry.level), the graph's highest is \(state.maxLevel)") }
+        guard !entry.isTwin else {
+            findings.append("the entry point \(state.entry) of the vector graph is a twin, not a member")
+            return
+        }
         for level in 0...entry.level {
             var reached: Set<UInt32> = [state.entry]
             var open = [state.entry]
@@ -128,5 +132,28 @@ public enum VectorIndexCheck {
             let missed = links.filter { $0.value.level >= level && !reached.contains($0.key) }.map(\.key).sorted()
             if let first = missed.first { findings.append("\(missed.count) nodes cannot be reached at level \(level), node \(first) the first") }
         }
+    }
+
+    private static func checkTwins(
+        _ links: [UInt32: NodeLinks], _ index: VectorIndex, in view: borrowing TransactionView, _ findings: inout [String]
+    ) throws {
+        var hanging = Set(links.filter(\.value.isTwin).keys)
+        for member in links.keys.sorted() {
+            guard let record = links[member], !record.isTwin, record.nextTwin != nil else { continue }
+            let bytes = try view.copy(index.scope.key(.vector, member))?.dropFirst(Seal.headerBytes)
+            var previous = member
+            var next = record.nextTwin
+            while let twin = next {
+                guard let link = links[twin], link.isTwin, link.previousTwin == previous, hanging.remove(twin) != nil else {
+                    findings.append("the chain of twins of node \(member) is broken after node \(previous)")
+                    break
+                }
+                if try view.copy(index.scope.key(.vector, twin))?.dropFirst(Seal.headerBytes) != bytes {
+                    findings.append("the vector of node \(twin) differs from that of node \(member), whose twin it is")
+                }
+                (previous, next) = (twin, link.nextTwin)
+            }
+        }
+        if let first = hanging.min() { findings.append("\(hanging.count) twins hang in no member's chain, node \(first) the first") }
     }
 }

@@ -83,17 +83,41 @@ enum NodeLevel {
     }
 }
 
-/// The neighbours of one node, a list for each level from 0 to the node's own, ids ascending.
+/// What a node is linked to.
+///
+/// A member of the graph has a list of neighbours for each level from 0 to its own, ids ascending. A twin is not a member:
+/// its vector equals a member's, and it hangs in a chain that begins at that member (see Twins.swift).
 struct NodeLinks: Equatable {
+    /// Empty for a twin.
     var levels: [[UInt32]]
+    var nextTwin: UInt32?
+    /// Set exactly for a twin: the member or the twin before it.
+    var previousTwin: UInt32?
 
+    /// Stands in a twin's record where a member has its level.
+    private static let twinMark: UInt8 = 0xFF
+    /// Before the lists: level, flag, next twin.
+    private static let headBytes = 6
+
+    var isTwin: Bool { levels.isEmpty }
     var level: Int { levels.count - 1 }
 
+    /// A member without neighbours.
     init(level: Int) { levels = Array(repeating: [], count: level + 1) }
 
+    /// A twin.
+    init(after previous: UInt32, before next: UInt32?) {
+        levels = []
+        previousTwin = previous
+        nextTwin = next
+    }
+
     func encoded() -> [UInt8] {
-        var writer = ByteWriter(capacity: 1 + levels.reduce(0) { $0 + 1 + 4 * $1.count })
-        writer.u8(UInt8(level))
+        var writer = ByteWriter(capacity: Self.headBytes + 4 + levels.reduce(0) { $0 + 1 + 4 * $1.count })
+        writer.u8(isTwin ? Self.twinMark : UInt8(level))
+        writer.bool(nextTwin != nil)
+        writer.u32(nextTwin ?? 0)
+        if let previousTwin { writer.u32(previousTwin) }
         for list in levels {
             writer.u8(UInt8(list.count))
             for neighbour in list { writer.u32(neighbour) }
@@ -104,9 +128,17 @@ struct NodeLinks: Equatable {
     /// - Throws: `ByteError` when the bytes do not fit the layout.
     init(decoding payload: borrowing RawSpan) throws {
         var reader = ByteReader(Array(payload))
-        let level = Int(try reader.u8())
+        let mark = try reader.u8()
+        let hasNext = try reader.bool()
+        let next = try reader.u32()
+        nextTwin = hasNext ? next : nil
         levels = []
-        for _ in 0...level {
+        if mark == Self.twinMark {
+            previousTwin = try reader.u32()
+            try reader.end()
+            return
+        }
+        for _ in 0...mark {
             let count = Int(try reader.u8())
             guard count <= reader.remaining / 4 else { throw ByteError.truncated(at: reader.offset) }
             var list: [UInt32] = []
@@ -121,9 +153,10 @@ struct NodeLinks: Equatable {
     /// - Throws: `ByteError` when the bytes do not fit the layout.
     static func appendNeighbours(at level: Int, of payload: borrowing RawSpan, to list: inout [UInt32]) throws(ByteError) {
         let end = payload.byteCount
-        guard end >= 2 else { throw .truncated(at: end) }
-        guard level <= Int(unsafe payload.unsafeLoad(fromByteOffset: 0, as: UInt8.self)) else { throw .malformed(at: 0) }
-        var offset = 1
+        guard end > headBytes else { throw .truncated(at: end) }
+        let mark = unsafe payload.unsafeLoad(fromByteOffset: 0, as: UInt8.self)
+        guard mark != twinMark, level <= Int(mark) else { throw .malformed(at: 0) }
+        var offset = headBytes
         var above = level
         while true {
             guard offset < end else { throw .truncated(at: offset) }
