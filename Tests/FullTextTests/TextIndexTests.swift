@@ -170,6 +170,34 @@ struct NaiveScorer {
         return records
     }
 
+    /// Format 1, byte for byte (docs/formats/fulltext-v1.md), and read back by hand-made bytes.
+    @Test func goldenRecords() throws {
+        let environment = try open()
+        var write = try environment.beginWrite()
+        try index.add(NodeID(rawValue: 300), AnalyzedText("Cats cat; dogs"), in: &write)
+        try index.add(NodeID(rawValue: 301), AnalyzedText("cat"), in: &write)
+        let scope = TenantScope(tenant: .standard, project: ProjectID(rawValue: 7))
+        let golden: [(key: [UInt8], payload: [UInt8])] = [
+            (scope.key(.textState), [2, 4]),
+            (scope.key(.posting, bytes: Array("cat\0".utf8)), [2, 2, 0xAC, 0x02, 1, 0, 2, 3, 1, 1, 1]),
+            (scope.key(.posting, bytes: Array("dog\0".utf8)), [1, 1, 0xAC, 0x02, 0, 0, 1, 3]),
+            (scope.key(.textDocument, UInt32(300)), [3, 2, 3] + Array("cat".utf8) + [2, 3] + Array("dog".utf8) + [1]),
+            (scope.key(.textDocument, UInt32(301)), [1, 1, 3] + Array("cat".utf8) + [1]),
+        ]
+        var records: [(key: [UInt8], payload: [UInt8])] = []
+        try write.view.scanRecords(prefix: scope.prefix) { key, payload in
+            records.append((key, Array(payload)))
+            return .onward
+        }
+        #expect(records.map(\.key) == golden.map(\.key))
+        #expect(records.map(\.payload) == golden.map(\.payload))
+        // 130 texts with one term: a block of 128 under its first node, a tail of two.
+        for node in 1_000..<1_130 { try index.add(NodeID(rawValue: UInt32(node)), AnalyzedText("z"), in: &write) }
+        let postings: [UInt8] = (0..<128).flatMap { [$0 == 0 ? 0 : 1, 1, 1] }
+        #expect(try write.view.loadBytes(scope.key(.posting, bytes: Array("z\0".utf8) + [0, 0, 3, 0xE8])) == [0x80, 1, 0xE8, 7, 127] + postings)
+        #expect(try write.view.loadBytes(scope.key(.posting, bytes: Array("z\0".utf8))) == [0x82, 1, 2, 0xE8, 8, 1, 0, 1, 1, 1, 1, 1])
+    }
+
     /// Every record of the index, in turn: a flipped bit, gone altogether, or another payload under a sound seal.
     @Test func checkFindsEveryPlantedDamage() throws {
         let environment = try open()
