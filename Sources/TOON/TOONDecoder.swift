@@ -178,8 +178,12 @@ private struct Parser {
             key = try TOONText.unquote(content[..<end], line: line)
         } else {
             guard let at = content.firstUnquoted(ASCII.openBracket, or: ASCII.colon), content[at] == ASCII.openBracket,
-                content[at...].contains(ASCII.colon), !content[..<at].contains(ASCII.space)
+                content[at...].contains(ASCII.colon)
             else { return nil }
+            if let before = content[..<at].last, before == ASCII.space || before == ASCII.tab {
+                guard strict else { return nil }
+                throw TOONError(line: line, message: "white space stands between a key and its bracket")
+            }
             bracket = at
             key = at == content.startIndex ? nil : content[..<at].text
         }
@@ -308,7 +312,7 @@ private struct Parser {
     ) throws(TOONError) -> JSONValue {
         if content.isEmpty {
             try descend(level, line: line.number)
-            return .object(try members(depth: scope(under: depth), level: level))
+            return .object(strict ? JSONObject() : try members(depth: scope(under: depth), level: level))
         }
         if content.elementsEqual("[]".utf8) {
             try descend(level, line: line.number)

@@ -51,6 +51,17 @@ private func failure(_ text: String, _ options: TOONDecodingOptions = .init()) -
         #expect(failure("rows[1]{a,b}:\n  1")?.description == "line 2: the row has 1 cells, the header names 2 fields")
     }
 
+    /// Beyond the published cases; the Python package `toon-format` 1.2.0 judges alike.
+    @Test func whatIsAHeader() throws {
+        #expect(failure("foo [2]: bar")?.message == "white space stands between a key and its bracket")
+        #expect(try TOONDecoder.decode("foo [2]: bar", options: .init(strict: false)) == .object(["foo [2]": .string("bar")]))
+        #expect(try TOONDecoder.decode("foo bar[1]: x") == .object(["foo bar": .array([.string("x")])]))
+        #expect(try TOONDecoder.decode("foo-bar[1]{x y}:\n  1") == .object(["foo-bar": .array([.object(["x y": .integer(1)])])]))
+        #expect(failure("items[1]:\n  -\n    a: 1") != nil)
+        let lenient = try TOONDecoder.decode("items[1]:\n  -\n    a: 1", options: .init(strict: false))
+        #expect(lenient == .object(["items": .array([.object(["a": .integer(1)])])]))
+    }
+
     /// Keys that look alike but differ in their bytes are two keys.
     @Test func keysAreBytes() throws {
         let value = JSONValue.object(["é": .integer(1), "e\u{301}": .integer(2)])
