@@ -8,6 +8,8 @@ public struct WordPieceTokenizer: Sendable {
     private let unknown: Int32
     private let classification: Int32
     private let separator: Int32
+    /// Pieces of the vocabulary; every id is below it.
+    public let count: Int
     /// Texts such as `[MASK]` that the library takes out before anything else, and their pieces.
     private let special: [(text: [UInt8], id: Int32)]
 
@@ -57,6 +59,7 @@ public struct WordPieceTokenizer: Sendable {
             if let id = initial.find(bytes.span, 0..<bytes.count) { special.append((bytes, id)) }
         }
         self.special = special
+        count = Int(number)
         self.initial = initial
         self.continuing = continuing
     }
