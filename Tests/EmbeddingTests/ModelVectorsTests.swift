@@ -1,0 +1,106 @@
+// The model against the vectors of sentence-transformers, and texts at the edges.
+import Embedding
+import Foundation
+import TestSupport
+import Testing
+import Tokens
+
+/// One model for all suites of this target; loading it twice would only map it twice.
+let sharedModel: EmbeddingModel? = TestData.model.flatMap { try? EmbeddingModel(folder: $0.path) }
+
+func cosine(_ a: [Float], _ b: [Float]) -> Double {
+    var product = 0.0
+    var squaresA = 0.0
+    var squaresB = 0.0
+    for (x, y) in zip(a, b) {
+        product += Double(x) * Double(y)
+        squaresA += Double(x) * Double(x)
+        squaresB += Double(y) * Double(y)
+    }
+    return product / (squaresA * squaresB).squareRoot()
+}
+
+struct ReferenceText: Decodable {
+    let id: Int
+    let text: String
+
+    static func all() throws -> (texts: [String], vectors: [[Float]]) {
+        let texts = try TestData.file("embeddings/texts.jsonl").split(separator: 10).map { try JSONDecoder().decode(Self.self, from: Data($0)) }
+        let bytes = try [UInt8](TestData.file("embeddings/vectors.f32"))
+        let floats = stride(from: 0, to: bytes.count, by: 4).map { at in
+            Float(bitPattern: (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[at + $1]) << UInt32(8 * $1) })
+        }
+        return (texts.map(\.text), texts.map { Array(floats[$0.id * 384..<($0.id + 1) * 384]) })
+    }
+}
+
+@Suite(.enabled(if: TestData.hasModel))
+struct ModelVectorsTests {
+    let model: EmbeddingModel
+
+    init() throws { model = try #require(sharedModel) }
+
+    func embed(_ text: String) -> [Float] { model.embed(tokens: [model.tokenizer.ids(text)])[0] }
+
+    @Test(.enabled(if: TestData.hasData))
+    func everyReferenceVectorAloneAndInABatch() throws {
+        let (texts, expected) = try ReferenceText.all()
+        #expect(texts.count == 250)
+        let tokens = texts.map { model.tokenizer.ids($0) }
+        let together = model.embed(tokens: tokens)
+        var worst = 1.0
+        for (index, sequence) in tokens.enumerated() {
+            let alone = model.embed(tokens: [sequence])[0]
+            let similarity = cosine(alone, expected[index])
+            worst = min(worst, similarity)
+            #expect(similarity >= 0.99999, "text \(index): \(texts[index].prefix(60))")
+            #expect(cosine(together[index], expected[index]) >= 0.99999, "text \(index) in a batch")
+            #expect(cosine(together[index], alone) >= 0.999999, "text \(index): a batch must not matter")
+        }
+        print("worst cosine with the reference: \(worst), kernels \(model.matrixKernels)")
+    }
+
+    @Test(arguments: [
+        "", " \n\t", "\u{0}", "a\u{0}b", "\u{1F600}\u{1F468}\u{200D}\u{1F469}", "\u{10FFFD}\u{E000}", "\u{0301}\u{0301}", "[MASK]", "\u{0C77}",
+    ])
+    func oddTextsHaveUnitVectors(_ text: String) {
+        let vector = embed(text)
+        #expect(vector.count == 384)
+        let length = vector.reduce(0.0) { $0 + Double($1) * Double($1) }
+        #expect(abs(length - 1) < 1e-5)
+    }
+
+    @Test func aMegabyteOfOneWordIsOneUnknownWord() {
+        #expect(embed(String(repeating: "x", count: 1 << 20)) == embed("\u{10FFFF}"))
+    }
+
+    @Test func whatTheModelDoesNotSeeChangesNothing() {
+        #expect(embed("Caf\u{E9}") == embed("cafe\u{301}\u{0}"))
+        #expect(embed("") == embed(" \n"))
+    }
+
+    @Test func meaningIsNear() {
+        let question = embed("How do I reset my password?")
+        #expect(cosine(question, embed("Steps to recover account access")) > cosine(question, embed("Bananas are rich in potassium")))
+    }
+
+    @Test func emptyBatch() { #expect(model.embed(tokens: []).isEmpty) }
+
+    @Test func threadsDoNotDisturbEachOther() async {
+        let texts = (0..<64).map { "text number \($0) " + String(repeating: "word ", count: $0) }
+        let expected = texts.map { embed($0) }
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    for (index, text) in texts.enumerated() { #expect(embed(text) == expected[index]) }
+                }
+            }
+        }
+    }
+
+    @Test func identityIsStable() throws {
+        #expect(model.dimension == 384)
+        #expect(model.sequenceLimit == 256)
+        #expect(try EmbeddingModel(folder: #require(TestData.model).path).identity == model.identity)
+    }
+}
