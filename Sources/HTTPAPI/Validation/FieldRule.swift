@@ -1,0 +1,290 @@
+public import Base
+
+/// What a field may hold. `check` collects faults and gives the value as the handlers want it: a number that came as text
+/// is a number after it.
+public enum FieldRule: Sendable {
+    /// A string without NUL.
+    case text(scalarsMin: Int, scalarsMax: Int)
+    /// A project, data key or agent: `Name`.
+    case name
+    case integer(min: Int?, max: Int?)
+    case number(min: Double, max: Double)
+    case flag
+    case texts(countMax: Int, scalarsMax: Int)
+    /// One of some words; pydantic tells an enumeration and a `Literal` apart.
+    case word([String], isLiteral: Bool)
+    /// An http or https URL, normalised.
+    case address
+    /// Any JSON without NUL in its texts.
+    case anything
+
+    /// Texts that have no tighter bound: whatever the body may hold.
+    public static let text = FieldRule.text(scalarsMin: 0, scalarsMax: .max)
+}
+
+extension FieldRule {
+    /// The value in its normal form, or nil after at least one fault was added.
+    func check(_ input: JSONValue, at location: [Step], into errors: inout [ValidationError]) -> JSONValue? {
+        let before = errors.count
+        let value: JSONValue
+        switch self {
+        case .text(let scalarsMin, let scalarsMax):
+            Self.checkText(input, scalarsMin: scalarsMin, scalarsMax: scalarsMax, at: location, into: &errors)
+            value = input
+        case .name:
+            guard case .string(let text) = input else {
+                errors.append(Self.noString(input, at: location))
+                return nil
+            }
+            do throws(ContexError) {
+                _ = try Name(text, field: location.last?.fieldName ?? "name")
+            } catch {
+                errors.append(
+                    error.kind == "string_too_long"
+                        ? .tooLong(at: location, input: input, scalarsMax: Limits.nameScalars) : Self.noNUL(input, at: location))
+            }
+            value = input
+        case .integer(let min, let max):
+            guard let integer = Self.integer(input, min: min, max: max, at: location, into: &errors) else { return nil }
+            value = .integer(integer)
+        case .number(let min, let max):
+            guard let number = Self.number(input, min: min, max: max, at: location, into: &errors) else { return nil }
+            value = .double(number)
+        case .flag:
+            guard let flag = Self.flag(input, at: location, into: &errors) else { return nil }
+            value = .bool(flag)
+        case .texts(let countMax, let scalarsMax):
+            guard case .array(let items) = input else {
+                errors.append(ValidationError("list_type", at: location, "Input should be a valid list", input: input))
+                return nil
+            }
+            if items.count > countMax {
+                errors.append(.tooMany(at: location, input: input, count: items.count, countMax: countMax))
+            } else {
+                for (place, item) in items.enumerated() {
+                    Self.checkText(item, scalarsMin: 0, scalarsMax: scalarsMax, at: location + [.place(place)], into: &errors)
+                }
+            }
+            value = input
+        case .word(let words, let isLiteral):
+            if let text = input.stringValue, words.contains(where: { ExactText($0) == ExactText(text) }) { return input }
+            let expected = Self.enumeration(words)
+            errors.append(
+                ValidationError(
+                    isLiteral ? "literal_error" : "enum", at: location, "Input should be \(expected)", input: input,
+                    context: JSONObject([("expected", .string(expected))])))
+            return nil
+        case .address:
+            guard let address = Self.address(input, at: location, into: &errors) else { return nil }
+            value = .string(address)
+        case .anything:
+            if Self.hasNUL(input) { errors.append(Self.noNUL(.null, at: location)) }
+            value = input
+        }
+        return errors.count == before ? value : nil
+    }
+
+    /// `'a', 'b' or 'c'`
+    private static func enumeration(_ words: [String]) -> String {
+        let quoted = words.map { "'\($0)'" }
+        return quoted.count < 2 ? quoted.joined() : quoted.dropLast().joined(separator: ", ") + " or " + quoted.last!
+    }
+
+    private static func noString(_ input: JSONValue, at location: [Step]) -> ValidationError {
+        ValidationError("string_type", at: location, "Input should be a valid string", input: input)
+    }
+
+    private static func noNUL(_ input: JSONValue, at location: [Step]) -> ValidationError {
+        .value("\(location.last(where: { $0.fieldName != nil })?.fieldName ?? "text") must not contain NUL characters", at: location, input: input)
+    }
+
+    private static func checkText(
+        _ input: JSONValue, scalarsMin: Int, scalarsMax: Int, at location: [Step], into errors: inout [ValidationError]
+    ) {
+        guard case .string(let text) = input else {
+            errors.append(noString(input, at: location))
+            return
+        }
+        if scalarsMin > 0, text.isEmpty {
+            errors.append(
+                ValidationError(
+                    "string_too_short", at: location,
+                    "String should have at least \(scalarsMin) character\(scalarsMin == 1 ? "" : "s")", input: input,
+                    context: JSONObject([("min_length", .integer(scalarsMin))])))
+        } else if text.utf8.contains(0) {
+            errors.append(noNUL(input, at: location))
+        } else if text.utf8.count > scalarsMax, text.unicodeScalars.count > scalarsMax {
+            errors.append(.tooLong(at: location, input: input, scalarsMax: scalarsMax))
+        }
+    }
+
+    /// Recursion is bounded: the parser refused what is nested deeper than `Limits.nestingDepth`.
+    private static func hasNUL(_ value: JSONValue) -> Bool {
+        switch value {
+        case .null, .bool, .number: false
+        case .string(let text): text.utf8.contains(0)
+        case .array(let items): items.contains(where: hasNUL)
+        case .object(let members): members.contains { $0.key.utf8.contains(0) || hasNUL($0.value) }
+        }
+    }
+
+    // MARK: - Numbers and booleans
+
+    private static func integer(
+        _ input: JSONValue, min: Int?, max: Int?, at location: [Step], into errors: inout [ValidationError]
+    ) -> Int? {
+        let reading: LaxText.IntegerReading
+        switch input {
+        case .bool(let flag): reading = .value(flag ? 1 : 0)
+        case .number(let number):
+            let plain = LaxText.integer(number.text)
+            if plain != .none {
+                reading = plain
+                break
+            }
+            let double = number.double
+            guard double.isFinite else {
+                errors.append(ValidationError("finite_number", at: location, "Input should be a finite number", input: input))
+                return nil
+            }
+            guard double == double.rounded() else {
+                errors.append(
+                    ValidationError(
+                        "int_from_float", at: location, "Input should be a valid integer, got a number with a fractional part", input: input))
+                return nil
+            }
+            reading = Int(exactly: double).map(LaxText.IntegerReading.value) ?? .beyond(negative: double < 0)
+        case .string(let text):
+            reading = LaxText.integer(text)
+        default:
+            errors.append(ValidationError("int_type", at: location, "Input should be a valid integer", input: input))
+            return nil
+        }
+        switch reading {
+        case .none:
+            errors.append(
+                ValidationError(
+                    "int_parsing", at: location, "Input should be a valid integer, unable to parse string as an integer", input: input))
+            return nil
+        case .tooManyDigits:
+            errors.append(
+                ValidationError(
+                    "int_parsing_size", at: location, "Unable to parse input string as an integer, exceeded maximum size", input: input))
+            return nil
+        case .beyond(let negative):
+            return bounded(negative ? Int.min : Int.max, min: min, max: max, input: input, at: location, into: &errors, json: { .integer($0) })
+        case .value(let value):
+            return bounded(value, min: min, max: max, input: input, at: location, into: &errors, json: { .integer($0) })
+        }
+    }
+
+    private static func number(
+        _ input: JSONValue, min: Double, max: Double, at location: [Step], into errors: inout [ValidationError]
+    ) -> Double? {
+        let value: Double
+        switch input {
+        case .bool(let flag): value = flag ? 1 : 0
+        case .number(let number):
+            value = number.double
+            guard value.isFinite else {
+                errors.append(ValidationError("finite_number", at: location, "Input should be a finite number", input: input))
+                return nil
+            }
+        case .string(let text):
+            guard let number = LaxText.number(text) else {
+                errors.append(
+                    ValidationError(
+                        "float_parsing", at: location, "Input should be a valid number, unable to parse string as a number", input: input))
+                return nil
+            }
+            value = number
+        default:
+            errors.append(ValidationError("float_type", at: location, "Input should be a valid number", input: input))
+            return nil
+        }
+        // No comparison holds for NaN; pydantic reports the upper bound.
+        let comparable = value.isNaN ? .infinity : value
+        return bounded(comparable, min: min, max: max, input: input, at: location, into: &errors, json: { .double($0) })
+    }
+
+    private static func bounded<Value: Comparable>(
+        _ value: Value, min: Value?, max: Value?, input: JSONValue, at location: [Step], into errors: inout [ValidationError],
+        json: (Value) -> JSONValue
+    ) -> Value? {
+        /// pydantic prints a whole bound without its fraction in the message, with it in the context.
+        func words(_ bound: Value) -> String {
+            let text = "\(bound)"
+            return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+        }
+        if let max, value > max {
+            errors.append(
+                ValidationError(
+                    "less_than_equal", at: location, "Input should be less than or equal to \(words(max))", input: input,
+                    context: JSONObject([("le", json(max))])))
+            return nil
+        }
+        if let min, value < min {
+            errors.append(
+                ValidationError(
+                    "greater_than_equal", at: location, "Input should be greater than or equal to \(words(min))", input: input,
+                    context: JSONObject([("ge", json(min))])))
+            return nil
+        }
+        return value
+    }
+
+    private static func flag(_ input: JSONValue, at location: [Step], into errors: inout [ValidationError]) -> Bool? {
+        let flag: Bool?
+        switch input {
+        case .bool(let value): return value
+        case .string(let text): flag = LaxText.flag(text)
+        case .number(let number) where number.double == number.double.rounded():
+            flag = number.double == 1 ? true : number.double == 0 ? false : nil
+        default:
+            errors.append(ValidationError("bool_type", at: location, "Input should be a valid boolean", input: input))
+            return nil
+        }
+        if flag == nil {
+            errors.append(
+                ValidationError("bool_parsing", at: location, "Input should be a valid boolean, unable to interpret input", input: input))
+        }
+        return flag
+    }
+
+    // MARK: - URL
+
+    /// The bound of pydantic's `HttpUrl`.
+    private static let addressCharactersMax = 2_083
+
+    private static func address(_ input: JSONValue, at location: [Step], into errors: inout [ValidationError]) -> String? {
+        guard case .string(let text) = input else {
+            errors.append(ValidationError("url_type", at: location, "URL input should be a string or URL", input: input))
+            return nil
+        }
+        guard text.unicodeScalars.count <= addressCharactersMax else {
+            errors.append(
+                ValidationError(
+                    "url_too_long", at: location, "URL should have at most \(addressCharactersMax) characters", input: input,
+                    context: JSONObject([("max_length", .integer(addressCharactersMax))])))
+            return nil
+        }
+        do throws(WebAddressError) {
+            return try WebAddress.normalise(text)
+        } catch .scheme {
+            errors.append(
+                ValidationError(
+                    "url_scheme", at: location, "URL scheme should be 'http' or 'https'", input: input,
+                    context: JSONObject([("expected_schemes", .string("'http' or 'https'"))])))
+        } catch .syntax(let reason) {
+            errors.append(
+                ValidationError(
+                    "url_parsing", at: location, "Input should be a valid URL, \(reason)", input: input,
+                    context: JSONObject([("error", .string(reason))])))
+        }
+        return nil
+    }
+}
+
+extension Step {
+    var fieldName: String? { if case .name(let name) = self { name } else { nil } }
+}

@@ -1,0 +1,111 @@
+public import Base
+internal import Content
+
+/// What a route expects in its body.
+public enum BodyShape: Sendable {
+    case none
+    case object([FieldShape])
+    case objects([FieldShape], countMax: Int)
+    /// A JSON value that the handler looks at itself, or nothing.
+    case optionalJSON(summary: String)
+    /// Bytes of whatever content type.
+    case document(summary: String)
+
+    /// The fields of the object or of each object in the list.
+    public var fields: [FieldShape] {
+        switch self {
+        case .object(let fields), .objects(let fields, _): fields
+        case .none, .optionalJSON, .document: []
+        }
+    }
+}
+
+/// A body after its checks.
+public enum BodyContent: Sendable {
+    case none
+    case object(FieldValues)
+    case objects([FieldValues])
+    case json(JSONValue?)
+    case document([UInt8])
+
+    var fields: FieldValues { if case .object(let fields) = self { fields } else { .none } }
+    var items: [FieldValues] { if case .objects(let items) = self { items } else { [] } }
+    var json: JSONValue? { if case .json(let value) = self { value } else { nil } }
+    var document: [UInt8] { if case .document(let bytes) = self { bytes } else { [] } }
+}
+
+extension BodyShape {
+    /// - Throws: `ValidationFailure` (422) at once for text that is no JSON; `ContexError.badRequest` for what Python's parser
+    ///   gives up on, bytes that are not UTF-8 and nesting that is too deep. Faults of fields are added to `errors`.
+    func read(_ bytes: [UInt8], contentType: String?, into errors: inout [ValidationError]) throws -> BodyContent {
+        let body: [Step] = [.name("body")]
+        switch self {
+        case .none: return .none
+        case .document: return .document(bytes)
+        case .optionalJSON: return .json(bytes.isEmpty ? nil : try Self.json(bytes, contentType: contentType))
+        case .object(let fields):
+            guard !bytes.isEmpty else {
+                errors.append(.missing(at: body, input: .null))
+                return .none
+            }
+            return Self.object(try Self.json(bytes, contentType: contentType), fields, at: body, into: &errors).map(BodyContent.object) ?? .none
+        case .objects(let fields, let countMax):
+            guard !bytes.isEmpty else {
+                errors.append(.missing(at: body, input: .null))
+                return .none
+            }
+            let value = try Self.json(bytes, contentType: contentType)
+            guard case .array(let items) = value else {
+                errors.append(ValidationError("list_type", at: body, "Input should be a valid list", input: value))
+                return .none
+            }
+            guard items.count <= countMax else {
+                // The list itself is too long to send back.
+                errors.append(.tooMany(at: body, input: .null, count: items.count, countMax: countMax))
+                return .none
+            }
+            return .objects(
+                items.enumerated().compactMap { Self.object($1, fields, at: body + [.place($0)], into: &errors) })
+        }
+    }
+
+    private static func object(
+        _ value: JSONValue, _ fields: [FieldShape], at location: [Step], into errors: inout [ValidationError]
+    ) -> FieldValues? {
+        guard case .object(let object) = value else {
+            errors.append(
+                ValidationError(
+                    "model_attributes_type", at: location, "Input should be a valid dictionary or object to extract fields from",
+                    input: value))
+            return nil
+        }
+        return FieldValues(object, shapes: fields, at: location, into: &errors)
+    }
+
+    /// As FastAPI reads it: without a content type, or with one that says JSON, the bytes are parsed; else they are a text.
+    /// That keeps a web page from posting JSON as `text/plain`, which a browser would send without asking first.
+    private static func json(_ bytes: [UInt8], contentType: String?) throws -> JSONValue {
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw unparsed }
+        guard isJSON(contentType) else { return .string(text) }
+        do throws(JSONParseError) {
+            return try JSONParser.parse(bytes)
+        } catch {
+            if error.reason == .tooDeep { throw unparsed }
+            // Python counts characters where the parser counts bytes.
+            let offset = bytes[..<min(error.offset, bytes.count)].count { $0 & 0xC0 != 0x80 }
+            throw ValidationFailure([
+                ValidationError(
+                    "json_invalid", at: [.name("body"), .place(offset)], "JSON decode error", input: .object(JSONObject()),
+                    context: JSONObject([("error", .string(error.message))]))
+            ])
+        }
+    }
+
+    private static let unparsed = ContexError.badRequest("There was an error parsing the body")
+
+    static func isJSON(_ contentType: String?) -> Bool {
+        guard let contentType else { return true }
+        let kind = contentType.prefix { $0 != ";" }.filter { $0 != " " }.lowercased()
+        return kind == "application/json" || (kind.hasPrefix("application/") && kind.hasSuffix("+json"))
+    }
+}

@@ -1,0 +1,73 @@
+// What is wrong with a request, in the words of pydantic 2 and the frame of FastAPI: callers of the original read these
+// bodies, and the client's exceptions quote them.
+
+public import Base
+
+/// One step of the way to the value that is wrong: `"body"`, then the name of a member or the place in a list.
+public enum Step: Sendable, Equatable {
+    case name(String)
+    case place(Int)
+
+    var json: JSONValue {
+        switch self {
+        case .name(let name): .string(name)
+        case .place(let place): .integer(place)
+        }
+    }
+}
+
+/// One fault of a request.
+public struct ValidationError: Sendable, Equatable {
+    public let kind: String
+    public let location: [Step]
+    public let message: String
+    public let input: JSONValue
+    public let context: JSONObject?
+
+    public init(_ kind: String, at location: [Step], _ message: String, input: JSONValue, context: JSONObject? = nil) {
+        self.kind = kind
+        self.location = location
+        self.message = message
+        self.input = input
+        self.context = context
+    }
+
+    /// Members in FastAPI's order.
+    public var json: JSONValue {
+        var members = JSONObject()
+        members["type"] = .string(kind)
+        members["loc"] = .array(location.map(\.json))
+        members["msg"] = .string(message)
+        members["input"] = input
+        if let context { members["ctx"] = .object(context) }
+        return .object(members)
+    }
+
+    static func missing(at location: [Step], input: JSONValue) -> ValidationError {
+        ValidationError("missing", at: location, "Field required", input: input)
+    }
+    /// A rule of our own, told as pydantic tells a validator's `ValueError`.
+    static func value(_ message: String, at location: [Step], input: JSONValue) -> ValidationError {
+        ValidationError(
+            "value_error", at: location, "Value error, \(message)", input: input, context: JSONObject([("error", .object(JSONObject()))]))
+    }
+    static func tooLong(at location: [Step], input: JSONValue, scalarsMax: Int) -> ValidationError {
+        ValidationError(
+            "string_too_long", at: location, "String should have at most \(scalarsMax) character\(scalarsMax == 1 ? "" : "s")", input: input,
+            context: JSONObject([("max_length", .integer(scalarsMax))]))
+    }
+    static func tooMany(at location: [Step], input: JSONValue, count: Int, countMax: Int) -> ValidationError {
+        ValidationError(
+            "too_long", at: location,
+            "List should have at most \(countMax) item\(countMax == 1 ? "" : "s") after validation, not \(count)", input: input,
+            context: JSONObject([("field_type", .string("List")), ("max_length", .integer(countMax)), ("actual_length", .integer(count))]))
+    }
+}
+
+/// All faults of a request, in the order of its fields. Answered with 422.
+public struct ValidationFailure: Error, Sendable, Equatable {
+    public let errors: [ValidationError]
+    public init(_ errors: [ValidationError]) { self.errors = errors }
+
+    public var json: JSONValue { .object(JSONObject([("detail", .array(errors.map(\.json)))])) }
+}

@@ -1,0 +1,161 @@
+// The URL of a webhook, read as the WHATWG URL standard reads it for the schemes http and https, which is how the
+// original's `HttpUrl` reads it: white space around is dropped, `\` is `/`, a bare host gains `/`, `HTTP://H.Example:80`
+// becomes `http://h.example/`, `0x7f.1` becomes `127.0.0.1`. The last point matters: whoever checks the address later
+// (no webhook may reach into a private network) must see the address that will be called.
+//
+// One thing is left out on purpose: host names outside ASCII are refused instead of mapped (UTS 46 needs tables of its
+// own); they can be given in their `xn--` form.
+
+internal import Base
+internal import NIOCore
+
+enum WebAddressError: Error, Equatable {
+    /// A scheme other than http and https.
+    case scheme
+    /// In the words of the original's parser.
+    case syntax(String)
+}
+
+enum WebAddress {
+    private static let noHost = WebAddressError.syntax("empty host")
+    private static let badName = WebAddressError.syntax("invalid international domain name")
+    private static let badIPv4 = WebAddressError.syntax("invalid IPv4 address")
+    private static let badIPv6 = WebAddressError.syntax("invalid IPv6 address")
+
+    static func normalise(_ text: String) throws(WebAddressError) -> String {
+        var scalars = Array(text.unicodeScalars)
+        while let first = scalars.first, first.value <= 0x20 { scalars.removeFirst() }
+        while let last = scalars.last, last.value <= 0x20 { scalars.removeLast() }
+        scalars.removeAll { $0 == "\t" || $0 == "\n" || $0 == "\r" }
+        guard !scalars.isEmpty else { throw .syntax("input is empty") }
+
+        guard let colon = scalars.firstIndex(of: ":"), isScheme(scalars[..<colon]) else { throw .syntax("relative URL without a base") }
+        let scheme = String(String.UnicodeScalarView(scalars[..<colon])).lowercased()
+        guard scheme == "http" || scheme == "https" else { throw .scheme }
+
+        var rest = scalars[(colon + 1)...]
+        while let first = rest.first, first == "/" || first == "\\" { rest = rest.dropFirst() }
+
+        let authorityEnd = rest.firstIndex { $0 == "/" || $0 == "\\" || $0 == "?" || $0 == "#" } ?? rest.endIndex
+        let authority = try authority(rest[..<authorityEnd], scheme: scheme)
+        rest = rest[authorityEnd...]
+
+        let fragmentStart = rest.firstIndex(of: "#")
+        let fragment = fragmentStart.map { "#" + encoded(rest[($0 + 1)...], besides: " \"<>`") } ?? ""
+        rest = rest[..<(fragmentStart ?? rest.endIndex)]
+        let queryStart = rest.firstIndex(of: "?")
+        let query = queryStart.map { "?" + encoded(rest[($0 + 1)...], besides: " \"#<>'") } ?? ""
+        return scheme + "://" + authority + path(rest[..<(queryStart ?? rest.endIndex)]) + query + fragment
+    }
+
+    private static func isScheme(_ scalars: ArraySlice<Unicode.Scalar>) -> Bool {
+        guard let first = scalars.first, first.isASCII, first.properties.isAlphabetic else { return false }
+        return scalars.allSatisfy { $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "+-.".unicodeScalars.contains($0)) }
+    }
+
+    /// User, host and port; the scheme's own port is dropped.
+    private static func authority(_ scalars: ArraySlice<Unicode.Scalar>, scheme: String) throws(WebAddressError) -> String {
+        var user = ""
+        var hostAndPort = scalars
+        if let at = scalars.lastIndex(of: "@") {
+            let parts = scalars[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = encoded(parts[0], besides: " \"#<>?`{}/:;=@[\\]^|")
+            let password = parts.count > 1 ? encoded(parts[1], besides: " \"#<>?`{}/:;=@[\\]^|") : ""
+            user = name + (password.isEmpty ? "" : ":" + password)
+            if !user.isEmpty { user += "@" }
+            hostAndPort = scalars[(at + 1)...]
+        }
+
+        var host = hostAndPort
+        var port: ArraySlice<Unicode.Scalar> = []
+        if hostAndPort.first == "[" {
+            guard let end = hostAndPort.firstIndex(of: "]") else { throw badIPv6 }
+            host = hostAndPort[...end]
+            port = hostAndPort[(end + 1)...]
+            guard port.isEmpty || port.first == ":" else { throw badIPv6 }
+            port = port.dropFirst()
+        } else if let colon = hostAndPort.firstIndex(of: ":") {
+            host = hostAndPort[..<colon]
+            port = hostAndPort[(colon + 1)...]
+        }
+        guard !host.isEmpty else { throw noHost }
+        let hostText = host.first == "[" ? try ipv6(host.dropFirst().dropLast()) : try name(host)
+
+        guard !port.isEmpty else { return user + hostText }
+        guard port.allSatisfy({ ("0"..."9").contains($0) }), let number = UInt16(String(String.UnicodeScalarView(port))) else {
+            throw .syntax("invalid port number")
+        }
+        return user + hostText + (number == (scheme == "http" ? 80 : 443) ? "" : ":\(number)")
+    }
+
+    private static func ipv6(_ scalars: ArraySlice<Unicode.Scalar>) throws(WebAddressError) -> String {
+        let text = String(String.UnicodeScalarView(scalars))
+        guard !text.contains("%"), let address = try? SocketAddress(ipAddress: text, port: 0), case .v6 = address, let canonical = address.ipAddress
+        else { throw badIPv6 }
+        return "[\(canonical)]"
+    }
+
+    /// A host name in lower case, or the dotted form of whatever way an IPv4 address was written.
+    private static func name(_ scalars: ArraySlice<Unicode.Scalar>) throws(WebAddressError) -> String {
+        let written = String(String.UnicodeScalarView(scalars))
+        guard let decoded = PercentEncoding.decode(written[...], plusIsSpace: false) else { throw badName }
+        let host = decoded.lowercased()
+        guard !host.isEmpty else { throw noHost }
+        let forbidden = " #%/:<>?@[\\]^|".utf8
+        guard host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !forbidden.contains($0) }) else { throw badName }
+        var labels = host.split(separator: ".", omittingEmptySubsequences: false)
+        if labels.count > 1, labels.last == "" { labels.removeLast() }
+        guard let last = labels.last, isNumber(last) else { return host }
+        return try ipv4(labels)
+    }
+
+    private static func isNumber(_ label: Substring) -> Bool {
+        if !label.isEmpty, label.utf8.allSatisfy({ $0 &- 0x30 < 10 }) { return true }
+        return label.hasPrefix("0x") && label.utf8.dropFirst(2).allSatisfy { $0 &- 0x30 < 10 || ($0 | 0x20) &- 0x61 < 6 }
+    }
+
+    /// One to four numbers, decimal, octal or hexadecimal; the last fills the bytes that are left.
+    private static func ipv4(_ labels: [Substring]) throws(WebAddressError) -> String {
+        guard labels.count <= 4 else { throw badIPv4 }
+        var numbers: [UInt64] = []
+        for label in labels {
+            let value: UInt64?
+            if label.hasPrefix("0x") {
+                value = label.count == 2 ? 0 : UInt64(label.dropFirst(2), radix: 16)
+            } else if label.count > 1, label.hasPrefix("0") {
+                value = UInt64(label.dropFirst(), radix: 8)
+            } else {
+                value = label.first == "+" || label.first == "-" ? nil : UInt64(label)
+            }
+            guard let value else { throw badIPv4 }
+            numbers.append(value)
+        }
+        guard numbers.dropLast().allSatisfy({ $0 < 256 }), numbers.last! < UInt64(1) << (8 * (5 - numbers.count)) else { throw badIPv4 }
+        var address = numbers.last!
+        for (place, number) in numbers.dropLast().enumerated() { address += number << (8 * (3 - place)) }
+        return [24, 16, 8, 0].map { String(address >> $0 & 255) }.joined(separator: ".")
+    }
+
+    /// With `.` and `..` resolved; never empty.
+    private static func path(_ scalars: ArraySlice<Unicode.Scalar>) -> String {
+        var segments: [String] = []
+        let raw = scalars.dropFirst().split(omittingEmptySubsequences: false) { $0 == "/" || $0 == "\\" }
+        for (place, segment) in raw.enumerated() {
+            let text = encoded(segment, besides: " \"#<>?`{}^")
+            let isLast = place == raw.count - 1
+            switch text.lowercased().replacing("%2e", with: ".") {
+            case "..":
+                _ = segments.popLast()
+                if isLast { segments.append("") }
+            case ".":
+                if isLast { segments.append("") }
+            default: segments.append(text)
+            }
+        }
+        return "/" + segments.joined(separator: "/")
+    }
+
+    private static func encoded(_ scalars: some Collection<Unicode.Scalar>, besides set: String) -> String {
+        PercentEncoding.encode(String(String.UnicodeScalarView(scalars))) { $0 > 0x20 && $0 < 0x7F && !set.utf8.contains($0) }
+    }
+}
