@@ -1,0 +1,46 @@
+public import Base
+
+/// Where the API listens and what it bears.
+public struct HTTPAPIConfiguration: Sendable {
+    /// The version that the original answers with and its client prints.
+    public static let compatibleVersion = "0.2.0"
+
+    public var host: String
+    /// 0 takes a free one.
+    public var port: Int
+    /// Default: `Limits.bodyBytes`.
+    public var bodyBytesMax: Int
+    /// All headers of one request together, and each alone. 16 KiB hold an API key, a long path and a browser's cookies twice over.
+    public var headerBytesMax: Int
+    /// A connection on which nothing comes or goes for so long is closed.
+    public var idleTimeout: Duration
+    /// Connections from one address; 1,024 let a proxy in front use its pool.
+    public var connectionsPerAddressMax: Int
+    /// Requests worked on at once; each may hold a body of `bodyBytesMax`.
+    public var requestsMax: Int
+    /// Origins of web pages that may call; `*` is any.
+    public var corsOrigins: [String]
+    public var corsCredentials: Bool
+    /// Tells browsers to come by https only; sent when the request came so.
+    public var hsts: Bool
+    public var version: String
+
+    public init(
+        host: String = "127.0.0.1", port: Int = 8001, bodyBytesMax: Int = Limits.bodyBytes, headerBytesMax: Int = 16 << 10,
+        idleTimeout: Duration = .seconds(60), connectionsPerAddressMax: Int = 1_024, requestsMax: Int = 1_024,
+        corsOrigins: [String] = ["*"], corsCredentials: Bool = true, hsts: Bool = true,
+        version: String = HTTPAPIConfiguration.compatibleVersion
+    ) {
+        self.host = host
+        self.port = port
+        self.bodyBytesMax = bodyBytesMax
+        self.headerBytesMax = headerBytesMax
+        self.idleTimeout = idleTimeout
+        self.connectionsPerAddressMax = connectionsPerAddressMax
+        self.requestsMax = requestsMax
+        self.corsOrigins = corsOrigins
+        self.corsCredentials = corsCredentials
+        self.hsts = hsts
+        self.version = version
+    }
+}

@@ -1,0 +1,159 @@
+internal import Base
+internal import Engine
+internal import Needs
+internal import Service
+
+/// Agents and their needs. Ids are the project's; the original's routes, which name an agent by its id alone, still answer.
+extension RouteTable {
+    private static let group = "Agents"
+
+    private enum Register {
+        static let needs = Field.texts(
+            "data_needs", countMax: Limits.needsPerAgent, scalarsMax: Limits.queryScalars, "What the agent needs to know, in plain words")
+        static let lastSeen = Field.text(
+            "last_seen_sequence", default: "0", "The last event that the agent has; what came after is sent to it").takingNull()
+        static let method = Field.word(
+            "notification_method", of: ["redis", "webhook"], isLiteral: true, default: "redis", "How the agent is told")
+        static let channel = Field.optionalText("notification_channel", "agent:<agent_id>:updates when not given")
+        static let webhookURL = Field.optionalAddress("webhook_url", "Where a webhook is sent, http or https")
+        static let webhookSecret = Field.optionalText("webhook_secret", "Signs each webhook: HMAC-SHA-256 of its body")
+        static let shapes = [
+            Fields.agent.shape, Fields.project.shape, needs.shape, lastSeen.shape, Fields.responseFormat.shape, method.shape, channel.shape,
+            webhookURL.shape, webhookSecret.shape,
+        ]
+
+        /// - Parameter location: where the object stands in the body.
+        static func command(_ body: FieldValues, at location: [Step]) throws -> RegisterCommand {
+            let delivery: AgentRecord.Delivery = body[method] == "webhook" ? .webhook : .redis
+            if delivery == .webhook, body[webhookURL] == nil {
+                throw ValidationFailure([
+                    .value(
+                        "webhook_url is required when notification_method='webhook'", at: location + [.name(webhookURL.shape.name)], input: .null)
+                ])
+            }
+            return RegisterCommand(
+                project: body[Fields.project], agent: body[Fields.agent], needs: body[needs],
+                lastSeen: body[lastSeen].map(LaxText.sequence) ?? .zero, delivery: delivery, responseFormat: body[Fields.responseFormat],
+                channel: body[channel], webhookURL: body[webhookURL], webhookSecret: body[webhookSecret])
+        }
+    }
+
+    static let agentRoutes: [Route] = [
+        Route(
+            "POST", "/agents/register", action: .registerAgent, group: group,
+            "Register needs: the matching data is sent at once, and whatever is published later that matches", body: .object(Register.shapes),
+            #"{"status":"registered","agent_id":"coder","project_id":"app","caught_up_events":1,"current_sequence":"1","matched_needs":{"the database in use":1},"notification_channel":"agent:coder:updates"}"#
+        ) { call in
+            let command = try Register.command(call.body, at: [.name("body")])
+            let registration = try await call.operations.register(command, by: call.caller)
+            return .json([
+                "status": "registered", "agent_id": .string(registration.agent.text), "project_id": .string(registration.project.text),
+                "caught_up_events": .integer(registration.caughtUpEvents),
+                "current_sequence": .string(registration.currentSequence.description), "matched_needs": matchedNeeds(registration),
+                "notification_channel": .string(registration.channel),
+            ])
+        },
+
+        Route(
+            "POST", "/batch/register", action: .registerAgentBatch, group: group, "Register many; each succeeds or fails by itself",
+            body: .objects(Register.shapes, countMax: Limits.batchItems),
+            #"{"status":"completed","total":1,"successful":1,"failed":0,"duration_ms":2.5,"results":[{"status":"success","agent_id":"coder","project_id":"app","matched_needs":{},"notification_channel":"agent:coder:updates"}]}"#
+        ) { call in
+            let commands = try call.bodyContent.items.enumerated().map { place, item in
+                try Register.command(item, at: [.name("body"), .place(place)])
+            }
+            return try await batch(commands) { commands in
+                try await call.operations.registerBatch(commands, by: call.caller)
+            } success: { registration in
+                [
+                    "status": "success", "agent_id": .string(registration.agent.text), "project_id": .string(registration.project.text),
+                    "matched_needs": matchedNeeds(registration), "notification_channel": .string(registration.channel),
+                ]
+            } failure: { command, error in
+                [
+                    "status": "failed", "agent_id": .string(command.agent.text), "project_id": .string(command.project.text),
+                    "error": .string(error),
+                ]
+            }
+        },
+
+        Route(
+            "GET", "/agents", action: .listAgents, group: group, "The agents that the caller may see, in the order of registration",
+            #"{"agents":["coder"],"count":1}"#
+        ) { call in names(try await call.operations.agents(project: nil, by: call.caller)) },
+
+        Route(
+            "GET", "/agents/{agent_id}", action: .showAgent, group: group, "The latest registration under an id",
+            path: [Fields.agent.shape], agentExample
+        ) { call in
+            .json(.object(information(try await call.operations.agent(call.path[Fields.agent], project: nil, by: call.caller))))
+        },
+
+        Route(
+            "GET", "/agents/{agent_id}/status", action: .showAgent, group: group, "The same, with its id and status",
+            path: [Fields.agent.shape], agentExample
+        ) { call in
+            let agent = try await call.operations.agent(call.path[Fields.agent], project: nil, by: call.caller)
+            var members = information(agent)
+            members["agent_id"] = .string(agent.record.name.text)
+            members["status"] = "registered"
+            return .json(.object(members))
+        },
+
+        Route(
+            "DELETE", "/agents/{agent_id}", action: .removeAgent, group: group, "Unregister; an unknown id is no error",
+            path: [Fields.agent.shape], #"{"status":"unregistered","agent_id":"coder"}"#
+        ) { call in
+            let agent = call.path[Fields.agent]
+            try await call.operations.unregister(agent, project: nil, by: call.caller)
+            return .json(["status": "unregistered", "agent_id": .string(agent.text)])
+        },
+
+        Route(
+            "GET", "/projects/{project_id}/agents", bases: .current, action: .listAgents, group: group, "The agents of a project",
+            path: [Fields.project.shape], #"{"agents":["coder"],"count":1}"#
+        ) { call in names(try await call.operations.agents(project: call.path[Fields.project], by: call.caller)) },
+
+        Route(
+            "GET", "/projects/{project_id}/agents/{agent_id}", bases: .current, action: .showAgent, group: group, "An agent of a project",
+            path: [Fields.project.shape, Fields.agent.shape], agentExample
+        ) { call in
+            let agent = try await call.operations.agent(call.path[Fields.agent], project: call.path[Fields.project], by: call.caller)
+            return .json(.object(information(agent)))
+        },
+
+        Route(
+            "DELETE", "/projects/{project_id}/agents/{agent_id}", bases: .current, action: .removeAgent, group: group,
+            "Unregister an agent of a project; an unknown id is no error", path: [Fields.project.shape, Fields.agent.shape],
+            #"{"status":"unregistered","agent_id":"coder"}"#
+        ) { call in
+            let agent = call.path[Fields.agent]
+            try await call.operations.unregister(agent, project: call.path[Fields.project], by: call.caller)
+            return .json(["status": "unregistered", "agent_id": .string(agent.text)])
+        },
+    ]
+
+    private static let agentExample =
+        #"{"project_id":"app","needs":["the database in use"],"notification_method":"redis","response_format":"toon","channel":"agent:coder:updates","webhook_url":null,"webhook_secret":null,"data_keys":["tech.root"],"last_sequence":"1"}"#
+
+    private static func names(_ agents: [AgentStatus]) -> APIAnswer {
+        .json(["agents": .array(agents.map { .string($0.record.name.text) }), "count": .integer(agents.count)])
+    }
+
+    private static func matchedNeeds(_ registration: Registration) -> JSONValue {
+        .object(JSONObject(registration.matchedNeeds.map { ($0.need, .integer($0.count)) }))
+    }
+
+    /// The secret is shown to nobody, only that there is one.
+    private static func information(_ agent: AgentStatus) -> JSONObject {
+        let record = agent.record
+        return JSONObject([
+            ("project_id", .string(agent.project.text)), ("needs", .array(record.needs.map(JSONValue.string))),
+            ("notification_method", record.delivery == .webhook ? "webhook" : "redis"),
+            ("response_format", .string(record.responseFormat)), ("channel", .string(record.channel)),
+            ("webhook_url", record.webhookURL.map(JSONValue.string) ?? .null),
+            ("webhook_secret", record.webhookSecret == nil ? .null : "********"),
+            ("data_keys", .array(agent.nodeKeys.map(JSONValue.string))), ("last_sequence", .string(record.lastSequence.description)),
+        ])
+    }
+}

@@ -1,0 +1,211 @@
+internal import Base
+internal import Content
+internal import Engine
+internal import Service
+internal import TOON
+
+/// Data under keys: publish, delete, list, export, import.
+extension RouteTable {
+    private static let group = "Data"
+
+    private enum Publish {
+        static let data = Field.anything("data", "Any JSON: an object, or a text in one of the formats")
+        static let format = Field.optionalText("data_format", "json, yaml, toml, csv, xml, markdown or text; found out when not given")
+        static let eventType = Field.optionalText("event_type", "The event's name, <data_key>_updated when not given")
+        static let shapes = [Fields.project.shape, Fields.key.shape, data.shape, format.shape, eventType.shape]
+
+        static func command(_ body: FieldValues) -> PublishCommand {
+            PublishCommand(
+                project: body[Fields.project], key: body[Fields.key], data: body[data], format: body[format], eventType: body[eventType])
+        }
+    }
+
+    private enum Listing {
+        static let includeContent = Field.flag("include_content", default: true, "False: only the keys")
+        static let includeEvents = Field.flag("include_events", default: false, "Export, with the events")
+        static let includeEmbeddings = Field.flag("include_embeddings", default: false, "Export, with the nodes")
+        static let includeAgents = Field.flag("include_agents", default: false, "Export, with the agents")
+        static let shapes = [includeContent.shape, Fields.format.shape, includeEvents.shape, includeEmbeddings.shape, includeAgents.shape]
+    }
+
+    private enum Import {
+        static let format = Field.text("format", default: "json", "json or toon")
+        static let validateOnly = Field.flag("validate_only", default: false, "Check the document and change nothing")
+        static let overwrite = Field.flag("overwrite", default: false, "Replace what the project has")
+    }
+
+    static let dataRoutes: [Route] = [
+        Route(
+            "POST", "/data/publish", action: .publish, group: group, "Publish data under a key and tell the agents that need it",
+            body: .object(Publish.shapes), #"{"status":"published","project_id":"app","data_key":"tech","sequence":"1"}"#
+        ) { call in
+            let receipt = try await call.operations.publish(Publish.command(call.body), by: call.caller)
+            var answer = JSONObject([
+                ("status", "published"), ("project_id", .string(receipt.project.text)), ("data_key", .string(receipt.key.text)),
+                ("sequence", .string(receipt.sequence.description)),
+            ])
+            if let note = receipt.hintNote {
+                answer["format"] = .string(receipt.format)
+                answer["note"] = .string(note)
+            }
+            if !receipt.changed { answer["unchanged"] = true }
+            return .json(.object(answer))
+        },
+
+        Route(
+            "POST", "/batch/publish", action: .publishBatch, group: group, "Publish many; each succeeds or fails by itself",
+            body: .objects(Publish.shapes, countMax: Limits.batchItems),
+            #"{"status":"completed","total":1,"successful":1,"failed":0,"duration_ms":2.5,"results":[{"status":"success","project_id":"app","data_key":"tech","sequence":"1"}]}"#
+        ) { call in
+            let commands = call.bodyContent.items.map(Publish.command)
+            return try await batch(commands) { commands in
+                try await call.operations.publishBatch(commands, by: call.caller)
+            } success: { receipt in
+                [
+                    "status": "success", "project_id": .string(receipt.project.text), "data_key": .string(receipt.key.text),
+                    "sequence": .string(receipt.sequence.description),
+                ]
+            } failure: { command, error in
+                [
+                    "status": "failed", "project_id": .string(command.project.text), "data_key": .string(command.key.text),
+                    "error": .string(error),
+                ]
+            }
+        },
+
+        Route(
+            "GET", "/projects", bases: .current, action: .listProjects, group: group, "The projects that the caller may see",
+            #"{"projects":[{"project_id":"app","documents":1,"nodes":1,"agents":0,"last_sequence":"1","created_at":"2026-01-01T00:00:00+00:00"}],"count":1}"#
+        ) { call in
+            let projects = try await call.operations.projects(by: call.caller)
+            return .json([
+                "projects": .array(
+                    projects.map { project in
+                        [
+                            "project_id": .string(project.name.text), "documents": .integer(project.documents),
+                            "nodes": .integer(project.nodes), "agents": .integer(project.agents),
+                            "last_sequence": .string(project.lastSequence.description), "created_at": .string(project.createdAt.iso8601),
+                        ]
+                    }), "count": .integer(projects.count),
+            ])
+        },
+
+        Route(
+            "GET", "/projects/{project_id}/data", action: .listData, group: group,
+            "The nodes of a project; its keys; or, with any include flag, an export",
+            path: [Fields.project.shape], query: Listing.shapes,
+            #"[{"data_key":"tech.root","description":"root | db: PostgreSQL","data":{"db":"PostgreSQL"},"data_format":"json","is_structured":true,"toon":"db: PostgreSQL"}]"#
+        ) { call in
+            let project = call.path[Fields.project]
+            let sections = ExportSections(
+                events: call.query[Listing.includeEvents], embeddings: call.query[Listing.includeEmbeddings],
+                agents: call.query[Listing.includeAgents])
+            if sections.events || sections.embeddings || sections.agents {
+                let name = call.query[Fields.format]
+                guard let format = AnswerFormat(rawValue: name) else { throw ContexError.badRequest("Unsupported format: \(name)") }
+                let document = try await call.operations.export(project: project, sections: sections, by: call.caller)
+                return .bytes(try format.encode(document, jsonStyle: .pretty2), contentType: format.contentType)
+            }
+            guard call.query[Listing.includeContent] else {
+                let keys = try await call.operations.listKeysOfData(project: project, by: call.caller)
+                return .json([
+                    "project_id": .string(project.text), "data_keys": .array(keys.map(JSONValue.string)), "count": .integer(keys.count),
+                ])
+            }
+            return .json(.array(try await call.operations.listData(project: project, by: call.caller).map(listed)))
+        },
+
+        Route(
+            "DELETE", "/projects/{project_id}/data/{data_key}", bases: .current, action: .deleteData, group: group,
+            "Delete a key: an event like any other, and its nodes are found no more", path: [Fields.project.shape, Fields.key.shape],
+            #"{"status":"deleted","project_id":"app","data_key":"tech","sequence":"2"}"#
+        ) { call in
+            let receipt = try await call.operations.delete(call.path[Fields.key], project: call.path[Fields.project], by: call.caller)
+            return .json([
+                "status": "deleted", "project_id": .string(receipt.project.text), "data_key": .string(receipt.key.text),
+                "sequence": .string(receipt.sequence.description),
+            ])
+        },
+
+        Route(
+            "POST", "/projects/{project_id}/import", action: .importData, group: group, "Take over an export document",
+            path: [Fields.project.shape], query: [Import.format.shape, Import.validateOnly.shape, Import.overwrite.shape],
+            body: .document(summary: "An export document, whatever its content type says"),
+            #"{"status":"success","stats":{"project_id":"app","events_imported":1,"embeddings_imported":0,"agents_imported":0},"validation":{"valid":true,"errors":[],"warnings":[],"project_id":"app"}}"#
+        ) { call in
+            let project = call.path[Fields.project]
+            let document = try importedDocument(call.bodyContent.document, format: call.query[Import.format])
+            let validateOnly = call.query[Import.validateOnly]
+            let receipt = try await call.operations.importDocument(
+                document, project: project, overwrite: call.query[Import.overwrite], validateOnly: validateOnly, by: call.caller)
+            let validation: JSONValue = [
+                "valid": true, "errors": .array([]), "warnings": .array(receipt.warnings.map(JSONValue.string)),
+                "project_id": .string(project.text),
+            ]
+            if validateOnly { return .json(["status": "success", "validation": validation, "message": "Data validation passed"]) }
+            return .json([
+                "status": "success",
+                "stats": [
+                    "project_id": .string(project.text), "events_imported": .integer(receipt.events),
+                    "embeddings_imported": .integer(receipt.embeddings), "agents_imported": .integer(receipt.agents),
+                ], "validation": validation,
+            ])
+        },
+    ]
+
+    private static func listed(_ node: ListedNode) -> JSONValue {
+        let data: JSONValue = node.data.objectValue == nil ? ["value": node.data] : node.data
+        return [
+            "data_key": .string(node.nodeKey), "description": .string(node.description), "data": data, "data_format": .string(node.format),
+            "is_structured": .bool(NodeKind(rawValue: node.kind)?.isStructured ?? false), "toon": .string(TOONEncoder.encode(data)),
+        ]
+    }
+
+    /// Levels that an export puts around what was published.
+    private static let exportLevels = 8
+
+    private static func importedDocument(_ bytes: [UInt8], format: String) throws -> JSONValue {
+        let document: JSONValue
+        switch format {
+        case "json":
+            do throws(JSONParseError) {
+                document = try JSONParser.parse(bytes, maximumDepth: Limits.nestingDepth + exportLevels)
+            } catch {
+                throw ContexError.badRequest("Invalid JSON: \(error)")
+            }
+        case "toon":
+            do throws(TOONError) {
+                document = try TOONDecoder.decode(utf8: bytes)
+            } catch {
+                throw ContexError.badRequest("Invalid TOON: \(error)")
+            }
+        default: throw ContexError.badRequest("Unsupported format: \(format)")
+        }
+        guard document.objectValue != nil else { throw ContexError.badRequest("An export document must be an object") }
+        return document
+    }
+
+    /// The frame of a batch answer.
+    static func batch<Command: Sendable, Receipt: Sendable>(
+        _ commands: [Command], run: ([Command]) async throws -> [Result<Receipt, ContexError>], success: (Receipt) -> JSONValue,
+        failure: (Command, String) -> JSONValue
+    ) async throws -> APIAnswer {
+        let started = ContinuousClock.now
+        let outcomes = try await run(commands)
+        let duration = ContinuousClock.now - started
+        var successful = 0
+        let results: [JSONValue] = zip(commands, outcomes).map { command, outcome in
+            switch outcome {
+            case .success(let receipt):
+                successful += 1
+                return success(receipt)
+            case .failure(let error): return failure(command, error.category.isOurs ? "Internal server error" : error.message)
+            }
+        }
+        return .json([
+            "status": "completed", "total": .integer(commands.count), "successful": .integer(successful),
+            "failed": .integer(commands.count - successful), "duration_ms": .double((duration / .microseconds(1)).rounded() / 1_000),
+            "results": .array(results),
+        ])
+    }
+}

@@ -1,0 +1,73 @@
+/// Finds the route of a path by comparing segments, as Starlette does: a parameter takes one segment that is not empty.
+///
+/// Segments are split before they are decoded, so that `%2F` stays inside a name; the original decodes first and cannot
+/// reach a key that contains a slash.
+struct RouteMatcher: Sendable {
+    enum Match {
+        case route(Route, parameters: [(name: String, value: String)])
+        /// The path is known, the method is not: 405, with those that are.
+        case otherMethod(allowed: [String])
+        /// The path is known with or without a slash at its end: 307.
+        case otherSlash(path: String)
+        case none
+    }
+
+    private enum Segment: Sendable {
+        case fixed(String)
+        case parameter(String)
+    }
+    private struct Pattern: Sendable {
+        let segments: [Segment]
+        let route: Route
+    }
+    /// By number of segments: a request is compared with a handful.
+    private let patterns: [Int: [Pattern]]
+
+    init(_ routes: [Route]) {
+        var patterns: [Int: [Pattern]] = [:]
+        for route in routes {
+            for prefix in route.bases.prefixes {
+                let segments = Self.split((prefix + route.path)[...]).map { text in
+                    text.hasPrefix("{") && text.hasSuffix("}") ? Segment.parameter(String(text.dropFirst().dropLast())) : .fixed(String(text))
+                }
+                patterns[segments.count, default: []].append(Pattern(segments: segments, route: route))
+            }
+        }
+        self.patterns = patterns
+    }
+
+    private static func split(_ path: Substring) -> [Substring] {
+        path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+    }
+
+    /// - Complexity: O(routes with as many segments).
+    func match(method: String, path: Substring) -> Match {
+        let found = matches(path)
+        if let hit = found.first(where: { $0.route.method == method }) { return .route(hit.route, parameters: hit.parameters) }
+        guard found.isEmpty else {
+            var allowed: [String] = []
+            for method in found.map(\.route.method) where !allowed.contains(method) { allowed.append(method) }
+            return .otherMethod(allowed: allowed)
+        }
+        let toggled = path.hasSuffix("/") ? path.dropLast() : (String(path) + "/")[...]
+        return toggled.isEmpty || matches(toggled).isEmpty ? .none : .otherSlash(path: String(toggled))
+    }
+
+    private func matches(_ path: Substring) -> [(route: Route, parameters: [(name: String, value: String)])] {
+        guard path.hasPrefix("/") else { return [] }
+        let segments = Self.split(path)
+        return (patterns[segments.count] ?? []).compactMap { pattern in
+            var parameters: [(name: String, value: String)] = []
+            for (expected, given) in zip(pattern.segments, segments) {
+                guard let value = PercentEncoding.decode(given, plusIsSpace: false) else { return nil }
+                switch expected {
+                case .fixed(let text): guard value == text else { return nil }
+                case .parameter(let name):
+                    guard !value.isEmpty else { return nil }
+                    parameters.append((name, value))
+                }
+            }
+            return (pattern.route, parameters)
+        }
+    }
+}

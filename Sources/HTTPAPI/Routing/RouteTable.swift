@@ -1,0 +1,20 @@
+// The table. A route that is not in it does not exist: not for the router, not for the documents, not for the tests.
+
+internal import Base
+
+public enum RouteTable {
+    /// In the order of the documents; of two routes that fit, the first answers.
+    public static let all: [Route] =
+        serverRoutes + dataRoutes + queryRoutes + agentRoutes + eventRoutes + versionRoutes + keyRoutes + documentationRoutes
+}
+
+/// Fields that several routes share.
+enum Fields {
+    static let project = Field.name("project_id", "The project")
+    static let key = Field.name("data_key", "The key of the data in its project")
+    static let agent = Field.name("agent_id", "The agent's name in its project")
+    static let keyID = Field.text("key_id", "The key's public name, 16 hexadecimal digits")
+    static let role = Field.text("role", "admin, publisher, consumer or readonly")
+    static let format = Field.text("format", default: "json", "json, yaml, toml, csv, xml, markdown, toon or text")
+    static let responseFormat = Field.word("response_format", of: AnswerFormat.names, default: "toon", "What the answer is written in")
+}
