@@ -112,8 +112,9 @@ let modules: [Module] = [
 
     // Level 7: edges. Bytes to Service calls and back.
     module(
-        "HTTPAPI", ["Base", "Content", "TOON", "Service", "Engine", "Access"],
-        [("Hummingbird", "hummingbird"), ("HTTPTypes", "swift-http-types"), ("NIOCore", "swift-nio"), ("Logging", "swift-log")]),
+        "HTTPAPI", ["Base", "Content", "TOON", "Service", "Engine", "Events", "Needs", "Access"],
+        [("Hummingbird", "hummingbird"), ("HummingbirdCore", "hummingbird"), ("HTTPTypes", "swift-http-types"), ("NIOCore", "swift-nio"),
+         ("Logging", "swift-log")]),
     module(
         "RESPServer", ["Base", "RESP", "Service", "Engine", "Access"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),

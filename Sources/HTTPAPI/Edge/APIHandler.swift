@@ -7,9 +7,9 @@
 // Unknown paths answer 401 before 404. Operations authenticates and authorises again: it trusts no adapter. What the edge adds
 // is only that no fault of a body is explained to somebody who may not send it.
 
-public import Access
-public import Base
-internal import Logging
+internal import Access
+internal import Base
+public import Logging
 public import Service
 
 /// All rules of the HTTP edge, without a socket.
@@ -21,10 +21,10 @@ public struct APIHandler: Sendable {
     private let matcher: RouteMatcher
     private let crossOrigin: CrossOrigin
 
-    public init(operations: Operations, configuration: HTTPAPIConfiguration) {
+    public init(operations: Operations, configuration: HTTPAPIConfiguration, logger: Logger = Logger(label: "contex.http")) {
         self.operations = operations
         self.configuration = configuration
-        logger = Logger(label: "contex.http")
+        self.logger = logger
         let clock = SystemClock()
         facts = ServerFacts(version: configuration.version, startedAt: clock.now(), clock: clock)
         matcher = RouteMatcher(RouteTable.all)

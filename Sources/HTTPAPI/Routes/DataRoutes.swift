@@ -48,7 +48,7 @@ extension RouteTable {
                 answer["format"] = .string(receipt.format)
                 answer["note"] = .string(note)
             }
-            if !receipt.changed { answer["unchanged"] = true }
+            if !receipt.changed { answer["unchanged"] = .bool(true) }
             return .json(.object(answer))
         },
 
@@ -139,7 +139,7 @@ extension RouteTable {
             let receipt = try await call.operations.importDocument(
                 document, project: project, overwrite: call.query[Import.overwrite], validateOnly: validateOnly, by: call.caller)
             let validation: JSONValue = [
-                "valid": true, "errors": .array([]), "warnings": .array(receipt.warnings.map(JSONValue.string)),
+                "valid": .bool(true), "errors": .array([]), "warnings": .array(receipt.warnings.map(JSONValue.string)),
                 "project_id": .string(project.text),
             ]
             if validateOnly { return .json(["status": "success", "validation": validation, "message": "Data validation passed"]) }

@@ -111,7 +111,7 @@ extension RouteTable {
             var errors: [ValidationError] = []
             func text(_ field: Field<String?>, in errors: inout [ValidationError]) -> String {
                 if let text = query[field] { return text }
-                guard let given = body?[key: field.shape.name] else {
+                guard let given = body?[field.shape.name] else {
                     errors.append(.missing(at: [.name("query"), .name(field.shape.name)], input: .null))
                     return ""
                 }
@@ -125,7 +125,7 @@ extension RouteTable {
             var list = body
             if body.objectValue != nil {
                 place.append(.name("projects"))
-                list = body[key: "projects"] ?? .null
+                list = body["projects"] ?? .null
             }
             let rule = FieldRule.texts(countMax: AccessLimits.projectsPerRole, scalarsMax: Limits.nameScalars)
             projects = list.isNull ? [] : (rule.check(list, at: place, into: &errors)?.arrayValue ?? []).compactMap(\.stringValue)

@@ -57,7 +57,7 @@ extension RouteTable {
         ) { call in
             let now = call.server.clock.now()
             return .json([
-                "alive": true, "timestamp": .string(now.iso8601), "uptime_seconds": .double(call.server.uptime(at: now)),
+                "alive": .bool(true), "timestamp": .string(now.iso8601), "uptime_seconds": .double(call.server.uptime(at: now)),
             ])
         },
     ]

@@ -1,5 +1,4 @@
-public import Access
-public import Base
+internal import Base
 public import Service
 
 /// One thing that can be asked of the server. Router, OpenAPI document, human page and the proof of the role matrix all

@@ -1,4 +1,4 @@
-public import Base
+internal import Base
 
 /// What a field may hold. `check` collects faults and gives the value as the handlers want it: a number that came as text
 /// is a number after it.
@@ -270,18 +270,21 @@ extension FieldRule {
         }
         do throws(WebAddressError) {
             return try WebAddress.normalise(text)
-        } catch .scheme {
-            errors.append(
-                ValidationError(
-                    "url_scheme", at: location, "URL scheme should be 'http' or 'https'", input: input,
-                    context: JSONObject([("expected_schemes", .string("'http' or 'https'"))])))
-        } catch .syntax(let reason) {
-            errors.append(
-                ValidationError(
-                    "url_parsing", at: location, "Input should be a valid URL, \(reason)", input: input,
-                    context: JSONObject([("error", .string(reason))])))
+        } catch {
+            let fault =
+                switch error {
+                case .scheme:
+                    ValidationError(
+                        "url_scheme", at: location, "URL scheme should be 'http' or 'https'", input: input,
+                        context: JSONObject([("expected_schemes", .string("'http' or 'https'"))]))
+                case .syntax(let reason):
+                    ValidationError(
+                        "url_parsing", at: location, "Input should be a valid URL, \(reason)", input: input,
+                        context: JSONObject([("error", .string(reason))]))
+                }
+            errors.append(fault)
+            return nil
         }
-        return nil
     }
 }
 

@@ -1,0 +1,168 @@
+// The socket side, by Hummingbird: it turns bytes into `APIRequest` and `APIAnswer` into bytes, and keeps the limits that only
+// a socket has: header size, body size while it comes, idle time, connections and requests at once.
+
+internal import HTTPTypes
+public import Hummingbird
+internal import HummingbirdCore
+public import Logging
+internal import NIOCore
+public import Service
+internal import Synchronization
+
+/// The HTTP API as a service: run it in a `ServiceGroup`, whose graceful shutdown stops accepting, lets running requests finish
+/// and closes idle connections.
+public struct HTTPAPIServer: Sendable {
+    public let handler: APIHandler
+    private let configuration: HTTPAPIConfiguration
+    private let logger: Logger
+
+    public init(operations: Operations, configuration: HTTPAPIConfiguration, logger: Logger) {
+        handler = APIHandler(operations: operations, configuration: configuration, logger: logger)
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// - Parameter onServerRunning: called with the port that was bound, once connections are accepted.
+    public func application(onServerRunning: @escaping @Sendable (Int) async -> Void = { _ in }) -> some ApplicationProtocol {
+        let limit = ConnectionLimit(connectionsPerAddressMax: configuration.connectionsPerAddressMax)
+        var channel = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ConnectionLimitHandler(limit)], idleTimeout: TimeAmount(configuration.idleTimeout))
+        channel.httpDecoder = .init(
+            maxHeaderFieldSize: configuration.headerBytesMax, maxHeaderListSize: configuration.headerBytesMax, maxHeaderFieldCount: 100)
+        let channelConfiguration = channel
+        let bodyBytesMax = configuration.bodyBytesMax
+        let port = configuration.port
+        return Application(
+            responder: SocketResponder(handler: handler, configuration: configuration),
+            server: HTTPServerBuilder { responder in
+                HTTP1Channel(
+                    responder: { request, writer, channel in
+                        if SocketResponder.awaitsContinue(request, bodyBytesMax: bodyBytesMax) {
+                            try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+                        }
+                        try await responder(request, writer, channel)
+                    }, configuration: channelConfiguration)
+            },
+            configuration: ApplicationConfiguration(address: .hostname(configuration.host, port: configuration.port)),
+            onServerRunning: { channel in await onServerRunning(channel.localAddress?.port ?? port) },
+            logger: logger)
+    }
+}
+
+/// What a request is answered with on a socket.
+struct SocketResponder: HTTPResponder {
+    struct Context: InitializableFromSource, Sendable {
+        let channel: any Channel
+        init(source: ApplicationRequestContextSource) { channel = source.channel }
+    }
+
+    /// Bytes of a refused body that are read and thrown away, so that a client which sends first and listens then gets its
+    /// answer; a longer one finds the connection closed.
+    private static let discardedBytesMax = 64 << 20
+
+    let handler: APIHandler
+    let configuration: HTTPAPIConfiguration
+    private let running = RunningRequests()
+
+    init(handler: APIHandler, configuration: HTTPAPIConfiguration) {
+        self.handler = handler
+        self.configuration = configuration
+    }
+
+    func respond(to request: Request, context: Context) async throws -> Response {
+        let apiRequest = APIRequest(
+            method: request.method.rawValue, target: Self.target(request.head),
+            headers: request.headers.map { ($0.name.rawName, $0.value) }, address: context.channel.remoteAddress?.ipAddress)
+        let answer = await answer(apiRequest, request, context)
+        var headers = HTTPFields()
+        for (name, value) in answer.headers {
+            if let name = HTTPField.Name(name) { headers.append(HTTPField(name: name, value: value)) }
+        }
+        let body = request.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body))
+        return Response(status: HTTPResponse.Status(code: answer.status), headers: headers, body: body)
+    }
+
+    private func answer(_ apiRequest: APIRequest, _ request: Request, _ context: Context) async -> APIAnswer {
+        guard running.enter(max: configuration.requestsMax) else { return handler.refuseBusy(apiRequest) }
+        defer { running.leave() }
+        switch handler.admit(apiRequest) {
+        case .answered(let answer):
+            await discardBody(of: request, context)
+            return answer
+        case .admitted(let admitted):
+            do {
+                guard let body = try await collectBody(of: request, context) else { return handler.refuseBody(of: admitted) }
+                return await handler.answer(admitted, body: body)
+            } catch {
+                // The body ended before its end: nobody is there to read the answer.
+                context.channel.close(promise: nil)
+                return handler.refuseBody(of: admitted)
+            }
+        }
+    }
+
+    /// Path and query; of the form with scheme and host, what follows the host.
+    private static func target(_ head: HTTPRequest) -> String {
+        let path = head.path ?? "/"
+        guard !path.hasPrefix("/"), let scheme = path.firstRange(of: "://") else { return path }
+        let rest = path[scheme.upperBound...]
+        return rest.firstIndex(of: "/").map { String(rest[$0...]) } ?? "/"
+    }
+
+    // MARK: - Bodies
+
+    /// The client waits for a word before it sends a body that will be accepted.
+    static func awaitsContinue(_ request: Request, bodyBytesMax: Int) -> Bool {
+        guard request.headers[.expect]?.lowercased() == "100-continue" else { return false }
+        return request.headers[.contentLength].flatMap { Int($0) }.map { $0 <= bodyBytesMax } ?? true
+    }
+
+    /// The body, or nil when it is too large; then the rest of it is gone.
+    private func collectBody(of request: Request, _ context: Context) async throws -> [UInt8]? {
+        var bytes: [UInt8] = []
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }) { bytes.reserveCapacity(min(length, configuration.bodyBytesMax)) }
+        var count = 0
+        for try await buffer in request.body {
+            count += buffer.readableBytes
+            if count <= configuration.bodyBytesMax {
+                bytes.append(contentsOf: buffer.readableBytesView)
+            } else {
+                bytes = []
+                guard count <= configuration.bodyBytesMax + Self.discardedBytesMax else {
+                    context.channel.close(promise: nil)
+                    return nil
+                }
+            }
+        }
+        return count <= configuration.bodyBytesMax ? bytes : nil
+    }
+
+    private func discardBody(of request: Request, _ context: Context) async {
+        // Whoever waits for our word before sending has not sent anything.
+        if request.headers[.expect] != nil, !Self.awaitsContinue(request, bodyBytesMax: configuration.bodyBytesMax) { return }
+        var count = 0
+        do {
+            for try await buffer in request.body {
+                count += buffer.readableBytes
+                if count > Self.discardedBytesMax { break }
+            }
+        } catch {
+            count = .max
+        }
+        if count > Self.discardedBytesMax { context.channel.close(promise: nil) }
+    }
+}
+
+/// How many requests are worked on.
+private final class RunningRequests: Sendable {
+    private let count = Mutex(0)
+
+    func enter(max: Int) -> Bool {
+        count.withLock { count in
+            guard count < max else { return false }
+            count += 1
+            return true
+        }
+    }
+    func leave() { count.withLock { $0 -= 1 } }
+}
