@@ -126,8 +126,8 @@ func files(_ folder: String, suffix: String) throws -> [String] {
 /// Values with every kind of trouble: empty containers, odd keys, control characters, numbers in all spellings.
 struct RandomJSON {
     var random: SeededRandom
-    /// Formats without a way to write control characters get none.
-    var allowsControl = true
+    /// Yams takes keys that differ only in Unicode normalisation for one key twice, and drops U+FEFF at a text's start.
+    var isForYams = false
     init(seed: UInt64) { random = SeededRandom(seed: seed) }
 
     mutating func value(depth: Int) -> JSONValue {
@@ -160,8 +160,11 @@ struct RandomJSON {
             "a: b", "a:", ": ", "&a", "*a", "!t", "|", ">", "%", "@", "`", "'", "\"", "{", "[", "]", "}", ",", "é", "e\u{301}", "😀", "日本", " lead", "trail ", "two\nlines",
             "cr\rlf\r\n", "tab\t", "\u{85}", "\u{2028}", "\u{feff}", "<", "&", "]]>", "\\", "=", "<<", "a.b", "a[0]", "...", "---", "?", ".inf", ".nan", "1_000", "0o7", "\n", "\n\n", "x\n", "x\n\n"]
         var text = ""
-        for _ in 0..<Int.random(in: 0..<3, using: &random) { text += pool.randomElement(using: &random)! }
-        if allowsControl, Int.random(in: 0..<20, using: &random) == 0 { text += "\u{1}\u{7f}" }
+        for _ in 0..<Int.random(in: 0..<3, using: &random) {
+            let piece = pool.randomElement(using: &random)!
+            if !isForYams || !piece.unicodeScalars.contains(where: { $0 == "\u{301}" || $0 == "\u{FEFF}" }) { text += piece }
+        }
+        if Int.random(in: 0..<20, using: &random) == 0 { text += "\u{1}\u{7f}" }
         return text
     }
 }

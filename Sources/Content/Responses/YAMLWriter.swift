@@ -56,7 +56,7 @@ enum YAMLWriter {
     }
 
     static func number(_ text: String) -> String {
-        guard let mark = text.firstIndex(where: { $0 == "e" || $0 == "E" }) else { return text }
+        guard let mark = text.firstIndex(where: { $0 == "e" || $0 == "E" }) else { return text == "-0" ? "0" : text }
         let mantissa = text[..<mark]
         let exponent = text[text.index(after: mark)...]
         return mantissa + (mantissa.contains(".") ? "" : ".0") + "e" + (exponent.first == "-" || exponent.first == "+" ? "" : "+") + exponent
