@@ -1,7 +1,7 @@
 /// How a graph is built and searched.
 ///
 /// What a vector costs at 384 dimensions: 1,542 bytes for itself (LMDB fits two on a page of 4,096) and, with `M0` 32, at
-/// most 136 bytes of links at level 0; one node in `M` has 66 more for level 1, one in `M` squared as much again.
+/// most 141 bytes of links at level 0, envelope included; one node in `M` has up to 65 more for level 1, one in `M` squared as much again.
 ///
 /// `M`, `M0` and `efConstruction` are written into the graph's state record when its first vector arrives, and that graph
 /// keeps them; `efSearch` and `exactBelow` are the reader's and may change at any time.
@@ -18,7 +18,7 @@ public struct HNSWParameters: Sendable, Equatable {
     /// the measurement.
     public let exactBelow: Int
 
-    public init(M: Int = 16, M0: Int = 32, efConstruction: Int = 200, efSearch: Int = 128, exactBelow: Int = 500) {
+    public init(M: Int = 16, M0: Int = 32, efConstruction: Int = 200, efSearch: Int = 128, exactBelow: Int = 1_000) {
         precondition((4...64).contains(M), "M \(M) is outside 4...64")
         precondition((M...128).contains(M0), "M0 \(M0) is outside \(M)...128")
         precondition((M...4_096).contains(efConstruction), "efConstruction \(efConstruction) is outside \(M)...4096")

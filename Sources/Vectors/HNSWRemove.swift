@@ -65,7 +65,8 @@ extension VectorIndex {
             state.maxLevel = edit.level(of: heir)
             return
         }
-        throw ContexError.damaged("the entry point \(old) of the vector graph has no neighbour among \(state.count) nodes: stop the server and run 'contex check'")
+        throw ContexError.damaged(
+            "the entry point \(old) of the vector graph has no neighbour among \(state.count) nodes: stop the server and run 'contex check'")
     }
 
     /// Joins again what only the removed node connected.

@@ -117,7 +117,9 @@ public enum VectorIndexCheck {
             findings.append("the entry point \(state.entry) of the vector graph has no links record")
             return
         }
-        if entry.level != state.maxLevel { findings.append("the entry point \(state.entry) is on level \(entry.level), the graph's highest is \(state.maxLevel)") }
+        if entry.level != state.maxLevel {
+            findings.append("the entry point \(state.entry) is on level \(entry.level), the graph's highest is \(state.maxLevel)")
+        }
         guard !entry.isTwin else {
             findings.append("the entry point \(state.entry) of the vector graph is a twin, not a member")
             return
