@@ -114,7 +114,7 @@ func isSame(_ a: JSONValue, _ b: JSONValue) -> Bool {
                 wrong.append("different \(id): \(item["name"]!.stringValue!): \(JSONPrinter.text(value)) for \(JSONPrinter.text(expected))")
             }
         }
-        print("yaml: \(refusedRightly) refused, \(acceptedRightly) accepted, \(sameValue) compared equal; deviations: \(Self.yamlAccepted.count) accepted, \(Self.yamlRefused.count) refused, \(Self.yamlDifferent.count) different")
+        print("yaml: \(refusedRightly) refused, \(acceptedRightly) accepted, \(sameValue) compared equal")
         #expect(wrong.isEmpty, "\(wrong.joined(separator: "\n"))")
     }
 
@@ -130,7 +130,8 @@ func isSame(_ a: JSONValue, _ b: JSONValue) -> Bool {
             let isCurrent = item["versions"]!.arrayValue!.contains(.string("1.1.0"))
             if item["valid"] == .bool(true) {
                 guard let value = try? parsed.get() else { wrong.append("refused \(id): \(parsed)"); continue }
-                if matches(value, item["expected"]!) { valid += 1 } else { wrong.append("different \(id): \(JSONPrinter.text(value)) for \(JSONPrinter.text(item["expected"]!))") }
+                if matches(value, item["expected"]!) { valid += 1; continue }
+                wrong.append("different \(id): \(JSONPrinter.text(value)) for \(JSONPrinter.text(item["expected"]!))")
             } else if !isCurrent {
                 // TOML 1.1, which is read here, allows it.
                 onlyOldForbids += 1

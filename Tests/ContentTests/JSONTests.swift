@@ -96,8 +96,10 @@ func files(_ folder: String, suffix: String) throws -> [String] {
 
     @Test func printsAsPythonDoes() throws {
         let value = try jsonValue(#"{"a":[1,2.50,{}],"é😀":"x\"\\\/\b\f\n\r\t\u0001\u007f","n":null,"e":[],"t":true}"#)
-        #expect(JSONPrinter.text(value, style: .compact) == "{\"a\":[1,2.50,{}],\"é😀\":\"x\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\u{7f}\",\"n\":null,\"e\":[],\"t\":true}")
-        #expect(JSONPrinter.text(value, style: .python) == #"{"a": [1, 2.50, {}], "\u00e9\ud83d\ude00": "x\"\\/\b\f\n\r\t\u0001\u007f", "n": null, "e": [], "t": true}"#)
+        #expect(JSONPrinter.text(value, style: .compact)
+            == "{\"a\":[1,2.50,{}],\"é😀\":\"x\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\u{7f}\",\"n\":null,\"e\":[],\"t\":true}")
+        #expect(JSONPrinter.text(value, style: .python)
+            == #"{"a": [1, 2.50, {}], "\u00e9\ud83d\ude00": "x\"\\/\b\f\n\r\t\u0001\u007f", "n": null, "e": [], "t": true}"#)
         #expect(JSONPrinter.text(try jsonValue(#"{"a":[1,{"b":[]}],"é":{}}"#), style: .pretty2) == """
             {
               "a": [
@@ -156,9 +158,14 @@ struct RandomJSON {
         }
     }
     mutating func text() -> String {
-        let pool = ["", "a", "b", "key", "two words", "true", "null", "~", "12", "1.5", "0x1F", "1e3", "yes", "no", "on", "2024-01-01", "12:30:45", "-", "- x", "# h",
-            "a: b", "a:", ": ", "&a", "*a", "!t", "|", ">", "%", "@", "`", "'", "\"", "{", "[", "]", "}", ",", "é", "e\u{301}", "😀", "日本", " lead", "trail ", "two\nlines",
-            "cr\rlf\r\n", "tab\t", "\u{85}", "\u{2028}", "\u{feff}", "<", "&", "]]>", "\\", "=", "<<", "a.b", "a[0]", "...", "---", "?", ".inf", ".nan", "1_000", "0o7", "\n", "\n\n", "x\n", "x\n\n"]
+        let pool = [
+            "", "a", "b", "key", "two words", "true", "null", "~", "12", "1.5", "0x1F", "1e3", "yes", "no", "on", "2024-01-01",
+            "12:30:45", "-", "- x", "# h",
+            "a: b", "a:", ": ", "&a", "*a", "!t", "|", ">", "%", "@", "`", "'", "\"", "{", "[", "]", "}", ",",
+            "é", "e\u{301}", "😀", "日本", " lead", "trail ", "two\nlines",
+            "cr\rlf\r\n", "tab\t", "\u{85}", "\u{2028}", "\u{feff}", "<", "&", "]]>", "\\", "=",
+            "<<", "a.b", "a[0]", "...", "---", "?", ".inf", ".nan", "1_000", "0o7", "\n", "\n\n", "x\n", "x\n\n",
+        ]
         var text = ""
         for _ in 0..<Int.random(in: 0..<3, using: &random) {
             let piece = pool.randomElement(using: &random)!

@@ -75,16 +75,31 @@ private func outline(text: String, hint: String? = nil) throws -> [String] { try
     }
 
     @Test func nestedValuesAreInPythonNotation() throws {
-        let text = #"{"v":[1,-0,1e2,1.50,1e16,1e-5,123456789012345678901234567890,0.0001,1e22,-2.5e-7,"it's","q\"'","n\n\t\u0001é\u00a0\ud83d\ude00\u200b",{"k":[null,false]}],"s":"plain 'text'","f":1E2,"inf":1e999}"#
-        #expect(PythonNotation.repr(try jsonValue(text)) == #"{'v': [1, 0, 100.0, 1.5, 1e+16, 1e-05, 123456789012345678901234567890, 0.0001, 1e+22, -2.5e-07, "it's", 'q"\'', 'n\n\t\x01é\xa0😀\u200b', {'k': [None, False]}], 's': "plain 'text'", 'f': 100.0, 'inf': inf}"#)
-        for (double, expected) in [(1e15, "1000000000000000.0"), (9999999999999998.0, "9999999999999998.0"), (1.2e17, "1.2e+17"), (0.1, "0.1"), (Double.leastNonzeroMagnitude, "5e-324"), (-0.0, "-0.0"), (1.7976931348623157e308, "1.7976931348623157e+308"), (123456.789, "123456.789")] {
+        let text =
+            #"{"v":[1,-0,1e2,1.50,1e16,1e-5,123456789012345678901234567890,0.0001,1e22,-2.5e-7,"#
+            + #""it's","q\"'","n\n\t\u0001é\u00a0\ud83d\ude00\u200b",{"k":[null,false]}],"s":"plain 'text'","f":1E2,"inf":1e999}"#
+        let expected =
+            #"{'v': [1, 0, 100.0, 1.5, 1e+16, 1e-05, 123456789012345678901234567890, 0.0001, 1e+22, -2.5e-07, "#
+            + #""it's", 'q"\'', 'n\n\t\x01é\xa0😀\u200b', {'k': [None, False]}], 's': "plain 'text'", 'f': 100.0, 'inf': inf}"#
+        #expect(PythonNotation.repr(try jsonValue(text)) == expected)
+        let floats: [(Double, String)] = [
+            (1e15, "1000000000000000.0"), (9999999999999998.0, "9999999999999998.0"), (1.2e17, "1.2e+17"), (0.1, "0.1"),
+            (Double.leastNonzeroMagnitude, "5e-324"), (-0.0, "-0.0"), (1.7976931348623157e308, "1.7976931348623157e+308"),
+            (123456.789, "123456.789"),
+        ]
+        for (double, expected) in floats {
             #expect(PythonNotation.repr(.double(double)) == expected)
         }
     }
 
     @Test func refusesWhatCannotBeStored() throws {
         func kind(_ data: JSONValue, hint: String? = nil) -> String? {
-            do throws(ContexError) { _ = try ContentSplitter.split(data, hint: hint); return nil } catch { return "\(error.category.rawValue) \(error.field ?? "") \(error.kind ?? "")" }
+            do throws(ContexError) {
+                _ = try ContentSplitter.split(data, hint: hint)
+                return nil
+            } catch {
+                return "\(error.category.rawValue) \(error.field ?? "") \(error.kind ?? "")"
+            }
         }
         let refused = "invalid data value_error"
         #expect(kind(.string("a\0b")) == refused)
@@ -121,7 +136,8 @@ private func outline(text: String, hint: String? = nil) throws -> [String] { try
 
     @Test func csvBecomesRows() throws {
         #expect(try outline(text: "name,age\nAl,3\n\"B, C\",4\n") == ["row_0 row row_0 | name: Al | age: 3", "row_1 row row_1 | name: B, C | age: 4"])
-        #expect(try outline(text: "a,a,\n1,2,3,4\n5\n", hint: "csv") == ["row_0 row row_0 | a: 1 | a_2: 2 | column_3: 3 | column_4: 4", "row_1 row row_1 | a: 5"])
+        #expect(try outline(text: "a,a,\n1,2,3,4\n5\n", hint: "csv")
+            == ["row_0 row row_0 | a: 1 | a_2: 2 | column_3: 3 | column_4: 4", "row_1 row row_1 | a: 5"])
     }
 
     @Test func markdownBecomesHeadingsCodeAndParagraphs() throws {
@@ -189,7 +205,8 @@ private func outline(text: String, hint: String? = nil) throws -> [String] { try
         #expect(try outline(text: "<note id=\"7\"><to>Al</to><to>Bo</to><body>Hi &amp; bye</body></note>") == [
             "note object note | @id: 7 | to: ['Al', 'Bo'] | body: Hi & bye"
         ])
-        #expect(try outline(text: "<list><item><n>1</n></item><item><n>2</n></item></list>") == ["list.item[0] object list item | n: 1", "list.item[1] object list item | n: 2"])
+        #expect(try outline(text: "<list><item><n>1</n></item><item><n>2</n></item></list>")
+            == ["list.item[0] object list item | n: 1", "list.item[1] object list item | n: 2"])
         #expect(try format("<a/>") == .xml)
         #expect(try format("<?xml version=\"1.0\"?>\n<a b='c'/>") == .xml)
         #expect(try format("<not closed") == .text)
@@ -240,7 +257,11 @@ private func outline(text: String, hint: String? = nil) throws -> [String] { try
         #expect(try format("42", hint: "CSV") == .csv)
         #expect(try format("42", hint: "zzz") == .json)
         #expect(try ContentSplitter.split(.string("42"), hint: "zzz").hintNote == nil)
-        for (text, hint, wanted) in [("{broken", "json", ContentFormat.text), ("a: [", "yaml", .text), ("a: 1\nb: 2", "toml", .yaml), ("a: 1\nb: 2", "xml", .yaml), ("{\"a\":1}", "xml", .json), ("a,\"b\n1,2", "csv", .text), ("<!DOCTYPE a><a/>", "xml", .text)] {
+        let misfits: [(String, String, ContentFormat)] = [
+            ("{broken", "json", .text), ("a: [", "yaml", .text), ("a: 1\nb: 2", "toml", .yaml), ("a: 1\nb: 2", "xml", .yaml),
+            ("{\"a\":1}", "xml", .json), ("a,\"b\n1,2", "csv", .text), ("<!DOCTYPE a><a/>", "xml", .text),
+        ]
+        for (text, hint, wanted) in misfits {
             let content = try ContentSplitter.split(.string(text), hint: hint)
             #expect(content.format == wanted, "\(text)")
             let note = try #require(content.hintNote)
@@ -276,7 +297,11 @@ private func outline(text: String, hint: String? = nil) throws -> [String] { try
 
     @Test func anyBytesAreReadWithoutATrap() throws {
         var random = SeededRandom(seed: testSeed("any bytes"))
-        let pieces = ["{", "}", "[", "]", "\"", "'", ":", ",", "\n", " ", "- ", "a", "1", ".", "#", "# ", "```", "&a", "*a", "<", ">", "/", "=", "<a>", "</a>", "&#1;", "&amp;", "<!--", "-->", "<![CDATA[", "]]>", "\\", "\\u", "é", "\r\n", "\t", "|", "? ", "%", "!t", "\"\"\"", "'''", "1979-05-27", "[[", "]]", "0x", "\u{FEFF}", "---\n", "...\n"]
+        let pieces = [
+            "{", "}", "[", "]", "\"", "'", ":", ",", "\n", " ", "- ", "a", "1", ".", "#", "# ", "```", "&a", "*a",
+            "<", ">", "/", "=", "<a>", "</a>", "&#1;", "&amp;", "<!--", "-->", "<![CDATA[", "]]>", "\\", "\\u", "é", "\r\n", "\t",
+            "|", "? ", "%", "!t", "\"\"\"", "'''", "1979-05-27", "[[", "]]", "0x", "\u{FEFF}", "---\n", "...\n",
+        ]
         for _ in 0..<20_000 {
             var text = ""
             for _ in 0..<Int.random(in: 0..<12, using: &random) { text += pieces.randomElement(using: &random)! }

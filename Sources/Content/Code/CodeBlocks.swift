@@ -38,13 +38,18 @@ enum CodeBlocks {
         if bytes.starts(with: "#!/".utf8) { return true }
         var lines = 0, evidence = 0, openings = 0
         for range in TextLines(bytes) {
+            // Nobody writes statements of this length; it also bounds what one line can cost.
+            guard range.count <= 400 else {
+                lines += 1
+                continue
+            }
             let line = TextNodes.trimmed(bytes[range])
             if line.isEmpty { continue }
             lines += 1
             if isOpening(line) {
                 openings += 1
                 evidence += 1
-            } else if line.hasSuffix(";") || line.hasSuffix("{") || line == "}" || line.hasPrefix("return ") || line.hasPrefix("//") || line.hasPrefix("#include") || line.hasSuffix("):") {
+            } else if line == "}" || ["return ", "//"].contains(where: line.hasPrefix) || [";", "{", "):"].contains(where: line.hasSuffix) {
                 evidence += 1
             }
         }
@@ -63,10 +68,12 @@ enum CodeBlocks {
     }
 
     private static let modifiers: Set<Substring> = [
-        "public", "private", "protected", "internal", "static", "final", "abstract", "export", "default", "async", "override", "pub", "open", "unsafe", "inline", "virtual",
+        "public", "private", "protected", "internal", "static", "final", "abstract", "export", "default", "async", "override", "pub",
+        "open", "unsafe", "inline", "virtual",
     ]
     private static let imports: Set<Substring> = ["import", "from", "use", "using", "package", "require"]
     private static let declarations: Set<Substring> = [
-        "def", "class", "func", "fn", "function", "struct", "enum", "interface", "trait", "impl", "type", "const", "let", "var", "val", "void", "int", "namespace", "protocol", "extension", "module",
+        "def", "class", "func", "fn", "function", "struct", "enum", "interface", "trait", "impl", "type", "const", "let", "var", "val",
+        "void", "int", "namespace", "protocol", "extension", "module",
     ]
 }

@@ -57,8 +57,10 @@ enum CSVWriter {
 
     private static func field(_ text: String) -> String {
         let bytes = text.utf8
-        let needsQuotes = bytes.contains { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\"") || $0 == 0x0A || $0 == 0x0D } || bytes.first == 0x20 || bytes.last == 0x20 || bytes.first == 0xEF
-        guard needsQuotes else { return text }
+        let isSpecial = bytes.contains { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\"") || $0 == 0x0A || $0 == 0x0D }
+        // Some readers trim white space, and a byte order mark at the start would be taken for the file's own.
+        let isFragile = bytes.first == 0x20 || bytes.last == 0x20 || bytes.first == 0xEF
+        guard isSpecial || isFragile else { return text }
         var out = "\""
         for scalar in text.unicodeScalars {
             if scalar == "\"" { out += "\"" }
