@@ -14,7 +14,7 @@
 //       hidden               = LayerNorm(wide * DT + bias + hidden)
 //     vector [384] = mean of the sequence's rows, at unit length
 //
-// One token costs 21 million multiply-adds and 14 kB of scratch space. The weights of the six layers are 42 MB, read once
+// One token costs 10.6 million multiply-adds and 14 kB of scratch space. The weights of the six layers are 42 MB, read once
 // a batch. For few rows that reading is the cost, and a kernel of our own that takes the weights as they lie is faster than
 // OpenBLAS, which repacks them at each call; for many rows OpenBLAS is as fast or faster.
 
@@ -115,7 +115,7 @@ internal import CKernels
     ///
     /// - Precondition: no sequence is empty or longer than the configuration's, their tokens together fit the scratch
     ///   space, and every token is in the vocabulary; `EmbeddingModel.embed` sees to it.
-    /// - Complexity: 21 million multiply-adds a token, plus 2 x 384 x length a token and layer for attention.
+    /// - Complexity: 10.6 million multiply-adds a token, plus 2 x 384 x length a token and layer for attention.
     func encode(_ sequences: ArraySlice<[Int32]>, scratch: EncoderScratch) -> [[Float]] {
         let columns = configuration.hidden
         let rows = sequences.reduce(0) { $0 + $1.count }

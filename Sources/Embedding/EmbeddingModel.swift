@@ -58,7 +58,7 @@ public final class EmbeddingModel: Sendable {
     /// any number of threads may call at once.
     ///
     /// - Parameter batch: each of 1 to `sequenceLimit` tokens, as `tokenizer.ids` makes them.
-    /// - Complexity: 21 million multiply-adds a token; at least one reading of the weights (42 MB) for each 256 tokens.
+    /// - Complexity: 10.6 million multiply-adds a token; at least one reading of the weights (42 MB) for each 256 tokens.
     public func embed(tokens batch: [[Int32]]) -> [[Float]] {
         for sequence in batch {
             precondition((1...sequenceLimit).contains(sequence.count), "a sequence of \(sequence.count) tokens, at most \(sequenceLimit)")

@@ -98,23 +98,23 @@ struct EmbedderTests {
 
     @Test func aSmallRequestDoesNotWaitForALargeOne() async throws {
         let embedder = embedder(threads: 1, cache: 0)
-        let long = (0..<200).map { "document \($0) " + String(repeating: "with several words ", count: 20) }
+        let long = (0..<100).map { "document \($0) " + String(repeating: "with several words ", count: 20) }
         async let large = embedder.embed(long)
         while embedder.statistics.batches == 0 { try await Task.sleep(for: .milliseconds(1)) }
         _ = try await embedder.embed(["query"])
         #expect(embedder.statistics.waiting > 0)
-        #expect(try await large.count == 200)
+        #expect(try await large.count == 100)
     }
 
     @Test func aFullQueueRefuses() async throws {
         let embedder = embedder(threads: 1, cache: 0, queue: 10)
-        let long = (0..<300).map { "document \($0) " + String(repeating: "with several words ", count: 20) }
+        let long = (0..<100).map { "document \($0) " + String(repeating: "with several words ", count: 20) }
         async let large = embedder.embed(long)
         while embedder.statistics.batches == 0 { try await Task.sleep(for: .milliseconds(1)) }
         let error = await #expect(throws: ContexError.self) { try await embedder.embed(["query"]) }
         #expect(error?.category == .unavailable)
         #expect(embedder.statistics.refused == 1)
-        #expect(try await large.count == 300)
+        #expect(try await large.count == 100)
         _ = try await embedder.embed(["query"])
     }
 

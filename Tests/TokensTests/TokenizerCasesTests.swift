@@ -66,7 +66,8 @@ struct TokenizerCasesTests {
         #expect(try wordPieces().ids("[mask]").count > 3)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    /// The limit is what a quadratic merger would not keep on an idle machine, and a linear one keeps on a busy one.
+    @Test(.timeLimit(.minutes(10)))
     func aMegabyteWithoutASpaceIsNotQuadratic() throws {
         let million = String(repeating: "a", count: 1 << 20)
         #expect(try wordPieces().ids(million) == [101, 100, 102])
