@@ -1,5 +1,6 @@
 import Base
 import Engine
+import LMDB
 import Needs
 import Synchronization
 import TestSupport
