@@ -326,7 +326,8 @@ private struct JSONReader: ~Escapable {
             switch next {
             case let byte where byte &- 0x30 < 10: digit = byte - 0x30
             case let byte where (byte | 0x20) &- 0x61 < 6: digit = (byte | 0x20) - 0x61 + 10
-            default: throw failure("Invalid \\uXXXX escape", at: start)
+            // Python points at the letter.
+            default: throw failure("Invalid \\uXXXX escape", at: start + 1)
             }
             code = code << 4 | UInt32(digit)
             position += 1

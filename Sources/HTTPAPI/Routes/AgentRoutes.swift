@@ -42,7 +42,10 @@ extension RouteTable {
         Route(
             "POST", "/agents/register", action: .registerAgent, group: group,
             "Register needs: the matching data is sent at once, and whatever is published later that matches", body: .object(Register.shapes),
-            #"{"status":"registered","agent_id":"coder","project_id":"app","caught_up_events":1,"current_sequence":"1","matched_needs":{"the database in use":1},"notification_channel":"agent:coder:updates"}"#
+            #"""
+            {"status":"registered","agent_id":"coder","project_id":"app","caught_up_events":1,"current_sequence":"1",
+            "matched_needs":{"the database in use":1},"notification_channel":"agent:coder:updates"}
+            """#
         ) { call in
             let command = try Register.command(call.body, at: [.name("body")])
             let registration = try await call.operations.register(command, by: call.caller)
@@ -57,7 +60,10 @@ extension RouteTable {
         Route(
             "POST", "/batch/register", action: .registerAgentBatch, group: group, "Register many; each succeeds or fails by itself",
             body: .objects(Register.shapes, countMax: Limits.batchItems),
-            #"{"status":"completed","total":1,"successful":1,"failed":0,"duration_ms":2.5,"results":[{"status":"success","agent_id":"coder","project_id":"app","matched_needs":{},"notification_channel":"agent:coder:updates"}]}"#
+            #"""
+            {"status":"completed","total":1,"successful":1,"failed":0,"duration_ms":2.5,"results":[{"status":"success","agent_id":"coder",
+            "project_id":"app","matched_needs":{},"notification_channel":"agent:coder:updates"}]}
+            """#
         ) { call in
             let commands = try call.bodyContent.items.enumerated().map { place, item in
                 try Register.command(item, at: [.name("body"), .place(place)])
@@ -134,7 +140,10 @@ extension RouteTable {
     ]
 
     private static let agentExample =
-        #"{"project_id":"app","needs":["the database in use"],"notification_method":"redis","response_format":"toon","channel":"agent:coder:updates","webhook_url":null,"webhook_secret":null,"data_keys":["tech.root"],"last_sequence":"1"}"#
+        #"""
+        {"project_id":"app","needs":["the database in use"],"notification_method":"redis","response_format":"toon",
+        "channel":"agent:coder:updates","webhook_url":null,"webhook_secret":null,"data_keys":["tech.root"],"last_sequence":"1"}
+        """#
 
     private static func names(_ agents: [AgentStatus]) -> APIAnswer {
         .json(["agents": .array(agents.map { .string($0.record.name.text) }), "count": .integer(agents.count)])

@@ -55,7 +55,10 @@ extension RouteTable {
         Route(
             "POST", "/batch/publish", action: .publishBatch, group: group, "Publish many; each succeeds or fails by itself",
             body: .objects(Publish.shapes, countMax: Limits.batchItems),
-            #"{"status":"completed","total":1,"successful":1,"failed":0,"duration_ms":2.5,"results":[{"status":"success","project_id":"app","data_key":"tech","sequence":"1"}]}"#
+            #"""
+            {"status":"completed","total":1,"successful":1,"failed":0,"duration_ms":2.5,"results":[{"status":"success","project_id":"app",
+            "data_key":"tech","sequence":"1"}]}
+            """#
         ) { call in
             let commands = call.bodyContent.items.map(Publish.command)
             return try await batch(commands) { commands in
@@ -75,7 +78,10 @@ extension RouteTable {
 
         Route(
             "GET", "/projects", bases: .current, action: .listProjects, group: group, "The projects that the caller may see",
-            #"{"projects":[{"project_id":"app","documents":1,"nodes":1,"agents":0,"last_sequence":"1","created_at":"2026-01-01T00:00:00+00:00"}],"count":1}"#
+            #"""
+            {"projects":[{"project_id":"app","documents":1,"nodes":1,"agents":0,"last_sequence":"1",
+            "created_at":"2026-01-01T00:00:00+00:00"}],"count":1}
+            """#
         ) { call in
             let projects = try await call.operations.projects(by: call.caller)
             return .json([
@@ -94,7 +100,10 @@ extension RouteTable {
             "GET", "/projects/{project_id}/data", action: .listData, group: group,
             "The nodes of a project; its keys; or, with any include flag, an export",
             path: [Fields.project.shape], query: Listing.shapes,
-            #"[{"data_key":"tech.root","description":"root | db: PostgreSQL","data":{"db":"PostgreSQL"},"data_format":"json","is_structured":true,"toon":"db: PostgreSQL"}]"#
+            #"""
+            [{"data_key":"tech.root","description":"root | db: PostgreSQL","data":{"db":"PostgreSQL"},"data_format":"json",
+            "is_structured":true,"toon":"db: PostgreSQL"}]
+            """#
         ) { call in
             let project = call.path[Fields.project]
             let sections = ExportSections(
@@ -131,7 +140,10 @@ extension RouteTable {
             "POST", "/projects/{project_id}/import", action: .importData, group: group, "Take over an export document",
             path: [Fields.project.shape], query: [Import.format.shape, Import.validateOnly.shape, Import.overwrite.shape],
             body: .document(summary: "An export document, whatever its content type says"),
-            #"{"status":"success","stats":{"project_id":"app","events_imported":1,"embeddings_imported":0,"agents_imported":0},"validation":{"valid":true,"errors":[],"warnings":[],"project_id":"app"}}"#
+            #"""
+            {"status":"success","stats":{"project_id":"app","events_imported":1,"embeddings_imported":0,"agents_imported":0},
+            "validation":{"valid":true,"errors":[],"warnings":[],"project_id":"app"}}
+            """#
         ) { call in
             let project = call.path[Fields.project]
             let document = try importedDocument(call.bodyContent.document, format: call.query[Import.format])

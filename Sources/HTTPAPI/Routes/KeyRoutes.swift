@@ -24,7 +24,10 @@ extension RouteTable {
 
         Route(
             "GET", "/auth/keys", action: .listKeys, group: group, "All keys, without their texts",
-            #"[{"key_id":"0123456789abcdef","name":"robot","prefix":"ck_Ab12","scopes":[],"created_at":"2026-01-01T00:00:00+00:00","tenant_id":null}]"#
+            #"""
+            [{"key_id":"0123456789abcdef","name":"robot","prefix":"ck_Ab12","scopes":[],"created_at":"2026-01-01T00:00:00+00:00",
+            "tenant_id":null}]
+            """#
         ) { call in
             .json(
                 .array(

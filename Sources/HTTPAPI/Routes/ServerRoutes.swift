@@ -66,7 +66,8 @@ extension RouteTable {
         var members = JSONObject([("status", .string(component.status.rawValue)), ("timestamp", .string(time.iso8601))])
         if let message = component.message { members["message"] = .string(message) }
         if !component.details.isEmpty {
-            members["details"] = .object(JSONObject(component.details.map { ($0.name, .string($0.value)) }))
+            members["details"] = .object(
+                JSONObject(component.details.map { ($0.name, Int($0.value).map { .integer($0) } ?? .string($0.value)) }))
         }
         return .object(members)
     }

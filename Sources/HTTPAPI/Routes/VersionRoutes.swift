@@ -7,7 +7,10 @@ extension RouteTable {
     private static let group = "Versions"
     private static let place = "/versions/projects/{project_id}/data/{data_key}"
     private static let versionExample =
-        #"{"project_id":"app","data_key":"tech","sequence":"1","timestamp":"2026-01-01T00:00:00+00:00","data":{"db":"PostgreSQL"},"data_format":"json","description":"root | db: PostgreSQL"}"#
+        #"""
+        {"project_id":"app","data_key":"tech","sequence":"1","timestamp":"2026-01-01T00:00:00+00:00","data":{"db":"PostgreSQL"},
+        "data_format":"json","description":"root | db: PostgreSQL"}
+        """#
 
     private enum Version {
         static let limit = Field.integer("limit", min: 1, max: nil, default: 100, "Versions at most")
@@ -20,7 +23,10 @@ extension RouteTable {
         Route(
             "GET", place + "/history", bases: .current, action: .readVersions, group: group, "All versions of a key, newest first",
             path: [Fields.project.shape, Fields.key.shape], query: [Version.limit.shape],
-            #"{"project_id":"app","data_key":"tech","versions":[{"sequence":"1","timestamp":"2026-01-01T00:00:00+00:00","data":{"db":"PostgreSQL"},"data_format":"json","description":"root | db: PostgreSQL","event_type":"tech_updated"}],"count":1}"#
+            #"""
+            {"project_id":"app","data_key":"tech","versions":[{"sequence":"1","timestamp":"2026-01-01T00:00:00+00:00",
+            "data":{"db":"PostgreSQL"},"data_format":"json","description":"root | db: PostgreSQL","event_type":"tech_updated"}],"count":1}
+            """#
         ) { call in
             let (project, key) = (call.path[Fields.project], call.path[Fields.key])
             let versions = try await call.operations.history(project: project, key: key, limit: call.query[Version.limit], by: call.caller)
@@ -50,7 +56,10 @@ extension RouteTable {
         Route(
             "GET", place + "/diff", bases: .current, action: .readVersions, group: group, "Two versions of a key beside each other",
             path: [Fields.project.shape, Fields.key.shape], query: [Version.from.shape, Version.to.shape],
-            #"{"project_id":"app","data_key":"tech","from_sequence":"1","to_sequence":"2","from_data":{"db":"PostgreSQL"},"to_data":{"db":"LMDB"},"changed":true}"#
+            #"""
+            {"project_id":"app","data_key":"tech","from_sequence":"1","to_sequence":"2","from_data":{"db":"PostgreSQL"},
+            "to_data":{"db":"LMDB"},"changed":true}
+            """#
         ) { call in
             let (project, key) = (call.path[Fields.project], call.path[Fields.key])
             let difference = try await call.operations.difference(

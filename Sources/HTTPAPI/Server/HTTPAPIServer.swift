@@ -47,6 +47,11 @@ public struct HTTPAPIServer: Sendable {
             onServerRunning: { channel in await onServerRunning(channel.localAddress?.port ?? port) },
             logger: logger)
     }
+
+    /// Serves until the task is cancelled or the service group around it shuts down.
+    public func run(onServerRunning: @escaping @Sendable (Int) async -> Void = { _ in }) async throws {
+        try await application(onServerRunning: onServerRunning).run()
+    }
 }
 
 /// What a request is answered with on a socket.

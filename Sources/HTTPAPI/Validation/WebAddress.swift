@@ -23,11 +23,11 @@ enum WebAddress {
     private static let badIPv6 = WebAddressError.syntax("invalid IPv6 address")
 
     static func normalise(_ text: String) throws(WebAddressError) -> String {
+        guard !text.isEmpty else { throw .syntax("input is empty") }
         var scalars = Array(text.unicodeScalars)
         while let first = scalars.first, first.value <= 0x20 { scalars.removeFirst() }
         while let last = scalars.last, last.value <= 0x20 { scalars.removeLast() }
         scalars.removeAll { $0 == "\t" || $0 == "\n" || $0 == "\r" }
-        guard !scalars.isEmpty else { throw .syntax("input is empty") }
 
         guard let colon = scalars.firstIndex(of: ":"), isScheme(scalars[..<colon]) else { throw .syntax("relative URL without a base") }
         let scheme = String(String.UnicodeScalarView(scalars[..<colon])).lowercased()

@@ -1,0 +1,62 @@
+import Base
+import Content
+import Engine
+import Foundation
+import HTTPAPI
+import Service
+import TestSupport
+
+/// The whole edge over a real store in a folder of its own, without a socket and without the model: a text's vector is made of its
+/// words, so that texts with words in common are near each other.
+final class Harness: Sendable {
+    static let dimension = 384
+
+    let folder = TemporaryFolder()
+    let database: Database
+    let operations: Operations
+    let handler: APIHandler
+
+    init(authentication: Bool = false, configure: (inout HTTPAPIConfiguration) -> Void = { _ in }) throws {
+        var configuration = DatabaseConfiguration(directory: folder.path)
+        configuration.mapBytes = 1 << 30
+        database = try Database(
+            configuration: configuration,
+            models: Models(
+                dimension: Self.dimension, embed: { texts in texts.map(Self.vector) },
+                countTokens: { $0.split { $0.isWhitespace || $0.isPunctuation }.count }))
+        operations = Operations(database: database, authenticationRequired: authentication)
+        var edge = HTTPAPIConfiguration()
+        configure(&edge)
+        handler = APIHandler(operations: operations, configuration: edge)
+    }
+
+    static func vector(_ text: String) -> [Float] {
+        var vector = [Float](repeating: 0, count: dimension)
+        for word in text.lowercased().split(whereSeparator: { !$0.isLetter && !$0.isNumber }) {
+            var hash: UInt64 = 14_695_981_039_346_656_037
+            for byte in word.utf8 { hash = (hash ^ UInt64(byte)) &* 1_099_511_628_211 }
+            vector[Int(hash % UInt64(dimension))] += 1
+        }
+        let norm = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        return norm == 0 ? [1] + vector.dropFirst() : vector.map { $0 / norm }
+    }
+
+    /// - Parameter body: sent as JSON; nil sends none.
+    func send(
+        _ method: String, _ target: String, _ body: String? = nil, key: String? = nil, headers: [(name: String, value: String)] = []
+    ) async -> APIAnswer {
+        var headers = headers
+        if body != nil, !headers.contains(where: { $0.name == "Content-Type" }) { headers.append(("Content-Type", "application/json")) }
+        if let key { headers.append(("X-API-Key", key)) }
+        return await handler.answer(APIRequest(method: method, target: target, headers: headers), body: Array((body ?? "").utf8))
+    }
+
+    func close() async { await database.close() }
+}
+
+extension APIAnswer {
+    var text: String { String(decoding: body, as: UTF8.self) }
+    var json: JSONValue {
+        get throws { try JSONParser.parse(body) }
+    }
+}

@@ -1,0 +1,280 @@
+import Base
+import Content
+import Engine
+import HTTPAPI
+import TOON
+import TestSupport
+import Testing
+
+@Suite("What the routes answer")
+struct OperationTests {
+    private static let tech = #"{"backend":"Python FastAPI","db":"PostgreSQL"}"#
+
+    private func publish(_ harness: Harness, _ key: String, _ data: String, more: String = "") async throws -> JSONValue {
+        let answer = await harness.send("POST", "/api/v1/data/publish", #"{"project_id":"app","data_key":"\#(key)","data":\#(data)\#(more)}"#)
+        #expect(answer.status == 200, "\(answer.text)")
+        return try answer.json
+    }
+
+    @Test func publishAndRead() async throws {
+        let harness = try Harness()
+        let first = await harness.send("POST", "/api/v1/data/publish", #"{"project_id":"app","data_key":"tech","data":\#(Self.tech),"metadata":null}"#)
+        #expect(first.text == #"{"status":"published","project_id":"app","data_key":"tech","sequence":"1"}"#)
+        #expect(try await publish(harness, "tech", Self.tech)["unchanged"] == .bool(true))
+        let hinted = try await publish(harness, "note", #""no comma here""#, more: #","data_format":"toml""#)
+        #expect(hinted["note"]?.stringValue != nil)
+        #expect(hinted["sequence"] == "2")
+
+        let events = await harness.send("GET", "/api/projects/app/events?count=1")
+        #expect(events.text == #"{"events":[{"sequence":"1","event_type":"tech_updated","data":{"tech":\#(Self.tech)}}],"count":1}"#)
+        let nodes = try await harness.send("GET", "/api/v1/projects/app/data").json
+        let node = try #require(nodes.arrayValue?.first { $0["data_key"] == "tech.root" })
+        #expect(node.objectValue?.keys == ["data_key", "description", "data", "data_format", "is_structured", "toon"])
+        #expect(node["toon"] == "backend: Python FastAPI\ndb: PostgreSQL")
+        #expect(node["is_structured"] == .bool(true))
+        #expect(node["description"] == "root | backend: Python FastAPI | db: PostgreSQL")
+        let keys = await harness.send("GET", "/api/v1/projects/app/data?include_content=false")
+        #expect(keys.text == #"{"project_id":"app","data_keys":["note","tech"],"count":2}"#)
+        #expect(await harness.send("GET", "/api/v1/projects/nowhere/data").text == "[]")
+        let projects = try await harness.send("GET", "/api/v1/projects").json
+        #expect(projects["count"]?.integerValue == 1)
+        #expect(projects["projects"]?.arrayValue?.first?["last_sequence"] == "2")
+
+        #expect(await harness.send("DELETE", "/api/v1/projects/app/data/note").text
+            == #"{"status":"deleted","project_id":"app","data_key":"note","sequence":"3"}"#)
+        #expect(await harness.send("DELETE", "/api/v1/projects/app/data/note").status == 404)
+        #expect(await harness.send("DELETE", "/api/projects/app/data/note").status == 404)
+        await harness.close()
+    }
+
+    @Test func batches() async throws {
+        let harness = try Harness()
+        let answer = try await harness.send(
+            "POST", "/api/v1/batch/publish", #"[{"project_id":"a","data_key":"k","data":1},{"project_id":"b","data_key":"k","data":[1,2]}]"#
+        ).json
+        #expect(answer.objectValue?.keys == ["status", "total", "successful", "failed", "duration_ms", "results"])
+        #expect(answer["successful"]?.integerValue == 2)
+        #expect(answer["results"]?.arrayValue?.first == ["status": "success", "project_id": "a", "data_key": "k", "sequence": "1"])
+        let empty = try await harness.send("POST", "/api/v1/batch/publish", "[]").json
+        #expect(empty["total"]?.integerValue == 0)
+        let agents = try await harness.send(
+            "POST", "/api/v1/batch/register", #"[{"agent_id":"x","project_id":"a","data_needs":["need"]}]"#
+        ).json
+        #expect(
+            agents["results"]?.arrayValue?.first == [
+                "status": "success", "agent_id": "x", "project_id": "a", "matched_needs": ["need": .integer(0)],
+                "notification_channel": "agent:x:updates",
+            ])
+        await harness.close()
+    }
+
+    @Test func queriesInEveryFormat() async throws {
+        let harness = try Harness()
+        _ = try await publish(harness, "tech", Self.tech)
+        func query(_ body: String, headers: [(name: String, value: String)] = []) async -> APIAnswer {
+            await harness.send("POST", "/api/v1/projects/app/query", body, headers: headers)
+        }
+        let json = await query(#"{"query":"root backend Python FastAPI db PostgreSQL","response_format":"json"}"#)
+        #expect(json.header("Content-Type") == "application/json")
+        let value = try json.json
+        #expect(value.objectValue?.keys == ["query", "matches", "total_matches"])
+        let match = try #require(value["matches"]?.arrayValue?.first)
+        #expect(match.objectValue?.keys == ["data_key", "similarity", "data", "description", "token_count", "preview"])
+        #expect(match["data_key"] == "tech.root")
+        #expect(match["preview"] == "{\n  \"backend\": \"Python FastAPI\",\n  \"db\": \"PostgreSQL\"\n}")
+
+        let toon = await query(#"{"query":"root backend Python FastAPI db PostgreSQL"}"#)
+        #expect(toon.header("Content-Type") == "text/plain; charset=utf-8")
+        #expect(try TOONDecoder.decode(toon.text)["total_matches"]?.integerValue == 1)
+        // As the Python client asks.
+        let client = await query(
+            #"{"project_id":"app","query":"Python FastAPI PostgreSQL","max_results":100,"threshold":null}"#,
+            headers: [("User-Agent", "contex-python/0.2.0")])
+        #expect(client.header("Content-Type") == "application/json")
+        #expect(await query(#"{"query":"q"}"#, headers: [("User-Agent", "contex-python/0.2.0")]).header("Content-Type") == "application/json")
+        #expect(await query(#"{"query":"q","max_results":101}"#).status == 422)
+
+        for (format, type) in [
+            ("yaml", "application/x-yaml"), ("toml", "application/toml"), ("csv", "text/csv; charset=utf-8"), ("xml", "application/xml"),
+            ("markdown", "text/markdown; charset=utf-8"), ("text", "text/plain; charset=utf-8"),
+        ] {
+            let answer = await query(#"{"query":"Python FastAPI PostgreSQL","response_format":"\#(format)"}"#)
+            #expect(answer.status == 200)
+            #expect(answer.header("Content-Type") == type)
+            #expect(!answer.text.isEmpty)
+            #expect(!answer.text.hasPrefix("{"), "\(format) is JSON: \(answer.text)")
+        }
+        let explained = try await query(#"{"query":"Python FastAPI","response_format":"json","explain":"yes","mode":"hybrid","threshold":0}"#).json
+        let parts = try #require(explained["matches"]?.arrayValue?.first?["explanation"])
+        #expect(parts["mode"] == "hybrid")
+        #expect(parts["cosine"]?.doubleValue ?? 0 > 0)
+        #expect(await query(#"{"query":"q","mode":"magic"}"#).status == 422)
+        #expect(await harness.send("POST", "/api/v1/projects/nowhere/query", #"{"query":"q","max_results":3}"#).text
+            == #"{"query":"q","matches":[],"total_matches":0}"#)
+        await harness.close()
+    }
+
+    @Test func agentsByIdAndByProject() async throws {
+        let harness = try Harness()
+        _ = try await publish(harness, "tech", Self.tech)
+        let registered = await harness.send(
+            "POST", "/api/v1/agents/register",
+            #"{"agent_id":"coder","project_id":"app","data_needs":["Python FastAPI PostgreSQL","fish"],"response_format":"json","webhook_secret":"s"}"#)
+        #expect(
+            registered.text
+                == #"{"status":"registered","agent_id":"coder","project_id":"app","caught_up_events":1,"#
+                    + #""current_sequence":"1","matched_needs":{"Python FastAPI PostgreSQL":1,"fish":0},"notification_channel":"agent:coder:updates"}"#
+        )
+        for base in ["/api/v1", "/api"] {
+            #expect(await harness.send("GET", base + "/agents").text == #"{"agents":["coder"],"count":1}"#)
+        }
+        let agent = try await harness.send("GET", "/api/v1/agents/coder").json
+        #expect(
+            agent.objectValue?.keys == [
+                "project_id", "needs", "notification_method", "response_format", "channel", "webhook_url", "webhook_secret", "data_keys",
+                "last_sequence",
+            ])
+        #expect(agent["webhook_secret"] == "********")
+        #expect(agent["data_keys"] == .array(["tech.root"]))
+        #expect(agent["last_sequence"] == "1")
+        let status = try await harness.send("GET", "/api/v1/agents/coder/status").json
+        #expect(status["status"] == "registered")
+        #expect(status["agent_id"] == "coder")
+        #expect(await harness.send("GET", "/api/v1/projects/app/agents").text == #"{"agents":["coder"],"count":1}"#)
+        #expect(await harness.send("GET", "/api/v1/projects/other/agents").text == #"{"agents":[],"count":0}"#)
+        #expect(await harness.send("GET", "/api/v1/projects/other/agents/coder").text == #"{"detail":"Agent not found"}"#)
+        #expect(await harness.send("DELETE", "/api/v1/projects/other/agents/coder").status == 200)
+        #expect(await harness.send("GET", "/api/v1/projects/app/agents/coder").status == 200)
+        for _ in 0..<2 {
+            #expect(await harness.send("DELETE", "/api/v1/agents/coder").text == #"{"status":"unregistered","agent_id":"coder"}"#)
+        }
+        #expect(await harness.send("GET", "/api/v1/agents/coder/status").status == 404)
+        await harness.close()
+    }
+
+    @Test func versions() async throws {
+        let harness = try Harness()
+        _ = try await publish(harness, "tech", Self.tech)
+        _ = try await publish(harness, "tech", #"{"db":"LMDB"}"#)
+        let place = "/api/v1/versions/projects/app/data/tech"
+        let history = try await harness.send("GET", place + "/history").json
+        #expect(history.objectValue?.keys == ["project_id", "data_key", "versions", "count"])
+        #expect(history["versions"]?.arrayValue?.map { $0["sequence"]?.stringValue } == ["2", "1"])
+        #expect(
+            history["versions"]?.arrayValue?.first?.objectValue?.keys == [
+                "sequence", "timestamp", "data", "data_format", "description", "event_type",
+            ])
+        let version = try await harness.send("GET", place + "/version/1").json
+        #expect(version.objectValue?.keys == ["project_id", "data_key", "sequence", "timestamp", "data", "data_format", "description"])
+        for missing in ["7", "0", "x", "-1", "99999999999999999999"] {
+            let answer = await harness.send("GET", place + "/version/\(missing)")
+            #expect(answer.status == 404)
+            #expect(answer.text == #"{"detail":"Version \#(missing) not found for tech"}"#)
+        }
+        let difference = await harness.send("GET", place + "/diff?from_sequence=1&to_sequence=2")
+        #expect(
+            difference.text
+                == #"{"project_id":"app","data_key":"tech","from_sequence":"1","to_sequence":"2","#
+                    + #""from_data":\#(Self.tech),"to_data":{"db":"LMDB"},"changed":true}"#
+        )
+        let restored = await harness.send("POST", place + "/restore/1")
+        #expect(restored.text == #"{"project_id":"app","data_key":"tech","restored_from":"1","new_sequence":"3","data":\#(Self.tech)}"#)
+        #expect(try await harness.send("GET", "/api/v1/projects/app/events?since=2").json["events"]?.arrayValue?.first?["event_type"]
+            == "data.restored.tech")
+        await harness.close()
+    }
+
+    @Test(arguments: ["json", "toon"]) func exportAndImport(_ format: String) async throws {
+        let harness = try Harness()
+        _ = try await publish(harness, "tech", Self.tech)
+        _ = try await publish(harness, "list", "[1,[2,{\"a\":null}]]")
+        let export = await harness.send(
+            "GET", "/api/v1/projects/app/data?include_events=true&include_embeddings=1&include_agents=yes&format=\(format)")
+        #expect(export.status == 200)
+        let document = export.text.replacing(
+            format == "json" ? #""project_id": "app""# : "project_id: app", with: format == "json" ? #""project_id": "copy""# : "project_id: copy")
+        let target = "/api/v1/projects/copy/import?format=\(format)"
+        let checked = await harness.send("POST", target + "&validate_only=true", document, headers: [("Content-Type", "text/plain")])
+        #expect(try checked.json["validation"] == ["valid": .bool(true), "errors": .array([]), "warnings": .array([]), "project_id": "copy"])
+        #expect(await harness.send("GET", "/api/v1/projects/copy/events").text == #"{"events":[],"count":0}"#)
+        let imported = await harness.send("POST", target, document, headers: [("Content-Type", "text/plain")])
+        #expect(imported.status == 200, "\(imported.text)")
+        #expect(try imported.json["stats"]?["events_imported"]?.integerValue == 2)
+        let (original, copy) = await (
+            harness.send("GET", "/api/v1/projects/app/events"), harness.send("GET", "/api/v1/projects/copy/events")
+        )
+        #expect(original.text == copy.text)
+        let again = await harness.send("POST", target, document)
+        #expect(again.status == 400)
+        #expect(again.text == #"{"detail":"Project copy already has data. Use overwrite=True to replace."}"#)
+        let elsewhere = await harness.send("POST", "/api/v1/projects/third/import?format=\(format)", document)
+        #expect(elsewhere.status == 400)
+        #expect(elsewhere.text.contains("Project ID mismatch"))
+        #expect(await harness.send("GET", "/api/v1/projects/third/events").text == #"{"events":[],"count":0}"#)
+        await harness.close()
+    }
+
+    @Test func importsThatAreNone() async throws {
+        let harness = try Harness()
+        for (query, body) in [("", "{"), ("", "[]"), ("", ""), ("?format=zzz", "{}"), ("?format=toon", "a[3]: 1"), ("", #"{"project_id":"p"}"#)] {
+            #expect(await harness.send("POST", "/api/v1/projects/p/import" + query, body).status == 400, "\(query) \(body)")
+        }
+        #expect(await harness.send("POST", "/api/v1/projects/p/import", #"{"project_id":"p"}"#).text == #"{"detail":"Data validation failed"}"#)
+        let unknown = await harness.send("GET", "/api/v1/projects/p/data?include_agents=true&format=zzz")
+        #expect(unknown.status == 400)
+        #expect(unknown.text == #"{"detail":"Unsupported format: zzz"}"#)
+        #expect(await harness.send("GET", "/api/v1/projects/p/data?format=zzz").text == "[]")
+        await harness.close()
+    }
+
+    @Test func keysAndRoles() async throws {
+        let harness = try Harness()
+        let created = try await harness.send("POST", "/api/v1/auth/keys?name=robot").json
+        #expect(created.objectValue?.keys == ["api_key", "key_id", "name", "key", "created_at"])
+        #expect(created["api_key"] == created["key"])
+        let id = try #require(created["key_id"]?.stringValue)
+        let listed = try await harness.send("GET", "/api/v1/auth/keys").json
+        let record = try #require(listed.arrayValue?.first)
+        #expect(record.objectValue?.keys == ["key_id", "name", "prefix", "scopes", "created_at", "tenant_id"])
+        #expect(record["prefix"]?.stringValue == created["key"]?.stringValue.map { String($0.prefix(7)) })
+
+        #expect(await harness.send("GET", "/api/v1/auth/roles/\(id)").text == #"{"key_id":"\#(id)","role":"readonly","projects":[]}"#)
+        #expect(await harness.send("DELETE", "/api/v1/auth/roles/\(id)").text == #"{"detail":"Role not found"}"#)
+        let publisher = #"{"key_id":"\#(id)","role":"publisher","projects":["app"]}"#
+        #expect(await harness.send("POST", "/api/v1/auth/roles?key_id=\(id)&role=publisher", #"["app"]"#).text == publisher)
+        #expect(await harness.send("POST", "/api/v1/auth/roles", publisher).text == publisher)
+        #expect(await harness.send("GET", "/api/v1/auth/roles").text == "[\(publisher)]")
+        #expect(await harness.send("POST", "/api/v1/auth/roles?key_id=\(id)&role=consumer").text
+            == #"{"key_id":"\#(id)","role":"consumer","projects":[]}"#)
+        let emperor = await harness.send("POST", "/api/v1/auth/roles?key_id=\(id)&role=emperor")
+        #expect(emperor.status == 400)
+        #expect(emperor.text == #"{"detail":"Invalid role. Must be one of: ['admin', 'publisher', 'consumer', 'readonly']"}"#)
+        #expect(await harness.send("POST", "/api/v1/auth/roles?key_id=0123456789abcdef&role=admin").status == 404)
+        #expect(await harness.send("DELETE", "/api/v1/auth/roles/\(id)").text == #"{"status":"revoked","key_id":"\#(id)"}"#)
+        #expect(await harness.send("DELETE", "/api/v1/auth/keys/\(id)").text == #"{"status":"revoked","key_id":"\#(id)"}"#)
+        #expect(await harness.send("DELETE", "/api/v1/auth/keys/\(id)").text == #"{"detail":"Key not found"}"#)
+        let permissions = try await harness.send("GET", "/api/v1/auth/permissions").json
+        #expect(permissions["all_permissions"]?.arrayValue?.count == 13)
+        #expect(permissions["roles"]?["admin"]?["permissions"]?.arrayValue?.count == 13)
+        #expect(permissions["roles"]?["publisher"]?["permissions"]?.arrayValue?.count == 3)
+        await harness.close()
+    }
+
+    @Test func health() async throws {
+        let harness = try Harness()
+        let health = try await harness.send("GET", "/api/v1/health").json
+        #expect(health.objectValue?.keys == ["status", "timestamp", "uptime_seconds", "version", "components"])
+        #expect(health["status"] == "healthy")
+        for (_, component) in try #require(health["components"]?.objectValue) {
+            #expect(component["status"] == "healthy")
+            #expect(component["timestamp"]?.stringValue?.hasSuffix("+00:00") == true)
+        }
+        let ready = try await harness.send("GET", "/api/health/ready").json
+        #expect(ready["ready"] == .bool(true))
+        #expect(ready["checks"]?["store"] == .bool(true))
+        let live = try await harness.send("GET", "/api/v1/health/live").json
+        #expect(live["alive"] == .bool(true))
+        #expect(live["uptime_seconds"]?.doubleValue ?? -1 >= 0)
+        await harness.close()
+    }
+}
