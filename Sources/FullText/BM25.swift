@@ -38,6 +38,7 @@ public struct QueryWeights: Sendable {
     /// At the same places: count x idf.
     let weights: [Float]
     let lengthNorm: LengthNorm
+    private let termBytes: [[UInt8]]
 
     /// - Parameter documentFrequencies: of each of `query.terms`.
     init(_ query: TextQuery, documentFrequencies: [Int], statistics: TextStatistics) {
@@ -46,6 +47,7 @@ public struct QueryWeights: Sendable {
         terms = query.terms.indices.map { (query.terms[$0], idfs[$0], documentFrequencies[$0]) }
         weights = query.terms.indices.map { Float(query.counts[$0]) * idfs[$0] }
         ceiling = weights.reduce(0, +)
+        termBytes = query.terms.map { Array($0.utf8) }
         lengthNorm = LengthNorm(averageLength: statistics.averageLength)
     }
 
@@ -63,6 +65,43 @@ public struct QueryWeights: Sendable {
             if frequency > 0 { sum += lengthNorm.share(weights[index], frequency: frequency, length: text.length) }
         }
         return sum
+    }
+
+    /// BM25 of a text record as it lies in the store, without making its terms: both sides are in the order of their bytes,
+    /// so that one walk over the record meets every term of the query in turn.
+    /// - Complexity: O(distinct terms of the text), about 5 ns each.
+    func score(record: RawSpan) throws -> Float {
+        var cursor = VarintCursor()
+        let length = Int(try cursor.next(record))
+        let distinct = Int(try cursor.next(record))
+        var sum: Float = 0
+        var wanted = 0
+        for _ in 0..<distinct {
+            let count = Int(try cursor.next(record))
+            guard count <= record.byteCount - cursor.position else { throw TextIndex.contradiction("a text record") }
+            let term = record.extracting(cursor.position..<cursor.position + count)
+            cursor.position += count
+            let frequency = Int(try cursor.next(record))
+            while wanted < termBytes.count {
+                let order = Self.compare(termBytes[wanted], term)
+                if order == 0 { sum += lengthNorm.share(weights[wanted], frequency: frequency, length: length) }
+                if order > 0 { break }
+                wanted += 1
+            }
+            if wanted == termBytes.count { break }
+        }
+        return sum
+    }
+
+    /// Negative, zero, positive as `a` is before, equal to, after `b`.
+    private static func compare(_ a: [UInt8], _ b: RawSpan) -> Int {
+        let common = min(a.count, b.byteCount)
+        for index in 0..<common {
+            // Below the length of both.
+            let other = unsafe b.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
+            if a[index] != other { return a[index] < other ? -1 : 1 }
+        }
+        return a.count - b.byteCount
     }
 
     /// What each of the query's terms adds to the score, without those that the text lacks.

@@ -42,7 +42,13 @@ extension TextIndex {
     public func scores(_ weights: QueryWeights, of nodes: [NodeID], in view: borrowing TransactionView) throws -> [Float?] {
         var scores: [Float?] = []
         scores.reserveCapacity(nodes.count)
-        for node in nodes { scores.append(try analyzedText(of: node, in: view).map(weights.score)) }
+        for node in nodes {
+            if let record = try view.load(scope.key(.textDocument, node.rawValue)) {
+                scores.append(try weights.score(record: record))
+            } else {
+                scores.append(nil)
+            }
+        }
         return scores
     }
 

@@ -18,15 +18,26 @@ import Testing
         try TestData.file("retrieval/\(set)/\(file)").split(separator: UInt8(ascii: "\n")).map { try JSONDecoder().decode(Line.self, from: $0) }
     }
 
+    /// What the work costs this thread's processor, whatever else the machine does.
+    func processorTime(_ body: () throws -> Void) rethrows -> Duration {
+        func now() -> Duration {
+            var time = timespec()
+            unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+            return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+        }
+        let start = now()
+        try body()
+        return now() - start
+    }
+
     @Test(arguments: [("scifact", 0.6828), ("cacm", 0.4802), ("bfcl-static", 0.8538), ("cosqa-dev", 0.3828)])
     func nDCG(set: String, expected: Double) throws {
         let folder = TemporaryFolder()
         let environment = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 32))
         let index = TextIndex(scope: TenantScope(tenant: .standard, project: ProjectID(rawValue: 1)))
-        let clock = ContinuousClock()
         let corpus = try Self.lines(set, "corpus.jsonl")
         var write = try environment.beginWrite()
-        let adding = try clock.measure {
+        let adding = try processorTime {
             for (number, line) in corpus.enumerated() {
                 try index.add(NodeID(rawValue: UInt32(number)), AnalyzedText((line.title ?? "") + " " + line.text), in: &write)
             }
@@ -43,7 +54,7 @@ import Testing
         var searching = Duration.zero
         for (query, relevant) in judgements {
             var matches: [TextMatch] = []
-            searching += try clock.measure {
+            searching += try processorTime {
                 matches = try environment.read { try index.search(queries[query]!, count: 10, in: $0) }
             }
             let gain = matches.enumerated().reduce(0) { $0 + (relevant[corpus[Int($1.element.node.rawValue)]._id] ?? 0) / log2(Double($1.offset) + 2) }
@@ -55,27 +66,26 @@ import Testing
         #expect(abs(mean - expected) <= 0.005)
     }
 
-    /// The bars on speed, with room for a busy machine: an add under 200 us, a query of five terms over 10,000 texts under 5 ms.
+    /// The bars on speed: an add under 200 us, a query of five terms over 10,000 texts under 5 ms.
     @Test func speed() throws {
         let folder = TemporaryFolder()
         let environment = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 32))
         let index = TextIndex(scope: TenantScope(tenant: .standard, project: ProjectID(rawValue: 1)))
         let texts = try Self.lines("cosqa-dev", "corpus.jsonl").map(\.text)
-        let clock = ContinuousClock()
         var write = try environment.beginWrite()
-        let adding = try clock.measure {
+        let adding = try processorTime {
             for number in 0..<10_000 {
                 try index.add(NodeID(rawValue: UInt32(number)), AnalyzedText(String(texts[number % texts.count].prefix(200))), in: &write)
             }
         }
         try write.commit()
         let query = TextQuery("return list python string def")
-        let searching = try clock.measure {
+        let searching = try processorTime {
             for _ in 0..<20 { _ = try environment.read { try index.search(query, count: 10, in: $0) } }
         }
         let frequencies = try environment.read { try index.weights(query, in: $0).terms.map(\.documentFrequency) }
         print("10,000 texts: \(adding / 10_000) an add, \(searching / 20) a query of terms in \(frequencies) texts")
-        #expect(adding / 10_000 < .microseconds(400))
-        #expect(searching / 20 < .milliseconds(10))
+        #expect(adding / 10_000 < .microseconds(200))
+        #expect(searching / 20 < .milliseconds(5))
     }
 }

@@ -247,6 +247,8 @@ struct NaiveScorer {
             }
             try write.store(records[at], payload)
             _ = try? index.search(TextQuery("common rare7"), count: 10, in: write.view)
+            let weights = try? index.weights(TextQuery("common rare7 rare9"), in: write.view)
+            if let weights { _ = try? index.scores(weights, of: (1...300).map { NodeID(rawValue: $0) }, in: write.view) }
             _ = try TextIndexCheck.findings(index, expectedNodes: [], in: write.view)
             _ = try? index.remove(NodeID(rawValue: UInt32.random(in: 1...300, using: &random)), in: &write)
             _ = try? index.add(NodeID(rawValue: UInt32.random(in: 1...300, using: &random)), AnalyzedText("common again"), in: &write)
