@@ -167,7 +167,8 @@ let modules: [Module] = [
     tests(
         "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Hummingbird", "hummingbird")]),
-    tests("HTTPAPITests", ["Base", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"]),
+    tests(
+        "HTTPAPITests", ["Base", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"], [("Logging", "swift-log")]),
     tests(
         "ServerTests",
         ["Base", "Content", "TOON", "RESP", "Engine", "Access", "Service", "HTTPAPI", "RESPServer", "Assembly", "TestSupport", "contex"],

@@ -1,0 +1,230 @@
+import Base
+import Content
+import Foundation
+import HTTPAPI
+import Logging
+import TestSupport
+import Testing
+
+/// A client that says exactly what it is told, byte for byte. Blocking, with a time limit: used off the pool only.
+final class RawConnection {
+    private let descriptor: Int32
+
+    init(port: Int) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        let result = unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0 else { throw POSIXError(.ECONNREFUSED) }
+    }
+
+    deinit { close(descriptor) }
+
+    /// False when the other side is gone.
+    @discardableResult
+    func send(_ bytes: [UInt8]) -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            let count = unsafe bytes.withUnsafeBytes { unsafe Foundation.send(descriptor, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL)) }
+            guard count > 0 else { return false }
+            sent += count
+        }
+        return true
+    }
+    @discardableResult
+    func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+
+    /// What has come, until `isEnough` or the end; nil for an end without a byte.
+    func read(until isEnough: (String) -> Bool) -> String? {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = unsafe buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
+            if count <= 0 { return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self) }
+            bytes += buffer[..<count]
+            let text = String(decoding: bytes, as: UTF8.self)
+            if isEnough(text) { return text }
+        }
+    }
+
+    /// One answer with its body, by its Content-Length.
+    func answer() -> String? {
+        read { text in
+            guard let end = text.firstRange(of: "\r\n\r\n") else { return false }
+            let head = text[..<end.lowerBound].lowercased()
+            guard let length = head.firstRange(of: "content-length: ") else { return true }
+            let digits = head[length.upperBound...].prefix { $0.isNumber }
+            return text[end.upperBound...].utf8.count >= Int(digits)!
+        }
+    }
+}
+
+@Suite("On a socket", .serialized)
+struct SocketTests {
+    /// Serves on a free port while `body` runs on a thread of its own.
+    private func serve(
+        _ configure: (inout HTTPAPIConfiguration) -> Void = { _ in }, _ body: @escaping @Sendable (Int) throws -> Void
+    ) async throws {
+        let harness = try Harness()
+        var configuration = HTTPAPIConfiguration(port: 0)
+        configure(&configuration)
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let server = HTTPAPIServer(operations: harness.operations, configuration: configuration, logger: logger)
+        let (ports, port) = AsyncStream<Int>.makeStream()
+        let running = Task { try await server.run { port.yield($0) } }
+        var iterator = ports.makeAsyncIterator()
+        let bound = try #require(await iterator.next())
+        let result: Result<Void, any Error> = await withCheckedContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(returning: Result { try body(bound) }) }
+        }
+        running.cancel()
+        _ = try? await running.value
+        await harness.close()
+        try result.get()
+    }
+
+    private static let publish = #"{"project_id":"p","data_key":"k","data":1}"#
+    private static func post(_ length: Int, more: String = "") -> String {
+        "POST /api/v1/data/publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(length)\r\n\(more)\r\n"
+    }
+
+    @Test func oneConnectionManyRequests() async throws {
+        try await serve { port in
+            let connection = try RawConnection(port: port)
+            for _ in 0..<3 {
+                connection.send("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                let answer = try #require(connection.answer())
+                #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\n"))
+                #expect(answer.hasSuffix("\r\n\r\n" + #"{"status":"healthy","service":"contex","version":"0.2.0"}"#))
+                #expect(answer.lowercased().contains("\r\nx-frame-options: deny\r\n"))
+            }
+            connection.send(Self.post(Self.publish.utf8.count) + Self.publish)
+            #expect(try #require(connection.answer()).hasSuffix(#""sequence":"1"}"#))
+            connection.send("HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try #require(connection.read { $0.contains("\r\n\r\n") }).hasPrefix("HTTP/1.1 405"))
+            connection.send("GET http://x/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            #expect(try #require(connection.answer()).hasPrefix("HTTP/1.1 200"))
+            #expect(connection.answer() == nil)
+        }
+    }
+
+    /// The client sends its 11 MiB first and listens then: it must still hear why.
+    @Test func largeBodies() async throws {
+        try await serve { port in
+            for more in ["", "Connection: close\r\n"] {
+                let known = try RawConnection(port: port)
+                #expect(known.send(Self.post(11 << 20, more: more)))
+                #expect(known.send([UInt8](repeating: 0x20, count: 11 << 20)))
+                let refused = try #require(known.answer())
+                #expect(refused.hasPrefix("HTTP/1.1 413"), "\(refused.prefix(100))")
+                #expect(refused.contains(#"{"detail":"Request body too large"#))
+            }
+            let pieces = try RawConnection(port: port)
+            pieces.send("POST /api/v1/data/publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+            let piece = [UInt8]("10000\r\n".utf8) + [UInt8](repeating: 0x20, count: 65_536) + [UInt8]("\r\n".utf8)
+            for _ in 0..<200 { pieces.send(piece) }
+            pieces.send("0\r\n\r\n")
+            #expect(try #require(pieces.answer()).hasPrefix("HTTP/1.1 413"))
+            let next = try RawConnection(port: port)
+            next.send(Self.post(Self.publish.utf8.count) + Self.publish)
+            #expect(try #require(next.answer()).hasSuffix(#""sequence":"1"}"#))
+        }
+    }
+
+    @Test func whoAsksBeforeSendingIsAnswered() async throws {
+        try await serve { port in
+            let connection = try RawConnection(port: port)
+            connection.send(Self.post(Self.publish.utf8.count, more: "Expect: 100-continue\r\n"))
+            #expect(connection.read { $0.contains("\r\n\r\n") } == "HTTP/1.1 100 Continue\r\n\r\n")
+            connection.send(Self.publish)
+            #expect(try #require(connection.answer()).hasPrefix("HTTP/1.1 200"))
+            let large = try RawConnection(port: port)
+            large.send(Self.post(11 << 20, more: "Expect: 100-continue\r\n"))
+            #expect(try #require(large.answer()).hasPrefix("HTTP/1.1 413"))
+        }
+    }
+
+    @Test func whatIsNoHTTP() async throws {
+        try await serve { port in
+            for bytes in [
+                "GET / HTTP/9.9\r\n\r\n", "\u{0}\u{1}\u{2}\r\n\r\n", "GET /health HTTP/1.1\r\nHost: x\r\nX: \(String(repeating: "y", count: 200_000))\r\n\r\n",
+                "POST /api/v1/data/publish HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+                "GET /\(String(repeating: "a", count: 200_000)) HTTP/1.1\r\nHost: x\r\n\r\n",
+                "GET /health HTTP/1.1\r\nHost: x\r\n" + (0..<200).map { "X-\($0): y\r\n" }.joined() + "\r\n",
+                "POST /api/v1/data/publish HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            ] {
+                let connection = try RawConnection(port: port)
+                connection.send(bytes)
+                let answer = connection.answer()
+                #expect(answer == nil || answer!.hasPrefix("HTTP/1.1 4"), "\(bytes.prefix(40)): \(answer ?? "")")
+            }
+            let next = try RawConnection(port: port)
+            next.send("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try #require(next.answer()).hasPrefix("HTTP/1.1 200"))
+        }
+    }
+
+    @Test func idleConnectionsAreClosed() async throws {
+        try await serve({ $0.idleTimeout = .milliseconds(200) }) { port in
+            let silent = try RawConnection(port: port)
+            #expect(silent.answer() == nil)
+            let slow = try RawConnection(port: port)
+            slow.send(Self.post(1_000) + "{")
+            #expect(slow.answer().map { !$0.hasPrefix("HTTP/1.1 2") } ?? true)
+        }
+    }
+
+    @Test func connectionsOfOneAddress() async throws {
+        try await serve({ $0.connectionsPerAddressMax = 2 }) { port in
+            func ask(_ connection: RawConnection) -> String? {
+                connection.send("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                return connection.answer()
+            }
+            var open = [try RawConnection(port: port), try RawConnection(port: port)]
+            for connection in open { #expect(ask(connection) != nil) }
+            #expect(ask(try RawConnection(port: port)) == nil)
+            open = []
+            // The server learns of the end when it comes.
+            var answer: String? = nil
+            for _ in 0..<100 where answer == nil {
+                usleep(20_000)
+                answer = ask(try RawConnection(port: port))
+            }
+            #expect(answer?.hasPrefix("HTTP/1.1 200") == true)
+        }
+    }
+
+    @Test func moreRequestsThanTheServerWorksOn() async throws {
+        try await serve({ $0.requestsMax = 0 }) { port in
+            let connection = try RawConnection(port: port)
+            connection.send("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            let answer = try #require(connection.answer())
+            #expect(answer.hasPrefix("HTTP/1.1 503"))
+            #expect(answer.lowercased().contains("\r\nretry-after: 1\r\n"))
+        }
+    }
+
+    @Test func aPortThatIsTaken() async throws {
+        try await serve { port in
+            let done = DispatchSemaphore(value: 0)
+            Task {
+                let harness = try Harness()
+                let server = HTTPAPIServer(
+                    operations: harness.operations, configuration: HTTPAPIConfiguration(port: port), logger: Logger(label: "test"))
+                await #expect(throws: (any Error).self) { try await server.run() }
+                await harness.close()
+                done.signal()
+            }
+            done.wait()
+        }
+    }
+}
