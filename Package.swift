@@ -107,8 +107,9 @@ let modules: [Module] = [
     // Level 6
     module("Service", ["Base", "Engine", "Events", "Access"], [("Logging", "swift-log")]),
     module(
-        "Webhooks", ["Base", "Engine", "Hashing", "Content"],
-        [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
+        "Webhooks", ["Base", "Engine", "Events", "Needs", "Hashing", "Content"],
+        [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"),
+         ("Logging", "swift-log"), ("DequeModule", "swift-collections")]),
 
     // Level 7: edges. Bytes to Service calls and back.
     module(
@@ -165,8 +166,8 @@ let modules: [Module] = [
          "TestSupport"]),
     tests("ServiceTests", ["Base", "Content", "Engine", "Access", "Service", "TestSupport"]),
     tests(
-        "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Webhooks", "TestSupport"],
-        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Hummingbird", "hummingbird")]),
+        "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],
+        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
         "HTTPAPITests", ["Base", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"], [("Logging", "swift-log")]),
     tests(

@@ -21,6 +21,13 @@ public struct Notification: Sendable {
     public let project: Name
     public let agent: AgentRecord
     public let message: Message
+
+    public init(tenant: TenantID, project: Name, agent: AgentRecord, message: Message) {
+        self.tenant = tenant
+        self.project = project
+        self.agent = agent
+        self.message = message
+    }
 }
 
 /// Carries notifications of one kind of delivery. Called on the writer's thread, in the order of commits: must not block

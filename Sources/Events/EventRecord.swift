@@ -25,6 +25,19 @@ public struct EventRecord: Sendable, Equatable {
     public let data: [UInt8]
     /// SHA-256 over the hash of the event before and every field of this one.
     public let hash: SHA256Digest
+
+    public init(
+        sequence: Sequence, kind: Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8], hash: SHA256Digest
+    ) {
+        self.sequence = sequence
+        self.kind = kind
+        self.type = type
+        self.key = key
+        self.format = format
+        self.recordedAt = recordedAt
+        self.data = data
+        self.hash = hash
+    }
 }
 
 /// What a command wants appended; sequence and hash come from the log.

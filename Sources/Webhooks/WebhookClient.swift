@@ -1,0 +1,144 @@
+// One try of one delivery. The order is what makes it safe: resolve, judge every address, connect to an address that passed,
+// and to nothing else.
+//
+// The client is told the address by `dnsOverride` (async-http-client 1.37.0, ConnectionPool.swift, `applyDNSOverride`): the
+// connection's target becomes the address, so that nothing is looked up a second time (and cannot answer otherwise the second
+// time), while the name stays what TLS asks for (SNI) and what the certificate must be valid for. The override applies when
+// the host that the client reads in the URL is the one overridden; so the URL is written anew from checked parts, and read
+// back by the client's own parser before it is used.
+
+internal import AsyncHTTPClient
+internal import FoundationEssentials
+internal import Glibc
+internal import NIOCore
+internal import NIOHTTP1
+
+/// A client that can connect to one address only. Lives while an agent's deliveries follow each other, and then is closed.
+struct PinnedClient {
+    struct Pin: Equatable {
+        let url: WebhookURL
+        let address: IPAddress
+    }
+    let pin: Pin
+    let client: HTTPClient
+
+    func shutdown() async { try? await client.shutdown() }
+}
+
+struct WebhookClient: Sendable {
+    let configuration: WebhookConfiguration
+    let resolver: any NameResolver
+    let group: any EventLoopGroup
+
+    /// Bytes of an answer that are read so that the connection can be used again; with more it is closed.
+    private static let answerBytesMax = 4_096
+    /// Addresses of one host that one try may knock at.
+    private static let addressesMax = 4
+
+    /// - Parameters:
+    ///   - attempt: tries made before; a later try begins with the next address.
+    ///   - connection: of the delivery before; replaced when it leads elsewhere.
+    func post(_ message: WebhookMessage, to url: WebhookURL, attempt: Int, over connection: inout PinnedClient?) async -> AttemptOutcome {
+        let deadline = ContinuousClock.now + configuration.timeout
+        var addresses: [IPAddress]
+        switch url.host {
+        case .address(let address):
+            addresses = [address]
+        case .name(let name):
+            do {
+                addresses = try await resolver.addresses(of: name, within: configuration.timeout)
+            } catch let error as ResolutionError where error.isTimeout {
+                return .timedOut
+            } catch {
+                return .unreachable("\(error)")
+            }
+        }
+        let permitted = addresses.filter(configuration.allow.permits)
+        guard !permitted.isEmpty else {
+            let found = addresses.prefix(Self.addressesMax).map(\.description).joined(separator: ", ")
+            return .forbidden(
+                "\(url.hostText) has no public address (\(found.isEmpty ? "none at all" : found)): allow its network in CONTEX_WEBHOOK_ALLOW if it is meant")
+        }
+        let first = attempt % permitted.count
+        addresses = Array((permitted[first...] + permitted[..<first]).prefix(Self.addressesMax))
+        var outcome = AttemptOutcome.timedOut
+        for address in addresses {
+            let remaining = deadline - .now
+            guard remaining > .zero else { return .timedOut }
+            let pin = PinnedClient.Pin(url: url, address: address)
+            if connection?.pin != pin {
+                await connection?.shutdown()
+                connection = pinned(pin)
+            }
+            do {
+                return try await send(message, to: url, over: connection!, until: deadline)
+            } catch {
+                outcome = Self.outcome(of: error)
+                guard Self.neverConnected(error) else { return outcome }
+            }
+        }
+        return outcome
+    }
+
+    // MARK: - The request
+
+    private func pinned(_ pin: PinnedClient.Pin) -> PinnedClient {
+        var settings = HTTPClient.Configuration()
+        settings.redirectConfiguration = .disallow
+        settings.httpVersion = .http1Only
+        settings.timeout = .init(connect: TimeAmount(configuration.timeout), read: TimeAmount(configuration.timeout))
+        settings.connectionPool.retryConnectionEstablishment = false
+        if case .name(let name) = pin.url.host { settings.dnsOverride = [name: pin.address.description] }
+        return PinnedClient(pin: pin, client: HTTPClient(eventLoopGroupProvider: .shared(group), configuration: settings))
+    }
+
+    private func send(
+        _ message: WebhookMessage, to url: WebhookURL, over connection: PinnedClient, until deadline: ContinuousClock.Instant
+    ) async throws -> AttemptOutcome {
+        guard let host = URL(string: url.text)?.host, host == url.hostText || "[\(host)]" == url.hostText else {
+            return .forbidden("the client reads another host than \(url.hostText) in the URL")
+        }
+        var request = HTTPClientRequest(url: url.text)
+        request.method = .POST
+        request.headers.add(name: "Content-Type", value: "application/json")
+        request.headers.add(name: "User-Agent", value: configuration.userAgent)
+        request.headers.add(name: "X-Contex-Event", value: message.event)
+        if let signature = message.signature { request.headers.add(name: "X-Contex-Signature", value: signature) }
+        request.body = .bytes(ByteBuffer(bytes: message.body))
+        let response = try await connection.client.execute(request, timeout: TimeAmount(deadline - .now))
+        await Self.discard(response.body, until: deadline)
+        return .answered(status: Int(response.status.code))
+    }
+
+    /// Reads a short answer to its end, so that the connection can be used again. The status is known and decides, so nothing
+    /// that goes wrong here matters: the connection is closed then.
+    private static func discard(_ body: HTTPClientResponse.Body, until deadline: ContinuousClock.Instant) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                var count = 0
+                do {
+                    for try await chunk in body {
+                        count += chunk.readableBytes
+                        if count > answerBytesMax { return }
+                    }
+                } catch {
+                    return
+                }
+            }
+            group.addTask { try? await Task.sleep(until: deadline, clock: .continuous) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private static func outcome(of error: any Error) -> AttemptOutcome {
+        if let error = error as? HTTPClientError, [.deadlineExceeded, .connectTimeout, .readTimeout].contains(error) { return .timedOut }
+        return .unreachable(error is CancellationError ? "the server is stopping" : "\(error)")
+    }
+
+    /// Nothing was sent, so another address may be tried.
+    private static func neverConnected(_ error: any Error) -> Bool {
+        guard let error = error as? IOError else { return false }
+        return [ECONNREFUSED, ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT].contains(error.errnoCode)
+    }
+}

@@ -1,0 +1,27 @@
+/// How agents are told by webhook.
+public struct WebhookConfiguration: Sendable {
+    /// Where deliveries may go beyond public addresses.
+    public var allow: AddressPolicy
+    /// For one try, from the lookup of the name to the answer's head.
+    public var timeout: Duration
+    public var retry: RetryPolicy
+    public var breaker: CircuitBreaker.Settings
+    public var limits: DeliveryLimits
+    public var userAgent: String
+    /// How long `shutdown` lets waiting deliveries go on.
+    public var drainTime: Duration
+
+    public init(
+        allow: AddressPolicy = .publicOnly, timeout: Duration = .seconds(5), retry: RetryPolicy = RetryPolicy(),
+        breaker: CircuitBreaker.Settings = CircuitBreaker.Settings(), limits: DeliveryLimits = DeliveryLimits(),
+        userAgent: String = "Contex-Webhook/0.2.0", drainTime: Duration = .seconds(10)
+    ) {
+        self.allow = allow
+        self.timeout = timeout
+        self.retry = retry
+        self.breaker = breaker
+        self.limits = limits
+        self.userAgent = userAgent
+        self.drainTime = drainTime
+    }
+}

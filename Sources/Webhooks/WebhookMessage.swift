@@ -1,0 +1,67 @@
+internal import Base
+internal import Content
+internal import Engine
+internal import Events
+internal import Hashing
+internal import Needs
+
+/// What is posted for a notification: always JSON, whatever the agent's format.
+struct WebhookMessage {
+    let event: String
+    let body: [UInt8]
+    /// Of the exact body, when the agent has a secret: `sha256=<hex>`.
+    let signature: String?
+
+    /// - Complexity: O(size of the data).
+    init(_ notification: Notification) {
+        let agent = JSONValue.string(notification.agent.name.text)
+        let object: JSONValue
+        switch notification.message {
+        case .initialContext(let context):
+            event = "initial_context"
+            object = ["type": .string(event), "agent_id": agent, "context": NotificationPayload.context(context)]
+        case .event(let record):
+            event = "event"
+            object = [
+                "type": .string(event), "agent_id": agent, "sequence": .string(record.sequence.description),
+                "event_type": .string(record.type), "data": EventData.visible(record),
+            ]
+        case .update(let sequence, let key, let data):
+            event = "data_update"
+            object = [
+                "type": .string(event), "agent_id": agent, "sequence": .string(sequence.description), "data_key": .string(key), "data": data,
+            ]
+        case .deletion(let sequence, let key):
+            event = "data_deleted"
+            object = ["type": .string(event), "agent_id": agent, "sequence": .string(sequence.description), "data_key": .string(key)]
+        }
+        let body = JSONPrinter.bytes(object)
+        self.body = body
+        signature = notification.agent.webhookSecret.map { "sha256=" + HMACSHA256.authenticate(body, key: Array($0.utf8)).hex }
+    }
+}
+
+extension Notification {
+    /// About the bytes that its data holds in memory, for the bound of the queue. Cheaper than printing it.
+    /// - Complexity: O(values).
+    var weight: Int {
+        let data =
+            switch message {
+            case .initialContext(let context): context.reduce(0) { $0 + $1.matches.reduce(0) { $0 + Self.weight($1.data) } }
+            case .event(let record): record.data.count
+            case .update(_, _, let value): Self.weight(value)
+            case .deletion: 0
+            }
+        return 512 + data
+    }
+
+    private static func weight(_ value: JSONValue) -> Int {
+        switch value {
+        case .null, .bool: 16
+        case .number(let number): 16 + number.text.utf8.count
+        case .string(let text): 16 + text.utf8.count
+        case .array(let items): items.reduce(32) { $0 + weight($1) }
+        case .object(let members): members.reduce(32) { $0 + 16 + $1.key.utf8.count + weight($1.value) }
+        }
+    }
+}
