@@ -134,7 +134,7 @@ public enum IPAddress: Hashable, Sendable, CustomStringConvertible {
         return UInt64(digits, radix: radix)
     }
 
-    private static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
+    fileprivate static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
     private static func isHexadecimal(_ byte: UInt8) -> Bool {
         let letter = byte | 0x20
         return isDigit(byte) || letter >= UInt8(ascii: "a") && letter <= UInt8(ascii: "f")
@@ -153,7 +153,7 @@ public struct CIDR: Hashable, Sendable, CustomStringConvertible {
         let width = if case .v4 = address { 32 } else { 128 }
         var length = width
         if parts.count == 2 {
-            guard parts[1].utf8.count <= 3, let number = UInt8(parts[1]).map(Int.init), number <= width else {
+            guard parts[1].utf8.allSatisfy(IPAddress.isDigit), let number = UInt8(parts[1]).map(Int.init), number <= width else {
                 throw Self.mistake("'\(parts[1])' in '\(text)' is not a prefix length of 0 to \(width)")
             }
             length = number

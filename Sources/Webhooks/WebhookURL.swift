@@ -98,39 +98,50 @@ public struct WebhookURL: Hashable, Sendable {
 
     private static func port(_ text: Substring?) throws(ContexError) -> Int? {
         guard let text else { return nil }
-        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = Int(text), (1...65_535).contains(port)
+        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy(isDigit), let port = Int(text), (1...65_535).contains(port)
         else { throw mistake("has a port that is not a number of 1 to 65535") }
         return port
     }
 
     private static func isNameByte(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."): true
-        default: false
+        case UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."): true
+        default: isDigit(byte) || isLetter(byte)
         }
     }
 
     private static func looksNumeric(_ label: Substring) -> Bool {
-        label.utf8.allSatisfy { (0x30...0x39).contains($0) } || label.hasPrefix("0x")
+        label.utf8.allSatisfy(isDigit) || label.hasPrefix("0x")
     }
 
     /// Percent-encodes what RFC 3986 does not allow in path and query, and a `%` that begins no escape.
-    private static func encoded(_ bytes: Substring.UTF8View) -> String {
-        let bytes = Array(bytes)
-        var text = ""
-        func isHexadecimal(_ index: Int) -> Bool { index < bytes.count && Character(Unicode.Scalar(bytes[index])).isHexDigit && bytes[index] < 0x80 }
+    private static func encoded(_ view: Substring.UTF8View.SubSequence) -> String {
+        let bytes = Array(view)
+        func isHexadecimal(_ index: Int) -> Bool { index < bytes.count && (isDigit(bytes[index]) || isLetter(bytes[index], to: "f")) }
+        var result: [UInt8] = []
+        result.reserveCapacity(bytes.count)
         for (index, byte) in bytes.enumerated() {
-            let scalar = Unicode.Scalar(byte)
-            let stays =
-                byte < 0x80
-                && (scalar.properties.isAlphabetic || (0x30...0x39).contains(byte) || "-._~!$&'()*+,;=:@/?".unicodeScalars.contains(scalar))
-            if stays || (byte == UInt8(ascii: "%") && isHexadecimal(index + 1) && isHexadecimal(index + 2)) {
-                text.unicodeScalars.append(scalar)
+            if isPathByte(byte) || (byte == UInt8(ascii: "%") && isHexadecimal(index + 1) && isHexadecimal(index + 2)) {
+                result.append(byte)
             } else {
-                text += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+                result += "%\(byte < 16 ? "0" : "")\(String(byte, radix: 16, uppercase: true))".utf8
             }
         }
-        return text
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+
+    private static func isLetter(_ byte: UInt8, to last: Unicode.Scalar = "z") -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: last)).contains(byte | 0x20)
+    }
+
+    private static func isPathByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        // - . _ ~ ! $ & ' ( ) * + , ; = : @ / ?
+        case 0x21, 0x24, 0x26...0x2F, 0x3A, 0x3B, 0x3D, 0x3F, 0x40, 0x5F, 0x7E: true
+        default: isDigit(byte) || isLetter(byte)
+        }
     }
 
     private static func mistake(_ message: String) -> ContexError {
