@@ -18,8 +18,10 @@ import Webhooks
     }
 
     @Test(arguments: [
-        "", ".", ":", ":::", "1", "1.2.3", "1.2.3.4.5", "256.0.0.1", "01.2.3.4", "1.2.3.4 ", "1.2.3.-4", "+1.2.3.4", "1.2.3.٤", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9",
-        "1::2::3", "::1::", ":1:2:3:4:5:6:7", "1:2:3:4:5:6:7:", "12345::", "g::", "1:2:3:4:5:6:7:8::", "1.2.3.4::", "::1.2.3", "fe80::1%eth0", "[::1]", "::+1",
+        "", ".", ":", ":::", "1", "1.2.3", "1.2.3.4.5", "256.0.0.1", "01.2.3.4", "1.2.3.4 ", "1.2.3.-4", "+1.2.3.4", "1.2.3.٤", "1:2:3:4:5:6:7",
+        "1:2:3:4:5:6:7:8:9", "1::2::3", "::1::", ":1:2:3:4:5:6:7", "1:2:3:4:5:6:7:", "12345::", "g::", "1:2:3:4:5:6:7:8::",
+        "1.2.3.4::", "::1.2.3", "fe80::1%eth0",
+        "[::1]", "::+1",
     ])
     func refuses(_ text: String) { #expect(IPAddress(text) == nil) }
 
@@ -30,7 +32,9 @@ import Webhooks
     ])
     func readsAsResolversDo(_ text: String, _ expected: String) { #expect(IPAddress(resolverForm: text)?.description == expected) }
 
-    @Test(arguments: ["4294967296", "256.1", "1.16777216", "1.2.65536", "1.2.3.256", "08", "1..2", "0o177.0.0.1", "1.2.3.4.5", "", "0xg", "-1", "99999999999999999999999"])
+    @Test(arguments: [
+        "4294967296", "256.1", "1.16777216", "1.2.65536", "1.2.3.256", "08", "1..2", "0o177.0.0.1", "1.2.3.4.5", "", "0xg", "-1", "99999999999999999999999",
+    ])
     func refusesAsResolversDo(_ text: String) { #expect(IPAddress(resolverForm: text) == nil) }
 
     @Test func blocks() throws {
@@ -109,7 +113,8 @@ import Webhooks
         ("http://example.com", "http://example.com:80/"), ("HTTPS://Example.COM.:8443/a?b=c#d", "https://example.com:8443/a?b=c"),
         ("http://127.1/x", "http://127.0.0.1:80/x"), ("http://[::1]:81", "http://[::1]:81/"), ("http://[0:0::ffff:1.2.3.4]/", "http://[::ffff:102:304]:80/"),
         ("https://a_b-c.example?q=ü", "https://a_b-c.example:443/?q=%C3%BC"), ("http://a/%41%4g[]|\"", "http://a:80/%41%254g%5B%5D%7C%22"),
-        ("http://a:80//b/../c", "http://a:80//b/../c"), ("http://a#@b", "http://a:80/"), ("http://xn--mnchen-3ya.example/", "http://xn--mnchen-3ya.example:80/"),
+        ("http://a:80//b/../c", "http://a:80//b/../c"), ("http://a#@b", "http://a:80/"),
+        ("http://xn--mnchen-3ya.example/", "http://xn--mnchen-3ya.example:80/"),
     ])
     func rewrites(_ text: String, _ expected: String) throws {
         #expect(try WebhookURL(text).text == expected)
@@ -117,9 +122,11 @@ import Webhooks
     }
 
     @Test(arguments: [
-        "", "example.com", "//example.com", "ftp://example.com", "http:/example.com", "http:example.com", "http://", "http:///x", "http://user@host/", "http://a:b@c/",
-        "http://a b/", " http://a/", "http://a/\n", "http://a\\@b/", "http://a:0/", "http://a:65536/", "http://a:/", "http://a:8x/", "http://a:80:81/", "http://[::1/",
-        "http://[::1]x/", "http://[1.2.3.4]/", "http://[fe80::1%25eth0]/", "http://a..b/", "http://.a/", "http://ä.example/", "http://a%2eb/", "http://a!/",
+        "", "example.com", "//example.com", "ftp://example.com", "http:/example.com", "http:example.com", "http://", "http:///x",
+        "http://user@host/", "http://a:b@c/", "http://a b/", " http://a/", "http://a/\n", "http://a\\@b/", "http://a:0/",
+        "http://a:65536/", "http://a:/", "http://a:8x/",
+        "http://a:80:81/", "http://[::1/", "http://[::1]x/", "http://[1.2.3.4]/", "http://[fe80::1%25eth0]/", "http://a..b/",
+        "http://.a/", "http://ä.example/", "http://a%2eb/", "http://a!/",
         "http://1.2.3.4.5/", "http://0o177.0.0.1/", "http://a.0x7f/", "http://１２７.0.0.1/", "http://a\u{0}/", "javascript:alert(1)",
         "http://" + String(repeating: "a", count: 64) + ".b/", "http://a/" + String(repeating: "x", count: 9_000),
     ])
