@@ -171,6 +171,9 @@ let modules: [Module] = [
     tests(
         "HTTPAPITests", ["Base", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"], [("Logging", "swift-log")]),
     tests(
+        "RESPServerTests", ["Base", "RESP", "Needs", "Engine", "Service", "Access", "RESPServer", "TestSupport"],
+        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
+    tests(
         "ServerTests",
         ["Base", "Content", "TOON", "RESP", "Engine", "Access", "Service", "HTTPAPI", "RESPServer", "Assembly", "TestSupport", "contex"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio")]),

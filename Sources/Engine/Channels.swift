@@ -8,6 +8,13 @@ public struct ChannelMessage: Sendable {
     public let project: Name
     public let channel: String
     public let payload: String
+
+    public init(tenant: TenantID, project: Name, channel: String, payload: String) {
+        self.tenant = tenant
+        self.project = project
+        self.channel = channel
+        self.payload = payload
+    }
 }
 
 /// Receives the messages of the channels it subscribed to. Called on the writer's thread: must hand over at once.

@@ -96,16 +96,19 @@ public struct RESPSession: Sendable {
         Self.inOrder(channels).map { .channel($0) } + Self.inOrder(patterns).map { .pattern($0) }
     }
 
+    public func isSubscribed(to channel: [UInt8]) -> Bool { channels[channel] != nil }
+
+    /// The patterns of this connection that the channel matches, in the order of their coming.
+    /// - Complexity: O(patterns of the connection).
+    public func matchingPatterns(_ channel: [UInt8]) -> [[UInt8]] {
+        patterns.isEmpty ? [] : Self.inOrder(patterns.filter { RESPGlob.matches($0.key, channel) })
+    }
+
     /// What this connection gets when something is published: a message for the channel, one more for each pattern.
     /// - Complexity: O(patterns of the connection).
     public func frames(channel: [UInt8], payload: [UInt8]) -> [RESPValue] {
-        var frames: [RESPValue] = []
-        if channels[channel] != nil { frames.append(.message(channel: channel, payload: payload)) }
-        if patterns.isEmpty { return frames }
-        for pattern in Self.inOrder(patterns) where RESPGlob.matches(pattern, channel) {
-            frames.append(.patternMessage(pattern: pattern, channel: channel, payload: payload))
-        }
-        return frames
+        (isSubscribed(to: channel) ? [.message(channel: channel, payload: payload)] : [])
+            + matchingPatterns(channel).map { .patternMessage(pattern: $0, channel: channel, payload: payload) }
     }
 
     // MARK: - Input

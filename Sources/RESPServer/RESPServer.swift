@@ -1,0 +1,143 @@
+internal import Base
+public import Engine
+public import Logging
+public import NIOCore
+internal import NIOPosix
+public import Service
+internal import Synchronization
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// What the listener did and does.
+public struct RESPServerStatistics: Sendable, Equatable {
+    /// Open now.
+    public let connections: Int
+    /// Channels and patterns of all connections.
+    public let subscriptions: Int
+    /// Messages handed to sockets, each subscription once.
+    public let messagesDelivered: Int
+    /// Connections that were closed because they did not read.
+    public let slowReadersCut: Int
+
+    public init(connections: Int, subscriptions: Int, messagesDelivered: Int, slowReadersCut: Int) {
+        self.connections = connections
+        self.subscriptions = subscriptions
+        self.messagesDelivered = messagesDelivered
+        self.slowReadersCut = slowReadersCut
+    }
+}
+
+/// The channels of a `ChannelHub` for clients of Redis: subscriptions, no keys and no publishing. Starts and stops once.
+public final class RESPServer: Sendable {
+    private enum Phase {
+        case new, starting
+        case running(any Channel)
+        case stopped
+    }
+
+    private let operations: Operations
+    private let hub: ChannelHub
+    private let configuration: RESPServerConfiguration
+    private let eventLoopGroup: any EventLoopGroup
+    private let logger: Logger
+    private let registry: ConnectionRegistry
+    private let phase = Mutex(Phase.new)
+
+    /// - Parameter eventLoopGroup: stays the caller's, who shuts it down after `stop`.
+    public init(
+        operations: Operations, hub: ChannelHub, configuration: RESPServerConfiguration, eventLoopGroup: any EventLoopGroup, logger: Logger
+    ) {
+        self.operations = operations
+        self.hub = hub
+        self.configuration = configuration
+        self.eventLoopGroup = eventLoopGroup
+        self.logger = logger
+        registry = ConnectionRegistry(connectionsMax: configuration.connectionsMax)
+    }
+
+    public var statistics: RESPServerStatistics {
+        RESPServerStatistics(
+            connections: registry.count, subscriptions: registry.subscriptions.load(ordering: .relaxed),
+            messagesDelivered: registry.messagesDelivered.load(ordering: .relaxed),
+            slowReadersCut: registry.slowReadersCut.load(ordering: .relaxed))
+    }
+
+    /// Accepts connections from here on; returns the port.
+    /// - Throws: `.conflict` (the port is taken, or the server was started before), `.badRequest` (no such address or port),
+    ///   `.forbidden` (a port below 1,024), `.unavailable`.
+    public func start() async throws -> Int {
+        try phase.withLock { phase in
+            guard case .new = phase else { throw ContexError(.conflict, "the Redis protocol listener was started before") }
+            phase = .starting
+        }
+        let listener: any Channel
+        do {
+            listener = try await bind()
+        } catch {
+            phase.withLock { if case .starting = $0 { $0 = .new } }
+            throw failure(error)
+        }
+        let isRunning = phase.withLock { phase in
+            guard case .starting = phase else { return false }
+            phase = .running(listener)
+            return true
+        }
+        guard isRunning else {
+            try? await listener.close()
+            throw ContexError(.unavailable, "the Redis protocol listener was stopped while it started")
+        }
+        return listener.localAddress?.port ?? configuration.port
+    }
+
+    /// Accepts no more, sends what was published to those who read, closes all connections.
+    public func stop() async {
+        let before = phase.withLock { phase in
+            defer { phase = .stopped }
+            return phase
+        }
+        if case .running(let listener) = before { try? await listener.close() }
+        let connections = registry.stop()
+        for connection in connections { connection.pipeline.fireUserInboundEventTriggered(ConnectionEvent.stop) }
+        for connection in connections { try? await connection.closeFuture.get() }
+    }
+
+    private func bind() async throws -> any Channel {
+        guard (0...65_535).contains(configuration.port) else { throw SocketAddressError.unsupported }
+        let (operations, hub, configuration, registry, logger) = (operations, hub, configuration, registry, logger)
+        return try await ServerBootstrap(group: eventLoopGroup)
+            .serverChannelOption(.backlog, value: 256)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // Subscribers are silent for hours; only the kernel finds out that one is gone.
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        RESPConnection(
+                            operations: operations, hub: hub, configuration: configuration, registry: registry, logger: logger,
+                            remoteAddress: channel.remoteAddress))
+                }
+            }
+            .bind(host: configuration.host, port: configuration.port).get()
+    }
+
+    private func failure(_ error: any Error) -> ContexError {
+        let (host, port) = (configuration.host, configuration.port)
+        switch (error as? IOError)?.errnoCode {
+        case EADDRINUSE:
+            return ContexError(
+                .conflict, "port \(port) is taken on \(host): stop what uses it, or choose another port for the Redis protocol")
+        case EACCES: return ContexError(.forbidden, "port \(port) is for the system's administrator: choose one above 1,023")
+        case EADDRNOTAVAIL: return .badRequest("this machine has no address \(host): choose one of its own, or 0.0.0.0 for all")
+        case nil where error is SocketAddressError:
+            return .badRequest("the Redis protocol cannot listen on port \(port): ports go up to 65535")
+        case nil where error is SocketAddressError.UnknownHost:
+            return .badRequest("the host \(host) is unknown: give an address of this machine")
+        default: return ContexError(.unavailable, "the Redis protocol cannot listen on \(host):\(port): \(error)")
+        }
+    }
+}
