@@ -143,8 +143,8 @@ let modules: [Module] = [
 
     // Tests
     Module(
-        name: "TestSupport", uses: ["Base"],
-        target: .target(name: "TestSupport", dependencies: ["Base"], path: "Tests/TestSupport", swiftSettings: settings)),
+        name: "TestSupport", uses: ["Base", "LMDB", "KeySpace"],
+        target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace"], path: "Tests/TestSupport", swiftSettings: settings)),
     tests("BaseTests", ["Base", "CKernels", "TestSupport"]),
     tests("LMDBTests", ["Base", "LMDB", "TestSupport"]),
     tests("HashingTests", ["Base", "Hashing", "TestSupport"]),

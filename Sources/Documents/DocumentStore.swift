@@ -12,16 +12,24 @@ public struct DocumentStore: Sendable {
 
     public func document(_ key: Name, in view: borrowing TransactionView) throws -> DocumentRecord? {
         guard let bytes = try view.loadBytes(scope.key(.documentByKey, text: key.text)) else { return nil }
-        var reader = ByteReader(bytes)
-        let id = DocumentID(rawValue: try reader.u32())
+        let id = try Self.place(bytes)
         guard let document = try document(id, in: view) else {
             throw ContexError.damaged("the key '\(key)' points at document \(id.rawValue), which is not there")
         }
         // Two long keys may share a place (KeyText); the second comer is refused rather than mixed up with the first.
         guard document.key == key else {
-            throw ContexError.invalid(field: "data_key", kind: "value_error", message: "Value error, this long key collides with another; choose a different one")
+            throw ContexError.invalid(
+                field: "data_key", kind: "value_error", message: "Value error, this long key collides with another; choose a different one")
         }
         return document
+    }
+
+    /// The document that a key's place names.
+    private static func place(_ bytes: [UInt8]) throws -> DocumentID {
+        var reader = ByteReader(bytes)
+        let id = DocumentID(rawValue: try reader.u32())
+        try reader.end()
+        return id
     }
 
     public func document(_ id: DocumentID, in view: borrowing TransactionView) throws -> DocumentRecord? {
@@ -39,8 +47,7 @@ public struct DocumentStore: Sendable {
     public func forEachDocument(in view: borrowing TransactionView, _ body: (DocumentRecord) throws -> Void) throws {
         var ids: [DocumentID] = []
         try view.scanRecords(prefix: scope.key(.documentByKey)) { _, payload in
-            var reader = ByteReader(Array(payload))
-            ids.append(DocumentID(rawValue: try reader.u32()))
+            ids.append(try Self.place(Array(payload)))
             return .onward
         }
         for id in ids {
@@ -79,8 +86,12 @@ public struct DocumentStore: Sendable {
     // MARK: - Writing
 
     /// A new document's number, and its place under the key.
+    /// - Throws: `.limited` when the project has used up its numbers.
     public func create(_ key: Name, in transaction: inout WriteTransaction) throws -> DocumentID {
         var counters = try Counters.load(scope, in: transaction.view)
+        guard counters.lastDocument < .max else {
+            throw ContexError(.limited, "the project has had \(UInt32.max) documents, the most there can be: export what you need into a new project")
+        }
         counters.lastDocument += 1
         try counters.store(scope, in: &transaction)
         var writer = ByteWriter()
@@ -90,9 +101,13 @@ public struct DocumentStore: Sendable {
     }
 
     /// Numbers for new nodes, never given before.
+    /// - Throws: `.limited` when the project has used up its numbers.
     public func reserveNodes(_ count: Int, in transaction: inout WriteTransaction) throws -> [NodeID] {
         guard count > 0 else { return [] }
         var counters = try Counters.load(scope, in: transaction.view)
+        guard count <= Int(UInt32.max - counters.lastNode) else {
+            throw ContexError(.limited, "the project has had \(counters.lastNode) nodes and there are no numbers left: export what you need into a new project")
+        }
         let first = counters.lastNode + 1
         counters.lastNode += UInt32(count)
         try counters.store(scope, in: &transaction)

@@ -32,7 +32,9 @@ public struct ProjectRegistry: Sendable {
         if let bytes = try transaction.view.loadBytes(stateKey) {
             var reader = ByteReader(bytes)
             last = try reader.u32()
+            try reader.end()
         }
+        guard last < .max else { throw ContexError(.limited, "the tenant has had \(UInt32.max) projects, the most there can be") }
         let project = ProjectID(rawValue: last + 1)
         var state = ByteWriter()
         state.u32(project.rawValue)
@@ -60,7 +62,8 @@ public struct ProjectRegistry: Sendable {
         let entry = try Self.decode(bytes)
         // Two long names may share a key (KeyText); the second comer is refused rather than mixed up with the first.
         guard entry.name == name else {
-            throw ContexError.invalid(field: "project_id", kind: "value_error", message: "Value error, this long name collides with another; choose a different one")
+            throw ContexError.invalid(
+                field: "project_id", kind: "value_error", message: "Value error, this long name collides with another; choose a different one")
         }
         return entry
     }

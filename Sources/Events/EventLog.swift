@@ -28,9 +28,11 @@ public struct EventLog: Sendable {
     }
 
     /// Appends one event.
+    /// - Throws: `.damaged` when the head names a sequence that no log reaches.
     /// - Complexity: two puts, one SHA-256 over the data.
     public func append(_ draft: EventDraft, in transaction: inout WriteTransaction) throws -> EventRecord {
         let head = try head(in: transaction.view)
+        guard head.sequence.rawValue < .max else { throw ContexError.damaged("the head of the log names event \(head.sequence), which no log reaches") }
         let sequence = head.sequence.next
         let hash = EventRecord.chainHash(after: head.hash, sequence: sequence, draft)
         try transaction.store(scope.key(.event, sequence.rawValue), EventRecord.encode(draft, hash: hash))
@@ -78,7 +80,8 @@ public struct EventLog: Sendable {
         try view.scanRecords(prefix: scope.key(.event)) { key, payload in
             let sequence = Self.sequence(ofKey: key)
             let event = try EventRecord.decode(Array(payload), sequence: sequence)
-            if sequence != expected.sequence.next { findings.append("event \(expected.sequence.next) is missing; the next one there is \(sequence)") }
+            let due = Sequence(rawValue: expected.sequence.rawValue &+ 1)
+            if sequence != due { findings.append("event \(due) is missing; the next one there is \(sequence)") }
             if event.hash != EventRecord.chainHash(after: expected.hash, sequence: sequence, event.draft) {
                 findings.append("event \(sequence) breaks the hash chain")
             }

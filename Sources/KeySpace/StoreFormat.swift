@@ -22,6 +22,7 @@ public enum StoreFormat {
         guard let bytes = try view.loadBytes(TenantScope.system.key(.storeFormat)) else { return false }
         var reader = ByteReader(bytes)
         let found = try reader.u32()
+        try reader.end()
         guard found == version else {
             throw ContexError.damaged("the data folder has store format \(found), this build reads format \(version); use the build that wrote it")
         }

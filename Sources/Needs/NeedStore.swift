@@ -17,7 +17,8 @@ public struct NeedStore: Sendable {
         guard let bytes = try view.loadBytes(scope.key(.agent, text: name.text)) else { return nil }
         let agent = try AgentRecord.decode(bytes)
         guard agent.name == name else {
-            throw ContexError.invalid(field: "agent_id", kind: "value_error", message: "Value error, this long name collides with another; choose a different one")
+            throw ContexError.invalid(
+                field: "agent_id", kind: "value_error", message: "Value error, this long name collides with another; choose a different one")
         }
         return agent
     }
@@ -33,7 +34,12 @@ public struct NeedStore: Sendable {
     }
 
     /// The number that the next registration takes. Numbers are not reused.
-    public func nextNumber(in view: borrowing TransactionView) throws -> UInt32 { try state(in: view).lastNumber + 1 }
+    /// - Throws: `.limited` when the project has used up its numbers.
+    public func nextNumber(in view: borrowing TransactionView) throws -> UInt32 {
+        let last = try state(in: view).lastNumber
+        guard last < .max else { throw ContexError(.limited, "the project has had \(UInt32.max) registrations, the most there can be") }
+        return last + 1
+    }
 
     /// Counts registrations and removals, so that whoever keeps needs in memory knows when to read them again.
     public func generation(in view: borrowing TransactionView) throws -> UInt64 { try state(in: view).generation }
@@ -44,7 +50,7 @@ public struct NeedStore: Sendable {
         var state = try state(in: transaction.view)
         precondition(agent.number > state.lastNumber, "agent number \(agent.number) was given before")
         state.lastNumber = agent.number
-        state.generation += 1
+        state.generation &+= 1
         try store(state, in: &transaction)
         try update(agent, in: &transaction)
         for need in needs {
@@ -72,7 +78,7 @@ public struct NeedStore: Sendable {
         try transaction.deleteAll(prefix: scope.key(.need, agent.number))
         try transaction.delete(scope.key(.agent, text: name.text))
         var state = try state(in: transaction.view)
-        state.generation += 1
+        state.generation &+= 1
         try store(state, in: &transaction)
         return true
     }
@@ -83,14 +89,12 @@ public struct NeedStore: Sendable {
     public func needs(in view: borrowing TransactionView) throws -> [NeedRecord] {
         var found: [NeedRecord] = []
         try view.scanRecords(prefix: scope.key(.need)) { key, payload in
-            let number = key.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let (agent, index) = Self.pair(ofKey: key)
             var reader = ByteReader(Array(payload))
             let text = try reader.text()
             let vector = try reader.floats(try reader.count(limit: reader.remaining / 4))
             try reader.end()
-            found.append(
-                NeedRecord(
-                    agent: UInt32(truncatingIfNeeded: number >> 32), index: UInt32(truncatingIfNeeded: number), text: text, vector: vector))
+            found.append(NeedRecord(agent: agent, index: index, text: text, vector: vector))
             return .onward
         }
         return found
@@ -173,31 +177,51 @@ public struct NeedStore: Sendable {
 
     private static func pair(_ first: UInt32, _ second: UInt32) -> UInt64 { UInt64(first) << 32 | UInt64(second) }
 
+    private static func pair(ofKey key: [UInt8]) -> (first: UInt32, second: UInt32) {
+        let pair = key.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        return (UInt32(truncatingIfNeeded: pair >> 32), UInt32(truncatingIfNeeded: pair))
+    }
+
     /// Agents against needs, needs against agents, and follows against each other and against `nodes`, the nodes that exist
-    /// and their documents.
+    /// and their documents. Each finding is a sentence.
+    /// - Complexity: O(agents + needs + follows).
     public func findings(nodes: [NodeID: DocumentID], in view: borrowing TransactionView) throws -> [String] {
         var findings: [String] = []
         let agents = try agents(in: view)
         let needs = try needs(in: view)
-        let numbers = Set(agents.map(\.number))
+        let lastNumber = try state(in: view).lastNumber
+        let needsByAgent = Dictionary(grouping: needs, by: \.agent)
+        var names: [UInt32: Name] = [:]
         for agent in agents {
-            let own = needs.filter { $0.agent == agent.number }
-            if own.map(\.text) != agent.needs { findings.append("agent '\(agent.name)': \(own.count) need records for \(agent.needs.count) needs") }
-            for (document, matched) in try followed(by: agent.number, in: view) {
-                if try !followers(of: document, in: view).contains(agent.number) {
-                    findings.append("agent '\(agent.name)' follows document \(document.rawValue), which does not know it")
-                }
-                for node in matched where nodes[node] != document {
-                    findings.append("agent '\(agent.name)' holds node \(node.rawValue) of document \(document.rawValue), which is not there")
-                }
+            if agent.number > lastNumber { findings.append("agent '\(agent.name)' has number \(agent.number), the last one given is \(lastNumber)") }
+            if let other = names.updateValue(agent.name, forKey: agent.number) {
+                findings.append("agents '\(other)' and '\(agent.name)' both have number \(agent.number)")
+            }
+            let own = needsByAgent[agent.number] ?? []
+            let inOrder = own.enumerated().allSatisfy { place, need in need.index == place }
+            if !inOrder || own.map({ ExactText($0.text) }) != agent.needs.map({ ExactText($0) }) {
+                findings.append("agent '\(agent.name)': \(own.count) need records for \(agent.needs.count) needs, or not the same ones")
             }
         }
-        for need in needs where !numbers.contains(need.agent) {
+        for need in needs where names[need.agent] == nil {
             findings.append("need '\(need.text)' belongs to agent number \(need.agent), which is not there")
         }
+        try view.scanRecords(prefix: scope.key(.agentMatch)) { key, payload in
+            let (number, document) = Self.pair(ofKey: key)
+            let agent = names[number].map { "agent '\($0)'" } ?? "agent number \(number)"
+            let matched = try Self.nodes(Array(payload))
+            if names[number] == nil { findings.append("\(agent) follows document \(document), but is not there") }
+            if try view.load(scope.key(.agentMatchByDocument, Self.pair(document, number))) == nil {
+                findings.append("\(agent) follows document \(document), which does not know it")
+            }
+            if matched.isEmpty { findings.append("\(agent) follows document \(document) without a node") }
+            for node in matched where nodes[node] != DocumentID(rawValue: document) {
+                findings.append("\(agent) holds node \(node.rawValue) of document \(document), which is not there")
+            }
+            return .onward
+        }
         try view.scanRecords(prefix: scope.key(.agentMatchByDocument)) { key, _ in
-            let pair = key.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-            let (document, agent) = (UInt32(truncatingIfNeeded: pair >> 32), UInt32(truncatingIfNeeded: pair))
+            let (document, agent) = Self.pair(ofKey: key)
             if try view.load(scope.key(.agentMatch, Self.pair(agent, document))) == nil {
                 findings.append("document \(document) names agent number \(agent) as its follower, which does not know it")
             }

@@ -1,0 +1,255 @@
+import Base
+import Documents
+import Hashing
+import KeySpace
+import LMDB
+import TestSupport
+import Testing
+
+@Suite struct DocumentStoreTests {
+    let store: TestStore
+    let documents: DocumentStore
+
+    init() throws {
+        store = try TestStore()
+        documents = DocumentStore(scope: store.scope)
+    }
+
+    static func name(_ text: String) throws -> Name { try Name(text, field: "data_key") }
+
+    /// Names that are hard on keys: prefixes of each other, canonically equal, longer than a key holds, at the edge of it.
+    static func names() throws -> [Name] {
+        let long = String(repeating: "\u{1F511}", count: 250)
+        return try ["", "a", "a.b", "ab", "a\u{1}", "é", "e\u{301}", "日本語", "\u{FFFF}", "\u{10FFFF}", String(repeating: "x", count: 255),
+            String(repeating: "ü", count: 240), String(repeating: "ü", count: 240) + "a", long, long + "1", long + "12", long + "2"].map(name)
+    }
+
+    // MARK: - Against a dictionary
+
+    struct Twin {
+        var documents: [Name: DocumentRecord] = [:]
+        var nodes: [NodeID: NodeRecord] = [:]
+        var versions: [DocumentID: [Sequence]] = [:]
+        var lastDocument: UInt32 = 0
+        var lastNode: UInt32 = 0
+    }
+
+    func node(_ document: DocumentID, _ key: Name, _ random: inout SeededRandom) -> NodeRecord {
+        let texts = ["", "root", "people[0]", "row_3", "日本", "e\u{301}", String(repeating: "long ", count: 500)]
+        return NodeRecord(
+            document: document, documentKey: key.text, path: texts.randomElement(using: &random)!, kind: "json", format: "yaml",
+            description: texts.randomElement(using: &random)!, data: Array(texts.randomElement(using: &random)!.utf8),
+            tokenCount: Int.random(in: 0...5_000, using: &random))
+    }
+
+    func publish(_ key: Name, at sequence: Sequence, _ twin: inout Twin, _ random: inout SeededRandom, _ transaction: inout WriteTransaction) throws {
+        let known = try documents.document(key, in: transaction.view)
+        #expect(known == twin.documents[key])
+        let id: DocumentID
+        if let known {
+            id = known.id
+        } else {
+            id = try documents.create(key, in: &transaction)
+            twin.lastDocument += 1
+            #expect(id.rawValue == twin.lastDocument)
+        }
+        for old in known?.nodes ?? [] {
+            try documents.removeNode(old, in: &transaction)
+            twin.nodes[old] = nil
+        }
+        let deleted = known != nil && Int.random(in: 0..<4, using: &random) == 0
+        let fresh = try documents.reserveNodes(deleted ? 0 : Int.random(in: 0...6, using: &random), in: &transaction)
+        #expect(fresh.map(\.rawValue) == fresh.indices.map { twin.lastNode + UInt32($0) + 1 })
+        twin.lastNode += UInt32(fresh.count)
+        for number in fresh {
+            let node = node(id, key, &random)
+            try documents.put(node, as: number, in: &transaction)
+            twin.nodes[number] = node
+        }
+        let record = DocumentRecord(
+            id: id, key: key, sequence: sequence, exists: !deleted, format: "json",
+            fingerprint: SHA256.digest(Array("\(random.next())".utf8)), nodes: fresh.shuffled(using: &random))
+        try documents.put(record, in: &transaction)
+        twin.documents[key] = record
+        if !deleted {
+            try documents.addVersion(sequence, of: id, in: &transaction)
+            twin.versions[id, default: []].append(sequence)
+        }
+    }
+
+    func compare(_ twin: Twin, _ view: borrowing TransactionView, _ random: inout SeededRandom) throws {
+        var listed: [DocumentRecord] = []
+        try documents.forEachDocument(in: view) { listed.append($0) }
+        // By the bytes of the key; names that are cut share a beginning and may stand in any order among themselves.
+        let expected = twin.documents.values.filter(\.exists).sorted {
+            store.scope.key(.documentByKey, text: $0.key.text).lexicographicallyPrecedes(store.scope.key(.documentByKey, text: $1.key.text))
+        }
+        #expect(listed == expected)
+        let short = listed.map(\.key).filter { $0.text.utf8.count <= KeyText.inlineBytes }
+        #expect(short == short.sorted())
+        #expect(try documents.nodeIDs(in: view) == twin.nodes.keys.sorted())
+        for (id, node) in twin.nodes { #expect(try documents.node(id, in: view) == node) }
+        for name in try Self.names() {
+            #expect(try documents.document(name, in: view) == twin.documents[name])
+            guard let document = twin.documents[name] else { continue }
+            #expect(try documents.document(document.id, in: view) == document)
+            let versions = twin.versions[document.id] ?? []
+            let count = Int.random(in: 0...versions.count + 1, using: &random)
+            #expect(try documents.versions(of: document.id, count: count, in: view) == Array(versions.reversed().prefix(count)))
+            for version in versions { #expect(try documents.hasVersion(version, of: document.id, in: view)) }
+            #expect(try !documents.hasVersion(Sequence(rawValue: .max), of: document.id, in: view))
+        }
+        #expect(try documents.node(NodeID(rawValue: twin.lastNode + 1), in: view) == nil)
+        #expect(try documents.document(DocumentID(rawValue: 0), in: view) == nil)
+    }
+
+    @Test func aStoreIsADictionary() throws {
+        var random = SeededRandom(seed: testSeed("aStoreIsADictionary"))
+        var twin = Twin()
+        let names = try Self.names()
+        var sequence = Sequence.zero
+        for round in 0..<30 {
+            try store.write { (transaction: inout WriteTransaction) throws in
+                for _ in 0..<4 {
+                    sequence = sequence.next
+                    try publish(names.randomElement(using: &random)!, at: sequence, &twin, &random, &transaction)
+                }
+                if round == 20 {
+                    try documents.removeAllVersions(in: &transaction)
+                    twin.versions = [:]
+                }
+            }
+            try store.read { (view: borrowing TransactionView) throws in try compare(twin, view, &random) }
+        }
+    }
+
+    @Test func anotherProjectSeesNothing() throws {
+        var random = SeededRandom(seed: testSeed("anotherProjectSeesNothing"))
+        var twin = Twin()
+        let other = DocumentStore(scope: TenantScope(tenant: store.scope.tenant, project: ProjectID(rawValue: 8)))
+        try store.write { (transaction: inout WriteTransaction) throws in
+            try publish(try Self.name("a"), at: Sequence(rawValue: 1), &twin, &random, &transaction)
+        }
+        try store.read { (view: borrowing TransactionView) throws in
+            #expect(try other.document(Self.name("a"), in: view) == nil)
+            #expect(try other.nodeIDs(in: view) == [])
+            #expect(try other.versions(of: DocumentID(rawValue: 1), count: 9, in: view) == [])
+        }
+    }
+
+    /// A name whose key is that of another: the place is planted, for a pair with one beginning and one checksum is hard to find.
+    @Test func aCollidingLongNameIsRefused() throws {
+        var random = SeededRandom(seed: testSeed("aCollidingLongNameIsRefused"))
+        var twin = Twin()
+        let names = try Self.names().suffix(2)
+        try store.write { (transaction: inout WriteTransaction) throws in
+            try publish(names.first!, at: Sequence(rawValue: 1), &twin, &random, &transaction)
+        }
+        let place = try #require(try store.payload(store.scope.key(.documentByKey, text: names.first!.text)))
+        let error = #expect(throws: ContexError.self) {
+            try store.afterPlanting(place, under: store.scope.key(.documentByKey, text: names.last!.text)) { (view: borrowing TransactionView) throws in
+                _ = try documents.document(names.last!, in: view)
+            }
+        }
+        #expect(error?.category == .invalid && error?.field == "data_key")
+    }
+
+    // MARK: - Damaged records
+
+    @Test func damagedRecordsAreRefused() throws {
+        try writeGolden(store)
+        let (one, node) = (DocumentID(rawValue: 1), NodeID(rawValue: 300))
+        let orders = try Self.name("orders")
+        #expect(try store.decoderFaults(under: store.scope.key(.document, one.rawValue)) { (view: borrowing TransactionView) throws in
+            _ = try documents.document(one, in: view)
+        } == [])
+        #expect(try store.decoderFaults(under: store.scope.key(.node, node.rawValue)) { (view: borrowing TransactionView) throws in
+            _ = try documents.node(node, in: view)
+        } == [])
+        #expect(try store.decoderFaults(under: store.scope.key(.documentByKey, text: "orders")) { (view: borrowing TransactionView) throws in
+            _ = try documents.document(orders, in: view)
+        } == [])
+        #expect(try store.decoderFaults(under: store.scope.key(.documentByKey, text: "orders")) { (view: borrowing TransactionView) throws in
+            try documents.forEachDocument(in: view) { _ in }
+        } == [])
+    }
+
+    @Test func damagedCountersAreRefused() throws {
+        try writeGolden(store)
+        let key = store.scope.key(.documentState)
+        let sound = try #require(try store.payload(key))
+        for length in 0...sound.count + 1 where length != sound.count {
+            var transaction = try store.environment.beginWrite()
+            try transaction.store(key, Array((sound + [0]).prefix(length)))
+            #expect(throws: ByteError.self) { _ = try documents.reserveNodes(1, in: &transaction) }
+        }
+    }
+
+    @Test func numbersThatAreUsedUpAreAnError() throws {
+        var transaction = try store.environment.beginWrite()
+        try transaction.store(store.scope.key(.documentState), [255, 255, 255, 255, 255, 255, 255, 250])
+        let name = try Self.name("a")
+        let noDocument = #expect(throws: ContexError.self) { _ = try documents.create(name, in: &transaction) }
+        #expect(noDocument?.category == .limited)
+        #expect(try documents.reserveNodes(4, in: &transaction).last?.rawValue == .max - 1)
+        let noNodes = #expect(throws: ContexError.self) { _ = try documents.reserveNodes(2, in: &transaction) }
+        #expect(noNodes?.category == .limited)
+        #expect(try documents.reserveNodes(1, in: &transaction).last?.rawValue == .max)
+        #expect(try documents.reserveNodes(0, in: &transaction) == [])
+    }
+
+    // MARK: - Golden bytes
+
+    static let long = String(repeating: "ü", count: 255)
+    static let longer = String(repeating: "\u{1F511}", count: 200)
+    static let goldenNode = NodeRecord(
+        document: DocumentID(rawValue: 1), documentKey: "orders", path: "people[0]", kind: "json", format: "json",
+        description: "name: Zoë 日本", data: Array(#"{"name":"Zoë"}"#.utf8), tokenCount: 200)
+
+    func goldenDocuments() throws -> [DocumentRecord] {
+        [
+            DocumentRecord(
+                id: DocumentID(rawValue: 1), key: try Self.name("orders"), sequence: Sequence(rawValue: 3), exists: true, format: "json",
+                fingerprint: SHA256Digest(Array(0..<32))!, nodes: [1, 300, 2].map { NodeID(rawValue: $0) }),
+            DocumentRecord(
+                id: DocumentID(rawValue: 2), key: try Self.name(Self.long), sequence: Sequence(rawValue: 2), exists: false, format: "markdown",
+                fingerprint: .zero, nodes: []),
+        ]
+    }
+
+    func writeGolden(_ store: TestStore) throws {
+        try store.write { (transaction: inout WriteTransaction) throws in
+            let projects = ProjectRegistry(tenant: .standard)
+            _ = try projects.scopeCreating(Name("shop", field: "project_id"), at: Timestamp(rawValue: 5), in: &transaction)
+            _ = try projects.scopeCreating(Name(Self.longer, field: "project_id"), at: Timestamp(rawValue: -6), in: &transaction)
+            for document in try goldenDocuments() {
+                #expect(try documents.create(document.key, in: &transaction) == document.id)
+                try documents.put(document, in: &transaction)
+            }
+            _ = try documents.reserveNodes(300, in: &transaction)
+            try documents.put(Self.goldenNode, as: NodeID(rawValue: 300), in: &transaction)
+            for (id, version) in [(1, 1), (2, 2), (1, 3)] as [(UInt32, UInt64)] {
+                try documents.addVersion(Sequence(rawValue: version), of: DocumentID(rawValue: id), in: &transaction)
+            }
+        }
+    }
+
+    @Test func goldenBytesAreWritten() throws {
+        try writeGolden(store)
+        #expect(try store.records() == GoldenRecord.file("documents-v1/records.txt"))
+    }
+
+    @Test func goldenBytesAreRead() throws {
+        let store = try TestStore(records: try GoldenRecord.file("documents-v1/records.txt"))
+        let expected = try goldenDocuments()
+        try store.read { (view: borrowing TransactionView) throws in
+            for document in expected { #expect(try documents.document(document.key, in: view) == document) }
+            #expect(try documents.node(NodeID(rawValue: 300), in: view) == Self.goldenNode)
+            #expect(try documents.versions(of: DocumentID(rawValue: 1), count: 9, in: view).map(\.rawValue) == [3, 1])
+            let projects = try ProjectRegistry(tenant: .standard).entries(in: view)
+            #expect(projects.map(\.name.text) == ["shop", Self.longer])
+            #expect(projects.map(\.project.rawValue) == [1, 2])
+            #expect(projects.map(\.createdAt.rawValue) == [5, -6])
+        }
+    }
+}
