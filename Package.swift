@@ -193,10 +193,14 @@ if let names = Context.environment["CONTEX_TARGETS"], !names.isEmpty {
 let chosen = modules.filter { wanted.contains($0.name) }
 let packagesInUse = Set(chosen.flatMap { $0.products.map(\.1) })
 
+// What the packages in Benchmarks/ and Fuzz/ may import.
+let kit = ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "FullText", "Vectors", "Engine"].filter(wanted.contains)
+
 let package = Package(
     name: "contex",
     platforms: [.macOS(.v26)],
-    products: wanted.contains("contex") ? [.executable(name: "contex", targets: ["contex"])] : [],
+    products: (wanted.contains("contex") ? [.executable(name: "contex", targets: ["contex"])] : [])
+        + (kit.isEmpty ? [] : [.library(name: "ContexKit", targets: kit)]),
     dependencies: externals.filter { packagesInUse.contains($0.package) }.map(\.dependency),
     targets: chosen.map(\.target),
     cxxLanguageStandard: .cxx17

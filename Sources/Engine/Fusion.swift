@@ -7,7 +7,7 @@ public struct FusionWeights: Sendable {
     public var cosine: Float
     public var text: Float
     public var bias: Float
-    public static let standard = FusionWeights(cosine: 9, text: 5, bias: -4)
+    public static let standard = FusionWeights(cosine: 12, text: 12, bias: -3.6)
 }
 
 /// One similarity out of cosine and BM25.
