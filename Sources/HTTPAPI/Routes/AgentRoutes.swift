@@ -8,15 +8,17 @@ extension RouteTable {
     private static let group = "Agents"
 
     private enum Register {
+        /// Room for the channel that an agent of the longest name gets, three times over.
+        private static let textScalarsMax = 1_024
         static let needs = Field.texts(
             "data_needs", countMax: Limits.needsPerAgent, scalarsMax: Limits.queryScalars, "What the agent needs to know, in plain words")
         static let lastSeen = Field.text(
             "last_seen_sequence", default: "0", "The last event that the agent has; what came after is sent to it").takingNull()
         static let method = Field.word(
             "notification_method", of: ["redis", "webhook"], isLiteral: true, default: "redis", "How the agent is told")
-        static let channel = Field.optionalText("notification_channel", "agent:<agent_id>:updates when not given")
+        static let channel = Field.optionalText("notification_channel", scalarsMax: textScalarsMax, "agent:<agent_id>:updates when not given")
         static let webhookURL = Field.optionalAddress("webhook_url", "Where a webhook is sent, http or https")
-        static let webhookSecret = Field.optionalText("webhook_secret", "Signs each webhook: HMAC-SHA-256 of its body")
+        static let webhookSecret = Field.optionalText("webhook_secret", scalarsMax: textScalarsMax, "Signs each webhook: HMAC-SHA-256 of its body")
         static let shapes = [
             Fields.agent.shape, Fields.project.shape, needs.shape, lastSeen.shape, Fields.responseFormat.shape, method.shape, channel.shape,
             webhookURL.shape, webhookSecret.shape,

@@ -11,7 +11,7 @@ extension RouteTable {
     private enum Publish {
         static let data = Field.anything("data", "Any JSON: an object, or a text in one of the formats")
         static let format = Field.optionalText("data_format", "json, yaml, toml, csv, xml, markdown or text; found out when not given")
-        static let eventType = Field.optionalText("event_type", "The event's name, <data_key>_updated when not given")
+        static let eventType = Field.optionalText("event_type", scalarsMax: Limits.nameScalars, "The event's name, <data_key>_updated when not given")
         static let shapes = [Fields.project.shape, Fields.key.shape, data.shape, format.shape, eventType.shape]
 
         static func command(_ body: FieldValues) -> PublishCommand {

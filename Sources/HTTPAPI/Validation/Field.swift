@@ -37,8 +37,8 @@ extension Field where Value == String {
     }
 }
 extension Field where Value == String? {
-    static func optionalText(_ name: String, _ summary: String) -> Field {
-        Field(name, .text, .null, summary) { $0.stringValue }
+    static func optionalText(_ name: String, scalarsMax: Int = .max, _ summary: String) -> Field {
+        Field(name, .text(scalarsMin: 0, scalarsMax: scalarsMax), .null, summary) { $0.stringValue }
     }
     static func optionalWord(_ name: String, of words: [String], isLiteral: Bool = false, _ summary: String) -> Field {
         Field(name, .word(words, isLiteral: isLiteral), .null, summary) { $0.stringValue }
