@@ -61,7 +61,7 @@ public struct DatabaseConfiguration: Sendable {
 public final class Database: Sendable {
     public let configuration: DatabaseConfiguration
     let models: Models
-    let environment: Environment
+    private let store: OpenStore
     let writer: Writer
     let readers: NIOThreadPool
     let matcher = NeedMatcher()
@@ -82,7 +82,7 @@ public final class Database: Sendable {
             throw ContexError(.unavailable, "the data folder \(configuration.directory) cannot be made or written: check its path and permissions")
         }
         do {
-            environment = try Environment(
+            let environment = try Environment(
                 path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
             var transaction = try environment.beginWrite()
             try StoreFormat.verifyOrCreate(&transaction)
@@ -94,12 +94,13 @@ public final class Database: Sendable {
                 let pepper = try hasKeys ? Pepper(path: configuration.pepperPath) : Pepper.loadOrCreate(path: configuration.pepperPath)
                 return (pepper, KeyRing(pepper: pepper, snapshot: try .init(view, tenants: [.standard], pepper: pepper)))
             }
+            store = OpenStore(environment)
         } catch let error as LMDBError {
             throw Self.openFailure(error, configuration.directory)
         }
         let sinks = Sinks()
         self.sinks = sinks
-        writer = Writer(environment: environment) { sinks.deliver($0) }
+        writer = Writer(store: store) { sinks.deliver($0) }
         readers = NIOThreadPool(numberOfThreads: configuration.threads)
         readers.start()
     }
@@ -116,20 +117,22 @@ public final class Database: Sendable {
     /// Who carries notifications; set once at start.
     public func setSink(_ sink: any NotificationSink, for delivery: AgentDelivery) { sinks.set(sink, for: delivery) }
 
-    /// Finishes waiting writes and closes.
+    /// Finishes waiting writes and running reads, and closes the store: when this returns, the folder is free for the next.
+    /// Every later operation is `.unavailable`.
     public func close() async {
         await writer.close()
         try? await readers.shutdownGracefully()
+        store.close()
     }
 
     /// Clears the slots of readers whose process died; to be called every 30 seconds.
-    public func clearDeadReaders() { environment.clearDeadReaders() }
+    public func clearDeadReaders() { _ = try? store.environment().clearDeadReaders() }
 
     // MARK: - For the operations
 
     func read<T: Sendable>(_ body: @escaping @Sendable (borrowing TransactionView) throws -> T) async throws -> T {
-        let environment = environment
-        return try await onPool { try environment.read(body) }
+        let store = store
+        return try await onPool { try store.environment().read(body) }
     }
 
     /// Runs heavy work off the cooperative pool.
@@ -141,12 +144,30 @@ public final class Database: Sendable {
         }
     }
 
+    /// What LMDB says of the store.
+    func storeStatistics() throws -> Environment.Statistics { try store.environment().statistics() }
+
     func now() -> Timestamp { configuration.clock.now() }
 
     /// The scope of a project on this snapshot, nil when nothing was ever put into it.
     static func scope(_ tenant: TenantID, _ project: Name, _ view: borrowing TransactionView) throws -> TenantScope? {
         try ProjectRegistry(tenant: tenant).scope(of: project, in: view)
     }
+}
+
+/// The environment for as long as the database is open. LMDB must not have one file open twice in a process, so closing
+/// must not wait for whoever still holds the database.
+final class OpenStore: Sendable {
+    private let opened: Mutex<Environment?>
+    init(_ environment: Environment) { opened = Mutex(environment) }
+
+    /// - Throws: `.unavailable` once closed.
+    func environment() throws -> Environment {
+        guard let environment = opened.withLock({ $0 }) else { throw ContexError(.unavailable, "The store is closed") }
+        return environment
+    }
+
+    func close() { opened.withLock { $0 = nil } }
 }
 
 /// The way an agent wants to be told, as `AgentRecord` has it.

@@ -68,19 +68,17 @@ extension Database {
     private func prepare(_ tenant: TenantID, _ commands: [PublishCommand], all: Bool) async -> [Result<PreparedDocument, ContexError>] {
         var documents: [Result<PreparedDocument, ContexError>] = []
         do {
-            let (models, environment, time) = (models, environment, now())
-            documents = try await onPool {
-                try environment.read { view in
-                    commands.map { command in
-                        Result { () throws(ContexError) in
-                            do {
-                                var document = try PreparedDocument(command, at: time)
-                                if !all { try document.keepUnchanged(tenant, in: view) }
-                                document.countTokens(models.countTokens)
-                                return document
-                            } catch {
-                                throw ContexError(anyError: error)
-                            }
+            let (models, time) = (models, now())
+            documents = try await read { view in
+                commands.map { command in
+                    Result { () throws(ContexError) in
+                        do {
+                            var document = try PreparedDocument(command, at: time)
+                            if !all { try document.keepUnchanged(tenant, in: view) }
+                            document.countTokens(models.countTokens)
+                            return document
+                        } catch {
+                            throw ContexError(anyError: error)
                         }
                     }
                 }

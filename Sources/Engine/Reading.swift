@@ -118,7 +118,7 @@ extension Database {
 
     public func status() async throws -> StoreStatus {
         let waiting = writer.waitingCount
-        let statistics = try environment.statistics()
+        let statistics = try storeStatistics()
         let projects = try await read { try ProjectRegistry(tenant: .standard).entries(in: $0).count }
         return StoreStatus(
             bytesUsed: statistics.bytesUsed, entries: statistics.entries, projects: projects, pendingWrites: waiting)

@@ -40,13 +40,13 @@ final class Writer: Sendable {
     static let groupSeconds = 0.025
     static let waitingMax = 8_192
 
-    private let environment: Environment
+    private let store: OpenStore
     private let queue = Mutex(Queue())
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let deliver: @Sendable (Notification) -> Void
 
-    init(environment: Environment, deliver: @escaping @Sendable (Notification) -> Void) {
-        self.environment = environment
+    init(store: OpenStore, deliver: @escaping @Sendable (Notification) -> Void) {
+        self.store = store
         self.deliver = deliver
         thread.start()
     }
@@ -112,7 +112,7 @@ final class Writer: Sendable {
         var ran: [Job] = []
         var effects = Effects()
         do {
-            var transaction = try environment.beginWrite()
+            var transaction = try store.environment().beginWrite()
             let deadline = ContinuousClock.now + .seconds(Self.groupSeconds)
             repeat {
                 guard let job = next() else { break }
@@ -144,7 +144,7 @@ final class Writer: Sendable {
     private func runAlone(_ job: Job) {
         var effects = Effects()
         do {
-            var transaction = try environment.beginWrite()
+            var transaction = try store.environment().beginWrite()
             try job.run(&transaction, &effects)
             try transaction.commit()
         } catch {
@@ -155,7 +155,7 @@ final class Writer: Sendable {
     }
 
     private func finish(_ jobs: [Job], _ effects: Effects) {
-        environment.growFile()
+        try? store.environment().growFile()
         for action in effects.afterCommit { action() }
         for notification in effects.notifications { deliver(notification) }
         for job in jobs { job.settle(nil) }
