@@ -1,0 +1,149 @@
+internal import ArgumentParser
+internal import Assembly
+internal import Dispatch
+
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+#if canImport(Glibc)
+internal import Glibc
+#endif
+
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run the server.", usage: "contex serve [--help] [options]", discussion: "contex serve --help lists the options.")
+
+    /// Read by the table of settings, so that flags, environment and file are one thing.
+    @Argument(parsing: .captureForPassthrough, help: .hidden)
+    var options: [String] = []
+
+    private static let help = """
+        Run the server.
+
+        USAGE: contex serve [options]
+
+        Each option can also be set by an environment variable or by a line NAME=value of the configuration file, as CONTEX_ and the
+        option's name (CONTEX_HTTP_PORT=8001); docs/settings.md has the list. A flag goes before the environment, that before the file.
+
+        OPTIONS (with their defaults):
+        \(Setting.help)
+          -h, --help
+        """
+
+    func run() async throws {
+        if options.contains(where: { $0 == "--help" || $0 == "-h" }) {
+            Terminal.say(Self.help)
+            return
+        }
+        let configuration: ServerConfiguration
+        let server: Server
+        let signals = StopSignals()
+        do {
+            configuration = try ServerConfiguration(arguments: options, environment: ProcessInfo.processInfo.environment)
+            ServerLog.begin(configuration)
+            Self.allowManyConnections()
+            server = try await Server.start(configuration)
+        } catch {
+            throw CommandFailure(error)
+        }
+        Terminal.say(Self.greeting(server, configuration))
+
+        let failure = await withTaskGroup(of: (any Error)?.self) { group in
+            group.addTask {
+                await signals.first()
+                await server.stop()
+                return nil
+            }
+            group.addTask { await server.end() }
+            let first = await group.next() ?? nil
+            if first != nil {
+                await server.stop()
+                group.cancelAll()
+            }
+            return first
+        }
+        if let failure { throw CommandFailure(.failed, "the server ended by itself: \(failure)") }
+    }
+
+    /// Each connection is a descriptor, and the usual soft limit is 1,024.
+    private static func allowManyConnections() {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+
+    // MARK: - What a person sees at the start
+
+    private static func greeting(_ server: Server, _ configuration: ServerConfiguration) -> String {
+        var lines = ["contex \(Version.current) serves \(configuration.dataFolder)"]
+        if let http = server.http { lines.append("  HTTP            http://\(http)    (documentation: http://\(http)/docs)") }
+        if let resp = server.resp { lines.append("  Redis protocol  \(resp)") }
+        lines.append("  authentication  \(configuration.authenticationRequired ? "on" : "off: everybody who reaches these addresses may do everything")")
+        if let key = server.bootstrapKey {
+            let rule = String(repeating: "=", count: 78)
+            lines += ["", rule, "The first admin key. It is shown this once and stored nowhere:", key, rule]
+        }
+        if configuration.demo, let http = server.http {
+            lines += ["", "Three things to try" + (configuration.authenticationRequired ? " (CONTEX_API_KEY holds your key):" : ":")]
+            lines += examples(http, resp: server.resp, keyed: configuration.authenticationRequired)
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func examples(_ http: Server.Address, resp: Server.Address?, keyed: Bool) -> [String] {
+        let program = CommandLine.arguments[0]
+        let server = http.port == 8001 && http.host == "127.0.0.1" ? "" : " --server http://\(http)"
+        let key = keyed ? #" -H "X-API-Key: $CONTEX_API_KEY""# : ""
+        var examples = [
+            #"  \#(program) query demo "how do people log in"\#(server)"#,
+            #"  curl -s http://\#(http)/api/v1/projects/demo/query\#(key) -H 'Content-Type: application/json' -d '{"query":"which database do we use","response_format":"json"}'"#,
+        ]
+        if let resp {
+            examples.append(
+                #"  redis-cli -h \#(resp.host) -p \#(resp.port) subscribe agent:demo-agent:updates    # then: echo 'We also use SQLite.' | \#(program) publish demo more -\#(server)"#)
+        } else {
+            examples.append("  \(program) events demo\(server)")
+        }
+        return examples
+    }
+}
+
+/// SIGTERM and SIGINT: the first stops in good order, the second at once.
+private final class StopSignals: Sendable {
+    private let sources: [any DispatchSourceSignal]
+    private let stream: AsyncStream<Void>
+
+    init() {
+        let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let queue = DispatchQueue(label: "contex.signals")
+        let count = Counter()
+        sources = [SIGTERM, SIGINT].map { number in
+            unsafe signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+            source.setEventHandler { @Sendable in
+                if count.next() > 1 { _exit(128 + number) }
+                continuation.yield()
+            }
+            source.resume()
+            return source
+        }
+        self.stream = stream
+    }
+
+    /// Returns with the first signal, or when the task is cancelled.
+    func first() async {
+        for await _ in stream { return }
+    }
+
+    /// `@unchecked Sendable`: used on the signals' serial queue only.
+    private final class Counter: @unchecked Sendable {
+        private var count = 0
+        func next() -> Int {
+            count += 1
+            return count
+        }
+    }
+}
