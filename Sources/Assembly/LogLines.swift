@@ -3,7 +3,7 @@
 
 internal import Base
 internal import Content
-public import Logging
+internal import Logging
 
 #if canImport(Glibc)
 internal import Glibc

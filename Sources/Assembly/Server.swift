@@ -8,10 +8,12 @@
 // Start goes from the bottom to the edges, so that whoever gets through a port finds everything there; stop goes back: the
 // edges take nothing more and finish what runs, then the sinks, then the store.
 
-public import Base
+internal import Access
+internal import Base
 public import Engine
 internal import HTTPAPI
 internal import Logging
+internal import Needs
 internal import Service
 internal import Synchronization
 

@@ -1,4 +1,4 @@
-public import Base
+internal import Base
 public import Logging
 
 #if canImport(FoundationEssentials)
@@ -43,7 +43,8 @@ public struct ServerConfiguration: Sendable {
     public var embeddingCache = 10_000
 
     public var webhooks = true
-    /// Networks that webhooks may go to beside the public ones, in CIDR notation; nil: loopback while the server itself is bound to loopback.
+    /// Networks that webhooks may go to beside the public ones, in CIDR notation; nil: loopback while the server itself is
+    /// bound to loopback.
     public var webhookAllow: [String]? = nil
 
     public var logLevel = Logger.Level.info

@@ -23,7 +23,7 @@ public struct Setting: Sendable {
     let set: @Sendable (inout ServerConfiguration, String) -> Bool
 
     private init<Value>(
-        _ name: String, also aliases: [String] = [], flag: String?, _ placeholder: String? = nil,
+        _ name: String, also aliases: [String] = [], flag: String?, value placeholder: String? = nil,
         _ place: any WritableKeyPath<ServerConfiguration, Value> & Sendable, _ kind: Kind<Value>, _ meaning: String
     ) {
         self.name = "CONTEX_" + name
@@ -42,42 +42,92 @@ public struct Setting: Sendable {
     }
 
     public static let all: [Setting] = [
-        Setting("DATA_DIR", flag: "data-dir", "FOLDER", \.dataFolder, .text, "where everything is kept; made when missing"),
-        Setting("MODEL_DIR", flag: "model-dir", "FOLDER", \.modelFolder, .text, "the embedding model and the token ranks (tools/setup fetches them)"),
+        Setting(
+            "DATA_DIR", flag: "data-dir", value: "FOLDER", \.dataFolder, .text,
+            "where everything is kept; made when missing"),
+        Setting(
+            "MODEL_DIR", flag: "model-dir", value: "FOLDER", \.modelFolder, .text,
+            "the embedding model and the token ranks (tools/setup fetches them)"),
         Setting("DEMO", flag: "demo", \.demo, .boolean, "publish a small demo project when there is none"),
 
-        Setting("HTTP_HOST", flag: "http-host", "ADDRESS", \.httpHost, .text, "address of the HTTP API"),
-        Setting("HTTP_PORT", flag: "http-port", "PORT|off", \.httpPort, .port, "port of the HTTP API; 0 takes a free one"),
-        Setting("RESP_HOST", flag: "resp-host", "ADDRESS", \.respHost, .optionalText("that of HTTP"), "address of the Redis protocol"),
-        Setting("RESP_PORT", flag: "resp-port", "PORT|off", \.respPort, .port, "port of the Redis protocol; 0 takes a free one"),
-        Setting("INSECURE_BIND", flag: "insecure-bind", \.insecureBind, .boolean, "bind other addresses than loopback though authentication is off"),
-        Setting("MAX_BODY_BYTES", flag: "max-body-bytes", "BYTES", \.bodyBytesMax, .integer(1_024...(1 << 30)), "largest request body"),
-        Setting("IDLE_TIMEOUT", flag: "idle-timeout", "SECONDS", \.idleSeconds, .integer(1...86_400), "an HTTP connection idle for so long is closed"),
-        Setting("CORS_ORIGINS", also: ["CORS_ORIGINS"], flag: "cors-origins", "ORIGINS", \.corsOrigins, .list, "origins of web pages that may call, with commas"),
-        Setting("CORS_ALLOW_CREDENTIALS", also: ["CORS_ALLOW_CREDENTIALS"], flag: "cors-allow-credentials", "BOOL", \.corsCredentials, .boolean, "whether those pages may send credentials"),
-        Setting("ENABLE_HSTS", also: ["ENABLE_HSTS"], flag: "enable-hsts", "BOOL", \.hsts, .boolean, "tell browsers that came by https to keep to it"),
+        Setting("HTTP_HOST", flag: "http-host", value: "ADDRESS", \.httpHost, .text, "address of the HTTP API"),
+        Setting(
+            "HTTP_PORT", flag: "http-port", value: "PORT|off", \.httpPort, .port,
+            "port of the HTTP API; 0 takes a free one"),
+        Setting(
+            "RESP_HOST", flag: "resp-host", value: "ADDRESS", \.respHost, .optionalText("that of HTTP"),
+            "address of the Redis protocol"),
+        Setting(
+            "RESP_PORT", flag: "resp-port", value: "PORT|off", \.respPort, .port,
+            "port of the Redis protocol; 0 takes a free one"),
+        Setting(
+            "INSECURE_BIND", flag: "insecure-bind", \.insecureBind, .boolean,
+            "bind other addresses than loopback though authentication is off"),
+        Setting(
+            "MAX_BODY_BYTES", flag: "max-body-bytes", value: "BYTES", \.bodyBytesMax, .integer(1_024...(1 << 30)),
+            "largest request body"),
+        Setting(
+            "IDLE_TIMEOUT", flag: "idle-timeout", value: "SECONDS", \.idleSeconds, .integer(1...86_400),
+            "an HTTP connection idle for so long is closed"),
+        Setting(
+            "CORS_ORIGINS", also: ["CORS_ORIGINS"], flag: "cors-origins", value: "ORIGINS", \.corsOrigins, .list,
+            "origins of web pages that may call, with commas"),
+        Setting(
+            "CORS_ALLOW_CREDENTIALS", also: ["CORS_ALLOW_CREDENTIALS"], flag: "cors-allow-credentials", value: "BOOL",
+            \.corsCredentials, .boolean, "whether those pages may send credentials"),
+        Setting(
+            "ENABLE_HSTS", also: ["ENABLE_HSTS"], flag: "enable-hsts", value: "BOOL", \.hsts, .boolean,
+            "tell browsers that came by https to keep to it"),
 
-        Setting("AUTH_ENABLED", also: ["AUTH_ENABLED"], flag: "auth", \.authenticationRequired, .boolean, "ask for an API key"),
-        Setting("BOOTSTRAP_ADMIN_KEY", also: ["BOOTSTRAP_ADMIN_KEY"], flag: nil, "KEY", \.bootstrapKey, .optionalText("made and printed once"), "the first admin key, for a store without keys"),
-        Setting("BOOTSTRAP_ADMIN_NAME", also: ["BOOTSTRAP_ADMIN_NAME"], flag: "bootstrap-admin-name", "NAME", \.bootstrapName, .text, "its name"),
+        Setting(
+            "AUTH_ENABLED", also: ["AUTH_ENABLED"], flag: "auth", \.authenticationRequired, .boolean,
+            "ask for an API key"),
+        Setting(
+            "BOOTSTRAP_ADMIN_KEY", also: ["BOOTSTRAP_ADMIN_KEY"], flag: nil, value: "KEY",
+            \.bootstrapKey, .optionalText("made and printed once"), "the first admin key, for a store without keys"),
+        Setting(
+            "BOOTSTRAP_ADMIN_NAME", also: ["BOOTSTRAP_ADMIN_NAME"], flag: "bootstrap-admin-name", value: "NAME", \.bootstrapName, .text,
+            "its name"),
 
-        Setting("SIMILARITY_THRESHOLD", also: ["SIMILARITY_THRESHOLD"], flag: "similarity-threshold", "0...1", \.threshold, .fraction, "least similarity of a match"),
-        Setting("MAX_MATCHES", also: ["MAX_MATCHES"], flag: "max-matches", "COUNT", \.matchesMax, .integer(1...100), "matches of each need at a registration"),
-        Setting("MAX_CONTEXT_SIZE", also: ["MAX_CONTEXT_SIZE"], flag: "max-context-size", "TOKENS", \.contextTokensMax, .integer(1...10_000_000), "size of an agent's initial context"),
-        Setting("HYBRID_SEARCH_ENABLED", also: ["HYBRID_SEARCH_ENABLED"], flag: "hybrid-search", "BOOL", \.hybridSearch, .boolean, "score by meaning and words; false: by meaning alone"),
-        Setting("EMBEDDING_THREADS", flag: "embedding-threads", "COUNT", \.embeddingThreads, .integer(1...256, shown: "one per processor"), "threads of the embedding model"),
-        Setting("EMBEDDING_CACHE", flag: "embedding-cache", "TEXTS", \.embeddingCache, .integer(0...10_000_000), "texts whose vectors stay in memory, 2 kB each"),
+        Setting(
+            "SIMILARITY_THRESHOLD", also: ["SIMILARITY_THRESHOLD"], flag: "similarity-threshold", value: "0...1", \.threshold, .fraction,
+            "least similarity of a match"),
+        Setting(
+            "MAX_MATCHES", also: ["MAX_MATCHES"], flag: "max-matches", value: "COUNT", \.matchesMax, .integer(1...100),
+            "matches of each need at a registration"),
+        Setting(
+            "MAX_CONTEXT_SIZE", also: ["MAX_CONTEXT_SIZE"], flag: "max-context-size", value: "TOKENS",
+            \.contextTokensMax, .integer(1...10_000_000), "size of an agent's initial context"),
+        Setting(
+            "HYBRID_SEARCH_ENABLED", also: ["HYBRID_SEARCH_ENABLED"], flag: "hybrid-search", value: "BOOL", \.hybridSearch, .boolean,
+            "score by meaning and words; false: by meaning alone"),
+        Setting(
+            "EMBEDDING_THREADS", flag: "embedding-threads", value: "COUNT", \.embeddingThreads, .integer(1...256, shown: "one per processor"),
+            "threads of the embedding model"),
+        Setting(
+            "EMBEDDING_CACHE", flag: "embedding-cache", value: "TEXTS", \.embeddingCache, .integer(0...10_000_000),
+            "texts whose vectors stay in memory, 2 kB each"),
 
-        Setting("WEBHOOKS_ENABLED", also: ["WEBHOOKS_ENABLED"], flag: "webhooks", "BOOL", \.webhooks, .boolean, "deliver to the webhooks of agents"),
-        Setting("WEBHOOK_ALLOW", flag: "webhook-allow", "NETWORKS", \.webhookAllow, .optionalList("loopback while bound to loopback"), "networks beside the public ones that webhooks may go to (CIDR, with commas)"),
+        Setting(
+            "WEBHOOKS_ENABLED", also: ["WEBHOOKS_ENABLED"], flag: "webhooks", value: "BOOL", \.webhooks, .boolean,
+            "deliver to the webhooks of agents"),
+        Setting(
+            "WEBHOOK_ALLOW", flag: "webhook-allow", value: "NETWORKS", \.webhookAllow, .optionalList("loopback while bound to loopback"),
+            "networks beside the public ones that webhooks may go to (CIDR, with commas)"),
 
-        Setting("LOG_LEVEL", also: ["LOG_LEVEL"], flag: "log-level", "LEVEL", \.logLevel, .level, "trace, debug, info, notice, warning, error or critical"),
-        Setting("LOG_JSON", also: ["LOG_JSON"], flag: "log-json", "BOOL|auto", \.logJSON, .automatic, "JSON lines on standard error; auto: unless it is a terminal"),
-        Setting("STOP_SECONDS", flag: "stop-seconds", "SECONDS", \.stopSeconds, .integer(0...3_600), "time that running requests get when the server stops"),
+        Setting(
+            "LOG_LEVEL", also: ["LOG_LEVEL"], flag: "log-level", value: "LEVEL", \.logLevel, .level,
+            "trace, debug, info, notice, warning, error or critical"),
+        Setting(
+            "LOG_JSON", also: ["LOG_JSON"], flag: "log-json", value: "BOOL|auto", \.logJSON, .automatic,
+            "JSON lines on standard error; auto: unless it is a terminal"),
+        Setting(
+            "STOP_SECONDS", flag: "stop-seconds", value: "SECONDS", \.stopSeconds, .integer(0...3_600),
+            "time that running requests get when the server stops"),
     ]
 
     /// How a value is read from text and shown as one.
-    private struct Kind<Value>: Sendable {
+    fileprivate struct Kind<Value>: Sendable {
         let expected: String
         let read: @Sendable (String) -> Value?
         let show: @Sendable (Value) -> String
@@ -124,7 +174,8 @@ extension Setting.Kind where Value == Bool {
 extension Setting.Kind where Value == Bool? {
     static var automatic: Self {
         Self(
-            expected: "true, false or auto", read: { text in text.lowercased() == "auto" ? .some(nil) : Bool(setting: text).map { .some($0) } },
+            expected: "true, false or auto",
+            read: { text in text.lowercased() == "auto" ? .some(nil) : Bool(setting: text).map { .some($0) } },
             show: { $0.map { "\($0)" } ?? "auto" })
     }
 }

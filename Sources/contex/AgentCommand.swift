@@ -18,7 +18,9 @@ struct AgentRegister: AsyncParsableCommand {
 
     @Argument(help: "The project.") var project: String
     @Argument(help: "The agent's id.") var agent: String
-    @Option(name: [.customLong("need"), .customShort("n")], parsing: .singleValue, help: ArgumentHelp("A need in plain words; may be repeated.", valueName: "text"))
+    @Option(
+        name: [.customLong("need"), .customShort("n")], parsing: .singleValue,
+        help: ArgumentHelp("A need in plain words; may be repeated.", valueName: "text"))
     var needs: [String] = []
     @Option(help: ArgumentHelp("Events after this one are sent as missed.", valueName: "sequence")) var since: UInt64 = 0
     @Option(help: ArgumentHelp("The channel (default: agent:<id>:updates).", valueName: "name")) var channel: String?

@@ -97,17 +97,19 @@ struct Serve: AsyncParsableCommand {
         let program = CommandLine.arguments[0]
         let server = http.port == 8001 && http.host == "127.0.0.1" ? "" : " --server http://\(http)"
         let key = keyed ? #" -H "X-API-Key: $CONTEX_API_KEY""# : ""
-        var examples = [
+        let question = #"{"query":"which database do we use","response_format":"json"}"#
+        let third =
+            if let resp {
+                // The demo's agent waits for what is published next.
+                "redis-cli -h \(resp.host) -p \(resp.port) subscribe agent:demo-agent:updates"
+            } else {
+                "\(program) events demo\(server)"
+            }
+        return [
             #"  \#(program) query demo "how do people log in"\#(server)"#,
-            #"  curl -s http://\#(http)/api/v1/projects/demo/query\#(key) -H 'Content-Type: application/json' -d '{"query":"which database do we use","response_format":"json"}'"#,
+            "  curl -s http://\(http)/api/v1/projects/demo/query\(key) -H 'Content-Type: application/json' -d '\(question)'",
+            "  " + third,
         ]
-        if let resp {
-            examples.append(
-                #"  redis-cli -h \#(resp.host) -p \#(resp.port) subscribe agent:demo-agent:updates    # then: echo 'We also use SQLite.' | \#(program) publish demo more -\#(server)"#)
-        } else {
-            examples.append("  \(program) events demo\(server)")
-        }
-        return examples
     }
 }
 
