@@ -43,9 +43,9 @@ public struct ServerConfiguration: Sendable {
     public var embeddingCache = 10_000
 
     public var webhooks = true
-    /// Networks that webhooks may go to beside the public ones, in CIDR notation; nil: loopback while the server itself is
-    /// bound to loopback.
-    public var webhookAllow: [String]? = nil
+    /// Networks that webhooks may go to beside the public ones, in CIDR notation with commas between them; nil: loopback while
+    /// the server itself is bound to loopback.
+    public var webhookAllow: String? = nil
 
     public var logLevel = Logger.Level.info
     /// nil: JSON lines, unless a person reads standard error in a terminal.

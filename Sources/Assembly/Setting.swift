@@ -112,7 +112,7 @@ public struct Setting: Sendable {
             "WEBHOOKS_ENABLED", also: ["WEBHOOKS_ENABLED"], flag: "webhooks", value: "BOOL", \.webhooks, .boolean,
             "deliver to the webhooks of agents"),
         Setting(
-            "WEBHOOK_ALLOW", flag: "webhook-allow", value: "NETWORKS", \.webhookAllow, .optionalList("loopback while bound to loopback"),
+            "WEBHOOK_ALLOW", flag: "webhook-allow", value: "NETWORKS", \.webhookAllow, .optionalText("loopback while bound to loopback"),
             "networks beside the public ones that webhooks may go to (CIDR, with commas)"),
 
         Setting(
@@ -207,12 +207,6 @@ extension Setting.Kind where Value == Double {
 
 extension Setting.Kind where Value == [String] {
     static var list: Self { Self(expected: "texts with commas between them", read: { $0.settingList }, show: { $0.joined(separator: ",") }) }
-}
-
-extension Setting.Kind where Value == [String]? {
-    static func optionalList(_ none: String) -> Self {
-        Self(expected: "texts with commas between them", read: { $0.settingList }, show: { $0?.joined(separator: ",") ?? none })
-    }
 }
 
 extension Setting.Kind where Value == Logger.Level {
