@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Assembly
 internal import AsyncHTTPClient
 internal import Base
 internal import Content

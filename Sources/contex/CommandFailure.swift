@@ -32,8 +32,8 @@ struct CommandFailure: Error {
             case .invalid, .badRequest: .usage
             case .notFound: .notFound
             case .conflict: .conflict
-            case .unauthenticated, .forbidden: .refused
-            case .tooLarge, .limited, .unavailable, .storageFull, .damaged, .bug: .failed
+            // Forbidden by the system, as a port below 1024 is; nobody is asked for a key in the same process.
+            case .unauthenticated, .forbidden, .tooLarge, .limited, .unavailable, .storageFull, .damaged, .bug: .failed
             }
         self.init(status, error.message)
     }

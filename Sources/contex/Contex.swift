@@ -3,9 +3,7 @@
 
 internal import ArgumentParser
 
-#if canImport(Glibc)
 internal import Glibc
-#endif
 
 @main
 struct Contex: AsyncParsableCommand {
@@ -29,16 +27,16 @@ struct Contex: AsyncParsableCommand {
             }
         } catch let failure as CommandFailure {
             Terminal.complain(failure.message)
-            exit(failure.status.rawValue)
+            Glibc.exit(failure.status.rawValue)
         } catch {
             // Help was asked for, or the command line was wrong.
             if exitCode(for: error).isSuccess {
                 Terminal.say(fullMessage(for: error))
-                exit(ExitStatus.done.rawValue)
+                Glibc.exit(ExitStatus.done.rawValue)
             }
             Terminal.complainPlainly(fullMessage(for: error))
-            exit(ExitStatus.usage.rawValue)
+            Glibc.exit(ExitStatus.usage.rawValue)
         }
-        exit(ExitStatus.done.rawValue)
+        Glibc.exit(ExitStatus.done.rawValue)
     }
 }

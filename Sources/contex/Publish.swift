@@ -1,6 +1,6 @@
-internal import ArgumentParser
+public import ArgumentParser
 internal import Base
-internal import Content
+public import Content
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -43,11 +43,8 @@ struct Publish: AsyncParsableCommand {
     }
 
     private static func text(of file: String) throws(CommandFailure) -> String {
-        let data: Data
         let name = file == "-" ? "standard input" : file
-        do {
-            data = try file == "-" ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: file))
-        } catch {
+        guard let data = file == "-" ? Terminal.input() : FileManager.default.contents(atPath: file).map({ [UInt8]($0) }) else {
             let exists = FileManager.default.fileExists(atPath: file)
             throw CommandFailure(exists ? .failed : .notFound, exists ? "\(name) cannot be read: check its permissions" : "there is no file \(name)")
         }

@@ -1,7 +1,7 @@
-internal import ArgumentParser
+public import ArgumentParser
 internal import Base
 internal import Content
-internal import Engine
+public import Engine
 
 struct Query: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Ask a project in plain words.")

@@ -7,9 +7,8 @@ internal import FoundationEssentials
 #else
 internal import Foundation
 #endif
-#if canImport(Glibc)
 internal import Glibc
-#endif
+internal import Synchronization
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -114,20 +113,21 @@ struct Serve: AsyncParsableCommand {
 }
 
 /// SIGTERM and SIGINT: the first stops in good order, the second at once.
-private final class StopSignals: Sendable {
+///
+/// `@unchecked Sendable`: the sources are made in `init` and only kept alive after that; their handlers run on one serial queue.
+private final class StopSignals: @unchecked Sendable {
     private let sources: [any DispatchSourceSignal]
     private let stream: AsyncStream<Void>
 
     init() {
         let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let queue = DispatchQueue(label: "contex.signals")
-        let count = Counter()
+        let received = Received()
         sources = [SIGTERM, SIGINT].map { number in
-            unsafe signal(number, SIG_IGN)
+            signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler { @Sendable in
-                if count.next() > 1 { _exit(128 + number) }
-                continuation.yield()
+                if received.isFirst() { continuation.yield() } else { _exit(128 + number) }
             }
             source.resume()
             return source
@@ -140,12 +140,8 @@ private final class StopSignals: Sendable {
         for await _ in stream { return }
     }
 
-    /// `@unchecked Sendable`: used on the signals' serial queue only.
-    private final class Counter: @unchecked Sendable {
-        private var count = 0
-        func next() -> Int {
-            count += 1
-            return count
-        }
+    private final class Received: Sendable {
+        private let any = Atomic(false)
+        func isFirst() -> Bool { !any.exchange(true, ordering: .relaxed) }
     }
 }

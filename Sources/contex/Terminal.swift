@@ -1,6 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#endif
 
 /// Standard output and standard error. Colours only where a person looks, and not when NO_COLOR (no-color.org) is set.
 enum Terminal {
@@ -46,6 +44,19 @@ enum Terminal {
                 guard count > 0 else { exit(ExitStatus.done.rawValue) }
                 unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             }
+        }
+    }
+
+    /// Standard input to its end; nil when it cannot be read.
+    static func input() -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = unsafe piece.withUnsafeMutableBytes { unsafe read(0, $0.baseAddress, $0.count) }
+            if count == 0 { return bytes }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return nil }
+            bytes += piece[..<count]
         }
     }
 
