@@ -56,7 +56,7 @@ import Testing
         #expect(read.threshold == 0.3 && read.matchesMax == 7 && read.contextTokensMax == 1_000 && read.authenticationRequired)
         #expect(read.bootstrapKey == "k" && read.bootstrapName == "chief" && !read.hybridSearch && !read.webhooks)
         #expect(read.corsOrigins == ["https://a.example", "https://b.example"] && !read.corsCredentials && !read.hsts)
-        #expect(read.logLevel == .warning && read.logJSON == false)
+        #expect("\(read.logLevel)" == "warning" && read.logJSON == false)
         #expect(try configuration([], theirs.merging(["CONTEX_MAX_MATCHES": "8"]) { $1 }).matchesMax == 8)
         // A file written for the original.
         #expect(try configuration([], [:], file: "DATABASE_URL=postgres://somewhere\nMAX_MATCHES='9'\n").matchesMax == 9)
