@@ -36,8 +36,8 @@ enum ContexBinary {
     static func run(_ arguments: [String], input: String = "", environment: [String: String] = [:]) throws -> Result {
         let folder = TemporaryFolder()
         let (output, errors, given) = (folder.path + "/out", folder.path + "/err", folder.path + "/in")
-        for path in [output, errors] { FileManager.default.createFile(atPath: path, contents: nil) }
-        FileManager.default.createFile(atPath: given, contents: Data(input.utf8))
+        for path in [output, errors] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+        _ = FileManager.default.createFile(atPath: given, contents: Data(input.utf8))
         let process = process(arguments, environment)
         process.standardInput = FileHandle(forReadingAtPath: given)
         process.standardOutput = FileHandle(forWritingAtPath: output)
@@ -62,7 +62,7 @@ enum ContexBinary {
         struct NotServing: Error { let said: String }
 
         init(environment: [String: String] = [:]) throws {
-            for name in ["out", "err"] { FileManager.default.createFile(atPath: files.path + "/" + name, contents: nil) }
+            for name in ["out", "err"] { _ = FileManager.default.createFile(atPath: files.path + "/" + name, contents: nil) }
             process = ContexBinary.process(["serve", "--data-dir", folder.path, "--http-port", "0", "--resp-port", "off"], environment)
             process.standardInput = FileHandle.nullDevice
             process.standardOutput = FileHandle(forWritingAtPath: files.path + "/out")
