@@ -13,9 +13,12 @@ internal import Base
 public import Engine
 internal import HTTPAPI
 internal import Logging
+internal import NIOPosix
 internal import Needs
+internal import RESPServer
 internal import Service
 internal import Synchronization
+internal import Webhooks
 
 /// A running server.
 public final class Server: Sendable {
@@ -37,6 +40,8 @@ public final class Server: Sendable {
         var database: Database?
         var closeModels: (@Sendable () -> Void)?
         var listeners: [Listener] = []
+        var resp: RESPServer?
+        var webhooks: WebhookSink?
         var upkeep: Task<Void, Never>?
     }
     private let parts: Mutex<Parts>
@@ -83,6 +88,13 @@ public final class Server: Sendable {
         let issued = try await database.bootstrapKey(tenant, name: configuration.bootstrapName, given: configuration.bootstrapKey)
         let hub = ChannelHub()
         database.setSink(ChannelSink(hub: hub), for: .redis)
+        if configuration.webhooks {
+            let sink = WebhookSink(
+                configuration: try configuration.webhookConfiguration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+                logger: Logger(label: "contex.webhooks"))
+            database.setSink(sink, for: .webhook)
+            parts.webhooks = sink
+        }
         let operations = Operations(database: database, authenticationRequired: configuration.authenticationRequired)
         let demoPublished = configuration.demo ? try await Demo.publish(into: database, tenant: tenant) : false
 
@@ -97,7 +109,15 @@ public final class Server: Sendable {
             parts.listeners.append(listener)
             http = Address(host: api.host, port: listener.port)
         }
-        let resp: Address? = nil
+        var resp: Address? = nil
+        if let port = configuration.respPort {
+            let host = configuration.respAddress
+            let listener = RESPServer(
+                operations: operations, hub: hub, configuration: RESPServerConfiguration(host: host, port: port),
+                eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet("contex.resp"))
+            resp = Address(host: host, port: try await listener.start())
+            parts.resp = listener
+        }
         parts.upkeep = Task { [weak database] in
             while (try? await Task.sleep(for: .seconds(readerCheckSeconds))) != nil { database?.clearDeadReaders() }
         }
@@ -164,6 +184,9 @@ public final class Server: Sendable {
         parts.upkeep?.cancel()
         await parts.upkeep?.value
         await parts.database?.close()
+        // After the last commit, so that its messages still go out.
+        await parts.resp?.stop()
+        await parts.webhooks?.shutdown()
         parts.closeModels?()
         weak let database = parts.database
         parts = Parts()
@@ -180,6 +203,23 @@ extension ServerConfiguration {
         database.contextTokensMax = contextTokensMax
         database.mode = hybridSearch ? .hybrid : .semantic
         return database
+    }
+
+    fileprivate var webhookConfiguration: WebhookConfiguration {
+        get throws(ContexError) {
+            var webhooks = WebhookConfiguration()
+            webhooks.drainTime = .seconds(min(10, stopSeconds))
+            if let webhookAllow {
+                do throws(ContexError) {
+                    webhooks.allow = try AddressPolicy.parse(webhookAllow)
+                } catch {
+                    throw ContexError(.invalid, "CONTEX_WEBHOOK_ALLOW: \(error.message)")
+                }
+            } else if bindsLoopbackOnly {
+                webhooks.allow = .loopback
+            }
+            return webhooks
+        }
     }
 
     fileprivate func httpAPI(port: Int) -> HTTPAPIConfiguration {
