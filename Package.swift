@@ -123,7 +123,7 @@ let modules: [Module] = [
     // Level 8
     module(
         "Assembly",
-        ["Base", "Content", "Embedding", "Tokens", "Engine", "Service", "Access", "Webhooks", "HTTPAPI", "RESPServer"],
+        ["Base", "Content", "Embedding", "Tokens", "Engine", "Service", "Needs", "Access", "Webhooks", "HTTPAPI", "RESPServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("Hummingbird", "hummingbird"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
 

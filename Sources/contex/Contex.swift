@@ -1,1 +1,42 @@
-@main struct Contex { static func main() {} }
+// The command line. Each subcommand has a file of its own; `serve` and `check` work on a data folder, the others are clients
+// of a running server over its HTTP API.
+
+internal import ArgumentParser
+
+internal import Glibc
+
+@main
+struct Contex: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "contex",
+        abstract: "Gives agents the context they ask for: publish, register, query, be notified.",
+        discussion: """
+            Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 refused (API key or role), 6 server not reachable.
+            """,
+        subcommands: [
+            Serve.self, Publish.self, Query.self, AgentCommand.self, Events.self, Projects.self, Check.self, VersionCommand.self,
+        ])
+
+    static func main() async {
+        do {
+            var command = try await asyncParseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            Terminal.complain(failure.message)
+            Glibc.exit(failure.status.rawValue)
+        } catch {
+            // Help was asked for, or the command line was wrong.
+            if exitCode(for: error).isSuccess {
+                Terminal.say(fullMessage(for: error))
+                Glibc.exit(ExitStatus.done.rawValue)
+            }
+            Terminal.complainPlainly(fullMessage(for: error))
+            Glibc.exit(ExitStatus.usage.rawValue)
+        }
+        Glibc.exit(ExitStatus.done.rawValue)
+    }
+}

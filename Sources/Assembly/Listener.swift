@@ -1,0 +1,85 @@
+internal import Base
+internal import Logging
+internal import NIOCore
+internal import ServiceLifecycle
+
+#if canImport(Glibc)
+internal import Glibc
+#endif
+
+/// A service that listens on a port, in a task of its own.
+final class Listener: Sendable {
+    let port: Int
+    private let group: ServiceGroup
+    private let task: Task<Void, any Error>
+
+    /// Starts the service and waits until it accepts connections.
+    ///
+    /// - Parameters:
+    ///   - make: makes the service; it calls the function it gets with the port that was bound.
+    ///   - setting: the flag that names the port, for the error.
+    /// - Throws: `.conflict` when the port is taken; `.invalid` when the address is none of this machine's; `.unavailable`.
+    static func start(
+        host: String, port: Int, setting: String, stopSeconds: Int, logger: Logger,
+        _ make: (@escaping @Sendable (Int) -> Void) -> any Service
+    ) async throws(ContexError) -> Listener {
+        let (bound, announce) = AsyncThrowingStream<Int, any Error>.makeStream()
+        let service = make { announce.yield($0) }
+        var configuration = ServiceGroupConfiguration(services: [service], gracefulShutdownSignals: [], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(stopSeconds)
+        let group = ServiceGroup(configuration: configuration)
+        let task = Task {
+            do {
+                try await group.run()
+                announce.finish()
+            } catch {
+                announce.finish(throwing: error)
+                throw error
+            }
+        }
+        do {
+            for try await port in bound { return Listener(port: port, group: group, task: task) }
+            throw ContexError(.unavailable, "the listener on \(host):\(port) ended before it began")
+        } catch {
+            throw failure(error, host: host, port: port, setting: setting)
+        }
+    }
+
+    private init(port: Int, group: ServiceGroup, task: Task<Void, any Error>) {
+        self.port = port
+        self.group = group
+        self.task = task
+    }
+
+    /// What the service ended with; returns when it has ended, nil after a stop.
+    func end() async -> (any Error)? {
+        if case .failure(let error) = await task.result { error } else { nil }
+    }
+
+    /// Accepts nothing more and waits until what runs has been answered, or was cut when its time was over.
+    func stop() async {
+        await group.triggerGracefulShutdown()
+        _ = await task.result
+    }
+
+    private static func failure(_ error: any Error, host: String, port: Int, setting: String) -> ContexError {
+        switch error {
+        case let error as ContexError: return error
+        case let error as IOError:
+            switch error.errnoCode {
+            case EADDRINUSE:
+                return ContexError(.conflict, "port \(port) on \(host) is taken: stop who listens there, or choose another (--\(setting))")
+            case EACCES:
+                return ContexError(.unavailable, "port \(port) on \(host) may not be bound by this user: choose one above 1023 (--\(setting))")
+            case EADDRNOTAVAIL:
+                return ContexError(.invalid, "\(host) is no address of this machine, so port \(port) cannot be bound there")
+            default:
+                return ContexError(.unavailable, "port \(port) on \(host) cannot be bound: \(error)")
+            }
+        case is SocketAddressError.UnknownHost, is SocketAddressError:
+            return ContexError(.invalid, "\(host) is no address that can be bound (port \(port))")
+        default:
+            return ContexError(.unavailable, "port \(port) on \(host) cannot be bound: \(error)")
+        }
+    }
+}

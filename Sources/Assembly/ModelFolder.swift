@@ -1,0 +1,59 @@
+internal import Base
+internal import Embedding
+internal import Engine
+internal import NIOPosix
+internal import Tokens
+
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
+/// What a model folder holds, ready for work.
+struct ModelFolder: Sendable {
+    let models: Models
+    /// The model's name and digest, for the log.
+    let identity: String
+    /// The matrix kernels in use, for the log.
+    let kernels: String
+    let close: @Sendable () -> Void
+
+    private static let ranksName = "cl100k_base.tiktoken"
+    /// Ten times the 1.7 MB that the ranks have.
+    private static let ranksBytesMax = 16 << 20
+
+    /// Loads model and token ranks side by side; some 20 ms, since the weights are mapped and read when first used.
+    /// - Throws: `.unavailable` with one line that names folder and file.
+    static func load(_ folder: String, threads: Int, cache: Int) async throws(ContexError) -> ModelFolder {
+        let pool = NIOThreadPool(numberOfThreads: 2)
+        pool.start()
+        defer { pool.shutdownGracefully { _ in } }
+        do {
+            async let model = pool.runIfActive { try EmbeddingModel(folder: folder) }
+            async let ranks = pool.runIfActive { try tokenRanks(folder) }
+            let (loaded, counter) = (try await model, try await ranks)
+            let embedder = Embedder(model: loaded, tokenizer: loaded.tokenizer, threads: threads, cacheCapacity: cache)
+            return ModelFolder(
+                models: Models(dimension: loaded.dimension, embed: { try await embedder.embed($0) }, countTokens: { counter.count($0) }),
+                identity: loaded.identity, kernels: loaded.matrixKernels, close: { embedder.shutdown() })
+        } catch {
+            let reason = (error as? ContexError)?.message ?? "\(error)"
+            throw ContexError(.unavailable, "model folder \(folder): \(reason)")
+        }
+    }
+
+    private static func tokenRanks(_ folder: String) throws(ContexError) -> CL100KTokenizer {
+        guard let data = FileManager.default.contents(atPath: folder + "/" + ranksName) else {
+            throw ContexError(.unavailable, "\(ranksName) cannot be read; run tools/setup to fetch the model anew")
+        }
+        guard data.count <= ranksBytesMax else {
+            throw ContexError(.unavailable, "\(ranksName) has \(data.count) bytes, at most \(ranksBytesMax) are expected")
+        }
+        do {
+            return try CL100KTokenizer(ranks: [UInt8](data))
+        } catch {
+            throw ContexError(.unavailable, "\(error); run tools/setup to fetch the model anew")
+        }
+    }
+}

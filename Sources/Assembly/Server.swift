@@ -1,0 +1,230 @@
+// The whole server in one process: every module made and connected here and nowhere else.
+//
+//     model folder -> Models \
+//     data folder ------------> Database -> Operations -> HTTP API
+//                                  |  \-> ChannelSink -> ChannelHub -> Redis protocol
+//                                  \----> WebhookSink
+//
+// Start goes from the bottom to the edges, so that whoever gets through a port finds everything there; stop goes back: the
+// edges take nothing more and finish what runs, then the sinks, then the store.
+
+internal import Access
+internal import Base
+public import Engine
+internal import HTTPAPI
+internal import Logging
+internal import NIOPosix
+internal import Needs
+internal import RESPServer
+internal import Service
+internal import Synchronization
+internal import Webhooks
+
+/// A running server.
+public final class Server: Sendable {
+    public struct Address: Sendable, CustomStringConvertible {
+        public let host: String
+        public let port: Int
+        public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    }
+
+    /// Where it listens; nil: off.
+    public let http: Address?
+    public let resp: Address?
+    /// The admin key that this start has made, because there was none; shown once and kept nowhere.
+    public let bootstrapKey: String?
+    /// Whether this start has published the demo project.
+    public let demoPublished: Bool
+
+    private struct Parts {
+        var database: Database?
+        var closeModels: (@Sendable () -> Void)?
+        var listeners: [Listener] = []
+        var resp: RESPServer?
+        var webhooks: WebhookSink?
+        var upkeep: Task<Void, Never>?
+    }
+    private let parts: Mutex<Parts>
+    private let listeners: [Listener]
+    private let logger: Logger
+
+    /// The tenant of every request, until there are more.
+    private static let tenant = TenantID.standard
+    private static let readerCheckSeconds = 30
+
+    /// Starts everything and returns when requests are accepted.
+    ///
+    /// - Parameter models: nil loads those of the configured folder; a test may bring its own.
+    /// - Throws: one line that says what to do: `.invalid` (a setting), `.conflict` (a port is taken, another process has the data
+    ///   folder), `.damaged` (the store), `.unavailable` (model folder, permissions).
+    public static func start(_ configuration: ServerConfiguration, models: Models? = nil) async throws -> Server {
+        try configuration.validate()
+        var parts = Parts()
+        do {
+            return try await start(configuration, models: models, &parts)
+        } catch {
+            await stop(&parts)
+            throw error
+        }
+    }
+
+    private static func start(_ configuration: ServerConfiguration, models given: Models?, _ parts: inout Parts) async throws -> Server {
+        let started = ContinuousClock.now
+        let logger = Logger(label: "contex.server")
+        let models: Models
+        var model = "given by the caller"
+        if let given {
+            models = given
+        } else {
+            let folder = try await ModelFolder.load(
+                configuration.modelFolder, threads: configuration.embeddingThreads, cache: configuration.embeddingCache)
+            models = folder.models
+            model = "\(folder.identity) on \(folder.kernels)"
+            parts.closeModels = folder.close
+        }
+
+        let database = try Database(configuration: configuration.database, models: models)
+        parts.database = database
+        let issued = try await database.bootstrapKey(tenant, name: configuration.bootstrapName, given: configuration.bootstrapKey)
+        let hub = ChannelHub()
+        database.setSink(ChannelSink(hub: hub), for: .redis)
+        if configuration.webhooks {
+            let sink = WebhookSink(
+                configuration: try configuration.webhookConfiguration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+                logger: Logger(label: "contex.webhooks"))
+            database.setSink(sink, for: .webhook)
+            parts.webhooks = sink
+        }
+        let operations = Operations(database: database, authenticationRequired: configuration.authenticationRequired)
+        let demoPublished = configuration.demo ? try await Demo.publish(into: database, tenant: tenant) : false
+
+        var http: Address? = nil
+        if let port = configuration.httpPort {
+            let api = configuration.httpAPI(port: port)
+            let listener = try await Listener.start(
+                host: api.host, port: port, setting: "http-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.http")
+            ) { bound in
+                HTTPAPIServer(operations: operations, configuration: api, logger: quiet("contex.http")).application { bound($0) }
+            }
+            parts.listeners.append(listener)
+            http = Address(host: api.host, port: listener.port)
+        }
+        var resp: Address? = nil
+        if let port = configuration.respPort {
+            let host = configuration.respAddress
+            let listener = RESPServer(
+                operations: operations, hub: hub, configuration: RESPServerConfiguration(host: host, port: port),
+                eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet("contex.resp"))
+            resp = Address(host: host, port: try await listener.start())
+            parts.resp = listener
+        }
+        parts.upkeep = Task { [weak database] in
+            while (try? await Task.sleep(for: .seconds(readerCheckSeconds))) != nil { database?.clearDeadReaders() }
+        }
+
+        logger.info(
+            "started",
+            metadata: [
+                "http": "\(http?.description ?? "off")", "resp": "\(resp?.description ?? "off")", "data": "\(configuration.dataFolder)",
+                "model": "\(model)", "authentication": "\(configuration.authenticationRequired ? "on" : "off")",
+                "seconds": "\(Double((ContinuousClock.now - started) / .milliseconds(1)).rounded() / 1_000)",
+            ])
+        if !configuration.authenticationRequired && !configuration.bindsLoopbackOnly {
+            logger.warning("authentication is off and other machines can reach this server: everybody may do everything")
+        }
+        return Server(
+            http: http, resp: resp, bootstrapKey: configuration.bootstrapKey == nil ? issued?.text : nil, demoPublished: demoPublished,
+            parts: parts, logger: logger)
+    }
+
+    private init(http: Address?, resp: Address?, bootstrapKey: String?, demoPublished: Bool, parts: Parts, logger: Logger) {
+        self.http = http
+        self.resp = resp
+        self.bootstrapKey = bootstrapKey
+        self.demoPublished = demoPublished
+        listeners = parts.listeners
+        self.parts = Mutex(parts)
+        self.logger = logger
+    }
+
+    /// The libraries' own words matter when something is wrong only.
+    private static func quiet(_ label: String) -> Logger {
+        var logger = Logger(label: label)
+        logger.logLevel = max(logger.logLevel, .warning)
+        return logger
+    }
+
+    /// Returns when a listener has ended: nil after `stop`, else what it failed with.
+    public func end() async -> (any Error)? {
+        await withTaskGroup(of: (any Error)?.self) { group in
+            for listener in listeners { group.addTask { await listener.end() } }
+            for await error in group { if let error { return error } }
+            return nil
+        }
+    }
+
+    /// Accepts nothing more, finishes what runs (for the configured time at most), commits and closes. When this returns the
+    /// data folder is free for the next. A second call does nothing.
+    public func stop() async {
+        var open = parts.withLock { parts in
+            defer { parts = Parts() }
+            return parts
+        }
+        guard open.database != nil else { return }
+        logger.info("stopping")
+        await Self.stop(&open)
+        logger.info("stopped")
+    }
+
+    private static func stop(_ parts: inout Parts) async {
+        let listeners = parts.listeners
+        await withTaskGroup { group in
+            for listener in listeners { group.addTask { await listener.stop() } }
+        }
+        parts.upkeep?.cancel()
+        await parts.upkeep?.value
+        await parts.database?.close()
+        // After the last commit, so that its messages still go out.
+        await parts.resp?.stop()
+        await parts.webhooks?.shutdown()
+        parts.closeModels?()
+        weak let database = parts.database
+        parts = Parts()
+        // The store is unlocked when its last user is gone; a task that has just ended may still be letting go of it.
+        for _ in 0..<200 where database != nil { try? await Task.sleep(for: .milliseconds(5)) }
+    }
+}
+
+extension ServerConfiguration {
+    fileprivate var database: DatabaseConfiguration {
+        var database = DatabaseConfiguration(directory: dataFolder)
+        database.threshold = threshold
+        database.matchesMax = matchesMax
+        database.contextTokensMax = contextTokensMax
+        database.mode = hybridSearch ? .hybrid : .semantic
+        return database
+    }
+
+    fileprivate var webhookConfiguration: WebhookConfiguration {
+        get throws(ContexError) {
+            var webhooks = WebhookConfiguration()
+            webhooks.drainTime = .seconds(min(10, stopSeconds))
+            if let webhookAllow {
+                do throws(ContexError) {
+                    webhooks.allow = try AddressPolicy.parse(webhookAllow)
+                } catch {
+                    throw ContexError(.invalid, "CONTEX_WEBHOOK_ALLOW: \(error.message)")
+                }
+            } else if bindsLoopbackOnly {
+                webhooks.allow = .loopback
+            }
+            return webhooks
+        }
+    }
+
+    fileprivate func httpAPI(port: Int) -> HTTPAPIConfiguration {
+        HTTPAPIConfiguration(
+            host: httpHost, port: port, bodyBytesMax: bodyBytesMax, idleTimeout: .seconds(idleSeconds), corsOrigins: corsOrigins,
+            corsCredentials: corsCredentials, hsts: hsts)
+    }
+}

@@ -1,0 +1,83 @@
+internal import Base
+public import Logging
+
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
+/// Everything that an operator can choose, with the defaults. `Setting.all` says how each is called outside.
+public struct ServerConfiguration: Sendable {
+    public var dataFolder = "./contex-data"
+    public var modelFolder = "./.models/all-MiniLM-L6-v2"
+    /// Publishes the demo project when it is not there.
+    public var demo = false
+
+    public var httpHost = "127.0.0.1"
+    /// nil: no HTTP. 0: a free port.
+    public var httpPort: Int? = 8001
+    /// nil: the address of HTTP.
+    public var respHost: String? = nil
+    /// nil: no Redis protocol. 0: a free port.
+    public var respPort: Int? = 8003
+    /// Binds another address than loopback though everybody who reaches it may do everything.
+    public var insecureBind = false
+    public var bodyBytesMax = Limits.bodyBytes
+    public var idleSeconds = 60
+    public var corsOrigins = ["*"]
+    public var corsCredentials = true
+    public var hsts = true
+
+    public var authenticationRequired = false
+    /// nil: one is made and printed once.
+    public var bootstrapKey: String? = nil
+    public var bootstrapName = "root"
+
+    public var threshold = 0.5
+    public var matchesMax = 10
+    public var contextTokensMax = 51_200
+    public var hybridSearch = true
+    public var embeddingThreads = max(1, ProcessInfo.processInfo.activeProcessorCount)
+    /// Texts whose vectors are kept in memory, 2 kB each.
+    public var embeddingCache = 10_000
+
+    public var webhooks = true
+    /// Networks that webhooks may go to beside the public ones, in CIDR notation with commas between them; nil: loopback while
+    /// the server itself is bound to loopback.
+    public var webhookAllow: String? = nil
+
+    public var logLevel = Logger.Level.info
+    /// nil: JSON lines, unless a person reads standard error in a terminal.
+    public var logJSON: Bool? = nil
+
+    /// What finishes within this after a stop is asked for is answered; the rest is cut.
+    public var stopSeconds = 30
+
+    public init() {}
+
+    /// The address of the Redis protocol.
+    var respAddress: String { respHost ?? httpHost }
+
+    /// Whether each address that is bound can be reached from this machine only.
+    var bindsLoopbackOnly: Bool {
+        (httpPort == nil || Self.isLoopback(httpHost)) && (respPort == nil || Self.isLoopback(respAddress))
+    }
+
+    static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.split(separator: ".").count == 4)
+    }
+
+    /// What no single setting shows to be wrong.
+    func validate() throws(ContexError) {
+        if httpPort == nil && respPort == nil {
+            throw ContexError(.invalid, "both ports are off: there would be nothing to serve")
+        }
+        if !authenticationRequired && !bindsLoopbackOnly && !insecureBind {
+            let host = Self.isLoopback(httpHost) || httpPort == nil ? respAddress : httpHost
+            throw ContexError(
+                .invalid,
+                "without authentication only loopback is bound, not \(host): switch it on (--auth), bind 127.0.0.1, or insist with --insecure-bind")
+        }
+    }
+}

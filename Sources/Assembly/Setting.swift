@@ -1,0 +1,236 @@
+// The one table of settings. Flags, environment variables, lines of the configuration file, the help text and
+// docs/settings.md are all read off it.
+
+internal import Base
+internal import Logging
+
+/// One thing that an operator can choose: what it is called and how its text is read.
+public struct Setting: Sendable {
+    /// Of the environment variable and of the file's line.
+    public let name: String
+    /// The names that the original gave it; `name` goes before them.
+    public let aliases: [String]
+    /// Without the two dashes; nil for a secret, which has no place in a command line that every process can read.
+    public let flag: String?
+    /// What stands for the value in the help; nil for a switch, whose flag alone means true.
+    public let placeholder: String?
+    public let meaning: String
+    /// The default as text.
+    public let standard: String
+    /// What a good value is, for the one who gave a bad one.
+    let expected: String
+    /// False: the text is no such value.
+    let set: @Sendable (inout ServerConfiguration, String) -> Bool
+
+    private init<Value>(
+        _ name: String, also aliases: [String] = [], flag: String?, value placeholder: String? = nil,
+        _ place: any WritableKeyPath<ServerConfiguration, Value> & Sendable, _ kind: Kind<Value>, _ meaning: String
+    ) {
+        self.name = "CONTEX_" + name
+        self.aliases = aliases
+        self.flag = flag
+        self.placeholder = placeholder
+        self.meaning = meaning
+        standard = kind.show(ServerConfiguration()[keyPath: place])
+        expected = kind.expected
+        let read = kind.read
+        set = { configuration, text in
+            guard let value = read(text) else { return false }
+            configuration[keyPath: place] = value
+            return true
+        }
+    }
+
+    public static let all: [Setting] = [
+        Setting(
+            "DATA_DIR", flag: "data-dir", value: "FOLDER", \.dataFolder, .text,
+            "where everything is kept; made when missing"),
+        Setting(
+            "MODEL_DIR", flag: "model-dir", value: "FOLDER", \.modelFolder, .text,
+            "the embedding model and the token ranks (tools/setup fetches them)"),
+        Setting("DEMO", flag: "demo", \.demo, .boolean, "publish a small demo project when there is none"),
+
+        Setting("HTTP_HOST", flag: "http-host", value: "ADDRESS", \.httpHost, .text, "address of the HTTP API"),
+        Setting(
+            "HTTP_PORT", flag: "http-port", value: "PORT|off", \.httpPort, .port,
+            "port of the HTTP API; 0 takes a free one"),
+        Setting(
+            "RESP_HOST", flag: "resp-host", value: "ADDRESS", \.respHost, .optionalText("that of HTTP"),
+            "address of the Redis protocol"),
+        Setting(
+            "RESP_PORT", flag: "resp-port", value: "PORT|off", \.respPort, .port,
+            "port of the Redis protocol; 0 takes a free one"),
+        Setting(
+            "INSECURE_BIND", flag: "insecure-bind", \.insecureBind, .boolean,
+            "bind other addresses than loopback though authentication is off"),
+        Setting(
+            "MAX_BODY_BYTES", flag: "max-body-bytes", value: "BYTES", \.bodyBytesMax, .integer(1_024...(1 << 30)),
+            "largest request body"),
+        Setting(
+            "IDLE_TIMEOUT", flag: "idle-timeout", value: "SECONDS", \.idleSeconds, .integer(1...86_400),
+            "an HTTP connection idle for so long is closed"),
+        Setting(
+            "CORS_ORIGINS", also: ["CORS_ORIGINS"], flag: "cors-origins", value: "ORIGINS", \.corsOrigins, .list,
+            "origins of web pages that may call, with commas"),
+        Setting(
+            "CORS_ALLOW_CREDENTIALS", also: ["CORS_ALLOW_CREDENTIALS"], flag: "cors-allow-credentials", value: "BOOL",
+            \.corsCredentials, .boolean, "whether those pages may send credentials"),
+        Setting(
+            "ENABLE_HSTS", also: ["ENABLE_HSTS"], flag: "enable-hsts", value: "BOOL", \.hsts, .boolean,
+            "tell browsers that came by https to keep to it"),
+
+        Setting(
+            "AUTH_ENABLED", also: ["AUTH_ENABLED"], flag: "auth", \.authenticationRequired, .boolean,
+            "ask for an API key"),
+        Setting(
+            "BOOTSTRAP_ADMIN_KEY", also: ["BOOTSTRAP_ADMIN_KEY"], flag: nil, value: "KEY",
+            \.bootstrapKey, .optionalText("made and printed once"), "the first admin key, for a store without keys"),
+        Setting(
+            "BOOTSTRAP_ADMIN_NAME", also: ["BOOTSTRAP_ADMIN_NAME"], flag: "bootstrap-admin-name", value: "NAME", \.bootstrapName, .text,
+            "its name"),
+
+        Setting(
+            "SIMILARITY_THRESHOLD", also: ["SIMILARITY_THRESHOLD"], flag: "similarity-threshold", value: "0...1", \.threshold, .fraction,
+            "least similarity of a match"),
+        Setting(
+            "MAX_MATCHES", also: ["MAX_MATCHES"], flag: "max-matches", value: "COUNT", \.matchesMax, .integer(1...100),
+            "matches of each need at a registration"),
+        Setting(
+            "MAX_CONTEXT_SIZE", also: ["MAX_CONTEXT_SIZE"], flag: "max-context-size", value: "TOKENS",
+            \.contextTokensMax, .integer(1...10_000_000), "size of an agent's initial context"),
+        Setting(
+            "HYBRID_SEARCH_ENABLED", also: ["HYBRID_SEARCH_ENABLED"], flag: "hybrid-search", value: "BOOL", \.hybridSearch, .boolean,
+            "score by meaning and words; false: by meaning alone"),
+        Setting(
+            "EMBEDDING_THREADS", flag: "embedding-threads", value: "COUNT", \.embeddingThreads, .integer(1...256, shown: "one per processor"),
+            "threads of the embedding model"),
+        Setting(
+            "EMBEDDING_CACHE", flag: "embedding-cache", value: "TEXTS", \.embeddingCache, .integer(0...10_000_000),
+            "texts whose vectors stay in memory, 2 kB each"),
+
+        Setting(
+            "WEBHOOKS_ENABLED", also: ["WEBHOOKS_ENABLED"], flag: "webhooks", value: "BOOL", \.webhooks, .boolean,
+            "deliver to the webhooks of agents"),
+        Setting(
+            "WEBHOOK_ALLOW", flag: "webhook-allow", value: "NETWORKS", \.webhookAllow, .optionalText("loopback while bound to loopback"),
+            "networks beside the public ones that webhooks may go to (CIDR, with commas)"),
+
+        Setting(
+            "LOG_LEVEL", also: ["LOG_LEVEL"], flag: "log-level", value: "LEVEL", \.logLevel, .level,
+            "trace, debug, info, notice, warning, error or critical"),
+        Setting(
+            "LOG_JSON", also: ["LOG_JSON"], flag: "log-json", value: "BOOL|auto", \.logJSON, .automatic,
+            "JSON lines on standard error; auto: unless it is a terminal"),
+        Setting(
+            "STOP_SECONDS", flag: "stop-seconds", value: "SECONDS", \.stopSeconds, .integer(0...3_600),
+            "time that running requests get when the server stops"),
+    ]
+
+    /// How a value is read from text and shown as one.
+    fileprivate struct Kind<Value>: Sendable {
+        let expected: String
+        let read: @Sendable (String) -> Value?
+        let show: @Sendable (Value) -> String
+    }
+
+    // MARK: - The table as text
+
+    /// For `contex serve --help`: a flag a line.
+    public static var help: String {
+        let rows = all.map { setting in
+            let left = setting.flag.map { "--\($0)" + (setting.placeholder.map { " \($0)" } ?? "") } ?? setting.name
+            return (left, setting.meaning + " (\(setting.standard))")
+        } + [("--config FILE", "a file of settings, a NAME=value a line")]
+        let width = rows.map(\.0.count).max() ?? 0
+        return rows.map { "  " + $0.0 + String(repeating: " ", count: width - $0.0.count + 2) + $0.1 }.joined(separator: "\n")
+    }
+
+    /// For docs/settings.md.
+    public static var markdown: String {
+        let rows = all.map { setting in
+            let names = ([setting.name] + setting.aliases).map { "`\($0)`" }.joined(separator: ", ")
+            let flag = setting.flag.map { "`--\($0)`" } ?? ""
+            return "| \(flag) | \(names) | \(setting.standard) | \(setting.meaning) |"
+        }
+        return (["| flag | environment, file | default | meaning |", "|---|---|---|---|"] + rows).joined(separator: "\n") + "\n"
+    }
+}
+
+// MARK: - Kinds of values
+
+extension Setting.Kind where Value == String {
+    static var text: Self { Self(expected: "a text", read: { $0 }, show: { $0 }) }
+}
+
+extension Setting.Kind where Value == String? {
+    /// - Parameter none: what holds without a value.
+    static func optionalText(_ none: String) -> Self { Self(expected: "a text", read: { $0 }, show: { $0 ?? none }) }
+}
+
+extension Setting.Kind where Value == Bool {
+    static var boolean: Self { Self(expected: "true or false", read: { Bool(setting: $0) }, show: { "\($0)" }) }
+}
+
+extension Setting.Kind where Value == Bool? {
+    static var automatic: Self {
+        Self(
+            expected: "true, false or auto",
+            read: { text in text.lowercased() == "auto" ? .some(nil) : Bool(setting: text).map { .some($0) } },
+            show: { $0.map { "\($0)" } ?? "auto" })
+    }
+}
+
+extension Setting.Kind where Value == Int {
+    static func integer(_ range: ClosedRange<Int>, shown: String? = nil) -> Self {
+        Self(
+            expected: "a whole number from \(range.lowerBound) to \(range.upperBound)",
+            read: { text in Int(text).flatMap { range.contains($0) ? $0 : nil } }, show: { shown ?? "\($0)" })
+    }
+}
+
+extension Setting.Kind where Value == Int? {
+    static var port: Self {
+        Self(
+            expected: "a port from 0 to 65535, or off",
+            read: { text in
+                if text.lowercased() == "off" { return .some(nil) }
+                return Int(text).flatMap { (0...65_535).contains($0) ? .some($0) : nil }
+            }, show: { $0.map { "\($0)" } ?? "off" })
+    }
+}
+
+extension Setting.Kind where Value == Double {
+    static var fraction: Self {
+        Self(expected: "a number from 0 to 1", read: { text in Double(text).flatMap { (0...1).contains($0) ? $0 : nil } }, show: { "\($0)" })
+    }
+}
+
+extension Setting.Kind where Value == [String] {
+    static var list: Self { Self(expected: "texts with commas between them", read: { $0.settingList }, show: { $0.joined(separator: ",") }) }
+}
+
+extension Setting.Kind where Value == Logger.Level {
+    static var level: Self {
+        Self(
+            expected: "one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))",
+            // The original's names, which are Python's.
+            read: { Logger.Level(rawValue: $0.lowercased() == "warn" ? "warning" : $0.lowercased()) }, show: { $0.rawValue })
+    }
+}
+
+extension Bool {
+    /// The spellings that the original takes.
+    init?(setting text: String) {
+        switch text.lowercased() {
+        case "true", "1", "yes", "on": self = true
+        case "false", "0", "no", "off": self = false
+        default: return nil
+        }
+    }
+}
+
+extension String {
+    fileprivate var settingList: [String] {
+        split(separator: ",").map { String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }.filter { !$0.isEmpty }
+    }
+}

@@ -1,0 +1,111 @@
+internal import ArgumentParser
+internal import Assembly
+internal import AsyncHTTPClient
+internal import Base
+internal import Content
+internal import NIOCore
+
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
+/// What every client command takes.
+struct ClientOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The server (default: CONTEX_SERVER, else http://127.0.0.1:8001).", valueName: "url"))
+    var server: String?
+
+    @Option(help: ArgumentHelp("The API key (default: CONTEX_API_KEY, which other users of the machine cannot see).", valueName: "key"))
+    var apiKey: String?
+
+    @Flag(help: "Print what the server answers as JSON.")
+    var json = false
+
+    func client() throws -> APIClient {
+        let environment = ProcessInfo.processInfo.environment
+        func named(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        return try APIClient(server: server ?? named("CONTEX_SERVER") ?? "http://127.0.0.1:8001", apiKey: apiKey ?? named("CONTEX_API_KEY"))
+    }
+}
+
+/// The HTTP API of a running server.
+struct APIClient {
+    private let base: String
+    private let apiKey: String?
+
+    private static let answerBytesMax = 256 << 20
+    private static let answerSeconds: Int64 = 120
+
+    init(server: String, apiKey: String?) throws(CommandFailure) {
+        guard server.hasPrefix("http://") || server.hasPrefix("https://"), server.utf8.count > 8 else {
+            throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT is expected")
+        }
+        var base = server
+        while base.hasSuffix("/") { base.removeLast() }
+        self.base = base
+        self.apiKey = apiKey
+    }
+
+    func get(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("GET", path, query, nil) }
+    func post(_ path: [String], _ body: JSONValue) async throws -> JSONValue { try await call("POST", path, [], body) }
+    func delete(_ path: [String]) async throws -> JSONValue { try await call("DELETE", path, [], nil) }
+
+    /// - Parameter path: the segments after `/api/v1`, not yet encoded.
+    private func call(_ method: String, _ path: [String], _ query: [(String, String)], _ body: JSONValue?) async throws -> JSONValue {
+        var url = base + "/api/v1/" + path.map(Self.encoded).joined(separator: "/")
+        if !query.isEmpty { url += "?" + query.map { "\($0.0)=\(Self.encoded($0.1))" }.joined(separator: "&") }
+        var request = HTTPClientRequest(url: url)
+        request.method = .init(rawValue: method)
+        request.headers.add(name: "User-Agent", value: "contex/\(Version.current)")
+        if let apiKey { request.headers.add(name: "X-API-Key", value: apiKey) }
+        if let body {
+            request.headers.add(name: "Content-Type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: JSONPrinter.bytes(body)))
+        }
+
+        let status: Int
+        let bytes: [UInt8]
+        do {
+            let response = try await HTTPClient.shared.execute(request, timeout: .seconds(Self.answerSeconds))
+            status = Int(response.status.code)
+            bytes = Array(try await response.body.collect(upTo: Self.answerBytesMax).readableBytesView)
+        } catch {
+            throw CommandFailure(.unreachable, "no server answers at \(base): start one (contex serve) or name another (--server, CONTEX_SERVER)")
+        }
+        let answer = try? JSONParser.parse(bytes)
+        guard (200..<300).contains(status) else {
+            throw CommandFailure(httpStatus: status, message: Self.refusal(status, answer, hasKey: apiKey != nil))
+        }
+        guard let answer else { throw CommandFailure(.failed, "\(base) does not answer as a Contex server does: its answer is no JSON") }
+        return answer
+    }
+
+    /// The server's reason, and what to do about it where that is not plain.
+    private static func refusal(_ status: Int, _ answer: JSONValue?, hasKey: Bool) -> String {
+        var reason = answer?["detail"]?.stringValue ?? answer?["message"]?.stringValue ?? "HTTP status \(status)"
+        if let details = answer?["detail"]?.arrayValue {
+            reason = details.map { detail in
+                let place = (detail["loc"]?.arrayValue ?? []).dropFirst().map { $0.stringValue ?? $0.integerValue.map(String.init) ?? "" }
+                return "\(place.joined(separator: ".")): \(detail["msg"]?.stringValue ?? "not valid")"
+            }.joined(separator: "; ")
+        }
+        if status == 401 { reason += hasKey ? "" : ": give one with CONTEX_API_KEY or --api-key" }
+        return Terminal.clean(reason, atMost: 600)
+    }
+
+    private static func encoded(_ text: String) -> String {
+        var out = ""
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+                out.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                let digits = Array("0123456789ABCDEF")
+                out += "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
+            }
+        }
+        return out
+    }
+}

@@ -1,0 +1,55 @@
+internal import ArgumentParser
+internal import Base
+internal import Content
+internal import Engine
+
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Read a whole data folder: every seal, every index against its documents, the hash chain of every log.",
+        discussion: "Works beside a running server. Exit code 0: all is well; 1: something is wrong, a finding a line.")
+
+    @Option(help: ArgumentHelp("The data folder (default: CONTEX_DATA_DIR, else ./contex-data).", valueName: "folder"))
+    var dataDir: String?
+
+    @Flag(help: "Print the report as JSON.")
+    var json = false
+
+    func run() throws {
+        let named = ProcessInfo.processInfo.environment["CONTEX_DATA_DIR"].flatMap { $0.isEmpty ? nil : $0 }
+        let folder = dataDir ?? named ?? "./contex-data"
+        let report: IntegrityCheck.Report
+        do {
+            defer { Terminal.progress("") }
+            report = try IntegrityCheck.run(directory: folder) { Terminal.progress("checking " + Terminal.clean($0, atMost: 60)) }
+        } catch {
+            throw CommandFailure(error)
+        }
+        if json {
+            Terminal.say(JSONPrinter.text(Self.object(report)))
+        } else {
+            for finding in report.findings { Terminal.say(Terminal.clean(finding)) }
+            let counts =
+                "\(report.values) values, \(report.projects) projects, \(report.events) events, \(report.documents) documents, "
+                + "\(report.nodes) nodes, \(report.agents) agents"
+            Terminal.say(report.findings.isEmpty ? Terminal.paint("all is well", .green) + ": \(counts)" : "read: \(counts)")
+        }
+        guard report.findings.isEmpty else {
+            let more = report.findings.count >= IntegrityCheck.findingsMax ? " or more" : ""
+            throw CommandFailure(.failed, "\(report.findings.count)\(more) findings in \(folder): keep a copy of it before anything else is tried")
+        }
+    }
+
+    private static func object(_ report: IntegrityCheck.Report) -> JSONValue {
+        [
+            "findings": .array(report.findings.map(JSONValue.string)), "values": .integer(report.values), "projects": .integer(report.projects),
+            "events": .integer(report.events), "documents": .integer(report.documents), "nodes": .integer(report.nodes),
+            "agents": .integer(report.agents),
+        ]
+    }
+}

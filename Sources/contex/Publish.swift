@@ -1,0 +1,74 @@
+public import ArgumentParser
+internal import Base
+public import Content
+
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
+struct Publish: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Publish a file, or standard input, under a key of a project.",
+        discussion: "The format follows from --format, else from the file's name, else the server detects it.")
+
+    @Argument(help: "The project.") var project: String
+    @Argument(help: "The key.") var key: String
+    @Argument(help: "The file; - for standard input.") var file: String
+    @Option(help: "json, yaml, toml, csv, xml, markdown, code or text.") var format: ContentFormat?
+    @Option(help: ArgumentHelp("The event's type (default: <key>_updated).", valueName: "type")) var eventType: String?
+    @OptionGroup var options: ClientOptions
+
+    func run() async throws {
+        let text = try Self.text(of: file)
+        let format = format ?? Self.format(ofFileNamed: file)
+        var data = JSONValue.string(text)
+        if format == .json {
+            do {
+                data = try JSONParser.parse(text: text)
+            } catch {
+                throw CommandFailure(.failed, "\(file == "-" ? "standard input" : file) is no JSON: \(error) (--format text publishes it as it is)")
+            }
+        }
+        var body = JSONObject([("project_id", .string(project)), ("data_key", .string(key)), ("data", data)])
+        if let format { body["data_format"] = .string(format.rawValue) }
+        if let eventType { body["event_type"] = .string(eventType) }
+        let answer = try await options.client().post(["data", "publish"], .object(body))
+        if options.json {
+            Terminal.say(JSONPrinter.text(answer))
+        } else {
+            Terminal.say("published \(Terminal.clean(project))/\(Terminal.clean(key)) as event \(answer["sequence"]?.stringValue ?? "?")")
+        }
+    }
+
+    private static func text(of file: String) throws(CommandFailure) -> String {
+        let name = file == "-" ? "standard input" : file
+        guard let data = file == "-" ? Terminal.input() : FileManager.default.contents(atPath: file).map({ [UInt8]($0) }) else {
+            let exists = FileManager.default.fileExists(atPath: file)
+            throw CommandFailure(exists ? .failed : .notFound, exists ? "\(name) cannot be read: check its permissions" : "there is no file \(name)")
+        }
+        guard let text = String(validating: data, as: UTF8.self) else {
+            throw CommandFailure(.failed, "\(name) is no text in UTF-8: convert it first")
+        }
+        return text
+    }
+
+    /// What the name's ending says; nil leaves it to the server.
+    private static func format(ofFileNamed name: String) -> ContentFormat? {
+        guard let dot = name.lastIndex(of: "."), name != "-" else { return nil }
+        return switch name[name.index(after: dot)...].lowercased() {
+        case "json": .json
+        case "yaml", "yml": .yaml
+        case "toml": .toml
+        case "csv": .csv
+        case "xml": .xml
+        case "md", "markdown": .markdown
+        case "txt": .text
+        case "swift", "py", "js", "ts", "go", "rs", "c", "h", "cpp", "java", "kt", "rb", "sh", "sql", "cs", "php": .code
+        default: nil
+        }
+    }
+}
+
+extension ContentFormat: @retroactive ExpressibleByArgument {}

@@ -1,0 +1,118 @@
+import Base
+import Content
+import Foundation
+import TestSupport
+import Testing
+
+/// The built binary as people and scripts meet it: what it prints, where, and its exit codes.
+@Suite(.serialized, .enabled(if: ContexBinary.isThere)) struct CommandLineTests {
+    @Test func versionAndHelp() throws {
+        let version = try ContexBinary.run(["version"])
+        #expect(version.status == 0 && version.output == "contex 0.1.0 (HTTP API 0.2.0)\n" && version.errors.isEmpty)
+        #expect(try ContexBinary.run(["version", "--json"]).json?["version"]?.stringValue == "0.1.0")
+        let help = try ContexBinary.run(["--help"])
+        #expect(help.status == 0 && help.errors.isEmpty)
+        for name in ["serve", "publish", "query", "agent", "events", "projects", "check", "version"] { #expect(help.output.contains("  \(name) ")) }
+        let serve = try ContexBinary.run(["serve", "--help"])
+        #expect(serve.status == 0 && serve.output.contains("--http-port PORT|off") && serve.output.contains("CONTEX_BOOTSTRAP_ADMIN_KEY"))
+    }
+
+    @Test(arguments: [
+        (["nonsense"], 2), (["query"], 2), (["query", "p", "q", "--top", "0"], 2), (["query", "p", "q", "--threshold", "2"], 2),
+        (["query", "p", "q", "--mode", "magic"], 2), (["publish", "p", "k", "/no/such/file"], 3), (["events", "p", "--since", "x"], 2),
+        (["projects", "--server", "not a url"], 2), (["serve", "--http-port", "x"], 2), (["serve", "--http-host", "0.0.0.0"], 2),
+        (["check", "--data-dir", "/no/such/folder"], 3), (["projects", "--server", "http://127.0.0.1:1"], 6),
+        (["query", "p", "q", "--server", "http://127.0.0.1:1"], 6), (["events", "p", "--follow", "--server", "http://127.0.0.1:1"], 6),
+        (["agent", "list", "--server", "http://127.0.0.1:1"], 6),
+    ]) func mistakes(arguments: [String], status: Int) throws {
+        let result = try ContexBinary.run(arguments)
+        #expect(result.status == status)
+        #expect(result.output.isEmpty && !result.errors.isEmpty && !result.errors.contains("\u{1B}"))
+        if status != 2 { #expect(result.errors.split(separator: "\n").count == 1) }
+    }
+
+    @Test func damagedStoreIsFound() throws {
+        let folder = TemporaryFolder()
+        try FileManager.default.createDirectory(atPath: folder.path + "/store", withIntermediateDirectories: true)
+        try Data(repeating: 7, count: 100_000).write(to: URL(fileURLWithPath: folder.path + "/store/data.mdb"))
+        let check = try ContexBinary.run(["check", "--data-dir", folder.path])
+        #expect(check.status == 1 && check.errors.contains(folder.path))
+        let serve = try ContexBinary.run(["serve", "--data-dir", folder.path, "--http-port", "0", "--resp-port", "off"])
+        #expect(serve.status == 1 && serve.errors.split(separator: "\n").count <= 3)
+    }
+}
+
+/// The commands against a server that is a process of its own.
+@Suite(.serialized, .enabled(if: ContexBinary.isThere && TestData.hasModel)) struct ClientCommandTests {
+    @Test func aDayAtTheCommandLine() async throws {
+        let server = try ContexBinary.Serving()
+        let folder = TemporaryFolder()
+        func contex(_ arguments: String..., input: String = "") throws -> ContexBinary.Result {
+            try ContexBinary.run(arguments + ["--server", server.url], input: input)
+        }
+        try Data(#"{"backend": "Python FastAPI", "db": "PostgreSQL"}"#.utf8).write(to: URL(fileURLWithPath: folder.path + "/tech.json"))
+        try Data("{broken".utf8).write(to: URL(fileURLWithPath: folder.path + "/broken.json"))
+
+        #expect(try contex("publish", "shop", "tech", folder.path + "/tech.json").output == "published shop/tech as event 1\n")
+        #expect(try contex("publish", "shop", "note", "-", input: "We deploy on Fridays.").output == "published shop/note as event 2\n")
+        let broken = try contex("publish", "shop", "broken", folder.path + "/broken.json")
+        #expect(broken.status == 1 && broken.errors.contains("is no JSON"))
+
+        let found = try contex("query", "shop", "which database", "--threshold", "0", "--top", "1")
+        #expect(found.status == 0 && found.output.contains("tech.root") && found.output.contains("db: PostgreSQL"))
+        let json = try contex("query", "shop", "which database", "--threshold", "0", "--mode", "semantic", "--explain", "--json").json
+        #expect(json?["matches"]?.arrayValue?.first?["explanation"]?["mode"]?.stringValue == "semantic")
+        let nothing = try contex("query", "empty", "which database")
+        #expect(nothing.status == 0 && nothing.output.isEmpty && nothing.errors.contains("nothing in empty"))
+
+        let registered = try contex("agent", "register", "shop", "reader", "--need", "the database in use", "-n", "when we deploy")
+        #expect(registered.status == 0 && registered.output.hasPrefix("registered reader in shop, told on channel agent:reader:updates\n"))
+        #expect(try contex("agent", "list").output == "reader\n")
+        #expect(try contex("agent", "list", "--project", "other").output.isEmpty)
+        #expect(try contex("agent", "remove", "reader").output == "removed reader\n")
+        #expect(try contex("agent", "remove", "reader").status == 3)
+
+        let events = try contex("events", "shop", "--json").output.split(separator: "\n").map { try JSONParser.parse(text: String($0)) }
+        #expect(events.map { $0["event_type"]?.stringValue } == ["tech_updated", "note_updated"])
+        #expect(try contex("events", "shop", "--since", "1").output == "2  note_updated  {\"note\":\"We deploy on Fridays.\"}\n")
+        let projects = try contex("projects").output.split(separator: "\n").last?.split(separator: " ").map(String.init)
+        #expect(projects?.first == "shop" && projects?.last == "2")
+
+        // Beside the running server, and after it.
+        #expect(try ContexBinary.run(["check", "--data-dir", server.folder.path]).output.hasPrefix("all is well: "))
+        let second = try ContexBinary.run(["serve", "--data-dir", server.folder.path, "--http-port", "0", "--resp-port", "off"])
+        #expect(second.status == 4 && second.errors.contains(server.folder.path))
+        let taken = try ContexBinary.run(["serve", "--data-dir", folder.path, "--http-port", "\(server.port)", "--resp-port", "off"])
+        #expect(taken.status == 4 && taken.errors.contains("\(server.port)") && taken.errors.split(separator: "\n").count == 1)
+        #expect(try server.stop() == 0)
+        #expect(try contex("projects").status == 6)
+        let report = try ContexBinary.run(["check", "--data-dir", server.folder.path, "--json"])
+        #expect(report.status == 0 && report.json?["documents"]?.integerValue == 2)
+    }
+
+    @Test func aKeyIsAskedFor() throws {
+        let server = try ContexBinary.Serving(environment: ["AUTH_ENABLED": "true"])
+        let printed = try server.printed()
+        let rule = String(repeating: "=", count: 78)
+        let lines = printed.split(separator: "\n").map(String.init)
+        let first = try #require(lines.firstIndex(of: rule))
+        let last = try #require(lines.lastIndex(of: rule))
+        let key = try #require(lines[first...last].first { $0.hasPrefix("ck_") })
+        #expect(printed.components(separatedBy: key).count == 2)
+
+        let without = try ContexBinary.run(["projects", "--server", server.url])
+        #expect(without.status == 5 && without.errors.contains("CONTEX_API_KEY"))
+        #expect(try ContexBinary.run(["projects", "--server", server.url, "--api-key", "ck_wrong"]).status == 5)
+        #expect(try ContexBinary.run(["projects", "--server", server.url], environment: ["CONTEX_API_KEY": key]).status == 0)
+        #expect(try ContexBinary.run(["projects"], environment: ["CONTEX_API_KEY": key, "CONTEX_SERVER": server.url]).status == 0)
+        #expect(try server.stop() == 0)
+        #expect(try !server.logged().contains(key))
+    }
+
+    @Test func aSecondSignalEndsItAtOnce() throws {
+        let server = try ContexBinary.Serving()
+        kill(server.processID, SIGINT)
+        kill(server.processID, SIGTERM)
+        #expect([0, 128 + SIGINT, 128 + SIGTERM].contains(try server.wait()))
+    }
+}
