@@ -131,13 +131,13 @@ let modules: [Module] = [
     Module(
         name: "contex",
         uses: ["Base", "Content", "TOON", "Engine", "Service", "Assembly"],
-        products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio")],
+        products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
                 "Base", "Content", "TOON", "Engine", "Service", "Assembly",
                 product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
-                product("NIOCore", "swift-nio"),
+                product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],
             swiftSettings: settings)),
 

@@ -4,6 +4,7 @@ internal import AsyncHTTPClient
 internal import Base
 internal import Content
 internal import NIOCore
+internal import NIOHTTP1
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials

@@ -71,4 +71,4 @@ struct Publish: AsyncParsableCommand {
     }
 }
 
-extension ContentFormat: @retroactive ExpressibleByArgument {}
+extension ContentFormat: ExpressibleByArgument {}

@@ -45,4 +45,4 @@ struct Query: AsyncParsableCommand {
     }
 }
 
-extension SearchMode: @retroactive ExpressibleByArgument {}
+extension SearchMode: ExpressibleByArgument {}
