@@ -176,7 +176,7 @@ let modules: [Module] = [
     tests(
         "ServerTests",
         ["Base", "Content", "TOON", "RESP", "Engine", "Access", "Service", "HTTPAPI", "RESPServer", "Assembly", "TestSupport", "contex"],
-        [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio")]),
+        [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio")]),
 ]
 
 // MARK: - The package, or the part of it that CONTEX_TARGETS names

@@ -7,6 +7,7 @@ import Content
 import Engine
 import Foundation
 import NIOCore
+import NIOHTTP1
 import TestSupport
 
 struct TestAnswer {
