@@ -100,7 +100,7 @@ public final class Database: Sendable {
         }
         let sinks = Sinks()
         self.sinks = sinks
-        writer = Writer(store: store) { sinks.deliver($0) }
+        writer = Writer(store: store, deliver: { sinks.deliver($0) }, aborted: { [matcher] in matcher.forget() })
         readers = NIOThreadPool(numberOfThreads: configuration.threads)
         readers.start()
     }

@@ -31,14 +31,7 @@ public enum IntegrityCheck {
     /// - Throws: `.notFound` when there is no store; `.damaged` when it cannot be opened at all.
     /// - Complexity: O(store); reads every page.
     public static func run(directory: String, dimension: Int = 384, progress: (String) -> Void = { _ in }) throws -> Report {
-        let path = DatabaseConfiguration(directory: directory).storePath
-        let environment: Environment
-        do {
-            environment = try Environment(path: path, options: .init(mode: .reader))
-        } catch {
-            if error.code == .noSuchFile { throw ContexError.notFound("no store in \(directory)") }
-            throw ContexError.damaged("the store in \(directory) cannot be opened: \(error)")
-        }
+        let environment = try Database.openForReading(directory: directory)
         return try environment.read { view in try run(view, dimension: dimension, progress: progress) }
     }
 
