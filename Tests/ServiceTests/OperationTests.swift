@@ -1,6 +1,7 @@
 import Access
 import Base
 import Engine
+import Needs
 import Service
 import Testing
 
