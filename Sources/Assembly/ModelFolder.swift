@@ -35,7 +35,8 @@ struct ModelFolder: Sendable {
             let (loaded, counter) = (try await model, try await ranks)
             let embedder = Embedder(model: loaded, tokenizer: loaded.tokenizer, threads: threads, cacheCapacity: cache)
             return ModelFolder(
-                models: Models(dimension: loaded.dimension, embed: { try await embedder.embed($0) }, countTokens: { counter.count($0) }),
+                models: Models(
+                    identity: loaded.identity, dimension: loaded.dimension, embed: { try await embedder.embed($0) }, countTokens: { counter.count($0) }),
                 identity: loaded.identity, kernels: loaded.matrixKernels, close: { embedder.shutdown() })
         } catch {
             let reason = (error as? ContexError)?.message ?? "\(error)"

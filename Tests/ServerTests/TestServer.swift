@@ -21,7 +21,7 @@ struct TestAnswer {
 /// The real model when it is there, else vectors made of hashed words: enough for everything but the quality of search.
 enum TestModels {
     static let hashed = Models(
-        dimension: 384,
+        identity: "hashed words", dimension: 384,
         embed: { texts in
             texts.map { text in
                 var vector = [Float](repeating: 0, count: 384)

@@ -52,7 +52,7 @@ struct Fixture {
         var settings = DatabaseConfiguration(directory: folder.path)
         settings.mapBytes = 1 << 30
         settings.mode = .semantic
-        database = try Database(configuration: settings, models: Models(dimension: 4, embed: embed, countTokens: { $0.utf8.count }))
+        database = try Database(configuration: settings, models: Models(identity: "constant", dimension: 4, embed: embed, countTokens: { $0.utf8.count }))
         operations = Operations(database: database, authenticationRequired: authentication, meter: journal, audit: journal)
         root = try #require(try await database.bootstrapKey(.standard, name: "root", given: nil))
     }
