@@ -170,6 +170,9 @@ public enum OpenAPIDocument {
             type("array")
             schema["items"] = ["type": "string", "maxLength": .integer(scalarsMax)]
             schema["maxItems"] = .integer(countMax)
+        case .textOrTexts(let countMax, let scalarsMax):
+            let text: JSONValue = ["type": "string", "minLength": .integer(1), "maxLength": .integer(scalarsMax)]
+            schema["anyOf"] = .array([text, ["type": "array", "items": text, "minItems": .integer(1), "maxItems": .integer(countMax)]])
         case .word(let words, _):
             type("string")
             schema["enum"] = .array(words.map(JSONValue.string) + (field.takesNull ? [.null] : []))
