@@ -91,15 +91,15 @@ public enum OpenAPIDocument {
             ["description": .string(description), "content": ["application/json": ["schema": reference(schema)]]]
         }
         var responses = JSONObject()
-        if route.path == "/", route.bases.prefixes == [""] {
-            responses["307"] = ["description": "Leads to the documentation"]
+        if route.answer.contentType == Route.leadsElsewhere {
+            responses["307"] = ["description": .string(route.summary)]
             return .object(responses)
         }
         var content = JSONObject()
         if let example = example(route.answer.example) { content["example"] = example }
-        responses["200"] = [
-            "description": "The answer", "content": .object(JSONObject([(route.answer.contentType, .object(content))])),
-        ]
+        var contents = JSONObject([(route.answer.contentType, .object(content))])
+        for other in route.answer.otherContentTypes { contents[other] = ["schema": ["type": "string"]] }
+        responses["200"] = ["description": "The answer", "content": .object(contents)]
         guard !route.isPublic else { return .object(responses) }
         if !(route.pathFields.isEmpty && route.queryFields.isEmpty && route.body.fields.isEmpty) {
             responses["422"] = answer("Something in the request is wrong", "HTTPValidationError")
