@@ -11,6 +11,7 @@
 #define WIDTH 4
 #define TILE 16
 #define COLUMN_ROWS 1
+#define RECIPROCAL(x) (1 / (x))
 #define NAME(x) x##_portable
 #if defined(__aarch64__)
 #define ROWS 4
@@ -28,16 +29,23 @@ typedef __fp16 half4 __attribute__((vector_size(8), aligned(1)));
 #define TILE 16
 #define COLUMN_ROWS 3
 #define WIDEN(p) _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p)))
+#define RECIPROCAL(x) (1 / (x))
 #define NAME(x) x##_avx2
 #include "encoder_kernels.h"
 #pragma clang attribute pop
 
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c"))), apply_to = function)
+// The processor's estimate of 14 bits, and one step of Newton's method.
+static inline __attribute__((always_inline)) __m512 reciprocal_avx512(__m512 x) {
+    __m512 r = _mm512_rcp14_ps(x);
+    return r * (2 - x * r);
+}
 #define WIDTH 16
 #define ROWS 14
 #define TILE 32
 #define COLUMN_ROWS 8
 #define WIDEN(p) _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(p)))
+#define RECIPROCAL(x) reciprocal_avx512(x)
 #define NAME(x) x##_avx512
 #include "encoder_kernels.h"
 #pragma clang attribute pop
@@ -116,6 +124,11 @@ void ck_encoder_pool(int level, const float *x, size_t rows, size_t columns, flo
 void ck_encoder_project(int level, const float *a, size_t a_stride, const uint16_t *w, const float *bias, int gelu, float *c,
                         size_t c_stride, size_t rows, size_t outputs, size_t depth) {
     CHOOSE(level, project, a, a_stride, w, bias, gelu, c, c_stride, rows, outputs, depth);
+}
+
+void ck_encoder_quantise(int level, const float *x, int gelu, uint8_t *bytes, float *scales, float *lows, size_t rows,
+                         size_t columns) {
+    CHOOSE(level, quantise, x, gelu, bytes, scales, lows, rows, columns);
 }
 
 void ck_encoder_attention_head(int level, const float *queries, const float *keys, const float *values, size_t stride,

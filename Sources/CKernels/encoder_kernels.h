@@ -5,6 +5,7 @@
 //     TILE             outputs of a tile: 32, or 16 where 32 would need too many registers
 //     COLUMN_ROWS      rows of a tile of attention's products
 //     WIDEN(p)         WIDTH halves as floats, or nothing where the processor has no such instruction
+//     RECIPROCAL(x)    1 / x, to two units in the last place
 //     NAME(x)
 //
 // The large product. Weights are packed in panels of 32 outputs, within a panel depth by depth (CKernels.h draws it), so
@@ -24,6 +25,7 @@ typedef float NAME(vf) __attribute__((vector_size(WIDTH * 4)));
 typedef int32_t NAME(vi) __attribute__((vector_size(WIDTH * 4)));
 typedef uint32_t NAME(vw) __attribute__((vector_size(WIDTH * 4)));
 typedef uint16_t NAME(vh) __attribute__((vector_size(WIDTH * 2), aligned(1)));
+typedef uint8_t NAME(vb) __attribute__((vector_size(WIDTH), aligned(1)));
 typedef float NAME(vu) __attribute__((vector_size(WIDTH * 4), aligned(1)));
 #define VF NAME(vf)
 #define VI NAME(vi)
@@ -50,20 +52,19 @@ INLINE float NAME(sum)(VF a) {
     return lanes[0];
 }
 
-// e^x for x <= 0 (Cephes: reduce by ln 2 in two parts, then a polynomial of degree 5 in the rest).
-INLINE VF NAME(exponential)(VF x) {
-    const VF lowest = (VF){0} - 87.0f, half = (VF){0} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+// 2^x for x <= 0, and 2^-126 below that: the integer part goes into the exponent, the rest through a polynomial of degree 5,
+// the best in relative error on -1/2...1/2 (1.8e-7 in float32).
+INLINE VF NAME(power)(VF x) {
+    const VF lowest = (VF){0} - 126.0f, magic = (VF){0} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
     x = __builtin_elementwise_max(x, lowest);
-    VF n = (x * 1.44269504f + half) - half;
-    VF r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    VF p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    VF y = p * (r * r) + r + 1.0f;
-    VI power = (__builtin_convertvector(n, VI) + 127) << 23;
-    return y * (VF)power;
+    VF shifted = x + magic;
+    VF r = x - (shifted - magic);
+    VF p = r * 1.32764606e-3f + 9.67554124e-3f;
+    p = p * r + 5.55071331e-2f;
+    p = p * r + 2.40221197e-1f;
+    p = p * r + 6.93146967e-1f;
+    p = p * r + 1.00000007f;
+    return (VF)((VI)p + ((VI)shifted << 23));  // the magic number's own bits are shifted out
 }
 
 // erf by a quotient of polynomials in x^2, odd 13 over even 8, exact to a few units in the last place for |x| <= 4,
@@ -82,7 +83,7 @@ INLINE VF NAME(error_function)(VF x) {
     q = q * s - 1.68282697438203e-03f;
     q = q * s - 7.37332916720468e-03f;
     q = q * s - 1.42647390514189e-02f;
-    return x * p / q;
+    return x * p * RECIPROCAL(q);
 }
 
 INLINE VF NAME(gelu_of)(VF v) { return v * 0.5f * (1.0f + NAME(error_function)(v * 0.70710678f)); }
@@ -230,6 +231,40 @@ static void NAME(project)(const float *a, size_t a_stride, const uint16_t *panel
         }
 }
 
+// MARK: Inputs of products of bytes
+
+// Each row in groups of up to 128 columns, x = low + scale * byte; scales and lows are rows x groups.
+static void NAME(quantise)(const float *x, int gelu, uint8_t *bytes, float *scales, float *lows, size_t rows, size_t columns) {
+    const VF magic = (VF){0} + 12582912.0f;  // adding it rounds to an integer, which is then in the low bits
+    float group[128];
+    for (size_t r = 0; r < rows; r++, x += columns, bytes += columns)
+        for (size_t begin = 0; begin < columns; begin += 128) {
+            const size_t count = columns - begin < 128 ? columns - begin : 128;
+            const float *from = x + begin;
+            if (gelu) {
+                for (size_t i = 0; i < count; i += WIDTH) STORE(group + i, NAME(gelu_of)(LOAD(from + i)));
+                from = group;
+            }
+            VF lowest = LOAD(from), highest = lowest;
+            for (size_t i = WIDTH; i < count; i += WIDTH) {
+                lowest = __builtin_elementwise_min(lowest, LOAD(from + i));
+                highest = __builtin_elementwise_max(highest, LOAD(from + i));
+            }
+            float low = lowest[0], high = highest[0];
+            for (int i = 1; i < WIDTH; i++) {
+                low = lowest[i] < low ? lowest[i] : low;
+                high = highest[i] > high ? highest[i] : high;
+            }
+            const float range = high - low, inverse = range > 0 ? 255 / range : 0;
+            for (size_t i = 0; i < count; i += WIDTH) {
+                VF v = (LOAD(from + i) - low) * inverse + magic;
+                *(NAME(vb) *)(bytes + begin + i) = __builtin_convertvector((VI)v, NAME(vb));
+            }
+            *scales++ = range / 255;
+            *lows++ = low;
+        }
+}
+
 // MARK: Attention
 
 // c[rows x outputs] = a[rows x depth] * b[depth x outputs] for a block of `vectors` registers of outputs.
@@ -284,7 +319,8 @@ static void NAME(attention_head)(const float *queries, const float *keys, const 
         for (size_t j = 0; j < length; j++) transposed[d * padded + j] = keys[j * stride + d];
         for (size_t j = length; j < padded; j++) transposed[d * padded + j] = 0;
     }
-    const float scale = 1.0f / sqrtf((float)columns);
+    // Softmax by powers of 2, which is the same with the logarithm of e in the scale.
+    const float scale = 1.44269504f / sqrtf((float)columns);
     for (size_t begin = 0; begin < length; begin += 32) {
         const size_t rows = length - begin < 32 ? length - begin : 32;
         NAME(multiply)(queries + begin * stride, stride, transposed, padded, scores, padded, rows, padded, columns);
@@ -298,7 +334,7 @@ static void NAME(attention_head)(const float *queries, const float *keys, const 
             for (int i = 1; i < WIDTH; i++) top = highest[i] > top ? highest[i] : top;
             VF total = {0};
             for (size_t j = 0; j < padded; j += WIDTH) {
-                VF e = NAME(exponential)((LOAD(row + j) - top) * scale);
+                VF e = NAME(power)((LOAD(row + j) - top) * scale);
                 STORE(row + j, e);
                 total += e;
             }
@@ -326,4 +362,5 @@ static void NAME(attention_head)(const float *queries, const float *keys, const 
 #undef WEIGHT
 #undef WEIGHTS
 #undef WIDEN
+#undef RECIPROCAL
 #undef NAME

@@ -29,17 +29,22 @@ internal import CKernels
 /// `@unchecked Sendable`: one thread has it at a time (`EmbeddingModel` hands it out and takes it back under its lock).
 @safe final class EncoderScratch: @unchecked Sendable {
     let hidden, projected, context, mixed, wide, attention: UnsafeMutablePointer<Float>
+    /// A block of inputs as bytes, with scale and low end of each row's groups.
+    let bytes: UnsafeMutablePointer<UInt8>
+    let scales, lows: UnsafeMutablePointer<Float>
     private let memory: UnsafeMutableRawPointer
 
     init(_ configuration: ModelConfiguration, tokens: Int) {
         let columns = configuration.hidden
         let block = min(tokens, BertEncoder.blockRows)
         let padded = (configuration.sequence + 15) / 16 * 16
+        let deepest = max(columns, configuration.intermediate)
+        let groups = block * PackedLayout.groups(deepest)
         let sizes = [
             tokens * columns, tokens * columns * 3, tokens * columns, block * columns, block * configuration.intermediate,
-            (configuration.headColumns + 32) * padded,
-        ]
-        // Every part begins on a cache line: all sizes are multiples of 16 floats.
+            (configuration.headColumns + 32) * padded, groups, groups, block * deepest / 4,
+        ].map { ($0 + 15) / 16 * 16 }
+        // Every part begins on a cache line.
         unsafe memory = UnsafeMutableRawPointer.allocate(byteCount: sizes.reduce(0, +) * 4, alignment: 64)
         let floats = unsafe memory.bindMemory(to: Float.self, capacity: sizes.reduce(0, +))
         func part(_ index: Int) -> UnsafeMutablePointer<Float> { unsafe floats + sizes[..<index].reduce(0, +) }
@@ -49,6 +54,9 @@ internal import CKernels
         unsafe mixed = part(3)
         unsafe wide = part(4)
         unsafe attention = part(5)
+        unsafe scales = part(6)
+        unsafe lows = part(7)
+        unsafe bytes = UnsafeMutableRawPointer(part(8)).assumingMemoryBound(to: UInt8.self)
     }
 
     deinit { unsafe memory.deallocate() }
@@ -123,7 +131,7 @@ internal import CKernels
         for block in blocks(rows) {
             unsafe project(
                 scratch.hidden + block.lowerBound * columns, layer.attention, into: scratch.projected + block.lowerBound * stride,
-                rows: block.count)
+                rows: block.count, scratch)
         }
         var row = 0
         for sequence in sequences {
@@ -139,10 +147,10 @@ internal import CKernels
         for block in blocks(rows) {
             let context = unsafe scratch.context + block.lowerBound * columns
             let hidden = unsafe scratch.hidden + block.lowerBound * columns
-            unsafe project(context, layer.mixing, into: scratch.mixed, rows: block.count)
+            unsafe project(context, layer.mixing, into: scratch.mixed, rows: block.count, scratch)
             unsafe normalise(scratch.mixed, residual: hidden, layer.mixingNorm, block.count)
-            unsafe project(scratch.mixed, layer.widening, gelu: true, into: scratch.wide, rows: block.count)
-            unsafe project(scratch.wide, layer.narrowing, into: hidden, rows: block.count)
+            unsafe project(scratch.mixed, layer.widening, gelu: .after, into: scratch.wide, rows: block.count, scratch)
+            unsafe project(scratch.wide, layer.narrowing, gelu: .before, into: hidden, rows: block.count, scratch)
             unsafe normalise(hidden, residual: scratch.mixed, layer.outputNorm, block.count)
         }
     }
@@ -158,13 +166,26 @@ internal import CKernels
             level, x, residual, floats(norm.scale), floats(norm.shift), rows, configuration.hidden, configuration.epsilon)
     }
 
-    /// c = a times the weights transposed, plus bias; its GELU on demand.
+    /// Where the GELU between the two products is applied: by the first as it stores its sums in float32, by the second as it
+    /// quantises its input with bytes. Each of the two does it or leaves it to the other.
+    private enum GELU { case none, after, before }
+
+    /// c = a times the weights transposed, plus bias.
     private func project(
-        _ a: UnsafePointer<Float>, _ linear: PackedLayout.Linear, gelu: Bool = false, into c: UnsafeMutablePointer<Float>, rows: Int
+        _ a: UnsafePointer<Float>, _ linear: PackedLayout.Linear, gelu: GELU = .none, into c: UnsafeMutablePointer<Float>, rows: Int,
+        _ scratch: EncoderScratch
     ) {
         let weights = unsafe model.payload + linear.weights
-        unsafe ck_encoder_project(
-            level, a, linear.depth, weights.assumingMemoryBound(to: UInt16.self), floats(linear.bias), gelu ? 1 : 0, c, linear.outputs, rows,
-            linear.outputs, linear.depth)
+        switch linear.format {
+        case .halves:
+            unsafe ck_encoder_project(
+                level, a, linear.depth, weights.assumingMemoryBound(to: UInt16.self), floats(linear.bias), gelu == .after ? 1 : 0, c,
+                linear.outputs, rows, linear.outputs, linear.depth)
+        case .bytes:
+            unsafe ck_encoder_quantise(level, a, gelu == .before ? 1 : 0, scratch.bytes, scratch.scales, scratch.lows, rows, linear.depth)
+            unsafe ck_encoder_project_bytes(
+                level, scratch.bytes, scratch.scales, scratch.lows, weights.assumingMemoryBound(to: Int8.self), floats(linear.scales),
+                floats(linear.sums), floats(linear.bias), c, rows, linear.outputs, linear.depth)
+        }
     }
 }

@@ -1,5 +1,7 @@
 // Where what lies in a packed model, computed from the model's sizes alone. docs/formats/packed-model-v1.md draws it.
 
+internal import CKernels
+
 /// The arithmetic of the large products.
 public enum EmbeddingPrecision: String, Sendable, CaseIterable {
     /// Weights kept as float16, widened in registers; sums in float32.
@@ -16,9 +18,9 @@ struct PackedLayout: Sendable {
         let outputs: Int
         let depth: Int
         let weights: Int
-        /// Of an output, float32; bytes only.
+        /// Of each group of depths and output, float32; bytes only.
         let scales: Int
-        /// Sums of an output's bytes, int32; bytes only.
+        /// Of the weights of each group and output, as their bytes have them, float32; bytes only.
         let sums: Int
         let bias: Int
     }
@@ -45,6 +47,9 @@ struct PackedLayout: Sendable {
     /// Of the payload.
     let byteCount: Int
 
+    /// Groups of depths that have scales of their own.
+    static func groups(_ depth: Int) -> Int { (depth + Int(CK_GROUP) - 1) / Int(CK_GROUP) }
+
     init(_ configuration: ModelConfiguration, _ precision: EmbeddingPrecision) {
         var end = 0
         func take(_ bytes: Int) -> Int {
@@ -53,9 +58,10 @@ struct PackedLayout: Sendable {
         }
         func linear(_ outputs: Int, _ depth: Int, _ format: Linear.Format) -> Linear {
             let bytes = format == .bytes
+            let scales = bytes ? outputs * Self.groups(depth) * 4 : 0
             return Linear(
                 format: format, outputs: outputs, depth: depth, weights: take(outputs * depth * (bytes ? 1 : 2)),
-                scales: take(bytes ? outputs * 4 : 0), sums: take(bytes ? outputs * 4 : 0), bias: take(outputs * 4))
+                scales: take(scales), sums: take(scales), bias: take(outputs * 4))
         }
         let hidden = configuration.hidden
         func norm() -> Norm { Norm(scale: take(hidden * 4), shift: take(hidden * 4)) }

@@ -75,7 +75,7 @@ internal import CKernels
                 case .bytes:
                     unsafe ck_encoder_pack_bytes(
                         weight, outputs, depth, (payload + linear.weights + output * depth).assumingMemoryBound(to: Int8.self),
-                        floats(linear.scales + output * 4), (payload + linear.sums + output * 4).assumingMemoryBound(to: Int32.self))
+                        floats(linear.scales + output * 4), floats(linear.sums + output * 4), linear.outputs)
                 }
                 output += outputs
             }

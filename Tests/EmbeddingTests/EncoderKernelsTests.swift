@@ -151,6 +151,69 @@ struct EncoderKernelsTests {
         expectNear(c, expected, within: 1e-6, "gelu")
     }
 
+    /// Weights and inputs within half a step of what they stand for.
+    @Test(arguments: levels)
+    func bytesStandForTheirNumbers(_ level: Int32) {
+        var source = SeededRandom(seed: testSeed("bytesStandForTheirNumbers"))
+        let (rows, depth) = (5, 288)
+        var x = random(rows * depth, &source, scale: 3)
+        for at in 0..<128 { x[at] = 2.5 }
+        x[200] = 40
+        for gelu in [false, true] {
+            var bytes = [UInt8](repeating: 0, count: x.count)
+            var (scales, lows) = ([Float](repeating: .nan, count: rows * 3), [Float](repeating: .nan, count: rows * 3))
+            unsafe ck_encoder_quantise(level, x, gelu ? 1 : 0, &bytes, &scales, &lows, rows, depth)
+            for at in x.indices {
+                let group = at / depth * 3 + at % depth / 128
+                let value = gelu ? 0.5 * Double(x[at]) * (1 + erf(Double(x[at]) / 2.0.squareRoot())) : Double(x[at])
+                let back = Double(lows[group]) + Double(scales[group]) * Double(bytes[at])
+                #expect(abs(back - value) <= Double(scales[group]) * 0.501 + 1e-5)
+            }
+            #expect(scales.allSatisfy { $0 < (gelu ? 3.2 : 6.1) / 255 || $0 > 40 / 255.0 })
+        }
+    }
+
+    /// Against integers that Swift adds up; every level gives the same sums, so the results differ by float32's rounding only.
+    @Test(arguments: levels)
+    func projectBytes(_ level: Int32) {
+        var source = SeededRandom(seed: testSeed("projectBytes"))
+        for (rows, outputs, depth) in (1...13).map({ ($0, 32, 32) }) + [(3, 64, 128), (8, 96, 384), (7, 32, 1536), (5, 64, 416), (50, 32, 160)] {
+            let groups = (depth + 127) / 128
+            let a = (0..<rows * depth).map { _ in UInt8(truncatingIfNeeded: source.next()) }
+            let w = random(outputs * depth, &source)
+            // A hundredth, as inputs of the size of 1 have it: the sums stay of the size of the bias.
+            let (scalesOfA, lows) = (random(rows * groups, &source, scale: 0.01), random(rows * groups, &source))
+            let bias = random(outputs, &source)
+            var packed = [Int8](repeating: 0, count: outputs * depth)
+            var (scales, sums) = ([Float](repeating: .nan, count: groups * outputs), [Float](repeating: .nan, count: groups * outputs))
+            unsafe ck_encoder_pack_bytes(w, outputs, depth, &packed, &scales, &sums, outputs)
+            func byte(_ output: Int, _ k: Int) -> Int { Int(packed[output / 32 * depth * 32 + k / 4 * 128 + output % 32 * 4 + k % 4]) }
+            for output in 0..<outputs {
+                for k in 0..<depth {
+                    let scale = scales[k / 128 * outputs + output]
+                    #expect(abs(Float(byte(output, k)) * scale - w[output * depth + k]) <= scale * 0.501)
+                }
+            }
+            var c = [Float](repeating: .nan, count: rows * outputs)
+            unsafe ck_encoder_project_bytes(level, a, scalesOfA, lows, packed, scales, sums, bias, &c, rows, outputs, depth)
+            var expected: [Double] = []
+            for row in 0..<rows {
+                for output in 0..<outputs {
+                    var sum = Double(bias[output])
+                    for group in 0..<groups {
+                        let depths = group * 128..<min(depth, group * 128 + 128)
+                        let integers = depths.reduce(0) { $0 + Int(a[row * depth + $1]) * byte(output, $1) }
+                        let bytes = depths.reduce(0) { $0 + byte(output, $1) }
+                        let scale = Double(scales[group * outputs + output])
+                        sum += scale * (Double(scalesOfA[row * groups + group]) * Double(integers) + Double(lows[row * groups + group]) * Double(bytes))
+                    }
+                    expected.append(sum)
+                }
+            }
+            expectNear(c, expected, within: 5e-5, "\(rows) x \(outputs) x \(depth)")
+        }
+    }
+
     @Test(arguments: levels, [32, 48, 64])
     func attention(_ level: Int32, columns: Int) {
         var source = SeededRandom(seed: testSeed("attention"))

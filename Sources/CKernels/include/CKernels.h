@@ -45,10 +45,20 @@ void ck_encoder_project(int level, const float *a, size_t a_stride, const uint16
 void ck_encoder_attention_head(int level, const float *queries, const float *keys, const float *values, size_t stride,
                                size_t length, size_t columns, float *scratch, float *out, size_t out_stride);
 
-// encoder_bytes.c: the large products on bytes.
-// Weights as bytes, w = byte * scale of its output, in panels of 32 outputs, four depths of each output together:
+// encoder_bytes.c: the large products on bytes. The depth is cut into groups of CK_GROUP (the last may be shorter), and each
+// row and each output has a scale of its own in each group.
+#define CK_GROUP 128
+// Weights as bytes, w = scale * byte, in panels of 32 outputs, four depths of each output together:
 //     packed[output / 32 * depth * 32 + k / 4 * 128 + output % 32 * 4 + k % 4]
-// sums has the sum of each output's bytes.
-void ck_encoder_pack_bytes(const float *w, size_t outputs, size_t depth, int8_t *packed, float *scales, int32_t *sums);
+// scales and sums (scale times the sum of the bytes) have a row of `stride` for each group.
+void ck_encoder_pack_bytes(const float *w, size_t outputs, size_t depth, int8_t *packed, float *scales, float *sums,
+                           size_t stride);
+// Rows (their gelu when `gelu`) as bytes, x = low + scale * byte; scales and lows have a row of groups for each row.
+void ck_encoder_quantise(int level, const float *x, int gelu, uint8_t *bytes, float *scales, float *lows, size_t rows,
+                         size_t columns);
+// c = a times w, plus bias; all of them as above, the integer sums exact. scales_a and lows_a are those of a.
+void ck_encoder_project_bytes(int level, const uint8_t *a, const float *scales_a, const float *lows_a, const int8_t *w,
+                              const float *scales, const float *sums, const float *bias, float *c, size_t rows,
+                              size_t outputs, size_t depth);
 
 #endif
