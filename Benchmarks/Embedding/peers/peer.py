@@ -137,8 +137,11 @@ def load(engine, model, venv, text):
     else:
         import numpy, onnxruntime, tokenizers  # noqa: E401,F401
     before, start = resident(), time.perf_counter()
-    make(engine, model, venv, 1).run([text])
-    print(json.dumps({"seconds": [time.perf_counter() - start], "resident": resident() - before}))
+    made = make(engine, model, venv, 1)
+    made.run([text])
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": [seconds], "resident": resident() - before}))
+    del made
 
 
 if __name__ == "__main__":
