@@ -96,7 +96,7 @@ internal import CKernels
     /// - Precondition: no sequence is empty or longer than the configuration's, their tokens together fit the scratch
     ///   space, and every token is in the vocabulary; `EmbeddingModel.embed` sees to it.
     /// - Complexity: 10.6 million multiply-adds a token, plus 2 x 384 x length a token and layer for attention.
-    func encode(_ sequences: ArraySlice<[Int32]>, scratch: EncoderScratch) -> [[Float]] {
+    func encode(_ sequences: ArraySlice<[Int32]>, scratch: EncoderScratch, _ betweenLayers: (() -> Void)?) -> [[Float]] {
         let columns = configuration.hidden
         let hidden = unsafe scratch.hidden
         let words = unsafe (model.payload + model.layout.words).assumingMemoryBound(to: UInt16.self)
@@ -107,7 +107,10 @@ internal import CKernels
             rows += sequence.count
         }
         unsafe normalise(hidden, residual: nil, model.layout.inputNorm, rows)
-        for layer in model.layout.layers { run(layer, sequences, rows, scratch) }
+        for layer in model.layout.layers {
+            run(layer, sequences, rows, scratch)
+            betweenLayers?()
+        }
         var vectors: [[Float]] = []
         vectors.reserveCapacity(sequences.count)
         var row = 0

@@ -124,7 +124,7 @@ enum EmbeddingBenchmark {
             for offset in engines.indices {
                 let place = (offset + round) % engines.count
                 if place < models.count {
-                    let embedder = Embedder(model: models[place], tokenizer: models[place].tokenizer, threads: 2, cacheCapacity: 0)
+                    let embedder = Embedder(model: models[place], tokenizer: models[place].tokenizer, threads: 2, cacheBytes: 0)
                     let start = ContinuousClock.now
                     _ = try await embedder.embed(texts)
                     let taken = (ContinuousClock.now - start).components
@@ -192,7 +192,7 @@ enum EmbeddingBenchmark {
 
     static func cached() async throws {
         let model = try EmbeddingModel(folder: modelFolder)
-        let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 1, cacheCapacity: 1_000)
+        let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 1, cacheBytes: 8 << 20)
         let texts = try corpus().prefix(500).map { String($0.prefix(60)) }
         _ = try await embedder.embed(Array(texts))
         var figures: [Double] = []

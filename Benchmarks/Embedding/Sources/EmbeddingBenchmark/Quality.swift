@@ -28,7 +28,7 @@ enum Quality {
             var rankings: [[[Int]]] = []
             var report = set.padding(toLength: 12, withPad: " ", startingAt: 0)
             for model in models {
-                let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 2, cacheCapacity: 0)
+                let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 2, cacheBytes: 0)
                 let documents = try await vectors(embedder, corpus.map { ($0.title ?? "") + " " + $0.text })
                 let questions = try await vectors(embedder, queries.map(\.text))
                 embedder.shutdown()
