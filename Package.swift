@@ -163,7 +163,7 @@ let modules: [Module] = [
         "EngineTests",
         ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Needs", "Access", "Engine",
          "TestSupport"]),
-    tests("ServiceTests", ["Base", "Content", "Engine", "Access", "Service", "TestSupport"]),
+    tests("ServiceTests", ["Base", "Needs", "Engine", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),

@@ -16,6 +16,9 @@ public struct ProjectScope: Hashable, Sendable {
     public var isAll: Bool { projects.isEmpty }
     /// - Complexity: O(1).
     public func includes(_ project: String) -> Bool { isAll || members.contains(ExactText(project)) }
+    /// Whether every project of the other scope is one of this one's.
+    /// - Complexity: O(projects of the other).
+    public func covers(_ other: ProjectScope) -> Bool { isAll || (!other.isAll && other.projects.allSatisfy(includes)) }
 }
 
 /// Who asks: what authentication makes of a key, and authorisation decides by.

@@ -39,7 +39,8 @@ struct ModelFolder: Sendable {
                 model: loaded, tokenizer: loaded.tokenizer, threads: configuration.computeThreads, cacheBytes: configuration.embeddingCacheBytes,
                 cacheLifetime: .seconds(configuration.embeddingCacheSeconds))
             return ModelFolder(
-                models: Models(dimension: loaded.dimension, embed: { try await embedder.embed($0) }, countTokens: { counter.count($0) }),
+                models: Models(
+                    identity: loaded.identity, dimension: loaded.dimension, embed: { try await embedder.embed($0) }, countTokens: { counter.count($0) }),
                 identity: loaded.identity, kernels: "\(loaded.matrixKernels), \(loaded.precision.rawValue)", close: { embedder.shutdown() })
         } catch {
             let reason = (error as? ContexError)?.message ?? "\(error)"

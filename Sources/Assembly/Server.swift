@@ -195,7 +195,7 @@ public final class Server: Sendable {
 }
 
 extension ServerConfiguration {
-    fileprivate var database: DatabaseConfiguration {
+    var database: DatabaseConfiguration {
         var database = DatabaseConfiguration(directory: dataFolder)
         database.threshold = threshold
         database.matchesMax = matchesMax

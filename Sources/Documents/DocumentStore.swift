@@ -42,6 +42,19 @@ public struct DocumentStore: Sendable {
         return try NodeRecord.decode(bytes)
     }
 
+    /// Nodes in the order of their numbers, from one on: at most `count`.
+    /// - Complexity: O(log n + count).
+    public func nodes(
+        from first: NodeID, count: Int, in view: borrowing TransactionView
+    ) throws -> [(id: NodeID, record: NodeRecord)] {
+        var found: [(id: NodeID, record: NodeRecord)] = []
+        try view.scanRecords(prefix: scope.key(.node), from: scope.key(.node, first.rawValue)) { key, payload in
+            found.append((NodeID(rawValue: key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) }), try NodeRecord.decode(Array(payload))))
+            return found.count < count ? .onward : .stop
+        }
+        return found
+    }
+
     /// Documents that exist, by key.
     /// - Complexity: O(n) records; each is loaded, one at a time.
     public func forEachDocument(in view: borrowing TransactionView, _ body: (DocumentRecord) throws -> Void) throws {

@@ -20,14 +20,21 @@ public struct Models: Sendable {
     /// cl100k tokens of a text.
     public let countTokens: @Sendable (String) -> Int
     public let dimension: Int
+    /// Models with the same identity give the same vectors.
+    public let identity: String
 
     public init(
-        dimension: Int, embed: @escaping @Sendable ([String]) async throws -> [[Float]], countTokens: @escaping @Sendable (String) -> Int
+        identity: String, dimension: Int, embed: @escaping @Sendable ([String]) async throws -> [[Float]], countTokens: @escaping @Sendable (String) -> Int
     ) {
+        self.identity = identity
         self.dimension = dimension
         self.embed = embed
         self.countTokens = countTokens
     }
+}
+
+extension Models {
+    var vectorModel: VectorModel { VectorModel(identity: identity, dimension: dimension) }
 }
 
 public struct DatabaseConfiguration: Sendable {
@@ -86,6 +93,7 @@ public final class Database: Sendable {
                 path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
             var transaction = try environment.beginWrite()
             try StoreFormat.verifyOrCreate(&transaction)
+            try VectorModel.verifyOrCreate(models.vectorModel, directory: configuration.directory, in: &transaction)
             try transaction.commit()
             environment.growFile()
             (pepper, keyRing) = try environment.read { view in
@@ -100,12 +108,12 @@ public final class Database: Sendable {
         }
         let sinks = Sinks()
         self.sinks = sinks
-        writer = Writer(store: store) { sinks.deliver($0) }
+        writer = Writer(store: store, deliver: { sinks.deliver($0) }, aborted: { [matcher] in matcher.forget() })
         readers = NIOThreadPool(numberOfThreads: configuration.threads)
         readers.start()
     }
 
-    private static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {
+    static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {
         switch error.code {
         case .locked: ContexError(.conflict, "\(error): stop that process or choose another data folder")
         case .accessDenied, .noSuchFile: ContexError(.unavailable, "the data folder \(directory) cannot be written: check its path and permissions (\(error))")

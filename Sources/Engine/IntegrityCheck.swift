@@ -26,23 +26,16 @@ public enum IntegrityCheck {
     public static let findingsMax = 100
 
     /// - Parameters:
-    ///   - path: the data directory; the store in it is opened for reading only.
+    ///   - directory: the data directory; the store in it is opened for reading only.
     ///   - progress: called with what is being checked, for a person to see.
     /// - Throws: `.notFound` when there is no store; `.damaged` when it cannot be opened at all.
     /// - Complexity: O(store); reads every page.
-    public static func run(directory: String, dimension: Int = 384, progress: (String) -> Void = { _ in }) throws -> Report {
-        let path = DatabaseConfiguration(directory: directory).storePath
-        let environment: Environment
-        do {
-            environment = try Environment(path: path, options: .init(mode: .reader))
-        } catch {
-            if error.code == .noSuchFile { throw ContexError.notFound("no store in \(directory)") }
-            throw ContexError.damaged("the store in \(directory) cannot be opened: \(error)")
-        }
-        return try environment.read { view in try run(view, dimension: dimension, progress: progress) }
+    public static func run(directory: String, progress: (String) -> Void = { _ in }) throws -> Report {
+        let environment = try Database.openForReading(directory: directory)
+        return try environment.read { view in try run(view, progress: progress) }
     }
 
-    static func run(_ view: borrowing TransactionView, dimension: Int, progress: (String) -> Void) throws -> Report {
+    static func run(_ view: borrowing TransactionView, progress: (String) -> Void) throws -> Report {
         var report = Report()
         guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
 
@@ -60,6 +53,14 @@ public enum IntegrityCheck {
         // With a broken seal the rest would only stumble over it again.
         guard report.findings.isEmpty else { return report }
 
+        guard let model = try VectorModel.load(view) else {
+            report.findings.append("the store does not say which model made its vectors")
+            return report
+        }
+        if let rebuild = model.rebuild {
+            report.findings.append("a rebuild of the indexes stopped at project \(rebuild.project), node \(rebuild.node): finish it with 'contex reindex'")
+            return report
+        }
         let tenant = TenantID.standard
         let entries = try ProjectRegistry(tenant: tenant).entries(in: view)
         for entry in entries {
@@ -67,7 +68,7 @@ public enum IntegrityCheck {
             report.projects += 1
             let before = report.findings.count
             do {
-                try checkProject(TenantScope(tenant: tenant, project: entry.project), dimension, in: view, &report)
+                try checkProject(TenantScope(tenant: tenant, project: entry.project), model.dimension, in: view, &report)
             } catch {
                 report.findings.append("\(ContexError(anyError: error).message)")
             }

@@ -10,9 +10,18 @@ extension Database {
     static func registryScope(_ tenant: TenantID) -> TenantScope { TenantScope(tenant: tenant, project: .tenantLevel) }
 
     /// The key itself is in the answer and nowhere else.
-    public func createKey(_ tenant: TenantID, name: String) async throws -> IssuedKey {
+    /// - Parameter reach: the projects of whoever creates it. A key without a role reads every project, so one that is created
+    ///   by an administrator of some projects is `readonly` on these from the start.
+    public func createKey(_ tenant: TenantID, name: String, reach: ProjectScope = .all) async throws -> IssuedKey {
         let issued = try IssuedKey(name: name, tenant: tenant, createdAt: now(), pepper: pepper)
-        try await changeKeys { try AccessRegistry.create(issued.record, in: &$0, scope: Self.registryScope(tenant)) }
+        try await changeKeys { transaction in
+            try AccessRegistry.create(issued.record, in: &transaction, scope: Self.registryScope(tenant))
+            if !reach.isAll {
+                try AccessRegistry.assign(
+                    RoleAssignment(keyID: issued.record.keyID, role: .unassigned, projects: reach), in: &transaction,
+                    scope: Self.registryScope(tenant))
+            }
+        }
         return issued
     }
 
@@ -38,14 +47,37 @@ extension Database {
         try await read { try AccessRegistry.keys($0, scope: Self.registryScope(tenant)) }
     }
 
-    /// - Throws: `.notFound("Key not found")`
-    public func revokeKey(_ tenant: TenantID, _ id: KeyID) async throws {
-        try await changeKeys { _ = try AccessRegistry.revoke(id, in: &$0, scope: Self.registryScope(tenant)) }
+    /// - Parameter reach: the projects of whoever asks; nobody ends or changes what reaches beyond his own.
+    /// - Throws: `.notFound("Key not found")`, `.forbidden`
+    public func revokeKey(_ tenant: TenantID, _ id: KeyID, reach: ProjectScope = .all) async throws {
+        try await changeKeys { transaction in
+            try Self.require(reach, covers: id, tenant, .revokeAPIKey, transaction.view)
+            _ = try AccessRegistry.revoke(id, in: &transaction, scope: Self.registryScope(tenant))
+        }
     }
 
-    /// - Throws: `.notFound` for an unknown key.
-    public func assignRole(_ tenant: TenantID, _ assignment: RoleAssignment) async throws {
-        try await changeKeys { try AccessRegistry.assign(assignment, in: &$0, scope: Self.registryScope(tenant)) }
+    /// - Parameter reach: as in `revokeKey`; the new scope must lie within it as well.
+    /// - Throws: `.notFound` for an unknown key, `.forbidden`
+    public func assignRole(_ tenant: TenantID, _ assignment: RoleAssignment, reach: ProjectScope = .all) async throws {
+        try await changeKeys { transaction in
+            try Self.require(reach, covers: assignment.keyID, tenant, .manageRoles, transaction.view)
+            guard reach.covers(assignment.projects) else { throw Self.beyond(reach, .manageRoles) }
+            try AccessRegistry.assign(assignment, in: &transaction, scope: Self.registryScope(tenant))
+        }
+    }
+
+    private static func require(
+        _ reach: ProjectScope, covers id: KeyID, _ tenant: TenantID, _ permission: Permission, _ view: borrowing TransactionView
+    ) throws {
+        guard !reach.isAll else { return }
+        let present = try AccessRegistry.assignment(of: id, view, scope: registryScope(tenant)) ?? .unassigned(id)
+        guard reach.covers(present.projects) else { throw beyond(reach, permission) }
+    }
+
+    private static func beyond(_ reach: ProjectScope, _ permission: Permission) -> ContexError {
+        ContexError(
+            .forbidden, "Your key is limited to \(reach.projects.count) project(s); keys and roles that reach beyond them are out of its reach",
+            requiredPermission: permission.rawValue, role: Role.admin.rawValue)
     }
 
     public func roles(_ tenant: TenantID) async throws -> [RoleAssignment] {
@@ -57,9 +89,13 @@ extension Database {
         try await read { try AccessRegistry.assignment(of: id, $0, scope: Self.registryScope(tenant)) } ?? .unassigned(id)
     }
 
-    /// - Throws: `.notFound("Role not found")`
-    public func removeRole(_ tenant: TenantID, of id: KeyID) async throws {
-        try await changeKeys { try AccessRegistry.removeRole(of: id, in: &$0, scope: Self.registryScope(tenant)) }
+    /// What is left is `readonly` on every project, so only a reach of all projects may remove a role.
+    /// - Throws: `.notFound("Role not found")`, `.forbidden`
+    public func removeRole(_ tenant: TenantID, of id: KeyID, reach: ProjectScope = .all) async throws {
+        try await changeKeys { transaction in
+            guard reach.isAll else { throw Self.beyond(reach, .manageRoles) }
+            try AccessRegistry.removeRole(of: id, in: &transaction, scope: Self.registryScope(tenant))
+        }
     }
 
     private func changeKeys(_ change: @escaping @Sendable (inout WriteTransaction) throws -> Void) async throws {

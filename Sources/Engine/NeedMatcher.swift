@@ -45,6 +45,10 @@ final class NeedMatcher: Sendable {
 
     private let known = Mutex<[TenantScope: Standing]>([:])
 
+    /// Forgets everything: to be called when a transaction was aborted, because a generation that was seen in it may come again
+    /// with other needs.
+    func forget() { known.withLock { $0 = [:] } }
+
     func standing(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Standing {
         let store = NeedStore(scope: scope)
         let generation = try store.generation(in: view)

@@ -54,18 +54,20 @@ extension Database {
 
     /// The tenant's projects, by name.
     public func projects(_ tenant: TenantID) async throws -> [ProjectSummary] {
-        try await read { view in
-            try ProjectRegistry(tenant: tenant).entries(in: view).map { entry in
-                let scope = TenantScope(tenant: tenant, project: entry.project)
-                var (documents, nodes) = (0, 0)
-                try DocumentStore(scope: scope).forEachDocument(in: view) {
-                    documents += 1
-                    nodes += $0.nodes.count
-                }
-                return ProjectSummary(
-                    name: entry.name, documents: documents, nodes: nodes, agents: try NeedStore(scope: scope).agents(in: view).count,
-                    lastSequence: try EventLog(scope: scope).head(in: view).sequence, createdAt: entry.createdAt)
+        try await read { try Self.summaries(tenant, in: $0) }
+    }
+
+    static func summaries(_ tenant: TenantID, in view: borrowing TransactionView) throws -> [ProjectSummary] {
+        try ProjectRegistry(tenant: tenant).entries(in: view).map { entry in
+            let scope = TenantScope(tenant: tenant, project: entry.project)
+            var (documents, nodes) = (0, 0)
+            try DocumentStore(scope: scope).forEachDocument(in: view) {
+                documents += 1
+                nodes += $0.nodes.count
             }
+            return ProjectSummary(
+                name: entry.name, documents: documents, nodes: nodes, agents: try NeedStore(scope: scope).agents(in: view).count,
+                lastSequence: try EventLog(scope: scope).head(in: view).sequence, createdAt: entry.createdAt)
         }
     }
 

@@ -44,10 +44,15 @@ final class Writer: Sendable {
     private let queue = Mutex(Queue())
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let deliver: @Sendable (Notification) -> Void
+    private let aborted: @Sendable () -> Void
 
-    init(store: OpenStore, deliver: @escaping @Sendable (Notification) -> Void) {
+    /// - Parameters:
+    ///   - deliver: gets each notification after the commit of its cause, in the order of commits, on the writer's thread.
+    ///   - aborted: called when a transaction that commands have seen did not become true: whatever they remember of it must go.
+    init(store: OpenStore, deliver: @escaping @Sendable (Notification) -> Void, aborted: @escaping @Sendable () -> Void) {
         self.store = store
         self.deliver = deliver
+        self.aborted = aborted
         thread.start()
     }
 
@@ -127,12 +132,14 @@ final class Writer: Sendable {
                     job.settle(error)
                 } catch {
                     _ = consume transaction
+                    aborted()
                     for job in ran + [job] { runAlone(job) }
                     return
                 }
             } while ContinuousClock.now < deadline
             try transaction.commit()
         } catch {
+            aborted()
             for job in ran { job.settle(error) }
             // Nothing was taken: the transaction could not begin. Whoever waits must hear of it.
             if ran.isEmpty { next()?.settle(error) }
@@ -148,6 +155,7 @@ final class Writer: Sendable {
             try job.run(&transaction, &effects)
             try transaction.commit()
         } catch {
+            aborted()
             job.settle(error)
             return
         }

@@ -53,13 +53,16 @@ public struct NeedStore: Sendable {
         state.generation &+= 1
         try store(state, in: &transaction)
         try update(agent, in: &transaction)
-        for need in needs {
-            var writer = ByteWriter(capacity: need.vector.count * 4 + need.text.utf8.count + 16)
-            writer.text(need.text)
-            writer.varint(UInt64(need.vector.count))
-            writer.floats(need.vector)
-            try transaction.store(scope.key(.need, UInt64(agent.number) << 32 | UInt64(need.index)), writer.bytes)
-        }
+        for need in needs { try put(need, in: &transaction) }
+    }
+
+    /// Enters a need of an agent, or gives it another vector (of another model).
+    public func put(_ need: NeedRecord, in transaction: inout WriteTransaction) throws {
+        var writer = ByteWriter(capacity: need.vector.count * 4 + need.text.utf8.count + 16)
+        writer.text(need.text)
+        writer.varint(UInt64(need.vector.count))
+        writer.floats(need.vector)
+        try transaction.store(scope.key(.need, Self.pair(need.agent, need.index)), writer.bytes)
     }
 
     /// Rewrites an agent's own record; name and number stay.

@@ -8,8 +8,6 @@ internal import Synchronization
 
 #if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Darwin)
-internal import Darwin
 #endif
 
 /// What the listener did and does.

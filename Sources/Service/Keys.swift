@@ -4,7 +4,9 @@ internal import Engine
 
 extension Operations {
     public func createKey(name: String, by caller: Caller) async throws -> IssuedKey {
-        try await perform(.createKey, project: nil, by: caller) { try await database.createKey($0.tenant, name: name) }
+        try await perform(.createKey, project: nil, by: caller) {
+            try await database.createKey($0.tenant, name: name, reach: $0.projects)
+        }
     }
 
     public func keys(by caller: Caller) async throws -> [KeyRecord] {
@@ -15,7 +17,7 @@ extension Operations {
     public func revokeKey(_ keyID: String, by caller: Caller) async throws {
         try await perform(.revokeKey, project: nil, by: caller) { principal in
             guard let id = KeyID(keyID) else { throw ContexError.notFound("Key not found") }
-            try await database.revokeKey(principal.tenant, id)
+            try await database.revokeKey(principal.tenant, id, reach: principal.projects)
         }
     }
 
@@ -25,7 +27,7 @@ extension Operations {
             let role = try Role(named: role)
             guard let id = KeyID(keyID) else { throw ContexError.notFound("Key not found") }
             let assignment = RoleAssignment(keyID: id, role: role, projects: ProjectScope(projects))
-            try await database.assignRole(principal.tenant, assignment)
+            try await database.assignRole(principal.tenant, assignment, reach: principal.projects)
             return assignment
         }
     }
@@ -47,7 +49,7 @@ extension Operations {
     public func removeRole(of keyID: String, by caller: Caller) async throws {
         try await perform(.removeRole, project: nil, by: caller) { principal in
             guard let id = KeyID(keyID) else { throw ContexError.notFound("Role not found") }
-            try await database.removeRole(principal.tenant, of: id)
+            try await database.removeRole(principal.tenant, of: id, reach: principal.projects)
         }
     }
 

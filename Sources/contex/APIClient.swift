@@ -37,6 +37,12 @@ struct APIClient {
 
     private static let answerBytesMax = 256 << 20
     private static let answerSeconds: Int64 = 120
+    /// Lives as long as the process. A refused connection is the answer: a person waits for it, and scripts try again themselves.
+    private static let http: HTTPClient = {
+        var configuration = HTTPClient.Configuration.singletonConfiguration
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
 
     init(server: String, apiKey: String?) throws(CommandFailure) {
         guard server.hasPrefix("http://") || server.hasPrefix("https://"), server.utf8.count > 8 else {
@@ -68,7 +74,7 @@ struct APIClient {
         let status: Int
         let bytes: [UInt8]
         do {
-            let response = try await HTTPClient.shared.execute(request, timeout: .seconds(Self.answerSeconds))
+            let response = try await Self.http.execute(request, timeout: .seconds(Self.answerSeconds))
             status = Int(response.status.code)
             bytes = Array(try await response.body.collect(upTo: Self.answerBytesMax).readableBytesView)
         } catch {

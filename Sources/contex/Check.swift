@@ -3,26 +3,15 @@ internal import Base
 internal import Content
 internal import Engine
 
-#if canImport(FoundationEssentials)
-internal import FoundationEssentials
-#else
-internal import Foundation
-#endif
-
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a whole data folder: every seal, every index against its documents, the hash chain of every log.",
         discussion: "Works beside a running server. Exit code 0: all is well; 1: something is wrong, a finding a line.")
 
-    @Option(help: ArgumentHelp("The data folder (default: CONTEX_DATA_DIR, else ./contex-data).", valueName: "folder"))
-    var dataDir: String?
-
-    @Flag(help: "Print the report as JSON.")
-    var json = false
+    @OptionGroup var options: FolderOptions
 
     func run() throws {
-        let named = ProcessInfo.processInfo.environment["CONTEX_DATA_DIR"].flatMap { $0.isEmpty ? nil : $0 }
-        let folder = dataDir ?? named ?? "./contex-data"
+        let folder = options.folder
         let report: IntegrityCheck.Report
         do {
             defer { Terminal.progress("") }
@@ -30,7 +19,7 @@ struct Check: ParsableCommand {
         } catch {
             throw CommandFailure(error)
         }
-        if json {
+        if options.json {
             Terminal.say(JSONPrinter.text(Self.object(report)))
         } else {
             for finding in report.findings { Terminal.say(Terminal.clean(finding)) }

@@ -22,7 +22,7 @@ enum WordHash {
     }
 
     static let models = Models(
-        dimension: dimension, embed: { texts in texts.map(vector) }, countTokens: { $0.split(separator: " ").count })
+        identity: "hashed words", dimension: dimension, embed: { texts in texts.map(vector) }, countTokens: { $0.split(separator: " ").count })
 }
 
 /// Keeps what agents were told.
@@ -71,6 +71,6 @@ struct Fixture {
     /// Closes, checks every index against every other, and says what is wrong.
     func closeAndCheck() async throws -> [String] {
         await database.close()
-        return try IntegrityCheck.run(directory: folder.path, dimension: WordHash.dimension).findings
+        return try IntegrityCheck.run(directory: folder.path).findings
     }
 }

@@ -158,7 +158,7 @@ import Testing
         let error = #expect(throws: ContexError.self) { _ = try Fixture(fixture.folder) }
         #expect(error?.category == .conflict)
         try await fixture.publish("p", "k", ["a": "one"])
-        #expect(try IntegrityCheck.run(directory: fixture.folder.path, dimension: WordHash.dimension).findings == [])
+        #expect(try IntegrityCheck.run(directory: fixture.folder.path).findings == [])
     }
 
     @Test func aFullStoreRefusesWritesAndGoesOnReading() async throws {

@@ -62,7 +62,7 @@ struct RecallTests {
         let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 1, cacheBytes: 1 << 20)
         defer { embedder.shutdown() }
         let fixture = try Fixture(
-            models: Models(dimension: model.dimension, embed: { try await embedder.embed($0) }, countTokens: { $0.utf8.count / 4 }))
+            models: Models(identity: model.identity, dimension: model.dimension, embed: { try await embedder.embed($0) }, countTokens: { $0.utf8.count / 4 }))
         try await fixture.publish("p", "tech", ["backend": "Python FastAPI", "db": "PostgreSQL"])
         let need = "programming language and database"
         #expect(try await fixture.query("p", need, mode: .semantic, threshold: 0.5).isEmpty)

@@ -22,7 +22,7 @@ final class Harness: Sendable {
         database = try Database(
             configuration: configuration,
             models: Models(
-                dimension: Self.dimension, embed: { texts in texts.map(Self.vector) },
+                identity: "hashed words", dimension: Self.dimension, embed: { texts in texts.map(Self.vector) },
                 countTokens: { $0.split { $0.isWhitespace || $0.isPunctuation }.count }))
         operations = Operations(database: database, authenticationRequired: authentication)
         var edge = HTTPAPIConfiguration()

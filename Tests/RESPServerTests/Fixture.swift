@@ -26,7 +26,7 @@ struct Fixture {
         database = try Database(
             configuration: settings,
             models: Models(
-                dimension: 4, embed: { $0.map { _ in [1, 0, 0, 0] } }, countTokens: { $0.split(separator: " ").count }))
+                identity: "constant", dimension: 4, embed: { $0.map { _ in [1, 0, 0, 0] } }, countTokens: { $0.split(separator: " ").count }))
         database.setSink(ChannelSink(hub: hub), for: .redis)
         operations = Operations(database: database, authenticationRequired: authentication)
         var configuration = RESPServerConfiguration(port: 0)

@@ -12,7 +12,7 @@ import Testing
         #expect(try ContexBinary.run(["version", "--json"]).json?["version"]?.stringValue == "0.1.0")
         let help = try ContexBinary.run(["--help"])
         #expect(help.status == 0 && help.errors.isEmpty)
-        for name in ["serve", "publish", "query", "agent", "events", "projects", "check", "version"] { #expect(help.output.contains("  \(name) ")) }
+        for name in ["serve", "publish", "query", "agent", "events", "projects", "check", "stats", "version"] { #expect(help.output.contains("  \(name) ")) }
         let serve = try ContexBinary.run(["serve", "--help"])
         #expect(serve.status == 0 && serve.output.contains("--http-port PORT|off") && serve.output.contains("CONTEX_BOOTSTRAP_ADMIN_KEY"))
     }
@@ -21,7 +21,7 @@ import Testing
         (["nonsense"], 2), (["query"], 2), (["query", "p", "q", "--top", "0"], 2), (["query", "p", "q", "--threshold", "2"], 2),
         (["query", "p", "q", "--mode", "magic"], 2), (["publish", "p", "k", "/no/such/file"], 3), (["events", "p", "--since", "x"], 2),
         (["projects", "--server", "not a url"], 2), (["serve", "--http-port", "x"], 2), (["serve", "--http-host", "0.0.0.0"], 2),
-        (["check", "--data-dir", "/no/such/folder"], 3), (["projects", "--server", "http://127.0.0.1:1"], 6),
+        (["check", "--data-dir", "/no/such/folder"], 3), (["stats", "--data-dir", "/no/such/folder"], 3), (["projects", "--server", "http://127.0.0.1:1"], 6),
         (["query", "p", "q", "--server", "http://127.0.0.1:1"], 6), (["events", "p", "--follow", "--server", "http://127.0.0.1:1"], 6),
         (["agent", "list", "--server", "http://127.0.0.1:1"], 6),
     ]) func mistakes(arguments: [String], status: Int) throws {
@@ -72,14 +72,18 @@ import Testing
         #expect(try contex("agent", "remove", "reader").output == "removed reader\n")
         #expect(try contex("agent", "remove", "reader").status == 3)
 
-        let events = try contex("events", "shop", "--json").output.split(separator: "\n").map { try JSONParser.parse(text: String($0)) }
-        #expect(events.map { $0["event_type"]?.stringValue } == ["tech_updated", "note_updated"])
+        let log = try contex("events", "shop", "--json").output.split(separator: "\n").map { try JSONParser.parse(text: String($0)) }
+        #expect(log.map { $0["event_type"]?.stringValue } == ["tech_updated", "note_updated"])
         #expect(try contex("events", "shop", "--since", "1").output == "2  note_updated  {\"note\":\"We deploy on Fridays.\"}\n")
         let projects = try contex("projects").output.split(separator: "\n").last?.split(separator: " ").map(String.init)
         #expect(projects?.first == "shop" && projects?.last == "2")
 
         // Beside the running server, and after it.
         #expect(try ContexBinary.run(["check", "--data-dir", server.folder.path]).output.hasPrefix("all is well: "))
+        let stats = try ContexBinary.run(["stats", "--data-dir", server.folder.path, "--json"]).json
+        #expect(stats?["projects"]?.arrayValue?.first?["documents"]?.integerValue == 2)
+        let events = stats?["kinds"]?.arrayValue?.first { $0["kind"]?.stringValue == "event" }
+        #expect(events?["records"]?.integerValue == 2 && (events?["bytes"]?.integerValue ?? 0) > 100)
         let second = try ContexBinary.run(["serve", "--data-dir", server.folder.path, "--http-port", "0", "--resp-port", "off"])
         #expect(second.status == 4 && second.errors.contains(server.folder.path))
         let taken = try ContexBinary.run(["serve", "--data-dir", folder.path, "--http-port", "\(server.port)", "--resp-port", "off"])

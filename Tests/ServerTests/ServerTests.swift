@@ -137,10 +137,10 @@ import Testing
 
         let given = try await TestServer {
             $0.authenticationRequired = true
-            $0.bootstrapKey = "the operator's own"
+            $0.bootstrapKey = "the-operators-own"
         }
         #expect(given.server.bootstrapKey == nil)
-        #expect(try await given.call("GET", "/api/v1/agents", headers: ["X-API-Key": "the operator's own"]).status == 200)
+        #expect(try await given.call("GET", "/api/v1/agents", headers: ["X-API-Key": "the-operators-own"]).status == 200)
         await given.server.stop()
     }
 

@@ -21,7 +21,7 @@ struct TestAnswer {
 /// The real model when it is there, else vectors made of hashed words: enough for everything but the quality of search.
 enum TestModels {
     static let hashed = Models(
-        dimension: 384,
+        identity: "hashed words", dimension: 384,
         embed: { texts in
             texts.map { text in
                 var vector = [Float](repeating: 0, count: 384)
@@ -40,6 +40,13 @@ final class TestServer: Sendable {
     let server: Server
     let folder: TemporaryFolder
     var http: Server.Address { server.http! }
+
+    /// A server that has stopped refuses connections, and that must be heard at once.
+    private static let client: HTTPClient = {
+        var configuration = HTTPClient.Configuration.singletonConfiguration
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
 
     /// - Parameter folder: of a server before, for a restart.
     init(folder: TemporaryFolder = TemporaryFolder(), _ change: (inout ServerConfiguration) -> Void = { _ in }) async throws {
@@ -65,7 +72,7 @@ final class TestServer: Sendable {
             request.headers.replaceOrAdd(name: "Content-Type", value: "application/json")
             request.body = .bytes(ByteBuffer(bytes: bytes))
         }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+        let response = try await Self.client.execute(request, timeout: .seconds(60))
         let body = try await response.body.collect(upTo: 64 << 20)
         return TestAnswer(
             status: Int(response.status.code), headers: Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { $1 },

@@ -1,0 +1,149 @@
+// The offline rebuild of every index from the documents: after a change of the embedding model, or to repair.
+//
+// The store says what it is while it happens (VectorModel.rebuild): a server refuses it until the rebuild is finished, and a
+// rebuild that was cut off goes on where it stopped, because each of its transactions moves the mark together with what it
+// wrote. Documents, log, keys and registrations are not touched.
+//
+//     project by project:  clear both indexes  ->  nodes in order, a batch a transaction  ->  needs and whom they follow
+//
+// Memory: one batch of nodes, and the needs of one project.
+
+internal import Base
+internal import Documents
+internal import FullText
+internal import KeySpace
+internal import LMDB
+internal import Needs
+internal import Vectors
+
+public enum Reindex {
+    public struct Report: Sendable {
+        public var projects = 0
+        public var nodes = 0
+        public var needs = 0
+        /// Whether an earlier rebuild was taken up where it had stopped.
+        public var wasResumed = false
+    }
+
+    /// Nodes of one transaction: enough that embedding runs in full batches, few enough that little is lost when it is cut off.
+    static let batchNodes = 256
+
+    /// - Parameters:
+    ///   - configuration: directory, threshold and mode as the server has them: they decide whom an agent follows.
+    ///   - progress: called after each transaction with the nodes that are done and all nodes.
+    /// - Throws: `.conflict` when a server has the directory open; `.notFound` without a store; what the model throws.
+    /// - Complexity: O(nodes) embeddings and inserts.
+    public static func run(
+        configuration: DatabaseConfiguration, models: Models, progress: (_ done: Int, _ all: Int) -> Void = { _, _ in }
+    ) async throws -> Report {
+        // Looked at for reading first: an empty folder must not become a store.
+        _ = try Database.openForReading(directory: configuration.directory)
+        do {
+            let environment = try Environment(
+                path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
+            return try await run(environment, configuration, models, progress)
+        } catch let error as LMDBError {
+            throw Database.openFailure(error, configuration.directory)
+        }
+    }
+
+    private static func run(
+        _ environment: Environment, _ configuration: DatabaseConfiguration, _ models: Models, _ progress: (Int, Int) -> Void
+    ) async throws -> Report {
+        var report = Report()
+        let tenant = TenantID.standard
+        let (projects, sizes, present) = try environment.read { view in
+            guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
+            let projects = try ProjectRegistry(tenant: tenant).entries(in: view).sorted { $0.project.rawValue < $1.project.rawValue }
+            let sizes = try projects.map { try DocumentStore(scope: TenantScope(tenant: tenant, project: $0.project)).nodeIDs(in: view).count }
+            return (projects, sizes, try VectorModel.load(view))
+        }
+        var mark = VectorModel.Progress(project: 0, node: 0, isCleared: false)
+        if let present, let rebuild = present.rebuild, present.identity == models.identity, present.dimension == models.dimension {
+            mark = rebuild
+            report.wasResumed = true
+        }
+        let all = sizes.reduce(0, +)
+        var done = 0
+        for (entry, size) in zip(projects, sizes) {
+            let scope = TenantScope(tenant: tenant, project: entry.project)
+            if entry.project.rawValue < mark.project {
+                done += size
+                continue
+            }
+            if mark.project != entry.project.rawValue || !mark.isCleared {
+                mark = .init(project: entry.project.rawValue, node: 0, isCleared: true)
+                try write(environment, models, mark) { transaction in
+                    try VectorIndex(scope: scope, dimension: models.dimension).removeAll(in: &transaction)
+                    try TextIndex(scope: scope).removeAll(in: &transaction)
+                }
+            }
+            let before = done
+            done += try environment.read { try DocumentStore(scope: scope).nodeIDs(in: $0).count { $0.rawValue < mark.node } }
+            while true {
+                let from = mark.node
+                let batch = try environment.read { try DocumentStore(scope: scope).nodes(from: NodeID(rawValue: from), count: batchNodes, in: $0) }
+                guard let last = batch.last else { break }
+                let vectors = try await models.embed(batch.map(\.record.description))
+                mark.node = last.id.rawValue + 1
+                try write(environment, models, mark) { transaction in
+                    let (index, texts) = (VectorIndex(scope: scope, dimension: models.dimension), TextIndex(scope: scope))
+                    for (node, vector) in zip(batch, vectors) {
+                        try index.insert(node.id, vector, in: &transaction)
+                        try texts.add(node.id, AnalyzedText(node.record.description), in: &transaction)
+                    }
+                }
+                report.nodes += batch.count
+                done += batch.count
+                progress(done, all)
+            }
+            done = before + size
+            report.needs += try await rebuildNeeds(environment, scope, entry.name, configuration, models)
+            report.projects += 1
+            mark = .init(project: entry.project.rawValue + 1, node: 0, isCleared: false)
+            try write(environment, models, mark) { _ in }
+        }
+        try write(environment, models, nil) { _ in }
+        return report
+    }
+
+    /// Embeds every need anew and lets its agent follow what it matches now, as a registration does. Nobody is told.
+    private static func rebuildNeeds(
+        _ environment: Environment, _ scope: TenantScope, _ project: Name, _ configuration: DatabaseConfiguration, _ models: Models
+    ) async throws -> Int {
+        let store = NeedStore(scope: scope)
+        let agents = try environment.read { try store.agents(in: $0) }
+        for agent in agents {
+            let vectors = agent.needs.isEmpty ? [] : try await models.embed(agent.needs)
+            let searching = NeedSearch(
+                tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension,
+                mode: configuration.mode, threshold: configuration.threshold, matchesMax: configuration.matchesMax,
+                tokensMax: configuration.contextTokensMax)
+            var transaction = try environment.beginWrite()
+            let found = try searching.run(in: transaction.view)
+            for (place, need) in zip(agent.needs, vectors).enumerated() {
+                try store.put(
+                    NeedRecord(agent: agent.number, index: UInt32(place), text: need.0, vector: need.1), in: &transaction)
+            }
+            for document in try store.followed(by: agent.number, in: transaction.view).keys.sorted() {
+                try store.setFollow(agent: agent.number, document: document, nodes: [], in: &transaction)
+            }
+            for (document, nodes) in found.nodes.sorted(by: { $0.key < $1.key }) {
+                try store.setFollow(agent: agent.number, document: document, nodes: nodes.sorted(), in: &transaction)
+            }
+            try transaction.commit()
+        }
+        return agents.reduce(0) { $0 + $1.needs.count }
+    }
+
+    /// One transaction that moves the mark together with what `body` writes; nil ends the rebuild.
+    private static func write(
+        _ environment: Environment, _ models: Models, _ mark: VectorModel.Progress?, _ body: (inout WriteTransaction) throws -> Void
+    ) throws {
+        var transaction = try environment.beginWrite()
+        try body(&transaction)
+        try VectorModel(identity: models.identity, dimension: models.dimension, rebuild: mark).store(in: &transaction)
+        try transaction.commit()
+        environment.growFile()
+    }
+}

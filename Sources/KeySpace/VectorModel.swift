@@ -1,0 +1,74 @@
+internal import Base
+public import LMDB
+
+/// Which embedding model made the vectors of a store, and how far a rebuild with it has come. One record, of the store itself.
+///
+/// Vectors of two models have nothing to say to each other, so a store is served with the model that made its vectors, or its
+/// vectors are made anew (`contex reindex`).
+public struct VectorModel: Sendable, Equatable {
+    /// Where a rebuild stands: every project before `project` is done; of that one, every node before `node`.
+    public struct Progress: Sendable, Equatable {
+        public var project: UInt32
+        public var node: UInt32
+        /// Whether the project's old indexes are gone already.
+        public var isCleared: Bool
+
+        public init(project: UInt32, node: UInt32, isCleared: Bool) {
+            self.project = project
+            self.node = node
+            self.isCleared = isCleared
+        }
+    }
+
+    /// The model's name and a digest of what its vectors depend on.
+    public let identity: String
+    public let dimension: Int
+    /// nil: every vector is of this model.
+    public var rebuild: Progress?
+
+    public init(identity: String, dimension: Int, rebuild: Progress? = nil) {
+        self.identity = identity
+        self.dimension = dimension
+        self.rebuild = rebuild
+    }
+
+    /// nil: nobody has embedded anything into this store yet.
+    public static func load(_ view: borrowing TransactionView) throws -> VectorModel? {
+        guard let bytes = try view.loadBytes(TenantScope.system.key(.vectorModel)) else { return nil }
+        var reader = ByteReader(bytes)
+        let (identity, dimension) = (try reader.text(), Int(try reader.u32()))
+        var rebuild: Progress? = nil
+        if try reader.bool() { rebuild = Progress(project: try reader.u32(), node: try reader.u32(), isCleared: try reader.bool()) }
+        try reader.end()
+        return VectorModel(identity: identity, dimension: dimension, rebuild: rebuild)
+    }
+
+    public func store(in transaction: inout WriteTransaction) throws {
+        var writer = ByteWriter()
+        writer.text(identity)
+        writer.u32(UInt32(dimension))
+        writer.bool(rebuild != nil)
+        if let rebuild {
+            writer.u32(rebuild.project)
+            writer.u32(rebuild.node)
+            writer.bool(rebuild.isCleared)
+        }
+        try transaction.store(TenantScope.system.key(.vectorModel), writer.bytes)
+    }
+
+    /// Marks a store that has no vectors as this model's.
+    /// - Throws: `.conflict` when the vectors are of another model, or a rebuild was not finished.
+    public static func verifyOrCreate(_ wanted: VectorModel, directory: String, in transaction: inout WriteTransaction) throws {
+        guard let found = try load(transaction.view) else { return try wanted.store(in: &transaction) }
+        if found.rebuild != nil {
+            throw ContexError(
+                .conflict, "the indexes of \(directory) are half rebuilt (with \(found.identity)): finish it with 'contex reindex --data-dir \(directory)'")
+        }
+        guard found == wanted else {
+            throw ContexError(
+                .conflict,
+                "the vectors in \(directory) were made by \(found.identity) (\(found.dimension) dimensions), the model folder has \(wanted.identity) "
+                    + "(\(wanted.dimension)): use that model's folder (--model-dir), or make the vectors anew with 'contex reindex --data-dir \(directory)'")
+        }
+    }
+}

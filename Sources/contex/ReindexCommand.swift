@@ -1,0 +1,56 @@
+internal import ArgumentParser
+internal import Assembly
+internal import Base
+internal import Content
+internal import Engine
+
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
+struct ReindexCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reindex",
+        abstract: "Make every index of a data folder anew from its documents: for another embedding model, or to repair.",
+        discussion: """
+            The server must be stopped. Cut off, it goes on where it stopped when it is called again. Log, documents, keys and \
+            registrations are not touched.
+            """)
+
+    @OptionGroup var options: FolderOptions
+
+    @Option(help: ArgumentHelp("The model folder (default: CONTEX_MODEL_DIR, else ./.models/all-MiniLM-L6-v2).", valueName: "folder"))
+    var modelDir: String?
+
+    func run() async throws {
+        let report: Reindex.Report
+        do {
+            // Threshold and mode decide whom an agent follows: taken from where the server takes them.
+            var configuration = try ServerConfiguration(arguments: [], environment: ProcessInfo.processInfo.environment)
+            configuration.dataFolder = options.folder
+            if let modelDir { configuration.modelFolder = modelDir }
+            defer { Terminal.progress("") }
+            report = try await Reindexing.run(configuration) { done, all in
+                let width = 30
+                let filled = all == 0 ? width : done * width / all
+                Terminal.progress(
+                    "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled) + "] \(done) of \(all) nodes")
+            }
+        } catch {
+            throw CommandFailure(error)
+        }
+        if options.json {
+            let object: JSONValue = [
+                "projects": .integer(report.projects), "nodes": .integer(report.nodes), "needs": .integer(report.needs),
+                "resumed": .bool(report.wasResumed),
+            ]
+            Terminal.say(JSONPrinter.text(object))
+        } else {
+            Terminal.say(
+                "indexed \(report.nodes) nodes and \(report.needs) needs of \(report.projects) projects"
+                    + (report.wasResumed ? ", from where an earlier run had stopped" : ""))
+        }
+    }
+}

@@ -1,0 +1,47 @@
+internal import ArgumentParser
+internal import Base
+internal import Content
+internal import Engine
+
+struct Stats: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Say what a data folder holds and what it costs: projects, records and bytes of each kind, the file.",
+        discussion: "Works beside a running server, and without one.")
+
+    @OptionGroup var options: FolderOptions
+
+    func run() throws {
+        let report: StoreReport
+        do {
+            report = try StoreReport.read(directory: options.folder)
+        } catch {
+            throw CommandFailure(error)
+        }
+        if options.json {
+            Terminal.say(JSONPrinter.text(Self.object(report)))
+            return
+        }
+        let projects = report.projects.map { project in
+            [Terminal.clean(project.name.text, atMost: 60), "\(project.documents)", "\(project.nodes)", "\(project.agents)", "\(project.lastSequence)"]
+        }
+        Terminal.say(Terminal.table([["PROJECT", "DOCUMENTS", "NODES", "AGENTS", "EVENTS"]] + projects))
+        Terminal.say("\n" + Terminal.table([["KIND", "RECORDS", "BYTES"]] + report.kinds.map { [$0.name, "\($0.records)", "\($0.bytes)"] }))
+        Terminal.say(
+            "\nfile: \(report.fileBytes) bytes, \(report.depth) levels, commit \(report.lastTransaction), \(report.readers) reader slots used")
+    }
+
+    private static func object(_ report: StoreReport) -> JSONValue {
+        [
+            "projects": .array(
+                report.projects.map {
+                    [
+                        "project_id": .string($0.name.text), "documents": .integer($0.documents), "nodes": .integer($0.nodes),
+                        "agents": .integer($0.agents), "last_sequence": .string("\($0.lastSequence)"),
+                    ]
+                }),
+            "kinds": .array(report.kinds.map { ["kind": .string($0.name), "records": .integer($0.records), "bytes": .integer($0.bytes)] }),
+            "file_bytes": .integer(report.fileBytes), "depth": .integer(report.depth), "last_commit": .integer(Int(report.lastTransaction)),
+            "reader_slots": .integer(report.readers),
+        ]
+    }
+}

@@ -1,0 +1,163 @@
+import Access
+import Base
+import Engine
+import Needs
+import Service
+import Testing
+
+/// Every operation goes through the same steps: authenticate, authorise, meter, run, audit.
+@Suite struct OperationTests {
+    private func category(_ body: () async throws -> some Any) async -> ContexError.Category? {
+        do {
+            _ = try await body()
+            return nil
+        } catch {
+            return (error as? ContexError)?.category
+        }
+    }
+
+    @Test func aRefusalEndsTheStepsAndIsWrittenDown() async throws {
+        let fixture = try await Fixture()
+        let (operations, journal) = (fixture.operations, fixture.journal)
+        let reader = try await fixture.caller(.readonly)
+
+        #expect(await category { try await operations.publish(fixture.command("p"), by: fixture.caller(nil)) } == .unauthenticated)
+        #expect(await category { try await operations.publish(fixture.command("p"), by: fixture.caller("ck_wrong")) } == .unauthenticated)
+        #expect(await category { try await operations.publish(fixture.command("p"), by: reader) } == .forbidden)
+        #expect(journal.metered.isEmpty)
+        journal.refuse(with: ContexError(.limited, "slower"))
+        #expect(await category { try await operations.publish(fixture.command("p"), by: fixture.admin) } == .limited)
+        journal.refuse(with: nil)
+        #expect(try await operations.events(project: Name(stored: "p"), since: .zero, count: 10, by: fixture.admin).isEmpty)
+        #expect(try await operations.publish(fixture.command("p"), by: fixture.admin).sequence.rawValue == 1)
+
+        #expect(journal.metered == [.publish, .readEvents, .publish])
+        typealias Entry = Journal.Entry
+        #expect(
+            journal.audited == [
+                Entry(action: .publish, who: nil, project: "p", failure: .unauthenticated),
+                Entry(action: .publish, who: nil, project: "p", failure: .unauthenticated),
+                Entry(action: .publish, who: "readonly of []", project: "p", failure: .forbidden),
+                Entry(action: .publish, who: "root", project: "p", failure: .limited),
+                Entry(action: .readEvents, who: "root", project: "p", failure: nil),
+                Entry(action: .publish, who: "root", project: "p", failure: nil),
+            ])
+        await fixture.database.close()
+    }
+
+    @Test func withoutAuthenticationEveryoneIsTheAnonymousAdministrator() async throws {
+        let fixture = try await Fixture(authentication: false)
+        for key in [nil, "ck_wrong"] {
+            _ = try await fixture.operations.publish(fixture.command("p", key ?? "none"), by: fixture.caller(key))
+            _ = try await fixture.operations.keys(by: fixture.caller(key))
+        }
+        #expect(Set(fixture.journal.audited.map(\.who)) == ["anonymous"])
+        await fixture.database.close()
+    }
+
+    @Test func itemsOfABatchAreJudgedOneByOne() async throws {
+        let fixture = try await Fixture()
+        let (operations, publisher) = (fixture.operations, try await fixture.caller(.publisher, ["own"]))
+        let published = try await operations.publishBatch(
+            [fixture.command("own", "a"), fixture.command("foreign", "b"), fixture.command("own", "c")], by: publisher)
+        #expect(published.map { (try? $0.get())?.sequence.rawValue } == [1, nil, 2])
+        guard case .failure(let refusal) = published[1] else { return #expect(Bool(false)) }
+        #expect(refusal.category == .forbidden)
+        #expect(try await operations.events(project: Name(stored: "foreign"), since: .zero, count: 9, by: fixture.admin).isEmpty)
+
+        let consumer = try await fixture.caller(.consumer, ["own"])
+        let registered = try await operations.registerBatch(
+            [fixture.registration("foreign", "a"), fixture.registration("own", "b")], by: consumer)
+        #expect(registered.map { (try? $0.get())?.agent.text } == [nil, "b"])
+        #expect(try await operations.agents(project: nil, by: fixture.admin).map(\.record.name.text) == ["b"])
+
+        let tooMany = Array(repeating: fixture.command("own"), count: Limits.batchItems + 1)
+        #expect(await category { try await operations.publishBatch(tooMany, by: publisher) } == .tooLarge)
+        await fixture.database.close()
+    }
+
+    @Test func whatLiesOutsideOfTheScopeIsNotThere() async throws {
+        let fixture = try await Fixture()
+        let operations = fixture.operations
+        for project in ["own", "foreign"] {
+            _ = try await operations.publish(fixture.command(project), by: fixture.admin)
+            _ = try await operations.register(fixture.registration(project, "agent"), by: fixture.admin)
+        }
+        _ = try await operations.register(fixture.registration("foreign", "hidden"), by: fixture.admin)
+        let consumer = try await fixture.caller(.consumer, ["own"])
+        let name = { (text: String) in Name(stored: text) }
+
+        #expect(try await operations.projects(by: consumer).map(\.name.text) == ["own"])
+        #expect(try await operations.projects(by: fixture.admin).map(\.name.text) == ["foreign", "own"])
+        #expect(try await operations.agents(project: nil, by: consumer).map(\.project.text) == ["own"])
+        #expect(try await operations.agent(name("agent"), project: nil, by: consumer).project.text == "own")
+        #expect(await category { try await operations.agent(name("hidden"), project: nil, by: consumer) } == .notFound)
+        #expect(await category { try await operations.agent(name("agent"), project: name("foreign"), by: consumer) } == .forbidden)
+        // By id alone, only what the caller sees goes.
+        #expect(try await operations.unregister(name("hidden"), project: nil, by: consumer) == 0)
+        #expect(try await operations.unregister(name("agent"), project: nil, by: consumer) == 1)
+        #expect(try await operations.agents(project: nil, by: fixture.admin).map(\.project.text) == ["foreign", "foreign"])
+        await fixture.database.close()
+    }
+
+    @Test func whoMayHearAMessageIsAskedForEachMessage() async throws {
+        let fixture = try await Fixture()
+        let operations = fixture.operations
+        func message(_ project: String, tenant: TenantID = .standard) -> ChannelMessage {
+            ChannelMessage(tenant: tenant, project: Name(stored: project), channel: "agent:a:updates", payload: "{}")
+        }
+        let reader = try await fixture.caller(.readonly, ["own"])
+        #expect(operations.mayReceive(message("own"), by: reader))
+        #expect(!operations.mayReceive(message("foreign"), by: reader))
+        #expect(!operations.mayReceive(message("own", tenant: TenantID(rawValue: TenantID.standard.rawValue + 1)), by: reader))
+        #expect(!operations.mayReceive(message("own"), by: try await fixture.caller(.publisher)))
+        #expect(!operations.mayReceive(message("own"), by: fixture.caller(nil)))
+
+        let id = try #require(try await operations.keys(by: fixture.admin).first { $0.name == "readonly of [\"own\"]" }).keyID
+        try await operations.revokeKey("\(id)", by: fixture.admin)
+        #expect(!operations.mayReceive(message("own"), by: reader))
+        #expect(await category { try await operations.projects(by: reader) } == .unauthenticated)
+        await fixture.database.close()
+    }
+
+    @Test func anAdministratorOfSomeProjectsCannotReachBeyondThem() async throws {
+        let fixture = try await Fixture()
+        let operations = fixture.operations
+        let chief = try await fixture.caller(.admin, ["own", "second"])
+        let own = try #require(try await operations.keys(by: fixture.admin).first { $0.name.hasPrefix("admin of") }).keyID
+        let root = "\(fixture.root.record.keyID)"
+
+        // A key without a role would read everything: what a limited administrator creates is limited from the start.
+        let created = try await operations.createKey(name: "created", by: chief)
+        let id = "\(created.record.keyID)"
+        #expect(try await operations.role(of: id, by: chief) == (.readonly, ["own", "second"]))
+        _ = try await operations.publish(fixture.command("foreign"), by: fixture.admin)
+        #expect(await category { try await operations.listData(project: Name(stored: "foreign"), by: fixture.caller(created.text)) } == .forbidden)
+
+        #expect(try await operations.assignRole(keyID: id, role: "publisher", projects: ["own"], by: chief).role == .publisher)
+        for projects in [[], ["foreign"], ["own", "foreign"]] {
+            #expect(await category { try await operations.assignRole(keyID: id, role: "admin", projects: projects, by: chief) } == .forbidden)
+        }
+        #expect(await category { try await operations.assignRole(keyID: "\(own)", role: "admin", projects: [], by: chief) } == .forbidden)
+        #expect(await category { try await operations.assignRole(keyID: root, role: "readonly", projects: ["own"], by: chief) } == .forbidden)
+        #expect(await category { try await operations.revokeKey(root, by: chief) } == .forbidden)
+        #expect(await category { try await operations.removeRole(of: id, by: chief) } == .forbidden)
+        #expect(try await operations.role(of: id, by: chief) == (.publisher, ["own"]))
+        try await operations.revokeKey(id, by: chief)
+        #expect(await category { try await operations.revokeKey(id, by: fixture.admin) } == .notFound)
+        await fixture.database.close()
+    }
+
+    @Test func healthIsARealReadAndARealEmbedding() async throws {
+        let well = try await Fixture()
+        let health = try await well.operations.health(by: well.admin)
+        #expect(health.status == .healthy && health.components.map(\.name) == ["store", "embedding_model"])
+        await well.database.close()
+
+        struct Broken: Error {}
+        let ill = try await Fixture(embed: { _ in throw Broken() })
+        let report = try await ill.operations.health(by: ill.admin)
+        #expect(report.status == .unhealthy && report.components.first { $0.name == "embedding_model" }?.status == .unhealthy)
+        await ill.database.close()
+    }
+}
