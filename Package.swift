@@ -70,7 +70,6 @@ func face(_ name: String, pkgConfig: String?, apt: String) -> Module {
 let modules: [Module] = [
     // Level 0: faces of C libraries, and our own SIMD kernels.
     face("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
-    face("COpenBLAS", pkgConfig: nil, apt: "libopenblas-dev"),
     face("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
     face("CCmark", pkgConfig: "libcmark", apt: "libcmark-dev"),
     Module(name: "CKernels", target: .target(name: "CKernels", cSettings: [.define("NDEBUG")])),
@@ -88,7 +87,7 @@ let modules: [Module] = [
 
     // Level 3
     module("KeySpace", ["Base", "LMDB"]),
-    module("Embedding", ["Base", "CKernels", "COpenBLAS", "Hashing", "Tokens"]),
+    module("Embedding", ["Base", "CKernels", "Hashing", "Tokens"]),
 
     // Level 4: stores and registries.
     module("Events", ["Base", "LMDB", "KeySpace", "Hashing"]),
@@ -165,7 +164,7 @@ let modules: [Module] = [
     tests("RESPTests", ["Base", "RESP", "TestSupport"]),
     tests("TokensTests", ["Base", "Tokens", "TestSupport"]),
     tests("KeySpaceTests", ["Base", "LMDB", "KeySpace", "TestSupport"]),
-    tests("EmbeddingTests", ["Base", "CKernels", "Embedding", "Tokens", "TestSupport"]),
+    tests("EmbeddingTests", ["Base", "CKernels", "Embedding", "Hashing", "Tokens", "TestSupport"]),
     tests("EventsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Events", "TestSupport"]),
     tests("DocumentsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Documents", "TestSupport"]),
     tests("VectorsTests", ["Base", "CKernels", "LMDB", "KeySpace", "Vectors", "TestSupport"]),

@@ -76,8 +76,7 @@ public final class Server: Sendable {
         if let given {
             models = given
         } else {
-            let folder = try await ModelFolder.load(
-                configuration.modelFolder, threads: configuration.embeddingThreads, cache: configuration.embeddingCache)
+            let folder = try await ModelFolder.load(configuration)
             models = folder.models
             model = "\(folder.identity) on \(folder.kernels)"
             parts.closeModels = folder.close

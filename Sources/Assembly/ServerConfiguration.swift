@@ -1,4 +1,5 @@
 internal import Base
+public import Embedding
 public import Logging
 
 #if canImport(FoundationEssentials)
@@ -38,9 +39,13 @@ public struct ServerConfiguration: Sendable {
     public var matchesMax = 10
     public var contextTokensMax = 51_200
     public var hybridSearch = true
-    public var embeddingThreads = max(1, ProcessInfo.processInfo.activeProcessorCount)
-    /// Texts whose vectors are kept in memory, 2 kB each.
-    public var embeddingCache = 10_000
+    /// Threads that embed; each works on a batch of its own.
+    public var computeThreads = max(1, ProcessInfo.processInfo.activeProcessorCount)
+    public var embeddingPrecision = EmbeddingPrecision.float32
+    /// For the vectors of texts asked for before, 1.8 kB for a short one; 0 for none.
+    public var embeddingCacheBytes = 32 << 20
+    /// After so long a vector is computed anew.
+    public var embeddingCacheSeconds = 3_600
 
     public var webhooks = true
     /// Networks that webhooks may go to beside the public ones, in CIDR notation with commas between them; nil: loopback while

@@ -2,6 +2,7 @@
 // docs/settings.md are all read off it.
 
 internal import Base
+internal import Embedding
 internal import Logging
 
 /// One thing that an operator can choose: what it is called and how its text is read.
@@ -102,11 +103,17 @@ public struct Setting: Sendable {
             "HYBRID_SEARCH_ENABLED", also: ["HYBRID_SEARCH_ENABLED"], flag: "hybrid-search", value: "BOOL", \.hybridSearch, .boolean,
             "score by meaning and words; false: by meaning alone"),
         Setting(
-            "EMBEDDING_THREADS", flag: "embedding-threads", value: "COUNT", \.embeddingThreads, .integer(1...256, shown: "one per processor"),
-            "threads of the embedding model"),
+            "COMPUTE_THREADS", also: ["CONTEX_EMBEDDING_THREADS"], flag: "compute-threads", value: "COUNT", \.computeThreads,
+            .integer(1...256, shown: "one per processor"), "threads of the embedding model"),
         Setting(
-            "EMBEDDING_CACHE", flag: "embedding-cache", value: "TEXTS", \.embeddingCache, .integer(0...10_000_000),
-            "texts whose vectors stay in memory, 2 kB each"),
+            "EMBEDDING_PRECISION", flag: "embedding-precision", value: "PRECISION", \.embeddingPrecision, .precision,
+            "arithmetic of the embedding model; int8 is more than twice as fast, its vectors differ by less than 0.003 in cosine"),
+        Setting(
+            "EMBEDDING_CACHE_BYTES", flag: "embedding-cache-bytes", value: "BYTES", \.embeddingCacheBytes, .integer(0...(1 << 40)),
+            "memory for vectors of texts asked for before, 1.8 kB for a short one"),
+        Setting(
+            "EMBEDDING_CACHE_SECONDS", flag: "embedding-cache-seconds", value: "SECONDS", \.embeddingCacheSeconds,
+            .integer(0...31_536_000), "after so long such a vector is computed anew"),
 
         Setting(
             "WEBHOOKS_ENABLED", also: ["WEBHOOKS_ENABLED"], flag: "webhooks", value: "BOOL", \.webhooks, .boolean,
@@ -207,6 +214,14 @@ extension Setting.Kind where Value == Double {
 
 extension Setting.Kind where Value == [String] {
     static var list: Self { Self(expected: "texts with commas between them", read: { $0.settingList }, show: { $0.joined(separator: ",") }) }
+}
+
+extension Setting.Kind where Value == EmbeddingPrecision {
+    static var precision: Self {
+        Self(
+            expected: "one of \(EmbeddingPrecision.allCases.map(\.rawValue).joined(separator: ", "))",
+            read: { EmbeddingPrecision(rawValue: $0.lowercased()) }, show: { $0.rawValue })
+    }
 }
 
 extension Setting.Kind where Value == Logger.Level {

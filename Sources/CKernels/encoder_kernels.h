@@ -1,42 +1,47 @@
-// The encoder's kernels, written once over the compiler's vector types and compiled by encoder.c for three widths: it
-// defines WIDTH (floats a register), ROWS (rows of a block of products, as many as the registers hold) and NAME(x).
+// The encoder's float32 kernels, written once over the compiler's vector types and compiled by encoder.c for three widths.
+// It defines
+//     WIDTH            floats a register
+//     ROWS             rows of a tile of the large products, as many as the registers hold
+//     TILE             outputs of a tile: 32, or 16 where 32 would need too many registers
+//     COLUMN_ROWS      rows of a tile of attention's products
+//     WIDEN(p)         WIDTH halves as floats, or nothing where the processor has no such instruction
+//     RECIPROCAL(x)    1 / x, to two units in the last place
+//     NAME(x)
+//
+// The large product. Weights are packed in panels of 32 outputs, within a panel depth by depth (CKernels.h draws it), so
+// that one step of the inner loop reads one cache line of halves:
+//
+//     for each depth k:   w = widen(panel[k][0..31])            2 registers with AVX-512
+//                         for each row r of the tile:  sums[r] += a[r][k] * w
+//
+// Fourteen rows by two registers of sums, two of weights and one of the input make 31 of AVX-512's 32 registers; the loads
+// (one and a half a step and row) hide behind the multiply-adds, which are the limit. Rows are divided evenly over tiles, so 16 rows are
+// two tiles of eight and not one of fourteen and one of two. The panel stays in the first-level cache, or is prefetched into
+// it, while all tiles of rows pass by.
+//
+// A processor that cannot widen in a register (plain SSE2) widens a part of the panel into a buffer once for all rows.
 
 typedef float NAME(vf) __attribute__((vector_size(WIDTH * 4)));
 typedef int32_t NAME(vi) __attribute__((vector_size(WIDTH * 4)));
+typedef uint32_t NAME(vw) __attribute__((vector_size(WIDTH * 4)));
+typedef uint16_t NAME(vh) __attribute__((vector_size(WIDTH * 2), aligned(1)));
+typedef uint8_t NAME(vb) __attribute__((vector_size(WIDTH), aligned(1)));
 typedef float NAME(vu) __attribute__((vector_size(WIDTH * 4), aligned(1)));
-typedef float NAME(v4) __attribute__((vector_size(16)));
 #define VF NAME(vf)
 #define VI NAME(vi)
-#define V4 NAME(v4)
 #define LOAD(p) (*(const NAME(vu) *)(p))
 #define STORE(p, v) (*(NAME(vu) *)(p) = (v))
 #define INLINE static inline __attribute__((always_inline))
 
-#if WIDTH == 16
-#define UNPACK_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
-#define UNPACK_HIGH(a, b) __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
-#define PAIRS_LOW(a, b) __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
-#define PAIRS_HIGH(a, b) __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
-#elif WIDTH == 8
-#define UNPACK_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
-#define UNPACK_HIGH(a, b) __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
-#define PAIRS_LOW(a, b) __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
-#define PAIRS_HIGH(a, b) __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+// WIDTH halves as floats. Exact: the exponent is moved and then corrected by a product, which also makes subnormals right.
+INLINE VF NAME(widen)(const uint16_t *p) {
+#ifdef WIDEN
+    return (VF)WIDEN(p);
 #else
-#define UNPACK_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
-#define UNPACK_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
-#define PAIRS_LOW(a, b) __builtin_shufflevector(a, b, 0, 1, 4, 5)
-#define PAIRS_HIGH(a, b) __builtin_shufflevector(a, b, 2, 3, 6, 7)
+    NAME(vw) bits = __builtin_convertvector(*(const NAME(vh) *)p, NAME(vw));
+    VF magnitude = (VF)((bits & 0x7fff) << 13) * 0x1p112f;
+    return (VF)((NAME(vw))magnitude | (bits & 0x8000) << 16);
 #endif
-
-// The sums of four registers, by transposing within 128-bit lanes and then folding the lanes.
-INLINE V4 NAME(sum4)(VF a, VF b, VF c, VF d) {
-    VF ab = UNPACK_LOW(a, b) + UNPACK_HIGH(a, b);
-    VF cd = UNPACK_LOW(c, d) + UNPACK_HIGH(c, d);
-    VF all = PAIRS_LOW(ab, cd) + PAIRS_HIGH(ab, cd);
-    V4 sum = {all[0], all[1], all[2], all[3]};
-    for (int lane = 4; lane < WIDTH; lane += 4) sum += (V4){all[lane], all[lane + 1], all[lane + 2], all[lane + 3]};
-    return sum;
 }
 
 INLINE float NAME(sum)(VF a) {
@@ -47,20 +52,19 @@ INLINE float NAME(sum)(VF a) {
     return lanes[0];
 }
 
-// e^x for x <= 0 (Cephes: reduce by ln 2 in two parts, then a polynomial of degree 5 in the rest).
-INLINE VF NAME(exponential)(VF x) {
-    const VF lowest = (VF){0} - 87.0f, half = (VF){0} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+// 2^x for x <= 0, and 2^-126 below that: the integer part goes into the exponent, the rest through a polynomial of degree 5,
+// the best in relative error on -1/2...1/2 (1.8e-7 in float32).
+INLINE VF NAME(power)(VF x) {
+    const VF lowest = (VF){0} - 126.0f, magic = (VF){0} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
     x = __builtin_elementwise_max(x, lowest);
-    VF n = (x * 1.44269504f + half) - half;
-    VF r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    VF p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    VF y = p * (r * r) + r + 1.0f;
-    VI power = (__builtin_convertvector(n, VI) + 127) << 23;
-    return y * (VF)power;
+    VF shifted = x + magic;
+    VF r = x - (shifted - magic);
+    VF p = r * 1.32764606e-3f + 9.67554124e-3f;
+    p = p * r + 5.55071331e-2f;
+    p = p * r + 2.40221197e-1f;
+    p = p * r + 6.93146967e-1f;
+    p = p * r + 1.00000007f;
+    return (VF)((VI)p + ((VI)shifted << 23));  // the magic number's own bits are shifted out
 }
 
 // erf by a quotient of polynomials in x^2, odd 13 over even 8, exact to a few units in the last place for |x| <= 4,
@@ -79,30 +83,32 @@ INLINE VF NAME(error_function)(VF x) {
     q = q * s - 1.68282697438203e-03f;
     q = q * s - 7.37332916720468e-03f;
     q = q * s - 1.42647390514189e-02f;
-    return x * p / q;
+    return x * p * RECIPROCAL(q);
 }
 
-static void NAME(add_bias)(float *x, size_t stride, const float *bias, size_t rows, size_t columns) {
-    for (size_t r = 0; r < rows; r++, x += stride)
-        for (size_t i = 0; i < columns; i += WIDTH) STORE(x + i, LOAD(x + i) + LOAD(bias + i));
+INLINE VF NAME(gelu_of)(VF v) { return v * 0.5f * (1.0f + NAME(error_function)(v * 0.70710678f)); }
+
+static void NAME(gather)(const uint16_t *words, const float *positions, const int32_t *tokens, size_t count, size_t columns,
+                         float *out) {
+    for (size_t t = 0; t < count; t++, positions += columns, out += columns) {
+        const uint16_t *word = words + (size_t)tokens[t] * columns;
+        for (size_t i = 0; i < columns; i += WIDTH) STORE(out + i, NAME(widen)(word + i) + LOAD(positions + i));
+    }
 }
 
-static void NAME(gelu)(float *x, const float *bias, size_t rows, size_t columns) {
-    for (size_t r = 0; r < rows; r++, x += columns)
-        for (size_t i = 0; i < columns; i += WIDTH) {
-            VF v = LOAD(x + i) + LOAD(bias + i);
-            STORE(x + i, v * 0.5f * (1.0f + NAME(error_function)(v * 0.70710678f)));
-        }
-}
-
-static void NAME(layer_norm)(float *x, const float *bias, const float *residual, const float *scale, const float *shift,
-                             size_t rows, size_t columns, float epsilon) {
-    for (size_t r = 0; r < rows; r++, x += columns, residual += columns) {
+static void NAME(layer_norm)(float *x, const float *residual, const float *scale, const float *shift, size_t rows,
+                             size_t columns, float epsilon) {
+    for (size_t r = 0; r < rows; r++, x += columns) {
         VF total = {0}, squares = {0};
-        for (size_t i = 0; i < columns; i += WIDTH) {
-            VF v = LOAD(x + i) + LOAD(bias + i) + LOAD(residual + i);
-            STORE(x + i, v);
-            total += v;
+        if (residual) {
+            for (size_t i = 0; i < columns; i += WIDTH) {
+                VF v = LOAD(x + i) + LOAD(residual + i);
+                STORE(x + i, v);
+                total += v;
+            }
+            residual += columns;
+        } else {
+            for (size_t i = 0; i < columns; i += WIDTH) total += LOAD(x + i);
         }
         float mean = NAME(sum)(total) / (float)columns;
         for (size_t i = 0; i < columns; i += WIDTH) {
@@ -115,7 +121,7 @@ static void NAME(layer_norm)(float *x, const float *bias, const float *residual,
     }
 }
 
-static void NAME(mean_pool)(const float *x, size_t rows, size_t columns, float *out) {
+static void NAME(pool)(const float *x, size_t rows, size_t columns, float *out) {
     VF squares = {0};
     for (size_t i = 0; i < columns; i += WIDTH) {
         VF total = {0};
@@ -129,108 +135,196 @@ static void NAME(mean_pool)(const float *x, size_t rows, size_t columns, float *
     for (size_t i = 0; i < columns; i += WIDTH) STORE(out + i, LOAD(out + i) * inverse);
 }
 
-// `rows` rows (a constant at every call, so that the products stay in registers) times four rows of weights.
-INLINE void NAME(block4)(const int rows, const float *a, size_t a_stride, const float *w, size_t w_stride, float *c,
-                         size_t c_stride, size_t depth) {
-    VF sums[ROWS][4];
+// MARK: The large products
+
+#define TILE_VECTORS (TILE / WIDTH)
+#ifdef WIDEN
+#define WEIGHT uint16_t
+#define WEIGHTS(p) NAME(widen)(p)
+#else
+#define WEIGHT float
+#define WEIGHTS(p) LOAD(p)
+#endif
+// Bytes that the weights are asked for ahead of their use: enough for a line from memory at eight rows.
+#define AHEAD 4096
+
+// `rows` rows (a constant at every call, so that the sums stay in registers) by TILE outputs, over `depth` steps of a panel.
+// `sums` of earlier steps are in c when `more`.
+INLINE void NAME(tile)(const int rows, const float *a, size_t a_stride, const WEIGHT *w, const float *bias, int more, float *c,
+                       size_t c_stride, size_t depth) {
+    VF sums[ROWS][TILE_VECTORS];
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++)
 #pragma clang loop unroll(full)
-        for (int n = 0; n < 4; n++) sums[r][n] = (VF){0};
-    for (size_t k = 0; k < depth; k += WIDTH) {
-        VF weights[4];
-#pragma clang loop unroll(full)
-        for (int n = 0; n < 4; n++) weights[n] = LOAD(w + n * w_stride + k);
-#pragma clang loop unroll(full)
-        for (int r = 0; r < rows; r++) {
-            VF v = LOAD(a + r * a_stride + k);
-#pragma clang loop unroll(full)
-            for (int n = 0; n < 4; n++) sums[r][n] += v * weights[n];
-        }
-    }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++) {
-        V4 four = NAME(sum4)(sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
-        memcpy(c + r * c_stride, &four, 16);
-    }
-}
-
-static void NAME(project)(const float *a, const float *w, float *c, size_t c_stride, size_t rows, size_t outputs, size_t depth) {
-    // Four rows of weights stay in the first-level cache while a group of input rows, which the second level holds,
-    // passes by.
-    size_t group = (size_t)(PANEL_BYTES / 4) / depth / ROWS * ROWS;
-    for (size_t begin = 0; begin < rows; begin += group) {
-        size_t end = begin + group < rows ? begin + group : rows;
-        for (size_t n = 0; n < outputs; n += 4) {
-            const float *weights = w + n * depth;
-            size_t r = begin;
-            for (; r + ROWS <= end; r += ROWS)
-                NAME(block4)(ROWS, a + r * depth, depth, weights, depth, c + r * c_stride + n, c_stride, depth);
-            const float *rest = a + r * depth;
-            float *to = c + r * c_stride + n;
-            switch (end - r) {
-#if ROWS > 5
-                case 5: NAME(block4)(5, rest, depth, weights, depth, to, c_stride, depth); break;
-                case 4: NAME(block4)(4, rest, depth, weights, depth, to, c_stride, depth); break;
-                case 3: NAME(block4)(3, rest, depth, weights, depth, to, c_stride, depth); break;
+        for (int n = 0; n < TILE_VECTORS; n++)
+            sums[r][n] = more ? LOAD(c + r * c_stride + n * WIDTH) : bias ? LOAD(bias + n * WIDTH) : (VF){0};
+#pragma clang loop unroll(disable)
+    for (size_t k = 0; k < depth; k++, w += 32) {
+        VF weights[TILE_VECTORS];
+#ifdef WIDEN
+        __builtin_prefetch((const char *)w + AHEAD);
 #endif
-#if ROWS > 2
-                case 2: NAME(block4)(2, rest, depth, weights, depth, to, c_stride, depth); break;
-#endif
-                case 1: NAME(block4)(1, rest, depth, weights, depth, to, c_stride, depth); break;
-                default: break;
-            }
-        }
-    }
-}
-
-// c[rows x 32] = a[rows x depth] * b[depth x 32]: one column block of a product whose right side is not transposed.
-#define COLUMN_VECTORS (32 / WIDTH)
-INLINE void NAME(block32)(const int rows, const float *a, size_t a_stride, const float *b, size_t b_stride, float *c,
-                          size_t c_stride, size_t depth) {
-    VF sums[COLUMN_ROWS][COLUMN_VECTORS];
 #pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++)
-#pragma clang loop unroll(full)
-        for (int n = 0; n < COLUMN_VECTORS; n++) sums[r][n] = (VF){0};
-    for (size_t k = 0; k < depth; k++) {
-        VF right[COLUMN_VECTORS];
-#pragma clang loop unroll(full)
-        for (int n = 0; n < COLUMN_VECTORS; n++) right[n] = LOAD(b + k * b_stride + n * WIDTH);
+        for (int n = 0; n < TILE_VECTORS; n++) weights[n] = WEIGHTS(w + n * WIDTH);
 #pragma clang loop unroll(full)
         for (int r = 0; r < rows; r++) {
             float left = a[r * a_stride + k];
 #pragma clang loop unroll(full)
-            for (int n = 0; n < COLUMN_VECTORS; n++) sums[r][n] += left * right[n];
+            for (int n = 0; n < TILE_VECTORS; n++) sums[r][n] += left * weights[n];
         }
     }
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++)
 #pragma clang loop unroll(full)
-        for (int n = 0; n < COLUMN_VECTORS; n++) STORE(c + r * c_stride + n * WIDTH, sums[r][n]);
+        for (int n = 0; n < TILE_VECTORS; n++) STORE(c + r * c_stride + n * WIDTH, sums[r][n]);
 }
 
-static void NAME(multiply32)(const float *a, size_t a_stride, const float *b, size_t b_stride, float *c, size_t c_stride,
-                             size_t rows, size_t depth) {
+#define TILE_OF(rows)                                                                                                          \
+    case rows: NAME(tile)(rows, a, a_stride, w, bias, more, c, c_stride, depth); break;
+static void NAME(tile_of)(size_t rows, const float *a, size_t a_stride, const WEIGHT *w, const float *bias, int more, float *c,
+                          size_t c_stride, size_t depth) {
+    switch (rows) {
+#if ROWS >= 14
+        TILE_OF(14) TILE_OF(13) TILE_OF(12) TILE_OF(11) TILE_OF(10) TILE_OF(9) TILE_OF(8) TILE_OF(7)
+#endif
+#if ROWS >= 6
+        TILE_OF(6) TILE_OF(5)
+#endif
+#if ROWS >= 4
+        TILE_OF(4) TILE_OF(3)
+#endif
+        TILE_OF(2) TILE_OF(1)
+        default: break;
+    }
+}
+
+static void NAME(project)(const float *a, size_t a_stride, const uint16_t *panels, const float *bias, int gelu, float *c,
+                          size_t c_stride, size_t rows, size_t outputs, size_t depth) {
+    const size_t tiles = (rows + ROWS - 1) / ROWS;
+#ifdef WIDEN
+    const size_t part = depth;
+#else
+    float widened[PART * 32];
+    const size_t part = PART;
+#endif
+    for (size_t panel = 0; panel < outputs; panel += 32)
+        for (size_t k = 0; k < depth; k += part) {
+            const size_t steps = depth - k < part ? depth - k : part;
+#ifdef WIDEN
+            const uint16_t *weights = panels + panel * depth;
+#else
+            const float *weights = widened;
+            for (size_t i = 0; i < steps * 32; i += WIDTH) STORE(widened + i, NAME(widen)(panels + panel * depth + k * 32 + i));
+#endif
+            for (size_t n = 0; n < 32; n += TILE)
+                for (size_t tile = 0, r = 0; tile < tiles; tile++) {
+                    const size_t count = (rows - r + tiles - tile - 1) / (tiles - tile);
+                    float *to = c + r * c_stride + panel + n;
+                    NAME(tile_of)(count, a + r * a_stride + k, a_stride, weights + n, bias ? bias + panel + n : 0, k > 0, to,
+                                  c_stride, steps);
+                    if (gelu && k + steps == depth)
+                        for (size_t i = 0; i < count; i++)
+                            for (size_t v = 0; v < TILE; v += WIDTH)
+                                STORE(to + i * c_stride + v, NAME(gelu_of)(LOAD(to + i * c_stride + v)));
+                    r += count;
+                }
+        }
+}
+
+// MARK: Inputs of products of bytes
+
+// Each row in groups of up to 128 columns, x = low + scale * byte; scales and lows are rows x groups.
+static void NAME(quantise)(const float *x, int gelu, uint8_t *bytes, float *scales, float *lows, size_t rows, size_t columns) {
+    const VF magic = (VF){0} + 12582912.0f;  // adding it rounds to an integer, which is then in the low bits
+    float group[128];
+    for (size_t r = 0; r < rows; r++, x += columns, bytes += columns)
+        for (size_t begin = 0; begin < columns; begin += 128) {
+            const size_t count = columns - begin < 128 ? columns - begin : 128;
+            const float *from = x + begin;
+            if (gelu) {
+                for (size_t i = 0; i < count; i += WIDTH) STORE(group + i, NAME(gelu_of)(LOAD(from + i)));
+                from = group;
+            }
+            VF lowest = LOAD(from), highest = lowest;
+            for (size_t i = WIDTH; i < count; i += WIDTH) {
+                lowest = __builtin_elementwise_min(lowest, LOAD(from + i));
+                highest = __builtin_elementwise_max(highest, LOAD(from + i));
+            }
+            float low = lowest[0], high = highest[0];
+            for (int i = 1; i < WIDTH; i++) {
+                low = lowest[i] < low ? lowest[i] : low;
+                high = highest[i] > high ? highest[i] : high;
+            }
+            const float range = high - low, inverse = range > 0 ? 255 / range : 0;
+            for (size_t i = 0; i < count; i += WIDTH) {
+                VF v = (LOAD(from + i) - low) * inverse + magic;
+                *(NAME(vb) *)(bytes + begin + i) = __builtin_convertvector((VI)v, NAME(vb));
+            }
+            *scales++ = range / 255;
+            *lows++ = low;
+        }
+}
+
+// MARK: Attention
+
+// c[rows x outputs] = a[rows x depth] * b[depth x outputs] for a block of `vectors` registers of outputs.
+INLINE void NAME(block)(const int rows, const int vectors, const float *a, size_t a_stride, const float *b, size_t b_stride,
+                        float *c, size_t c_stride, size_t depth) {
+    VF sums[COLUMN_ROWS][32 / WIDTH];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+        for (int n = 0; n < vectors; n++) sums[r][n] = (VF){0};
+    for (size_t k = 0; k < depth; k++) {
+        VF right[32 / WIDTH];
+#pragma clang loop unroll(full)
+        for (int n = 0; n < vectors; n++) right[n] = LOAD(b + k * b_stride + n * WIDTH);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < rows; r++) {
+            float left = a[r * a_stride + k];
+#pragma clang loop unroll(full)
+            for (int n = 0; n < vectors; n++) sums[r][n] += left * right[n];
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+        for (int n = 0; n < vectors; n++) STORE(c + r * c_stride + n * WIDTH, sums[r][n]);
+}
+
+// outputs is a multiple of 16.
+static void NAME(multiply)(const float *a, size_t a_stride, const float *b, size_t b_stride, float *c, size_t c_stride,
+                           size_t rows, size_t outputs, size_t depth) {
+    size_t n = 0;
+    for (; n + 32 <= outputs; n += 32) {
+        size_t r = 0;
+        for (; r + COLUMN_ROWS <= rows; r += COLUMN_ROWS)
+            NAME(block)(COLUMN_ROWS, 32 / WIDTH, a + r * a_stride, a_stride, b + n, b_stride, c + r * c_stride + n, c_stride, depth);
+        for (; r < rows; r++)
+            NAME(block)(1, 32 / WIDTH, a + r * a_stride, a_stride, b + n, b_stride, c + r * c_stride + n, c_stride, depth);
+    }
+    if (n == outputs) return;
     size_t r = 0;
     for (; r + COLUMN_ROWS <= rows; r += COLUMN_ROWS)
-        NAME(block32)(COLUMN_ROWS, a + r * a_stride, a_stride, b, b_stride, c + r * c_stride, c_stride, depth);
-    for (; r < rows; r++) NAME(block32)(1, a + r * a_stride, a_stride, b, b_stride, c + r * c_stride, c_stride, depth);
+        NAME(block)(COLUMN_ROWS, 16 / WIDTH, a + r * a_stride, a_stride, b + n, b_stride, c + r * c_stride + n, c_stride, depth);
+    for (; r < rows; r++)
+        NAME(block)(1, 16 / WIDTH, a + r * a_stride, a_stride, b + n, b_stride, c + r * c_stride + n, c_stride, depth);
 }
 
-static void NAME(attention_head)(const float *queries, const float *keys, const float *values, size_t stride,
-                                 size_t length, float *scratch, float *out, size_t out_stride) {
-    const size_t padded = (length + 31) / 32 * 32;
-    float *transposed = scratch, *scores = scratch + 32 * padded;
-    for (size_t d = 0; d < 32; d++) {
+static void NAME(attention_head)(const float *queries, const float *keys, const float *values, size_t stride, size_t length,
+                                 size_t columns, float *scratch, float *out, size_t out_stride) {
+    const size_t padded = (length + 15) / 16 * 16;
+    float *transposed = scratch, *scores = scratch + columns * padded;
+    for (size_t d = 0; d < columns; d++) {
         for (size_t j = 0; j < length; j++) transposed[d * padded + j] = keys[j * stride + d];
         for (size_t j = length; j < padded; j++) transposed[d * padded + j] = 0;
     }
-    const float scale = 0.17677670f;  // 1 / sqrt(32)
+    // Softmax by powers of 2, which is the same with the logarithm of e in the scale.
+    const float scale = 1.44269504f / sqrtf((float)columns);
     for (size_t begin = 0; begin < length; begin += 32) {
-        size_t rows = length - begin < 32 ? length - begin : 32;
-        for (size_t j = 0; j < padded; j += 32)
-            NAME(multiply32)(queries + begin * stride, stride, transposed + j, padded, scores + j, padded, rows, 32);
+        const size_t rows = length - begin < 32 ? length - begin : 32;
+        NAME(multiply)(queries + begin * stride, stride, transposed, padded, scores, padded, rows, padded, columns);
+        float inverse[32];
         for (size_t r = 0; r < rows; r++) {
             float *row = scores + r * padded;
             for (size_t j = length; j < padded; j++) row[j] = -3.0e38f;
@@ -240,29 +334,33 @@ static void NAME(attention_head)(const float *queries, const float *keys, const 
             for (int i = 1; i < WIDTH; i++) top = highest[i] > top ? highest[i] : top;
             VF total = {0};
             for (size_t j = 0; j < padded; j += WIDTH) {
-                VF e = NAME(exponential)((LOAD(row + j) - top) * scale);
+                VF e = NAME(power)((LOAD(row + j) - top) * scale);
                 STORE(row + j, e);
                 total += e;
             }
-            float inverse = 1.0f / NAME(sum)(total);
-            for (size_t j = 0; j < padded; j += WIDTH) STORE(row + j, LOAD(row + j) * inverse);
+            inverse[r] = 1.0f / NAME(sum)(total);
         }
-        NAME(multiply32)(scores, padded, values, stride, out + begin * out_stride, out_stride, rows, length);
+        float *to = out + begin * out_stride;
+        NAME(multiply)(scores, padded, values, stride, to, out_stride, rows, columns, length);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t i = 0; i < columns; i += WIDTH) STORE(to + r * out_stride + i, LOAD(to + r * out_stride + i) * inverse[r]);
     }
 }
 
 #undef VF
 #undef VI
-#undef V4
 #undef LOAD
 #undef STORE
 #undef INLINE
-#undef UNPACK_LOW
-#undef UNPACK_HIGH
-#undef PAIRS_LOW
-#undef PAIRS_HIGH
-#undef COLUMN_VECTORS
 #undef WIDTH
 #undef ROWS
+#undef TILE
+#undef TILE_VECTORS
+#undef TILE_OF
 #undef COLUMN_ROWS
+#undef AHEAD
+#undef WEIGHT
+#undef WEIGHTS
+#undef WIDEN
+#undef RECIPROCAL
 #undef NAME

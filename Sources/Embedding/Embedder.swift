@@ -1,15 +1,22 @@
-// From texts to vectors for the whole server: a cache, a queue, and threads that work through it in batches.
+// From texts to vectors for the whole server: a cache, two queues, and threads that work through them in batches.
 //
 //     embed(texts) --> cached? answered at once
-//                  \-> a request in the queue --> worker: takes texts of one or more requests up to a batch,
-//                                                 tokenizes, runs the model, fills in the answers
+//                  \-> a request in the queue of queries or of publishes
+//                        --> worker: takes texts of one or more requests up to a batch, tokenizes, runs the model, answers
 //
+// * Nobody waits for company: a worker that is free starts at once with what there is, and what comes while all are busy
+//   is the next batch. So batches grow with the load and a lone query waits for nothing.
+// * Queries go first. One that comes while all workers run batches of publishes is served at the end of the layer that
+//   one of them is in (the model calls back there): a sixth of a batch, about 4 ms, and not the rest of a document.
+//   Publishes are not starved: of so many batches in a row one is theirs, and a batch that has begun goes on after at most
+//   `queriesBetweenLayers` batches of queries.
+// * Publishes take turns: a worker takes at most one batch of texts from the first request and puts the rest at the end, so
+//   that a small document waits for a batch and not for a document of 10,000 nodes.
+// * A batch is `batchTokens` tokens: enough rows for the matrix products, few enough for the one who waits next.
+// * Both queues are bounded, by texts and by bytes. Over a bound a request is refused, to be tried again, instead of all
+//   getting slower; queries have a bound of their own, so that publishes cannot use it up.
 // * Workers are serial dispatch queues of their own, never the cooperative pool, which would stall for everybody else.
 //   A worker runs while there is work and holds no thread when there is none.
-// * Requests take turns: a worker takes at most one batch of texts from the first request and puts the rest at the end,
-//   so that a query waits for a batch and not for a publish of 10,000 nodes.
-// * A batch is `batchTokens` tokens: enough rows for the matrix products, few enough for the one who waits next.
-// * The queue is bounded. Over the bound a request is refused, to be tried again, instead of all getting slower.
 //
 // Everything shared is in one lock; the model runs outside it.
 
@@ -20,6 +27,14 @@ public import Tokens
 
 /// Embeds texts for concurrent callers.
 public final class Embedder: Sendable {
+    /// Who waits for the vectors.
+    public enum Work: Sendable {
+        /// Somebody who asked: goes first.
+        case query
+        /// A document on its way into the store, or cache entries made ahead.
+        case publish
+    }
+
     /// What happened since the start.
     public struct Statistics: Sendable, Equatable {
         /// Texts answered from the cache.
@@ -27,14 +42,29 @@ public final class Embedder: Sendable {
         /// Texts that went to the model.
         public var misses = 0
         public var cachedEntries = 0
+        public var cachedBytes = 0
         /// Runs of the model, and texts and tokens in them.
         public var batches = 0
         public var embeddedTexts = 0
         public var embeddedTokens = 0
-        /// Texts that wait now.
+        /// Texts that wait now, of publishes and of queries.
         public var waiting = 0
-        /// Requests refused because the queue was full.
+        public var waitingQueries = 0
+        /// Requests refused because their queue was full.
         public var refused = 0
+        /// Batches of queries that were run between the layers of a batch of publishes.
+        public var interruptions = 0
+    }
+
+    /// Bounds of a queue. A request that finds less waiting is taken whole.
+    public struct QueueLimits: Sendable {
+        public var texts: Int
+        public var bytes: Int
+
+        public init(texts: Int, bytes: Int) {
+            self.texts = texts
+            self.bytes = bytes
+        }
     }
 
     /// One call of `embed`, from its first missing text to its last vector. Guarded by the embedder's lock.
@@ -42,26 +72,74 @@ public final class Embedder: Sendable {
     /// `@unchecked Sendable`: mutable state is read and written under `Embedder.state` only.
     private final class Request: @unchecked Sendable {
         let texts: [ExactText]
+        let work: Work
         var vectors: [[Float]]
         /// The first text that no worker has taken yet.
         var next = 0
         var missing: Int
         var continuation: CheckedContinuation<[[Float]], any Error>?
+        /// Its caller has gone; what is left of it is skipped.
         var cancelled = false
 
-        init(_ texts: [ExactText]) {
+        init(_ texts: [ExactText], _ work: Work) {
             self.texts = texts
+            self.work = work
             vectors = [[Float]](repeating: [], count: texts.count)
             missing = texts.count
         }
     }
 
+    /// First in, first out; cancelled requests stay until their turn comes.
+    private struct Queue {
+        private var requests: [Request] = []
+        private var first = 0
+        var texts = 0
+        var bytes = 0
+
+        var isEmpty: Bool { texts == 0 }
+
+        mutating func append(_ request: Request) { requests.append(request) }
+
+        /// The next request that somebody still waits for.
+        /// - Complexity: O(1) on average: those who left are let go when they are half of all.
+        mutating func popFirst() -> Request? {
+            while first < requests.count {
+                let request = requests[first]
+                first += 1
+                if first == requests.count || (first >= 64 && first * 2 >= requests.count) {
+                    requests.removeFirst(first)
+                    first = 0
+                }
+                if !request.cancelled { return request }
+            }
+            return nil
+        }
+
+        mutating func count(_ texts: ArraySlice<ExactText>, _ sign: Int) {
+            self.texts += sign * texts.count
+            bytes += sign * texts.reduce(0) { $0 + $1.text.utf8.count }
+        }
+
+        /// Takes everything out.
+        mutating func removeAll() -> [Request] {
+            defer { self = Queue() }
+            return requests[first...].filter { !$0.cancelled }
+        }
+    }
+
     private struct State {
         var cache: EmbeddingCache
-        var waiting: [Request] = []
+        var queries = Queue()
+        var publishes = Queue()
+        var queryBatchesInARow = 0
         var idleWorkers: [Int]
         var closed = false
         var statistics = Statistics()
+
+        subscript(work: Work) -> Queue {
+            get { work == .query ? queries : publishes }
+            _modify { if work == .query { yield &queries } else { yield &publishes } }
+        }
     }
 
     private struct Piece {
@@ -73,46 +151,65 @@ public final class Embedder: Sendable {
     private let tokenizer: WordPieceTokenizer
     private let workers: [DispatchQueue]
     private let state: Mutex<State>
-    private let queueCapacity: Int
+    private let publishLimits: QueueLimits
+    private let queryLimits: QueueLimits
+    /// Texts of queries that no worker has taken, for a look without the lock.
+    private let openQueries = Atomic<Int>(0)
 
     /// Tokens of a batch, about: 128 rows are where the matrix products reach full speed; they take 30 ms.
     private static let batchTokens = 128
+    /// Batches of queries after which publishes that wait get one.
+    private static let queryBatchesInARowMax = 16
+    /// Batches of queries that one worker runs between two layers of a batch of publishes.
+    private static let queriesBetweenLayers = 4
 
     /// - Parameters:
     ///   - threads: workers, each with one batch at a time; 1 or more.
-    ///   - cacheCapacity: texts whose vectors are kept, 2 kB each; 0 for none.
-    ///   - queueCapacity: texts that may wait. A request that finds fewer waiting is taken whole.
-    public init(model: EmbeddingModel, tokenizer: WordPieceTokenizer, threads: Int, cacheCapacity: Int, queueCapacity: Int = 65_536) {
-        precondition(threads >= 1 && queueCapacity >= 1, "\(threads) threads, queue of \(queueCapacity)")
+    ///   - cacheBytes: memory for vectors of texts asked for before, 1.8 kB for a short text; 0 for none.
+    ///   - cacheLifetime: a vector computed longer ago is computed anew.
+    ///   - publishLimits: of the texts that wait, without those of queries.
+    public init(
+        model: EmbeddingModel, tokenizer: WordPieceTokenizer, threads: Int, cacheBytes: Int, cacheLifetime: Duration = .seconds(3_600),
+        publishLimits: QueueLimits = QueueLimits(texts: 65_536, bytes: 256 << 20),
+        queryLimits: QueueLimits = QueueLimits(texts: 4_096, bytes: 64 << 20)
+    ) {
+        precondition(threads >= 1, "\(threads) threads")
+        precondition(min(publishLimits.texts, publishLimits.bytes, queryLimits.texts, queryLimits.bytes) >= 1, "a queue that takes nothing")
         precondition(tokenizer.count <= model.tokenizer.count, "the tokenizer has more pieces than the model")
         self.model = model
         self.tokenizer = tokenizer
-        self.queueCapacity = queueCapacity
+        self.publishLimits = publishLimits
+        self.queryLimits = queryLimits
         workers = (0..<threads).map { DispatchQueue(label: "contex.embedding.\($0)") }
-        state = Mutex(State(cache: EmbeddingCache(capacity: cacheCapacity), idleWorkers: Array(0..<threads)))
+        state = Mutex(State(cache: EmbeddingCache(bytesMax: cacheBytes, lifetime: cacheLifetime), idleWorkers: Array(0..<threads)))
     }
 
     public var statistics: Statistics {
         state.withLock { state in
             var statistics = state.statistics
             statistics.cachedEntries = state.cache.count
+            statistics.cachedBytes = state.cache.byteCount
+            statistics.waiting = state.publishes.texts
+            statistics.waitingQueries = state.queries.texts
             return statistics
         }
     }
 
-    /// The unit vectors of the texts, in order. Equal texts are computed once.
+    /// The unit vectors of the texts, in order. Equal texts are computed once. A text in the cache takes about a microsecond.
     ///
+    /// - Parameter work: who waits; left out, a single text is a query and several are a publish.
     /// - Throws: `.unavailable` when the queue is full or the embedder is shut down; `CancellationError`.
-    public func embed(_ texts: [String]) async throws -> [[Float]] {
+    public func embed(_ texts: [String], as work: Work? = nil) async throws -> [[Float]] {
         var vectors = [[Float]](repeating: [], count: texts.count)
         /// The distinct texts that the cache does not have, and for each text its place among them (-1: answered).
         var missing: [ExactText] = []
         var places = [Int](repeating: -1, count: texts.count)
+        let now = ContinuousClock.now
         state.withLock { state in
             var seen: [ExactText: Int] = [:]
             for (index, text) in texts.enumerated() {
                 let key = ExactText(text: text)
-                if let vector = state.cache.vector(of: key) {
+                if let vector = state.cache.vector(of: key, now: now) {
                     vectors[index] = vector
                     state.statistics.hits += 1
                 } else if let place = seen[key] {
@@ -126,24 +223,33 @@ public final class Embedder: Sendable {
             state.statistics.misses += missing.count
         }
         if missing.isEmpty { return vectors }
-        let computed = try await compute(Request(missing))
+        let computed = try await compute(Request(missing, work ?? (texts.count == 1 ? .query : .publish)))
         for (index, place) in places.enumerated() where place >= 0 { vectors[index] = computed[place] }
         return vectors
     }
+
+    /// Puts texts into the cache before they are asked for, behind everything that waits. Failures are no matter.
+    public func warm(_ texts: [String]) async { _ = try? await embed(texts, as: .publish) }
+
+    /// The cached texts that were answered most often: what to keep for `warm` at the next start.
+    /// - Complexity: O(n log n) in the entries of the cache.
+    public func mostUsedTexts(_ count: Int) -> [String] { state.withLock { $0.cache.mostUsed(count) } }
 
     private func compute(_ request: Request) async throws -> [[Float]] {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 let refusal: (any Error)? = state.withLock { state in
                     if request.cancelled { return CancellationError() }
-                    if state.closed { return ContexError(.unavailable, "the server is stopping: no more texts are embedded") }
-                    if state.statistics.waiting >= queueCapacity {
+                    if state.closed { return Self.stopping }
+                    let (queue, limits) = (state[request.work], request.work == .query ? queryLimits : publishLimits)
+                    if queue.texts >= limits.texts || queue.bytes >= limits.bytes {
                         state.statistics.refused += 1
-                        return ContexError(.unavailable, "\(state.statistics.waiting) texts wait to be embedded: try again later")
+                        return ContexError(.unavailable, "\(queue.texts) texts of \(queue.bytes) bytes wait to be embedded: try again later")
                     }
                     request.continuation = continuation
-                    state.waiting.append(request)
-                    state.statistics.waiting += request.texts.count
+                    state[request.work].append(request)
+                    state[request.work].count(request.texts[...], 1)
+                    openQueries.store(state.queries.texts, ordering: .relaxed)
                     wake(&state)
                     return nil
                 }
@@ -151,20 +257,18 @@ public final class Embedder: Sendable {
             }
         } onCancel: {
             let continuation = state.withLock { state in
+                if !request.cancelled && request.continuation != nil {
+                    state[request.work].count(request.texts[request.next...], -1)
+                    openQueries.store(state.queries.texts, ordering: .relaxed)
+                }
                 request.cancelled = true
-                drop(request, from: &state)
                 return request.continuation.take()
             }
             continuation?.resume(throwing: CancellationError())
         }
     }
 
-    /// Takes a request out of the queue, if it is there.
-    private func drop(_ request: Request, from state: inout State) {
-        guard let at = state.waiting.firstIndex(where: { $0 === request }) else { return }
-        state.waiting.remove(at: at)
-        state.statistics.waiting -= request.texts.count - request.next
-    }
+    private static var stopping: ContexError { ContexError(.unavailable, "the server is stopping: no more texts are embedded") }
 
     private func wake(_ state: inout State) {
         guard let worker = state.idleWorkers.popLast() else { return }
@@ -174,26 +278,50 @@ public final class Embedder: Sendable {
     /// Runs on the worker's own thread until nothing waits.
     private func work(_ worker: Int) {
         while true {
-            let batch = state.withLock { state in
-                let batch = takeBatch(&state)
+            let (batch, kind) = state.withLock { state -> ([Piece], Work) in
+                let kind = nextWork(&state)
+                let batch = takeBatch(kind, &state)
                 if batch.isEmpty {
                     state.idleWorkers.append(worker)
-                } else if !state.waiting.isEmpty {
+                } else if !state.queries.isEmpty || !state.publishes.isEmpty {
                     wake(&state)
                 }
-                return batch
+                return (batch, kind)
             }
             if batch.isEmpty { return }
-            run(batch)
+            let betweenLayers: (() -> Void)? = kind == .publish ? { self.serveQueries() } : nil
+            run(batch, betweenLayers: betweenLayers)
         }
     }
 
-    /// Texts of the first requests, about `batchTokens` of them; a request that has more goes to the end of the queue.
-    private func takeBatch(_ state: inout State) -> [Piece] {
+    private func nextWork(_ state: inout State) -> Work {
+        if state.queries.isEmpty || (!state.publishes.isEmpty && state.queryBatchesInARow >= Self.queryBatchesInARowMax) {
+            state.queryBatchesInARow = 0
+            return .publish
+        }
+        state.queryBatchesInARow += 1
+        return .query
+    }
+
+    /// On a worker's thread, in the middle of a batch of publishes.
+    private func serveQueries() {
+        for _ in 0..<Self.queriesBetweenLayers {
+            guard openQueries.load(ordering: .relaxed) > 0 else { return }
+            let batch: [Piece] = state.withLock { state in
+                let batch = takeBatch(.query, &state)
+                state.statistics.interruptions += batch.isEmpty ? 0 : 1
+                return batch
+            }
+            if batch.isEmpty { return }
+            run(batch, betweenLayers: nil)
+        }
+    }
+
+    /// Texts of the first requests, about `batchTokens` of them; a request that has more goes to the end of its queue.
+    private func takeBatch(_ work: Work, _ state: inout State) -> [Piece] {
         var batch: [Piece] = []
         var room = Self.batchTokens
-        while room > 0 && !state.waiting.isEmpty {
-            let request = state.waiting.removeFirst()
+        while room > 0, let request = state[work].popFirst() {
             let start = request.next
             while request.next < request.texts.count && room > 0 {
                 // English has more than four bytes a token; the frame adds two. An estimate is enough here.
@@ -201,21 +329,23 @@ public final class Embedder: Sendable {
                 request.next += 1
             }
             batch.append(Piece(request: request, range: start..<request.next))
-            state.statistics.waiting -= request.next - start
-            if request.next < request.texts.count { state.waiting.append(request) }
+            state[work].count(request.texts[start..<request.next], -1)
+            if request.next < request.texts.count { state[work].append(request) }
         }
+        openQueries.store(state.queries.texts, ordering: .relaxed)
         return batch
     }
 
-    private func run(_ batch: [Piece]) {
+    private func run(_ batch: [Piece], betweenLayers: (() -> Void)?) {
         let keys = batch.flatMap { $0.request.texts[$0.range] }
         let tokens = keys.map { tokenizer.ids($0.text, limit: model.sequenceLimit) }
-        let vectors = model.embed(tokens: tokens)
+        let vectors = model.embed(tokens: tokens, betweenLayers: betweenLayers)
+        let now = ContinuousClock.now
         let finished = state.withLock { state in
             state.statistics.batches += 1
             state.statistics.embeddedTexts += keys.count
             state.statistics.embeddedTokens += tokens.reduce(0) { $0 + $1.count }
-            for (key, vector) in zip(keys, vectors) { state.cache.insert(key, vector) }
+            for (key, vector) in zip(keys, vectors) { state.cache.insert(key, vector, now: now) }
             var finished: [(CheckedContinuation<[[Float]], any Error>, [[Float]])] = []
             var at = 0
             for piece in batch {
@@ -237,13 +367,11 @@ public final class Embedder: Sendable {
     public func shutdown() {
         let abandoned = state.withLock { state in
             state.closed = true
-            let continuations = state.waiting.compactMap { $0.continuation.take() }
-            state.waiting = []
-            state.statistics.waiting = 0
-            return continuations
+            let requests = state.queries.removeAll() + state.publishes.removeAll()
+            openQueries.store(0, ordering: .relaxed)
+            for request in requests { request.cancelled = true }
+            return requests.compactMap { $0.continuation.take() }
         }
-        for continuation in abandoned {
-            continuation.resume(throwing: ContexError(.unavailable, "the server is stopping: no more texts are embedded"))
-        }
+        for continuation in abandoned { continuation.resume(throwing: Self.stopping) }
     }
 }

@@ -9,31 +9,61 @@ struct ExactText: Hashable, Sendable {
     }
 }
 
-/// The vectors of the texts that were asked for last (least recently used goes first).
+/// The vectors of the texts that were asked for last: least recently used goes first, and nothing is answered that is older
+/// than the time to live.
 ///
-/// Entries are a doubly linked list inside an array, most recent at the head. An entry costs its text and 1.6 kB.
-struct EmbeddingCache {
+/// Bounded by bytes: an entry counts its text, its vector and what it costs to keep them (1.8 kB for a short text and 384
+/// components). Entries are a doubly linked list inside an array, most recent at the head; the places of those that go
+/// are taken by those that come, so memory stays where the bound put it, however many texts pass.
+package struct EmbeddingCache {
     private struct Entry {
         var key: ExactText
         var vector: [Float]
         var newer: Int
         var older: Int
+        var stored: ContinuousClock.Instant
+        var uses: Int
     }
     private var entries: [Entry] = []
+    private var free: [Int] = []
     private var places: [ExactText: Int] = [:]
     private var newest = -1
     private var oldest = -1
-    private let capacity: Int
-    /// Longer texts are not kept: they are rarely asked for twice, and would make the memory unbounded.
+    private let bytesMax: Int
+    private let lifetime: Duration
+    package private(set) var byteCount = 0
+
+    /// Longer texts are not kept: they are rarely asked for twice.
     private static let textBytesMax = 4_096
+    /// Entry, place in the dictionary at its load, headers and rounding of two allocations.
+    private static let entryBytes = 224
 
-    init(capacity: Int) { self.capacity = max(0, capacity) }
+    /// - Parameters:
+    ///   - bytesMax: 0 for no cache.
+    ///   - lifetime: from when a vector was computed; being asked for does not prolong it.
+    package init(bytesMax: Int, lifetime: Duration) {
+        self.bytesMax = max(0, bytesMax)
+        self.lifetime = lifetime
+    }
 
-    var count: Int { entries.count }
+    package var count: Int { places.count }
+
+    private static func cost(_ text: String, _ vector: [Float]) -> Int { text.utf8.count + vector.count * 4 + entryBytes }
+
+    package mutating func vector(of text: String, now: ContinuousClock.Instant) -> [Float]? { vector(of: ExactText(text: text), now: now) }
+
+    package mutating func insert(_ text: String, _ vector: [Float], now: ContinuousClock.Instant) {
+        insert(ExactText(text: text), vector, now: now)
+    }
 
     /// - Complexity: O(length of the text).
-    mutating func vector(of key: ExactText) -> [Float]? {
+    mutating func vector(of key: ExactText, now: ContinuousClock.Instant) -> [Float]? {
         guard let at = places[key] else { return nil }
+        guard now - entries[at].stored < lifetime else {
+            remove(at)
+            return nil
+        }
+        entries[at].uses += 1
         if at != newest {
             unlink(at)
             linkNewest(at)
@@ -41,22 +71,39 @@ struct EmbeddingCache {
         return entries[at].vector
     }
 
-    /// - Complexity: O(length of the text).
-    mutating func insert(_ key: ExactText, _ vector: [Float]) {
-        guard capacity > 0, key.text.utf8.count <= Self.textBytesMax, places[key] == nil else { return }
+    /// - Complexity: O(length of the text), and what must go to make room.
+    mutating func insert(_ key: ExactText, _ vector: [Float], now: ContinuousClock.Instant) {
+        let cost = Self.cost(key.text, vector)
+        guard key.text.utf8.count <= Self.textBytesMax, cost <= bytesMax else { return }
+        if let at = places[key] { remove(at) }
+        while byteCount + cost > bytesMax { remove(oldest) }
+        let entry = Entry(key: key, vector: vector, newer: -1, older: -1, stored: now, uses: 0)
         let at: Int
-        if entries.count < capacity {
-            at = entries.count
-            entries.append(Entry(key: key, vector: vector, newer: -1, older: -1))
+        if let place = free.popLast() {
+            at = place
+            entries[at] = entry
         } else {
-            at = oldest
-            unlink(at)
-            places[entries[at].key] = nil
-            entries[at].key = key
-            entries[at].vector = vector
+            at = entries.count
+            entries.append(entry)
         }
         places[key] = at
+        byteCount += cost
         linkNewest(at)
+    }
+
+    /// The texts that were answered most often, most used first.
+    /// - Complexity: O(n log n).
+    package func mostUsed(_ count: Int) -> [String] {
+        places.values.filter { entries[$0].uses > 0 }.sorted { (entries[$1].uses, $0) < (entries[$0].uses, $1) }.prefix(count).map { entries[$0].key.text }
+    }
+
+    private mutating func remove(_ at: Int) {
+        unlink(at)
+        places[entries[at].key] = nil
+        byteCount -= Self.cost(entries[at].key.text, entries[at].vector)
+        entries[at].key = ExactText(text: "")
+        entries[at].vector = []
+        free.append(at)
     }
 
     private mutating func unlink(_ at: Int) {
@@ -70,5 +117,18 @@ struct EmbeddingCache {
         entries[at].older = newest
         if newest >= 0 { entries[newest].newer = at } else { oldest = at }
         newest = at
+    }
+
+    /// List, dictionary and sums agree; stops the process otherwise. For tests.
+    package func _checkInvariants() {
+        var (at, before, seen, bytes) = (newest, -1, 0, 0)
+        while at >= 0 {
+            precondition(entries[at].newer == before && places[entries[at].key] == at, "entry \(at) is wrongly linked")
+            bytes += Self.cost(entries[at].key.text, entries[at].vector)
+            seen += 1
+            (before, at) = (at, entries[at].older)
+        }
+        precondition(before == oldest && seen == places.count && seen + free.count == entries.count, "\(seen) entries in the list, \(places.count) known")
+        precondition(bytes == byteCount && bytes <= bytesMax, "\(bytes) bytes, counted \(byteCount), at most \(bytesMax)")
     }
 }

@@ -109,7 +109,9 @@ struct DamagedModelTests {
         let config = try String(contentsOf: original.appendingPathComponent("config.json"), encoding: .utf8)
         for (old, new, word) in [
             ("\"model_type\": \"bert\"", "\"model_type\": \"mpnet\"", "mpnet"), ("\"gelu\"", "\"relu\"", "relu"),
-            ("\"hidden_size\": 384", "\"hidden_size\": 768", "heads"), ("\"num_hidden_layers\": 6", "\"num_hidden_layers\": 7", "encoder.layer.6"),
+            ("\"hidden_size\": 384", "\"hidden_size\": 768", "word_embeddings"),
+            ("\"num_attention_heads\": 12", "\"num_attention_heads\": 11", "heads"),
+            ("\"num_hidden_layers\": 6", "\"num_hidden_layers\": 7", "encoder.layer.6"),
             ("\"vocab_size\": 30522", "\"vocab_size\": 9", "vocab.txt"), ("\"intermediate_size\": 1536", "\"intermediate_size\": -16", "sizes"),
             ("{", "[", "config.json"),
         ] {

@@ -2,6 +2,7 @@
 import Base
 import Embedding
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 import Tokens
@@ -12,8 +13,13 @@ struct EmbedderTests {
 
     init() throws { model = try #require(sharedModel) }
 
-    func embedder(threads: Int = 2, cache: Int = 100, queue: Int = 65_536) -> Embedder {
-        Embedder(model: model, tokenizer: model.tokenizer, threads: threads, cacheCapacity: cache, queueCapacity: queue)
+    /// - Parameter cache: short texts.
+    func embedder(
+        threads: Int = 2, cache: Int = 100, lifetime: Duration = .seconds(3_600), publishes: Int = 65_536, bytes: Int = 1 << 30, queries: Int = 4_096
+    ) -> Embedder {
+        Embedder(
+            model: model, tokenizer: model.tokenizer, threads: threads, cacheBytes: cache * 1_800, cacheLifetime: lifetime,
+            publishLimits: .init(texts: publishes, bytes: bytes), queryLimits: .init(texts: queries, bytes: bytes))
     }
     func direct(_ text: String) -> [Float] { model.embed(tokens: [model.tokenizer.ids(text)])[0] }
 
@@ -39,7 +45,7 @@ struct EmbedderTests {
     }
 
     @Test func theLeastRecentlyUsedGoesFirst() async throws {
-        let embedder = embedder(cache: 3)
+        let embedder = embedder(cache: 3)  // 3 x 1,800 bytes hold three entries of 1,761 bytes
         for text in ["a", "b", "c", "a", "d"] { _ = try await embedder.embed([text]) }
         #expect(embedder.statistics.cachedEntries == 3)
         let hits = embedder.statistics.hits
@@ -105,23 +111,96 @@ struct EmbedderTests {
         return task
     }
 
-    @Test func aSmallRequestDoesNotWaitForALargeOne() async throws {
+    @Test func aSmallPublishDoesNotWaitForALargeOne() async throws {
         let embedder = embedder(threads: 1, cache: 0)
         let large = try await endlessRequest(embedder)
-        _ = try await embedder.embed(["query"])
+        _ = try await embedder.embed(["small"], as: .publish)
         #expect(embedder.statistics.waiting > 0)
         large.cancel()
     }
 
-    @Test func aFullQueueRefuses() async throws {
-        let embedder = embedder(threads: 1, cache: 0, queue: 10)
+    /// Ten queries while one worker is busy with documents: served between the layers of a batch, so while they are answered few
+    /// batches of the documents are begun.
+    @Test func queriesGoBetweenTheLayersOfPublishes() async throws {
+        let embedder = embedder(threads: 1, cache: 0)
         let large = try await endlessRequest(embedder)
-        let error = await #expect(throws: ContexError.self) { try await embedder.embed(["query"]) }
+        let before = embedder.statistics
+        for number in 0..<10 { _ = try await embedder.embed(["query \(number)"]) }
+        let after = embedder.statistics
+        #expect(after.interruptions > before.interruptions)
+        let ofPublishes = (after.batches - before.batches) - (after.interruptions - before.interruptions)
+        #expect(ofPublishes <= 20, "\(after)")
+        #expect(after.waiting > 0)
+        large.cancel()
+    }
+
+    @Test func aStreamOfQueriesDoesNotStarvePublishes() async throws {
+        let embedder = embedder(threads: 1, cache: 0)
+        let done = AtomicFlag()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for caller in 0..<12 {
+                group.addTask {
+                    var number = 0
+                    while !done.isSet {
+                        _ = try await embedder.embed(["query \(caller) \(number)"])
+                        number += 1
+                    }
+                }
+            }
+            _ = try await embedder.embed((0..<30).map { "document \($0) " + String(repeating: "word ", count: 30) })
+            done.set()
+            try await group.waitForAll()
+        }
+        #expect(embedder.statistics.waiting == 0)
+    }
+
+    @Test func aFullQueueRefuses() async throws {
+        let embedder = embedder(threads: 1, cache: 0, publishes: 10)
+        let large = try await endlessRequest(embedder)
+        let error = await #expect(throws: ContexError.self) { try await embedder.embed(["document"], as: .publish) }
         #expect(error?.category == .unavailable)
         #expect(embedder.statistics.refused == 1)
+        // Queries have a queue of their own.
+        #expect(try await embedder.embed(["query"]).count == 1)
         large.cancel()
         await #expect(throws: CancellationError.self) { try await large.value }
-        #expect(try await embedder.embed(["query"]).count == 1)
+        #expect(try await embedder.embed(["document"], as: .publish).count == 1)
+    }
+
+    @Test func theQueueIsBoundedByBytesToo() async throws {
+        let embedder = embedder(threads: 1, cache: 0, bytes: 100_000)
+        let large = try await endlessRequest(embedder)
+        let error = await #expect(throws: ContexError.self) { try await embedder.embed(["document"], as: .publish) }
+        #expect(error?.message.contains("bytes") == true)
+        large.cancel()
+    }
+
+    /// One text of 10 MiB is one sequence: the rest of it is not even read.
+    @Test func aTextOfTenMebibytes() async throws {
+        let embedder = embedder()
+        let start = String(repeating: "lorem ipsum ", count: 300)
+        let vectors = try await embedder.embed([start + String(repeating: "dolor sit amet ", count: 700_000), start], as: .publish)
+        #expect(cosine(vectors[0], vectors[1]) >= 0.999999)
+        #expect(embedder.statistics.embeddedTokens == 512)
+    }
+
+    @Test func oldVectorsAreComputedAnew() async throws {
+        let embedder = embedder(lifetime: .zero)
+        _ = try await embedder.embed(["a"])
+        _ = try await embedder.embed(["a"])
+        #expect(embedder.statistics.hits == 0 && embedder.statistics.misses == 2)
+    }
+
+    @Test func warming() async throws {
+        let embedder = embedder()
+        await embedder.warm(["a", "b", "c"])
+        #expect(embedder.statistics.hits == 0)
+        for text in ["b", "a", "b"] { _ = try await embedder.embed([text]) }
+        #expect(embedder.statistics.hits == 3)
+        #expect(embedder.mostUsedTexts(5) == ["b", "a"])
+        #expect(embedder.mostUsedTexts(1) == ["b"])
+        embedder.shutdown()
+        await embedder.warm(["d"])
     }
 
     @Test func cancellationLeavesTheQueue() async throws {
@@ -155,4 +234,11 @@ struct EmbedderTests {
         embedder.shutdown()
         #expect(try await embedder.embed(["cached"]) == cached)
     }
+}
+
+/// A flag that a test sets for its tasks.
+final class AtomicFlag: Sendable {
+    private let value = Atomic<Bool>(false)
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
 }

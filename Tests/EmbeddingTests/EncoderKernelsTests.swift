@@ -19,102 +19,224 @@ struct EncoderKernelsTests {
         #expect(worst <= within, "\(what): off by \(worst)")
     }
 
-    @Test(arguments: levels)
-    func gelu(_ level: Int32) {
-        var values = stride(from: Float(-12), through: 12, by: 1.0 / 256).map { $0 }
-        while values.count % 16 != 0 { values.append(0) }
-        let bias = [Float](repeating: 0.25, count: values.count)
-        let expected = values.map { value -> Double in
-            let x = Double(value) + 0.25
-            return 0.5 * x * (1 + erf(x / 2.0.squareRoot()))
+    /// The weights as the packed halves hold them.
+    func rounded(_ w: [Float]) -> [Float] { w.map { Float(Float16($0)) } }
+
+    @Test func halvesAreRoundedToNearest() {
+        var source = SeededRandom(seed: testSeed("halvesAreRoundedToNearest"))
+        var values: [Float] = [0, -0.0, 1, -1, 65_504, 65_519.996, -65_519, 0x1p-14, 0x1p-24, 0x1p-25, 0x1.8p-25, 0x1.ffcp-15, 0x1.ffep-15, 0x1p-40]
+        for _ in 0..<200_000 { values.append(Float(bitPattern: UInt32(truncatingIfNeeded: source.next()))) }
+        // Halfway between two halves, where ties go to even.
+        for bits in UInt16(0)..<0x7bff { values.append((Float(Float16(bitPattern: bits)) + Float(Float16(bitPattern: bits + 1))) / 2) }
+        var halves = [UInt16](repeating: 0, count: values.count)
+        let outside = unsafe ck_encoder_halves(values, &halves, values.count)
+        var expectedOutside = 0
+        for (value, half) in zip(values, halves) {
+            let expected = Float16(value)
+            if !expected.isFinite {
+                expectedOutside += 1
+                #expect(half & 0x7c00 == 0x7c00)
+            } else if half != expected.bitPattern {
+                Issue.record("\(value): \(half), expected \(expected.bitPattern)")
+                return
+            }
         }
-        unsafe ck_encoder_gelu(level, &values, bias, 1, values.count)
-        expectNear(values, expected, within: 1e-6, "gelu")
+        #expect(outside == expectedOutside)
     }
 
+    /// Every finite half, widened.
     @Test(arguments: levels)
-    func addBias(_ level: Int32) {
-        var source = SeededRandom(seed: testSeed("addBias"))
-        var x = random(3 * 64, &source)
-        let bias = random(32, &source)
-        let expected = x.enumerated().map { $0 % 64 < 32 ? Double($1 + bias[$0 % 64]) : Double($1) }
-        unsafe ck_encoder_add_bias(level, &x, 64, bias, 3, 32)
-        expectNear(x, expected, within: 0, "bias")
+    func gather(_ level: Int32) {
+        let columns = 64
+        let words = (UInt16.min...UInt16.max).map { $0 & 0x7c00 == 0x7c00 ? 0 : $0 }
+        let tokens = (0..<Int32(words.count / columns)).reversed().map { $0 }
+        var positions = [Float](repeating: 0, count: words.count)
+        for at in 0..<columns { positions[at] = Float(at) }
+        var out = [Float](repeating: .nan, count: words.count)
+        unsafe ck_encoder_gather(level, words, positions, tokens, tokens.count, columns, &out)
+        for (place, token) in tokens.enumerated() {
+            for column in 0..<columns {
+                let expected = Float(Float16(bitPattern: words[Int(token) * columns + column])) + positions[place * columns + column]
+                guard out[place * columns + column] == expected else {
+                    Issue.record("half \(words[Int(token) * columns + column]): \(out[place * columns + column]), expected \(expected)")
+                    return
+                }
+            }
+        }
     }
 
-    @Test(arguments: levels)
-    func layerNorm(_ level: Int32) {
+    @Test(arguments: levels, [false, true])
+    func layerNorm(_ level: Int32, withResidual: Bool) {
         var source = SeededRandom(seed: testSeed("layerNorm"))
         let (rows, columns) = (5, 384)
         var x = random(rows * columns, &source, scale: 4)
         let residual = random(rows * columns, &source)
-        let (bias, scale, shift) = (random(columns, &source), random(columns, &source), random(columns, &source))
+        let (scale, shift) = (random(columns, &source), random(columns, &source))
         var expected: [Double] = []
         for row in 0..<rows {
-            let sums = (0..<columns).map { Double(x[row * columns + $0]) + Double(bias[$0]) + Double(residual[row * columns + $0]) }
+            let sums = (0..<columns).map { Double(x[row * columns + $0]) + (withResidual ? Double(residual[row * columns + $0]) : 0) }
             let mean = sums.reduce(0, +) / Double(columns)
             let variance = sums.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(columns)
             for (column, value) in sums.enumerated() {
                 expected.append((value - mean) / (variance + 1e-12).squareRoot() * Double(scale[column]) + Double(shift[column]))
             }
         }
-        unsafe ck_encoder_layer_norm(level, &x, bias, residual, scale, shift, rows, columns, 1e-12)
+        unsafe residual.withUnsafeBufferPointer { residual in
+            unsafe ck_encoder_layer_norm(level, &x, withResidual ? residual.baseAddress : nil, scale, shift, rows, columns, 1e-12)
+        }
         expectNear(x, expected, within: 5e-6, "layer norm")
     }
 
     @Test(arguments: levels)
-    func meanPool(_ level: Int32) {
-        var source = SeededRandom(seed: testSeed("meanPool"))
-        let x = random(7 * 48, &source)
-        let means = (0..<48).map { column in (0..<7).reduce(0.0) { $0 + Double(x[$1 * 48 + column]) } / 7 }
+    func pool(_ level: Int32) {
+        var source = SeededRandom(seed: testSeed("pool"))
+        let x = random(7 * 64, &source)
+        let means = (0..<64).map { column in (0..<7).reduce(0.0) { $0 + Double(x[$1 * 64 + column]) } / 7 }
         let length = means.reduce(0) { $0 + $1 * $1 }.squareRoot()
-        var out = [Float](repeating: 0, count: 48)
-        unsafe ck_encoder_mean_pool(level, x, 7, 48, &out)
-        expectNear(out, means.map { $0 / length }, within: 1e-6, "mean pool")
-        unsafe ck_encoder_mean_pool(level, [Float](repeating: 0, count: 48), 1, 48, &out)
+        var out = [Float](repeating: 0, count: 64)
+        unsafe ck_encoder_pool(level, x, 7, 64, &out)
+        expectNear(out, means.map { $0 / length }, within: 1e-6, "pool")
+        unsafe ck_encoder_pool(level, [Float](repeating: 0, count: 64), 1, 64, &out)
         #expect(out.allSatisfy { $0 == 0 })
     }
 
-    /// Every remainder of the row blocks, and more rows than pass by one panel of weights.
+    /// Every size of a tile, several tiles, more depth than is widened at once; columns beside the product stay as they are.
     @Test(arguments: levels)
     func project(_ level: Int32) {
         var source = SeededRandom(seed: testSeed("project"))
-        for (rows, outputs, depth) in (1...14).map({ ($0, 8, 48) }) + [(2, 4, 16), (70, 4, 1536), (300, 8, 384)] {
-            let (a, w) = (random(rows * depth, &source), random(outputs * depth, &source))
+        for (rows, outputs, depth) in (1...29).map({ ($0, 32, 32) }) + [(2, 64, 96), (70, 32, 1536), (113, 64, 384), (5, 96, 288)] {
+            let (a, w, bias) = (random(rows * (depth + 8), &source), random(outputs * depth, &source), random(outputs, &source))
+            var packed = [UInt16](repeating: 0, count: w.count)
+            #expect(unsafe ck_encoder_pack(w, outputs, depth, &packed) == 0)
+            let weights = rounded(w)
             let stride = outputs + 4
-            var c = [Float](repeating: 7, count: rows * stride)
-            var expected: [Double] = []
-            for row in 0..<rows {
-                for output in 0..<outputs {
-                    expected.append((0..<depth).reduce(0.0) { $0 + Double(a[row * depth + $1]) * Double(w[output * depth + $1]) })
+            for (gelu, biased) in [(false, true), (true, true), (false, false)] {
+                var c = [Float](repeating: 7, count: rows * stride)
+                var expected: [Double] = []
+                for row in 0..<rows {
+                    for output in 0..<outputs {
+                        let sum = (0..<depth).reduce(biased ? Double(bias[output]) : 0) {
+                            $0 + Double(a[row * (depth + 8) + $1]) * Double(weights[output * depth + $1])
+                        }
+                        expected.append(gelu ? 0.5 * sum * (1 + erf(sum / 2.0.squareRoot())) : sum)
+                    }
+                    expected += [7, 7, 7, 7]
                 }
-                expected += [7, 7, 7, 7]
+                unsafe bias.withUnsafeBufferPointer { bias in
+                    unsafe ck_encoder_project(
+                        level, a, depth + 8, packed, biased ? bias.baseAddress : nil, gelu ? 1 : 0, &c, stride, rows, outputs, depth)
+                }
+                expectNear(c, expected, within: 1e-4, "\(rows) x \(outputs) x \(depth), gelu \(gelu), bias \(biased)")
             }
-            unsafe ck_encoder_project(level, a, w, &c, stride, rows, outputs, depth)
-            expectNear(c, expected, within: 3e-5, "\(rows) x \(outputs) x \(depth)")
         }
     }
 
+    /// GELU over its whole range: inputs of one column, weights 1.
     @Test(arguments: levels)
-    func attention(_ level: Int32) {
+    func gelu(_ level: Int32) {
+        let values = stride(from: Float(-12), through: 12, by: 1.0 / 64).map { $0 }
+        var w = [Float](repeating: 0, count: 32 * 32)
+        for output in 0..<32 { w[output * 32] = 1 }
+        var packed = [UInt16](repeating: 0, count: w.count)
+        unsafe ck_encoder_pack(w, 32, 32, &packed)
+        var a = [Float](repeating: 0, count: values.count * 32)
+        for (row, value) in values.enumerated() { a[row * 32] = value }
+        let bias = [Float](repeating: 0.25, count: 32)
+        var c = [Float](repeating: 0, count: values.count * 32)
+        unsafe ck_encoder_project(level, a, 32, packed, bias, 1, &c, 32, values.count, 32, 32)
+        let expected = values.flatMap { value -> [Double] in
+            let x = Double(value) + 0.25
+            return [Double](repeating: 0.5 * x * (1 + erf(x / 2.0.squareRoot())), count: 32)
+        }
+        expectNear(c, expected, within: 1e-6, "gelu")
+    }
+
+    /// Weights and inputs within half a step of what they stand for.
+    @Test(arguments: levels)
+    func bytesStandForTheirNumbers(_ level: Int32) {
+        var source = SeededRandom(seed: testSeed("bytesStandForTheirNumbers"))
+        let (rows, depth) = (5, 288)
+        var x = random(rows * depth, &source, scale: 3)
+        for at in 0..<128 { x[at] = 2.5 }
+        x[200] = 40
+        for gelu in [false, true] {
+            var bytes = [UInt8](repeating: 0, count: x.count)
+            var (scales, lows) = ([Float](repeating: .nan, count: rows * 3), [Float](repeating: .nan, count: rows * 3))
+            unsafe ck_encoder_quantise(level, x, gelu ? 1 : 0, &bytes, &scales, &lows, rows, depth)
+            for at in x.indices {
+                let group = at / depth * 3 + at % depth / 128
+                let value = gelu ? 0.5 * Double(x[at]) * (1 + erf(Double(x[at]) / 2.0.squareRoot())) : Double(x[at])
+                let back = Double(lows[group]) + Double(scales[group]) * Double(bytes[at])
+                #expect(abs(back - value) <= Double(scales[group]) * 0.501 + 1e-5)
+            }
+            #expect(scales.allSatisfy { $0 < (gelu ? 3.2 : 6.1) / 255 || $0 > 40 / 255.0 })
+        }
+    }
+
+    /// Against integers that Swift adds up; every level gives the same sums, so the results differ by float32's rounding only.
+    @Test(arguments: levels)
+    func projectBytes(_ level: Int32) {
+        var source = SeededRandom(seed: testSeed("projectBytes"))
+        for (rows, outputs, depth) in (1...13).map({ ($0, 32, 32) }) + [(3, 64, 128), (8, 96, 384), (7, 32, 1536), (5, 64, 416), (50, 32, 160)] {
+            let groups = (depth + 127) / 128
+            let a = (0..<rows * depth).map { _ in UInt8(truncatingIfNeeded: source.next()) }
+            let w = random(outputs * depth, &source)
+            // A hundredth, as inputs of the size of 1 have it: the sums stay of the size of the bias.
+            let (scalesOfA, lows) = (random(rows * groups, &source, scale: 0.01), random(rows * groups, &source))
+            let bias = random(outputs, &source)
+            var packed = [Int8](repeating: 0, count: outputs * depth)
+            var (scales, sums) = ([Float](repeating: .nan, count: groups * outputs), [Float](repeating: .nan, count: groups * outputs))
+            unsafe ck_encoder_pack_bytes(w, outputs, depth, &packed, &scales, &sums, outputs)
+            func byte(_ output: Int, _ k: Int) -> Int { Int(packed[output / 32 * depth * 32 + k / 4 * 128 + output % 32 * 4 + k % 4]) }
+            for output in 0..<outputs {
+                for k in 0..<depth {
+                    let scale = scales[k / 128 * outputs + output]
+                    #expect(abs(Float(byte(output, k)) * scale - w[output * depth + k]) <= scale * 0.501)
+                }
+            }
+            var c = [Float](repeating: .nan, count: rows * outputs)
+            unsafe ck_encoder_project_bytes(level, a, scalesOfA, lows, packed, scales, sums, bias, &c, rows, outputs, depth)
+            var expected: [Double] = []
+            for row in 0..<rows {
+                for output in 0..<outputs {
+                    var sum = Double(bias[output])
+                    for group in 0..<groups {
+                        let depths = group * 128..<min(depth, group * 128 + 128)
+                        let integers = depths.reduce(0) { $0 + Int(a[row * depth + $1]) * byte(output, $1) }
+                        let bytes = depths.reduce(0) { $0 + byte(output, $1) }
+                        let scale = Double(scales[group * outputs + output])
+                        sum += scale * (Double(scalesOfA[row * groups + group]) * Double(integers) + Double(lows[row * groups + group]) * Double(bytes))
+                    }
+                    expected.append(sum)
+                }
+            }
+            expectNear(c, expected, within: 5e-5, "\(rows) x \(outputs) x \(depth)")
+        }
+    }
+
+    @Test(arguments: levels, [32, 48, 64])
+    func attention(_ level: Int32, columns: Int) {
         var source = SeededRandom(seed: testSeed("attention"))
-        let stride = 96
-        for length in [1, 2, 3, 8, 9, 31, 32, 33, 64, 65, 100, 256] {
+        let stride = 3 * columns
+        for length in [1, 2, 3, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 100, 256] {
             let x = random(length * stride, &source, scale: length % 2 == 0 ? 3 : 30)
-            var scratch = [Float](repeating: .nan, count: 64 * ((length + 31) / 32 * 32))
-            var out = [Float](repeating: .nan, count: length * 32)
-            func at(_ row: Int, _ part: Int, _ column: Int) -> Double { Double(x[row * stride + part * 32 + column]) }
+            var scratch = [Float](repeating: .nan, count: (columns + 32) * ((length + 15) / 16 * 16))
+            var out = [Float](repeating: .nan, count: length * columns)
+            func at(_ row: Int, _ part: Int, _ column: Int) -> Double { Double(x[row * stride + part * columns + column]) }
             var expected: [Double] = []
             for row in 0..<length {
-                let scores = (0..<length).map { other in (0..<32).reduce(0.0) { $0 + at(row, 0, $1) * at(other, 1, $1) } / 32.0.squareRoot() }
+                let scores = (0..<length).map { other in
+                    (0..<columns).reduce(0.0) { $0 + at(row, 0, $1) * at(other, 1, $1) } / Double(columns).squareRoot()
+                }
                 let top = scores.max()!
                 let weights = scores.map { exp($0 - top) }
                 let total = weights.reduce(0, +)
-                for column in 0..<32 { expected.append((0..<length).reduce(0.0) { $0 + weights[$1] * at($1, 2, column) } / total) }
+                for column in 0..<columns { expected.append((0..<length).reduce(0.0) { $0 + weights[$1] * at($1, 2, column) } / total) }
             }
             unsafe x.withUnsafeBufferPointer { x in
                 let queries = x.baseAddress!
-                unsafe ck_encoder_attention_head(level, queries, queries + 32, queries + 64, stride, length, &scratch, &out, 32)
+                unsafe ck_encoder_attention_head(
+                    level, queries, queries + columns, queries + 2 * columns, stride, length, columns, &scratch, &out, columns)
             }
             // Scores of hundreds lose absolute precision in float32 before the exponential.
             expectNear(out, expected, within: length % 2 == 0 ? 2e-5 : 2e-2, "length \(length)")

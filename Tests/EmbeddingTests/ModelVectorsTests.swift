@@ -62,6 +62,22 @@ struct ModelVectorsTests {
         print("worst cosine with the reference: \(worst), kernels \(model.matrixKernels)")
     }
 
+    @Test(.enabled(if: TestData.hasData))
+    func bytesStayNearTheReference() throws {
+        let (texts, expected) = try ReferenceText.all()
+        let bytes = try EmbeddingModel(folder: #require(TestData.model).path, precision: .int8)
+        #expect(bytes.identity == model.identity && bytes.precision == .int8)
+        let vectors = bytes.embed(tokens: texts.map { model.tokenizer.ids($0) })
+        var (worst, sum) = (1.0, 0.0)
+        for (index, vector) in vectors.enumerated() {
+            let similarity = cosine(vector, expected[index])
+            worst = min(worst, similarity)
+            sum += similarity
+            #expect(similarity >= 0.995, "text \(index): \(texts[index].prefix(60))")
+        }
+        print("int8: worst cosine with the reference \(worst), mean \(sum / Double(texts.count))")
+    }
+
     @Test(arguments: [
         "", " \n\t", "\u{0}", "a\u{0}b", "\u{1F600}\u{1F468}\u{200D}\u{1F469}", "\u{10FFFD}\u{E000}", "\u{0301}\u{0301}", "[MASK]", "\u{0C77}",
     ])

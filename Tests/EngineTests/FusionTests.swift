@@ -86,7 +86,7 @@ import Tokens
 
     @Test(.enabled(if: TestData.hasModel)) func halfIsTheCutForSmallNodes() async throws {
         let model = try EmbeddingModel(folder: TestData.model!.path)
-        let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 1, cacheCapacity: 0)
+        let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 1, cacheBytes: 0)
         defer { embedder.shutdown() }
         let folder = TemporaryFolder()
         let store = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 30))

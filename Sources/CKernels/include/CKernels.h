@@ -15,28 +15,50 @@ uint32_t ck_crc32c_portable(uint32_t seed, const void *bytes, size_t count);
 float ck_dot_f32(const void *a, const void *b, size_t count);
 float ck_dot_f32_portable(const void *a, const void *b, size_t count);
 
-// encoder.c: the float32 work of a BERT encoder besides the large matrix products. `level` is what ck_simd_level() says,
-// or less, so that a test can compare them. Matrices are row-major and dense unless a stride (in floats) is given.
-// Columns and depths are multiples of 16.
+// encoder.c: the float32 work of a BERT encoder. `level` is what ck_simd_level() says, or less, so that a test can compare
+// them. Matrices are row-major and dense unless a stride (in floats) is given. Columns, outputs and depths are multiples of
+// 32 (of 16 where it says so).
 #define CK_SIMD_PORTABLE 0
-#define CK_SIMD_AVX2 1
-#define CK_SIMD_AVX512 2
+#define CK_SIMD_AVX2 1    // with FMA and F16C
+#define CK_SIMD_AVX512 2  // F, VL, DQ, BW
+#define CK_SIMD_VNNI 3    // AVX-512 with products of bytes
 int ck_simd_level(void);
-// x += bias, in every row.
-void ck_encoder_add_bias(int level, float *x, size_t stride, const float *bias, size_t rows, size_t columns);
-// x = gelu(x + bias), the exact form with erf.
-void ck_encoder_gelu(int level, float *x, const float *bias, size_t rows, size_t columns);
-// x = (x + bias + residual), normalised over the row to mean 0 and variance 1, times scale, plus shift.
-void ck_encoder_layer_norm(int level, float *x, const float *bias, const float *residual, const float *scale,
-                           const float *shift, size_t rows, size_t columns, float epsilon);
+// Floats as halves (IEEE binary16), rounded to nearest. Returns how many of them halves cannot hold.
+size_t ck_encoder_halves(const float *from, uint16_t *to, size_t count);
+// Weights (outputs x depth, as a model file has them) as halves in panels of 32 outputs, each depth by depth:
+//     packed[(output / 32 * depth + k) * 32 + output % 32] = half(w[output * depth + k])
+// Returns how many of them halves cannot hold.
+size_t ck_encoder_pack(const float *w, size_t outputs, size_t depth, uint16_t *packed);
+// out = word of each token + position of its place.
+void ck_encoder_gather(int level, const uint16_t *words, const float *positions, const int32_t *tokens, size_t count,
+                       size_t columns, float *out);
+// x = (x + residual, which may be null), normalised over the row to mean 0 and variance 1, times scale, plus shift.
+void ck_encoder_layer_norm(int level, float *x, const float *residual, const float *scale, const float *shift, size_t rows,
+                           size_t columns, float epsilon);
 // out = the mean of the rows, at unit length.
-void ck_encoder_mean_pool(int level, const float *x, size_t rows, size_t columns, float *out);
-// c = a times w transposed, w being outputs x depth as the model file has it; outputs is a multiple of 4.
-void ck_encoder_project(int level, const float *a, const float *w, float *c, size_t c_stride, size_t rows, size_t outputs,
-                        size_t depth);
-// One head of 32 columns over one sequence: out = softmax(queries keysT / sqrt 32) values. scratch holds 64 floats for
-// every position, positions rounded up to a multiple of 32.
+void ck_encoder_pool(int level, const float *x, size_t rows, size_t columns, float *out);
+// c = a times the packed weights, plus bias (which may be null); its gelu (the exact form with erf) when `gelu`.
+void ck_encoder_project(int level, const float *a, size_t a_stride, const uint16_t *w, const float *bias, int gelu, float *c,
+                        size_t c_stride, size_t rows, size_t outputs, size_t depth);
+// One head of `columns` (a multiple of 16) over one sequence: out = softmax(queries keysT / sqrt columns) values. scratch
+// holds columns + 32 floats for every position, positions rounded up to a multiple of 16.
 void ck_encoder_attention_head(int level, const float *queries, const float *keys, const float *values, size_t stride,
-                               size_t length, float *scratch, float *out, size_t out_stride);
+                               size_t length, size_t columns, float *scratch, float *out, size_t out_stride);
+
+// encoder_bytes.c: the large products on bytes. The depth is cut into groups of CK_GROUP (the last may be shorter), and each
+// row and each output has a scale of its own in each group.
+#define CK_GROUP 128
+// Weights as bytes, w = scale * byte, in panels of 32 outputs, four depths of each output together:
+//     packed[output / 32 * depth * 32 + k / 4 * 128 + output % 32 * 4 + k % 4]
+// scales and sums (scale times the sum of the bytes) have a row of `stride` for each group.
+void ck_encoder_pack_bytes(const float *w, size_t outputs, size_t depth, int8_t *packed, float *scales, float *sums,
+                           size_t stride);
+// Rows (their gelu when `gelu`) as bytes, x = low + scale * byte; scales and lows have a row of groups for each row.
+void ck_encoder_quantise(int level, const float *x, int gelu, uint8_t *bytes, float *scales, float *lows, size_t rows,
+                         size_t columns);
+// c = a times w, plus bias; all of them as above, the integer sums exact. scales_a and lows_a are those of a.
+void ck_encoder_project_bytes(int level, const uint8_t *a, const float *scales_a, const float *lows_a, const int8_t *w,
+                              const float *scales, const float *sums, const float *bias, float *c, size_t rows,
+                              size_t outputs, size_t depth);
 
 #endif

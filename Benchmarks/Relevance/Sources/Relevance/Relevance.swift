@@ -27,7 +27,7 @@ enum Relevance {
             return
         }
         let model = try EmbeddingModel(folder: modelFolder)
-        let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 2, cacheCapacity: 0)
+        let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 2, cacheBytes: 0)
         let vectors = VectorSource(embedder: embedder, cache: environment["CONTEX_VECTOR_CACHE"])
         print("nDCG@10 (reference)   BM25            dense           RRF             hybrid (convex combination)")
         var sums = [Double](repeating: 0, count: 4)

@@ -1,0 +1,229 @@
+// Every engine in turn, round after round, in one run: what disturbs one disturbs all. A round's figure is the median of its
+// repetitions; the ratio to a peer is taken within a round, and the median of these ratios is what the bars are about.
+
+import Embedding
+import Foundation
+import Tokens
+
+@main
+enum EmbeddingBenchmark {
+    static let environment = ProcessInfo.processInfo.environment
+    static let modelFolder = environment["CONTEX_MODEL_DIR"] ?? ".models/all-MiniLM-L6-v2"
+    static let data = URL(fileURLWithPath: environment["CONTEX_TEST_DATA"] ?? "../shared/data")
+    static let peers = ["onnxruntime-float32", "onnxruntime-int8", "sentence-transformers"]
+
+    static func main() async throws {
+        switch CommandLine.arguments.dropFirst().first {
+        case "latency": try latency(rounds: 7)
+        case "documents": try await documents(rounds: 2)
+        case "load": try load(rounds: 5)
+        case "cached": try await cached()
+        case "gflops": try gflops()
+        case "quality": try await Quality.run(Array(CommandLine.arguments.dropFirst(2)))
+        case "start": try start(EmbeddingPrecision(rawValue: CommandLine.arguments[2])!)
+        default: print("EmbeddingBenchmark latency|documents|load|cached|gflops|quality, in the package's top folder")
+        }
+    }
+
+    // MARK: Texts
+
+    static func corpus() throws -> [String] {
+        struct Line: Decodable {
+            let title: String?
+            let text: String
+        }
+        return try ["scifact", "cacm", "bfcl-static", "cosqa-dev"].flatMap { set in
+            try Data(contentsOf: data.appendingPathComponent("retrieval/\(set)/corpus.jsonl")).split(separator: 10).prefix(250)
+                .map { try JSONDecoder().decode(Line.self, from: $0) }.map { ($0.title ?? "") + " " + $0.text }
+        }
+    }
+
+    /// The beginning of a document with so many tokens.
+    static func text(tokens: Int, _ tokenizer: WordPieceTokenizer) throws -> String {
+        for document in try corpus() {
+            let words = document.split(separator: " ")
+            for count in max(1, tokens / 3)..<max(2, min(words.count, tokens)) {
+                let beginning = words.prefix(count).joined(separator: " ")
+                if tokenizer.ids(beginning, limit: nil).count == tokens { return beginning }
+            }
+        }
+        throw CocoaError(.fileReadUnknown)
+    }
+
+    // MARK: Measures
+
+    static func seconds(_ repeats: Int, _ work: () throws -> Void) rethrows -> [Double] {
+        try (0..<repeats).map { _ in
+            let start = ContinuousClock.now
+            try work()
+            return Double((ContinuousClock.now - start).components.attoseconds) * 1e-18 + Double((ContinuousClock.now - start).components.seconds)
+        }
+    }
+
+    static func quantile(_ values: [Double], _ part: Double) -> Double {
+        let sorted = values.sorted()
+        return sorted[min(sorted.count - 1, Int(part * Double(sorted.count)))]
+    }
+
+    struct Table {
+        var figures: [String: [[Double]]] = [:]
+
+        mutating func add(_ engine: String, _ seconds: [Double]) { figures[engine, default: []].append(seconds) }
+
+        func ratio(_ engine: String, to other: String) -> Double {
+            guard let a = figures[engine], let b = figures[other] else { return .nan }
+            return quantile(zip(a, b).map { quantile($0, 0.5) / quantile($1, 0.5) }, 0.5)
+        }
+
+        func show(_ title: String, _ engines: [String], scale: Double, unit: String) {
+            print(title)
+            for engine in engines {
+                let all = figures[engine]!.flatMap { $0 }
+                let values = [0.5, 0.1, 0.9].map { String(format: "%8.2f", quantile(all, $0) * scale) }.joined(separator: " ")
+                let ratios = engines.filter { $0 != engine }.map { String(format: "%@ %.2f", $0, ratio(engine, to: $0)) }
+                print("  \(engine.padding(toLength: 22, withPad: " ", startingAt: 0)) p50 p10 p90 \(unit)\(values)   x \(ratios.joined(separator: ", "))")
+            }
+        }
+    }
+
+    static func latency(rounds: Int) throws {
+        let models = try EmbeddingPrecision.allCases.map { try EmbeddingModel(folder: modelFolder, precision: $0) }
+        let tokenizer = models[0].tokenizer
+        let peer = try Peer(model: modelFolder)
+        let engines = models.map { "contex-\($0.precision.rawValue)" } + peers
+        print("one thread; kernels: \(models[0].matrixKernels)")
+        for (tokens, repeats) in [(8, 40), (64, 12), (256, 4)] {
+            let text = try text(tokens: tokens, tokenizer)
+            var table = Table()
+            for round in -1..<rounds {
+                for offset in engines.indices {
+                    let place = (offset + max(0, round)) % engines.count
+                    let figures: [Double]
+                    if place < models.count {
+                        figures = seconds(repeats) { _ = models[place].embed(tokens: [tokenizer.ids(text, limit: models[place].sequenceLimit)]) }
+                    } else {
+                        figures = try peer.ask(["engine": engines[place], "threads": 1, "texts": [text], "repeat": repeats]).seconds!
+                    }
+                    if round >= 0 { table.add(engines[place], figures) }
+                }
+            }
+            table.show("\(tokens) tokens", engines, scale: 1_000, unit: "ms")
+        }
+        peer.stop()
+    }
+
+    static func documents(rounds: Int) async throws {
+        let models = try EmbeddingPrecision.allCases.map { try EmbeddingModel(folder: modelFolder, precision: $0) }
+        let peer = try Peer(model: modelFolder)
+        let texts = try corpus()
+        let tokens = texts.reduce(0) { $0 + models[0].tokenizer.ids($1).count }
+        print("\(texts.count) documents, \(tokens) tokens, two threads")
+        let engines = models.map { "contex-\($0.precision.rawValue)" } + peers
+        var table = Table()
+        for round in 0..<rounds {
+            for offset in engines.indices {
+                let place = (offset + round) % engines.count
+                if place < models.count {
+                    let embedder = Embedder(model: models[place], tokenizer: models[place].tokenizer, threads: 2, cacheBytes: 0)
+                    let start = ContinuousClock.now
+                    _ = try await embedder.embed(texts)
+                    let taken = (ContinuousClock.now - start).components
+                    table.add(engines[place], [Double(taken.seconds) + Double(taken.attoseconds) * 1e-18])
+                    embedder.shutdown()
+                } else if round == 0 || engines[place] != "sentence-transformers" {
+                    let answer = try peer.ask(["engine": engines[place], "threads": 2, "documents": texts])
+                    if round == 0 { print("  \(engines[place]): batches of \(answer.batch!)") }
+                    table.add(engines[place], answer.seconds!)
+                }
+            }
+        }
+        table.show("seconds for all of them", engines, scale: 1, unit: "s")
+        peer.stop()
+    }
+
+    // MARK: Start
+
+    static func resident() throws -> Int {
+        // statm is rounded by the kernel; this is counted.
+        let lines = try String(contentsOfFile: "/proc/self/smaps_rollup", encoding: .utf8).split(separator: "\n")
+        return Int(lines.first { $0.hasPrefix("Rss:") }!.split(separator: " ")[1])! * 1_024
+    }
+
+    /// In a process of its own: load, first vector.
+    static func start(_ precision: EmbeddingPrecision) throws {
+        let before = try resident()
+        var model: EmbeddingModel?
+        let taken = try seconds(1) {
+            let loaded = try EmbeddingModel(folder: modelFolder, precision: precision)
+            _ = loaded.embed(tokens: [loaded.tokenizer.ids("how do agents get the context they need")])
+            model = loaded
+        }
+        let grown = try resident() - before
+        print("{\"seconds\": \(taken), \"resident\": \(model!.isMapped ? grown : -grown)}")
+    }
+
+    static func load(rounds: Int) throws {
+        let engines = EmbeddingPrecision.allCases.map { "contex-\($0.rawValue)" } + peers
+        var table = Table()
+        var grown: [String: [Double]] = [:]
+        for _ in 0..<rounds {
+            for engine in engines {
+                let answer: Peer.Answer
+                if engine.hasPrefix("contex-") {
+                    let process = Process()
+                    let output = Pipe()
+                    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+                    process.arguments = ["start", String(engine.dropFirst(7))]
+                    process.standardOutput = output
+                    try process.run()
+                    let data = output.fileHandleForReading.readDataToEndOfFile()
+                    process.waitUntilExit()
+                    answer = try JSONDecoder().decode(Peer.Answer.self, from: data)
+                } else {
+                    answer = try Peer.load(engine, model: modelFolder, text: "how do agents get the context they need")
+                }
+                table.add(engine, answer.seconds!)
+                grown[engine, default: []].append(Double(answer.resident!))
+            }
+        }
+        table.show("load to first vector (libraries loaded before)", engines, scale: 1_000, unit: "ms")
+        for engine in engines { print("  \(engine): \(String(format: "%.1f", quantile(grown[engine]!, 0.5) / 1e6)) MB more resident") }
+    }
+
+    static func cached() async throws {
+        let model = try EmbeddingModel(folder: modelFolder)
+        let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 1, cacheBytes: 8 << 20)
+        let texts = try corpus().prefix(500).map { String($0.prefix(60)) }
+        _ = try await embedder.embed(Array(texts))
+        var figures: [Double] = []
+        for _ in 0..<40 {
+            for text in texts {
+                let start = ContinuousClock.now
+                _ = try await embedder.embed([text])
+                figures.append(Double((ContinuousClock.now - start).components.attoseconds) * 1e-12)
+            }
+        }
+        print("cached text: p50 \(quantile(figures, 0.5)), p90 \(quantile(figures, 0.9)), p99 \(quantile(figures, 0.99)) microseconds")
+        embedder.shutdown()
+    }
+
+    // MARK: Arithmetic
+
+    /// Multiply-adds of the large products and attention, against numpy's sgemm on the largest of the shapes.
+    static func gflops() throws {
+        let peer = try Peer(model: modelFolder)
+        let models = try EmbeddingPrecision.allCases.map { try EmbeddingModel(folder: modelFolder, precision: $0) }
+        for tokens in [8, 16, 64, 256] {
+            let ids = Array(repeating: Int32(2_000), count: tokens)
+            var line = "\(tokens) tokens:"
+            let sgemm = try peer.ask(["sgemm": [tokens, 1_536, 384]]).gflops!
+            for model in models {
+                let taken = seconds(20) { _ = model.embed(tokens: [ids]) }.min()!
+                let work = 2e-9 * 6 * Double(tokens) * (1_769_472 + 2 * 384 * Double(tokens))
+                line += String(format: " %@ %.1f G/s,", model.precision.rawValue, work / taken)
+            }
+            print(line + String(format: " sgemm [%d x 384] x [384 x 1536] %.1f GFLOP/s", tokens, sgemm))
+        }
+        peer.stop()
+    }
+}
