@@ -38,10 +38,15 @@ struct ModelFolder: Sendable {
             let embedder = Embedder(
                 model: loaded, tokenizer: loaded.tokenizer, threads: configuration.computeThreads, cacheBytes: configuration.embeddingCacheBytes,
                 cacheLifetime: .seconds(configuration.embeddingCacheSeconds))
+            var models = Models(
+                identity: loaded.identity, dimension: loaded.dimension, embed: { try await embedder.embed($0) }, countTokens: { counter.count($0) })
+            models.warm = { await embedder.warm($0) }
+            models.cacheUse = {
+                let use = embedder.statistics
+                return Models.CacheUse(hits: use.hits, misses: use.misses, entries: use.cachedEntries, bytes: use.cachedBytes)
+            }
             return ModelFolder(
-                models: Models(
-                    identity: loaded.identity, dimension: loaded.dimension, embed: { try await embedder.embed($0) }, countTokens: { counter.count($0) }),
-                identity: loaded.identity, kernels: "\(loaded.matrixKernels), \(loaded.precision.rawValue)", close: { embedder.shutdown() })
+                models: models, identity: loaded.identity, kernels: "\(loaded.matrixKernels), \(loaded.precision.rawValue)", close: { embedder.shutdown() })
         } catch {
             let reason = (error as? ContexError)?.message ?? "\(error)"
             throw ContexError(.unavailable, "model folder \(folder): \(reason)")

@@ -51,6 +51,8 @@ public final class Server: Sendable {
     /// The tenant of every request, until there are more.
     private static let tenant = TenantID.standard
     private static let readerCheckSeconds = 30
+    /// Every five minutes.
+    private static let usedQueriesTurns = 10
 
     /// Starts everything and returns when requests are accepted.
     ///
@@ -118,7 +120,13 @@ public final class Server: Sendable {
             parts.resp = listener
         }
         parts.upkeep = Task { [weak database] in
-            while (try? await Task.sleep(for: .seconds(readerCheckSeconds))) != nil { database?.clearDeadReaders() }
+            await database?.warmUsedQueries(tenant)
+            var turn = 0
+            while (try? await Task.sleep(for: .seconds(readerCheckSeconds))) != nil {
+                database?.clearDeadReaders()
+                turn += 1
+                if turn % usedQueriesTurns == 0 { await database?.keepUsedQueries() }
+            }
         }
 
         logger.info(

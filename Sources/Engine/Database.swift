@@ -22,6 +22,25 @@ public struct Models: Sendable {
     public let dimension: Int
     /// Models with the same identity give the same vectors.
     public let identity: String
+    /// Embeds texts for nobody in particular, behind everybody else's, so that a cache has them; nothing for models without one.
+    public var warm: @Sendable ([String]) async -> Void = { _ in }
+    /// nil: there is no cache.
+    public var cacheUse: (@Sendable () -> CacheUse)?
+
+    /// How the cache of vectors did so far.
+    public struct CacheUse: Sendable {
+        public let hits: Int
+        public let misses: Int
+        public let entries: Int
+        public let bytes: Int
+
+        public init(hits: Int, misses: Int, entries: Int, bytes: Int) {
+            self.hits = hits
+            self.misses = misses
+            self.entries = entries
+            self.bytes = bytes
+        }
+    }
 
     public init(
         identity: String, dimension: Int, embed: @escaping @Sendable ([String]) async throws -> [[Float]], countTokens: @escaping @Sendable (String) -> Int
@@ -72,6 +91,7 @@ public final class Database: Sendable {
     let writer: Writer
     let readers: NIOThreadPool
     let matcher = NeedMatcher()
+    let queryUse = QueryUse()
     let pepper: Pepper
     /// Every valid key, for whoever authenticates.
     public let keyRing: KeyRing
@@ -128,6 +148,7 @@ public final class Database: Sendable {
     /// Finishes waiting writes and running reads, and closes the store: when this returns, the folder is free for the next.
     /// Every later operation is `.unavailable`.
     public func close() async {
+        await keepUsedQueries()
         await writer.close()
         try? await readers.shutdownGracefully()
         store.close()

@@ -16,6 +16,7 @@ extension Database {
         let mode = request.mode ?? configuration.mode
         let threshold = request.threshold ?? configuration.threshold
         let vector = mode == .keyword ? nil : try await models.embed([request.text])[0]
+        if mode != .keyword { queryUse.note(request.text, of: tenant) }
         let dimension = models.dimension
         let matches: [Match] = try await read { view in
             guard let scope = try Self.scope(tenant, request.project, view) else { return [] }

@@ -136,6 +136,9 @@ extension Database {
         return Embeddings(model: models.identity, vectors: vectors, tokens: tokens)
     }
 
+    /// How the cache of vectors did so far; nil when there is none.
+    public var cacheUse: Models.CacheUse? { models.cacheUse?() }
+
     /// Embeds a word; returns the vector's dimension.
     public func probeModel() async throws -> Int { try await models.embed(["health"])[0].count }
 }

@@ -11,6 +11,7 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case projectName = 0x10
     case tenantState = 0x11
     case agentDirectory = 0x12
+    case usedQueries = 0x13
     case apiKeyByHash = 0x18
     case apiKeyByID = 0x19
     case roleAssignment = 0x1A

@@ -24,7 +24,14 @@ extension Operations {
             let model: ServerHealth.Component
             do {
                 let dimension = try await database.probeModel()
-                model = .init(name: "embedding_model", status: .healthy, message: nil, details: [("embedding_dim", "\(dimension)")])
+                var details = [("embedding_dim", "\(dimension)")]
+                if let cache = database.cacheUse {
+                    details += [
+                        ("cache_hits", "\(cache.hits)"), ("cache_misses", "\(cache.misses)"), ("cache_entries", "\(cache.entries)"),
+                        ("cache_bytes", "\(cache.bytes)"),
+                    ]
+                }
+                model = .init(name: "embedding_model", status: .healthy, message: nil, details: details)
             } catch {
                 model = .init(name: "embedding_model", status: .unhealthy, message: "\(ContexError(from: error).message)", details: [])
             }

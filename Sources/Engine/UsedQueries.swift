@@ -1,0 +1,83 @@
+// Which queries are asked again and again, so that after a restart their vectors are in the cache before somebody asks.
+//
+// Counts are kept in memory and written now and then and at the end: a hint that may be lost. When there are too many texts
+// every count is halved and what comes to nothing goes, so that old favourites make room for new ones.
+
+public import Base
+internal import KeySpace
+internal import LMDB
+internal import Synchronization
+
+final class QueryUse: Sendable {
+    /// Texts that are counted for one tenant: 100 bytes each, usually.
+    static let countedMax = 1_024
+    /// Texts that the store keeps: embedded in about half a second on one core.
+    static let keptMax = 128
+    /// Longer texts are neither likely to come again nor cheap to keep.
+    static let bytesMax = 1_024
+
+    private struct State {
+        var uses: [TenantID: [ExactText: UInt32]] = [:]
+        var hasChanged = false
+    }
+    private let state = Mutex(State())
+
+    func note(_ text: String, of tenant: TenantID, uses: UInt32 = 1) {
+        guard text.utf8.count <= Self.bytesMax else { return }
+        state.withLock { state in
+            state.hasChanged = true
+            let count = state.uses[tenant]?[ExactText(text)] ?? 0
+            state.uses[tenant, default: [:]][ExactText(text)] = count.addingReportingOverflow(uses).overflow ? .max : count + uses
+            while state.uses[tenant]!.count > Self.countedMax {
+                state.uses[tenant] = state.uses[tenant]!.compactMapValues { $0 > 1 ? $0 / 2 : nil }
+            }
+        }
+    }
+
+    /// The most used texts of each tenant that were asked at least twice, most used first; nil when nothing was noted since the last call.
+    func changed() -> [TenantID: [(text: String, uses: UInt32)]]? {
+        let uses = state.withLock { state in
+            defer { state.hasChanged = false }
+            return state.hasChanged ? state.uses : nil
+        }
+        return uses?.mapValues { counts in
+            let often = counts.filter { $0.value > 1 }.map { (text: $0.key.text, uses: $0.value) }
+            return Array(often.sorted { $0.uses == $1.uses ? ExactText($0.text) < ExactText($1.text) : $0.uses > $1.uses }.prefix(Self.keptMax))
+        }
+    }
+}
+
+extension Database {
+    /// Writes down which queries are asked again and again, when that has changed; to be called every few minutes.
+    public func keepUsedQueries() async {
+        guard let used = queryUse.changed(), used.contains(where: { !$0.value.isEmpty }) else { return }
+        try? await writer.submit { transaction, _ in
+            for (tenant, texts) in used.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+                var record = ByteWriter()
+                record.varint(UInt64(texts.count))
+                for (text, uses) in texts {
+                    record.text(text)
+                    record.u32(uses)
+                }
+                try transaction.store(TenantScope(tenant: tenant, project: .tenantLevel).key(.usedQueries), record.bytes)
+            }
+        }
+    }
+
+    /// Embeds the queries that were asked again and again before the last stop. Returns how many; a record that cannot be read is none.
+    @discardableResult
+    public func warmUsedQueries(_ tenant: TenantID) async -> Int {
+        let found = try? await read { view in
+            var texts: [(String, UInt32)] = []
+            guard let bytes = try view.loadBytes(TenantScope(tenant: tenant, project: .tenantLevel).key(.usedQueries)) else { return texts }
+            var reader = ByteReader(bytes)
+            for _ in 0..<(try reader.count(limit: QueryUse.keptMax)) { texts.append((try reader.text(), try reader.u32())) }
+            try reader.end()
+            return texts
+        }
+        guard let found, !found.isEmpty else { return 0 }
+        for (text, uses) in found { queryUse.note(text, of: tenant, uses: uses) }
+        await models.warm(found.map(\.0))
+        return found.count
+    }
+}
