@@ -11,7 +11,10 @@ extension FuzzTargets {
             {"model_type": "bert", "hidden_act": "gelu", "hidden_size": 32, "num_attention_heads": 1, "num_hidden_layers": 1,
              "intermediate_size": 32, "vocab_size": 11, "max_position_embeddings": 8, "layer_norm_eps": 1e-12}
             """
-        let files = [("config.json", configuration), ("sentence_bert_config.json", #"{"max_seq_length": 8}"#), ("vocab.txt", String(decoding: smallVocabulary, as: UTF8.self))]
+        let files = [
+            ("config.json", configuration), ("sentence_bert_config.json", #"{"max_seq_length": 8}"#),
+            ("vocab.txt", String(decoding: smallVocabulary, as: UTF8.self)),
+        ]
         for (name, text) in files { try! Data(text.utf8).write(to: folder.url.appendingPathComponent(name)) }
         return folder
     }()

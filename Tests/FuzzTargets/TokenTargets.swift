@@ -24,7 +24,8 @@ extension FuzzTargets {
     }()
     static let smallVocabulary = Array("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##a\nab\n##b\n中\n!\n".utf8)
 
-    private static let seedTexts = texts("The cat's [MASK] naïve 123456 中文\u{301}\t\r\n  x", "don't  WON'T'll 🚀\u{200d}🚀 \u{fffd}\u{0}", "aaaaaaaaaaaaaaaa\n\n\n  ")
+    private static let seedTexts = texts(
+        "The cat's [MASK] naïve 123456 中文\u{301}\t\r\n  x", "don't  WON'T'll 🚀\u{200d}🚀 \u{fffd}\u{0}", "aaaaaaaaaaaaaaaa\n\n\n  ")
 
     static let wordPiece = FuzzTarget(
         "wordpiece", "ids of the vocabulary in the frame [CLS] ... [SEP]; a limit only cuts", seeds: seedTexts
