@@ -15,7 +15,8 @@ public enum AccessRegistry {
     // MARK: - Keys
 
     /// Stores a key that was issued before the transaction.
-    /// - Throws: `.conflict` when the id or the text is taken, `.limited` when the tenant has as many keys as it may.
+    /// - Throws: `.conflict` when the id or the text is taken, `.limited` when the tenant has as many keys as it may,
+    ///   `.damaged` when a stored key has a place in the order of creation that none can follow.
     /// - Complexity: O(keys of the tenant).
     public static func create(_ record: KeyRecord, in transaction: inout WriteTransaction, scope: TenantScope) throws {
         precondition(record.tenant == scope.tenant, "key of tenant \(record.tenant) in the scope of tenant \(scope.tenant)")
@@ -28,7 +29,8 @@ public enum AccessRegistry {
         guard try transaction.view.loadBytes(byID) == nil, try transaction.view.loadBytes(byHash) == nil else {
             throw ContexError(.conflict, "This API key exists already.")
         }
-        let order = (stored.last?.order ?? 0) + 1
+        let (order, overflow) = (stored.last?.order ?? 0).addingReportingOverflow(1)
+        if overflow { throw ContexError.damaged("An API key has the last place that there can be in the order of creation: run 'contex check'.") }
         try transaction.store(byID, StoredKey(order: order, record: record).bytes)
         var id = ByteWriter(capacity: 8)
         id.u64(record.keyID.rawValue)

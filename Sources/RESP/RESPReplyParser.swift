@@ -142,7 +142,9 @@ public struct RESPReplyParser: Sendable {
         case UInt8(ascii: "$"): return .bulk(content)
         case UInt8(ascii: "!"): return .blobError(String(decoding: content, as: UTF8.self))
         default:
-            guard content.count >= 4, content[3] == UInt8(ascii: ":") else { throw .malformedReply("verbatim text without a format") }
+            guard content.count >= 4, content[3] == UInt8(ascii: ":"), content[..<3].allSatisfy({ $0 < 0x80 }) else {
+                throw .malformedReply("verbatim text without a format")
+            }
             return .verbatim(format: String(decoding: content[..<3], as: UTF8.self), Array(content[4...]))
         }
     }

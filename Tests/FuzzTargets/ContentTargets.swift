@@ -33,7 +33,7 @@ extension FuzzTargets {
             return
         }
         try requireJSON(value)
-        guard depth(value) <= 2 * Limits.nestingDepth, !holdsUnwritable(value) else { return }
+        guard depth(value) <= Limits.nestingDepth, !holdsUnwritable(value), !holdsEquivalentKeys(value) else { return }
         let text = String(decoding: try ResponseEncoder.encode(value, as: .yaml), as: UTF8.self)
         let back = try YAMLReader.value(text)
         try require(sameButForNumberTexts(back, value), "written as \(text) it reads back as \(JSONPrinter.text(back)), not \(JSONPrinter.text(value))")
@@ -165,7 +165,7 @@ extension FuzzTargets {
             switch format {
             case .json, .code: try requireReads(bytes, as: value, "\(format)")
             case .yaml:
-                if holdsUnwritable(value) { continue }
+                if holdsUnwritable(value) || holdsEquivalentKeys(value) { continue }
                 let back = try YAMLReader.value(text)
                 try require(sameButForNumberTexts(back, value), "as YAML \(text)")
             case .toml:
@@ -223,6 +223,11 @@ func holdsUnwritable(_ value: JSONValue) -> Bool {
     holds(value) { $0.stringValue?.utf8.contains(0) ?? false }
 }
 
+/// Two keys that Swift's `String` holds for one, `\u{e9}` and `e\u{301}`: Yams refuses such a mapping, whoever wrote it.
+func holdsEquivalentKeys(_ value: JSONValue) -> Bool {
+    holds(value) { $0.objectValue.map { Set($0.keys).count != $0.count } ?? false }
+}
+
 /// YAML spells some numbers otherwise (1e3 is 1.0e+3), with the same meaning.
 func sameButForNumberTexts(_ a: JSONValue, _ b: JSONValue) -> Bool {
     switch (a, b) {
@@ -234,9 +239,10 @@ func sameButForNumberTexts(_ a: JSONValue, _ b: JSONValue) -> Bool {
     }
 }
 
-/// TOML has the plain members of a table before its tables.
+/// TOML has the plain members of a table before its tables, and a text where a number is beyond 64 bits.
 func sameButForOrder(_ a: JSONValue, _ b: JSONValue) -> Bool {
     switch (a, b) {
+    case (.string(let x), .number(let y)): x == y.text && (y.double.isInfinite || y.integer == nil)
     case (.array(let x), .array(let y)): x.count == y.count && zip(x, y).allSatisfy(sameButForOrder)
     case (.object(let x), .object(let y)):
         x.count == y.count && x.allSatisfy { member in y[member.key].map { sameButForOrder(member.value, $0) } ?? false }

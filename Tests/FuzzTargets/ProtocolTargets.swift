@@ -102,8 +102,8 @@ extension FuzzTargets {
     static let respReply = FuzzTarget(
         "resp-reply", "the replies do not depend on how the bytes are cut; encoded again they read the same",
         seeds: texts(
-            "\u{2}*2\r\n$1\r\na\r\n:1\r\n+OK\r\n-ERR x\r\n_\r\n#t\r\n,1.5\r\n(123\r\n=5\r\ntxt:a\r\n%1\r\n+k\r\n~1\r\n+v\r\n>1\r\n+p\r\n"
-                + "|1\r\n+a\r\n+b\r\n*-1\r\n$-1\r\n!1\r\ne\r\n")
+            "\u{2}*2\r\n$1\r\na\r\n:1\r\n+OK\r\n-ERR x\r\n_\r\n#t\r\n,1.5\r\n(123\r\n=5\r\ntxt:a\r\n"
+                + "%1\r\n+k\r\n~1\r\n+v\r\n>1\r\n+p\r\n|1\r\n+a\r\n+b\r\n*-1\r\n$-1\r\n!1\r\ne\r\n")
     ) { input in
         var reader = InputReader(input)
         let step = reader.byte() % 7 + 1

@@ -1,0 +1,44 @@
+import Access
+import Base
+import Hashing
+import KeySpace
+import LMDB
+import TestSupport
+import Testing
+
+/// The bytes of docs/formats/access-v1.md. Every later build must write and read them.
+@Suite struct GoldenTests {
+    static func key(_ number: UInt64, _ name: String, _ createdAt: Int64) -> KeyRecord {
+        KeyRecord(
+            keyID: KeyID(rawValue: number), name: name, prefix: "ck_0123", createdAt: Timestamp(rawValue: createdAt), tenant: .standard,
+            hash: SHA256Digest((0..<32).map { UInt8(truncatingIfNeeded: number) &+ $0 })!, pepper: PepperID(rawValue: 0xfedc_ba98_7654_3210))
+    }
+    /// A key with a role in two projects, one with a role everywhere, one without.
+    static let keys = [
+        key(0x0123_4567_89ab_cdef, "ci", 1_700_000_000_000_000), key(1, "", 0), key(.max, String(repeating: "ü", count: 255), -1),
+    ]
+    static let roles = [
+        RoleAssignment(keyID: keys[0].keyID, role: .consumer, projects: ProjectScope(["a", "é"])),
+        RoleAssignment(keyID: keys[1].keyID, role: .admin, projects: .all),
+    ]
+
+    @Test func goldenBytesAreWritten() throws {
+        let store = try TestStore()
+        try store.write { (transaction: inout WriteTransaction) throws in
+            for key in Self.keys { try AccessRegistry.create(key, in: &transaction, scope: store.scope) }
+            for role in Self.roles { try AccessRegistry.assign(role, in: &transaction, scope: store.scope) }
+        }
+        #expect(try store.records() == GoldenRecord.file("access-v1/records.txt"))
+    }
+
+    @Test func goldenBytesAreRead() throws {
+        let store = try TestStore(records: try GoldenRecord.file("access-v1/records.txt"))
+        try store.read { (view: borrowing TransactionView) throws in
+            #expect(try AccessRegistry.keys(view, scope: store.scope) == Self.keys)
+            for role in Self.roles { #expect(try AccessRegistry.assignment(of: role.keyID, view, scope: store.scope) == role) }
+            #expect(try AccessRegistry.assignment(of: Self.keys[2].keyID, view, scope: store.scope) == nil)
+            for key in Self.keys { #expect(try AccessRegistry.find(hash: key.hash, view, scope: store.scope) == key) }
+            #expect(try AccessRegistry.problems(view, scope: store.scope) == [])
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import Base
+import Content
+import Engine
+import Events
+import Foundation
+import Needs
+import TestSupport
+import Testing
+
+/// The document of docs/formats/export-v1.md. Every later build must import it and write the same of what it holds.
+@Suite struct GoldenExportTests {
+    static let project = Name(stored: "shop")
+    static let all = ExportSections(events: true, embeddings: true, agents: true)
+
+    static func golden() throws -> (text: String, value: JSONValue) {
+        let data = try Data(contentsOf: TestData.checkout.appendingPathComponent("Tests/Golden/export-v1/export.json"))
+        return (String(decoding: data, as: UTF8.self), try JSONParser.parse(data))
+    }
+
+    /// Times are those of the import, and an agent that is registered again has been told of nothing before.
+    static func withoutTimes(_ value: JSONValue) -> JSONValue {
+        switch value {
+        case .object(let members):
+            .object(JSONObject(members.filter { !["export_timestamp", "created_at", "last_seen", "last_sequence"].contains($0.key) }
+                .map { ($0.key, withoutTimes($0.value)) }))
+        case .array(let items): .array(items.map(withoutTimes))
+        default: value
+        }
+    }
+
+    @Test func whatWasExportedIsImported() async throws {
+        let golden = try Self.golden()
+        let fixture = try Fixture()
+        let receipt = try await fixture.database.importDocument(
+            Fixture.tenant, project: Self.project, document: golden.value, overwrite: false, validateOnly: false)
+        #expect(receipt.warnings == [] && receipt.events == 5 && receipt.embeddings == 6 && receipt.agents == 2)
+        #expect(try await fixture.query("shop", "lion").first?.nodeKey == "tech.stack")
+        let again = try await fixture.database.export(Fixture.tenant, project: Self.project, sections: Self.all)
+        #expect(Self.withoutTimes(again) == Self.withoutTimes(golden.value))
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
+    @Test func theSamePublishesGiveTheSameDocument() async throws {
+        let fixture = try Fixture()
+        try await fixture.publish("shop", "tech", ["stack": ["db": "zebra", "version": .double(1.5)], "owner": "é"])
+        try await fixture.publish("shop", "notes", .string("One. Two."), format: "text")
+        try await fixture.publish("shop", "old", ["x": .null])
+        try await fixture.publish("shop", "tech", ["stack": ["db": "lion", "version": .double(1.5)], "owner": "é"])
+        try await fixture.publish("shop", "people", .string("name,age\nZoë,7\n"), format: "csv")
+        for (agent, url) in [("ana", nil), ("bob", "https://example.com/hook")] as [(String, String?)] {
+            _ = try await fixture.database.register(
+                Fixture.tenant,
+                RegisterCommand(
+                    project: Self.project, agent: Name(stored: agent), needs: ["lion db"], delivery: url == nil ? .redis : .webhook,
+                    responseFormat: "json", channel: nil, webhookURL: url))
+        }
+        let exported = try await fixture.database.export(Fixture.tenant, project: Self.project, sections: Self.all)
+        #expect(Self.withoutTimes(exported) == Self.withoutTimes(try Self.golden().value))
+    }
+}
