@@ -144,6 +144,18 @@ let modules: [Module] = [
     Module(
         name: "TestSupport", uses: ["Base", "LMDB", "KeySpace"],
         target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace"], path: "Tests/TestSupport", swiftSettings: settings)),
+    Module(
+        name: "FuzzTargets",
+        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Needs",
+               "Access", "TestSupport"],
+        target: .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
+                "Needs", "Access", "TestSupport",
+            ],
+            path: "Tests/FuzzTargets", swiftSettings: settings)),
+    tests("FuzzReplayTests", ["FuzzTargets", "TestSupport"]),
     tests("BaseTests", ["Base", "CKernels", "TestSupport"]),
     tests("LMDBTests", ["Base", "LMDB", "TestSupport"]),
     tests("HashingTests", ["Base", "Hashing", "TestSupport"]),
@@ -192,14 +204,15 @@ if let names = Context.environment["CONTEX_TARGETS"], !names.isEmpty {
 let chosen = modules.filter { wanted.contains($0.name) }
 let packagesInUse = Set(chosen.flatMap { $0.products.map(\.1) })
 
-// What the packages in Benchmarks/ and Fuzz/ may import.
+// What the packages in Benchmarks/ may import; Fuzz/ takes FuzzTargets.
 let kit = ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "FullText", "Vectors", "Engine"].filter(wanted.contains)
 
 let package = Package(
     name: "contex",
     platforms: [.macOS(.v26)],
     products: (wanted.contains("contex") ? [.executable(name: "contex", targets: ["contex"])] : [])
-        + (kit.isEmpty ? [] : [.library(name: "ContexKit", targets: kit)]),
+        + (kit.isEmpty ? [] : [.library(name: "ContexKit", targets: kit)])
+        + (wanted.contains("FuzzTargets") ? [.library(name: "FuzzTargets", targets: ["FuzzTargets"])] : []),
     dependencies: externals.filter { packagesInUse.contains($0.package) }.map(\.dependency),
     targets: chosen.map(\.target),
     cxxLanguageStandard: .cxx17

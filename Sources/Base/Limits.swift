@@ -14,6 +14,8 @@ public enum Limits {
     public static let nodesPerDocument = 20_000
     /// Items of one batch request.
     public static let batchItems = 10_000
+    /// Texts of one request for embeddings, as OpenAI has it.
+    public static let embeddingTexts = 2_048
     /// Matches of one query: the original's `top_k`, and its client's `max_results`.
     public static let topK = 50
     public static let maxResults = 100

@@ -70,6 +70,16 @@ public struct Registration: Sendable {
     public let channel: String
 }
 
+/// Texts as the built-in model sees them.
+public struct Embeddings: Sendable {
+    /// The model's identity, as the store has it.
+    public let model: String
+    /// Unit vectors, one a text, in order.
+    public let vectors: [[Float]]
+    /// cl100k tokens of all texts.
+    public let tokens: Int
+}
+
 /// An agent as it is registered.
 public struct AgentStatus: Sendable {
     public let project: Name

@@ -128,6 +128,14 @@ extension Database {
 }
 
 extension Database {
+    /// Vectors of texts, in order. Nothing is stored.
+    public func embed(_ texts: [String]) async throws -> Embeddings {
+        let vectors = try await models.embed(texts)
+        let models = models
+        let tokens = try await onPool { texts.reduce(0) { $0 + models.countTokens($1) } }
+        return Embeddings(model: models.identity, vectors: vectors, tokens: tokens)
+    }
+
     /// Embeds a word; returns the vector's dimension.
     public func probeModel() async throws -> Int { try await models.embed(["health"])[0].count }
 }

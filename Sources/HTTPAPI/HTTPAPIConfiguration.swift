@@ -14,6 +14,9 @@ public struct HTTPAPIConfiguration: Sendable {
     public var headerBytesMax: Int
     /// A connection on which nothing comes or goes for so long is closed.
     public var idleTimeout: Duration
+    /// Past `idleTimeout`, a body must have come at this mean rate at least, else its connection is closed: a byte now and then is not idle,
+    /// and would hold a place among `requestsMax` for days.
+    public var bodyBytesPerSecondMin: Int
     /// Connections from one address; 1,024 let a proxy in front use its pool.
     public var connectionsPerAddressMax: Int
     /// Requests worked on at once; each may hold a body of `bodyBytesMax`.
@@ -27,7 +30,7 @@ public struct HTTPAPIConfiguration: Sendable {
 
     public init(
         host: String = "127.0.0.1", port: Int = 8001, bodyBytesMax: Int = Limits.bodyBytes, headerBytesMax: Int = 16 << 10,
-        idleTimeout: Duration = .seconds(60), connectionsPerAddressMax: Int = 1_024, requestsMax: Int = 1_024,
+        idleTimeout: Duration = .seconds(60), bodyBytesPerSecondMin: Int = 4 << 10, connectionsPerAddressMax: Int = 1_024, requestsMax: Int = 1_024,
         corsOrigins: [String] = ["*"], corsCredentials: Bool = true, hsts: Bool = true,
         version: String = HTTPAPIConfiguration.compatibleVersion
     ) {
@@ -36,6 +39,7 @@ public struct HTTPAPIConfiguration: Sendable {
         self.bodyBytesMax = bodyBytesMax
         self.headerBytesMax = headerBytesMax
         self.idleTimeout = idleTimeout
+        self.bodyBytesPerSecondMin = bodyBytesPerSecondMin
         self.connectionsPerAddressMax = connectionsPerAddressMax
         self.requestsMax = requestsMax
         self.corsOrigins = corsOrigins

@@ -16,8 +16,8 @@
 // here and not by the hub, on whose lock and thread every publish of the server waits: to the hub, a connection with patterns
 // listens to everything.
 //
-// Rights. Each message is checked against the key as it is now: its project is not told by the channel's name, and a key
-// may be revoked at any time. Then the connection ends, so that its owner learns why it is silent.
+// Rights. Each command and message is checked against the key as it is now: a message's project is not told by the channel's
+// name, and a key may be revoked at any time. Then the connection ends, so that its owner learns why it is silent.
 //
 // Slow readers. Bytes count as unsent from here to the kernel. Who has more of them than allowed when the next ones come is
 // cut; a single message of any size is always tried. With the inbox, which has the same bound, a connection holds at most
@@ -157,6 +157,10 @@ final class RESPConnection: ChannelInboundHandler {
             while phase == .open {
                 parser.limits = session.isAuthenticated ? RESPCommandLimits() : .unauthenticated
                 guard let command = try parser.next() else { break }
+                guard keyHolds else {
+                    refuseRevoked(context)
+                    break
+                }
                 carryOut(session.receive(command), context)
                 if !session.isAuthenticated, caller.apiKey != nil { forgetKey(context) }
                 if output.count >= Self.chunkBytes { flush(context) }
@@ -208,6 +212,15 @@ final class RESPConnection: ChannelInboundHandler {
             logger.info("Redis client refused", metadata: ["address": "\(address)", "error": "\(error.message)"])
             return false
         }
+    }
+
+    /// False once the key that the connection came with is revoked. Asked at every command and message.
+    private var keyHolds: Bool { caller.apiKey == nil || (try? operations.authenticate(caller)) != nil }
+
+    private func refuseRevoked(_ context: ChannelHandlerContext) {
+        logger.info("Redis client's API key was revoked", metadata: ["address": "\(address)"])
+        encode(.error("NOAUTH the API key of this connection is no longer valid"))
+        finish(context, awaitingPeer: true)
     }
 
     private func caller(with apiKey: String?) -> Caller {
@@ -288,11 +301,7 @@ final class RESPConnection: ChannelInboundHandler {
         let patterns = delivery.isForPatterns ? session.matchingPatterns(channel) : []
         guard delivery.isForPatterns ? !patterns.isEmpty : session.isSubscribed(to: channel) else { return }
         guard operations.mayReceive(message, by: caller) else {
-            if (try? operations.authenticate(caller)) == nil {
-                logger.info("Redis client's API key was revoked", metadata: ["address": "\(address)"])
-                encode(.error("NOAUTH the API key of this connection is no longer valid"))
-                finish(context, awaitingPeer: true)
-            }
+            if !keyHolds { refuseRevoked(context) }
             return
         }
         let payload = Array(message.payload.utf8)

@@ -64,6 +64,11 @@ extension Operations {
         try await perform(.query, project: request.project, by: caller) { try await database.query($0.tenant, request) }
     }
 
+    /// Vectors of texts, by the built-in model; nothing is stored.
+    public func embed(_ texts: [String], by caller: Caller) async throws -> Embeddings {
+        try await perform(.embed, project: nil, by: caller) { _ in try await database.embed(texts) }
+    }
+
     /// The projects that the caller may see, by name.
     public func projects(by caller: Caller) async throws -> [ProjectSummary] {
         try await perform(.listProjects, project: nil, by: caller) { principal in

@@ -40,8 +40,13 @@ enum Terminal {
             while unsafe !rest.isEmpty {
                 let count = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
                 if count < 0 && errno == EINTR { continue }
-                // Whoever read (`contex events ... | head`) has had enough.
-                guard count > 0 else { exit(ExitStatus.done.rawValue) }
+                guard count > 0 else {
+                    // Whoever read (`contex events ... | head`) has had enough.
+                    if errno == EPIPE { exit(ExitStatus.done.rawValue) }
+                    let reason = unsafe String(cString: strerror(errno))
+                    if descriptor == 1 { complain("the output cannot be written: \(reason)") }
+                    exit(ExitStatus.failed.rawValue)
+                }
                 unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             }
         }

@@ -2,12 +2,13 @@
 import os
 import shutil
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
-from support import HOST, MODEL, Connection, contex, free_port
+from support import BINARY, HOST, MODEL, Connection, contex, free_port
 
 
 def serve(folder, *flags, model=MODEL, http_port=None):
@@ -20,6 +21,14 @@ def check_refused(result, *words):
     said = result.stderr.strip()
     assert said and len(said.splitlines()) <= 3, said
     assert all(word in said for word in words), said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_output_that_cannot_be_written():
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([BINARY, "version"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1 and "cannot be written" in result.stderr
 
 
 def test_model_folder_missing(tmp_path):

@@ -1,6 +1,8 @@
+import Access
 import Base
 import Content
 import Engine
+import Foundation
 import HTTPAPI
 import TOON
 import TestSupport
@@ -44,6 +46,41 @@ struct OperationTests {
             == #"{"status":"deleted","project_id":"app","data_key":"note","sequence":"3"}"#)
         #expect(await harness.send("DELETE", "/api/v1/projects/app/data/note").status == 404)
         #expect(await harness.send("DELETE", "/api/projects/app/data/note").status == 404)
+        await harness.close()
+    }
+
+    @Test func embeddingsAsOpenAIAnswersThem() async throws {
+        let harness = try Harness(authentication: true)
+        let root = try #require(try await harness.database.bootstrapKey(.standard, name: "root", given: nil)).text
+        func ask(_ body: String) async -> APIAnswer {
+            await harness.send("POST", "/api/v1/embeddings", body, headers: [("Authorization", "Bearer \(root)")])
+        }
+        let answer = try await ask(#"{"input":["two words","other"],"model":"text-embedding-3-small"}"#).json
+        #expect(answer.objectValue?.keys == ["object", "data", "model", "usage"])
+        #expect(answer["model"] == "hashed words" && answer["usage"] == ["prompt_tokens": .integer(3), "total_tokens": .integer(3)])
+        let vectors = answer["data"]?.arrayValue?.map { $0["embedding"]?.arrayValue?.compactMap(\.doubleValue).map(Float.init) ?? [] }
+        #expect(vectors == [Harness.vector("two words"), Harness.vector("other")])
+        #expect(answer["data"]?.arrayValue?.map { $0["index"]?.integerValue } == [0, 1])
+
+        let coded = try await ask(#"{"input":"other","encoding_format":"base64","dimensions":384}"#).json
+        let text = try #require(coded["data"]?.arrayValue?.first?["embedding"]?.stringValue)
+        let bytes = try #require(Data(base64Encoded: text))
+        let numbers = (0..<384).map { place in
+            Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[4 * place + $1]) << UInt32(8 * $1) })
+        }
+        #expect(numbers == Harness.vector("other"))
+
+        for (body, kind) in [
+            ("{}", "missing"), (#"{"input":""}"#, "string_too_short"), (#"{"input":[]}"#, "too_short"), (#"{"input":["a",""]}"#, "string_too_short"),
+            (#"{"input":[[1,2]]}"#, "string_type"), (#"{"input":7}"#, "list_type"), (#"{"input":"a","dimensions":12}"#, "value_error"),
+            (#"{"input":"a","encoding_format":"int8"}"#, "enum"), (#"{"input":"a\u0000"}"#, "value_error"),
+        ] {
+            let refused = await ask(body)
+            #expect(refused.status == 422, "\(body)")
+            #expect(try refused.json["detail"]?.arrayValue?.first?["type"] == .string(kind), "\(body)")
+        }
+        #expect(await harness.send("POST", "/api/v1/embeddings", #"{"input":"a"}"#, headers: [("Authorization", "Bearer ck_no")]).status == 401)
+        #expect(await harness.send("POST", "/api/v1/embeddings", #"{"input":"a"}"#, headers: [("Authorization", "Basic \(root)")]).status == 401)
         await harness.close()
     }
 

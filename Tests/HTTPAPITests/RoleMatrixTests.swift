@@ -104,7 +104,7 @@ struct RoleMatrixTests {
         case .integer(let min, _): .integer(min ?? 1)
         case .number(let min, _): .double(min)
         case .flag: .bool(false)
-        case .texts: .array(["sample"])
+        case .texts, .textOrTexts: .array(["sample"])
         case .word(let words, _): .string(words[0])
         case .address: "http://sample.example/"
         case .anything: ["sample": .integer(1)]

@@ -183,6 +183,25 @@ struct SocketTests {
         }
     }
 
+    /// A byte every now and then keeps a connection from being idle, not from being closed.
+    @Test func bodiesThatDripAreCut() async throws {
+        try await serve({ $0.idleTimeout = .milliseconds(500) }) { port in
+            for path in ["/api/v1/data/publish", "/nothing"] {
+                let slow = try RawConnection(port: port)
+                slow.send("POST \(path) HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n")
+                var sent = 0
+                while sent < 999, slow.send(" ") {
+                    sent += 1
+                    usleep(50_000)
+                }
+                #expect(sent < 999, "\(path)")
+            }
+            let steady = try RawConnection(port: port)
+            steady.send(Self.post(Self.publish.utf8.count) + Self.publish)
+            #expect(try #require(steady.answer()).hasPrefix("HTTP/1.1 200"))
+        }
+    }
+
     @Test func connectionsOfOneAddress() async throws {
         try await serve({ $0.connectionsPerAddressMax = 2 }) { port in
             func ask(_ connection: RawConnection) -> String? {

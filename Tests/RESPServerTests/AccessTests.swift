@@ -120,6 +120,20 @@ import Testing
         await fixture.stop()
     }
 
+    /// Whoever hears nothing asks for nothing more either, not even whether anybody is there.
+    @Test func revokedKeysAskNoMore() async throws {
+        let fixture = try await Fixture(authentication: true)
+        let admin = fixture.caller(try await fixture.key(.admin, projects: []))
+        let key = try await fixture.key(.readonly, projects: [])
+        let client = try await Client.connect(fixture.port)
+        #expect(try await client.ask("AUTH", key.text) == .ok)
+        #expect(try await client.ask("PING") == .simple("PONG"))
+        try await fixture.operations.revokeKey(key.record.keyID.text, by: admin)
+        #expect(try await client.ask("PING") == .error("NOAUTH the API key of this connection is no longer valid"))
+        #expect(try await client.isClosed())
+        await fixture.stop()
+    }
+
     /// A role that is taken away leaves the connection in silence.
     @Test func rolesHoldPerMessage() async throws {
         let fixture = try await Fixture(authentication: true)

@@ -35,8 +35,8 @@ enum DocumentationPage {
             <header>
             <h1>Contex</h1>
             <p>Publish data, register needs, be told what fits them. Version \(escaped(version)). For programs: <a href="/openapi.json">openapi.json</a>.</p>
-            <p>With authentication on, every route marked <em>key</em> wants the header <code>X-API-Key</code>. Routes under <code>/api/v1</code>
-            that are marked <em>legacy</em> also answer under <code>/api</code>.</p>
+            <p>With authentication on, every route marked <em>key</em> wants the header <code>X-API-Key</code> (or <code>Authorization:
+            Bearer</code>). Routes under <code>/api/v1</code> that are marked <em>legacy</em> also answer under <code>/api</code>.</p>
             </header>
             <main>
             \(sections.joined())</main>
@@ -127,6 +127,7 @@ extension FieldRule {
         case .number(let min, let max): "number, \(min) to \(max)"
         case .flag: "true or false"
         case .texts(let countMax, _): "list of at most \(countMax) texts"
+        case .textOrTexts(let countMax, _): "text, or list of 1 to \(countMax) texts"
         case .word(let words, _): words.joined(separator: ", ")
         case .address: "http or https URL"
         case .anything: "any JSON"

@@ -91,15 +91,15 @@ public enum OpenAPIDocument {
             ["description": .string(description), "content": ["application/json": ["schema": reference(schema)]]]
         }
         var responses = JSONObject()
-        if route.path == "/", route.bases.prefixes == [""] {
-            responses["307"] = ["description": "Leads to the documentation"]
+        if route.answer.contentType == Route.leadsElsewhere {
+            responses["307"] = ["description": .string(route.summary)]
             return .object(responses)
         }
         var content = JSONObject()
         if let example = example(route.answer.example) { content["example"] = example }
-        responses["200"] = [
-            "description": "The answer", "content": .object(JSONObject([(route.answer.contentType, .object(content))])),
-        ]
+        var contents = JSONObject([(route.answer.contentType, .object(content))])
+        for other in route.answer.otherContentTypes { contents[other] = ["schema": ["type": "string"]] }
+        responses["200"] = ["description": "The answer", "content": .object(contents)]
         guard !route.isPublic else { return .object(responses) }
         if !(route.pathFields.isEmpty && route.queryFields.isEmpty && route.body.fields.isEmpty) {
             responses["422"] = answer("Something in the request is wrong", "HTTPValidationError")
@@ -170,6 +170,9 @@ public enum OpenAPIDocument {
             type("array")
             schema["items"] = ["type": "string", "maxLength": .integer(scalarsMax)]
             schema["maxItems"] = .integer(countMax)
+        case .textOrTexts(let countMax, let scalarsMax):
+            let text: JSONValue = ["type": "string", "minLength": .integer(1), "maxLength": .integer(scalarsMax)]
+            schema["anyOf"] = .array([text, ["type": "array", "items": text, "minItems": .integer(1), "maxItems": .integer(countMax)]])
         case .word(let words, _):
             type("string")
             schema["enum"] = .array(words.map(JSONValue.string) + (field.takesNull ? [.null] : []))

@@ -66,7 +66,7 @@ public struct APIHandler: Sendable {
         if let length = request.header("Content-Length").flatMap({ Int($0) }), length > configuration.bodyBytesMax { throw bodyTooLarge }
 
         let caller = Caller(
-            apiKey: request.header("X-API-Key"), address: request.address, requestID: requestID, client: request.header("User-Agent"))
+            apiKey: request.apiKey, address: request.address, requestID: requestID, client: request.header("User-Agent"))
         let match = matcher.match(method: request.method, path: request.path)
         let needsNoKey: Bool = if case .route(let route, _) = match { route.isPublic } else { Self.isPublic(request.path) }
         let principal = needsNoKey ? Principal.anonymous : try operations.authenticate(caller)

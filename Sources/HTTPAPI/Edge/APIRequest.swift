@@ -25,6 +25,13 @@ public struct APIRequest: Sendable {
     /// The value of a header, the first when it is repeated.
     public func header(_ name: String) -> String? { headers.first { $0.name.lowercased() == name.lowercased() }?.value }
 
+    /// The key that the request brings: `X-API-Key`, or `Authorization: Bearer`, which is what clients of other APIs send.
+    var apiKey: String? {
+        if let key = header("X-API-Key") { return key }
+        guard let field = header("Authorization"), field.prefix(7).lowercased() == "bearer " else { return nil }
+        return String(field.dropFirst(7).drop { $0 == " " })
+    }
+
     /// The path, still percent-encoded.
     var path: Substring { target.prefix { $0 != "?" && $0 != "#" } }
 

@@ -64,6 +64,8 @@ enum AnswerFormat: String, CaseIterable {
     case json, yaml, toml, csv, xml, markdown, toon, text
 
     static let names = allCases.map(\.rawValue)
+    /// All but JSON's, each once.
+    static let otherContentTypes = allCases.filter { $0 != .json && $0 != .text }.map(\.contentType)
 
     var contentType: String {
         switch self {

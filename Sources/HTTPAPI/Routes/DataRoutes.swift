@@ -99,7 +99,7 @@ extension RouteTable {
         Route(
             "GET", "/projects/{project_id}/data", action: .listData, group: group,
             "The nodes of a project; its keys; or, with any include flag, an export",
-            path: [Fields.project.shape], query: Listing.shapes,
+            path: [Fields.project.shape], query: Listing.shapes, or: AnswerFormat.otherContentTypes,
             #"""
             [{"data_key":"tech.root","description":"root | db: PostgreSQL","data":{"db":"PostgreSQL"},"data_format":"json",
             "is_structured":true,"toon":"db: PostgreSQL"}]

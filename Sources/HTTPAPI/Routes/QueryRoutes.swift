@@ -23,6 +23,7 @@ extension RouteTable {
         Route(
             "POST", "/projects/{project_id}/query", action: .query, group: "Query", "The data that fits a question, best first",
             path: [Fields.project.shape], body: .object(Query.shapes),
+            or: AnswerFormat.otherContentTypes,
             #"""
             {"query":"which database","matches":[{"data_key":"tech.root","similarity":0.62,"data":{"db":"PostgreSQL"},
             "description":"root | db: PostgreSQL","token_count":8,"preview":"{\n  \"db\": \"PostgreSQL\"\n}"}],"total_matches":1}

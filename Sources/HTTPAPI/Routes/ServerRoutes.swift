@@ -7,8 +7,13 @@ extension RouteTable {
 
     static let serverRoutes: [Route] = [
         Route(
-            "GET", "/", bases: .root, action: .showHealth, isPublic: true, group: group, "Leads to the documentation",
-            answers: "text/html", ""
+            "GET", "/", bases: .root, action: .showHealth, isPublic: true, group: group, "Leads to /sandbox",
+            answers: Route.leadsElsewhere, ""
+        ) { _ in .redirect(to: "/sandbox") },
+
+        Route(
+            "GET", "/sandbox/", bases: .root, action: .showHealth, isPublic: true, group: group, "Leads to the documentation",
+            answers: Route.leadsElsewhere, ""
         ) { _ in .redirect(to: "/docs") },
 
         Route(

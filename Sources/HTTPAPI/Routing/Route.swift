@@ -25,9 +25,14 @@ public struct Route: Sendable {
     /// What the answer is made of, for the documents.
     public struct AnswerShape: Sendable {
         public let contentType: String
+        /// When the request asks for another format.
+        public let otherContentTypes: [String]
         /// One object of the answer as people read it.
         public let example: String
     }
+
+    /// The content type of an answer that is only a redirection: it has none.
+    static let leadsElsewhere = ""
 
     public let method: String
     /// After the prefix: `/projects/{project_id}/query`.
@@ -48,7 +53,7 @@ public struct Route: Sendable {
     init(
         _ method: String, _ path: String, bases: Bases = .currentAndLegacy, action: Action, isPublic: Bool = false, group: String,
         _ summary: String, path pathFields: [FieldShape] = [], query queryFields: [FieldShape] = [], body: BodyShape = .none,
-        answers contentType: String = "application/json", _ example: String, handler: @escaping @Sendable (Call) async throws -> APIAnswer
+        answers contentType: String = "application/json", or otherContentTypes: [String] = [], _ example: String, handler: @escaping @Sendable (Call) async throws -> APIAnswer
     ) {
         self.method = method
         self.path = path
@@ -60,7 +65,7 @@ public struct Route: Sendable {
         self.pathFields = pathFields
         self.queryFields = queryFields
         self.body = body
-        answer = AnswerShape(contentType: contentType, example: example)
+        answer = AnswerShape(contentType: contentType, otherContentTypes: otherContentTypes, example: example)
         self.handler = handler
     }
 

@@ -5,7 +5,7 @@ internal import Base
 public enum RouteTable {
     /// In the order of the documents; of two routes that fit, the first answers.
     public static let all: [Route] =
-        serverRoutes + dataRoutes + queryRoutes + agentRoutes + eventRoutes + versionRoutes + keyRoutes + documentationRoutes
+        serverRoutes + dataRoutes + queryRoutes + embeddingRoutes + agentRoutes + eventRoutes + versionRoutes + keyRoutes + documentationRoutes
 }
 
 /// Fields that several routes share.

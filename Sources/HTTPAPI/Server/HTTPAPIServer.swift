@@ -99,7 +99,7 @@ struct SocketResponder: HTTPResponder {
                 guard let body = try await collectBody(of: request, context) else { return handler.refuseBody(of: admitted) }
                 return await handler.answer(admitted, body: body)
             } catch {
-                // The body ended before its end: nobody is there to read the answer.
+                // The body ended before its end, or comes too slowly: nobody waits for the answer.
                 context.channel.close(promise: nil)
                 return handler.refuseBody(of: admitted)
             }
@@ -127,8 +127,10 @@ struct SocketResponder: HTTPResponder {
         var bytes: [UInt8] = []
         if let length = request.headers[.contentLength].flatMap({ Int($0) }) { bytes.reserveCapacity(min(length, configuration.bodyBytesMax)) }
         var count = 0
+        let pace = BodyPace(configuration)
         for try await buffer in request.body {
             count += buffer.readableBytes
+            try pace.check(count)
             if count <= configuration.bodyBytesMax {
                 bytes.append(contentsOf: buffer.readableBytesView)
             } else {
@@ -146,15 +148,35 @@ struct SocketResponder: HTTPResponder {
         // Whoever waits for our word before sending has not sent anything.
         if request.headers[.expect] != nil, !Self.awaitsContinue(request, bodyBytesMax: configuration.bodyBytesMax) { return }
         var count = 0
+        let pace = BodyPace(configuration)
         do {
             for try await buffer in request.body {
                 count += buffer.readableBytes
+                try pace.check(count)
                 if count > Self.discardedBytesMax { break }
             }
         } catch {
             count = .max
         }
         if count > Self.discardedBytesMax { context.channel.close(promise: nil) }
+    }
+}
+
+/// Whether a body comes fast enough. Asked at each piece: a sender of none is idle, and the idle timeout's.
+private struct BodyPace {
+    struct TooSlow: Error {}
+
+    private let started = ContinuousClock.now
+    private let grace: Duration
+    private let bytesPerSecondMin: Int
+
+    init(_ configuration: HTTPAPIConfiguration) {
+        grace = configuration.idleTimeout
+        bytesPerSecondMin = configuration.bodyBytesPerSecondMin
+    }
+
+    func check(_ count: Int) throws(TooSlow) {
+        guard ContinuousClock.now - started <= grace + .seconds(count / max(1, bytesPerSecondMin)) else { throw TooSlow() }
     }
 }
 

@@ -78,6 +78,11 @@ extension Field where Value == [String] {
         Field(name, .texts(countMax: countMax, scalarsMax: scalarsMax), nil, summary) { $0.arrayValue!.map { $0.stringValue! } }
     }
 }
+extension Field where Value == [String] {
+    static func textOrTexts(_ name: String, countMax: Int, scalarsMax: Int, _ summary: String) -> Field {
+        Field(name, .textOrTexts(countMax: countMax, scalarsMax: scalarsMax), nil, summary) { $0.arrayValue!.map { $0.stringValue! } }
+    }
+}
 extension Field where Value == JSONValue {
     static func anything(_ name: String, _ summary: String) -> Field {
         Field(name, .anything, nil, summary) { $0 }

@@ -11,6 +11,8 @@ public enum FieldRule: Sendable {
     case number(min: Double, max: Double)
     case flag
     case texts(countMax: Int, scalarsMax: Int)
+    /// A text, or a list of at least one; each of at least one character. The value is a list.
+    case textOrTexts(countMax: Int, scalarsMax: Int)
     /// One of some words; pydantic tells an enumeration and a `Literal` apart.
     case word([String], isLiteral: Bool)
     /// An http or https URL, normalised.
@@ -66,6 +68,29 @@ extension FieldRule {
                 }
             }
             value = input
+        case .textOrTexts(let countMax, let scalarsMax):
+            switch input {
+            case .string:
+                Self.checkText(input, scalarsMin: 1, scalarsMax: scalarsMax, at: location, into: &errors)
+                value = .array([input])
+            case .array(let items):
+                if items.isEmpty {
+                    errors.append(
+                        ValidationError(
+                            "too_short", at: location, "List should have at least 1 item after validation, not 0", input: input,
+                            context: JSONObject([("min_length", .integer(1)), ("actual_length", .integer(0))])))
+                } else if items.count > countMax {
+                    errors.append(.tooMany(at: location, input: input, count: items.count, countMax: countMax))
+                } else {
+                    for (place, item) in items.enumerated() {
+                        Self.checkText(item, scalarsMin: 1, scalarsMax: scalarsMax, at: location + [.place(place)], into: &errors)
+                    }
+                }
+                value = input
+            default:
+                errors.append(ValidationError("list_type", at: location, "Input should be a valid string or list of strings", input: input))
+                return nil
+            }
         case .word(let words, let isLiteral):
             if let text = input.stringValue, words.contains(where: { ExactText($0) == ExactText(text) }) { return input }
             let expected = Self.enumeration(words)

@@ -1,0 +1,310 @@
+// Stored records: payloads that no build has written, each under a sound seal, in a store that is otherwise sound. Seals find
+// accidents; what lies under a good seal may still be the work of a bug or of another build, and must not bring the process down.
+
+internal import Access
+internal import Base
+internal import Documents
+internal import Events
+internal import FullText
+internal import Hashing
+internal import KeySpace
+internal import LMDB
+internal import Needs
+internal import TestSupport
+internal import Vectors
+
+/// A store with the records of one area, and everything that reads or changes them.
+private struct RecordFamily: Sendable {
+    let store: TestStore
+    /// Of the records that are replaced.
+    let keys: [[UInt8]]
+    let read: @Sendable (borrowing TransactionView) throws -> Void
+    let change: @Sendable (inout WriteTransaction) throws -> Void
+
+    init(
+        read: @escaping @Sendable (borrowing TransactionView) throws -> Void,
+        change: @escaping @Sendable (inout WriteTransaction) throws -> Void,
+        fill: (inout WriteTransaction) throws -> Void
+    ) {
+        // A store that cannot be made is no finding about a decoder; the trap says why.
+        store = try! TestStore()
+        try! store.write(fill)
+        keys = try! store.records().map(\.key)
+        self.read = read
+        self.change = change
+    }
+
+    /// A mode, then records: which one, length of the payload (255: all the rest), payload.
+    func check(_ input: [UInt8]) throws {
+        var transaction = try store.environment.beginWrite()
+        var rest = input.dropFirst()
+        while rest.count >= 2 {
+            let key = keys[Int(rest.removeFirst()) % keys.count]
+            let length = Int(rest.removeFirst())
+            let payload = rest.prefix(length == 255 ? rest.count : length)
+            rest = rest.dropFirst(payload.count)
+            try transaction.store(key, Array(payload))
+        }
+        let mode = input.first ?? 0
+        try tolerating { () throws in try read(transaction.view) }
+        if mode & 1 == 1 {
+            do {
+                try change(&transaction)
+                if mode & 2 == 2 { try tolerating { () throws in try read(transaction.view) } }
+            } catch {
+                try sort(error)
+            }
+        }
+    }
+
+    private func tolerating(_ body: () throws -> Void) throws {
+        do { try body() } catch { try sort(error) }
+    }
+
+    /// What damage may be answered with.
+    private func sort(_ error: any Error) throws {
+        switch error {
+        case is ByteError: break
+        case let error as ContexError where error.category != .bug && !error.message.isEmpty: break
+        case is FuzzFinding: throw error
+        default: throw FuzzFinding("damage gives \(error)")
+        }
+    }
+
+    /// Every record as it is, read only and changed.
+    func seeds() throws -> [[UInt8]] {
+        try keys.enumerated().flatMap { number, key in
+            let payload = try store.payload(key) ?? []
+            return [0, 3].map { [$0, UInt8(number), 255] + payload }
+        }
+    }
+}
+
+extension FuzzTargets {
+    static let records: [FuzzTarget] = [
+        target("events", family: { eventRecords }), target("documents", family: { documentRecords }), target("vectors", family: { vectorRecords }),
+        target("fulltext", family: { textRecords }), target("needs", family: { needRecords }), target("access", family: { accessRecords }), sealed,
+    ]
+
+    private static func target(_ name: String, family: @escaping @Sendable () -> RecordFamily) -> FuzzTarget {
+        FuzzTarget(
+            "records-\(name)", "any payloads under sound seals are read, or refused as damage; reading and changing never trap",
+            inputBytesMax: 2_048, seeds: { try family().seeds() }, check: { try family().check($0) })
+    }
+
+    private static let scope = TenantScope(tenant: .standard, project: ProjectID(rawValue: 7))
+    private static let time = Timestamp(rawValue: 1_700_000_000_000_000)
+
+    private static let eventRecords: RecordFamily = {
+        let log = EventLog(scope: scope)
+        @Sendable func draft(_ kind: EventRecord.Kind, _ data: String) -> EventDraft {
+            EventDraft(kind: kind, type: "a_updated", key: "a", format: "json", recordedAt: time, data: Array(data.utf8))
+        }
+        return RecordFamily(
+            read: { view in
+                let head = try log.head(in: view)
+                _ = try log.event(head.sequence, in: view)
+                for event in try log.events(after: .zero, count: 10, in: view) {
+                    try require(try log.event(event.sequence, in: view) == event, "an event read twice differs")
+                }
+                _ = try log.findings(in: view)
+            },
+            change: { transaction in
+                let record = try log.append(draft(.published, "{}"), in: &transaction)
+                try require(try log.event(record.sequence, in: transaction.view) == record, "an event appended and read differs")
+                try log.removeAll(in: &transaction)
+            },
+            fill: { transaction in
+                for kind in [EventRecord.Kind.published, .deleted, .imported] { _ = try log.append(draft(kind, #"{"a":1}"#), in: &transaction) }
+            })
+    }()
+
+    private static let documentRecords: RecordFamily = {
+        let documents = DocumentStore(scope: scope)
+        let projects = ProjectRegistry(tenant: .standard)
+        let key = Name(stored: "a")
+        let node = NodeRecord(
+            document: DocumentID(rawValue: 1), documentKey: "a", path: "root", kind: "object", format: "json", description: "x: 1",
+            data: Array(#"{"x":1}"#.utf8), tokenCount: 5)
+        return RecordFamily(
+            read: { view in
+                _ = try documents.document(key, in: view)
+                try documents.forEachDocument(in: view) { document in
+                    for node in document.nodes.prefix(10) { _ = try documents.node(node, in: view)?.nodeKey }
+                    _ = try documents.versions(of: document.id, count: 10, in: view)
+                }
+                for id in try documents.nodeIDs(in: view) { _ = try documents.node(id, in: view) }
+                _ = try projects.scope(of: Name(stored: "shop"), in: view)
+                _ = try projects.entries(in: view)
+            },
+            change: { transaction in
+                if let document = try documents.document(key, in: transaction.view) {
+                    try documents.put(document, in: &transaction)
+                    try require(try documents.document(document.id, in: transaction.view) == document, "a document put and read differs")
+                }
+                if let node = try documents.node(NodeID(rawValue: 1), in: transaction.view) {
+                    try documents.put(node, as: NodeID(rawValue: 1), in: &transaction)
+                    try require(try documents.node(NodeID(rawValue: 1), in: transaction.view) == node, "a node put and read differs")
+                }
+                _ = try documents.create(Name(stored: "b"), in: &transaction)
+                _ = try documents.reserveNodes(3, in: &transaction)
+                _ = try projects.scopeCreating(Name(stored: "other"), at: time, in: &transaction)
+            },
+            fill: { transaction in
+                _ = try projects.scopeCreating(Name(stored: "shop"), at: time, in: &transaction)
+                let id = try documents.create(key, in: &transaction)
+                let nodes = try documents.reserveNodes(2, in: &transaction)
+                for number in nodes { try documents.put(node, as: number, in: &transaction) }
+                try documents.put(
+                    DocumentRecord(
+                        id: id, key: key, sequence: Sequence(rawValue: 1), exists: true, format: "json", fingerprint: .zero, nodes: nodes),
+                    in: &transaction)
+                try documents.addVersion(Sequence(rawValue: 1), of: id, in: &transaction)
+            })
+    }()
+
+    private static let vectorRecords: RecordFamily = {
+        let index = VectorIndex(scope: scope, dimension: 2, parameters: HNSWParameters(M: 4, M0: 8, efConstruction: 16, exactBelow: 0))
+        let nodes = (1...12).map { NodeID(rawValue: $0) }
+        // Sixths of a circle, so that each direction is there twice: members and twins.
+        let directions: [[Float]] = [[1, 0], [0.6, 0.8], [-0.6, 0.8], [-1, 0], [-0.6, -0.8], [0.6, -0.8]]
+        return RecordFamily(
+            read: { view in
+                _ = try index.count(in: view)
+                for node in nodes { _ = try index.vector(of: node, in: view) }
+                for match in try index.search([0.8, 0.6], count: 5, in: view) {
+                    try require(match.cosine.isNaN || abs(match.cosine) <= 1, "cosine \(match.cosine)")
+                }
+                _ = try index.exactSearch([0.8, 0.6], count: 5, in: view)
+                _ = try index.cosines([0.8, 0.6], of: nodes, in: view)
+                _ = try VectorIndexCheck.findings(index, expectedNodes: Set(nodes), in: view)
+            },
+            change: { transaction in
+                try index.insert(NodeID(rawValue: 50), [0.8, 0.6], in: &transaction)
+                try index.insert(NodeID(rawValue: 51), [1, 0], in: &transaction)
+                for node in [1, 9, 4, 50] { try index.remove(NodeID(rawValue: UInt32(node)), in: &transaction) }
+                try index.insert(NodeID(rawValue: 52), [0, 1], in: &transaction)
+            },
+            fill: { transaction in
+                for (place, node) in nodes.enumerated() { try index.insert(node, directions[place % directions.count], in: &transaction) }
+            })
+    }()
+
+    private static let textRecords: RecordFamily = {
+        let index = TextIndex(scope: scope)
+        let nodes = [1, 2, 3].map { NodeID(rawValue: $0) } + (100..<232).map { NodeID(rawValue: $0) }
+        return RecordFamily(
+            read: { view in
+                _ = try index.statistics(in: view)
+                for node in nodes.prefix(5) { _ = try index.analyzedText(of: node, in: view) }
+                let query = TextQuery("cat dog z")
+                _ = try index.search(query, count: 5, in: view)
+                let weights = try index.weights(query, in: view)
+                _ = try index.scores(weights, of: Array(nodes.prefix(5)), in: view)
+                _ = try TextIndexCheck.findings(index, expectedNodes: Set(nodes), in: view)
+            },
+            change: { transaction in
+                try index.add(NodeID(rawValue: 400), AnalyzedText("cat z bird"), in: &transaction)
+                for node in [1, 100, 231] { try index.remove(NodeID(rawValue: UInt32(node)), in: &transaction) }
+                try index.add(NodeID(rawValue: 100), AnalyzedText("z"), in: &transaction)
+            },
+            fill: { transaction in
+                for node in nodes.prefix(3) { try index.add(node, AnalyzedText("Cats cat; dogs number\(node.rawValue)"), in: &transaction) }
+                // One term in more texts than a block holds.
+                for node in nodes.dropFirst(3) { try index.add(node, AnalyzedText("z"), in: &transaction) }
+            })
+    }()
+
+    private static let needRecords: RecordFamily = {
+        let needs = NeedStore(scope: scope)
+        let directory = AgentDirectory(tenant: .standard)
+        let documents = [NodeID(rawValue: 7): DocumentID(rawValue: 5)]
+        @Sendable func agent(_ name: String, _ number: UInt32) -> AgentRecord {
+            AgentRecord(
+                name: Name(stored: name), number: number, needs: ["orders"], delivery: .webhook, responseFormat: "json", channel: "c",
+                webhookURL: "https://example.com/", webhookSecret: "s", lastSequence: .zero, registeredAt: time)
+        }
+        return RecordFamily(
+            read: { view in
+                for agent in try needs.agents(in: view) { _ = try needs.followed(by: agent.number, in: view) }
+                _ = try needs.agent(Name(stored: "a"), in: view)
+                _ = try needs.needs(in: view)
+                _ = try needs.generation(in: view)
+                _ = try needs.followers(of: DocumentID(rawValue: 5), in: view)
+                _ = try needs.followedNodes(by: 1, document: DocumentID(rawValue: 5), in: view)
+                _ = try needs.findings(nodes: documents, in: view)
+                _ = try directory.entries(in: view)
+            },
+            change: { transaction in
+                if let agent = try needs.agent(Name(stored: "a"), in: transaction.view) {
+                    try needs.update(agent, in: &transaction)
+                    try require(try needs.agent(agent.name, in: transaction.view) == agent, "an agent put and read differs")
+                }
+                let next = agent("b", try needs.nextNumber(in: transaction.view))
+                try needs.register(next, needs: [NeedRecord(agent: next.number, index: 0, text: "orders", vector: [1])], in: &transaction)
+                try needs.remove(Name(stored: "a"), in: &transaction)
+            },
+            fill: { transaction in
+                try needs.register(
+                    agent("a", 1), needs: [NeedRecord(agent: 1, index: 0, text: "orders", vector: [1, -0.5])], in: &transaction)
+                try needs.setFollow(agent: 1, document: DocumentID(rawValue: 5), nodes: [NodeID(rawValue: 7)], in: &transaction)
+                try directory.put(
+                    AgentDirectory.Entry(agent: Name(stored: "a"), project: scope.project, projectName: Name(stored: "shop"), registeredAt: time),
+                    in: &transaction)
+            })
+    }()
+
+    private static let accessRecords: RecordFamily = {
+        let pepper = try! Pepper()
+        @Sendable func key(_ number: UInt64) -> KeyRecord {
+            KeyRecord(
+                keyID: KeyID(rawValue: number), name: "ci", prefix: "ck_0123", createdAt: time, tenant: .standard,
+                hash: pepper.hash("key \(number)"), pepper: pepper.id)
+        }
+        return RecordFamily(
+            read: { view in
+                for key in try AccessRegistry.keys(view, scope: scope) { _ = try AccessRegistry.find(hash: key.hash, view, scope: scope) }
+                _ = try AccessRegistry.assignments(view, scope: scope)
+                _ = try AccessRegistry.problems(view, scope: scope)
+                let ring = KeyRing(pepper: pepper, snapshot: try KeyRing.Snapshot(view, tenants: [.standard], pepper: pepper))
+                _ = ring.authenticate("key 1")
+            },
+            change: { transaction in
+                try AccessRegistry.create(key(9), in: &transaction, scope: scope)
+                try AccessRegistry.assign(
+                    RoleAssignment(keyID: KeyID(rawValue: 9), role: .consumer, projects: ProjectScope(["b"])), in: &transaction, scope: scope)
+                try AccessRegistry.revoke(KeyID(rawValue: 1), in: &transaction, scope: scope)
+            },
+            fill: { transaction in
+                for number in [1, 2] as [UInt64] { try AccessRegistry.create(key(number), in: &transaction, scope: scope) }
+                try AccessRegistry.assign(
+                    RoleAssignment(keyID: KeyID(rawValue: 1), role: .publisher, projects: ProjectScope(["a"])), in: &transaction, scope: scope)
+            })
+    }()
+
+    // MARK: - Envelopes
+
+    private static let empty = try! TestStore()
+
+    static let sealed = FuzzTarget(
+        "sealed", "a value is opened exactly when the seal over key and payload is the one that is written",
+        seeds: {
+            let key = scope.key(.node, UInt32(3))
+            try empty.write { (transaction: inout WriteTransaction) throws in try transaction.store(key, [1, 2, 3]) }
+            return try empty.records().map { [0] + $0.value }
+        }
+    ) { input in
+        var reader = InputReader(input)
+        let key = scope.key(.node, UInt32(3 + reader.byte()))
+        let value = reader.rest
+        var transaction = try empty.environment.beginWrite()
+        try transaction.put(key, value)
+        do {
+            guard let payload = try transaction.view.loadBytes(key) else { throw FuzzFinding("a value that was put is not there") }
+            try transaction.store(key, payload)
+            try require(try transaction.view.copy(key) == value, "opened, though the seal is another")
+        } catch let error as ContexError {
+            try require(error.category == .damaged && !error.message.isEmpty, "refused as \(error)")
+        }
+    }
+}
