@@ -47,8 +47,11 @@ public final class EmbeddingModel: Sendable {
         let checksums = try Self.checksums(folder)
         let configuration = try ModelConfiguration(folder: folder)
         let words = try readModelFile(folder, "vocab.txt", atMost: Self.vocabularyBytesMax)
-        if let expected = checksums["vocab.txt"], expected != SHA256.digest(words).hex {
-            throw modelFolderError("vocab.txt is damaged: its SHA-256 is not the one in \(Self.checksumsName)")
+        for name in ["vocab.txt"] + ModelConfiguration.fileNames where checksums[name] != nil {
+            let digest = SHA256.digest(name == "vocab.txt" ? words : try readModelFile(folder, name, atMost: Self.vocabularyBytesMax)).hex
+            guard digest == checksums[name] else {
+                throw modelFolderError("\(name) is damaged: its SHA-256 is \(digest), \(Self.checksumsName) says \(checksums[name]!)")
+            }
         }
         let tokenizer: WordPieceTokenizer
         do {

@@ -66,6 +66,7 @@ struct ModelConfiguration: Sendable, Equatable {
         }
     }
 
+    static let fileNames = ["config.json", "sentence_bert_config.json", "tokenizer_config.json", "1_Pooling/config.json"]
     private static let fileBytesMax = 1 << 20
 
     private static func decode<Value: Decodable>(_ type: Value.Type, _ folder: String, _ name: String) throws(ContexError) -> Value {
@@ -82,10 +83,10 @@ struct ModelConfiguration: Sendable, Equatable {
     }
 
     init(folder: String) throws(ContexError) {
-        let encoder = try Self.decode(Encoder.self, folder, "config.json")
-        let sentence = try Self.decode(Sentence.self, folder, "sentence_bert_config.json")
-        let tokenization = try Self.decodeIfThere(Tokenization.self, folder, "tokenizer_config.json")
-        let modes = try Self.decodeIfThere(PoolingModes.self, folder, "1_Pooling/config.json")
+        let encoder = try Self.decode(Encoder.self, folder, Self.fileNames[0])
+        let sentence = try Self.decode(Sentence.self, folder, Self.fileNames[1])
+        let tokenization = try Self.decodeIfThere(Tokenization.self, folder, Self.fileNames[2])
+        let modes = try Self.decodeIfThere(PoolingModes.self, folder, Self.fileNames[3])
         func check(_ holds: Bool, _ what: String) throws(ContexError) {
             if !holds { throw modelFolderError("config.json describes a model that this encoder does not run: \(what)") }
         }

@@ -53,13 +53,17 @@ internal import CKernels
         ["encoder.layer.\(layer).attention.output.LayerNorm", "encoder.layer.\(layer).output.LayerNorm"]
     }
 
-    /// Fills the payload; returns how many weights float16 cannot hold.
+    /// Fills the payload; returns how many weights are no numbers or such as float16 cannot hold.
     func pack(into payload: UnsafeMutableRawPointer, _ layout: PackedLayout) throws(ContexError) -> Int {
         let hidden = configuration.hidden
         var outside = 0
         func floats(_ offset: Int) -> UnsafeMutablePointer<Float> { unsafe (payload + offset).assumingMemoryBound(to: Float.self) }
         func halves(_ offset: Int) -> UnsafeMutablePointer<UInt16> { unsafe (payload + offset).assumingMemoryBound(to: UInt16.self) }
-        func source(_ name: String, _ shape: [Int]) throws(ContexError) -> UnsafePointer<Float> { unsafe try file.floats(prefix + name, shape) }
+        func source(_ name: String, _ shape: [Int]) throws(ContexError) -> UnsafePointer<Float> {
+            let numbers = unsafe try file.floats(prefix + name, shape)
+            for at in 0..<shape.reduce(1, *) where unsafe !numbers[at].isFinite { outside += 1 }
+            return unsafe numbers
+        }
         func pack(_ norm: PackedLayout.Norm, _ name: String) throws(ContexError) {
             unsafe floats(norm.scale).update(from: try source(name + ".weight", [hidden]), count: hidden)
             unsafe floats(norm.shift).update(from: try source(name + ".bias", [hidden]), count: hidden)

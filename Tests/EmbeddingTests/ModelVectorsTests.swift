@@ -88,6 +88,25 @@ struct ModelVectorsTests {
         #expect(abs(length - 1) < 1e-5)
     }
 
+    /// Pieces and first components as sentence-transformers 6.2.0 gives them. A lone surrogate, which its tokenizer refuses, cannot
+    /// be in a String.
+    @Test(arguments: [
+        ("", [], [-0.118838, 0.048299, -0.002548, -0.011011]),
+        (" \n\t", [], [-0.118838, 0.048299, -0.002548, -0.011011]),
+        ("\u{0}", [], [-0.118838, 0.048299, -0.002548, -0.011011]),
+        ("a\u{0}b", [11_113], [-0.024979, 0.02941, -0.060809, 0.054342]),
+        ("\u{1F600}\u{1F468}\u{200D}\u{1F469}\u{1F680}", [100], [-0.041596, -0.024682, 0.077893, -0.006149]),
+        ("\u{2764}\u{FE0F} \u{1F44D}\u{1F3FD}", [100, 100], [0.004037, 0.015092, 0.08048, 0.001147]),
+        ("\u{10FFFD}\u{E000}", [], [-0.118838, 0.048299, -0.002548, -0.011011]),
+        ("\u{301}\u{301}", [], [-0.118838, 0.048299, -0.002548, -0.011011]),
+        ("\u{C77}", [100], [-0.041596, -0.024682, 0.077893, -0.006149]),
+        (String(repeating: "x", count: 1 << 20), [100], [-0.041596, -0.024682, 0.077893, -0.006149]),
+    ] as [(String, [Int32], [Double])])
+    func oddTextsAreThoseOfSentenceTransformers(_ text: String, pieces: [Int32], components: [Double]) {
+        #expect(model.tokenizer.ids(text) == [101] + pieces + [102])
+        for (component, expected) in zip(embed(text), components) { #expect(abs(Double(component) - expected) < 2e-4) }
+    }
+
     @Test func aMegabyteOfOneWordIsOneUnknownWord() {
         #expect(embed(String(repeating: "x", count: 1 << 20)) == embed("\u{10FFFF}"))
     }

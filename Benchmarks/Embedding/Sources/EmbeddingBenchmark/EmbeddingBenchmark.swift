@@ -5,6 +5,9 @@ import Embedding
 import Foundation
 import Tokens
 
+/// A line at once, so that a run that is cut has said what it knew.
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
 @main
 enum EmbeddingBenchmark {
     static let environment = ProcessInfo.processInfo.environment
@@ -14,14 +17,14 @@ enum EmbeddingBenchmark {
 
     static func main() async throws {
         switch CommandLine.arguments.dropFirst().first {
-        case "latency": try latency(rounds: 7)
+        case "latency": try latency(rounds: 5)
         case "documents": try await documents(rounds: 2)
         case "load": try load(rounds: 5)
         case "cached": try await cached()
         case "gflops": try gflops()
         case "quality": try await Quality.run(Array(CommandLine.arguments.dropFirst(2)))
         case "start": try start(EmbeddingPrecision(rawValue: CommandLine.arguments[2])!)
-        default: print("EmbeddingBenchmark latency|documents|load|cached|gflops|quality, in the package's top folder")
+        default: say("EmbeddingBenchmark latency|documents|load|cached|gflops|quality, in the package's top folder")
         }
     }
 
@@ -76,12 +79,12 @@ enum EmbeddingBenchmark {
         }
 
         func show(_ title: String, _ engines: [String], scale: Double, unit: String) {
-            print(title)
+            say(title)
             for engine in engines {
                 let all = figures[engine]!.flatMap { $0 }
                 let values = [0.5, 0.1, 0.9].map { String(format: "%8.2f", quantile(all, $0) * scale) }.joined(separator: " ")
                 let ratios = engines.filter { $0 != engine }.map { String(format: "%@ %.2f", $0, ratio(engine, to: $0)) }
-                print("  \(engine.padding(toLength: 22, withPad: " ", startingAt: 0)) p50 p10 p90 \(unit)\(values)   x \(ratios.joined(separator: ", "))")
+                say("  \(engine.padding(toLength: 22, withPad: " ", startingAt: 0)) p50 p10 p90 \(unit)\(values)   x \(ratios.joined(separator: ", "))")
             }
         }
     }
@@ -91,8 +94,8 @@ enum EmbeddingBenchmark {
         let tokenizer = models[0].tokenizer
         let peer = try Peer(model: modelFolder)
         let engines = models.map { "contex-\($0.precision.rawValue)" } + peers
-        print("one thread; kernels: \(models[0].matrixKernels)")
-        for (tokens, repeats) in [(8, 40), (64, 12), (256, 4)] {
+        say("one thread; kernels: \(models[0].matrixKernels)")
+        for (tokens, repeats) in [(8, 30), (64, 8), (256, 3)] {
             let text = try text(tokens: tokens, tokenizer)
             var table = Table()
             for round in -1..<rounds {
@@ -117,7 +120,7 @@ enum EmbeddingBenchmark {
         let peer = try Peer(model: modelFolder)
         let texts = try corpus()
         let tokens = texts.reduce(0) { $0 + models[0].tokenizer.ids($1).count }
-        print("\(texts.count) documents, \(tokens) tokens, two threads")
+        say("\(texts.count) documents, \(tokens) tokens, two threads")
         let engines = models.map { "contex-\($0.precision.rawValue)" } + peers
         var table = Table()
         for round in 0..<rounds {
@@ -132,7 +135,7 @@ enum EmbeddingBenchmark {
                     embedder.shutdown()
                 } else if round == 0 || engines[place] != "sentence-transformers" {
                     let answer = try peer.ask(["engine": engines[place], "threads": 2, "documents": texts])
-                    if round == 0 { print("  \(engines[place]): batches of \(answer.batch!)") }
+                    if round == 0 { say("  \(engines[place]): batches of \(answer.batch!)") }
                     table.add(engines[place], answer.seconds!)
                 }
             }
@@ -159,7 +162,7 @@ enum EmbeddingBenchmark {
             model = loaded
         }
         let grown = try resident() - before
-        print("{\"seconds\": \(taken), \"resident\": \(model!.isMapped ? grown : -grown)}")
+        say("{\"seconds\": \(taken), \"resident\": \(model!.isMapped ? grown : -grown)}")
     }
 
     static func load(rounds: Int) throws {
@@ -187,7 +190,7 @@ enum EmbeddingBenchmark {
             }
         }
         table.show("load to first vector (libraries loaded before)", engines, scale: 1_000, unit: "ms")
-        for engine in engines { print("  \(engine): \(String(format: "%.1f", quantile(grown[engine]!, 0.5) / 1e6)) MB more resident") }
+        for engine in engines { say("  \(engine): \(String(format: "%.1f", quantile(grown[engine]!, 0.5) / 1e6)) MB more resident") }
     }
 
     static func cached() async throws {
@@ -203,7 +206,7 @@ enum EmbeddingBenchmark {
                 figures.append(Double((ContinuousClock.now - start).components.attoseconds) * 1e-12)
             }
         }
-        print("cached text: p50 \(quantile(figures, 0.5)), p90 \(quantile(figures, 0.9)), p99 \(quantile(figures, 0.99)) microseconds")
+        say("cached text: p50 \(quantile(figures, 0.5)), p90 \(quantile(figures, 0.9)), p99 \(quantile(figures, 0.99)) microseconds")
         embedder.shutdown()
     }
 
@@ -222,7 +225,7 @@ enum EmbeddingBenchmark {
                 let work = 2e-9 * 6 * Double(tokens) * (1_769_472 + 2 * 384 * Double(tokens))
                 line += String(format: " %@ %.1f G/s,", model.precision.rawValue, work / taken)
             }
-            print(line + String(format: " sgemm [%d x 384] x [384 x 1536] %.1f GFLOP/s", tokens, sgemm))
+            say(line + String(format: " sgemm [%d x 384] x [384 x 1536] %.1f GFLOP/s", tokens, sgemm))
         }
         peer.stop()
     }

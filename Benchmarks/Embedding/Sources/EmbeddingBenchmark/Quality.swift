@@ -41,7 +41,7 @@ enum Quality {
                 rankings.append(ranked)
             }
             let kept = zip(rankings[0], rankings[1]).reduce(0) { $0 + Set($1.0).intersection($1.1).count }
-            print(report + String(format: "   %.1f %% of the ten best kept", 100 * Double(kept) / Double(10 * queries.count)))
+            say(report + String(format: "   %.1f %% of the ten best kept", 100 * Double(kept) / Double(10 * queries.count)))
         }
     }
 
