@@ -120,8 +120,6 @@ final class GraphAccess {
     private var codesKey: NumberKey
     private var vectorKey: NumberKey
     private var slotsKey: NumberKey
-    /// Of the first codes record; every other one has `ChunkLayout.slots`.
-    let firstCapacity: Int
 
     init(scope: TenantScope, state: GraphState, layout: ChunkLayout, table: PointerTable, tag: UInt64, kind: Kind, arena: Arena) {
         self.state = state
@@ -134,11 +132,7 @@ final class GraphAccess {
         codesKey = NumberKey(scope, .vectorCodes)
         vectorKey = NumberKey(scope, .vector)
         slotsKey = NumberKey(scope, .vectorSlots)
-        firstCapacity = ChunkLayout.capacity(chunk: 0, slots: state.slots)
     }
-
-    @inline(__always)
-    private func capacity(_ chunk: Int) -> Int { chunk == 0 ? firstCapacity : ChunkLayout.slots }
 
     // MARK: Links
 
@@ -195,11 +189,14 @@ final class GraphAccess {
     }
 
     @inline(__always)
-    func code(_ slot: UInt32, in view: borrowing TransactionView) throws -> (code: UnsafePointer<UInt8>, factor: Float) {
-        let chunk = Int(slot) >> ChunkLayout.shift
-        let base = try unsafe codes(chunk, in: view)
-        let code = unsafe (base + layout.codeOffset(Int(slot), capacity: capacity(chunk))).assumingMemoryBound(to: UInt8.self)
-        return unsafe (code, base.loadUnaligned(fromByteOffset: ChunkLayout.factorOffset(Int(slot)), as: Float.self))
+    func code(_ slot: UInt32, in view: borrowing TransactionView) throws -> UnsafePointer<UInt8> {
+        try unsafe (codes(Int(slot) >> ChunkLayout.shift, in: view) + layout.codeOffset(Int(slot))).assumingMemoryBound(to: UInt8.self)
+    }
+
+    /// The factor of a code that `code` returned.
+    @inline(__always)
+    static func factor(_ code: UnsafePointer<UInt8>) -> Float {
+        unsafe Float(bitPattern: UInt32(littleEndian: UnsafeRawPointer(code - ChunkLayout.factorBytes).loadUnaligned(as: UInt32.self)))
     }
 
     private func findCodes(_ chunk: Int, in view: borrowing TransactionView) throws -> UnsafeRawPointer {
@@ -209,7 +206,7 @@ final class GraphAccess {
         var payload = value.extracting(Seal.headerBytes..<value.byteCount)
         let isUnchanged = unsafe kind == .session || (kind == .snapshot && table.remembers(Self.address(payload), at: place))
         if !isUnchanged { payload = try Seal.open(key: codesKey.bytes, value: value, version: 1) }
-        guard payload.byteCount == layout.codesBytes(capacity: capacity(chunk)) else { throw GraphDamage.wrongSize("codes", chunk, payload.byteCount) }
+        guard payload.byteCount == layout.codesBytes(capacity: ChunkLayout.capacity(chunk: chunk, slots: state.slots)) else { throw GraphDamage.wrongSize("codes", chunk, payload.byteCount) }
         // A value that fits a leaf page may move with its neighbours.
         let stays = kind == .snapshot || (kind == .session && payload.byteCount > 4_096)
         let address = unsafe stays ? Self.address(payload) : UnsafeRawPointer(arena.copy(payload))

@@ -143,22 +143,21 @@ struct GraphEdit {
     /// How near each of `others` is to a slot, in order.
     func similarities(of slot: UInt32, to others: [UInt32], in view: borrowing TransactionView) throws -> [Float] {
         let side = scratch.expanded
-        let (code, factor) = try unsafe access.code(slot, in: view)
-        unsafe quantiser.expand(code, factor: factor, side)
+        let own = try unsafe access.code(slot, in: view)
+        unsafe quantiser.expand(own, factor: GraphAccess.factor(own), side)
         var answer: [Float] = []
         answer.reserveCapacity(others.count)
         for start in stride(from: 0, to: others.count, by: SearchScratch.listMax) {
             let count = min(SearchScratch.listMax, others.count - start)
             for place in 0..<count {
-                let (code, factor) = try unsafe access.code(others[start + place], in: view)
+                let code = try unsafe access.code(others[start + place], in: view)
                 unsafe ck_prefetch_bytes(code, access.layout.codeBytes)
                 unsafe scratch.codes[place] = code
-                unsafe scratch.factors[place] = factor
             }
             unsafe ck_codes_products(
                 quantiser.level, Int32(access.layout.bits), side.query, access.layout.padded, scratch.codes, count, scratch.products)
             for place in 0..<count {
-                answer.append(unsafe scratch.factors[place] * side.scale * (Float(scratch.products[place]) - side.offset))
+                answer.append(unsafe GraphAccess.factor(scratch.codes[place]!) * side.scale * (Float(scratch.products[place]) - side.offset))
             }
         }
         return answer

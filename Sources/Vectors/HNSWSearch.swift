@@ -112,10 +112,9 @@ struct GraphWalk {
 
     func similarity(to slot: UInt32, in view: borrowing TransactionView) throws -> Float {
         guard slot < access.state.slots else { throw GraphDamage.outOfRange(slot, access.state.slots) }
-        let (code, factor) = try unsafe access.code(slot, in: view)
-        unsafe scratch.codes[0] = code
+        unsafe scratch.codes[0] = try access.code(slot, in: view)
         products(1)
-        return unsafe factor * side.scale * (Float(scratch.products[0]) - side.offset)
+        return similarity(0)
     }
 
     /// With one candidate kept: from neighbour to nearer neighbour.
@@ -134,8 +133,7 @@ struct GraphWalk {
             comparisons += met
             let before = nearest.slot
             for place in 0..<met {
-                let found = unsafe Candidate(
-                    similarity: scratch.factors[place] * side.scale * (Float(scratch.products[place]) - side.offset), slot: scratch.slots[place])
+                let found = unsafe Candidate(similarity: similarity(place), slot: scratch.slots[place])
                 if Candidate.precedes(found, nearest) { nearest = found }
             }
             if nearest.slot == before { return nearest }
@@ -150,7 +148,6 @@ struct GraphWalk {
             unsafe visited[Int(candidate.slot)] = stamp
             pool.offer(candidate.slot, candidate.similarity)
         }
-        let (scale, offset) = (side.scale, side.offset)
         while let slot = pool.nextToExpand() {
             hops += 1
             let (list, count) = try unsafe Self.list(access.links(slot, in: view), at: level, of: slot)
@@ -166,21 +163,17 @@ struct GraphWalk {
             if let next = pool.peek(), let record = unsafe access.knownLinks(next) { unsafe ck_prefetch_bytes(record, 140) }
             products(met)
             comparisons += met
-            for place in 0..<met {
-                let similarity = unsafe scratch.factors[place] * scale * (Float(scratch.products[place]) - offset)
-                unsafe pool.offer(scratch.slots[place], similarity)
-            }
+            for place in 0..<met { unsafe pool.offer(scratch.slots[place], similarity(place)) }
         }
     }
 
     /// Notes a slot's code as number `met` of the next kernel call and begins to fetch it.
     @inline(__always)
     private func gather(_ slot: UInt32, _ met: Int, in view: borrowing TransactionView) throws -> Int {
-        let (code, factor) = try unsafe access.code(slot, in: view)
-        unsafe ck_prefetch_bytes(code, access.layout.codeBytes)
+        let code = try unsafe access.code(slot, in: view)
+        unsafe ck_prefetch_bytes(code - ChunkLayout.factorBytes, access.layout.codeBytes + ChunkLayout.factorBytes)
         unsafe scratch.slots[met] = slot
         unsafe scratch.codes[met] = code
-        unsafe scratch.factors[met] = factor
         return met + 1
     }
 
@@ -190,6 +183,12 @@ struct GraphWalk {
         unsafe scratch.codes.withMemoryRebound(to: UnsafePointer<UInt8>?.self, capacity: SearchScratch.listMax) { codes in
             unsafe ck_codes_products(quantiser.level, Int32(layout.bits), side.query, layout.padded, codes, count, scratch.products)
         }
+    }
+
+    /// Of number `place` of the last kernel call.
+    @inline(__always)
+    private func similarity(_ place: Int) -> Float {
+        unsafe GraphAccess.factor(scratch.codes[place]!) * side.scale * (Float(scratch.products[place]) - side.offset)
     }
 
     /// Where the list of `level` begins in a verified links record, and its count.

@@ -96,8 +96,9 @@ final class IndexMemory: Sendable {
     }
 
     /// The table of addresses for a write transaction.
-    func sessionTable(number: UInt64, slots: Int) -> PointerTable {
-        state.withLock { state in
+    func sessionTable(number: UInt64, slots: Int, isFirst: Bool) -> PointerTable {
+        guard isFirst else { return PointerTable(slots: Self.roomy(slots), layout: layout, number: number) }
+        return state.withLock { state in
             if let table = state.sessionTable, table.era == number / PointerTable.tagNumbers, table.slots >= slots { return table }
             let made = PointerTable(slots: Self.roomy(slots), layout: layout, number: number)
             state.sessionTable = made

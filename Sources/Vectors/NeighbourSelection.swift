@@ -21,18 +21,19 @@ struct NeighbourSelection {
         let (padded, bits) = (access.layout.padded, Int32(access.layout.bits))
         for candidate in ranked {
             if kept.count == bound { return }
-            let (code, factor) = try unsafe access.code(candidate.slot, in: view)
+            let code = try unsafe access.code(candidate.slot, in: view)
             var isKept = true
             if !kept.isEmpty {
-                // The codes and factors of the kept lie in the scratch from their number on.
-                unsafe quantiser.expand(code, factor: factor, side)
+                // The codes of the kept lie in the scratch from their number on.
+                unsafe quantiser.expand(code, factor: GraphAccess.factor(code), side)
                 // Most candidates that are pruned are pruned by one of the first.
                 var start = 0
                 while isKept && start < kept.count {
                     let count = min(8, kept.count - start)
                     unsafe ck_codes_products(quantiser.level, bits, side.query, padded, scratch.codes + start, count, scratch.products)
                     for place in 0..<count {
-                        let similarity = unsafe scratch.factors[start + place] * side.scale * (Float(scratch.products[place]) - side.offset)
+                        let factor = unsafe GraphAccess.factor(scratch.codes[start + place]!)
+                        let similarity = unsafe factor * side.scale * (Float(scratch.products[place]) - side.offset)
                         if similarity >= candidate.similarity { isKept = false }
                     }
                     start += count
@@ -40,7 +41,6 @@ struct NeighbourSelection {
             }
             if isKept {
                 unsafe scratch.codes[kept.count] = code
-                unsafe scratch.factors[kept.count] = factor
                 kept.append(candidate.slot)
             } else {
                 pruned.append(candidate.slot)

@@ -115,7 +115,6 @@ final class SearchScratch: @unchecked Sendable {
     /// A level's lists hold 255 slots at most.
     static let listMax = 256
     let slots: UnsafeMutablePointer<UInt32>
-    let factors: UnsafeMutablePointer<Float>
     let codes: UnsafeMutablePointer<UnsafePointer<UInt8>?>
     let products: UnsafeMutablePointer<Int32>
     private var places: UnsafeMutablePointer<UInt64>
@@ -129,11 +128,9 @@ final class SearchScratch: @unchecked Sendable {
         code = CodeBuffer(padded: padded)
         expanded = CodeBuffer(padded: padded)
         unsafe slots = .allocate(capacity: Self.listMax)
-        unsafe factors = .allocate(capacity: Self.listMax)
         unsafe codes = .allocate(capacity: Self.listMax)
         unsafe products = .allocate(capacity: Self.listMax)
         unsafe slots.initialize(repeating: 0, count: Self.listMax)
-        unsafe factors.initialize(repeating: 0, count: Self.listMax)
         unsafe codes.initialize(repeating: nil, count: Self.listMax)
         unsafe products.initialize(repeating: 0, count: Self.listMax)
         unsafe places = .allocate(capacity: 1)
@@ -142,7 +139,6 @@ final class SearchScratch: @unchecked Sendable {
 
     deinit {
         unsafe slots.deallocate()
-        unsafe factors.deallocate()
         unsafe codes.deallocate()
         unsafe products.deallocate()
         unsafe places.deallocate()

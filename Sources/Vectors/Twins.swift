@@ -19,12 +19,12 @@ extension VectorIndex {
         equalTo vector: [Float], slot new: UInt32, among ranked: [Candidate], _ edit: GraphEdit, in view: borrowing TransactionView
     ) throws -> UInt32? {
         let access = edit.access
-        let (code, factor) = try unsafe access.code(new, in: view)
+        let code = try unsafe access.code(new, in: view)
         for candidate in ranked {
             // An estimated cosine is off by less than a tenth of this: farther candidates have other vectors.
             guard candidate.similarity >= 0.9 else { return nil }
-            let (other, otherFactor) = try unsafe access.code(candidate.slot, in: view)
-            guard factor == otherFactor, unsafe memcmp(code, other, access.layout.codeBytes) == 0 else { continue }
+            let other = try unsafe access.code(candidate.slot, in: view)
+            guard unsafe memcmp(code, other, access.layout.codeBytes) == 0 else { continue }
             let stored = try unsafe access.vector(candidate.slot, in: view)
             if unsafe vector.withUnsafeBytes({ unsafe memcmp($0.baseAddress!, stored, access.layout.vectorBytes) }) == 0 { return candidate.slot }
         }

@@ -156,8 +156,8 @@ public enum VectorIndexCheck {
             for place in 0..<capacity {
                 let slot = Int(chunk) * ChunkLayout.slots + place
                 guard let wanted = codes.removeValue(forKey: UInt32(slot)) else { continue }
-                let offset = layout.codeOffset(slot, capacity: capacity)
-                let factor = Float(bitPattern: bytes.littleEndian(at: ChunkLayout.factorOffset(slot)))
+                let offset = layout.codeOffset(slot)
+                let factor = Float(bitPattern: bytes.littleEndian(at: offset - ChunkLayout.factorBytes))
                 if factor != wanted.factor || CRC32C.of(Array(bytes[offset..<offset + layout.codeBytes])) != wanted.sum {
                     findings.append("the code of slot \(slot) is not that of its vector")
                 }

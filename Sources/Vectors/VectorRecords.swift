@@ -97,9 +97,10 @@ struct ChunkLayout: Equatable {
     static let shift = 8
     /// Nodes of a record that says which slots they have.
     static let nodes = 64
-    /// Before the factors: so many bytes that in a value on pages of its own, behind LMDB's header of 16 and the seal of 6,
-    /// they begin a cache line, and the codes after them too.
-    static let codesHeadBytes = 42
+    /// Before the first code: the capacity.
+    static let codesHeadBytes = 2
+    /// Before each code: its factor. Beside it, because another place would be another cache line and another page.
+    static let factorBytes = 4
 
     let dimension: Int
     let bits: Int
@@ -144,10 +145,12 @@ struct ChunkLayout: Equatable {
         return capacity
     }
 
-    func codesBytes(capacity: Int) -> Int { Self.codesHeadBytes + capacity * (4 + codeBytes) }
-    static func factorOffset(_ slot: Int) -> Int { codesHeadBytes + 4 * (slot & (slots - 1)) }
-    func codeOffset(_ slot: Int, capacity: Int) -> Int {
-        Self.codesHeadBytes + 4 * capacity + (slot & (Self.slots - 1)) * codeBytes
+    func codesBytes(capacity: Int) -> Int { Self.codesHeadBytes + capacity * (Self.factorBytes + codeBytes) }
+
+    /// Where a slot's code begins in its record.
+    @inline(__always)
+    func codeOffset(_ slot: Int) -> Int {
+        Self.codesHeadBytes + (slot & (Self.slots - 1)) * (Self.factorBytes + codeBytes) + Self.factorBytes
     }
 }
 

@@ -33,7 +33,8 @@ final class WriteSession: @unchecked Sendable {
     /// The records of `state`, in which slots may have been added since the last call.
     func access(_ scope: TenantScope, _ state: GraphState) -> GraphAccess {
         if table == nil || table!.slots < state.slots {
-            table = memory.sessionTable(number: number, slots: state.slots)
+            // A second session of one transaction would find the first one's addresses under its tag: it has a table of its own.
+            table = memory.sessionTable(number: number, slots: state.slots, isFirst: !copiesAll)
             for unsafe (chunk, address) in unsafe changedCodes { unsafe table!.store(address, at: table!.codesBase + chunk, tag: PointerTable.tag(number)) }
         }
         return GraphAccess(
@@ -57,16 +58,14 @@ final class WriteSession: @unchecked Sendable {
             payload[1] = UInt8(capacity & 0xFF)
             if let old = try transaction.view.loadBytes(key) {
                 guard old.count == layout.codesBytes(capacity: had) else { throw GraphDamage.wrongSize("codes", chunk, old.count) }
-                let head = ChunkLayout.codesHeadBytes
-                payload.replaceSubrange(head..<head + 4 * had, with: old[head..<head + 4 * had])
-                let codes = head + 4 * capacity
-                payload.replaceSubrange(codes..<codes + had * layout.codeBytes, with: old[(head + 4 * had)...])
+                payload.replaceSubrange(ChunkLayout.codesHeadBytes..<old.count, with: old[ChunkLayout.codesHeadBytes...])
             }
             unsafe changedCodes[chunk] = access.replaceCodes(chunk, payload)
         }
         let record = unsafe changedCodes[chunk]!
-        unsafe record.storeBytes(of: factor, toByteOffset: ChunkLayout.factorOffset(slot), as: Float.self)
-        unsafe (record + layout.codeOffset(slot, capacity: capacity)).copyMemory(from: code, byteCount: layout.codeBytes)
+        let offset = layout.codeOffset(slot)
+        unsafe record.storeBytes(of: factor.bitPattern.littleEndian, toByteOffset: offset - ChunkLayout.factorBytes, as: UInt32.self)
+        unsafe (record + offset).copyMemory(from: code, byteCount: layout.codeBytes)
         let bytes = unsafe [UInt8](UnsafeRawBufferPointer(start: record, count: layout.codesBytes(capacity: capacity)))
         try transaction.store(key, bytes)
     }
