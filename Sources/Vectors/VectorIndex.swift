@@ -154,6 +154,9 @@ public struct VectorIndex: Sendable {
     ) throws -> R {
         guard case .writing(let number) = transaction.view.state else { throw ContexError(.bug, "a change of vectors outside a write transaction") }
         let state = try state(in: transaction.view)
+        if state == nil, try transaction.view.get(scope.key(.vectorBulk)) != nil {
+            throw ContexError(.conflict, "the project's vectors are being built in bulk: finish that, or empty the index")
+        }
         let all = transaction.view.environment.companion { VectorMemory() }
         let memory = all.memory(scope, ChunkLayout(dimension: dimension, bits: state?.bits ?? parameters.codeBits))
         all.noteWrite(number)

@@ -22,6 +22,10 @@ enum VectorBenchmark {
             try search(
                 folder: arguments[1], queries: Vectors(arguments[2]), first: Int(arguments[3])!, truth: arguments[4],
                 rerank: Int(arguments[5])!, efs: arguments[6...].map { Int($0)! })
+        case ("build", 5...6):
+            try build(
+                folder: arguments[1], vectors: Vectors(arguments[2]), count: Int(arguments[3])!, threads: Int(arguments[4])!,
+                bits: arguments.count > 5 ? Int(arguments[5])! : 4)
         default: usage()
         }
     }
@@ -30,6 +34,7 @@ enum VectorBenchmark {
         print(
             """
             VectorBenchmark insert folder vectors.f32 count [bits] [nosync]     in transactions of 256, one thread
+            VectorBenchmark build folder vectors.f32 count threads [bits]       in bulk
             VectorBenchmark search folder vectors.f32 first-query truth.i32 rerank ef...
             """)
     }
@@ -67,7 +72,7 @@ enum VectorBenchmark {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let environment = try Environment(path: folder, options: .init(durability: sync ? .everyCommit : .unsafeNoSync, mapBytes: 1 << 34))
         let index = VectorIndex(scope: scope, parameters: HNSWParameters(codeBits: bits))
-        let start = seconds()
+        let (start, processor) = (seconds(), processorSeconds())
         var last = start
         for first in stride(from: 0, to: count, by: 256) {
             var transaction = try environment.beginWrite()
@@ -82,7 +87,37 @@ enum VectorBenchmark {
             }
         }
         let used = try environment.statistics().bytesUsed
-        report([("command", "insert"), ("count", count), ("perSecond", Double(count) / (seconds() - start)), ("bytes", used)])
+        report([("command", "insert"), ("count", count), ("perSecond", Double(count) / (seconds() - start)),
+            ("perProcessorSecond", Double(count) / (processorSeconds() - processor)), ("bytes", used)])
+    }
+
+    static func build(folder: String, vectors: Vectors, count: Int, threads: Int, bits: Int) throws {
+        try? FileManager.default.removeItem(atPath: folder)
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let environment = try Environment(path: folder, options: .init(mapBytes: 1 << 34))
+        let (start, processor) = (seconds(), processorSeconds())
+        let build = VectorBulkBuild(VectorIndex(scope: scope, parameters: HNSWParameters(codeBits: bits)), threads: threads)
+        for first in stride(from: 0, to: count, by: 8_192) {
+            var transaction = try environment.beginWrite()
+            try build.add((first..<min(first + 8_192, count)).map { (NodeID(rawValue: UInt32($0)), vectors[$0]) }, in: &transaction)
+            try transaction.commit()
+            environment.growFile()
+        }
+        let stored = seconds()
+        try build.link(in: environment)
+        let linked = seconds()
+        var isComplete = false
+        while !isComplete {
+            var transaction = try environment.beginWrite()
+            isComplete = try build.write(in: &transaction)
+            try transaction.commit()
+            environment.growFile()
+        }
+        report([
+            ("command", "build"), ("count", count), ("threads", threads), ("perSecond", Double(count) / (seconds() - start)),
+            ("perProcessorSecond", Double(count) / (processorSeconds() - processor)), ("store", stored - start), ("link", linked - stored),
+            ("write", seconds() - linked), ("bytes", try environment.statistics().bytesUsed),
+        ])
     }
 
     static func search(folder: String, queries: Vectors, first: Int, truth: String, rerank: Int, efs: [Int]) throws {
