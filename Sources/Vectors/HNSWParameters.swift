@@ -23,7 +23,7 @@ public struct HNSWParameters: Sendable, Equatable {
     public let rerank: Int
 
     public init(
-        M: Int = 16, M0: Int = 32, efConstruction: Int = 200, efSearch: Int = 128, exactBelow: Int = 1_000, codeBits: Int = 4, rerank: Int = 16
+        M: Int = 16, M0: Int = 32, efConstruction: Int = 200, efSearch: Int = 128, exactBelow: Int = 1_000, codeBits: Int = 4, rerank: Int = 6
     ) {
         precondition(codeBits == 4 || codeBits == 8, "codes of \(codeBits) bits: 4 or 8")
         precondition((0...4_096).contains(rerank), "rerank \(rerank) is outside 0...4096")

@@ -69,12 +69,12 @@ struct CandidatePool {
 
     /// The best candidate that was not expanded yet, marked as expanded; nil when all are.
     @inline(__always)
-    mutating func nextToExpand() -> UInt32? {
+    mutating func nextToExpand() -> Candidate? {
         while firstOpen < count {
             let place = unsafe places[firstOpen]
             if place & 1 == 0 {
                 unsafe places[firstOpen] = place | 1
-                return Self.slot(place)
+                return Candidate(similarity: Self.similarity(place), slot: Self.slot(place))
             }
             firstOpen += 1
         }

@@ -119,6 +119,30 @@ public struct VectorIndex: Sendable {
         }
     }
 
+    // MARK: - Vectors from outside
+
+    /// A vector that a client brought, at unit length.
+    /// - Parameter field: where it stood in the request.
+    /// - Throws: `.invalid` for another dimension, a component that is not a finite number, or a length that is zero or too large to compute.
+    public static func unit(_ vector: [Float], dimension: Int, field: String) throws(ContexError) -> [Float] {
+        guard vector.count == dimension else {
+            throw .invalid(field: field, kind: "value_error", message: "a vector of \(vector.count) numbers; the project's have \(dimension)")
+        }
+        guard vector.allSatisfy(\.isFinite) else {
+            throw .invalid(field: field, kind: "value_error", message: "the vector has a component that is not a finite number")
+        }
+        let length = vector.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+        guard length > 0 else {
+            throw .invalid(field: field, kind: "value_error", message: "the vector is zero: it points nowhere and is near to nothing")
+        }
+        let unit = vector.map { Float(Double($0) / length) }
+        // A length below the smallest normal number, divided out, may leave another.
+        guard abs(VectorBytes.squaredLength(unit) - 1) <= unitTolerance else {
+            throw .invalid(field: field, kind: "value_error", message: "the vector's length, \(length), is out of range")
+        }
+        return unit
+    }
+
     // MARK: - Within the module
 
     /// The graph's state, nil when the project has no vector.
