@@ -29,6 +29,10 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case vectorState = 0x30
     case vector = 0x31
     case vectorLinks = 0x32
+    case vectorSlots = 0x33
+    case vectorCodes = 0x34
+    case vectorNodes = 0x35
+    case vectorBulk = 0x36
 
     // A project: the inverted index.
     case textState = 0x40

@@ -50,6 +50,8 @@ public final class Environment: @unchecked Sendable {
     public let options: Options
     private let lockDescriptor: Int32
     private let fileBytes: Mutex<Int>
+    private let writeNumber = Atomic<UInt64>(0)
+    private let companions = Mutex<[ObjectIdentifier: any AnyObject & Sendable]>([:])
 
     /// Bytes by which the file is kept longer than its last page.
     private static let growthStep = 16 << 20
@@ -124,6 +126,22 @@ public final class Environment: @unchecked Sendable {
         var transaction: OpaquePointer? = nil
         unsafe try check(mdb_txn_begin(raw, nil, 0, &transaction), "begin write")
         return unsafe WriteTransaction(raw: transaction!, environment: self)
+    }
+
+    /// Of a write transaction: LMDB gives the number of an aborted one again, this does not.
+    func nextWriteNumber() -> UInt64 { writeNumber.add(1, ordering: .relaxed).newValue }
+
+    /// The one object of its type that belongs to this environment and goes with it; for what a store remembers about
+    /// snapshots beside the file.
+    /// - Complexity: O(1), one lock without waiting.
+    public func companion<T: AnyObject & Sendable>(_ make: () -> T) -> T {
+        companions.withLock { companions in
+            let key = ObjectIdentifier(T.self)
+            if let known = companions[key] as? T { return known }
+            let made = make()
+            companions[key] = made
+            return made
+        }
     }
 
     // MARK: - Upkeep

@@ -6,14 +6,29 @@ internal import CLMDB
 /// that no span is alive across a `put` or `delete`, after which LMDB may have moved the page. The compiler checks both.
 @safe
 public struct TransactionView: ~Escapable, Copyable {
+    /// Which state of the store this is.
+    public enum State: Sendable, Hashable {
+        /// A snapshot: equal numbers of one environment mean equal bytes at equal addresses, for as long as it is open.
+        case snapshot(UInt64)
+        /// The state inside a write transaction, by a number that the environment gives only once. It changes with every put.
+        case writing(UInt64)
+    }
+
     let raw: OpaquePointer
     let table: UInt32
+    private let owner: Unmanaged<Environment>
+    public let state: State
 
     @_lifetime(immortal)
-    init(raw: OpaquePointer, table: UInt32) {
+    init(raw: OpaquePointer, owner: Unmanaged<Environment>, state: State) {
         unsafe self.raw = raw
-        self.table = table
+        unsafe self.owner = owner
+        unsafe table = owner.takeUnretainedValue().table
+        self.state = state
     }
+
+    /// Where the transaction was begun.
+    public var environment: Environment { unsafe owner.takeUnretainedValue() }
 
     /// The value of `key`, nil when there is none. Not aligned beyond two bytes.
     /// - Complexity: O(log n), 0.3 to 0.5 microseconds hot.
@@ -105,14 +120,12 @@ public func successor(of prefix: [UInt8]) -> [UInt8] {
 @safe
 public struct ReadTransaction: ~Copyable {
     private let raw: OpaquePointer
-    private let table: UInt32
     /// Retained until the transaction has ended: LMDB's environment must not close under it. Unmanaged, because `discard`
     /// wants fields that need no destruction.
     private let environment: Unmanaged<Environment>
 
     init(raw: OpaquePointer, environment: Environment) {
         unsafe self.raw = raw
-        table = environment.table
         unsafe self.environment = Unmanaged.passRetained(environment)
     }
 
@@ -123,7 +136,10 @@ public struct ReadTransaction: ~Copyable {
 
     public var view: TransactionView {
         @_lifetime(borrow self)
-        get { unsafe _overrideLifetime(TransactionView(raw: raw, table: table), borrowing: self) }
+        get {
+            let state = unsafe TransactionView.State.snapshot(UInt64(mdb_txn_id(raw)))
+            return unsafe _overrideLifetime(TransactionView(raw: raw, owner: environment, state: state), borrowing: self)
+        }
     }
 }
 
@@ -135,6 +151,7 @@ public struct WriteTransaction: ~Copyable {
     private let environment: Unmanaged<Environment>
     /// Counts puts and deletes, so that the engine can tell whether a refused command has left a trace.
     public private(set) var mutationCount = 0
+    private let number: UInt64
 
     /// LMDB's bound on keys (compiled in), and ours on values: what 32 bits of page count can hold is never reached.
     public static let keyBytesMax = 511
@@ -142,6 +159,7 @@ public struct WriteTransaction: ~Copyable {
     init(raw: OpaquePointer, environment: Environment) {
         unsafe self.raw = raw
         table = environment.table
+        number = environment.nextWriteNumber()
         unsafe self.environment = Unmanaged.passRetained(environment)
     }
 
@@ -152,7 +170,7 @@ public struct WriteTransaction: ~Copyable {
 
     public var view: TransactionView {
         @_lifetime(borrow self)
-        get { unsafe _overrideLifetime(TransactionView(raw: raw, table: table), borrowing: self) }
+        get { unsafe _overrideLifetime(TransactionView(raw: raw, owner: environment, state: .writing(number)), borrowing: self) }
     }
 
     /// Stores `value` under `key`, replacing what was there.

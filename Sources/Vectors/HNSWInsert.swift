@@ -17,6 +17,7 @@
 // one piece for ever; `VectorIndexCheck` walks it to be sure.
 
 public import Base
+internal import CKernels
 internal import KeySpace
 public import LMDB
 
@@ -28,50 +29,76 @@ extension VectorIndex {
     /// - Complexity: about O(efConstruction x M0) comparisons.
     public func insert(_ node: NodeID, _ vector: [Float], in transaction: inout WriteTransaction) throws {
         try validate(vector: vector, of: node)
-        var writer = ByteWriter(capacity: 4 * dimension)
-        writer.floats(vector)
-        let key = scope.key(.vector, node.rawValue)
-        if let stored = try transaction.view.loadBytes(key) {
-            if stored == writer.bytes { return }
+        if let stored = try self.vector(of: node, in: transaction.view) {
+            if stored.elementsEqual(vector, by: { $0.bitPattern == $1.bitPattern }) { return }
             try remove(node, in: &transaction)
         }
-        try transaction.store(key, writer.bytes)
+        try withSession(&transaction) { (memory, session, transaction: inout WriteTransaction) throws in
+            var state = session.state ?? GraphState(dimension: dimension, parameters: parameters)
+            let slotsBefore = state.slots
+            let slot = try takeSlot(for: node.rawValue, &state, in: &transaction)
+            try storeVector(vector, slot: Int(slot), state, memory.layout, in: &transaction)
+            let access = session.access(scope, state)
+            let scratch = session.scratch
+            var code = [UInt8](repeating: 0, count: memory.layout.codeBytes)
+            let factor = unsafe code.withUnsafeMutableBufferPointer { unsafe memory.quantiser.encode(vector, scratch.code, into: $0.baseAddress!) }
+            try unsafe code.withUnsafeBufferPointer {
+                try unsafe session.store(
+                    $0.baseAddress!, factor: factor, slot: Int(slot), scope, slots: (slotsBefore, state.slots), access, in: &transaction)
+            }
 
-        let new = node.rawValue
-        var state = try state(in: transaction.view) ?? GraphState(dimension: dimension, parameters: parameters)
-        let level = NodeLevel.of(new, project: scope.project.rawValue, linksAbove: state.linksAbove)
-        var edit = GraphEdit(self)
-        var found: [CandidatePool] = []
-        if state.count > 0 {
-            var walk = GraphWalk(self, query: vector, state: state)
-            var pool = try walk.entry(in: transaction.view)
-            for above in stride(from: state.maxLevel, to: level, by: -1) { pool = try walk.best(1, at: above, from: pool, in: transaction.view) }
-            for shared in stride(from: min(level, state.maxLevel), through: 0, by: -1) {
-                pool = try walk.best(state.efConstruction, at: shared, from: pool, in: transaction.view)
-                found.append(pool)
+            var edit = GraphEdit(access, memory.quantiser, scratch, rows: session.rows)
+            // The only owner, so that changes happen in place.
+            session.rows = LinkRows()
+            let level = NodeLevel.of(node.rawValue, project: scope.project.rawValue, linksAbove: state.linksAbove)
+            memory.quantiser.query(vector, scratch.code)
+            let found = try Self.candidates(level, state, access, memory.quantiser, scratch, in: transaction.view)
+            if let nearest = found.last, let equal = try member(equalTo: vector, slot: slot, among: nearest, edit, in: transaction.view) {
+                try hang(slot, onto: equal, &edit, in: transaction.view)
+            } else {
+                edit.set(slot, NodeLinks(level: level))
+                for (shared, candidates) in found.reversed().enumerated() {
+                    let selection = try NeighbourSelection(
+                        ranked: candidates, bound: state.linksAbove, access, memory.quantiser, scratch, in: transaction.view)
+                    try Self.connect(slot, to: selection.filled(to: state.linksAbove), at: shared, state, &edit, in: transaction.view)
+                }
+                if state.count == 0 || level > state.maxLevel {
+                    state.entry = slot
+                    state.maxLevel = level
+                }
             }
+            try edit.write(scope, in: &transaction)
+            session.rows = edit.rows
+            state.count += 1
+            state.changes += 1
+            try transaction.store(scope.key(.vectorState), state.encoded())
+            session.state = state
         }
-        if let nearest = found.last, let equal = try member(equalTo: writer.bytes, among: nearest.items, in: transaction.view) {
-            try hang(new, onto: equal, &edit, in: transaction.view)
-        } else {
-            edit.set(new, NodeLinks(level: level))
-            for (shared, pool) in found.reversed().enumerated() { try connect(new, among: pool.items, at: shared, state, &edit, in: transaction.view) }
-            if state.count == 0 || level > state.maxLevel {
-                state.entry = new
-                state.maxLevel = level
-            }
-        }
-        try edit.write(in: &transaction)
-        state.count += 1
-        try transaction.store(scope.key(.vectorState), state.encoded())
     }
 
-    /// Links the new node at one level to a selection of what the search found, and holds every list to its bound.
-    private func connect(
-        _ new: UInt32, among ranked: [Candidate], at level: Int, _ state: GraphState, _ edit: inout GraphEdit, in view: borrowing TransactionView
+    /// The nearest members to what the scratch's code holds, for each level from `level` (or the graph's highest) down to 0.
+    static func candidates(
+        _ level: Int, _ state: GraphState, _ access: GraphAccess, _ quantiser: Quantiser, _ scratch: SearchScratch,
+        in view: borrowing TransactionView
+    ) throws -> [[Candidate]] {
+        guard state.count > 0 else { return [] }
+        var walk = GraphWalk(access, scratch, quantiser, side: scratch.code)
+        var start = [try walk.descend(to: level, in: view)]
+        var found: [[Candidate]] = []
+        for shared in stride(from: min(level, state.maxLevel), through: 0, by: -1) {
+            var pool = scratch.pools(state.efConstruction, 0).0
+            try walk.fill(&pool, at: shared, from: start, in: view)
+            start = pool.candidates
+            found.append(start)
+        }
+        return found
+    }
+
+    /// Links the new slot at one level, and holds every list to its bound.
+    static func connect(
+        _ new: UInt32, to neighbours: [UInt32], at level: Int, _ state: GraphState, _ edit: inout GraphEdit, in view: borrowing TransactionView
     ) throws {
-        let selection = try NeighbourSelection(ranked: ranked, bound: state.linksAbove, self, in: view)
-        for neighbour in selection.filled(to: state.linksAbove) {
+        for neighbour in neighbours {
             try edit.load(neighbour, in: view)
             try edit.link(new, neighbour, at: level)
             if edit.degree(of: neighbour, at: level) > state.linksMax(at: level) {
@@ -81,40 +108,29 @@ extension VectorIndex {
     }
 
     /// Takes links from a list that is over its bound since `new` was linked; see the drawing above.
-    private func shorten(
-        _ node: UInt32, beside new: UInt32, at level: Int, _ state: GraphState, _ edit: inout GraphEdit, in view: borrowing TransactionView
+    private static func shorten(
+        _ slot: UInt32, beside new: UInt32, at level: Int, _ state: GraphState, _ edit: inout GraphEdit, in view: borrowing TransactionView
     ) throws {
         let bound = state.linksMax(at: level)
-        let ranked = try ranking(of: edit.neighbours(of: node, at: level), around: node, in: view)
-        let selection = try NeighbourSelection(ranked: ranked, bound: bound, self, in: view)
+        let ranked = try edit.ranking(of: edit.neighbours(of: slot, at: level), around: slot, in: view)
+        let selection = try NeighbourSelection(ranked: ranked, bound: bound, edit.access, edit.quantiser, edit.scratch, in: view)
         // The least useful first: farthest of the pruned, then farthest of the rest.
-        let prunedNodes = Set(selection.pruned)
-        let order = selection.pruned.reversed() + ranked.reversed().map(\.node).filter { !prunedNodes.contains($0) }
+        let prunedSlots = Set(selection.pruned)
+        let order = selection.pruned.reversed() + ranked.reversed().map(\.slot).filter { !prunedSlots.contains($0) }
         for candidate in order {
             if candidate == new {
                 guard edit.degree(of: new, at: level) > 1 else { continue }
             } else {
                 try edit.load(candidate, in: view)
-                guard edit.haveCommonNeighbour(node, candidate, at: level) else { continue }
+                guard edit.haveCommonNeighbour(slot, candidate, at: level) else { continue }
             }
-            try edit.unlink(node, candidate, at: level)
-            if edit.degree(of: node, at: level) <= bound { return }
+            try edit.unlink(slot, candidate, at: level)
+            if edit.degree(of: slot, at: level) <= bound { return }
         }
         // Not one triangle, and `new` has no other link yet, therefore room.
         if let farthest = order.first(where: { $0 != new }) {
             try edit.link(new, farthest, at: level)
-            try edit.unlink(node, farthest, at: level)
+            try edit.unlink(slot, farthest, at: level)
         }
-    }
-
-    /// The nodes by nearness to `base`.
-    private func ranking(of nodes: [UInt32], around base: UInt32, in view: borrowing TransactionView) throws -> [Candidate] {
-        var rows = VectorRows(self, expecting: 1)
-        try rows.append(base, in: view)
-        var ranked: [Candidate] = []
-        ranked.reserveCapacity(nodes.count)
-        for node in nodes { ranked.append(Candidate(similarity: try rows.similarity(0, to: node, in: view), node: node)) }
-        ranked.sort { Candidate.precedes($0.similarity, $0.node, $1) }
-        return ranked
     }
 }

@@ -17,8 +17,16 @@ public struct HNSWParameters: Sendable, Equatable {
     /// Fewer vectors than this are compared one by one: exact, and no slower. docs/decisions/0004-hnsw-in-lmdb.md has
     /// the measurement.
     public let exactBelow: Int
+    /// Of a code, a dimension: 4 or 8.
+    public let codeBits: Int
+    /// Candidates beyond those asked for that are compared by their vectors at the end.
+    public let rerank: Int
 
-    public init(M: Int = 16, M0: Int = 32, efConstruction: Int = 200, efSearch: Int = 128, exactBelow: Int = 1_000) {
+    public init(
+        M: Int = 16, M0: Int = 32, efConstruction: Int = 200, efSearch: Int = 128, exactBelow: Int = 1_000, codeBits: Int = 4, rerank: Int = 6
+    ) {
+        precondition(codeBits == 4 || codeBits == 8, "codes of \(codeBits) bits: 4 or 8")
+        precondition((0...4_096).contains(rerank), "rerank \(rerank) is outside 0...4096")
         precondition((4...64).contains(M), "M \(M) is outside 4...64")
         precondition((M...128).contains(M0), "M0 \(M0) is outside \(M)...128")
         precondition((M...4_096).contains(efConstruction), "efConstruction \(efConstruction) is outside \(M)...4096")
@@ -29,5 +37,7 @@ public struct HNSWParameters: Sendable, Equatable {
         self.efConstruction = efConstruction
         self.efSearch = efSearch
         self.exactBelow = exactBelow
+        self.codeBits = codeBits
+        self.rerank = rerank
     }
 }

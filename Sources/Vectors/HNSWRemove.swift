@@ -19,38 +19,41 @@ extension VectorIndex {
     /// - Complexity: O(M0 squared) comparisons, O(M0) records written.
     @discardableResult
     public func remove(_ node: NodeID, in transaction: inout WriteTransaction) throws -> Bool {
-        guard var state = try state(in: transaction.view) else { return false }
-        let gone = node.rawValue
-        guard try transaction.view.get(scope.key(.vectorLinks, gone)) != nil else { return false }
-
-        var edit = GraphEdit(self)
-        let links = try edit.load(gone, in: transaction.view)
-        if links.isTwin {
-            try unhang(gone, links, &edit, in: transaction.view)
-        } else if let heir = links.nextTwin {
-            try replace(gone, links, by: heir, &edit, in: transaction.view)
-            if state.entry == gone { state.entry = heir }
-        } else {
-            if state.entry == gone && state.count > 1 { try moveEntry(&state, &edit, in: transaction.view) }
-            for (level, neighbours) in links.levels.enumerated() {
-                for neighbour in neighbours {
-                    try edit.load(neighbour, in: transaction.view)
-                    try edit.unlink(gone, neighbour, at: level)
+        guard try state(in: transaction.view) != nil, let gone = try slot(of: node.rawValue, in: transaction.view) else { return false }
+        let isLast = try withSession(&transaction) { (memory, session, transaction: inout WriteTransaction) throws in
+            guard var state = session.state, state.count > 1 else { return true }
+            guard gone < state.slots else { throw GraphDamage.outOfRange(gone, state.slots) }
+            var edit = GraphEdit(session.access(scope, state), memory.quantiser, session.scratch, rows: session.rows)
+            session.rows = LinkRows()
+            let links = try edit.load(gone, in: transaction.view)
+            if links.isTwin {
+                try unhang(gone, links, &edit, in: transaction.view)
+            } else if let heir = links.nextTwin {
+                try replace(gone, links, by: heir, &edit, in: transaction.view)
+                if state.entry == gone { state.entry = heir }
+            } else {
+                if state.entry == gone { try moveEntry(&state, &edit, in: transaction.view) }
+                for (level, neighbours) in links.levels.enumerated() {
+                    for neighbour in neighbours {
+                        try edit.load(neighbour, in: transaction.view)
+                        try edit.unlink(gone, neighbour, at: level)
+                    }
+                    try reconnect(neighbours, at: level, bound: state.linksMax(at: level), &edit, in: transaction.view)
                 }
-                try reconnect(neighbours, at: level, bound: state.linksMax(at: level), &edit, in: transaction.view)
             }
-        }
-        edit.forget(gone)
-        try edit.write(in: &transaction)
-        try transaction.delete(scope.key(.vector, gone))
-        try transaction.delete(scope.key(.vectorLinks, gone))
-
-        state.count -= 1
-        if state.count == 0 {
-            try transaction.delete(scope.key(.vectorState))
-        } else {
+            edit.forget(gone)
+            try edit.write(scope, in: &transaction)
+            session.rows = edit.rows
+            try transaction.delete(scope.key(.vectorLinks, gone))
+            try storeVector(nil, slot: Int(gone), state, memory.layout, in: &transaction)
+            try freeSlot(gone, of: node.rawValue, &state, in: &transaction)
+            state.count -= 1
+            state.changes += 1
             try transaction.store(scope.key(.vectorState), state.encoded())
+            session.state = state
+            return false
         }
+        if isLast { try removeAll(in: &transaction) }
         return true
     }
 
@@ -74,10 +77,8 @@ extension VectorIndex {
         _ nodes: [UInt32], at level: Int, bound: Int, _ edit: inout GraphEdit, in view: borrowing TransactionView
     ) throws {
         guard nodes.count > 1 else { return }
-        var rows = VectorRows(self, expecting: nodes.count)
-        for node in nodes { try rows.append(node, in: view) }
         var groups = Groups(nodes, at: level, edit)
-        let pairs = NodePair.all(nodes.count, rows)
+        let pairs = try SlotPair.all(nodes, edit, in: view)
         func hasRoom(_ place: Int) -> Bool { edit.degree(of: nodes[place], at: level) < bound }
 
         for pair in pairs where groups.count > 1 && hasRoom(pair.first) && hasRoom(pair.second) && groups.join(pair.first, pair.second) {
@@ -111,18 +112,19 @@ extension VectorIndex {
     }
 }
 
-/// Two places in a list of nodes and how near these are.
-private struct NodePair {
+/// Two places in a list of slots and how near these are.
+private struct SlotPair {
     let first: Int
     let second: Int
     let similarity: Float
 
     /// Every pair, nearest first.
-    static func all(_ count: Int, _ rows: borrowing VectorRows) -> [NodePair] {
-        var pairs: [NodePair] = []
-        pairs.reserveCapacity(count * (count - 1) / 2)
-        for second in 1..<count {
-            for first in 0..<second { pairs.append(NodePair(first: first, second: second, similarity: rows.similarity(first, second))) }
+    static func all(_ slots: [UInt32], _ edit: GraphEdit, in view: borrowing TransactionView) throws -> [SlotPair] {
+        var pairs: [SlotPair] = []
+        pairs.reserveCapacity(slots.count * (slots.count - 1) / 2)
+        for second in 1..<slots.count {
+            let similarities = try edit.similarities(of: slots[second], to: Array(slots[..<second]), in: view)
+            for first in 0..<second { pairs.append(SlotPair(first: first, second: second, similarity: similarities[first])) }
         }
         pairs.sort {
             if $0.similarity != $1.similarity { return $0.similarity > $1.similarity }

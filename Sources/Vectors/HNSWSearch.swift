@@ -1,103 +1,222 @@
 // Searching: algorithms 2 (one level) and 5 (the whole graph) of Malkov & Yashunin, "Efficient and robust approximate
 // nearest neighbor search using Hierarchical Navigable Small World graphs", IEEE TPAMI 42(4), 2020,
 // doi:10.1109/TPAMI.2018.2889473. Where the paper has distances, this has cosines: larger is nearer.
+//
+// The walk compares codes (VectorCode.swift). A hop reads one links record, gathers the codes of the neighbours that were
+// not met yet, and gives them to one kernel call. The gathering fetches the codes' cache lines ahead of the kernel, and the
+// links of the next candidate ahead of the next hop. What the walk found best is compared again by the vectors themselves
+// before it is answered.
 
 internal import Base
+internal import CKernels
+internal import Glibc
 internal import KeySpace
 public import LMDB
 
 extension VectorIndex {
-    /// The nearest nodes, best first; equal cosines by node number (of equal vectors at the end of the list, any). Exact with fewer than `exactBelow` vectors.
+    /// The nearest nodes, best first; equal cosines by node number (of equal vectors at the end of the list, any). Exact with
+    /// fewer than `exactBelow` vectors.
     ///
     /// - Parameters:
     ///   - count: how many; fewer come back only when the project has fewer.
-    ///   - efSearch: candidates kept on the way, at least `count`; nil for the index's own.
+    ///   - effort: how hard to look; nil for the index's own `efSearch`.
     /// - Throws: `.damaged` when a record that the graph points to is missing or broken.
-    /// - Complexity: about O(efSearch x M0) comparisons and O(log n) steps down from the top level.
-    public func search(_ query: [Float], count: Int, efSearch: Int? = nil, in view: borrowing TransactionView) throws -> [VectorMatch] {
+    /// - Complexity: about O(efSearch x M0) comparisons of codes and O(log n) steps down from the top level.
+    public func search(_ query: [Float], count: Int, effort: SearchEffort? = nil, in view: borrowing TransactionView) throws -> [VectorMatch] {
         try validate(query: query)
         guard count > 0, let state = try state(in: view) else { return [] }
         guard state.count >= parameters.exactBelow else { return try exactSearch(query, count: count, in: view) }
-        var walk = GraphWalk(self, query: query, state: state)
-        var pool = try walk.entry(in: view)
-        for level in stride(from: state.maxLevel, to: 0, by: -1) { pool = try walk.best(1, at: level, from: pool, in: view) }
-        pool = try walk.best(max(count, efSearch ?? parameters.efSearch), at: 0, from: pool, in: view)
-        return try matches(query, pool, count, in: view)
-    }
-}
-
-/// One descent through the graph towards `query`: the buffers that its hops share.
-///
-/// Vectors on the way are compared without a look at their seals: checking them took a third of a search's time (perf,
-/// 10,000 vectors). A vector that is damaged can only lead the walk astray, because whatever the walk finds is read again,
-/// with its seal, before it is answered or linked.
-struct GraphWalk {
-    private let query: [Float]
-    private let state: GraphState
-    private var vectorKey: NodeKey
-    private var linksKey: NodeKey
-    private var neighbours: [UInt32] = []
-
-    init(_ index: VectorIndex, query: [Float], state: GraphState) {
-        self.query = query
-        self.state = state
-        vectorKey = NodeKey(index.scope, .vector)
-        linksKey = NodeKey(index.scope, .vectorLinks)
-        neighbours.reserveCapacity(256)
-    }
-
-    /// The entry point as the only candidate.
-    mutating func entry(in view: borrowing TransactionView) throws -> CandidatePool {
-        var pool = CandidatePool(capacity: 1)
-        pool.offer(state.entry, try similarity(to: state.entry, in: view))
-        return pool
-    }
-
-    /// Algorithm 2: the best `count` nodes of one level, reached from those in `start`.
-    mutating func best(_ count: Int, at level: Int, from start: CandidatePool, in view: borrowing TransactionView) throws -> CandidatePool {
-        var pool = CandidatePool(capacity: count)
-        // Each expansion meets M0 neighbours; in real data half of them or more were met before.
-        var visited = VisitedSet(expecting: min(count, 4_096) * state.linksMax(at: level) / 2)
-        for item in start.items {
-            _ = visited.insert(item.node)
-            pool.offer(item.node, item.similarity)
+        let memory = memory(of: state, in: view)
+        let access = access(memory, state, in: view)
+        return try memory.withScratch { (scratch: SearchScratch) throws in
+            memory.quantiser.query(query, scratch.code)
+            var walk = GraphWalk(access, scratch, memory.quantiser, side: scratch.code)
+            let start = try walk.descend(to: 0, in: view)
+            let wanted = (effort ?? .candidates(parameters.efSearch)).candidates
+            var pool = scratch.pools(min(max(count, wanted), state.count), 0).0
+            try walk.fill(&pool, at: 0, from: [start], in: view)
+            return try matches(query, pool, count, access, in: view)
         }
-        while let node = pool.nextToExpand() {
-            try loadNeighbours(of: node, at: level, in: view)
-            for neighbour in neighbours where visited.insert(neighbour) {
-                pool.offer(neighbour, try similarity(to: neighbour, in: view))
+    }
+
+    /// Candidates by their codes, compared again by their vectors, best first, each with its twins.
+    func matches(
+        _ query: [Float], _ pool: CandidatePool, _ count: Int, _ access: GraphAccess, in view: borrowing TransactionView
+    ) throws -> [VectorMatch] {
+        // An estimate is off by so little that the true best are among the first few more than are asked for.
+        let compared = min(pool.count, count + max(count / 2, parameters.rerank))
+        var exact: [Candidate] = []
+        exact.reserveCapacity(compared)
+        for rank in 0..<compared { exact.append(pool[rank]) }
+        for rank in 0..<compared {
+            exact[rank].similarity = try unsafe VectorBytes.dot(query, access.vector(exact[rank].slot, in: view))
+        }
+        exact.sort(by: Candidate.precedes)
+        var matches: [VectorMatch] = []
+        matches.reserveCapacity(count)
+        for candidate in exact where matches.count < count {
+            let cosine = Self.cosine(candidate.similarity)
+            matches.append(VectorMatch(node: try nodeID(candidate.slot, access, in: view), cosine: cosine))
+            var next = try unsafe Self.nextTwin(access.links(candidate.slot, in: view))
+            while let twin = next, matches.count < count {
+                guard twin < access.state.slots else { throw GraphDamage.outOfRange(twin, access.state.slots) }
+                matches.append(VectorMatch(node: try nodeID(twin, access, in: view), cosine: cosine))
+                next = try unsafe Self.nextTwin(access.links(twin, in: view))
             }
         }
-        return pool
+        return Self.sorted(matches)
     }
 
-    private mutating func loadNeighbours(of node: UInt32, at level: Int, in view: borrowing TransactionView) throws {
-        neighbours.removeAll(keepingCapacity: true)
-        linksKey.point(to: node)
-        guard let payload = try view.load(linksKey.bytes) else { throw GraphDamage.missing("links", node) }
-        do {
-            try NodeLinks.appendNeighbours(at: level, of: payload, to: &neighbours)
-        } catch {
-            throw GraphDamage.unreadable(node, error)
-        }
-    }
-
-    private mutating func similarity(to node: UInt32, in view: borrowing TransactionView) throws -> Float {
-        vectorKey.point(to: node)
-        guard let value = try view.get(vectorKey.bytes), value.byteCount == Seal.headerBytes + 4 * query.count else {
-            throw GraphDamage.missing("vector", node)
-        }
-        return VectorBytes.dot(query, value.extracting(Seal.headerBytes..<value.byteCount))
+    static func nextTwin(_ record: UnsafeRawPointer) -> UInt32? {
+        guard unsafe record.load(fromByteOffset: 1, as: UInt8.self) == 1 else { return nil }
+        return unsafe UInt32(littleEndian: record.loadUnaligned(fromByteOffset: 2, as: UInt32.self))
     }
 }
 
-/// What a graph that contradicts itself is reported as.
-enum GraphDamage {
-    static func missing(_ what: String, _ node: UInt32) -> ContexError {
-        .damaged("the vector graph points to node \(node), whose \(what) are missing or cut short: stop the server and run 'contex check'")
+/// How hard a search looks.
+public enum SearchEffort: Sendable, Equatable {
+    /// Candidates kept on the way: the paper's efSearch. At least 1; a search keeps never fewer than it answers.
+    case candidates(Int)
+    /// So many as find this share of the true nearest ten, 0.5...0.9999, among 100,000 embeddings of short texts built with
+    /// the default parameters (docs/performance.md). Other data, other counts: a wish, not a promise.
+    case recall(Double)
+
+    var candidates: Int {
+        switch self {
+        case .candidates(let count): max(1, count)
+        // Fitted to the curve: 24 candidates miss 5 of 100, 115 miss 1, 220 miss one half.
+        case .recall(let share): Int((1.4 / pow(1 - min(max(share, 0.5), 0.9999), 0.96)).rounded(.up))
+        }
+    }
+}
+
+/// One descent through the graph towards what `side` holds.
+struct GraphWalk {
+    let access: GraphAccess
+    let scratch: SearchScratch
+    let quantiser: Quantiser
+    /// The query, or an expanded code.
+    let side: CodeBuffer
+
+    init(_ access: GraphAccess, _ scratch: SearchScratch, _ quantiser: Quantiser, side: CodeBuffer) {
+        self.access = access
+        self.scratch = scratch
+        self.quantiser = quantiser
+        self.side = side
     }
 
-    static func unreadable(_ node: UInt32, _ error: ByteError) -> ContexError {
-        .damaged("the links of node \(node) do not fit their layout (\(error)): stop the server and run 'contex check'")
+    /// From the entry point down to above `level`: the nearest there.
+    mutating func descend(to level: Int, in view: borrowing TransactionView) throws -> Candidate {
+        let entry = access.state.entry
+        var nearest = Candidate(similarity: try similarity(to: entry, in: view), slot: entry)
+        for above in stride(from: access.state.maxLevel, to: level, by: -1) { nearest = try closest(at: above, from: nearest, in: view) }
+        return nearest
+    }
+
+    func similarity(to slot: UInt32, in view: borrowing TransactionView) throws -> Float {
+        guard slot < access.state.slots else { throw GraphDamage.outOfRange(slot, access.state.slots) }
+        unsafe scratch.codes[0] = try access.code(slot, in: view)
+        products(1)
+        return similarity(0)
+    }
+
+    /// With one candidate kept: from neighbour to nearer neighbour.
+    private mutating func closest(at level: Int, from start: Candidate, in view: borrowing TransactionView) throws -> Candidate {
+        var nearest = start
+        while true {
+            let (list, count) = try unsafe Self.list(access.links(nearest.slot, in: view), at: level, of: nearest.slot)
+            var met = 0
+            for place in 0..<count {
+                let slot = unsafe UInt32(littleEndian: list.loadUnaligned(fromByteOffset: 4 * place, as: UInt32.self))
+                guard slot < access.state.slots else { throw GraphDamage.outOfRange(slot, access.state.slots) }
+                met = try gather(slot, met, in: view)
+            }
+            products(met)
+            let before = nearest.slot
+            for place in 0..<met {
+                let found = unsafe Candidate(similarity: similarity(place), slot: scratch.slots[place])
+                if Candidate.precedes(found, nearest) { nearest = found }
+            }
+            if nearest.slot == before { return nearest }
+        }
+    }
+
+    /// Algorithm 2: fills the pool with the best slots of one level, reached from `start`.
+    mutating func fill(_ pool: inout CandidatePool, at level: Int, from start: [Candidate], in view: borrowing TransactionView) throws {
+        try fill(&pool, at: level, from: start, in: view) { _, _, _ in } isDone: { _ in false }
+    }
+
+    /// The same, and tells `met` of every slot on the way; ends early when `isDone` says so of the next candidate's similarity.
+    @inline(__always)
+    mutating func fill(
+        _ pool: inout CandidatePool, at level: Int, from start: [Candidate], in view: borrowing TransactionView,
+        met tell: (UInt32, Float, borrowing TransactionView) throws -> Void, isDone: (Float) -> Bool
+    ) throws {
+        let slots = access.state.slots
+        let (visited, stamp) = unsafe scratch.beginVisit(slots: slots)
+        for candidate in start {
+            unsafe visited[Int(candidate.slot)] = stamp
+            pool.offer(candidate.slot, candidate.similarity)
+        }
+        while let next = pool.nextToExpand() {
+            if isDone(next.similarity) { return }
+            let (list, count) = try unsafe Self.list(access.links(next.slot, in: view), at: level, of: next.slot)
+            var met = 0
+            for place in 0..<count {
+                let neighbour = unsafe UInt32(littleEndian: list.loadUnaligned(fromByteOffset: 4 * place, as: UInt32.self))
+                guard neighbour < slots else { throw GraphDamage.outOfRange(neighbour, slots) }
+                guard unsafe visited[Int(neighbour)] != stamp else { continue }
+                unsafe visited[Int(neighbour)] = stamp
+                met = try gather(neighbour, met, in: view)
+            }
+            // Unless this hop finds a nearer one, it is the next.
+            if let next = pool.peek(), let record = unsafe access.knownLinks(next) { unsafe ck_prefetch_bytes(record, 140) }
+            products(met)
+            for place in 0..<met {
+                let (slot, similarity) = unsafe (scratch.slots[place], similarity(place))
+                pool.offer(slot, similarity)
+                try tell(slot, similarity, view)
+            }
+        }
+    }
+
+    /// Puts the first `count` that were gathered into the pool.
+    func offer(_ count: Int, to pool: inout CandidatePool) {
+        products(count)
+        for place in 0..<count { unsafe pool.offer(scratch.slots[place], similarity(place)) }
+    }
+
+    /// Notes a slot's code as number `met` of the next kernel call and begins to fetch it.
+    @inline(__always)
+    func gather(_ slot: UInt32, _ met: Int, in view: borrowing TransactionView) throws -> Int {
+        let code = try unsafe access.code(slot, in: view)
+        unsafe ck_prefetch_bytes(code - ChunkLayout.factorBytes, access.layout.codeBytes + ChunkLayout.factorBytes)
+        unsafe scratch.slots[met] = slot
+        unsafe scratch.codes[met] = code
+        return met + 1
+    }
+
+    @inline(__always)
+    private func products(_ count: Int) {
+        let layout = access.layout
+        unsafe scratch.codes.withMemoryRebound(to: UnsafePointer<UInt8>?.self, capacity: SearchScratch.listMax) { codes in
+            unsafe ck_codes_products(quantiser.level, Int32(layout.bits), side.query, layout.padded, codes, count, scratch.products)
+        }
+    }
+
+    /// Of number `place` of the last kernel call.
+    @inline(__always)
+    private func similarity(_ place: Int) -> Float {
+        unsafe GraphAccess.factor(scratch.codes[place]!) * side.scale * (Float(scratch.products[place]) - side.offset)
+    }
+
+    /// Where the list of `level` begins in a verified links record, and its count.
+    @inline(__always)
+    static func list(_ record: UnsafeRawPointer, at level: Int, of slot: UInt32) throws -> (UnsafeRawPointer, Int) {
+        let mark = unsafe record.load(as: UInt8.self)
+        guard mark != NodeLinks.twinMark, level <= Int(mark) else { throw GraphDamage.notAMember(slot, level) }
+        var at = unsafe record + NodeLinks.headBytes
+        for _ in 0..<level { unsafe at += 1 + 4 * Int(at.load(as: UInt8.self)) }
+        return unsafe (at + 1, Int(at.load(as: UInt8.self)))
     }
 }

@@ -1,5 +1,5 @@
 internal import Base
-internal import KeySpace
+internal import CKernels
 internal import LMDB
 
 /// Algorithm 4 of the paper: of candidates ranked by nearness to a base, those that are nearer to the base than to any
@@ -14,58 +14,40 @@ struct NeighbourSelection {
     private(set) var pruned: [UInt32] = []
 
     /// - Parameter bound: stops when so many are kept; candidates after that are in neither list.
-    init(ranked: [Candidate], bound: Int, _ index: VectorIndex, in view: borrowing TransactionView) throws {
-        var rows = VectorRows(index, expecting: min(bound, ranked.count))
+    init(
+        ranked: [Candidate], bound: Int, _ access: GraphAccess, _ quantiser: Quantiser, _ scratch: SearchScratch, in view: borrowing TransactionView
+    ) throws {
+        let side = scratch.expanded
+        let (padded, bits) = (access.layout.padded, Int32(access.layout.bits))
         for candidate in ranked {
             if kept.count == bound { return }
-            if try rows.append(candidate.node, unlessNearerThan: candidate.similarity, in: view) {
-                kept.append(candidate.node)
+            let code = try unsafe access.code(candidate.slot, in: view)
+            var isKept = true
+            if !kept.isEmpty {
+                // The codes of the kept lie in the scratch from their number on.
+                unsafe quantiser.expand(code, factor: GraphAccess.factor(code), side)
+                // Most candidates that are pruned are pruned by one of the first.
+                var start = 0
+                while isKept && start < kept.count {
+                    let count = min(8, kept.count - start)
+                    unsafe ck_codes_products(quantiser.level, bits, side.query, padded, scratch.codes + start, count, scratch.products)
+                    for place in 0..<count {
+                        let factor = unsafe GraphAccess.factor(scratch.codes[start + place]!)
+                        let similarity = unsafe factor * side.scale * (Float(scratch.products[place]) - side.offset)
+                        if similarity >= candidate.similarity { isKept = false }
+                    }
+                    start += count
+                }
+            }
+            if isKept {
+                unsafe scratch.codes[kept.count] = code
+                kept.append(candidate.slot)
             } else {
-                pruned.append(candidate.node)
+                pruned.append(candidate.slot)
             }
         }
     }
 
     /// The paper's keepPrunedConnections: the kept, and when they are fewer than the bound, the nearest of the pruned.
     func filled(to bound: Int) -> [UInt32] { kept + pruned.prefix(max(0, bound - kept.count)) }
-}
-
-/// Vectors copied out of the store, one row after the other: for the many comparisons among a few nodes.
-struct VectorRows {
-    private let dimension: Int
-    private var key: NodeKey
-    private var bytes: [UInt8] = []
-    private(set) var count = 0
-
-    init(_ index: VectorIndex, expecting count: Int) {
-        dimension = index.dimension
-        key = NodeKey(index.scope, .vector)
-        bytes.reserveCapacity(4 * count * dimension)
-    }
-
-    /// - Throws: `.damaged` when the node has no vector.
-    mutating func append(_ node: UInt32, in view: borrowing TransactionView) throws {
-        _ = try append(node, unlessNearerThan: .infinity, in: view)
-    }
-
-    /// Appends the vector of `node` unless it is as near as `bound`, or nearer, to a row; says whether it did.
-    mutating func append(_ node: UInt32, unlessNearerThan bound: Float, in view: borrowing TransactionView) throws -> Bool {
-        key.point(to: node)
-        guard let payload = try view.load(key.bytes), payload.byteCount == 4 * dimension else { throw GraphDamage.missing("vector", node) }
-        if bound < .infinity {
-            for row in 0..<count where VectorBytes.dot(bytes, row: row, payload, dimension) >= bound { return false }
-        }
-        unsafe payload.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
-        count += 1
-        return true
-    }
-
-    /// Of a row and a node that needs no row of its own.
-    mutating func similarity(_ row: Int, to node: UInt32, in view: borrowing TransactionView) throws -> Float {
-        key.point(to: node)
-        guard let payload = try view.load(key.bytes), payload.byteCount == 4 * dimension else { throw GraphDamage.missing("vector", node) }
-        return VectorBytes.dot(bytes, row: row, payload, dimension)
-    }
-
-    func similarity(_ a: Int, _ b: Int) -> Float { VectorBytes.dot(bytes, row: a, row: b, dimension) }
 }

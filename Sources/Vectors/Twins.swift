@@ -10,18 +10,23 @@
 // its place in every list: the vector is the same, so nothing in the graph has to be repaired.
 
 internal import Base
-internal import KeySpace
+internal import Glibc
 internal import LMDB
 
 extension VectorIndex {
-    /// The member that has exactly these bytes, if the search met it: it is the nearest that there can be.
-    func member(equalTo bytes: [UInt8], among ranked: [Candidate], in view: borrowing TransactionView) throws -> UInt32? {
-        var key = NodeKey(scope, .vector)
-        // Float32 rounding leaves the product of a unit vector with itself within 1e-3 of 1 (`unitTolerance`).
+    /// The member that has exactly this vector, if the search met it: it is the nearest that there can be.
+    func member(
+        equalTo vector: [Float], slot new: UInt32, among ranked: [Candidate], _ edit: GraphEdit, in view: borrowing TransactionView
+    ) throws -> UInt32? {
+        let access = edit.access
+        let code = try unsafe access.code(new, in: view)
         for candidate in ranked {
-            guard candidate.similarity >= 1 - 2 * Self.unitTolerance else { return nil }
-            key.point(to: candidate.node)
-            if try view.loadBytes(key.bytes) == bytes { return candidate.node }
+            // An estimated cosine is off by less than a tenth of this: farther candidates have other vectors.
+            guard candidate.similarity >= 0.9 else { return nil }
+            let other = try unsafe access.code(candidate.slot, in: view)
+            guard unsafe memcmp(code, other, access.layout.codeBytes) == 0 else { continue }
+            let stored = try unsafe access.vector(candidate.slot, in: view)
+            if unsafe vector.withUnsafeBytes({ unsafe memcmp($0.baseAddress!, stored, access.layout.vectorBytes) }) == 0 { return candidate.slot }
         }
         return nil
     }
@@ -58,22 +63,4 @@ extension VectorIndex {
         }
     }
 
-    /// The best `count` of what a search found, each with its twins, and each cosine computed again from bytes whose seal was
-    /// checked: the walk itself does not look at the seals of vectors (see `GraphWalk`).
-    func matches(_ query: [Float], _ pool: CandidatePool, _ count: Int, in view: borrowing TransactionView) throws -> [VectorMatch] {
-        var matches: [VectorMatch] = []
-        var edit = GraphEdit(self)
-        let cosines = try cosines(query, of: pool.items.prefix(count).map { NodeID(rawValue: $0.node) }, in: view)
-        for (candidate, cosine) in zip(pool.items, cosines) where matches.count < count {
-            guard let cosine else { throw GraphDamage.missing("vector", candidate.node) }
-            matches.append(VectorMatch(node: NodeID(rawValue: candidate.node), cosine: cosine))
-            var next = try edit.load(candidate.node, in: view).nextTwin
-            while let twin = next, matches.count < count {
-                matches.append(VectorMatch(node: NodeID(rawValue: twin), cosine: cosine))
-                next = try edit.load(twin, in: view).nextTwin
-            }
-        }
-        matches.sort { $0.cosine > $1.cosine || ($0.cosine == $1.cosine && $0.node < $1.node) }
-        return matches
-    }
 }

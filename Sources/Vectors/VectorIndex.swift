@@ -40,44 +40,73 @@ public struct VectorIndex: Sendable {
     /// The stored vector of a node, nil when it has none.
     /// - Complexity: O(log n).
     public func vector(of node: NodeID, in view: borrowing TransactionView) throws -> [Float]? {
-        guard let bytes = try view.loadBytes(scope.key(.vector, node.rawValue)) else { return nil }
-        guard bytes.count == 4 * dimension else { throw wrongSize(node.rawValue, bytes.count) }
-        var reader = ByteReader(bytes)
-        return try reader.floats(dimension)
+        guard let state = try state(in: view), let slot = try slot(of: node.rawValue, in: view) else { return nil }
+        guard slot < state.slots else { throw GraphDamage.outOfRange(slot, state.slots) }
+        let layout = ChunkLayout(dimension: dimension, bits: state.bits)
+        let chunk = Int(slot) / layout.vectors
+        guard let payload = try view.load(scope.key(.vector, UInt32(chunk))) else { throw GraphDamage.missing("vector", slot) }
+        let offset = (Int(slot) - chunk * layout.vectors) * layout.vectorBytes
+        guard payload.byteCount >= offset + layout.vectorBytes else { throw GraphDamage.wrongSize("vectors", chunk, payload.byteCount) }
+        return (0..<dimension).map { place in
+            Float(bitPattern: unsafe UInt32(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: offset + 4 * place, as: UInt32.self)))
+        }
     }
 
     /// How near each of `nodes` is to the query, nil for a node without a vector.
     /// - Complexity: O(nodes x log n).
     public func cosines(_ query: [Float], of nodes: [NodeID], in view: borrowing TransactionView) throws -> [Float?] {
         try validate(query: query)
-        var key = NodeKey(scope, .vector)
+        guard let state = try state(in: view) else { return nodes.map { _ in nil } }
+        let access = access(memory(of: state, in: view), state, in: view)
         var answer: [Float?] = []
         answer.reserveCapacity(nodes.count)
         for node in nodes {
-            key.point(to: node.rawValue)
-            guard let payload = try view.load(key.bytes) else {
+            guard let slot = try slot(of: node.rawValue, in: view) else {
                 answer.append(nil)
                 continue
             }
-            guard payload.byteCount == 4 * dimension else { throw wrongSize(node.rawValue, payload.byteCount) }
-            answer.append(Self.cosine(VectorBytes.dot(query, payload)))
+            guard slot < state.slots else { throw GraphDamage.outOfRange(slot, state.slots) }
+            answer.append(Self.cosine(try unsafe VectorBytes.dot(query, access.vector(slot, in: view))))
         }
         return answer
     }
 
-    /// The nearest `count` nodes among all, best first; equal cosines by node number.
+    /// The nearest `count` nodes among all, best first; equal cosines by node number (at the end of the list, any of them).
     /// - Complexity: O(n x dimension): about half a microsecond a vector of 384.
     public func exactSearch(_ query: [Float], count: Int, in view: borrowing TransactionView) throws -> [VectorMatch] {
         try validate(query: query)
-        guard count > 0 else { return [] }
-        var best = CandidatePool(capacity: count)
-        try view.scanRecords(prefix: scope.key(.vector)) { key, payload in
-            let node = UInt32(nodeOfKey: key)
-            guard payload.byteCount == 4 * dimension else { throw wrongSize(node, payload.byteCount) }
-            best.offer(node, VectorBytes.dot(query, payload))
-            return .onward
+        guard count > 0, let state = try state(in: view) else { return [] }
+        let memory = memory(of: state, in: view)
+        let access = access(memory, state, in: view)
+        return try memory.withScratch { (scratch: SearchScratch) throws in
+            var best = scratch.pools(min(count, state.count), 0).0
+            try forEachUsedSlot(access, in: view) { (slot, view: borrowing TransactionView) throws in
+                best.offer(slot, try unsafe VectorBytes.dot(query, access.vector(slot, in: view)))
+            }
+            return try Self.sorted(best.candidates.map { VectorMatch(node: try nodeID($0.slot, access, in: view), cosine: Self.cosine($0.similarity)) })
         }
-        return best.matches(count)
+    }
+
+    /// Every slot that a node has, ascending.
+    func forEachUsedSlot(
+        _ access: GraphAccess, in view: borrowing TransactionView, _ body: (UInt32, borrowing TransactionView) throws -> Void
+    ) throws {
+        for first in stride(from: 0, to: access.state.slots, by: ChunkLayout.slots) {
+            let record = try unsafe access.slotsRecord(first >> ChunkLayout.shift, in: view)
+            for place in 0..<min(ChunkLayout.slots, access.state.slots - first) where unsafe SlotsRecord.isUsed(place, record) {
+                try body(UInt32(first + place), view)
+            }
+        }
+    }
+
+    /// The node of a slot that the graph names.
+    func nodeID(_ slot: UInt32, _ access: GraphAccess, in view: borrowing TransactionView) throws -> NodeID {
+        guard let node = try access.node(slot, in: view) else { throw GraphDamage.missing("node", slot) }
+        return NodeID(rawValue: node)
+    }
+
+    static func sorted(_ matches: [VectorMatch]) -> [VectorMatch] {
+        matches.sorted { $0.cosine > $1.cosine || ($0.cosine == $1.cosine && $0.node < $1.node) }
     }
 
     // MARK: - Writing
@@ -85,9 +114,33 @@ public struct VectorIndex: Sendable {
     /// Removes every vector of the project and the graph with them.
     /// - Complexity: O(n log n).
     public func removeAll(in transaction: inout WriteTransaction) throws {
-        try transaction.delete(scope.key(.vectorState))
-        try transaction.deleteAll(prefix: scope.key(.vector))
-        try transaction.deleteAll(prefix: scope.key(.vectorLinks))
+        for kind in [KeyKind.vectorState, .vector, .vectorLinks, .vectorSlots, .vectorCodes, .vectorNodes, .vectorBulk] {
+            try transaction.deleteAll(prefix: scope.key(kind))
+        }
+    }
+
+    // MARK: - Vectors from outside
+
+    /// A vector that a client brought, at unit length.
+    /// - Parameter field: where it stood in the request.
+    /// - Throws: `.invalid` for another dimension, a component that is not a finite number, or a length that is zero or too large to compute.
+    public static func unit(_ vector: [Float], dimension: Int, field: String) throws(ContexError) -> [Float] {
+        guard vector.count == dimension else {
+            throw .invalid(field: field, kind: "value_error", message: "a vector of \(vector.count) numbers; the project's have \(dimension)")
+        }
+        guard vector.allSatisfy(\.isFinite) else {
+            throw .invalid(field: field, kind: "value_error", message: "the vector has a component that is not a finite number")
+        }
+        let length = vector.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+        guard length > 0 else {
+            throw .invalid(field: field, kind: "value_error", message: "the vector is zero: it points nowhere and is near to nothing")
+        }
+        let unit = vector.map { Float(Double($0) / length) }
+        // A length below the smallest normal number, divided out, may leave another.
+        guard abs(VectorBytes.squaredLength(unit) - 1) <= unitTolerance else {
+            throw .invalid(field: field, kind: "value_error", message: "the vector's length, \(length), is out of range")
+        }
+        return unit
     }
 
     // MARK: - Within the module
@@ -102,6 +155,39 @@ public struct VectorIndex: Sendable {
                 .conflict, "the project's vectors have \(state.dimension) dimensions, the embedding model gives \(dimension): reindex the project")
         }
         return state
+    }
+
+    /// What is kept in memory about this index.
+    func memory(of state: GraphState, in view: borrowing TransactionView) -> IndexMemory {
+        view.environment.companion { VectorMemory() }.memory(scope, ChunkLayout(dimension: state.dimension, bits: state.bits))
+    }
+
+    /// The records of the graph as the view has them.
+    func access(_ memory: IndexMemory, _ state: GraphState, in view: borrowing TransactionView) -> GraphAccess {
+        let (table, tag, kind): (PointerTable, UInt64, GraphAccess.Kind) =
+            switch view.state {
+            case .snapshot(let number): (memory.table(snapshot: number, slots: state.slots), PointerTable.tag(number), .snapshot)
+            case .writing: (PointerTable(slots: state.slots, layout: memory.layout, number: 0), PointerTable.tag(0), .loose)
+            }
+        return GraphAccess(scope: scope, state: state, layout: memory.layout, table: table, tag: tag, kind: kind, arena: Arena())
+    }
+
+    /// Runs a change with what the transaction knows of this index already.
+    func withSession<R>(
+        _ transaction: inout WriteTransaction, _ body: (IndexMemory, WriteSession, inout WriteTransaction) throws -> R
+    ) throws -> R {
+        guard case .writing(let number) = transaction.view.state else { throw ContexError(.bug, "a change of vectors outside a write transaction") }
+        let state = try state(in: transaction.view)
+        if state == nil, try transaction.view.get(scope.key(.vectorBulk)) != nil {
+            throw ContexError(.conflict, "the project's vectors are being built in bulk: finish that, or empty the index")
+        }
+        let all = transaction.view.environment.companion { VectorMemory() }
+        let memory = all.memory(scope, ChunkLayout(dimension: dimension, bits: state?.bits ?? parameters.codeBits))
+        all.noteWrite(number)
+        let session = memory.takeSession(number, state: state)
+        let result = try body(memory, session, &transaction)
+        memory.putSession(session)
+        return result
     }
 
     /// A query may have any length (the order of answers is the same), but it must be a number in every dimension.
@@ -123,10 +209,6 @@ public struct VectorIndex: Sendable {
         guard abs(length - 1) <= Self.unitTolerance else {
             throw ContexError(.bug, "the vector of node \(node.rawValue) has squared length \(length), not 1: normalise it before it is indexed")
         }
-    }
-
-    func wrongSize(_ node: UInt32, _ bytes: Int) -> ContexError {
-        .damaged("the vector of node \(node) has \(bytes) bytes, \(4 * dimension) are right: stop the server and run 'contex check'")
     }
 
     /// A dot product of two unit vectors can exceed 1 by rounding.

@@ -1,4 +1,4 @@
-// The three records of a project's vector index, byte for byte: docs/formats/vectors-v1.md.
+// The records of a project's vector index, byte for byte: docs/formats/vectors-v1.md.
 
 internal import Base
 internal import CKernels
@@ -7,16 +7,30 @@ internal import LMDB
 
 /// The graph as a whole. Absent while the project has no vector.
 struct GraphState: Equatable {
-    static let byteCount = 17
+    static let byteCount = 38
+    /// Stands for "no slot".
+    static let none = UInt32.max
+    /// Slots are numbered below it: a place in a candidate list has 31 bits for the number.
+    static let slotsMax = 1 << 31
 
     var dimension: Int
+    /// Vectors, twins among them.
     var count: Int
+    /// Slots given so far, the free ones among them.
+    var slots: Int
+    /// Head of the list of free slots.
+    var firstFree: UInt32
+    /// Slot of the entry point.
     var entry: UInt32
     /// Level of the entry point; no node has a higher one.
     var maxLevel: Int
     var linksAbove: Int
     var linksAtZero: Int
     var efConstruction: Int
+    /// Of a code, a dimension.
+    var bits: Int
+    /// Inserts and removals so far: tells one state of a graph from the next.
+    var changes: UInt64
 
     /// Bound of a list at `level`.
     func linksMax(at level: Int) -> Int { level == 0 ? linksAtZero : linksAbove }
@@ -25,11 +39,15 @@ struct GraphState: Equatable {
         var writer = ByteWriter(capacity: Self.byteCount)
         writer.u16(UInt16(dimension))
         writer.u32(UInt32(count))
+        writer.u32(UInt32(slots))
+        writer.u32(firstFree)
         writer.u32(entry)
         writer.u8(UInt8(maxLevel))
         writer.u16(UInt16(linksAbove))
         writer.u16(UInt16(linksAtZero))
         writer.u16(UInt16(efConstruction))
+        writer.u8(UInt8(bits))
+        writer.u64(changes)
         return writer.bytes
     }
 
@@ -38,14 +56,19 @@ struct GraphState: Equatable {
         var reader = ByteReader(bytes)
         dimension = Int(try reader.u16())
         count = Int(try reader.u32())
+        slots = Int(try reader.u32())
+        firstFree = try reader.u32()
         entry = try reader.u32()
         maxLevel = Int(try reader.u8())
         linksAbove = Int(try reader.u16())
         linksAtZero = Int(try reader.u16())
         efConstruction = Int(try reader.u16())
+        bits = Int(try reader.u8())
+        changes = try reader.u64()
         try reader.end()
-        guard dimension > 0, count > 0, maxLevel <= NodeLevel.highest, (4...64).contains(linksAbove), (linksAbove...128).contains(linksAtZero),
-            (linksAbove...4_096).contains(efConstruction)
+        guard dimension > 0, count > 0, count <= slots, slots <= Self.slotsMax, entry < slots, firstFree == Self.none || firstFree < slots,
+            maxLevel <= NodeLevel.highest, (4...64).contains(linksAbove), (linksAbove...128).contains(linksAtZero),
+            (linksAbove...4_096).contains(efConstruction), bits == 4 || bits == 8
         else {
             throw ContexError.damaged("the state of the vector graph has a field outside its range: \(bytes)")
         }
@@ -55,11 +78,79 @@ struct GraphState: Equatable {
     init(dimension: Int, parameters: HNSWParameters) {
         self.dimension = dimension
         count = 0
+        slots = 0
+        firstFree = Self.none
         entry = 0
         maxLevel = 0
         linksAbove = parameters.M
         linksAtZero = parameters.M0
         efConstruction = parameters.efConstruction
+        bits = parameters.codeBits
+        changes = 0
+    }
+}
+
+/// How many slots share a value, and where in it each one lies.
+struct ChunkLayout: Equatable {
+    /// Slots of a codes and of a slots record.
+    static let slots = 256
+    static let shift = 8
+    /// Nodes of a record that says which slots they have.
+    static let nodes = 64
+    /// Before the first code: the capacity.
+    static let codesHeadBytes = 2
+    /// Before each code: its factor. Beside it, because another place would be another cache line and another page.
+    static let factorBytes = 4
+
+    let dimension: Int
+    let bits: Int
+    /// Dimensions rounded up to whole blocks of the kernels.
+    let padded: Int
+    let codeBytes: Int
+    /// Vectors in a value.
+    let vectors: Int
+
+    init(dimension: Int, bits: Int) {
+        self.dimension = dimension
+        self.bits = bits
+        let block = Int(CK_CODES_BLOCK)
+        padded = (dimension + block - 1) / block * block
+        codeBytes = ck_codes_bytes(Int32(bits), padded)
+        vectors = Self.vectorsPerValue(dimension)
+    }
+
+    var vectorBytes: Int { 4 * dimension }
+
+    /// Short vectors share a value of up to 2,000 bytes, which stays on its leaf page. Longer ones lie on pages of their own,
+    /// and of 1...16 the smallest number is taken that wastes at most 7 % of them (384 dimensions: 5 on 2 pages).
+    private static func vectorsPerValue(_ dimension: Int) -> Int {
+        let bytes = 4 * dimension
+        if bytes <= 500 { return min(64, 2_000 / bytes) }
+        var best = (count: 1, perPage: 0.0)
+        for count in 1...16 {
+            let used = 22 + count * bytes
+            let share = Double(count * bytes) / Double((used + 4_095) / 4_096 * 4_096)
+            if share >= 0.93 { return count }
+            if share > best.perPage { best = (count, share) }
+        }
+        return best.count
+    }
+
+    /// Capacity of a codes record when the project has so many slots: the first record grows by doubling, so that a small
+    /// project has a small one.
+    static func capacity(chunk: Int, slots: Int) -> Int {
+        guard chunk == 0 else { return Self.slots }
+        var capacity = 16
+        while capacity < min(slots, Self.slots) { capacity *= 2 }
+        return capacity
+    }
+
+    func codesBytes(capacity: Int) -> Int { Self.codesHeadBytes + capacity * (Self.factorBytes + codeBytes) }
+
+    /// Where a slot's code begins in its record.
+    @inline(__always)
+    func codeOffset(_ slot: Int) -> Int {
+        Self.codesHeadBytes + (slot & (Self.slots - 1)) * (Self.factorBytes + codeBytes) + Self.factorBytes
     }
 }
 
@@ -83,9 +174,9 @@ enum NodeLevel {
     }
 }
 
-/// What a node is linked to.
+/// What a slot is linked to.
 ///
-/// A member of the graph has a list of neighbours for each level from 0 to its own, ids ascending. A twin is not a member:
+/// A member of the graph has a list of neighbours for each level from 0 to its own, slots ascending. A twin is not a member:
 /// its vector equals a member's, and it hangs in a chain that begins at that member (see Twins.swift).
 struct NodeLinks: Equatable {
     /// Empty for a twin.
@@ -95,9 +186,9 @@ struct NodeLinks: Equatable {
     var previousTwin: UInt32?
 
     /// Stands in a twin's record where a member has its level.
-    private static let twinMark: UInt8 = 0xFF
+    static let twinMark: UInt8 = 0xFF
     /// Before the lists: level, flag, next twin.
-    private static let headBytes = 6
+    static let headBytes = 6
 
     var isTwin: Bool { levels.isEmpty }
     var level: Int { levels.count - 1 }
@@ -113,117 +204,114 @@ struct NodeLinks: Equatable {
     }
 
     func encoded() -> [UInt8] {
-        var writer = ByteWriter(capacity: Self.headBytes + 4 + levels.reduce(0) { $0 + 1 + 4 * $1.count })
-        writer.u8(isTwin ? Self.twinMark : UInt8(level))
-        writer.bool(nextTwin != nil)
-        writer.u32(nextTwin ?? 0)
-        if let previousTwin { writer.u32(previousTwin) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.headBytes + 4 + levels.reduce(0) { $0 + 1 + 4 * $1.count })
+        func append(_ slot: UInt32) { for shift: UInt32 in [0, 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: slot >> shift)) } }
+        bytes.append(isTwin ? Self.twinMark : UInt8(level))
+        bytes.append(nextTwin == nil ? 0 : 1)
+        append(nextTwin ?? 0)
+        if let previousTwin { append(previousTwin) }
         for list in levels {
-            writer.u8(UInt8(list.count))
-            for neighbour in list { writer.u32(neighbour) }
+            bytes.append(UInt8(list.count))
+            for neighbour in list { append(neighbour) }
         }
-        return writer.bytes
+        return bytes
     }
 
     /// - Throws: `ByteError` when the bytes do not fit the layout.
-    init(decoding payload: borrowing RawSpan) throws {
-        var reader = ByteReader(Array(payload))
-        let mark = try reader.u8()
-        let hasNext = try reader.bool()
-        let next = try reader.u32()
-        nextTwin = hasNext ? next : nil
+    init(decoding payload: borrowing RawSpan) throws(ByteError) {
+        try Self.verify(payload)
+        self = unsafe payload.withUnsafeBytes { unsafe NodeLinks(verified: $0.baseAddress!) }
+    }
+
+    /// From a record that passed `verify`.
+    init(verified record: UnsafeRawPointer) {
+        func slot(_ at: Int) -> UInt32 { unsafe UInt32(littleEndian: record.loadUnaligned(fromByteOffset: at, as: UInt32.self)) }
+        func byte(_ at: Int) -> UInt8 { unsafe record.load(fromByteOffset: at, as: UInt8.self) }
+        nextTwin = byte(1) == 1 ? slot(2) : nil
         levels = []
-        if mark == Self.twinMark {
-            previousTwin = try reader.u32()
-            try reader.end()
+        guard byte(0) != Self.twinMark else {
+            previousTwin = slot(6)
             return
         }
-        for _ in 0...mark {
-            let count = Int(try reader.u8())
-            guard count <= reader.remaining / 4 else { throw ByteError.truncated(at: reader.offset) }
+        levels.reserveCapacity(Int(byte(0)) + 1)
+        var offset = Self.headBytes
+        for _ in 0...byte(0) {
+            let count = Int(byte(offset))
+            // Room for one more: a list that takes a link and gives one up does not grow.
             var list: [UInt32] = []
-            list.reserveCapacity(count)
-            for _ in 0..<count { list.append(try reader.u32()) }
+            list.reserveCapacity(count + 1)
+            for place in 0..<count { list.append(slot(offset + 1 + 4 * place)) }
             levels.append(list)
+            offset += 1 + 4 * count
         }
-        try reader.end()
     }
 
-    /// Appends the neighbours at `level` to `list` straight from the mapped bytes; what a search does at every hop.
-    /// - Throws: `ByteError` when the bytes do not fit the layout.
-    static func appendNeighbours(at level: Int, of payload: borrowing RawSpan, to list: inout [UInt32]) throws(ByteError) {
+    /// Whether the bytes are one whole record: whoever reads a verified one needs no bounds any more.
+    static func verify(_ payload: borrowing RawSpan) throws(ByteError) {
         let end = payload.byteCount
         guard end > headBytes else { throw .truncated(at: end) }
-        let mark = unsafe payload.unsafeLoad(fromByteOffset: 0, as: UInt8.self)
-        guard mark != twinMark, level <= Int(mark) else { throw .malformed(at: 0) }
-        var offset = headBytes
-        var above = level
-        while true {
-            guard offset < end else { throw .truncated(at: offset) }
-            let count = Int(unsafe payload.unsafeLoad(fromByteOffset: offset, as: UInt8.self))
-            offset += 1
-            guard count <= (end - offset) / 4 else { throw .truncated(at: offset) }
-            if above == 0 {
-                for i in 0..<count {
-                    list.append(unsafe payload.unsafeLoadUnaligned(fromByteOffset: offset + 4 * i, as: UInt32.self).bigEndian)
-                }
-                return
-            }
-            offset += 4 * count
-            above -= 1
+        let (mark, flag) = unsafe (payload.unsafeLoad(fromByteOffset: 0, as: UInt8.self), payload.unsafeLoad(fromByteOffset: 1, as: UInt8.self))
+        guard flag <= 1 else { throw .malformed(at: 1) }
+        if mark == twinMark {
+            guard end == headBytes + 4 else { throw end < headBytes + 4 ? .truncated(at: end) : .excess(at: headBytes + 4) }
+            return
         }
+        guard mark <= NodeLevel.highest else { throw .malformed(at: 0) }
+        var offset = headBytes
+        for _ in 0...mark {
+            guard offset < end else { throw .truncated(at: end) }
+            let count = Int(unsafe payload.unsafeLoad(fromByteOffset: offset, as: UInt8.self))
+            offset += 1 + 4 * count
+        }
+        guard offset == end else { throw offset > end ? .truncated(at: end) : .excess(at: offset) }
     }
 }
 
-/// Dot products on the stored form of a vector: little-endian float32, not aligned, nothing before or after.
+/// Dot products on the stored form of a vector: little-endian float32, not aligned.
 enum VectorBytes {
-    static func dot(_ query: borrowing [Float], _ payload: borrowing RawSpan) -> Float {
-        let count = query.count
-        return unsafe query.withUnsafeBufferPointer { left in
-            unsafe payload.withUnsafeBytes { right in unsafe ck_dot_f32(left.baseAddress!, right.baseAddress!, count) }
-        }
-    }
-
     static func squaredLength(_ vector: borrowing [Float]) -> Float {
         let count = vector.count
         return unsafe vector.withUnsafeBufferPointer { unsafe ck_dot_f32($0.baseAddress!, $0.baseAddress!, count) }
     }
 
-    /// Of a row among rows that lie one after the other, and a stored vector.
-    static func dot(_ rows: borrowing [UInt8], row: Int, _ payload: borrowing RawSpan, _ dimension: Int) -> Float {
-        unsafe rows.withUnsafeBytes { left in
-            unsafe payload.withUnsafeBytes { right in
-                unsafe ck_dot_f32(left.baseAddress! + 4 * dimension * row, right.baseAddress!, dimension)
-            }
-        }
-    }
-
-    static func dot(_ rows: borrowing [UInt8], row: Int, row other: Int, _ dimension: Int) -> Float {
-        unsafe rows.withUnsafeBytes { bytes in
-            unsafe ck_dot_f32(bytes.baseAddress! + 4 * dimension * row, bytes.baseAddress! + 4 * dimension * other, dimension)
-        }
+    static func dot(_ query: borrowing [Float], _ bytes: UnsafeRawPointer) -> Float {
+        let count = query.count
+        return unsafe query.withUnsafeBufferPointer { unsafe ck_dot_f32($0.baseAddress!, bytes, count) }
     }
 }
 
 extension UInt32 {
-    /// The number in the last four bytes of a node's key.
-    init(nodeOfKey key: borrowing [UInt8]) {
+    /// The number in the last four bytes of a key.
+    init(numberOfKey key: borrowing [UInt8]) {
         let at = key.count - 4
         self = UInt32(key[at]) << 24 | UInt32(key[at + 1]) << 16 | UInt32(key[at + 2]) << 8 | UInt32(key[at + 3])
     }
 }
 
-/// One key buffer for many look-ups: the prefix stays, the node's number is written over the last four bytes.
-struct NodeKey {
+/// Little-endian numbers inside a record that is changed in memory.
+extension Array where Element == UInt8 {
+    func littleEndian(at offset: Int) -> UInt32 {
+        UInt32(self[offset]) | UInt32(self[offset + 1]) << 8 | UInt32(self[offset + 2]) << 16 | UInt32(self[offset + 3]) << 24
+    }
+
+    mutating func setLittleEndian(_ value: UInt32, at offset: Int) {
+        for place in 0..<4 { self[offset + place] = UInt8(truncatingIfNeeded: value >> UInt32(8 * place)) }
+    }
+}
+
+/// One key buffer for many look-ups: the prefix stays, the number is written over the last four bytes.
+struct NumberKey {
     private(set) var bytes: [UInt8]
 
     init(_ scope: TenantScope, _ kind: KeyKind) { bytes = scope.key(kind, UInt32(0)) }
 
-    mutating func point(to node: UInt32) {
+    mutating func point(to number: some BinaryInteger) {
         let at = TenantScope.prefixBytes
-        bytes[at] = UInt8(truncatingIfNeeded: node >> 24)
-        bytes[at + 1] = UInt8(truncatingIfNeeded: node >> 16)
-        bytes[at + 2] = UInt8(truncatingIfNeeded: node >> 8)
-        bytes[at + 3] = UInt8(truncatingIfNeeded: node)
+        let number = UInt32(truncatingIfNeeded: number)
+        bytes[at] = UInt8(truncatingIfNeeded: number >> 24)
+        bytes[at + 1] = UInt8(truncatingIfNeeded: number >> 16)
+        bytes[at + 2] = UInt8(truncatingIfNeeded: number >> 8)
+        bytes[at + 3] = UInt8(truncatingIfNeeded: number)
     }
 }

@@ -1,4 +1,5 @@
 import Base
+import Foundation
 import KeySpace
 import LMDB
 import TestSupport
@@ -38,14 +39,28 @@ import Vectors
         #expect(try store.findings(index, 1...7) != [])
     }
 
-    /// Golden bytes: a later build must read what this one wrote.
+    /// Golden bytes: a later build must read what this one wrote, and write the same.
     @Test func recordsAreAsDocumented() throws {
-        #expect(try payload(store.scope.key(.vectorState)) == [0, 2, 0, 0, 0, 6, 0, 0, 0, 1, 1, 0, 4, 0, 8, 0, 16])
-        #expect(try payload(key(.vector, 3)) == [0, 0, 0x80, 0xBF, 0, 0, 0, 0])
-        #expect(try payload(key(.vectorLinks, 1)) == [1, 1, 0, 0, 0, 6, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0])
-        #expect(try payload(key(.vectorLinks, 2)) == [0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 4])
-        #expect(try payload(key(.vectorLinks, 5)) == [255, 0, 0, 0, 0, 0, 0, 0, 0, 6])
-        #expect(try payload(key(.vectorLinks, 6)) == [255, 1, 0, 0, 0, 5, 0, 0, 0, 1])
+        let records = try store.everything().map { GoldenRecord(key: $0.key, value: $0.value) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        if let path = ProcessInfo.processInfo.environment["CONTEX_WRITE_GOLDEN"], !path.isEmpty {
+            let text = "# Six vectors of two dimensions, VectorIndexCheckTests.init: key, value\n" + records.map(\.description).joined(separator: "\n")
+            try (text + "\n").write(toFile: path, atomically: true, encoding: .utf8)
+        }
+        #expect(records == (try GoldenRecord.file("vectors-v1/square.hex")))
+
+        #expect(
+            try payload(store.scope.key(.vectorState)) == [
+                0, 2, 0, 0, 0, 6, 0, 0, 0, 6, 255, 255, 255, 255, 0, 0, 0, 0, 1, 0, 4, 0, 8, 0, 16, 4, 0, 0, 0, 0, 0, 0, 0, 6,
+            ])
+        #expect(try payload(key(.vector, 0))?[16..<24] == [0, 0, 0x80, 0xBF, 0, 0, 0, 0])
+        #expect(try payload(key(.vectorSlots, 0))?.count == 32 + 24)
+        #expect(try payload(key(.vectorSlots, 0))?[0] == 0b0011_1111)
+        #expect(try payload(key(.vectorNodes, 0))?[4..<8] == [0, 0, 0, 0])
+        #expect(try payload(key(.vectorCodes, 0))?.count == 2 + 16 * (4 + 64))
+        #expect(try payload(key(.vectorLinks, 0)) == [1, 1, 5, 0, 0, 0, 3, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0])
+        #expect(try payload(key(.vectorLinks, 1)) == [0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0])
+        #expect(try payload(key(.vectorLinks, 4)) == [255, 0, 0, 0, 0, 0, 5, 0, 0, 0])
+        #expect(try payload(key(.vectorLinks, 5)) == [255, 1, 4, 0, 0, 0, 0, 0, 0, 0])
     }
 
     @Test func removingAMemberLetsItsTwinTakeItsPlace() throws {
@@ -70,36 +85,65 @@ import Vectors
             #expect(try findings(after: sound, under: key) == [])
         }
         let state = store.scope.key(.vectorState)
-        let member = key(.vectorLinks, 2)
-        try expect("counts 7 nodes", state) { $0[5] = 7 }
+        let member = key(.vectorLinks, 1)
+        try expect("counts 5 nodes", state) { $0[5] = 5 }
         try expect("field outside its range", state) { $0[5] = 0 }
-        try expect("entry point 9", state) { $0[9] = 9 }
-        try expect("is a twin", state) { $0[9] = 5 }
-        try expect("graph's highest", state) { $0[10] = 9 }
+        try expect("slots records", state) { $0[8] = 1 }
+        try expect("list of free slots", state) { $0.replaceSubrange(10..<14, with: [0, 0, 0, 0]) }
+        try expect("is a twin", state) { $0[17] = 4 }
+        try expect("graph's highest", state) { $0[18] = 9 }
         try expect("4 dimensions", state) { $0[1] = 4 }
+        try expect("field outside", state) { $0[25] = 5 }
         try expect("do not fit their layout", member) { $0.removeLast() }
-        try expect("no links record", member) { $0[$0.count - 1] = 99 }
-        try expect("the node itself", member) { $0[$0.count - 1] = 2 }
+        try expect("no links record", member) { $0[$0.count - 4] = 99 }
+        try expect("the slot itself", member) { $0[$0.count - 4] = 1 }
         try expect("ascending", member) { $0.replaceSubrange(7..<15, with: Array($0[11..<15]) + Array($0[7..<11])) }
-        try expect("not link back", key(.vectorLinks, 3)) { $0.replaceSubrange(6..., with: [0]) }
-        try expect("chain of twins", key(.vectorLinks, 6)) { $0[9] = 3 }
-        try expect("hang in no member's chain", key(.vectorLinks, 1)) { $0[1] = 0 }
-        try expect("squared length", key(.vector, 3)) { $0[3] = 0x3F; $0[2] = 0 }
-        try expect("bytes instead of 8", key(.vector, 3)) { $0 += [0] }
-        try expect("differs from that", key(.vector, 5)) { $0.swapAt(2, 6); $0.swapAt(3, 7) }
+        try expect("not link back", key(.vectorLinks, 2)) { $0.replaceSubrange(6..., with: [0]) }
+        try expect("chain of twins", key(.vectorLinks, 5)) { $0[6] = 2 }
+        try expect("hang in no member's chain", key(.vectorLinks, 0)) { $0[1] = 0 }
+        let vectors = key(.vector, 0)
+        try expect("squared length", vectors) { $0[19] = 0x3F; $0[18] = 0 }
+        try expect("bytes instead of 48", vectors) { $0 += [0] }
+        try expect("differs from that", vectors) { for (a, b) in zip(32..<36, 36..<40) { $0.swapAt(a, b) } }
+        try expect("code of slot 4 is not", vectors) { for (a, b) in zip(32..<36, 36..<40) { $0.swapAt(a, b) } }
+        let codes = key(.vectorCodes, 0)
+        try expect("code of slot 0 is not", codes) { $0[5] ^= 1 }
+        try expect("code of slot 1 is not", codes) { $0[2 + 68 + 10] ^= 1 }
+        try expect("codes record 0 has", codes) { $0[1] = 32 }
+        try expect("has no code", codes) { $0.removeLast() }
+        let slots = key(.vectorSlots, 0)
+        try expect("not in the list of free", slots) { $0[0] = 0b0001_1111 }
+        try expect("node 6 has no vector", slots) { $0[0] = 0b0001_1111 }
+        try expect("which does not exist", slots) { $0[32] = 77 }
+        try expect("slots record 0 has", slots) { $0.removeLast() }
+        let nodes = key(.vectorNodes, 0)
+        try expect("names slot 9", nodes) { $0[8] = 9 }
+        try expect("5 nodes name a slot", nodes) { $0.replaceSubrange(8..<12, with: [255, 255, 255, 255]) }
+        try expect("nodes record 0 has", nodes) { $0.removeLast() }
     }
 
+    /// Each kind of record without a sound seal, or absent: found by the check, and named by whatever needs it.
     @Test func missingRecordsAndBrokenSealsAreFound() throws {
-        for (kind, words) in [(KeyKind.vector, "has no vector"), (.vectorLinks, "no links record")] {
-            let sound = try payload(key(kind, 4))
-            #expect(try findings(after: nil, under: key(kind, 4)).contains { $0.contains(words) })
-            #expect(try findings(after: sound, under: key(kind, 4)) == [])
-            var sealed = try #require(try store.environment.read { try $0.copy(key(kind, 4)) })
+        for (kind, number, words) in [
+            (KeyKind.vector, UInt32(0), "no sound vector"), (.vectorLinks, 1, "no links record"), (.vectorSlots, 0, "slots records"),
+            (.vectorCodes, 0, "has no code"), (.vectorNodes, 0, "name a slot"),
+        ] {
+            let sound = try payload(key(kind, number))
+            #expect(try findings(after: nil, under: key(kind, number)).contains { $0.contains(words) })
+            #expect(try findings(after: sound, under: key(kind, number)) == [])
+            var sealed = try #require(try store.environment.read { try $0.copy(key(kind, number)) })
             sealed[sealed.count - 1] ^= 1
-            try store.write { (transaction: inout WriteTransaction) throws in try transaction.put(key(kind, 4), sealed) }
+            try store.write { (transaction: inout WriteTransaction) throws in try transaction.put(key(kind, number), sealed) }
             #expect(try store.findings(index, 1...6).contains { $0.contains("seal") })
-            #expect(throws: ContexError.self) { _ = try store.environment.read { try index.search([0, -1], count: 1, in: $0) } }
-            #expect(try findings(after: sound, under: key(kind, 4)) == [])
+            let error = #expect(throws: ContexError.self) {
+                try store.environment.read { (view: borrowing TransactionView) throws in
+                    _ = try index.search([0, 1], count: 4, in: view)
+                    _ = try index.cosines([0, 1], of: [NodeID(rawValue: 2)], in: view)
+                }
+            }
+            #expect(error?.category == .damaged)
+            #expect(error?.message.contains("contex check") == true)
+            #expect(try findings(after: sound, under: key(kind, number)) == [])
         }
         let found = try findings(after: nil, under: store.scope.key(.vectorState))
         #expect(found.contains { $0.contains("no state record") })
@@ -107,11 +151,11 @@ import Vectors
 
     /// Two halves that are each sound, without a link between them.
     @Test func aGraphInTwoPiecesIsFound() throws {
-        let alone: (UInt32) -> [UInt8] = { [0, 0, 0, 0, 0, 0, 1, 0, 0, 0, UInt8($0)] }
+        let alone: (UInt32, UInt8) -> [UInt8] = { [$1, 0, 0, 0, 0, 0, 1, UInt8($0), 0, 0, 0] + ($1 == 1 ? [0] : []) }
         try store.write { (transaction: inout WriteTransaction) throws in
             for node: UInt32 in [5, 6] { try index.remove(NodeID(rawValue: node), in: &transaction) }
-            for (node, other) in [(1, 2), (2, 1), (3, 4), (4, 3)] as [(UInt32, UInt32)] {
-                try transaction.store(key(.vectorLinks, node), alone(other))
+            for (slot, other, level) in [(0, 1, 1), (1, 0, 0), (2, 3, 0), (3, 2, 0)] as [(UInt32, UInt32, UInt8)] {
+                try transaction.store(key(.vectorLinks, slot), alone(other, level))
             }
         }
         #expect(try store.findings(index, 1...4).contains { $0.contains("cannot be reached") })

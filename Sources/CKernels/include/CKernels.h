@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "codes.h"
 
 // checksum.c: CRC-32C (Castagnoli), the polynomial of iSCSI and ext4. `seed` is the value of the bytes before, 0 at first.
 uint32_t ck_crc32c(uint32_t seed, const void *bytes, size_t count);

@@ -1,0 +1,174 @@
+internal import Base
+internal import CKernels
+
+/// A slot met on the way and its similarity to what is looked for.
+struct Candidate {
+    var similarity: Float
+    var slot: UInt32
+
+    /// Nearer first; equal similarity by number, so that every run takes the same way.
+    static func precedes(_ a: Candidate, _ b: Candidate) -> Bool { a.similarity > b.similarity || (a.similarity == b.similarity && a.slot < b.slot) }
+}
+
+/// The best candidates so far, best first, and which of them still have to be expanded.
+///
+/// One sorted array does the work of the paper's two heaps W and C: a candidate that falls off the end of W can no longer
+/// be expanded under the paper's stopping rule, so C without W is never needed. A place is one number of 64 bits: the
+/// similarity, turned so that smaller is nearer, then the slot, then whether it was expanded. Insertion moves 8 bytes a place;
+/// with a few hundred places that is cheaper than a heap's jumps.
+@safe
+struct CandidatePool {
+    private var places: UnsafeMutablePointer<UInt64>
+    private(set) var count = 0
+    private(set) var capacity: Int
+    /// Every place before it is expanded.
+    private var firstOpen = 0
+
+    /// Uses the first `capacity` of `places`, which the caller keeps alive.
+    init(_ places: UnsafeMutablePointer<UInt64>, capacity: Int) {
+        unsafe self.places = places
+        self.capacity = capacity
+    }
+
+    @inline(__always)
+    private static func place(_ similarity: Float, _ slot: UInt32) -> UInt64 {
+        // Ascending bits for descending numbers. Adding zero makes one zero of the two.
+        let bits = (similarity + 0).bitPattern
+        let descending = bits >> 31 == 1 ? bits : ~bits & 0x7FFF_FFFF
+        return UInt64(descending) << 32 | UInt64(slot) << 1
+    }
+
+    @inline(__always)
+    private static func similarity(_ place: UInt64) -> Float {
+        let bits = UInt32(truncatingIfNeeded: place >> 32)
+        return Float(bitPattern: bits >> 31 == 1 ? bits : ~bits & 0x7FFF_FFFF)
+    }
+
+    @inline(__always)
+    private static func slot(_ place: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: place & 0xFFFF_FFFF) >> 1 }
+
+    /// Takes the candidate in when it is among the best `capacity`.
+    @inline(__always)
+    mutating func offer(_ slot: UInt32, _ similarity: Float) {
+        let new = Self.place(similarity, slot)
+        if count == capacity {
+            guard unsafe new < places[count - 1] else { return }
+            count -= 1
+        }
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if unsafe new < places[middle] { high = middle } else { low = middle + 1 }
+        }
+        unsafe (places + low + 1).update(from: places + low, count: count - low)
+        unsafe places[low] = new
+        count += 1
+        if low < firstOpen { firstOpen = low }
+    }
+
+    /// The best candidate that was not expanded yet, marked as expanded; nil when all are.
+    @inline(__always)
+    mutating func nextToExpand() -> Candidate? {
+        while firstOpen < count {
+            let place = unsafe places[firstOpen]
+            if place & 1 == 0 {
+                unsafe places[firstOpen] = place | 1
+                return Candidate(similarity: Self.similarity(place), slot: Self.slot(place))
+            }
+            firstOpen += 1
+        }
+        return nil
+    }
+
+    /// Who is expanded next, as things stand.
+    @inline(__always)
+    func peek() -> UInt32? {
+        var at = firstOpen
+        while at < count {
+            let place = unsafe places[at]
+            if place & 1 == 0 { return Self.slot(place) }
+            at += 1
+        }
+        return nil
+    }
+
+    var isFull: Bool { count == capacity }
+
+    subscript(_ rank: Int) -> Candidate {
+        precondition(rank < count, "rank \(rank) of \(count)")
+        let place = unsafe places[rank]
+        return Candidate(similarity: Self.similarity(place), slot: Self.slot(place))
+    }
+
+    var candidates: [Candidate] { (0..<count).map { self[$0] } }
+}
+
+/// Everything that a search writes to: made once, used by one search at a time, kept for the next.
+@safe
+final class SearchScratch: @unchecked Sendable {
+    // Unchecked: only IndexMemory's lock hands it on, to one thread at a time.
+
+    let code: CodeBuffer
+    /// The other side of products between stored vectors.
+    let expanded: CodeBuffer
+    /// A level's lists hold 255 slots at most.
+    static let listMax = 256
+    let slots: UnsafeMutablePointer<UInt32>
+    let codes: UnsafeMutablePointer<UnsafePointer<UInt8>?>
+    let products: UnsafeMutablePointer<Int32>
+    private var places: UnsafeMutablePointer<UInt64>
+    private var placesCapacity = 0
+    /// Two halves, for two pools at a time.
+    private var visited: UnsafeMutablePointer<UInt8>
+    private var visitedCapacity = 0
+    private var stamp: UInt8 = 0
+
+    init(padded: Int) {
+        code = CodeBuffer(padded: padded)
+        expanded = CodeBuffer(padded: padded)
+        unsafe slots = .allocate(capacity: Self.listMax)
+        unsafe codes = .allocate(capacity: Self.listMax)
+        unsafe products = .allocate(capacity: Self.listMax)
+        unsafe slots.initialize(repeating: 0, count: Self.listMax)
+        unsafe codes.initialize(repeating: nil, count: Self.listMax)
+        unsafe products.initialize(repeating: 0, count: Self.listMax)
+        unsafe places = .allocate(capacity: 1)
+        unsafe visited = .allocate(capacity: 1)
+    }
+
+    deinit {
+        unsafe slots.deallocate()
+        unsafe codes.deallocate()
+        unsafe products.deallocate()
+        unsafe places.deallocate()
+        unsafe visited.deallocate()
+    }
+
+    /// Two empty pools; they are good until the next call.
+    func pools(_ first: Int, _ second: Int) -> (CandidatePool, CandidatePool) {
+        if placesCapacity < first + second + 2 {
+            unsafe places.deallocate()
+            placesCapacity = 2 * (first + second + 2)
+            unsafe places = .allocate(capacity: placesCapacity)
+            unsafe places.initialize(repeating: 0, count: placesCapacity)
+        }
+        return unsafe (CandidatePool(places, capacity: first), CandidatePool(places + first + 1, capacity: second))
+    }
+
+    /// One byte a slot: those with the stamp have been met.
+    func beginVisit(slots: Int) -> (visited: UnsafeMutablePointer<UInt8>, stamp: UInt8) {
+        if visitedCapacity < slots {
+            unsafe visited.deallocate()
+            visitedCapacity = slots + slots / 4 + 256
+            unsafe visited = .allocate(capacity: visitedCapacity)
+            stamp = .max
+        }
+        if stamp == .max {
+            unsafe visited.initialize(repeating: 0, count: visitedCapacity)
+            stamp = 0
+        }
+        stamp += 1
+        return unsafe (visited, stamp)
+    }
+}

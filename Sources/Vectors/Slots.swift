@@ -1,0 +1,85 @@
+// Which slot a node has, and the records that go by slot: nodes are numbered by the documents and never twice, slots are
+// close together and used again, so that they can count in arrays.
+
+internal import Base
+internal import KeySpace
+internal import LMDB
+
+extension VectorIndex {
+    /// The slot of a node, nil when it has no vector.
+    func slot(of node: UInt32, in view: borrowing TransactionView) throws -> UInt32? {
+        guard let payload = try view.load(scope.key(.vectorNodes, node / UInt32(ChunkLayout.nodes))) else { return nil }
+        guard payload.byteCount == 4 * ChunkLayout.nodes else {
+            throw GraphDamage.wrongSize("nodes", Int(node) / ChunkLayout.nodes, payload.byteCount)
+        }
+        let offset = 4 * (Int(node) % ChunkLayout.nodes)
+        let slot = unsafe UInt32(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
+        return slot == GraphState.none ? nil : slot
+    }
+
+    /// Gives a node a slot: the last one that was freed, or the next one.
+    func takeSlot(for node: UInt32, _ state: inout GraphState, in transaction: inout WriteTransaction) throws -> UInt32 {
+        let slot: UInt32
+        if state.firstFree != GraphState.none {
+            slot = state.firstFree
+        } else {
+            guard state.slots < GraphState.slotsMax else {
+                throw ContexError(.tooLarge, "the project has \(state.slots) vectors, more than an index can number: use another project")
+            }
+            slot = UInt32(state.slots)
+            state.slots += 1
+        }
+        let key = scope.key(.vectorSlots, slot >> UInt32(ChunkLayout.shift))
+        let place = Int(slot) & (ChunkLayout.slots - 1)
+        var record = try transaction.view.loadBytes(key) ?? [UInt8](repeating: 0, count: SlotsRecord.bitmapBytes)
+        let size = SlotsRecord.bitmapBytes + 4 * place
+        if record.count == size { record += [0, 0, 0, 0] }
+        guard record.count >= size + 4, record[place / 8] & (1 << UInt8(place % 8)) == 0 else {
+            throw GraphDamage.wrongSize("slots", Int(slot) >> ChunkLayout.shift, record.count)
+        }
+        if state.firstFree == slot { state.firstFree = record.littleEndian(at: size) }
+        record[place / 8] |= 1 << UInt8(place % 8)
+        record.setLittleEndian(node, at: size)
+        try transaction.store(key, record)
+        try setSlot(slot, of: node, in: &transaction)
+        return slot
+    }
+
+    /// Takes a slot from its node and puts it at the head of the free ones.
+    func freeSlot(_ slot: UInt32, of node: UInt32, _ state: inout GraphState, in transaction: inout WriteTransaction) throws {
+        let key = scope.key(.vectorSlots, slot >> UInt32(ChunkLayout.shift))
+        let place = Int(slot) & (ChunkLayout.slots - 1)
+        guard var record = try transaction.view.loadBytes(key), record.count >= SlotsRecord.bitmapBytes + 4 * (place + 1) else {
+            throw GraphDamage.missing("slots record", slot >> UInt32(ChunkLayout.shift))
+        }
+        record[place / 8] &= ~(1 << UInt8(place % 8))
+        record.setLittleEndian(state.firstFree, at: SlotsRecord.bitmapBytes + 4 * place)
+        try transaction.store(key, record)
+        state.firstFree = slot
+        try setSlot(GraphState.none, of: node, in: &transaction)
+    }
+
+    private func setSlot(_ slot: UInt32, of node: UInt32, in transaction: inout WriteTransaction) throws {
+        let key = scope.key(.vectorNodes, node / UInt32(ChunkLayout.nodes))
+        var record = try transaction.view.loadBytes(key) ?? [UInt8](repeating: 0xFF, count: 4 * ChunkLayout.nodes)
+        guard record.count == 4 * ChunkLayout.nodes else { throw GraphDamage.wrongSize("nodes", Int(node) / ChunkLayout.nodes, record.count) }
+        record.setLittleEndian(slot, at: 4 * (Int(node) % ChunkLayout.nodes))
+        if record.allSatisfy({ $0 == 0xFF }) { try transaction.delete(key) } else { try transaction.store(key, record) }
+    }
+
+    /// Writes a slot's vector among its neighbours; nil overwrites it with zeros.
+    func storeVector(_ vector: [Float]?, slot: Int, _ state: GraphState, _ layout: ChunkLayout, in transaction: inout WriteTransaction) throws {
+        let chunk = slot / layout.vectors
+        let key = scope.key(.vector, UInt32(chunk))
+        let offset = (slot - chunk * layout.vectors) * layout.vectorBytes
+        var record = try transaction.view.loadBytes(key) ?? []
+        if record.count == offset { record += [UInt8](repeating: 0, count: layout.vectorBytes) }
+        guard record.count >= offset + layout.vectorBytes else { throw GraphDamage.wrongSize("vectors", chunk, record.count) }
+        if let vector {
+            for (place, value) in vector.enumerated() { record.setLittleEndian(value.bitPattern, at: offset + 4 * place) }
+        } else {
+            record.replaceSubrange(offset..<offset + layout.vectorBytes, with: repeatElement(0, count: layout.vectorBytes))
+        }
+        try transaction.store(key, record)
+    }
+}
