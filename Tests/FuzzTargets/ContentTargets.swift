@@ -33,7 +33,7 @@ extension FuzzTargets {
             return
         }
         try requireJSON(value)
-        guard depth(value) <= Limits.nestingDepth, !holdsUnwritable(value), !holdsEquivalentKeys(value) else { return }
+        guard depth(value) <= Limits.nestingDepth, !holdsUnwritable(value), !isBeyondYams(value) else { return }
         let text = String(decoding: try ResponseEncoder.encode(value, as: .yaml), as: UTF8.self)
         let back = try YAMLReader.value(text)
         try require(sameButForNumberTexts(back, value), "written as \(text) it reads back as \(JSONPrinter.text(back)), not \(JSONPrinter.text(value))")
@@ -165,7 +165,7 @@ extension FuzzTargets {
             switch format {
             case .json, .code: try requireReads(bytes, as: value, "\(format)")
             case .yaml:
-                if holdsUnwritable(value) || holdsEquivalentKeys(value) { continue }
+                if holdsUnwritable(value) || isBeyondYams(value) { continue }
                 let back = try YAMLReader.value(text)
                 try require(sameButForNumberTexts(back, value), "as YAML \(text)")
             case .toml:
@@ -223,9 +223,13 @@ func holdsUnwritable(_ value: JSONValue) -> Bool {
     holds(value) { $0.stringValue?.utf8.contains(0) ?? false }
 }
 
-/// Two keys that Swift's `String` holds for one, `\u{e9}` and `e\u{301}`: Yams refuses such a mapping, whoever wrote it.
-func holdsEquivalentKeys(_ value: JSONValue) -> Bool {
-    holds(value) { $0.objectValue.map { Set($0.keys).count != $0.count } ?? false }
+/// What Yams does not hand on (docs/decisions/0011): of two keys that Swift's `String` holds for one, `\u{e9}` and `e\u{301}`, it
+/// refuses the mapping, and of a text that begins with U+FEFF it drops that.
+func isBeyondYams(_ value: JSONValue) -> Bool {
+    holds(value) { part in
+        if let text = part.stringValue { return text.unicodeScalars.first == "\u{FEFF}" }
+        return part.objectValue.map { Set($0.keys).count != $0.count } ?? false
+    }
 }
 
 /// YAML spells some numbers otherwise (1e3 is 1.0e+3), with the same meaning.
