@@ -20,18 +20,8 @@ extension Database {
     ///
     /// - Throws: `.invalid` (too many needs), `.unavailable`, `.storageFull`, `.damaged`.
     public func register(_ tenant: TenantID, _ command: RegisterCommand) async throws -> Registration {
-        guard command.needs.count <= Limits.needsPerAgent else {
-            throw ContexError.invalid(
-                field: "data_needs", kind: "too_long",
-                message: "List should have at most \(Limits.needsPerAgent) items after validation, not \(command.needs.count)")
-        }
-        var needs: [String] = []
-        var seen: Set<[UInt8]> = []
-        for need in command.needs where seen.insert(Array(need.utf8)).inserted { needs.append(need) }
-        let vectors = needs.isEmpty ? [] : try await models.embed(needs)
-        let searching = NeedSearch(
-            tenant: tenant, project: command.project, needs: needs, vectors: vectors, dimension: models.dimension, mode: configuration.mode,
-            threshold: configuration.threshold, matchesMax: configuration.matchesMax, tokensMax: configuration.contextTokensMax)
+        let needs = try Self.distinctNeeds(of: command)
+        let searching = searching(tenant, command, needs, vectors: needs.isEmpty ? [] : try await models.embed(needs))
         let time = now()
         for _ in 0..<Self.snapshotTries {
             let found = try await read { try searching.run(in: $0) }
@@ -48,6 +38,93 @@ extension Database {
             let found = try searching.run(in: transaction.view)
             return try enter(tenant, command, searching, found, at: time, in: &transaction, &effects)
         }
+    }
+
+    /// Registers many agents in their order, each by itself: what refuses one leaves the others.
+    ///
+    /// A round of `roundAgents` is embedded at once, searched on one snapshot and committed as a group, since a commit for each would
+    /// make ten thousand agents wait for ten thousand fsyncs. Order decides who holds an id that comes twice, so a search that the
+    /// project's log has outgrown is done again where it stands, inside the transaction, and not after the others.
+    public func register(_ tenant: TenantID, _ commands: [RegisterCommand]) async -> [Result<Registration, ContexError>] {
+        var outcomes: [Result<Registration, ContexError>] = []
+        while outcomes.count < commands.count {
+            var round: [RegisterCommand] = []
+            var needCount = 0
+            for command in commands[outcomes.count...] {
+                needCount += command.needs.count
+                if round.count == Self.roundAgents || !round.isEmpty && needCount > Limits.needsPerAgent { break }
+                round.append(command)
+            }
+            do {
+                outcomes += try await registerRound(tenant, round)
+            } catch {
+                let failure = ContexError(anyError: error)
+                outcomes += round.map { _ in .failure(failure) }
+            }
+        }
+        return outcomes
+    }
+
+    private static let roundAgents = 256
+
+    private func registerRound(_ tenant: TenantID, _ commands: [RegisterCommand]) async throws -> [Result<Registration, ContexError>] {
+        var needs: [Result<[String], ContexError>] = []
+        var texts: [String] = []
+        for command in commands {
+            do throws(ContexError) {
+                let distinct = try Self.distinctNeeds(of: command)
+                needs.append(.success(distinct))
+                texts += distinct
+            } catch {
+                needs.append(.failure(error))
+            }
+        }
+        var vectors = (texts.isEmpty ? [] : try await models.embed(texts))[...]
+        var searches: [(command: RegisterCommand, search: NeedSearch)] = []
+        for (command, needs) in zip(commands, needs) {
+            guard case .success(let needs) = needs else { continue }
+            searches.append((command, searching(tenant, command, needs, vectors: Array(vectors.prefix(needs.count)))))
+            vectors = vectors.dropFirst(needs.count)
+        }
+        let time = now()
+        let wanted = searches.map(\.search)
+        let found = try await read { view in
+            var found: [NeedSearch.Found] = []
+            for search in wanted { found.append(try search.run(in: view)) }
+            return found
+        }
+        var entries: [@Sendable (inout WriteTransaction, inout Effects) throws -> Registration] = []
+        for (place, ((command, search), found)) in zip(searches, found).enumerated() {
+            // Agents are listed by the time of registration: no two of a round share it.
+            let time = Timestamp(rawValue: time.rawValue + Int64(place))
+            entries.append { [self] transaction, effects in
+                let isStale = try search.head(in: transaction.view) != found.head
+                let current = isStale ? try search.run(in: transaction.view) : found
+                return try enter(tenant, command, search, current, at: time, in: &transaction, &effects)
+            }
+        }
+        var answered = await writer.submit(entries).makeIterator()
+        return needs.map { needs -> Result<Registration, ContexError> in
+            if case .failure(let refusal) = needs { return .failure(refusal) }
+            return answered.next() ?? .failure(ContexError(.bug, "a registration without an outcome"))
+        }
+    }
+
+    /// Duplicates collapse. - Throws: `.invalid` for too many.
+    private static func distinctNeeds(of command: RegisterCommand) throws(ContexError) -> [String] {
+        guard command.needs.count <= Limits.needsPerAgent else {
+            throw ContexError.invalid(
+                field: "data_needs", kind: "too_long",
+                message: "List should have at most \(Limits.needsPerAgent) items after validation, not \(command.needs.count)")
+        }
+        var seen: Set<[UInt8]> = []
+        return command.needs.filter { seen.insert(Array($0.utf8)).inserted }
+    }
+
+    private func searching(_ tenant: TenantID, _ command: RegisterCommand, _ needs: [String], vectors: [[Float]]) -> NeedSearch {
+        NeedSearch(
+            tenant: tenant, project: command.project, needs: needs, vectors: vectors, dimension: models.dimension, mode: configuration.mode,
+            threshold: configuration.threshold, matchesMax: configuration.matchesMax, tokensMax: configuration.contextTokensMax)
     }
 
     private func enter(

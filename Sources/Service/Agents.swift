@@ -13,16 +13,21 @@ extension Operations {
             guard commands.count <= Limits.batchItems else {
                 throw ContexError(.tooLarge, "A batch holds at most \(Limits.batchItems) items, this one has \(commands.count)")
             }
-            var outcomes: [Result<Registration, ContexError>] = []
-            for command in commands {
+            var refusals: [Int: ContexError] = [:]
+            var allowed: [RegisterCommand] = []
+            for (place, command) in commands.enumerated() {
                 do {
                     try authorise(principal, .registerAgentBatch, project: command.project)
-                    outcomes.append(.success(try await database.register(principal.tenant, command)))
+                    allowed.append(command)
                 } catch {
-                    outcomes.append(.failure(ContexError(from: error)))
+                    refusals[place] = ContexError(from: error)
                 }
             }
-            return outcomes
+            var registered = await database.register(principal.tenant, allowed).makeIterator()
+            return commands.indices.map { place in
+                if let refusal = refusals[place] { return .failure(refusal) }
+                return registered.next() ?? .failure(ContexError(.bug, "a registration without an outcome"))
+            }
         }
     }
 

@@ -103,6 +103,39 @@ import Testing
         #expect(try await fixture.database.agents(Fixture.tenant, project: nil).isEmpty)
     }
 
+    /// A batch is many registrations in a row: order, duplicates and refusals are theirs.
+    @Test func aBatchIsRegisteredInItsOrder() async throws {
+        let fixture = try Fixture()
+        try await fixture.publish("p", "road", ["sign": "zebra crossing"])
+        func command(_ agent: String, _ needs: [String]) -> RegisterCommand {
+            RegisterCommand(project: Name(stored: "p"), agent: Name(stored: agent), needs: needs, responseFormat: "json")
+        }
+        // More than one round, by agents and by needs.
+        var commands = (0..<600).map { command("a\($0)", []) }
+        commands[300] = command("many", (0..<10_000).map { "need \($0)" })
+        commands[301] = command("wide", (0..<900).map { "need \($0)" })
+        commands[302] = command("wider", (0..<900).map { "need \($0)" } + ["zebra crossing"])
+        commands[10] = command("twice", ["soup"])
+        commands[20] = command("twice", ["zebra crossing", "zebra crossing"])
+        let outcomes = await fixture.database.register(Fixture.tenant, commands)
+        #expect(outcomes.count == commands.count)
+        for (place, outcome) in outcomes.enumerated() {
+            switch outcome {
+            case .success(let registration): #expect(place != 300 && registration.agent == commands[place].agent)
+            case .failure(let error): #expect(place == 300 && error.category == .invalid, "\(place): \(error)")
+            }
+        }
+        #expect(try outcomes[20].get().matchedNeeds.map(\.count) == [1])
+        #expect(try outcomes[302].get().matchedNeeds.last?.count == 1)
+        let agents = try await fixture.database.agents(Fixture.tenant, project: nil).map(\.record.name.text)
+        #expect(agents == (0..<600).filter { $0 != 300 && $0 != 10 }.map { commands[$0].agent.text })
+        let twice = try #require(try await fixture.database.agent(Fixture.tenant, Name(stored: "twice"), project: nil).last)
+        #expect(twice.record.needs == ["zebra crossing"])
+        let told = fixture.sink.take().filter { if case .initialContext = $0.message { true } else { false } }
+        #expect(told.map(\.agent.name.text) == (0..<600).filter { $0 != 300 }.map { commands[$0].agent.text })
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
     @Test func theContextIsCutToItsBudget() async throws {
         let fixture = try Fixture { $0.contextTokensMax = 40 }
         for i in 0..<10 {
@@ -124,10 +157,17 @@ import Testing
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { for i in 0..<60 { try await fixture.publish("p", "k\(i)", ["animal": "zebra", "n": .integer(i)]) } }
             group.addTask { for i in 0..<10 { _ = try await register(fixture, "a\(i)", ["animal zebra"]) } }
+            group.addTask {
+                let batch = (0..<300).map { i in
+                    RegisterCommand(
+                        project: Name(stored: "p"), agent: Name(stored: "b\(i)"), needs: ["animal zebra"], responseFormat: "json")
+                }
+                for outcome in await fixture.database.register(Fixture.tenant, batch) { _ = try outcome.get() }
+            }
             try await group.waitForAll()
         }
         let heard = Dictionary(grouping: fixture.sink.take(), by: \.agent.name.text)
-        #expect(heard.count == 10)
+        #expect(heard.count == 310)
         for (agent, notifications) in heard {
             let sequences = notifications.compactMap { notification -> UInt64? in
                 switch notification.message {
