@@ -1,6 +1,6 @@
 // What a store holds and what it costs, read from a data folder: for operators, beside a running server.
 
-public import Base
+internal import Base
 internal import Documents
 internal import KeySpace
 internal import LMDB

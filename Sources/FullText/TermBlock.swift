@@ -87,105 +87,11 @@ struct TermEntry: Equatable {
     }
 }
 
-/// The entries of one dictionary record, or of what is to become some: terms and packed entries in one array.
-struct TermBlock {
-    /// Payload of a record: with the envelope (6) and LMDB's page header (16) one page of 4,096 bytes.
+/// The payload of a dictionary record: each term as how many bytes it shares with the one before, how many follow, and
+/// these; then its entry.
+enum TermBlock {
+    /// Of a record: with the envelope (6) and LMDB's page header (16) one page of 4,096 bytes.
     static let bytesMax = 4_096 - 16 - 6
-
-    private(set) var bytes: [UInt8] = []
-    /// Of each term, and of the entry after it.
-    private(set) var ends: [(term: Int, entry: Int)] = []
-
-    var count: Int { ends.count }
-
-    func term(_ index: Int) -> Range<Int> { (index == 0 ? 0 : ends[index - 1].entry)..<ends[index].term }
-    func entry(_ index: Int) -> Range<Int> { ends[index].term..<ends[index].entry }
-
-    mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
-        ends.removeAll(keepingCapacity: true)
-    }
-
-    mutating func append(_ other: TermBlock, _ index: Int) {
-        let term = other.term(index)
-        bytes += other.bytes[term.lowerBound..<other.ends[index].entry]
-        ends.append((bytes.count - other.entry(index).count, bytes.count))
-    }
-
-    mutating func append(term: ArraySlice<UInt8>, _ entry: TermEntry) {
-        bytes += term
-        let end = bytes.count
-        entry.write(to: &bytes)
-        ends.append((end, bytes.count))
-    }
-
-    /// Reads a record.
-    mutating func read(_ payload: [UInt8]) throws {
-        try unsafe payload.withUnsafeBytes { buffer in
-            var reader = unsafe RecordReader(buffer)
-            var previous = 0..<0
-            while !reader.isAtEnd {
-                let shared = Int(try reader.byte())
-                let rest = Int(try reader.byte())
-                guard shared <= previous.count, shared + rest <= Analyzer.termBytesMax, shared + rest > 0 else { throw RecordReader.damaged }
-                let start = bytes.count
-                bytes += bytes[previous.lowerBound..<previous.lowerBound + shared]
-                let from = reader.position
-                try reader.skip(rest)
-                unsafe bytes += buffer[from..<reader.position]
-                let end = bytes.count
-                guard previous.isEmpty || Self.precedes(bytes, previous, start..<end) else { throw RecordReader.damaged }
-                previous = start..<end
-                let entry = reader.position
-                try TermEntry.skip(&reader)
-                unsafe bytes += buffer[entry..<reader.position]
-                ends.append((end, bytes.count))
-            }
-            guard !ends.isEmpty else { throw RecordReader.damaged }
-        }
-    }
-
-    private static func precedes(_ bytes: [UInt8], _ a: Range<Int>, _ b: Range<Int>) -> Bool {
-        bytes[a].lexicographicallyPrecedes(bytes[b])
-    }
-
-    /// The records of these entries: one when it fits, else as few as hold them, of even size. A long run that comes at
-    /// once (a bulk build) is packed tight.
-    func records() -> [(first: ArraySlice<UInt8>, payload: [UInt8])] {
-        guard count > 0 else { return [] }
-        let total = ends.indices.reduce(0) { $0 + encodedBytes($1, shared: $1 == 0 ? 0 : sharedWithPrevious($1)) }
-        let parts = (total + Self.bytesMax - 1) / Self.bytesMax
-        let wanted = parts == 1 || parts > 4 ? Self.bytesMax : total / parts + 40
-        var records: [(first: ArraySlice<UInt8>, payload: [UInt8])] = []
-        var payload: [UInt8] = []
-        payload.reserveCapacity(Self.bytesMax)
-        var first = 0
-        for index in ends.indices {
-            var shared = payload.isEmpty ? 0 : sharedWithPrevious(index)
-            if !payload.isEmpty, payload.count + encodedBytes(index, shared: shared) > min(wanted, Self.bytesMax) {
-                records.append((bytes[term(first)], payload))
-                payload = []
-                payload.reserveCapacity(Self.bytesMax)
-                first = index
-                shared = 0
-            }
-            payload.append(UInt8(shared))
-            payload.append(UInt8(term(index).count - shared))
-            payload += bytes[term(index).lowerBound + shared..<ends[index].entry]
-        }
-        records.append((bytes[term(first)], payload))
-        return records
-    }
-
-    private func encodedBytes(_ index: Int, shared: Int) -> Int { 2 + term(index).count - shared + entry(index).count }
-
-    private func sharedWithPrevious(_ index: Int) -> Int {
-        let (a, b) = (term(index - 1), term(index))
-        let most = min(a.count, b.count)
-        var shared = 0
-        while shared < most, bytes[a.lowerBound + shared] == bytes[b.lowerBound + shared] { shared += 1 }
-        return shared
-    }
 
     /// Moves the reader to the entry of `term` in a record; false when the record has none.
     ///
@@ -215,5 +121,261 @@ struct TermBlock {
             try TermEntry.skip(&reader)
         }
         return false
+    }
+}
+
+/// Goes through a payload entry by entry, with the term at hand and the one before it.
+@safe
+struct TermBlockWalk {
+    private(set) var reader: RecordReader
+    /// How many bytes the term shares with the one before.
+    private(set) var shared = 0
+    private let buffers = TermBuffers()
+    /// Which of the two buffers has the term.
+    private var side = 0
+    private(set) var termCount = 0
+    private(set) var previousCount = 0
+
+    /// Two buffers of 64 bytes, in turn: most terms are short, and copying 64 bytes is two instructions.
+    @safe
+    private final class TermBuffers {
+        let start: UnsafeMutablePointer<UInt8>
+        init() {
+            unsafe start = .allocate(capacity: 2 * Analyzer.termBytesMax)
+            unsafe start.initialize(repeating: 0, count: 2 * Analyzer.termBytesMax)
+        }
+        deinit { unsafe start.deallocate() }
+    }
+
+    init(_ payload: UnsafeRawBufferPointer) { reader = unsafe RecordReader(payload) }
+
+    var isAtEnd: Bool { reader.isAtEnd }
+    /// The term of the entry that the reader stands before the body of; good until `next`.
+    var bytes: UnsafeBufferPointer<UInt8> { unsafe UnsafeBufferPointer(start: buffers.start + side, count: termCount) }
+    /// The term before it.
+    var previous: UnsafeBufferPointer<UInt8> {
+        unsafe UnsafeBufferPointer(start: buffers.start + (Analyzer.termBytesMax - side), count: previousCount)
+    }
+    var term: [UInt8] { unsafe Array(bytes) }
+
+    /// Reads the next term.
+    @inline(__always)
+    mutating func next() throws(ContexError) {
+        shared = Int(try reader.byte())
+        let rest = Int(try reader.byte())
+        guard shared <= termCount, shared + rest <= Analyzer.termBytesMax, rest > 0, rest <= reader.remaining else { throw RecordReader.damaged }
+        let old = unsafe buffers.start + side
+        let new = unsafe buffers.start + (Analyzer.termBytesMax - side)
+        // Sorted: where it leaves the one before, it is greater.
+        if shared < termCount, unsafe old[shared] >= reader.here.load(as: UInt8.self) { throw RecordReader.damaged }
+        unsafe new.update(from: old, count: Analyzer.termBytesMax)
+        // shared + rest is at most the buffer's size.
+        for place in 0..<rest { unsafe new[shared + place] = reader.here.load(fromByteOffset: place, as: UInt8.self) }
+        try reader.skip(rest)
+        previousCount = termCount
+        termCount = shared + rest
+        side = Analyzer.termBytesMax - side
+    }
+
+    /// How many texts have the term; moves past its entry.
+    mutating func documents() throws -> UInt64 {
+        var ahead = reader
+        let documents = try ahead.number()
+        try skipEntry()
+        return documents
+    }
+
+    mutating func skipEntry() throws(ContexError) { try TermEntry.skip(&reader) }
+    mutating func entry() throws -> TermEntry { try TermEntry(&reader) }
+    mutating func read(_ entry: inout TermEntry) throws { try entry.read(&reader) }
+}
+
+/// Merges changed entries into the payload of a record. What lies between two changes is copied as it is; only the term after a change has
+/// another before it and is coded again.
+@safe
+struct TermBlockMerge {
+    /// What has come out; as long as it may be.
+    private(set) var payload: [UInt8] = []
+    private(set) var first: [UInt8] = []
+    private var walk: TermBlockWalk
+    private let old: UnsafeRawBufferPointer
+    /// Up to here the old bytes are out or replaced.
+    private var copied = 0
+    /// The last term that is out, unless it is one of the walk's.
+    private var last: [UInt8] = []
+    private enum Last { case own, walked, walkedBefore }
+    private var lastIs = Last.own
+    /// Whether the next old term must be coded again.
+    private var recodes = false
+    /// The term of the walk is read, its entry is not passed yet; it began here.
+    private var pending: Int?
+    private var body: [UInt8] = []
+
+    /// - Parameter old: stays while the merge does.
+    init(_ old: UnsafeRawBufferPointer) {
+        unsafe self.old = old
+        walk = unsafe TermBlockWalk(old)
+        payload.reserveCapacity(old.count + 256)
+    }
+
+    private mutating func readNext() throws(ContexError) {
+        pending = walk.reader.position
+        try walk.next()
+        if lastIs == .walked { lastIs = .walkedBefore }
+    }
+
+    /// Moves to `term`, and reads its entry when it is there.
+    mutating func seek(_ term: ArraySlice<UInt8>, _ entry: inout TermEntry) throws -> Bool {
+        entry.reset()
+        let isThere = try unsafe term.withUnsafeBufferPointer { wanted in
+            while pending != nil || !walk.isAtEnd {
+                if pending == nil { try readNext() }
+                let order = unsafe Self.compare(walk.bytes, wanted)
+                if order > 0 { return false }
+                if order == 0 { return true }
+                try pass()
+            }
+            return false
+        }
+        copy(to: pending ?? walk.reader.position)
+        keepLast()
+        if isThere {
+            pending = nil
+            try walk.read(&entry)
+            copied = walk.reader.position
+        }
+        return isThere
+    }
+
+    /// Takes the last term that is out from the walk before the walk goes on.
+    private mutating func keepLast() {
+        switch lastIs {
+        case .own: break
+        case .walked: last = walk.term
+        case .walkedBefore: last = unsafe Array(walk.previous)
+        }
+        lastIs = .own
+    }
+
+    @inline(__always)
+    private mutating func pass() throws(ContexError) {
+        if recodes {
+            let start = walk.reader.position
+            try walk.skipEntry()
+            let end = walk.reader.position
+            unsafe append(walk.term[...], UnsafeRawBufferPointer(rebasing: old[start..<end]))
+            copied = end
+            recodes = false
+        } else {
+            if first.isEmpty { first = walk.term }
+            try walk.skipEntry()
+        }
+        lastIs = .walked
+        pending = nil
+    }
+
+    /// Puts an entry where the merge stands. `isNew`: the old payload has no such term.
+    mutating func put(_ term: ArraySlice<UInt8>, _ entry: TermEntry, isNew: Bool) {
+        body.removeAll(keepingCapacity: true)
+        entry.write(to: &body)
+        let bytes = body
+        unsafe bytes.withUnsafeBytes { unsafe append(term, $0) }
+        if isNew { recodes = true }
+    }
+
+    /// Leaves out the entry that `seek` has found.
+    mutating func drop() { recodes = true }
+
+    mutating func finish() throws {
+        if recodes, pending != nil || !walk.isAtEnd {
+            if pending == nil { try readNext() }
+            try pass()
+        }
+        if first.isEmpty, copied < walk.reader.count {
+            if pending == nil { try readNext() }
+            first = walk.term
+        }
+        copy(to: walk.reader.count)
+    }
+
+    private mutating func copy(to end: Int) {
+        guard copied < end else { return }
+        unsafe payload += old[copied..<end]
+        copied = end
+    }
+
+    /// - Precondition: `last` is the last term that is out.
+    private mutating func append(_ term: ArraySlice<UInt8>, _ body: UnsafeRawBufferPointer) {
+        var shared = 0
+        let most = min(last.count, term.count)
+        while shared < most, last[shared] == term[term.startIndex + shared] { shared += 1 }
+        if first.isEmpty { first = Array(term) }
+        payload.append(UInt8(shared))
+        payload.append(UInt8(term.count - shared))
+        payload += term.dropFirst(shared)
+        unsafe payload += body
+        last = Array(term)
+    }
+
+    @inline(__always)
+    private static func compare(_ a: UnsafeBufferPointer<UInt8>, _ b: UnsafeBufferPointer<UInt8>) -> Int {
+        var place = 0
+        let most = min(a.count, b.count)
+        while place < most {
+            // Below the length of both.
+            let (x, y) = unsafe (a[place], b[place])
+            if x != y { return x < y ? -1 : 1 }
+            place += 1
+        }
+        return a.count - b.count
+    }
+
+    /// Takes in the payload of the record after this one.
+    mutating func append(next more: [UInt8]) throws {
+        // What was copied at the end was not looked at.
+        last = try unsafe payload.withUnsafeBytes { buffer in
+            var walk = unsafe TermBlockWalk(buffer)
+            while !walk.isAtEnd {
+                try walk.next()
+                try walk.skipEntry()
+            }
+            return walk.term
+        }
+        try unsafe more.withUnsafeBytes { buffer in
+            var walk = unsafe TermBlockWalk(buffer)
+            try walk.next()
+            let body = walk.reader.position
+            unsafe append(walk.term[...], UnsafeRawBufferPointer(rebasing: buffer[body...]))
+        }
+    }
+
+    /// The records of a payload: one when it fits, else as few as hold it, of even size. A long run that comes at once (a bulk build) is
+    /// packed tight.
+    static func records(_ payload: [UInt8], first: [UInt8]) throws -> [(first: [UInt8], payload: [UInt8])] {
+        if payload.isEmpty { return [] }
+        if payload.count <= TermBlock.bytesMax { return [(first, payload)] }
+        let parts = (payload.count + TermBlock.bytesMax - 1) / TermBlock.bytesMax
+        let wanted = parts > 4 ? TermBlock.bytesMax : min(TermBlock.bytesMax, payload.count / parts + 40)
+        return try unsafe payload.withUnsafeBytes { buffer in
+            var records: [(first: [UInt8], payload: [UInt8])] = []
+            var walk = unsafe TermBlockWalk(buffer)
+            var (start, begin) = ([UInt8](), 0)
+            var head: [UInt8] = []
+            while !walk.isAtEnd {
+                let at = walk.reader.position
+                try walk.next()
+                let afterTerm = walk.reader.position
+                try walk.skipEntry()
+                if start.isEmpty || head.count + walk.reader.position - begin > wanted {
+                    if !start.isEmpty { unsafe records.append((start, head + buffer[begin..<at])) }
+                    // The first of a record shares nothing.
+                    start = walk.term
+                    head = [0, UInt8(start.count)] + start
+                    begin = afterTerm
+                }
+            }
+            unsafe records.append((start, head + buffer[begin...]))
+            return records
+        }
     }
 }

@@ -12,7 +12,8 @@ extension TextIndex {
         guard count > 0 else { return [] }
         let (entries, weights) = try entriesAndWeights(query, in: view)
         var search = TextSearch(self, weights.lengthNorm, count: count)
-        for (place, entry) in entries.enumerated() where entry != nil {
+        for (place, entry) in entries.enumerated() {
+            guard let entry else { continue }
             search.scored.append(
                 try PostingCursor(Array(query.terms[place].utf8), entry, weight: weights.weights[place], weights.lengthNorm, self, in: view))
         }
@@ -34,7 +35,8 @@ extension TextIndex {
         for place in nodes.indices { lengths.append(try length(of: nodes[place], in: view).map { UInt32($0) }) }
         for (term, weight) in zip(weights.terms, weights.weights) where term.documentFrequency > 0 {
             let bytes = Array(term.term.utf8)
-            let cursor = try PostingCursor(bytes, entry(of: bytes, in: view), weight: weight, weights.lengthNorm, self, in: view)
+            guard let entry = try entry(of: bytes, in: view) else { continue }
+            let cursor = try PostingCursor(bytes, entry, weight: weight, weights.lengthNorm, self, in: view)
             for place in order {
                 guard let length = lengths[place], let count = try cursor.find(nodes[place].rawValue), count > 0 else { continue }
                 sums[place] &+= weights.lengthNorm.share(weight, count: count, length: length)
@@ -63,5 +65,123 @@ extension TextIndex {
             return .stop
         }
         return entry
+    }
+}
+
+// MARK: - With the syntax
+
+/// A query with its prefixes spelled out, as of one snapshot.
+public struct ResolvedTextQuery: Sendable {
+    /// All terms that count: what `weights` and `scores` want.
+    public let query: TextQuery
+    let syntax: TextSearchQuery
+    let required: [[String]]
+    let excluded: [(terms: [String], isPhrase: Bool)]
+}
+
+extension TextIndex {
+    /// Terms that a prefix stands for: the most frequent of those that begin with it.
+    public static let prefixTermsMax = 64
+    /// Terms of the dictionary that are looked at for one prefix.
+    static let prefixScanMax = 16_384
+
+    /// Looks up what the prefixes of a query stand for.
+    /// - Complexity: O(terms with the prefixes), of which `prefixScanMax` are read.
+    public func resolve(_ syntax: TextSearchQuery, in view: borrowing TransactionView) throws -> ResolvedTextQuery {
+        var words = syntax.words
+        var groups: [[String]] = syntax.required.map { [$0] }
+        for prefix in syntax.prefixes.prefix(Self.prefixesMax) {
+            let terms = try terms(prefix, count: Self.prefixTermsMax, in: view)
+            words += terms
+            if syntax.requiredPrefixes.contains(prefix) { groups.append(terms) }
+        }
+        var excluded = syntax.excluded
+        for prefix in syntax.excludedPrefixes.prefix(Self.prefixesMax) {
+            excluded += try terms(prefix, count: Self.prefixScanMax, in: view).map { ([$0], false) }
+        }
+        return ResolvedTextQuery(query: TextQuery(terms: words), syntax: syntax, required: groups, excluded: excluded)
+    }
+
+    /// Prefixes that a query may have; more are left out.
+    static let prefixesMax = 16
+
+    /// The best texts of a query with its syntax; a query that only excludes finds nothing.
+    ///
+    /// Without positions (`TextIndexOptions`) a phrase is found where all its terms are.
+    /// - Complexity: as the plain search, and one record for each text that could be among the best and has all terms of a phrase.
+    public func search(
+        _ resolved: ResolvedTextQuery, count: Int, where filter: ((NodeID) throws -> Bool)? = nil, in view: borrowing TransactionView
+    ) throws -> [TextMatch] {
+        guard count > 0 else { return [] }
+        let (entries, weights) = try entriesAndWeights(resolved.query, in: view)
+        let hasPositions = try options(in: view).positions
+        var search = TextSearch(self, weights.lengthNorm, count: count)
+        for (place, entry) in entries.enumerated() {
+            guard let entry else { continue }
+            search.scored.append(
+                try PostingCursor(Array(resolved.query.terms[place].utf8), entry, weight: weights.weights[place], weights.lengthNorm, self, in: view))
+        }
+        var seen: Set<[String]> = []
+        for group in resolved.required where seen.insert(group).inserted {
+            let cursors = try cursors(group, weights.lengthNorm, in: view)
+            if cursors.isEmpty { return [] }
+            search.required.append(cursors)
+        }
+        if hasPositions { search.phrases = resolved.syntax.phrases.map { $0.map { PositionRecord.hash($0.utf8) } } }
+        for (terms, isPhrase) in resolved.excluded {
+            let distinct = Set(terms)
+            let cursors = try cursors(distinct.sorted(), weights.lengthNorm, in: view)
+            // A term that no text has: no text has all.
+            guard cursors.count == distinct.count else { continue }
+            search.excluded.append((cursors, isPhrase && hasPositions ? terms.map { PositionRecord.hash($0.utf8) } : nil))
+        }
+        return try search.run(weights, where: filter, in: view)
+    }
+
+    /// Cursors of those of the terms that some text has.
+    private func cursors(_ terms: [String], _ norm: LengthNorm, in view: borrowing TransactionView) throws -> [PostingCursor] {
+        var cursors: [PostingCursor] = []
+        for term in terms {
+            let bytes = Array(term.utf8)
+            guard let entry = try entry(of: bytes, in: view) else { continue }
+            cursors.append(try PostingCursor(bytes, entry, weight: 0, norm, self, in: view))
+        }
+        return cursors
+    }
+
+    /// The terms that begin with a prefix, and what the word is alone; the most frequent when there are more than `count`.
+    private func terms(_ prefix: TextSearchQuery.Prefix, count: Int, in view: borrowing TransactionView) throws -> [String] {
+        let wanted = Array(prefix.text.utf8)
+        let key = scope.key(.textTerms)
+        var found: [(term: String, documents: Int)] = []
+        var scanned = 0
+        // The record in whose stretch the prefix falls, then those after it.
+        var start = key
+        try view.scanRecords(prefix: key, from: key + wanted, .descending) { recordKey, _ in
+            start = recordKey
+            return .stop
+        }
+        try view.scanRecords(prefix: key, from: start) { _, payload in
+            try unsafe payload.withUnsafeBytes { buffer in
+                var walk = unsafe TermBlockWalk(buffer)
+                while !walk.isAtEnd {
+                    try walk.next()
+                    let documents = Int(try walk.documents())
+                    if walk.term.starts(with: wanted) {
+                        found.append((String(decoding: walk.term, as: UTF8.self), documents))
+                        scanned += 1
+                    } else if wanted.lexicographicallyPrecedes(walk.term) {
+                        scanned = Self.prefixScanMax
+                        return .stop
+                    }
+                    if scanned >= Self.prefixScanMax { return .stop }
+                }
+                return .onward
+            }
+        }
+        found.sort { $0.documents != $1.documents ? $0.documents > $1.documents : ExactText($0.term) < ExactText($1.term) }
+        var terms = found.prefix(count).map(\.term)
+        if let whole = prefix.whole, !terms.contains(whole) { terms.append(whole) }
+        return terms
     }
 }

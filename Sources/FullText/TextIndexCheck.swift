@@ -92,21 +92,23 @@ public enum TextIndexCheck {
 
         mutating func terms(_ key: [UInt8], _ value: RawSpan) {
             do {
-                var block = TermBlock()
-                try block.read(Array(try Seal.open(key: key, value: value, version: 1)))
-                for place in 0..<block.count {
-                    let term = Array(block.bytes[block.term(place)])
-                    if place == 0, !key[TenantScope.prefixBytes...].elementsEqual(term) {
-                        findings.append("a dictionary record stands under a key that is not its first term '\(text(term))'")
-                    }
-                    if !lastTerm.isEmpty, !lastTerm.lexicographicallyPrecedes(term) { findings.append("the dictionary is out of order at '\(text(term))'") }
-                    lastTerm = term
-                    let entry = try unsafe block.bytes.withUnsafeBytes { buffer in
-                        var reader = unsafe RecordReader(UnsafeRawBufferPointer(rebasing: buffer[block.entry(place)]))
-                        return try TermEntry(&reader)
-                    }
-                    count(entry.nodes, entry.counts, term)
-                    dictionary[term] = Term(documents: entry.documents, found: entry.nodes.count, tailFirst: entry.nodes[0])
+                let payload = Array(try Seal.open(key: key, value: value, version: 1))
+                try unsafe payload.withUnsafeBytes { buffer in
+                    var walk = unsafe TermBlockWalk(buffer)
+                    repeat {
+                        let isFirst = walk.reader.position == 0
+                        try walk.next()
+                        if isFirst, !key[TenantScope.prefixBytes...].elementsEqual(walk.term) {
+                            findings.append("a dictionary record stands under a key that is not its first term '\(text(walk.term))'")
+                        }
+                        if isFirst, !lastTerm.isEmpty, !lastTerm.lexicographicallyPrecedes(walk.term) {
+                            findings.append("the dictionary is out of order at '\(text(walk.term))'")
+                        }
+                        let entry = try walk.entry()
+                        count(entry.nodes, entry.counts, walk.term)
+                        dictionary[walk.term] = Term(documents: entry.documents, found: entry.nodes.count, tailFirst: entry.nodes[0])
+                        lastTerm = walk.term
+                    } while !walk.isAtEnd
                 }
             } catch {
                 findings.append("dictionary under \(key): \(error)")

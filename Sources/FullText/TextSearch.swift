@@ -30,8 +30,8 @@ struct TextSearch {
     var scored: [PostingCursor] = []
     /// Of each group at least one term must be in a text.
     var required: [[PostingCursor]] = []
-    /// No text may have one of these.
-    var excluded: [PostingCursor] = []
+    /// No text may have all terms of one of these; with a phrase, one after another.
+    var excluded: [(terms: [PostingCursor], phrase: [UInt64]?)] = []
     /// Runs of terms that must stand one after another in a text; all of them are required.
     var phrases: [[UInt64]] = []
 
@@ -53,7 +53,7 @@ struct TextSearch {
         var lengthsChunk = -1
         var bounds: [Bound] = []
         bounds.reserveCapacity(scored.count)
-        var position: UInt32? = scored.compactMap(\.nextNode).min()
+        var position: UInt32? = scored.map(\.firstNode).min()
         while let node = position {
             let start = node & ~UInt32(Self.window - 1)
             let end = start | UInt32(Self.window - 1)
@@ -75,15 +75,18 @@ struct TextSearch {
                     lengths = try lengthView(UInt32(chunk), in: view)
                     lengthsChunk = chunk
                 }
-                guard let lengths else { throw TextIndex.contradiction("the lengths of nodes from \(start) on are missing") }
-                scratch.fillNorms(lengths, norm, from: Int(start) % LengthRecord.nodes)
+                // A block may reach over a stretch of nodes without texts.
+                if let lengths { scratch.fillNorms(lengths, norm, from: Int(start) % LengthRecord.nodes) }
                 for place in essential..<bounds.count {
                     unsafe try scored[bounds[place].place].addShares(start, end, norms: scratch.norms, sums: scratch.sums)
                 }
-                for cursor in excluded { _ = cursor.enter(start, end) }
+                for group in excluded {
+                    for cursor in group.terms { _ = cursor.enter(start, end) }
+                }
                 let limit = Int32(clamping: max(0, Int64(threshold) - rest))
                 let found = unsafe ck_take_over(kernelLevel, scratch.sums, limit, scratch.places, scratch.taken)
                 for candidate in 0..<found {
+                    guard let lengths else { throw TextIndex.contradiction("the lengths of nodes from \(start) on are missing") }
                     let place = unsafe Int(scratch.places[candidate])
                     let node = start + UInt32(place)
                     var sum = unsafe scratch.taken[candidate]
@@ -95,7 +98,7 @@ struct TextSearch {
                         open -= Int64(bound.bound)
                         let cursor = scored[bound.place]
                         let needed = Int64(best.threshold) - Int64(sum) - open
-                        guard let count = try cursor.find(node, where: { Int64($0) > needed }) else {
+                        guard let count = try cursor.find(node, over: needed) else {
                             isOut = true
                             break
                         }
@@ -108,16 +111,16 @@ struct TextSearch {
                 }
             }
             guard end < UInt32.max else { break }
-            position = next(after: end)
+            position = try next(after: end)
         }
         return best.sorted().map { TextMatch(node: NodeID(rawValue: $0.node), score: weights.score($0.sum)) }
     }
 
     /// The lowest node after a window where something may lie.
-    private func next(after end: UInt32) -> UInt32? {
+    private func next(after end: UInt32) throws -> UInt32? {
         var lowest: UInt32?
         for cursor in scored {
-            guard let node = cursor.next(after: end) else { continue }
+            guard let node = try cursor.next(after: end) else { continue }
             lowest = min(lowest ?? .max, node)
             if node == end + 1 { break }
         }
@@ -143,13 +146,26 @@ struct TextSearch {
             }
             if !isThere { return false }
         }
-        for cursor in excluded where try cursor.find(node) ?? 0 > 0 { return false }
-        if phrases.isEmpty { return true }
+        for phrase in phrases where try !stands(phrase, node, lengths, in: view) { return false }
+        for group in excluded {
+            var hasAll = true
+            for cursor in group.terms where try cursor.find(node) ?? 0 == 0 {
+                hasAll = false
+                break
+            }
+            guard hasAll else { continue }
+            guard let phrase = group.phrase, try !stands(phrase, node, lengths, in: view) else { return false }
+        }
+        return true
+    }
+
+    /// Whether the terms of a phrase, all of them in a node's text, stand there one after another.
+    private func stands(_ phrase: [UInt64], _ node: UInt32, _ lengths: LengthView, in view: borrowing TransactionView) throws -> Bool {
         guard let record = try view.load(index.scope.key(.textPositions, node)) else {
+            if phrase.count > Int(lengths.length(of: node) ?? 0) { return false }
             throw TextIndex.contradiction("the order of terms of node \(node) is missing")
         }
-        for phrase in phrases where try !PositionRecord.holds(phrase, length: Int(lengths.length(of: node) ?? 0), record) { return false }
-        return true
+        return try PositionRecord.holds(phrase, length: Int(lengths.length(of: node) ?? 0), record)
     }
 
     private func lengthView(_ chunk: UInt32, in view: borrowing TransactionView) throws -> LengthView? {

@@ -26,8 +26,6 @@ struct TextWriter {
     private var starts: [Int] = []
     private var table = TermTable()
 
-    private var old = TermBlock()
-    private var merged = TermBlock()
     private var entry = TermEntry()
 
     init(_ index: TextIndex, _ changes: [TextChange], in transaction: inout WriteTransaction) throws {
@@ -110,38 +108,34 @@ struct TextWriter {
         while position < order.count {
             let key = prefix + table.term(order[position])
             let (found, next) = try Self.recordCovering(key, prefix, in: transaction.view)
-            old.removeAll()
-            merged.removeAll()
-            if let found { try old.read(found.payload) }
-            var oldPlace = 0
-            while position < order.count {
-                let term = table.term(order[position])
-                if let next, !term.lexicographicallyPrecedes(next[prefix.count...]) { break }
-                while oldPlace < old.count, old.bytes[old.term(oldPlace)].lexicographicallyPrecedes(term) {
-                    merged.append(old, oldPlace)
-                    oldPlace += 1
+            let old = found?.payload ?? []
+            let (first, payload) = try unsafe old.withUnsafeBytes { buffer in
+                var merge = unsafe TermBlockMerge(buffer)
+                while position < order.count {
+                    let term = table.term(order[position])
+                    if let next, !term.lexicographicallyPrecedes(next[prefix.count...]) { break }
+                    let isOld = try merge.seek(term, &entry)
+                    try change(term, starts[order[position]]..<starts[order[position] + 1], in: &transaction)
+                    if entry.documents > 0 {
+                        merge.put(term, entry, isNew: !isOld)
+                    } else if isOld {
+                        merge.drop()
+                    }
+                    position += 1
                 }
-                entry.reset()
-                if oldPlace < old.count, old.bytes[old.term(oldPlace)] == term {
-                    try read(old.bytes, old.entry(oldPlace))
-                    oldPlace += 1
+                try merge.finish()
+                // What has become small takes in the next record when both fit well.
+                if let next, !merge.payload.isEmpty, merge.payload.count < TermBlock.bytesMax / 4,
+                    let more = try transaction.view.loadBytes(next), more.count < TermBlock.bytesMax / 2
+                {
+                    try merge.append(next: more)
+                    try transaction.delete(next)
                 }
-                try change(term, starts[order[position]]..<starts[order[position] + 1], in: &transaction)
-                if entry.documents > 0 { merged.append(term: term, entry) }
-                position += 1
+                return (merge.first, merge.payload)
             }
-            while oldPlace < old.count {
-                merged.append(old, oldPlace)
-                oldPlace += 1
-            }
-            try replace(found?.key, next, prefix, in: &transaction)
-        }
-    }
-
-    private mutating func read(_ bytes: [UInt8], _ range: Range<Int>) throws {
-        try unsafe bytes.withUnsafeBytes { buffer in
-            var reader = unsafe RecordReader(UnsafeRawBufferPointer(rebasing: buffer[range]))
-            try entry.read(&reader)
+            let records = try TermBlockMerge.records(payload, first: first)
+            if let oldKey = found?.key, records.first.map({ prefix + $0.first }) != oldKey { try transaction.delete(oldKey) }
+            for record in records { try transaction.store(prefix + record.first, record.payload) }
         }
     }
 
@@ -167,21 +161,6 @@ struct TextWriter {
             return .stop
         }
         return (found, next)
-    }
-
-    /// Puts the merged entries in place of a record. What has become small takes in the next record when both fit well.
-    private mutating func replace(_ oldKey: [UInt8]?, _ next: [UInt8]?, _ prefix: [UInt8], in transaction: inout WriteTransaction) throws {
-        if let next, merged.count > 0, merged.bytes.count < TermBlock.bytesMax / 4,
-            let payload = try transaction.view.loadBytes(next), payload.count < TermBlock.bytesMax / 2
-        {
-            old.removeAll()
-            try old.read(payload)
-            for place in 0..<old.count { merged.append(old, place) }
-            try transaction.delete(next)
-        }
-        let records = merged.records()
-        if let oldKey, records.first.map({ prefix + $0.first }) != oldKey { try transaction.delete(oldKey) }
-        for record in records { try transaction.store(prefix + record.first, record.payload) }
     }
 
     // MARK: - One term
