@@ -97,11 +97,15 @@ extension TextIndex {
         }
         var excluded = syntax.excluded
         for prefix in syntax.excludedPrefixes.prefix(Self.prefixesMax) {
-            excluded += try terms(prefix, count: Self.prefixScanMax, in: view).map { ([$0], false) }
+            excluded += try terms(prefix, count: Self.demandsMax, in: view).map { ([$0], false) }
         }
         return ResolvedTextQuery(query: TextQuery(terms: words), syntax: syntax, required: groups, excluded: excluded)
     }
 
+    /// What a query may demand of a text (`+`, phrases' terms), and how much exclude; more is left out.
+    static let demandsMax = 1_024
+    /// Phrases that are compared with the order of a text's terms; of more, only the terms count.
+    static let phrasesMax = 64
     /// Prefixes that a query may have; more are left out.
     static let prefixesMax = 16
 
@@ -122,13 +126,13 @@ extension TextIndex {
                 try PostingCursor(Array(resolved.query.terms[place].utf8), entry, weight: weights.weights[place], weights.lengthNorm, self, in: view))
         }
         var seen: Set<[String]> = []
-        for group in resolved.required where seen.insert(group).inserted {
+        for group in resolved.required.prefix(Self.demandsMax) where seen.insert(group).inserted {
             let cursors = try cursors(group, weights.lengthNorm, in: view)
             if cursors.isEmpty { return [] }
             search.required.append(cursors)
         }
-        if hasPositions { search.phrases = resolved.syntax.phrases.map { $0.map { PositionRecord.hash($0.utf8) } } }
-        for (terms, isPhrase) in resolved.excluded {
+        if hasPositions { search.phrases = resolved.syntax.phrases.prefix(Self.phrasesMax).map { $0.map { PositionRecord.hash($0.utf8) } } }
+        for (terms, isPhrase) in resolved.excluded.prefix(Self.demandsMax) {
             let distinct = Set(terms)
             let cursors = try cursors(distinct.sorted(), weights.lengthNorm, in: view)
             // A term that no text has: no text has all.

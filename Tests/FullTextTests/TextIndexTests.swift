@@ -149,6 +149,25 @@ import Testing
         return records
     }
 
+    /// Format 1, byte for byte (docs/formats/fulltext-v1.md): written as in Tests/Golden, and read from there.
+    @Test func goldenRecords() throws {
+        let environment = try open()
+        var write = try environment.beginWrite()
+        try index.configure(TextIndexOptions(analyzer: Analyzer(.code)), in: &write)
+        let analyzer = Analyzer(.code)
+        func change(_ node: Int, _ text: String?) -> TextChange {
+            TextChange(node: NodeID(rawValue: UInt32(node)), new: text.map { AnalyzedText($0, analyzer: analyzer) })
+        }
+        try index.apply([change(300, "cat dog cat catalogue"), change(301, "cat"), change(20_000, "")], in: &write)
+        // 130 texts with one term: a block of 128 under its first node, a tail of two.
+        try index.apply((0..<130).map { change(1_000 + 3 * $0, String(repeating: "zoo ", count: 1 + $0 % 3)) }, in: &write)
+        let written = zip(try Self.dump(write.view).enumerated().filter { $0.offset % 2 == 0 }, try Self.dump(write.view).enumerated().filter { $0.offset % 2 == 1 })
+            .map { GoldenRecord(key: $0.element, value: $1.element) }
+        #expect(written == (try GoldenRecord.file("fulltext-v1/records.txt")))
+        let weights = try index.weights(TextQuery("zoo cat", analyzer: analyzer), in: write.view)
+        #expect(weights.terms.map(\.documentFrequency) == [2, 130])
+    }
+
     /// Every record of the index, in turn: a flipped bit, gone altogether, or another payload under a sound seal.
     @Test func checkFindsEveryPlantedDamage() throws {
         let environment = try open()
