@@ -83,7 +83,8 @@ public enum TextIndexCheck {
                 guard key.count == TenantScope.prefixBytes + 4, Self.number(key) < 1 << 19 else { throw RecordReader.damaged }
                 let payload = Array(try Seal.open(key: key, value: value, version: 1))
                 let values = try LengthRecord.unpack(payload)
-                for (place, value) in values.enumerated() where value > 0 { ofLengths[Self.number(key) * UInt32(LengthRecord.nodes) + UInt32(place)] = value - 1 }
+                let first = Self.number(key) * UInt32(LengthRecord.nodes)
+                for (place, value) in values.enumerated() where value > 0 { ofLengths[first + UInt32(place)] = value - 1 }
                 if LengthRecord.pack(values) != payload { findings.append("lengths \(Self.number(key)): the record is not in its shortest form") }
             } catch {
                 findings.append("lengths under \(key): \(error)")

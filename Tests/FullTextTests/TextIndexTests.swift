@@ -161,8 +161,8 @@ import Testing
         try index.apply([change(300, "cat dog cat catalogue"), change(301, "cat"), change(20_000, "")], in: &write)
         // 130 texts with one term: a block of 128 under its first node, a tail of two.
         try index.apply((0..<130).map { change(1_000 + 3 * $0, String(repeating: "zoo ", count: 1 + $0 % 3)) }, in: &write)
-        let written = zip(try Self.dump(write.view).enumerated().filter { $0.offset % 2 == 0 }, try Self.dump(write.view).enumerated().filter { $0.offset % 2 == 1 })
-            .map { GoldenRecord(key: $0.element, value: $1.element) }
+        let dump = try Self.dump(write.view)
+        let written = stride(from: 0, to: dump.count, by: 2).map { GoldenRecord(key: dump[$0], value: dump[$0 + 1]) }
         #expect(written == (try GoldenRecord.file("fulltext-v1/records.txt")))
         let weights = try index.weights(TextQuery("zoo cat", analyzer: analyzer), in: write.view)
         #expect(weights.terms.map(\.documentFrequency) == [2, 130])
@@ -174,7 +174,8 @@ import Testing
         var naive = NaiveIndex()
         var write = try environment.beginWrite()
         for number in 1...300 {
-            try index.put(NodeID(rawValue: UInt32(number)), String(repeating: "common ", count: 1 + number % 3) + "word\(number % 5) only\(number)", &naive, in: &write)
+            let common = String(repeating: "common ", count: 1 + number % 3)
+            try index.put(NodeID(rawValue: UInt32(number)), common + "word\(number % 5) only\(number)", &naive, in: &write)
         }
         let expected = naive.signatures
         #expect(try TextIndexCheck.findings(index, expected: expected, in: write.view) == [])
