@@ -93,7 +93,7 @@ let modules: [Module] = [
     module("Events", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Documents", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Vectors", ["Base", "CKernels", "LMDB", "KeySpace"]),
-    module("FullText", ["Base", "LMDB", "KeySpace"]),
+    module("FullText", ["Base", "CKernels", "LMDB", "KeySpace"]),
     module("Needs", ["Base", "LMDB", "KeySpace"]),
     module("Access", ["Base", "LMDB", "KeySpace", "Hashing"]),
 
@@ -168,7 +168,7 @@ let modules: [Module] = [
     tests("EventsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Events", "TestSupport"]),
     tests("DocumentsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Documents", "TestSupport"]),
     tests("VectorsTests", ["Base", "CKernels", "LMDB", "KeySpace", "Vectors", "TestSupport"]),
-    tests("FullTextTests", ["Base", "LMDB", "KeySpace", "FullText", "TestSupport"]),
+    tests("FullTextTests", ["Base", "CKernels", "LMDB", "KeySpace", "FullText", "TestSupport"]),
     tests("NeedsTests", ["Base", "LMDB", "KeySpace", "Needs", "TestSupport"]),
     tests("AccessTests", ["Base", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
     tests(

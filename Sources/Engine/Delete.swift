@@ -35,7 +35,11 @@ extension Database {
     /// Takes a node out of the documents and both indexes.
     func removeNode(_ node: NodeID, _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
         try VectorIndex(scope: scope, dimension: models.dimension).remove(node, in: &transaction)
-        try TextIndex(scope: scope).remove(node, in: &transaction)
-        try DocumentStore(scope: scope).removeNode(node, in: &transaction)
+        let documents = DocumentStore(scope: scope)
+        // The index does not keep texts: it is told what it has of the node.
+        if let record = try documents.node(node, in: transaction.view) {
+            try TextIndex(scope: scope).remove(node, AnalyzedText(record.description), in: &transaction)
+        }
+        try documents.removeNode(node, in: &transaction)
     }
 }

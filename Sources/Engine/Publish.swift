@@ -162,9 +162,9 @@ extension Database {
             let vector = node.vector!
             let text = AnalyzedText(node.content.description)
             try vectors.insert(nodeID, vector, in: &transaction)
-            try texts.add(nodeID, text, in: &transaction)
             freshNodes.append(FreshNode(id: nodeID, vector: vector, text: text))
         }
+        try texts.apply(freshNodes.map { TextChange(node: $0.id, new: $0.text) }, in: &transaction)
         try documents.put(
             DocumentRecord(
                 id: id, key: command.key, sequence: event.sequence, exists: true, format: prepared.split.format.rawValue,

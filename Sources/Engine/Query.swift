@@ -88,11 +88,11 @@ struct NodeSearch {
             }
             var explanation: Explanation? = nil
             if explain {
-                let text = try texts.analyzedText(of: candidate.node, in: view)
+                let text = AnalyzedText(record.description)
                 explanation = Explanation(
                     mode: mode, cosine: Double(candidate.parts.cosine), bm25: Double(candidate.parts.bm25),
                     bm25Ceiling: Double(weights.ceiling),
-                    terms: text.map { weights.explain($0).map { ($0.term, Double($0.score)) } } ?? [],
+                    terms: weights.explain(text).map { ($0.term, Double($0.score)) },
                     vectorRank: near.firstIndex { $0.node == candidate.node }.map { $0 + 1 },
                     textRank: worded.firstIndex { $0.node == candidate.node }.map { $0 + 1 },
                     weights: FusionWeights.standard.named)

@@ -1,98 +1,189 @@
 @_spi(_Unicode) internal import Swift
 // From text to terms: what is searched for and what is found must pass through the same mill.
 //
-//   "Café sign-ups: getUserNames(42)"  ->  cafe sign up getusernam get user name 42
+//   "Café sign-ups: getUserNames(42)"  ->  cafe sign-ups sign up getusernames get user name 42          (english)
 //
-// 1. Split: a token is a longest run of letters, digits and marks. Everything else separates, the underscore too, so
-//    snake_case falls apart by itself; but an apostrophe between two letters is dropped ("user's" is "users", "don't" "dont":
-//    .01 on cacm against tokens "s" and "t"). Han ideographs, hiragana and katakana are written without spaces: each is a token of
-//    its own. (Thai, Lao, Khmer and Burmese have no spaces either; their runs stay whole.)
-// 2. camelCase: a token with an inner capital gives itself and then its parts ("getUserNames": the whole, get, User,
-//    Names; "HTTPServer": the whole, HTTP, Server). A need in plain
-//    words then finds a key of a document; on the four relevance sets it is worth between -.001 and +.003 of nDCG@10.
-// 3. Lower case by Unicode's full mapping; Latin, Greek and Cyrillic letters lose their accents (U+0300...U+036F), ligatures
-//    fall apart, full-width forms become ASCII: "café" is "cafe", composed or not. Everything is bytes afterwards: two terms are equal when their bytes are.
-// 4. Stop words: the 33 of Lucene's English analyzer go.
-// 5. Porter stems (PorterStemmer) for words of ASCII letters and digits.
+// 1. Words: a word is a longest run of letters, digits and marks, as Unicode's word boundaries (UAX 29) have it but for two
+//    things: an apostrophe between two letters is dropped ("user's" is "users", "don't" "dont": .01 on cacm against tokens "s" and "t"),
+//    and what UAX 29 joins with a sign ("3.14", "a_b") is a compound, below. Thai, Lao, Khmer and Burmese write without spaces;
+//    their runs stay whole.
+// 2. Chinese, Japanese, Korean: a run of Han ideographs, kana or Hangul syllables gives its pairs of neighbours ("数据库": 数据, 据库),
+//    a single one itself.
+// 3. Compounds (not `simple`): words joined by one of _ - . / : @ # + give the whole, as it stands, and then the words:
+//    "snake_case", "kebab-case", "src/main.swift", "std.io", "3.14". An exact name is then one rare term.
+// 4. camelCase (not `simple`): a word with an inner capital gives itself and then its parts ("getUserNames": the whole, get, User,
+//    Names; "HTTPServer": the whole, HTTP, Server). A need in plain words then finds a key of a document.
+// 5. Folding: lower case by Unicode's full mapping and final sigma as sigma; Latin, Greek and Cyrillic letters lose their accents
+//    (U+0300...U+036F), ligatures fall apart, full-width forms become ASCII: "café" is "cafe", composed or not. Everything is
+//    bytes afterwards: two terms are equal when their bytes are.
+// 6. `english` only: the 33 stop words of Lucene's English analyzer go, and words of ASCII letters and digits are stemmed
+//    (PorterStemmer).
 //
-// A token over `termBytesMax` (a hash, a base64 text) is cut and gets the checksum of the whole as its end, so that an
-// exact search still finds it and a key of the store still holds it.
+// A term over `termBytesMax` (a hash, a base64 text) is cut and gets the checksum of the whole as its end, so that an
+// exact search still finds it and a record of the store still holds it.
 //
-// This is format: a change of any rule is a change of what the index holds, and needs a new version of its records.
+// This is format: a change of any rule is a change of what the index holds, and needs a new `version`.
 
 internal import Base
 
 /// Splits, folds and stems text. The same for documents and queries.
-public struct Analyzer: Sendable {
-    /// Longer tokens are cut to `termBytesMax - 8` and end with eight hexadecimal digits of CRC-32C.
-    static let termBytesMax = 64
+public struct Analyzer: Sendable, Hashable {
+    /// Kept in the state of an index: fulltext-v1.md.
+    public enum Kind: UInt8, Sendable, CaseIterable {
+        /// Compounds, camelCase, stop words, stems.
+        case english = 0
+        /// Folded words and nothing more, for other languages.
+        case simple = 1
+        /// Compounds and camelCase, every word as it is.
+        case code = 2
 
-    public init() {}
-
-    /// The terms of `text` in order, with repeats.
-    /// - Complexity: O(length), about 20 ns a byte.
-    public func terms(_ text: String) -> [String] {
-        var splitter = TermSplitter()
-        var text = text
-        text.withUTF8 { utf8 in
-            var index = 0
-            while index < utf8.count {
-                let byte = unsafe utf8[index]
-                if byte < 0x80 {
-                    splitter.ascii(byte)
-                    index += 1
-                } else {
-                    // The bytes are a String's and so valid: the lead byte tells the length.
-                    let count = byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
-                    var value = UInt32(byte) & (0x7F >> UInt32(count))
-                    for offset in 1..<count { value = unsafe value << 6 | UInt32(utf8[index + offset] & 0x3F) }
-                    if let scalar = Unicode.Scalar(value) { splitter.scalar(scalar) }
-                    index += count
-                }
+        /// As users write it.
+        public var name: String {
+            switch self {
+            case .english: "english"
+            case .simple: "simple"
+            case .code: "code"
             }
         }
+
+        public init?(name: String) {
+            guard let kind = Self.allCases.first(where: { $0.name == name }) else { return nil }
+            self = kind
+        }
+    }
+
+    /// Of the rules above. An index of another version must be built anew.
+    public static let version: UInt8 = 1
+    /// Longer terms are cut to `termBytesMax - 8` and end with eight hexadecimal digits of CRC-32C.
+    static let termBytesMax = 64
+
+    public let kind: Kind
+
+    public init(_ kind: Kind = .english) { self.kind = kind }
+
+    /// The terms of `text` in order, with repeats.
+    /// - Complexity: O(length).
+    public func terms(_ text: String) -> [String] {
+        let list = list(text)
+        return (0..<list.count).map { list.text($0) }
+    }
+
+    func list(_ text: String) -> TermList {
+        var splitter = TermSplitter(kind)
+        var text = text
+        text.withUTF8 { unsafe splitter.read($0) }
         return splitter.finish()
     }
 }
 
-/// The token being gathered, already folded, and where its camelCase parts begin.
+/// What an ASCII character is to the splitter.
+private enum ByteClass: UInt8 { case space, lower, upper, digit, apostrophe, joiner }
+
+/// The compound being gathered, already folded, and where its words and their camelCase parts begin.
 private struct TermSplitter {
-    private var terms: [String] = []
-    private var token: [UInt8] = []
-    /// Offsets in `token` at which a part begins, without the first.
+    private var list = TermList()
+    private let kind: Analyzer.Kind
+    private let splitsCompounds: Bool
+    private let classes: [ByteClass]
+    private let stopWords: StopWords
+    private var compound: [UInt8] = []
+    /// Offsets in `compound` at which a word begins, without the first; a joiner stands before each.
+    private var words: [Int] = []
+    /// Offsets at which a camelCase part begins, without those that begin a word.
     private var parts: [Int] = []
     private var previous = Case.none
     /// An apostrophe after a letter: what follows decides whether it is inside a word.
     private var apostrophe = false
-    /// Where the previous scalar's bytes begin in `token`: the part boundary when "S" in "HTTPServer" turns out to be one.
+    /// A joiner after a word: what follows decides whether it is inside a compound. 0 when there is none.
+    private var joiner: UInt8 = 0
+    private var wordStart = 0
+    /// Where the previous scalar's bytes begin: the part boundary when "S" in "HTTPServer" turns out to be one.
     private var previousStart = 0
+    /// The last of a run of ideographs, and how many they were.
+    private var ideograph: [UInt8] = []
+    private var ideographs = 0
     private var stemmer = PorterStemmer()
-    private var part: [UInt8] = []
+    private var term: [UInt8] = []
 
     private enum Case { case none, lower, upper, other }
 
-    mutating func ascii(_ byte: UInt8) {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"): append(byte, .lower)
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"): append(byte | 0x20, .upper)
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): append(byte, .other)
-        case UInt8(ascii: "'"): noteApostrophe()
-        default: endToken()
+    private static let table: [ByteClass] = (0..<128).map { byte in
+        switch UInt8(byte) {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): .lower
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): .upper
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): .digit
+        case UInt8(ascii: "'"): .apostrophe
+        case UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "@"),
+            UInt8(ascii: "#"), UInt8(ascii: "+"): .joiner
+        default: .space
+        }
+    }
+
+    init(_ kind: Analyzer.Kind) {
+        self.kind = kind
+        splitsCompounds = kind != .simple
+        classes = Self.table
+        stopWords = StopWords.standard
+    }
+
+    mutating func read(_ utf8: UnsafeBufferPointer<UInt8>) {
+        list.bytes.reserveCapacity(utf8.count)
+        var index = 0
+        while index < utf8.count {
+            let byte = unsafe utf8[index]
+            if byte < 0x80 {
+                index += 1
+                ascii(byte)
+                // The rest of a word in small letters, which is most of any text.
+                while previous == .lower, !apostrophe, joiner == 0, index < utf8.count {
+                    let next = unsafe utf8[index]
+                    guard next < 0x80, classes[Int(next)] == .lower else { break }
+                    previousStart = compound.count
+                    compound.append(next)
+                    index += 1
+                }
+            } else {
+                // The bytes are a String's and so valid: the lead byte tells the length.
+                let count = byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
+                var value = UInt32(byte) & (0x7F >> UInt32(count))
+                for offset in 1..<count { value = unsafe value << 6 | UInt32(utf8[index + offset] & 0x3F) }
+                if let scalar = Unicode.Scalar(value) { self.scalar(scalar) }
+                index += count
+            }
+        }
+    }
+
+    private mutating func ascii(_ byte: UInt8) {
+        switch classes[Int(byte)] {
+        case .lower: append(byte, .lower)
+        case .upper: append(byte | 0x20, .upper)
+        case .digit: append(byte, .other)
+        case .apostrophe: noteApostrophe()
+        case .joiner: noteJoiner(byte)
+        case .space: endRun()
         }
     }
 
     private mutating func noteApostrophe() {
-        let afterLetter = !apostrophe && (previous == .lower || previous == .upper)
-        if !afterLetter { endToken() }
+        let afterLetter = !apostrophe && joiner == 0 && (previous == .lower || previous == .upper)
+        if !afterLetter { endRun() }
         apostrophe = afterLetter
+    }
+
+    private mutating func noteJoiner(_ byte: UInt8) {
+        if !splitsCompounds || compound.isEmpty || joiner != 0 || apostrophe || ideographs > 0 {
+            endRun()
+        } else {
+            joiner = byte
+        }
     }
 
     private mutating func append(_ byte: UInt8, _ letterCase: Case) {
         noteBoundary(letterCase)
-        token.append(byte)
+        compound.append(byte)
     }
 
-    mutating func scalar(_ scalar: Unicode.Scalar) {
+    private mutating func scalar(_ scalar: Unicode.Scalar) {
         switch scalar.value {
         case 0xFF01...0xFF5E:
             ascii(UInt8(scalar.value - 0xFEE0))
@@ -102,12 +193,14 @@ private struct TermSplitter {
         case 0x2019:
             noteApostrophe()
             return
-        case 0x3005, 0x3007, 0x3041...0x30FF, 0x31F0...0x31FF, 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xF900...0xFAFF, 0x20000...0x3FFFD:
-            endToken()
+        case 0x3005, 0x3007, 0x3041...0x30FF, 0x31F0...0x31FF, 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xAC00...0xD7A3, 0xF900...0xFAFF,
+            0x20000...0x3FFFD:
             // Katakana's middle dot and the sound marks between the kana are no letters.
-            guard scalar.properties.isAlphabetic || scalar.value == 0x3007 else { return }
-            token += Array(String(scalar).utf8)
-            endToken()
+            guard scalar.properties.isAlphabetic || scalar.value == 0x3007 else {
+                endRun()
+                return
+            }
+            noteIdeograph(Array(String(scalar).utf8))
             return
         default: break
         }
@@ -123,104 +216,184 @@ private struct TermSplitter {
             noteBoundary(.other)
             for lower in properties.lowercaseMapping.unicodeScalars { fold(lower) }
         case .nonspacingMark, .spacingMark:
-            if apostrophe { endToken() }
-            if !token.isEmpty { fold(scalar) }
+            if apostrophe || joiner != 0 || ideographs > 0 { endRun() }
+            if !compound.isEmpty { fold(scalar) }
         case .format:
             // Zero-width joiners and soft hyphens are inside words.
             break
         default:
-            endToken()
+            endRun()
         }
+    }
+
+    private mutating func noteIdeograph(_ bytes: [UInt8]) {
+        if !compound.isEmpty { endCompound() }
+        if ideographs > 0 { list.append(ideograph + bytes) }
+        ideograph = bytes
+        ideographs += 1
     }
 
     /// Appends a lower-case scalar without its accents.
     private mutating func fold(_ scalar: Unicode.Scalar) {
         switch scalar {
-        case "\u{0}"..."\u{7F}": token.append(UInt8(scalar.value))
-        case "ß": token += Array("ss".utf8)
-        case "æ": token += Array("ae".utf8)
-        case "œ": token += Array("oe".utf8)
-        case "þ": token += Array("th".utf8)
-        case "ø": token.append(UInt8(ascii: "o"))
-        case "đ", "ð": token.append(UInt8(ascii: "d"))
-        case "ł": token.append(UInt8(ascii: "l"))
-        case "ħ": token.append(UInt8(ascii: "h"))
-        case "ŧ": token.append(UInt8(ascii: "t"))
-        case "ı": token.append(UInt8(ascii: "i"))
+        case "\u{0}"..."\u{7F}": compound.append(UInt8(scalar.value))
+        case "ß": compound += Array("ss".utf8)
+        case "æ": compound += Array("ae".utf8)
+        case "œ": compound += Array("oe".utf8)
+        case "þ": compound += Array("th".utf8)
+        case "ς": compound += Array("σ".utf8)
+        case "ø": compound.append(UInt8(ascii: "o"))
+        case "đ", "ð": compound.append(UInt8(ascii: "d"))
+        case "ł": compound.append(UInt8(ascii: "l"))
+        case "ħ": compound.append(UInt8(ascii: "h"))
+        case "ŧ": compound.append(UInt8(ascii: "t"))
+        case "ı": compound.append(UInt8(ascii: "i"))
         case "\u{80}"..."\u{52F}", "\u{1E00}"..."\u{1FFF}":
             // Latin, Greek, Cyrillic: the base letter without its diacritics.
-            for base in String(scalar)._nfd where !(0x300...0x36F).contains(base.value) { token += Array(String(base).utf8) }
-        default: token += Array(String(scalar).utf8)
+            for base in String(scalar)._nfd where !(0x300...0x36F).contains(base.value) { compound += Array(String(base).utf8) }
+        default: compound += Array(String(scalar).utf8)
         }
     }
 
     private mutating func noteBoundary(_ letterCase: Case) {
+        if ideographs > 0 { endIdeographs() }
         if apostrophe {
-            if letterCase == .other { endToken() }
+            if letterCase == .other { endCompound() }
             apostrophe = false
         }
-        if letterCase == .upper && previous == .lower {
-            parts.append(token.count)
-        } else if letterCase == .lower && previous == .upper && previousStart > 0 && parts.last != previousStart {
-            parts.append(previousStart)
+        if joiner != 0 {
+            compound.append(joiner)
+            joiner = 0
+            wordStart = compound.count
+            words.append(wordStart)
+            previous = .none
+        }
+        if splitsCompounds {
+            if letterCase == .upper && previous == .lower {
+                parts.append(compound.count)
+            } else if letterCase == .lower && previous == .upper && previousStart > wordStart && parts.last != previousStart {
+                parts.append(previousStart)
+            }
         }
         previous = letterCase
-        previousStart = token.count
+        previousStart = compound.count
     }
 
-    private mutating func endToken() {
+    private mutating func endRun() {
+        if ideographs > 0 { endIdeographs() }
+        endCompound()
+    }
+
+    private mutating func endIdeographs() {
+        if ideographs == 1 { list.append(ideograph) }
+        ideographs = 0
+    }
+
+    private mutating func endCompound() {
         previous = .none
         apostrophe = false
-        if token.isEmpty {
-            previousStart = 0
-            return
-        }
-        emit(token[...])
-        if !parts.isEmpty {
-            var start = 0
-            for end in parts + [token.count] {
-                emit(token[start..<end])
-                start = end
+        joiner = 0
+        if compound.isEmpty { return }
+        if words.isEmpty {
+            emitWord(0, compound.count, 0..<parts.count)
+        } else {
+            emit(0, compound.count, isWord: false)
+            var (start, part) = (0, 0)
+            for place in 0...words.count {
+                let end = place < words.count ? words[place] - 1 : compound.count
+                var partEnd = part
+                while partEnd < parts.count, parts[partEnd] < end { partEnd += 1 }
+                emitWord(start, end, part..<partEnd)
+                part = partEnd
+                start = end + 1
             }
-            parts.removeAll(keepingCapacity: true)
+            words.removeAll(keepingCapacity: true)
         }
-        token.removeAll(keepingCapacity: true)
+        parts.removeAll(keepingCapacity: true)
+        compound.removeAll(keepingCapacity: true)
+        wordStart = 0
         previousStart = 0
     }
 
-    private mutating func emit(_ bytes: ArraySlice<UInt8>) {
-        part.removeAll(keepingCapacity: true)
-        if bytes.count > Analyzer.termBytesMax {
-            var end = bytes.startIndex + Analyzer.termBytesMax - 8
-            while bytes[end] & 0xC0 == 0x80 { end -= 1 }
-            part += bytes[bytes.startIndex..<end]
-            let sum = CRC32C.of(Array(bytes))
-            for shift in stride(from: UInt32(28), through: 0, by: -4) { part.append(Self.hexadecimal[Int(sum >> shift & 15)]) }
-        } else {
-            part += bytes
-            if StopWords.contains(part) { return }
-            if part.allSatisfy({ $0 < 0x80 }) { stemmer.stem(&part) }
+    private mutating func emitWord(_ start: Int, _ end: Int, _ range: Range<Int>) {
+        emit(start, end, isWord: true)
+        if range.isEmpty { return }
+        var from = start
+        for place in range {
+            emit(from, parts[place], isWord: true)
+            from = parts[place]
         }
-        terms.append(String(decoding: part, as: UTF8.self))
+        emit(from, end, isWord: true)
     }
 
-    mutating func finish() -> [String] {
-        endToken()
-        return terms
+    private mutating func emit(_ start: Int, _ end: Int, isWord: Bool) {
+        if end - start > Analyzer.termBytesMax {
+            var cut = start + Analyzer.termBytesMax - 8
+            while compound[cut] & 0xC0 == 0x80 { cut -= 1 }
+            term.removeAll(keepingCapacity: true)
+            term += compound[start..<cut]
+            let sum = CRC32C.of(Array(compound[start..<end]))
+            for shift in stride(from: UInt32(28), through: 0, by: -4) { term.append(Self.hexadecimal[Int(sum >> shift & 15)]) }
+            list.append(term)
+            return
+        }
+        guard isWord, kind == .english else {
+            list.append(compound[start..<end])
+            return
+        }
+        if stopWords.contains(compound, start, end) { return }
+        term.removeAll(keepingCapacity: true)
+        term += compound[start..<end]
+        if term.allSatisfy({ $0 < 0x80 }) { stemmer.stem(&term) }
+        list.append(term)
+    }
+
+    mutating func finish() -> TermList {
+        endRun()
+        return list
     }
 
     private static let hexadecimal = Array("0123456789abcdef".utf8)
 }
 
-/// The 33 words that Lucene's English analyzer leaves out.
-private enum StopWords {
-    static func contains(_ word: [UInt8]) -> Bool {
-        word.count <= lengthMax && words.contains(word)
-    }
-    private static let lengthMax = 5
-    private static let words = Set(
+/// The 33 words that Lucene's English analyzer leaves out, in a table without collisions worth speaking of.
+private struct StopWords {
+    private let slots: [UInt64]
+
+    static let standard = StopWords(
         """
         a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to was \
         will with
-        """.split(separator: " ").map { Array($0.utf8) })
+        """)
+
+    private init(_ words: String) {
+        var slots = [UInt64](repeating: 0, count: 128)
+        for word in words.split(separator: " ") {
+            let bytes = Array(word.utf8)
+            let key = Self.key(bytes, 0, bytes.count)
+            var slot = Self.slot(key)
+            while slots[slot] != 0 { slot = (slot + 1) & 127 }
+            slots[slot] = key
+        }
+        self.slots = slots
+    }
+
+    private static func key(_ bytes: [UInt8], _ start: Int, _ end: Int) -> UInt64 {
+        var key: UInt64 = 0
+        for place in start..<end { key = key << 8 | UInt64(bytes[place]) }
+        return key
+    }
+
+    private static func slot(_ key: UInt64) -> Int { Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> 57) }
+
+    func contains(_ bytes: [UInt8], _ start: Int, _ end: Int) -> Bool {
+        if end - start > 5 { return false }
+        let key = Self.key(bytes, start, end)
+        var slot = Self.slot(key)
+        while slots[slot] != 0 {
+            if slots[slot] == key { return true }
+            slot = (slot + 1) & 127
+        }
+        return false
+    }
 }

@@ -7,6 +7,11 @@
 // f: how often t is in the text; length: terms of the text; N: texts in the index; n(t): texts with t; k1 = 1.2, b = 0.75.
 // The numerator has no factor (k1 + 1), which changes no order and makes each term's share less than count(t) * idf(t):
 // their sum is the least upper bound of any score (`QueryWeights.ceiling`). Lengths are exact, not rounded to a byte.
+//
+// Sums are of whole numbers. A search adds the shares of a text in the order that prunes best, a scorer of one text in the
+// order of terms, and sums of floating-point numbers would differ in their last bits. So a share is computed in single
+// precision, times a power of two that brings the ceiling near 2^30, and rounded to an integer: sums are then the same in
+// any order, and exact. The steps are 2^-29 of the ceiling or less, finer than a Float's own.
 
 #if canImport(Glibc)
 internal import Glibc
@@ -35,73 +40,40 @@ public struct QueryWeights: Sendable {
     /// The sum over terms of how often the query says them times idf: the least upper bound of any text's score.
     public let ceiling: Float
 
-    /// At the same places: count x idf.
+    /// At the same places: count x idf x `scale`.
     let weights: [Float]
+    /// A power of two.
+    let scale: Float
     let lengthNorm: LengthNorm
-    private let termBytes: [[UInt8]]
 
     /// - Parameter documentFrequencies: of each of `query.terms`.
     init(_ query: TextQuery, documentFrequencies: [Int], statistics: TextStatistics) {
         self.statistics = statistics
         let idfs = documentFrequencies.map { Self.idf(documentFrequency: $0, documents: statistics.documents) }
         terms = query.terms.indices.map { (query.terms[$0], idfs[$0], documentFrequencies[$0]) }
-        weights = query.terms.indices.map { Float(query.counts[$0]) * idfs[$0] }
-        ceiling = weights.reduce(0, +)
-        termBytes = query.terms.map { Array($0.utf8) }
+        let plain = query.terms.indices.map { Float(query.counts[$0]) * idfs[$0] }
+        ceiling = plain.reduce(0, +)
+        // Sums stay below 2^30 by the ceiling, 2^10 by the rounding of up to 1,024 shares.
+        let scale: Float = ceiling > 0 ? Float(sign: .plus, exponent: 29 - ceiling.exponent, significand: 1) : 1
+        self.scale = scale
+        weights = plain.map { $0 * scale }
         lengthNorm = LengthNorm(averageLength: statistics.averageLength)
     }
 
     static func idf(documentFrequency: Int, documents: Int) -> Float {
         let (frequency, count) = (Double(documentFrequency), Double(documents))
-        return Float(log(1 + (count - frequency + 0.5) / (frequency + 0.5)))
+        return Float(log(1 + max(0, count - frequency + 0.5) / (frequency + 0.5)))
     }
 
     /// BM25 of one analysed text, which need not be in the index; the same number as `TextIndex.search` gives.
     /// - Complexity: O(query terms x log text terms).
     public func score(_ text: AnalyzedText) -> Float {
-        var sum: Float = 0
+        var sum: Int32 = 0
         for (index, entry) in terms.enumerated() {
             let frequency = text.frequency(of: entry.term)
-            if frequency > 0 { sum += lengthNorm.share(weights[index], frequency: frequency, length: text.length) }
+            if frequency > 0 { sum &+= lengthNorm.share(weights[index], count: UInt32(frequency), length: UInt32(text.length)) }
         }
-        return sum
-    }
-
-    /// BM25 of a text record as it lies in the store, without making its terms: both sides are in the order of their bytes,
-    /// so that one walk over the record meets every term of the query in turn.
-    /// - Complexity: O(distinct terms of the text), about 5 ns each.
-    func score(record: RawSpan) throws -> Float {
-        var cursor = VarintCursor()
-        let length = Int(try cursor.next(record))
-        let distinct = Int(try cursor.next(record))
-        var sum: Float = 0
-        var wanted = 0
-        for _ in 0..<distinct {
-            let count = Int(try cursor.next(record))
-            guard count <= record.byteCount - cursor.position else { throw TextIndex.contradiction("a text record") }
-            let term = record.extracting(cursor.position..<cursor.position + count)
-            cursor.position += count
-            let frequency = Int(try cursor.next(record))
-            while wanted < termBytes.count {
-                let order = Self.compare(termBytes[wanted], term)
-                if order == 0 { sum += lengthNorm.share(weights[wanted], frequency: frequency, length: length) }
-                if order > 0 { break }
-                wanted += 1
-            }
-            if wanted == termBytes.count { break }
-        }
-        return sum
-    }
-
-    /// Negative, zero, positive as `a` is before, equal to, after `b`.
-    private static func compare(_ a: [UInt8], _ b: RawSpan) -> Int {
-        let common = min(a.count, b.byteCount)
-        for index in 0..<common {
-            // Below the length of both.
-            let other = unsafe b.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
-            if a[index] != other { return a[index] < other ? -1 : 1 }
-        }
-        return a.count - b.byteCount
+        return score(sum)
     }
 
     /// What each of the query's terms adds to the score, without those that the text lacks.
@@ -109,9 +81,11 @@ public struct QueryWeights: Sendable {
         terms.indices.compactMap { index in
             let frequency = text.frequency(of: terms[index].term)
             guard frequency > 0 else { return nil }
-            return (terms[index].term, lengthNorm.share(weights[index], frequency: frequency, length: text.length))
+            return (terms[index].term, score(lengthNorm.share(weights[index], count: UInt32(frequency), length: UInt32(text.length))))
         }
     }
+
+    func score(_ sum: Int32) -> Float { Float(sum) / scale }
 }
 
 /// The part of the formula that depends on the text's length, its constants folded: k1 (1 - b) + (k1 b / average) x length.
@@ -127,10 +101,22 @@ struct LengthNorm: Sendable {
         slope = averageLength > 0 ? Float(Self.k1 * Self.b / averageLength) : 0
     }
 
-    /// The one place where a term's share is computed, so that every way to a score gives the same bits.
+    /// A term's share of a score, bit for bit what the kernel `ck_add_shares` adds.
     @inline(__always)
-    func share(_ weight: Float, frequency: Int, length: Int) -> Float {
-        let frequency = Float(frequency)
-        return weight * (frequency / (frequency + (base + slope * Float(length))))
+    func share(_ weight: Float, count: UInt32, length: UInt32) -> Int32 {
+        let frequency = Float(Int32(bitPattern: count))
+        let norm = base + slope * Float(Int32(bitPattern: length))
+        let share = (weight * (frequency / (frequency + norm))).rounded(.toNearestOrEven)
+        // Only numbers of a damaged record are outside.
+        return share >= 0 && share < 0x1p31 ? Int32(share) : .max
+    }
+
+    /// No share of a posting with at most `count` and at least `length` is over it. The division is rounded, so that of two
+    /// nearly equal quotients the smaller one may come out larger, by less than 2^-20 of it.
+    @inline(__always)
+    func bound(_ weight: Float, count: UInt32, length: UInt32) -> Int32 {
+        let share = share(weight, count: count, length: length)
+        let (bound, overflow) = share.addingReportingOverflow(share >> 20 + 1)
+        return overflow ? .max : bound
     }
 }

@@ -16,14 +16,28 @@ struct PorterStemmer {
     mutating func stem(_ token: inout [UInt8]) {
         guard token.count > 2 else { return }
         swap(&word, &token)
-        plurals()
-        participles()
-        finalY()
-        doubleSuffixes()
-        singleSuffixes()
+        // Each step asks for endings of few letters: most words pass by most steps on their last letter.
+        if last == UInt8(ascii: "s") { plurals() }
+        if last == UInt8(ascii: "d") || last == UInt8(ascii: "g") { participles() }
+        if last == UInt8(ascii: "y") { finalY() }
+        apply(Self.doubleSuffixRules[place], measureOver: 0)
+        apply(Self.singleSuffixRules[place], measureOver: 0)
         lastSuffixes()
-        finalE()
+        if last == UInt8(ascii: "e") || last == UInt8(ascii: "l") { finalE() }
         swap(&word, &token)
+    }
+
+    private var last: UInt8 { word[word.count - 1] }
+    /// The last letter's place in a table of rules; 26 for a digit.
+    private var place: Int { last >= UInt8(ascii: "a") && last <= UInt8(ascii: "z") ? Int(last - UInt8(ascii: "a")) : 26 }
+
+    private static func byLastLetter<Rule>(_ rules: [Rule], _ suffix: (Rule) -> StaticString) -> [[Rule]] {
+        (0...26).map { place in
+            rules.filter { rule in
+                let text = suffix(rule)
+                return unsafe Int(text.utf8Start[text.utf8CodeUnitCount - 1]) == Int(UInt8(ascii: "a")) + place
+            }
+        }
     }
 
     private func isConsonant(_ index: Int) -> Bool {
@@ -111,19 +125,13 @@ struct PorterStemmer {
         if hasSuffix("y") && stemHasVowel { replaceSuffix("i") }
     }
 
-    /// Step 2.
-    private mutating func doubleSuffixes() { apply(Self.doubleSuffixRules, measureOver: 0) }
-
-    /// Step 3.
-    private mutating func singleSuffixes() { apply(Self.singleSuffixRules, measureOver: 0) }
-
     /// Step 4.
     private mutating func lastSuffixes() {
-        for suffix in Self.lastSuffixList where hasSuffix(suffix) {
+        for suffix in Self.lastSuffixList[place] where hasSuffix(suffix) {
             if measure > 1 { replaceSuffix("") }
             return
         }
-        if hasSuffix("ion"), stemLength > 0, [UInt8(ascii: "s"), UInt8(ascii: "t")].contains(word[stemLength - 1]), measure > 1 {
+        if last == UInt8(ascii: "n"), hasSuffix("ion"), stemLength > 0, [UInt8(ascii: "s"), UInt8(ascii: "t")].contains(word[stemLength - 1]), measure > 1 {
             replaceSuffix("")
         }
     }
@@ -138,18 +146,23 @@ struct PorterStemmer {
         if word.last == UInt8(ascii: "l"), endsInDoubleConsonant(word.count), measure > 1 { word.removeLast() }
     }
 
-    private static let doubleSuffixRules: [(suffix: StaticString, replacement: StaticString)] = [
+    /// Step 2.
+    private static let doubleSuffixRules = byLastLetter(doubleSuffixes, \.suffix)
+    private static let doubleSuffixes: [(suffix: StaticString, replacement: StaticString)] = [
         ("ational", "ate"), ("tional", "tion"), ("enci", "ence"), ("anci", "ance"), ("izer", "ize"), ("bli", "ble"), ("alli", "al"),
         ("entli", "ent"), ("eli", "e"), ("ousli", "ous"), ("ization", "ize"), ("ation", "ate"), ("ator", "ate"), ("alism", "al"),
         ("iveness", "ive"), ("fulness", "ful"), ("ousness", "ous"), ("aliti", "al"), ("iviti", "ive"), ("biliti", "ble"), ("logi", "log"),
     ]
 
-    private static let singleSuffixRules: [(suffix: StaticString, replacement: StaticString)] = [
+    /// Step 3.
+    private static let singleSuffixRules = byLastLetter(singleSuffixes, \.suffix)
+    private static let singleSuffixes: [(suffix: StaticString, replacement: StaticString)] = [
         ("icate", "ic"), ("ative", ""), ("alize", "al"), ("iciti", "ic"), ("ical", "ic"), ("ful", ""), ("ness", ""),
     ]
 
     /// Longer ones before those they end with: "ement" before "ment" before "ent".
-    private static let lastSuffixList: [StaticString] = [
+    private static let lastSuffixList = byLastLetter(lastOnes, \.self)
+    private static let lastOnes: [StaticString] = [
         "al", "ance", "ence", "er", "ic", "able", "ible", "ant", "ement", "ment", "ent", "ou", "ism", "ate", "iti", "ous", "ive", "ize",
     ]
 }

@@ -1,157 +1,191 @@
-// Search, term at a time inside windows of node numbers.
-//
-// All postings of the query's terms are decoded into columns. Then a window of 16,384 node numbers at a time has its sums
-// in one small array (64 KiB: it stays in the second-level cache): each term adds its shares to it, in the order of terms,
-// so that a sum has the same bits as `QueryWeights.score` gives; whatever is over the worst of the best so far enters the
-// heap of results. Stretches of node numbers without postings are jumped over.
-
 public import Base
 internal import KeySpace
 public import LMDB
 
 extension TextIndex {
-    /// The `count` best texts of a query, best first, equal scores by node number.
-    /// - Complexity: O(postings of the query's terms + matches x log count), about 3 ns a posting.
-    public func search(_ query: TextQuery, count: Int, in view: borrowing TransactionView) throws -> [TextMatch] {
+    /// The `count` best texts of a query, best first, equal scores by node number: what scoring every text and sorting would give.
+    /// - Parameter filter: says whether a node may be among them; asked only about nodes that would be.
+    /// - Complexity: at worst O(postings of the query's terms), about 1.5 ns each; most blocks of frequent terms are passed over.
+    public func search(
+        _ query: TextQuery, count: Int, where filter: ((NodeID) throws -> Bool)? = nil, in view: borrowing TransactionView
+    ) throws -> [TextMatch] {
         guard count > 0 else { return [] }
-        let statistics = try statistics(in: view)
-        var lists: [PostingList] = []
-        var kept: [(term: String, count: Int)] = []
-        var frequencies: [Int] = []
-        for (index, term) in query.terms.enumerated() {
-            let list = try postings(of: term, in: view)
-            if list.nodes.isEmpty { continue }
-            kept.append((term, query.counts[index]))
-            frequencies.append(list.nodes.count)
-            lists.append(list)
+        let (entries, weights) = try entriesAndWeights(query, in: view)
+        var search = TextSearch(self, weights.lengthNorm, count: count)
+        for (place, entry) in entries.enumerated() {
+            guard let entry else { continue }
+            search.scored.append(
+                try PostingCursor(Array(query.terms[place].utf8), entry, weight: weights.weights[place], weights.lengthNorm, self, in: view))
         }
-        let weights = QueryWeights(TextQuery(kept), documentFrequencies: frequencies, statistics: statistics)
-        return Self.best(lists, weights, count: count)
+        return try search.run(weights, where: filter, in: view)
     }
 
     /// The query under the statistics of now.
     /// - Complexity: O(terms x log n).
     public func weights(_ query: TextQuery, in view: borrowing TransactionView) throws -> QueryWeights {
-        var frequencies: [Int] = []
-        for term in query.terms { frequencies.append(try documentFrequency(of: term, in: view)) }
-        return QueryWeights(query, documentFrequencies: frequencies, statistics: try statistics(in: view))
+        try entriesAndWeights(query, in: view).weights
     }
 
     /// The scores of some nodes, 0 of a text with none of the terms, nil of a node without a text.
-    /// - Complexity: O(nodes x their distinct terms).
+    /// - Complexity: O(terms x (their blocks + nodes)), nodes sorted.
     public func scores(_ weights: QueryWeights, of nodes: [NodeID], in view: borrowing TransactionView) throws -> [Float?] {
-        var scores: [Float?] = []
-        scores.reserveCapacity(nodes.count)
-        for node in nodes {
-            if let record = try view.load(scope.key(.textDocument, node.rawValue)) {
-                scores.append(try weights.score(record: record))
-            } else {
-                scores.append(nil)
+        let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
+        var sums = [Int32](repeating: 0, count: nodes.count)
+        var lengths: [UInt32?] = []
+        for place in nodes.indices { lengths.append(try length(of: nodes[place], in: view).map { UInt32($0) }) }
+        for (term, weight) in zip(weights.terms, weights.weights) where term.documentFrequency > 0 {
+            let bytes = Array(term.term.utf8)
+            guard let entry = try entry(of: bytes, in: view) else { continue }
+            let cursor = try PostingCursor(bytes, entry, weight: weight, weights.lengthNorm, self, in: view)
+            for place in order {
+                guard let length = lengths[place], let count = try cursor.find(nodes[place].rawValue), count > 0 else { continue }
+                sums[place] &+= weights.lengthNorm.share(weight, count: count, length: length)
             }
         }
-        return scores
+        return nodes.indices.map { lengths[$0] == nil ? nil : weights.score(sums[$0]) }
     }
 
-    private func documentFrequency(of term: String, in view: borrowing TransactionView) throws -> Int {
-        try TermRecord(view.loadBytes(termKey(term))).documents
+    func entriesAndWeights(_ query: TextQuery, in view: borrowing TransactionView) throws -> (entries: [TermEntry?], weights: QueryWeights) {
+        let statistics = try statistics(in: view)
+        var entries: [TermEntry?] = []
+        entries.reserveCapacity(query.terms.count)
+        for term in query.terms { entries.append(try entry(of: Array(term.utf8), in: view)) }
+        return (entries, QueryWeights(query, documentFrequencies: entries.map { $0?.documents ?? 0 }, statistics: statistics))
     }
 
-    /// All postings of a term in node order. The term record comes first in key order, its tail belongs at the end.
-    private func postings(of term: String, in view: borrowing TransactionView) throws -> PostingList {
-        let termKey = termKey(term)
-        var (list, tail) = (PostingList(), PostingList())
-        var documents = 0
-        try view.scanRecords(prefix: termKey) { key, payload in
-            if key.count == termKey.count {
-                documents = try tail.append(tail: payload)
-                list.reserve(min(documents, 1 << 20))
-            } else {
-                try list.append(block: payload)
+    /// Of the dictionary; nil when no text has the term.
+    func entry(of term: [UInt8], in view: borrowing TransactionView) throws -> TermEntry? {
+        var entry: TermEntry?
+        let prefix = scope.key(.textTerms)
+        try view.scanRecords(prefix: prefix, from: prefix + term, .descending) { _, payload in
+            entry = try unsafe payload.withUnsafeBytes { buffer in
+                var reader = unsafe RecordReader(buffer)
+                return try unsafe term.withUnsafeBytes { try unsafe TermBlock.find($0, &reader) } ? try TermEntry(&reader) : nil
             }
-            return .onward
+            return .stop
         }
-        list.append(tail)
-        guard list.nodes.count == documents else { throw Self.contradiction("'\(term)' has \(list.nodes.count) postings of \(documents)") }
-        return list
-    }
-
-    private static let windowNodes = 16_384
-
-    private static func best(_ lists: [PostingList], _ weights: QueryWeights, count: Int) -> [TextMatch] {
-        var heap = BestMatches(count: count)
-        var positions = [Int](repeating: 0, count: lists.count)
-        var sums = [Float](repeating: 0, count: windowNodes)
-        while true {
-            var lowest: UInt32?
-            for (list, position) in zip(lists, positions) where position < list.nodes.count {
-                lowest = min(lowest ?? .max, list.nodes[position])
-            }
-            guard let start = lowest else { return heap.sorted() }
-            let end = Int(start) + windowNodes
-            for index in lists.indices {
-                positions[index] = add(lists[index], from: positions[index], below: end, weights.weights[index], weights.lengthNorm, start, &sums)
-            }
-            for offset in 0..<windowNodes where sums[offset] > 0 {
-                heap.offer(NodeID(rawValue: start + UInt32(offset)), sums[offset])
-                sums[offset] = 0
-            }
-        }
-    }
-
-    /// Adds one term's shares of the nodes in `start..<end`; returns the position of its first posting after them.
-    private static func add(
-        _ list: PostingList, from position: Int, below end: Int, _ weight: Float, _ norm: LengthNorm, _ start: UInt32, _ sums: inout [Float]
-    ) -> Int {
-        var position = position
-        while position < list.nodes.count, Int(list.nodes[position]) < end {
-            let share = norm.share(weight, frequency: Int(list.frequencies[position]), length: Int(list.lengths[position]))
-            sums[Int(list.nodes[position] - start)] += share
-            position += 1
-        }
-        return position
+        return entry
     }
 }
 
-/// The best matches so far: a binary heap with the worst on top.
-private struct BestMatches {
-    private let count: Int
-    private var heap: [TextMatch] = []
+// MARK: - With the syntax
 
-    init(count: Int) {
-        self.count = count
-        heap.reserveCapacity(min(count, 4_096))
+/// A query with its prefixes spelled out, as of one snapshot.
+public struct ResolvedTextQuery: Sendable {
+    /// All terms that count: what `weights` and `scores` want.
+    public let query: TextQuery
+    let syntax: TextSearchQuery
+    let required: [[String]]
+    let excluded: [(terms: [String], isPhrase: Bool)]
+}
+
+extension TextIndex {
+    /// Terms that a prefix stands for: the most frequent of those that begin with it.
+    public static let prefixTermsMax = 64
+    /// Terms of the dictionary that are looked at for one prefix.
+    static let prefixScanMax = 16_384
+
+    /// Looks up what the prefixes of a query stand for.
+    /// - Complexity: O(terms with the prefixes), of which `prefixScanMax` are read.
+    public func resolve(_ syntax: TextSearchQuery, in view: borrowing TransactionView) throws -> ResolvedTextQuery {
+        var words = syntax.words
+        var groups: [[String]] = syntax.required.map { [$0] }
+        for prefix in syntax.prefixes.prefix(Self.prefixesMax) {
+            let terms = try terms(prefix, count: Self.prefixTermsMax, in: view)
+            words += terms
+            if syntax.requiredPrefixes.contains(prefix) { groups.append(terms) }
+        }
+        var excluded = syntax.excluded
+        for prefix in syntax.excludedPrefixes.prefix(Self.prefixesMax) {
+            excluded += try terms(prefix, count: Self.demandsMax, in: view).map { ([$0], false) }
+        }
+        return ResolvedTextQuery(query: TextQuery(terms: words), syntax: syntax, required: groups, excluded: excluded)
     }
 
-    private static func isWorse(_ a: TextMatch, _ b: TextMatch) -> Bool {
-        a.score != b.score ? a.score < b.score : a.node > b.node
+    /// What a query may demand of a text (`+`, phrases' terms), and how much exclude; more is left out.
+    static let demandsMax = 1_024
+    /// Phrases that are compared with the order of a text's terms; of more, only the terms count.
+    static let phrasesMax = 64
+    /// Prefixes that a query may have; more are left out.
+    static let prefixesMax = 16
+
+    /// The best texts of a query with its syntax; a query that only excludes finds nothing.
+    ///
+    /// Without positions (`TextIndexOptions`) a phrase is found where all its terms are.
+    /// - Complexity: as the plain search, and one record for each text that could be among the best and has all terms of a phrase.
+    public func search(
+        _ resolved: ResolvedTextQuery, count: Int, where filter: ((NodeID) throws -> Bool)? = nil, in view: borrowing TransactionView
+    ) throws -> [TextMatch] {
+        guard count > 0 else { return [] }
+        let (entries, weights) = try entriesAndWeights(resolved.query, in: view)
+        let hasPositions = try options(in: view).positions
+        var search = TextSearch(self, weights.lengthNorm, count: count)
+        for (place, entry) in entries.enumerated() {
+            guard let entry else { continue }
+            search.scored.append(
+                try PostingCursor(Array(resolved.query.terms[place].utf8), entry, weight: weights.weights[place], weights.lengthNorm, self, in: view))
+        }
+        var seen: Set<[String]> = []
+        for group in resolved.required.prefix(Self.demandsMax) where seen.insert(group).inserted {
+            let cursors = try cursors(group, weights.lengthNorm, in: view)
+            if cursors.isEmpty { return [] }
+            search.required.append(cursors)
+        }
+        if hasPositions { search.phrases = resolved.syntax.phrases.prefix(Self.phrasesMax).map { $0.map { PositionRecord.hash($0.utf8) } } }
+        for (terms, isPhrase) in resolved.excluded.prefix(Self.demandsMax) {
+            let distinct = Set(terms)
+            let cursors = try cursors(distinct.sorted(), weights.lengthNorm, in: view)
+            // A term that no text has: no text has all.
+            guard cursors.count == distinct.count else { continue }
+            search.excluded.append((cursors, isPhrase && hasPositions ? terms.map { PositionRecord.hash($0.utf8) } : nil))
+        }
+        return try search.run(weights, where: filter, in: view)
     }
 
-    @inline(__always)
-    mutating func offer(_ node: NodeID, _ score: Float) {
-        if heap.count == count && score <= heap[0].score && !(score == heap[0].score && node < heap[0].node) { return }
-        enter(TextMatch(node: node, score: score))
+    /// Cursors of those of the terms that some text has.
+    private func cursors(_ terms: [String], _ norm: LengthNorm, in view: borrowing TransactionView) throws -> [PostingCursor] {
+        var cursors: [PostingCursor] = []
+        for term in terms {
+            let bytes = Array(term.utf8)
+            guard let entry = try entry(of: bytes, in: view) else { continue }
+            cursors.append(try PostingCursor(bytes, entry, weight: 0, norm, self, in: view))
+        }
+        return cursors
     }
 
-    private mutating func enter(_ match: TextMatch) {
-        if heap.count < count {
-            heap.append(match)
-            var child = heap.count - 1
-            while child > 0, Self.isWorse(heap[child], heap[(child - 1) / 2]) {
-                heap.swapAt(child, (child - 1) / 2)
-                child = (child - 1) / 2
+    /// The terms that begin with a prefix, and what the word is alone; the most frequent when there are more than `count`.
+    private func terms(_ prefix: TextSearchQuery.Prefix, count: Int, in view: borrowing TransactionView) throws -> [String] {
+        let wanted = Array(prefix.text.utf8)
+        let key = scope.key(.textTerms)
+        var found: [(term: String, documents: Int)] = []
+        var scanned = 0
+        // The record in whose stretch the prefix falls, then those after it.
+        var start = key
+        try view.scanRecords(prefix: key, from: key + wanted, .descending) { recordKey, _ in
+            start = recordKey
+            return .stop
+        }
+        try view.scanRecords(prefix: key, from: start) { _, payload in
+            try unsafe payload.withUnsafeBytes { buffer in
+                var walk = unsafe TermBlockWalk(buffer)
+                while !walk.isAtEnd {
+                    try walk.next()
+                    let documents = Int(try walk.documents())
+                    if walk.term.starts(with: wanted) {
+                        found.append((String(decoding: walk.term, as: UTF8.self), documents))
+                        scanned += 1
+                    } else if wanted.lexicographicallyPrecedes(walk.term) {
+                        scanned = Self.prefixScanMax
+                        return .stop
+                    }
+                    if scanned >= Self.prefixScanMax { return .stop }
+                }
+                return .onward
             }
-            return
         }
-        heap[0] = match
-        var parent = 0
-        while true {
-            var worst = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && Self.isWorse(heap[child], heap[worst]) { worst = child }
-            if worst == parent { return }
-            heap.swapAt(parent, worst)
-            parent = worst
-        }
+        found.sort { $0.documents != $1.documents ? $0.documents > $1.documents : ExactText($0.term) < ExactText($1.term) }
+        var terms = found.prefix(count).map(\.term)
+        if let whole = prefix.whole, !terms.contains(whole) { terms.append(whole) }
+        return terms
     }
-
-    func sorted() -> [TextMatch] { heap.sorted { Self.isWorse($1, $0) } }
 }

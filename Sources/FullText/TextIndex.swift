@@ -2,11 +2,40 @@ public import Base
 public import KeySpace
 public import LMDB
 
+/// How an index analyses and what it keeps: chosen before the first text, kept in its state.
+public struct TextIndexOptions: Sendable, Equatable {
+    public var analyzer: Analyzer
+    /// Whether the order of terms is kept, for phrases: about 1.6 bytes a term of a text. Without it a phrase is found where all its
+    /// terms are.
+    public var positions: Bool
+
+    public init(analyzer: Analyzer = Analyzer(), positions: Bool = true) {
+        self.analyzer = analyzer
+        self.positions = positions
+    }
+}
+
+/// What becomes of one node's text.
+public struct TextChange: Sendable {
+    public let node: NodeID
+    /// What the index has of it: exactly the text that was added; nil when it has none.
+    public let old: AnalyzedText?
+    /// What it is to have, nil for none.
+    public let new: AnalyzedText?
+
+    public init(node: NodeID, old: AnalyzedText? = nil, new: AnalyzedText?) {
+        self.node = node
+        self.old = old
+        self.new = new
+    }
+}
+
 /// The inverted index of one project, inside the store: changed in the caller's write transaction, read in any view.
 ///
-/// Records: the statistics of the project (`textState`), the terms and postings (`posting`, see PostingBlock.swift), and of
-/// each node what was indexed (`textDocument`), so that a removal knows its terms and one node can be scored alone.
-/// Statistics and document frequencies are exact after every call. The same calls give the same bytes.
+/// Records: the state of the project (`textState`), the dictionary (`textTerms`, TermBlock.swift), packed postings (`posting`,
+/// PackedBlock.swift), lengths (`textLengths`, LengthTable.swift), the order of terms (`textPositions`, PositionRecord.swift).
+/// Texts themselves are not kept: whoever removes one says what it was. Statistics and document frequencies are exact
+/// after every call. The same calls give the same bytes.
 public struct TextIndex: Sendable {
     let scope: TenantScope
 
@@ -16,65 +45,121 @@ public struct TextIndex: Sendable {
 
     // MARK: - Changing
 
-    /// Adds the text of a node, in place of what the node had before.
-    /// - Complexity: O(distinct terms x log n), 3 to 4 microseconds a term.
+    /// Adds the text of a node that has none.
+    /// - Throws: `.damaged` when the node has a text.
+    /// - Complexity: as `apply`, alone 2 to 4 microseconds a distinct term.
     public func add(_ node: NodeID, _ text: AnalyzedText, in transaction: inout WriteTransaction) throws {
-        try remove(node, in: &transaction)
-        for (term, count) in text.frequencies {
-            let posting = Posting(node: node.rawValue, frequency: UInt32(count), length: UInt32(text.length))
-            try insert(posting, term, in: &transaction)
-        }
-        try transaction.store(scope.key(.textDocument, node.rawValue), text.bytes)
-        let before = try statistics(in: transaction.view)
-        try store(TextStatistics(documents: before.documents + 1, totalLength: before.totalLength + text.length), in: &transaction)
+        try apply([TextChange(node: node, new: text)], in: &transaction)
     }
 
-    /// Removes a node's text; false when there was none.
-    /// - Complexity: O(distinct terms x log n).
+    /// Removes a node's text, which must be the one that was added; false when there is none.
+    /// - Throws: `.damaged` when it was another.
     @discardableResult
-    public func remove(_ node: NodeID, in transaction: inout WriteTransaction) throws -> Bool {
-        guard let text = try analyzedText(of: node, in: transaction.view) else { return false }
-        for (term, _) in text.frequencies { try withdraw(node.rawValue, term, in: &transaction) }
-        try transaction.delete(scope.key(.textDocument, node.rawValue))
-        let before = try statistics(in: transaction.view)
-        guard before.documents > 0, before.totalLength >= text.length else { throw Self.contradiction("the statistics are below their parts") }
-        try store(TextStatistics(documents: before.documents - 1, totalLength: before.totalLength - text.length), in: &transaction)
+    public func remove(_ node: NodeID, _ text: AnalyzedText, in transaction: inout WriteTransaction) throws -> Bool {
+        guard try length(of: node, in: transaction.view) != nil else { return false }
+        try apply([TextChange(node: node, old: text, new: nil)], in: &transaction)
         return true
     }
 
-    /// Empties the index.
+    /// Many changes at once, each node once: the terms of all are gathered in memory and written in order, so that each record is written
+    /// once. From nothing, a whole corpus at a time (a bulk build), it writes the records of the index one after another.
+    /// - Complexity: O(distinct terms of the batch x log n + their postings); memory for 12 bytes a posting.
+    public func apply(_ changes: [TextChange], in transaction: inout WriteTransaction) throws {
+        var writer = try TextWriter(self, changes, in: &transaction)
+        try writer.run(in: &transaction)
+    }
+
+    /// Chooses analyser and positions of an index without texts.
+    /// - Throws: `.conflict` when it has texts and other options.
+    public func configure(_ options: TextIndexOptions, in transaction: inout WriteTransaction) throws {
+        var state = try state(in: transaction.view)
+        if state.options == options { return }
+        guard state.statistics.documents == 0 else {
+            throw ContexError(
+                .conflict,
+                "the text index of this project has \(state.statistics.documents) texts, analysed as '\(state.options.analyzer.kind.name)': "
+                    + "only an empty index can be given other options; remove its texts or reindex the project")
+        }
+        state.options = options
+        try store(state, in: &transaction)
+    }
+
+    /// Empties the index; its options stay.
     /// - Complexity: O(records).
     public func removeAll(in transaction: inout WriteTransaction) throws {
-        for kind in [KeyKind.textState, .posting, .textDocument] { try transaction.deleteAll(prefix: scope.key(kind)) }
+        var state = try state(in: transaction.view)
+        for kind in [KeyKind.posting, .textPositions, .textTerms, .textLengths] { try transaction.deleteAll(prefix: scope.key(kind)) }
+        state.statistics = TextStatistics(documents: 0, totalLength: 0)
+        try store(state, in: &transaction)
     }
 
     // MARK: - Single records
 
     /// - Complexity: O(log n).
-    public func statistics(in view: borrowing TransactionView) throws -> TextStatistics {
-        guard let bytes = try view.loadBytes(scope.key(.textState)) else { return TextStatistics(documents: 0, totalLength: 0) }
+    public func statistics(in view: borrowing TransactionView) throws -> TextStatistics { try state(in: view).statistics }
+
+    /// - Complexity: O(log n).
+    public func options(in view: borrowing TransactionView) throws -> TextIndexOptions { try state(in: view).options }
+
+    /// Terms of a node's text with repeats, nil when it has none.
+    /// - Complexity: O(log n).
+    public func length(of node: NodeID, in view: borrowing TransactionView) throws -> Int? {
+        guard let record = try view.load(scope.key(.textLengths, node.rawValue / UInt32(LengthRecord.nodes))) else { return nil }
+        return try unsafe record.withUnsafeBytes { buffer in
+            var reader = unsafe RecordReader(buffer)
+            return try LengthView(&reader).length(of: node.rawValue).map(Int.init)
+        }
+    }
+
+    struct State: Equatable {
+        var options = TextIndexOptions()
+        var statistics = TextStatistics(documents: 0, totalLength: 0)
+    }
+
+    func state(in view: borrowing TransactionView) throws -> State {
+        guard let bytes = try view.loadBytes(scope.key(.textState)) else { return State() }
         var reader = ByteReader(bytes)
+        let kind = try reader.u8()
+        let version = try reader.u8()
+        let positions = try reader.bool()
         let statistics = TextStatistics(documents: try reader.count(), totalLength: try reader.count(limit: Int.max))
         try reader.end()
-        return statistics
+        guard let kind = Analyzer.Kind(rawValue: kind), version == Analyzer.version else {
+            throw ContexError.damaged(
+                "the text index was made by analyser \(kind) of version \(version), this build has version \(Analyzer.version): run 'contex reindex'")
+        }
+        return State(options: TextIndexOptions(analyzer: Analyzer(kind), positions: positions), statistics: statistics)
     }
 
-    /// What the index holds of a node, nil when it holds nothing.
-    /// - Complexity: O(log n + distinct terms).
-    public func analyzedText(of node: NodeID, in view: borrowing TransactionView) throws -> AnalyzedText? {
-        try view.loadBytes(scope.key(.textDocument, node.rawValue)).map { try AnalyzedText(bytes: $0) }
-    }
-
-    private func store(_ statistics: TextStatistics, in transaction: inout WriteTransaction) throws {
+    func store(_ state: State, in transaction: inout WriteTransaction) throws {
         let key = scope.key(.textState)
-        if statistics == TextStatistics(documents: 0, totalLength: 0) {
+        if state == State() {
             try transaction.delete(key)
             return
         }
-        var writer = ByteWriter(capacity: 16)
-        writer.varint(UInt64(statistics.documents))
-        writer.varint(UInt64(statistics.totalLength))
+        var writer = ByteWriter(capacity: 24)
+        writer.u8(state.options.analyzer.kind.rawValue)
+        writer.u8(Analyzer.version)
+        writer.bool(state.options.positions)
+        writer.varint(UInt64(state.statistics.documents))
+        writer.varint(UInt64(state.statistics.totalLength))
         try transaction.store(key, writer.bytes)
+    }
+
+    // MARK: - Keys
+
+    /// What begins the keys of a term's blocks: no term holds a zero byte.
+    func termPrefix(_ term: ArraySlice<UInt8>) -> [UInt8] {
+        var key = scope.key(.posting)
+        key += term
+        key.append(0)
+        return key
+    }
+
+    func segmentKey(_ termPrefix: [UInt8], first: UInt32) -> [UInt8] {
+        var key = termPrefix
+        for shift: UInt32 in [24, 16, 8, 0] { key.append(UInt8(truncatingIfNeeded: first >> shift)) }
+        return key
     }
 
     static func contradiction(_ what: String) -> ContexError {

@@ -2,30 +2,59 @@ public import Base
 internal import KeySpace
 public import LMDB
 
+/// What the index must hold of a text, in a few bytes.
+public struct TextSignature: Sendable, Hashable {
+    let length: Int
+    let terms: UInt64
+    let positions: UInt32
+
+    /// - Complexity: O(length of the text).
+    public init(_ text: AnalyzedText) {
+        length = text.length
+        terms = (0..<text.distinct).reduce(0) { $0 &+ Self.hash(text.bytes[text.range($1)], text.counts[$1]) }
+        positions = PositionRecord.bytes(text).map { CRC32C.of($0) } ?? 0
+    }
+
+    /// FNV-1a over the term, then mixed with the number (SplitMix64): a sum of these does not depend on their order.
+    static func hash(_ term: some Swift.Collection<UInt8>, _ count: UInt32) -> UInt64 {
+        var random = SeededRandom(seed: PositionRecord.hash(term) ^ UInt64(count) &* 0x9E37_79B9_7F4A_7C15)
+        return random.next()
+    }
+}
+
 /// The invariants of the index, read from every one of its records.
 public enum TextIndexCheck {
     /// What is wrong, a sentence each, at most `findingsMax`; empty when all is well.
     ///
-    /// Checked are every seal; the statistics against the texts; the texts against `expectedNodes`; each text's length against its
-    /// frequencies; order and size of blocks; each term's count against its postings; and that postings and texts say the same of
-    /// each node, both ways, by an order-free sum of hashes a node, so that memory is O(nodes) and not O(postings).
+    /// Checked are every seal; the statistics against the lengths; order, size and keys of all records; each term's count against its
+    /// postings; every block's impacts against its postings; and that the postings, the length and the positions of each node
+    /// are those of `expected`, by an order-free sum of hashes a node, so that memory is O(nodes + terms) and not O(postings).
     /// - Complexity: O(postings).
-    public static func findings(_ index: TextIndex, expectedNodes: Set<NodeID>, in view: borrowing TransactionView) throws -> [String] {
+    public static func findings(_ index: TextIndex, expected: [NodeID: TextSignature], in view: borrowing TransactionView) throws -> [String] {
         var inspection = Inspection(index)
-        try view.scan(prefix: index.scope.key(.textDocument)) { key, value in
-            inspection.text(Array(key), value)
+        var state = TextIndex.State()
+        do {
+            state = try index.state(in: view)
+        } catch {
+            inspection.findings.append("state: \(error)")
+        }
+        try view.scan(prefix: index.scope.key(.textLengths)) { key, value in
+            inspection.lengths(Array(key), value)
+            return .onward
+        }
+        try view.scan(prefix: index.scope.key(.textTerms)) { key, value in
+            inspection.terms(Array(key), value)
             return .onward
         }
         try view.scan(prefix: index.scope.key(.posting)) { key, value in
-            inspection.posting(Array(key), value)
+            inspection.segment(Array(key), value)
             return .onward
         }
-        inspection.finishTerm()
-        do {
-            inspection.compare(try index.statistics(in: view), expectedNodes)
-        } catch {
-            inspection.findings.append("statistics: \(error)")
+        try view.scan(prefix: index.scope.key(.textPositions)) { key, value in
+            inspection.positions(Array(key), value, expected)
+            return .onward
         }
+        inspection.compare(state, expected)
         return Array(inspection.findings.prefix(findingsMax))
     }
 
@@ -34,107 +63,137 @@ public enum TextIndexCheck {
     private struct Inspection {
         let index: TextIndex
         var findings: [String] = []
-        private var ofTexts: [UInt32: UInt64] = [:]
-        private var ofPostings: [UInt32: UInt64] = [:]
-        private var totalLength = 0
-        private var term: [UInt8]?
-        private var documents = 0
-        private var found = 0
-        private var tailFirst: UInt32 = 0
-        private var lastNode: UInt32?
+
+        private struct Term {
+            var documents: Int
+            var found: Int
+            let tailFirst: UInt32
+            var lastNode: UInt32?
+        }
+        private var ofLengths: [UInt32: UInt32] = [:]
+        private var ofPostings: [UInt32: (sum: UInt64, length: Int)] = [:]
+        private var withPositions: Set<UInt32> = []
+        private var dictionary: [[UInt8]: Term] = [:]
+        private var lastTerm: [UInt8] = []
 
         init(_ index: TextIndex) { self.index = index }
 
-        mutating func text(_ key: [UInt8], _ value: RawSpan) {
-            guard key.count == TenantScope.prefixBytes + 4 else {
-                findings.append("text record under a key of \(key.count) bytes")
-                return
-            }
-            let node = Self.number(key)
-            ofTexts[node] = 0
+        mutating func lengths(_ key: [UInt8], _ value: RawSpan) {
             do {
-                let text = try AnalyzedText(bytes: Array(try Seal.open(key: key, value: value, version: 1)))
-                totalLength += text.length
-                if text.frequencies.reduce(0, { $0 + $1.count }) != text.length {
-                    findings.append("node \(node): its length is not the sum of its frequencies")
-                }
-                for (next, previous) in zip(text.frequencies.dropFirst(), text.frequencies) where ExactText(next.term) <= ExactText(previous.term) {
-                    findings.append("node \(node): its terms are out of order at '\(next.term)'")
-                }
-                for (term, count) in text.frequencies {
-                    ofTexts[node]! &+= Self.hash(Array(term.utf8), UInt32(truncatingIfNeeded: count), UInt32(truncatingIfNeeded: text.length))
-                }
+                guard key.count == TenantScope.prefixBytes + 4, Self.number(key) < 1 << 19 else { throw RecordReader.damaged }
+                let payload = Array(try Seal.open(key: key, value: value, version: 1))
+                let values = try LengthRecord.unpack(payload)
+                let first = Self.number(key) * UInt32(LengthRecord.nodes)
+                for (place, value) in values.enumerated() where value > 0 { ofLengths[first + UInt32(place)] = value - 1 }
+                if LengthRecord.pack(values) != payload { findings.append("lengths \(Self.number(key)): the record is not in its shortest form") }
             } catch {
-                findings.append("text of node \(node): \(error)")
+                findings.append("lengths under \(key): \(error)")
             }
         }
 
-        mutating func posting(_ key: [UInt8], _ value: RawSpan) {
-            guard let end = key[TenantScope.prefixBytes...].firstIndex(of: 0) else {
-                findings.append("posting record without a term's end")
+        mutating func terms(_ key: [UInt8], _ value: RawSpan) {
+            do {
+                let payload = Array(try Seal.open(key: key, value: value, version: 1))
+                try unsafe payload.withUnsafeBytes { buffer in
+                    var walk = unsafe TermBlockWalk(buffer)
+                    repeat {
+                        let isFirst = walk.reader.position == 0
+                        try walk.next()
+                        if isFirst, !key[TenantScope.prefixBytes...].elementsEqual(walk.term) {
+                            findings.append("a dictionary record stands under a key that is not its first term '\(text(walk.term))'")
+                        }
+                        if isFirst, !lastTerm.isEmpty, !lastTerm.lexicographicallyPrecedes(walk.term) {
+                            findings.append("the dictionary is out of order at '\(text(walk.term))'")
+                        }
+                        let entry = try walk.entry()
+                        count(entry.nodes, entry.counts, walk.term)
+                        dictionary[walk.term] = Term(documents: entry.documents, found: entry.nodes.count, tailFirst: entry.nodes[0])
+                        lastTerm = walk.term
+                    } while !walk.isAtEnd
+                }
+            } catch {
+                findings.append("dictionary under \(key): \(error)")
+            }
+        }
+
+        mutating func segment(_ key: [UInt8], _ value: RawSpan) {
+            guard let end = key[TenantScope.prefixBytes...].firstIndex(of: 0), key.count == end + 5 else {
+                findings.append("postings under a key that is none: \(key)")
                 return
             }
             let name = Array(key[TenantScope.prefixBytes..<end])
             do {
-                if name != term {
-                    finishTerm()
-                    term = name
+                let segment = try PostingSegment(Array(try Seal.open(key: key, value: value, version: 1)), first: Self.number(key))
+                guard var term = dictionary[name] else {
+                    findings.append("postings of '\(text(name))', which the dictionary does not have")
+                    return
                 }
-                let payload = Array(try Seal.open(key: key, value: value, version: 1))
-                if key.count == end + 1 {
-                    let record = try TermRecord(payload)
-                    documents = record.documents
-                    tailFirst = record.tail.first
-                    count(try record.tail.postings(), name)
-                } else {
-                    let block = try PostingBlock(bytes: payload)
-                    if key.count != end + 5 || Self.number(key) != block.first || block.count == 0 {
-                        findings.append("a block of '\(text(name))' stands under a key that is not its own")
-                    }
-                    if block.first <= lastNode ?? 0 && lastNode != nil || block.last >= tailFirst {
+                for block in segment.blocks {
+                    if block.first <= term.lastNode ?? 0 && term.lastNode != nil || block.last >= term.tailFirst {
                         findings.append("blocks of '\(text(name))' overlap at node \(block.first)")
                     }
-                    lastNode = block.last
-                    count(try block.postings(), name)
+                    term.lastNode = block.last
+                    term.found += block.nodes.count
+                    for (node, count) in zip(block.nodes, block.counts) where !block.impacts.covers(count, ofLengths[node] ?? 0) {
+                        findings.append("the impacts of a block of '\(text(name))' do not cover node \(node)")
+                    }
+                    count(block.nodes, block.counts, name)
                 }
+                dictionary[name] = term
             } catch {
                 findings.append("postings of '\(text(name))': \(error)")
             }
         }
 
-        private mutating func count(_ postings: [Posting], _ name: [UInt8]) {
-            found += postings.count
-            for posting in postings { ofPostings[posting.node, default: 0] &+= Self.hash(name, posting.frequency, posting.length) }
-        }
-
-        mutating func finishTerm() {
-            if let term, found != documents { findings.append("'\(text(term))' counts \(documents) texts and has \(found) postings") }
-            (term, documents, found, tailFirst, lastNode) = (nil, 0, 0, 0, nil)
-        }
-
-        mutating func compare(_ statistics: TextStatistics, _ expectedNodes: Set<NodeID>) {
-            let real = TextStatistics(documents: ofTexts.count, totalLength: totalLength)
-            if statistics != real {
-                findings.append("the statistics are \(statistics), the texts give \(real)")
+        mutating func positions(_ key: [UInt8], _ value: RawSpan, _ expected: [NodeID: TextSignature]) {
+            do {
+                guard key.count == TenantScope.prefixBytes + 4 else { throw RecordReader.damaged }
+                let payload = Array(try Seal.open(key: key, value: value, version: 1))
+                let node = Self.number(key)
+                withPositions.insert(node)
+                if let signature = expected[NodeID(rawValue: node)], signature.positions != CRC32C.of(payload) {
+                    findings.append("node \(node): its terms stand in another order")
+                }
+            } catch {
+                findings.append("positions under \(key): \(error)")
             }
-            let expected = Set(expectedNodes.map(\.rawValue))
-            for node in expected.subtracting(ofTexts.keys).sorted() { findings.append("node \(node) is not indexed") }
-            for node in Set(ofTexts.keys).subtracting(expected).sorted() { findings.append("node \(node) is indexed and should not be") }
-            for node in Set(ofTexts.keys).union(ofPostings.keys).sorted() where ofTexts[node, default: 0] != ofPostings[node, default: 0] {
-                findings.append("node \(node): its text and its postings differ")
+        }
+
+        private mutating func count(_ nodes: [UInt32], _ counts: [UInt32], _ term: [UInt8]) {
+            for (node, count) in zip(nodes, counts) {
+                let before = ofPostings[node] ?? (0, 0)
+                ofPostings[node] = (before.sum &+ TextSignature.hash(term, count), before.length + Int(count))
+            }
+        }
+
+        mutating func compare(_ state: TextIndex.State, _ expected: [NodeID: TextSignature]) {
+            for (term, entry) in dictionary.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) where entry.documents != entry.found {
+                findings.append("'\(text(term))' counts \(entry.documents) texts and has \(entry.found) postings")
+            }
+            let real = TextStatistics(documents: ofLengths.count, totalLength: ofLengths.values.reduce(0) { $0 + Int($1) })
+            if state.statistics != real { findings.append("the statistics are \(state.statistics), the lengths give \(real)") }
+            let nodes = Set(expected.keys.map(\.rawValue))
+            for node in nodes.union(ofLengths.keys).union(ofPostings.keys).union(withPositions).sorted() {
+                guard let signature = expected[NodeID(rawValue: node)] else {
+                    findings.append("node \(node) is indexed and should not be")
+                    continue
+                }
+                guard let length = ofLengths[node] else {
+                    findings.append("node \(node) is not indexed")
+                    continue
+                }
+                let postings = ofPostings[node] ?? (0, 0)
+                if Int(length) != signature.length || postings.length != signature.length || postings.sum != signature.terms {
+                    findings.append("node \(node): the index holds another text than is expected")
+                }
+                if withPositions.contains(node) != (state.options.positions && signature.length >= 2) {
+                    findings.append("node \(node): the order of its terms is \(withPositions.contains(node) ? "kept and should not be" : "missing")")
+                }
             }
         }
 
         private func text(_ term: [UInt8]) -> String { String(decoding: term, as: UTF8.self) }
 
         private static func number(_ key: [UInt8]) -> UInt32 { key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) } }
-
-        /// FNV-1a over the term, then mixed with the numbers (SplitMix64).
-        private static func hash(_ term: [UInt8], _ frequency: UInt32, _ length: UInt32) -> UInt64 {
-            var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-            for byte in term { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-            var random = SeededRandom(seed: hash ^ (UInt64(frequency) << 32 | UInt64(length)) &* 0x9E37_79B9_7F4A_7C15)
-            return random.next()
-        }
     }
 }

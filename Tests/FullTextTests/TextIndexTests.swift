@@ -6,29 +6,6 @@ import LMDB
 import TestSupport
 import Testing
 
-/// The dumb twin: everything in dictionaries, every score from the formula, in Double.
-struct NaiveScorer {
-    var texts: [NodeID: [String: Int]] = [:]
-
-    var totalLength: Int { texts.values.reduce(0) { $0 + $1.values.reduce(0, +) } }
-
-    func scores(_ query: String) -> [NodeID: Double] {
-        let count = Double(texts.count)
-        let average = Double(totalLength) / max(1, count)
-        var scores: [NodeID: Double] = [:]
-        for term in Analyzer().terms(query) {
-            let frequency = Double(texts.values.count { $0[term] != nil })
-            let idf = Foundation.log(1 + (count - frequency + 0.5) / (frequency + 0.5))
-            for (node, text) in texts {
-                guard let inText = text[term] else { continue }
-                let length = Double(text.values.reduce(0, +))
-                scores[node, default: 0] += idf * Double(inText) / (Double(inText) + 1.2 * (0.25 + 0.75 * length / average))
-            }
-        }
-        return scores
-    }
-}
-
 @Suite struct TextIndexTests {
     let folder = TemporaryFolder()
     let index = TextIndex(scope: TenantScope(tenant: .standard, project: ProjectID(rawValue: 7)))
@@ -37,97 +14,101 @@ struct NaiveScorer {
         try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 32))
     }
 
-    static func frequencies(_ text: String) -> [String: Int] {
-        Analyzer().terms(text).reduce(into: [:]) { $0[$1, default: 0] += 1 }
-    }
-
     /// Words of very uneven frequency, so that some terms have many blocks and some one posting.
-    static func text(_ random: inout SeededRandom) -> String {
-        let words = random.unit() < 0.03 ? 0 : Int.random(in: 1...30, using: &random)
-        return (0..<words).map { _ in "w\(Int(random.unit() * random.unit() * random.unit() * 60))" }.joined(separator: " ")
+    static func text(_ random: inout SeededRandom, words: Int = 60) -> String {
+        let count = random.unit() < 0.03 ? 0 : Int.random(in: 1...30, using: &random)
+        return (0..<count).map { _ in "w\(Int(random.unit() * random.unit() * random.unit() * Double(words)))" }.joined(separator: " ")
     }
 
-    static func expectEqual(_ naive: NaiveScorer, _ index: TextIndex, _ query: String, _ view: borrowing TransactionView) throws {
-        let expected = naive.scores(query)
-        let found = try index.search(TextQuery(query), count: 10_000, in: view)
-        #expect(found.count == expected.count)
-        for match in found {
-            let score = try #require(expected[match.node])
-            #expect(abs(Double(match.score) - score) <= 1e-5 * score)
-        }
-        for (a, b) in zip(found, found.dropFirst()) { #expect(a.score > b.score || (a.score == b.score && a.node < b.node)) }
-        #expect(try index.search(TextQuery(query), count: 5, in: view) == Array(found.prefix(5)))
-        let weights = try index.weights(TextQuery(query), in: view)
-        let nodes = found.map(\.node)
-        #expect(try index.scores(weights, of: nodes, in: view) == found.map(\.score))
-        for match in found.prefix(20) {
-            let text = try #require(try index.analyzedText(of: match.node, in: view))
-            #expect(weights.score(text) == match.score)
-            #expect(weights.explain(text).map(\.score).reduce(0, +) == match.score)
-            #expect(match.score < weights.ceiling)
-        }
-    }
+    enum Numbers: CaseIterable { case rising, dense, sparse }
 
-    /// Adds in rising and in any order, updates, removes: after every step the statistics are exact, after each round the
-    /// scores, their order and every invariant.
-    @Test(arguments: [true, false]) func agreesWithTheNaiveScorer(rising: Bool) throws {
+    /// Adds, updates and removals, alone and in batches, in rising and any order, with the store closed in between: after every
+    /// step the statistics are exact, after each round the results, their order and every invariant.
+    @Test(arguments: Numbers.allCases) func agreesWithTheNaiveScorer(numbers: Numbers) throws {
         var random = SeededRandom(seed: testSeed("agreesWithTheNaiveScorer"))
-        let environment = try open()
-        var naive = NaiveScorer()
+        var naive = NaiveIndex()
         var next: UInt32 = 0
-        for round in 0..<12 {
+        for round in 0..<14 {
+            let environment = try open()
             var write = try environment.beginWrite()
-            for _ in 0..<150 {
-                let removing = random.unit() < (round % 4 == 3 ? 0.9 : 0.2)
-                let known = naive.texts.keys.sorted()
-                if removing, let node = known.randomElement(using: &random) {
-                    #expect(try index.remove(node, in: &write))
-                    #expect(try !index.remove(node, in: &write))
-                    naive.texts[node] = nil
-                } else {
+            for _ in 0..<(round % 2 == 0 ? 120 : 4) {
+                var changes: [TextChange] = []
+                var after = naive
+                for _ in 0..<(round % 2 == 0 ? 1 : Int.random(in: 1...150, using: &random)) {
+                    let removing = random.unit() < (round % 5 == 4 ? 0.9 : 0.2)
                     next += UInt32.random(in: 1...3, using: &random)
-                    let fresh = NodeID(rawValue: rising ? next : UInt32.random(in: 0...(round % 3 == 0 ? 2_000 : .max), using: &random))
-                    let node = random.unit() < 0.2 ? known.randomElement(using: &random) ?? fresh : fresh
-                    let text = Self.text(&random)
-                    try index.add(node, AnalyzedText(text), in: &write)
-                    naive.texts[node] = Self.frequencies(text)
+                    let fresh: UInt32 =
+                        switch numbers {
+                        case .rising: next
+                        case .dense: UInt32.random(in: 0...2_000, using: &random)
+                        case .sparse: UInt32.random(in: 0...(.max), using: &random)
+                        }
+                    let known = naive.nodes.randomElement(using: &random)
+                    let node = removing || random.unit() < 0.2 ? known ?? NodeID(rawValue: fresh) : NodeID(rawValue: fresh)
+                    if changes.contains(where: { $0.node == node }) { continue }
+                    let text = removing ? nil : Self.text(&random)
+                    changes.append(TextChange(node: node, old: naive.analyzed[node], new: text.map { AnalyzedText($0) }))
+                    after[node] = text
                 }
-                let statistics = try index.statistics(in: write.view)
-                #expect(statistics == TextStatistics(documents: naive.texts.count, totalLength: naive.totalLength))
+                try index.apply(changes, in: &write)
+                naive = after
+                #expect(try index.statistics(in: write.view) == TextStatistics(documents: naive.texts.count, totalLength: naive.totalLength))
             }
-            for _ in 0..<5 {
-                let query = Self.text(&random)
-                try Self.expectEqual(naive, index, query, write.view)
-                let weights = try index.weights(TextQuery(query), in: write.view)
-                for (term, _, documentFrequency) in weights.terms {
-                    #expect(documentFrequency == naive.texts.values.count { $0[term] != nil })
-                }
-            }
-            #expect(try TextIndexCheck.findings(index, expectedNodes: Set(naive.texts.keys), in: write.view) == [])
+            for _ in 0..<4 { try index.expectEqual(naive, Self.text(&random) + " w0 nowhere", in: write.view) }
+            #expect(try TextIndexCheck.findings(index, expected: naive.signatures, in: write.view) == [])
             try write.commit()
         }
+        let environment = try open()
+        try environment.read { view in try index.expectEqual(naive, "w1 w2 w2 w40 nowhere", in: view) }
         var write = try environment.beginWrite()
-        for node in naive.texts.keys.sorted() { try index.remove(node, in: &write) }
+        for node in naive.nodes { try index.put(node, nil, &naive, in: &write) }
         try write.commit()
         #expect(try environment.statistics().entries == 0)
     }
 
-    @Test func survivesReopening() throws {
-        var random = SeededRandom(seed: testSeed("survivesReopening"))
-        var naive = NaiveScorer()
-        do {
-            let environment = try open()
-            var write = try environment.beginWrite()
-            for number in 1...600 {
-                let text = Self.text(&random)
-                try index.add(NodeID(rawValue: UInt32(number)), AnalyzedText(text), in: &write)
-                naive.texts[NodeID(rawValue: UInt32(number))] = Self.frequencies(text)
+    /// Ten thousand texts: many windows, many records of blocks, terms that are passed over; then a churn of removals that empties most.
+    @Test func agreesOverManyWindows() throws {
+        var random = SeededRandom(seed: testSeed("agreesOverManyWindows"))
+        let environment = try open()
+        var naive = NaiveIndex()
+        var write = try environment.beginWrite()
+        var changes: [TextChange] = []
+        for number in 0..<20_000 {
+            let node = NodeID(rawValue: UInt32(number))
+            let text = Self.text(&random, words: 3_000)
+            naive[node] = text
+            changes.append(TextChange(node: node, new: naive.analyzed[node]))
+            if number == 9_999 || number % 256 == 255 && number > 10_000 || number == 19_999 {
+                try index.apply(changes, in: &write)
+                changes = []
             }
-            try write.commit()
         }
-        try open().read { view in
-            try Self.expectEqual(naive, index, "w1 w2 w2 w40 nowhere", view)
-            #expect(try TextIndexCheck.findings(index, expectedNodes: Set(naive.texts.keys), in: view) == [])
+        let queries = (0..<6).map { _ in Self.text(&random, words: 3_000) } + ["w0 w1 w2 w3", "w0", "w2900 w0 w7", "w5 w5 w80 w700"]
+        for query in queries { try index.expectEqual(naive, query, in: write.view) }
+        #expect(try TextIndexCheck.findings(index, expected: naive.signatures, in: write.view) == [])
+        var kept = 20_000
+        while kept > 500 {
+            let nodes = naive.nodes.filter { _ in random.unit() < 0.5 }
+            try index.apply(nodes.map { TextChange(node: $0, old: naive.analyzed[$0], new: nil) }, in: &write)
+            for node in nodes { naive[node] = nil }
+            kept -= nodes.count
+            for query in queries.suffix(4) { try index.expectEqual(naive, query, in: write.view) }
+            #expect(try TextIndexCheck.findings(index, expected: naive.signatures, in: write.view) == [])
+        }
+    }
+
+    /// A bulk build and one text at a time give the same answers.
+    @Test func bulkEqualsOneByOne() throws {
+        var random = SeededRandom(seed: testSeed("bulkEqualsOneByOne"))
+        let environment = try open()
+        let other = TextIndex(scope: TenantScope(tenant: .standard, project: ProjectID(rawValue: 8)))
+        var write = try environment.beginWrite()
+        let texts = (0..<2_000).map { _ in AnalyzedText(Self.text(&random, words: 500)) }
+        try index.apply(texts.enumerated().map { TextChange(node: NodeID(rawValue: UInt32($0.offset)), new: $0.element) }, in: &write)
+        for (number, text) in texts.enumerated() { try other.add(NodeID(rawValue: UInt32(number)), text, in: &write) }
+        for _ in 0..<50 {
+            let query = TextQuery(Self.text(&random, words: 500))
+            #expect(try index.search(query, count: 100, in: write.view) == other.search(query, count: 100, in: write.view))
         }
     }
 
@@ -139,23 +120,21 @@ struct NaiveScorer {
             let folder = TemporaryFolder()
             let environment = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 32))
             var random = SeededRandom(seed: seed)
+            var naive = NaiveIndex()
             var write = try environment.beginWrite()
             let neighbour = TextIndex(scope: TenantScope(tenant: .standard, project: ProjectID(rawValue: 8)))
-            try neighbour.add(NodeID(rawValue: 1), AnalyzedText("w1 alone"), in: &write)
+            let alone = AnalyzedText("w1 alone")
+            try neighbour.add(NodeID(rawValue: 1), alone, in: &write)
             for _ in 0..<800 {
                 let node = NodeID(rawValue: UInt32.random(in: 0...400, using: &random))
-                if random.unit() < 0.3 {
-                    try index.remove(node, in: &write)
-                } else {
-                    try index.add(node, AnalyzedText(Self.text(&random)), in: &write)
-                }
+                try index.put(node, random.unit() < 0.3 ? nil : Self.text(&random), &naive, in: &write)
             }
             stores.append(try Self.dump(write.view))
             try index.removeAll(in: &write)
             #expect(try index.statistics(in: write.view).documents == 0)
             #expect(try index.search(TextQuery("w1"), count: 5, in: write.view) == [])
             #expect(try neighbour.search(TextQuery("w1"), count: 5, in: write.view).map(\.node) == [NodeID(rawValue: 1)])
-            #expect(try TextIndexCheck.findings(neighbour, expectedNodes: [NodeID(rawValue: 1)], in: write.view) == [])
+            #expect(try TextIndexCheck.findings(neighbour, expected: [NodeID(rawValue: 1): TextSignature(alone)], in: write.view) == [])
             try write.commit()
         }
         #expect(stores[0] == stores[1])
@@ -170,72 +149,69 @@ struct NaiveScorer {
         return records
     }
 
-    /// Format 1, byte for byte (docs/formats/fulltext-v1.md), and read back by hand-made bytes.
+    /// Format 1, byte for byte (docs/formats/fulltext-v1.md): written as in Tests/Golden, and read from there.
     @Test func goldenRecords() throws {
         let environment = try open()
         var write = try environment.beginWrite()
-        try index.add(NodeID(rawValue: 300), AnalyzedText("Cats cat; dogs"), in: &write)
-        try index.add(NodeID(rawValue: 301), AnalyzedText("cat"), in: &write)
-        let scope = TenantScope(tenant: .standard, project: ProjectID(rawValue: 7))
-        let golden: [(key: [UInt8], payload: [UInt8])] = [
-            (scope.key(.textState), [2, 4]),
-            (scope.key(.posting, bytes: Array("cat\0".utf8)), [2, 2, 0xAC, 0x02, 1, 0, 2, 3, 1, 1, 1]),
-            (scope.key(.posting, bytes: Array("dog\0".utf8)), [1, 1, 0xAC, 0x02, 0, 0, 1, 3]),
-            (scope.key(.textDocument, UInt32(300)), [3, 2, 3] + Array("cat".utf8) + [2, 3] + Array("dog".utf8) + [1]),
-            (scope.key(.textDocument, UInt32(301)), [1, 1, 3] + Array("cat".utf8) + [1]),
-        ]
-        var records: [(key: [UInt8], payload: [UInt8])] = []
-        try write.view.scanRecords(prefix: scope.prefix) { key, payload in
-            records.append((key, Array(payload)))
-            return .onward
+        try index.configure(TextIndexOptions(analyzer: Analyzer(.code)), in: &write)
+        let analyzer = Analyzer(.code)
+        func change(_ node: Int, _ text: String?) -> TextChange {
+            TextChange(node: NodeID(rawValue: UInt32(node)), new: text.map { AnalyzedText($0, analyzer: analyzer) })
         }
-        #expect(records.map(\.key) == golden.map(\.key))
-        #expect(records.map(\.payload) == golden.map(\.payload))
+        try index.apply([change(300, "cat dog cat catalogue"), change(301, "cat"), change(20_000, "")], in: &write)
         // 130 texts with one term: a block of 128 under its first node, a tail of two.
-        for node in 1_000..<1_130 { try index.add(NodeID(rawValue: UInt32(node)), AnalyzedText("z"), in: &write) }
-        let postings: [UInt8] = (0..<128).flatMap { [$0 == 0 ? 0 : 1, 1, 1] }
-        #expect(try write.view.loadBytes(scope.key(.posting, bytes: Array("z\0".utf8) + [0, 0, 3, 0xE8])) == [0x80, 1, 0xE8, 7, 127] + postings)
-        #expect(try write.view.loadBytes(scope.key(.posting, bytes: Array("z\0".utf8))) == [0x82, 1, 2, 0xE8, 8, 1, 0, 1, 1, 1, 1, 1])
+        try index.apply((0..<130).map { change(1_000 + 3 * $0, String(repeating: "zoo ", count: 1 + $0 % 3)) }, in: &write)
+        let dump = try Self.dump(write.view)
+        let written = stride(from: 0, to: dump.count, by: 2).map { GoldenRecord(key: dump[$0], value: dump[$0 + 1]) }
+        #expect(written == (try GoldenRecord.file("fulltext-v1/records.txt")))
+        let weights = try index.weights(TextQuery("zoo cat", analyzer: analyzer), in: write.view)
+        #expect(weights.terms.map(\.documentFrequency) == [2, 130])
     }
 
     /// Every record of the index, in turn: a flipped bit, gone altogether, or another payload under a sound seal.
     @Test func checkFindsEveryPlantedDamage() throws {
         let environment = try open()
-        var expected: Set<NodeID> = []
+        var naive = NaiveIndex()
         var write = try environment.beginWrite()
         for number in 1...300 {
-            try index.add(NodeID(rawValue: UInt32(number)), AnalyzedText("common word\(number % 5) only\(number)"), in: &write)
-            expected.insert(NodeID(rawValue: UInt32(number)))
+            let common = String(repeating: "common ", count: 1 + number % 3)
+            try index.put(NodeID(rawValue: UInt32(number)), common + "word\(number % 5) only\(number)", &naive, in: &write)
         }
-        #expect(try TextIndexCheck.findings(index, expectedNodes: expected, in: write.view) == [])
-        #expect(try !TextIndexCheck.findings(index, expectedNodes: expected.union([NodeID(rawValue: 999)]), in: write.view).isEmpty)
-        #expect(try !TextIndexCheck.findings(index, expectedNodes: expected.subtracting([NodeID(rawValue: 5)]), in: write.view).isEmpty)
+        let expected = naive.signatures
+        #expect(try TextIndexCheck.findings(index, expected: expected, in: write.view) == [])
+        let other = TextSignature(AnalyzedText("another text"))
+        for change in [(NodeID(rawValue: 999), other), (NodeID(rawValue: 5), other), (NodeID(rawValue: 5), nil)] {
+            var changed = expected
+            changed[change.0] = change.1
+            #expect(try !TextIndexCheck.findings(index, expected: changed, in: write.view).isEmpty)
+        }
         let records = try Self.dump(write.view)
         for at in stride(from: 0, to: records.count, by: 2) {
             let (key, value) = (records[at], records[at + 1])
             var flipped = value
             flipped[flipped.count - 1] ^= 1
             try write.put(key, flipped)
-            #expect(try !TextIndexCheck.findings(index, expectedNodes: expected, in: write.view).isEmpty)
+            #expect(try !TextIndexCheck.findings(index, expected: expected, in: write.view).isEmpty)
             var payload = Array(value.dropFirst(6))
             payload[payload.count - 1] ^= 2
             try write.store(key, payload)
-            #expect(try !TextIndexCheck.findings(index, expectedNodes: expected, in: write.view).isEmpty, "\(key)")
+            #expect(try !TextIndexCheck.findings(index, expected: expected, in: write.view).isEmpty, "\(key)")
             try write.delete(key)
-            #expect(try !TextIndexCheck.findings(index, expectedNodes: expected, in: write.view).isEmpty)
+            #expect(try !TextIndexCheck.findings(index, expected: expected, in: write.view).isEmpty, "\(key)")
             try write.put(key, value)
         }
-        #expect(try TextIndexCheck.findings(index, expectedNodes: expected, in: write.view) == [])
+        #expect(try TextIndexCheck.findings(index, expected: expected, in: write.view) == [])
     }
 
     /// No payload, however odd, under a sound seal does more than throw.
     @Test func oddBytesNeverTrap() throws {
         var random = SeededRandom(seed: testSeed("oddBytesNeverTrap"))
         let environment = try open()
+        var naive = NaiveIndex()
         var write = try environment.beginWrite()
-        for number in 1...300 { try index.add(NodeID(rawValue: UInt32(number)), AnalyzedText("common rare\(number)"), in: &write) }
+        for number in 1...300 { try index.put(NodeID(rawValue: UInt32(number)), "common rare\(number) words", &naive, in: &write) }
         let records = try Self.dump(write.view)
-        for _ in 0..<2_000 {
+        for _ in 0..<4_000 {
             let at = Int.random(in: 0..<records.count / 2, using: &random) * 2
             var payload = Array(records[at + 1].dropFirst(6))
             for _ in 0..<Int.random(in: 1...3, using: &random) {
@@ -247,12 +223,20 @@ struct NaiveScorer {
             }
             try write.store(records[at], payload)
             _ = try? index.search(TextQuery("common rare7"), count: 10, in: write.view)
+            _ = try? index.search(TextQuery("rare7 word"), count: 1_000, in: write.view)
             let weights = try? index.weights(TextQuery("common rare7 rare9"), in: write.view)
             if let weights { _ = try? index.scores(weights, of: (1...300).map { NodeID(rawValue: $0) }, in: write.view) }
-            _ = try TextIndexCheck.findings(index, expectedNodes: [], in: write.view)
-            _ = try? index.remove(NodeID(rawValue: UInt32.random(in: 1...300, using: &random)), in: &write)
-            _ = try? index.add(NodeID(rawValue: UInt32.random(in: 1...300, using: &random)), AnalyzedText("common again"), in: &write)
-            try write.put(records[at], records[at + 1])
+            _ = try TextIndexCheck.findings(index, expected: naive.signatures, in: write.view)
+            for _ in 0..<3 {
+                let node = NodeID(rawValue: UInt32.random(in: 1...302, using: &random))
+                let new = random.unit() < 0.5 ? AnalyzedText("common again") : nil
+                // What it wrote before it threw is part of the odd bytes of this round.
+                _ = try? index.apply([TextChange(node: node, old: naive.analyzed[node], new: new)], in: &write)
+            }
+            for (key, value) in zip(stride(from: 0, to: records.count, by: 2), stride(from: 1, to: records.count, by: 2)) {
+                if try write.view.copy(records[key]) != records[value] { try write.put(records[key], records[value]) }
+            }
+            for (place, key) in try Self.dump(write.view).enumerated() where place % 2 == 0 && !records.contains(key) { try write.delete(key) }
         }
     }
 
@@ -264,19 +248,47 @@ struct NaiveScorer {
         let empty = try index.weights(query, in: write.view)
         #expect(empty.statistics.averageLength == 0)
         #expect(empty.score(AnalyzedText("some words")) >= 0)
-        try index.add(NodeID(rawValue: .max), AnalyzedText(""), in: &write)
+        var naive = NaiveIndex()
+        try index.put(NodeID(rawValue: .max), "", &naive, in: &write)
         #expect(try index.statistics(in: write.view) == TextStatistics(documents: 1, totalLength: 0))
-        try index.add(NodeID(rawValue: 0), AnalyzedText("some words, the"), in: &write)
-        try index.add(NodeID(rawValue: .max), AnalyzedText("words"), in: &write)
+        try index.put(NodeID(rawValue: 0), "some words, the", &naive, in: &write)
+        try index.put(NodeID(rawValue: .max), "words", &naive, in: &write)
         #expect(try index.search(query, count: 10, in: write.view).map(\.node.rawValue) == [0, .max])
         #expect(try index.search(query, count: 0, in: write.view) == [])
         #expect(try index.search(TextQuery("the of"), count: 10, in: write.view) == [])
         let weights = try index.weights(query, in: write.view)
         #expect(try index.scores(weights, of: [NodeID(rawValue: 0), NodeID(rawValue: 5)], in: write.view)[1] == nil)
+        #expect(try index.length(of: NodeID(rawValue: 0), in: write.view) == 2)
+        #expect(try index.length(of: NodeID(rawValue: 1), in: write.view) == nil)
         // Twice the word, twice the share.
         let once = try index.search(TextQuery("some"), count: 1, in: write.view)[0].score
         let twice = try index.search(TextQuery("some somes"), count: 1, in: write.view)[0].score
         #expect(abs(twice - 2 * once) < 1e-6)
         #expect(TextQuery((0..<5_000).map { "q\($0)x" }.joined(separator: " ")).terms.count == TextQuery.termsMax)
+        // What is said to be there must be there.
+        #expect(throws: ContexError.self) { try index.add(NodeID(rawValue: 0), AnalyzedText("again"), in: &write) }
+        #expect(throws: ContexError.self) { try index.remove(NodeID(rawValue: 0), AnalyzedText("never, ever so"), in: &write) }
+        #expect(try !index.remove(NodeID(rawValue: 77), AnalyzedText("nothing"), in: &write))
+        let change = TextChange(node: NodeID(rawValue: 78), new: AnalyzedText("twice"))
+        #expect(throws: ContexError.self) { try index.apply([change, change], in: &write) }
+    }
+
+    @Test func optionsAreChosenOnce() throws {
+        let environment = try open()
+        var write = try environment.beginWrite()
+        #expect(try index.options(in: write.view) == TextIndexOptions())
+        let code = TextIndexOptions(analyzer: Analyzer(.code), positions: false)
+        try index.configure(code, in: &write)
+        #expect(try index.options(in: write.view) == code)
+        let text = AnalyzedText("func theThing()", analyzer: code.analyzer)
+        try index.add(NodeID(rawValue: 1), text, in: &write)
+        try index.configure(code, in: &write)
+        #expect(throws: ContexError.self) { try index.configure(TextIndexOptions(), in: &write) }
+        #expect(try index.search(TextQuery("thing", analyzer: code.analyzer), count: 5, in: write.view).count == 1)
+        try index.removeAll(in: &write)
+        #expect(try index.options(in: write.view) == code)
+        try index.configure(TextIndexOptions(), in: &write)
+        try write.commit()
+        #expect(try environment.statistics().entries == 0)
     }
 }

@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include "codes.h"
 
+// postings.c
+#include "CKernelsPostings.h"
+
 // checksum.c: CRC-32C (Castagnoli), the polynomial of iSCSI and ext4. `seed` is the value of the bytes before, 0 at first.
 uint32_t ck_crc32c(uint32_t seed, const void *bytes, size_t count);
 uint32_t ck_crc32c_portable(uint32_t seed, const void *bytes, size_t count);

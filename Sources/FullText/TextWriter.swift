@@ -1,0 +1,475 @@
+// Writing a batch of changes.
+//
+// 1. Gather: every term of every change, into one table of terms (open addressing); a counting sort puts the postings of each
+//    term together, in the order of nodes.
+// 2. Walk: the batch's terms in order, and with them the dictionary's records. A record's entries and the terms that fall into
+//    its stretch are merged, and what comes out replaces the record, as one or several.
+// 3. A term's change, usually: new postings above its tail. They are appended; each 128 that are then too many become a
+//    packed block, and blocks go to the end of the term's last record or into a new one.
+//    In the rare case (a removal, a node number below the tail's) the posting is sought where it must be, and the block
+//    that changes is packed again.
+
+internal import Base
+internal import KeySpace
+internal import LMDB
+
+struct TextWriter {
+    private let index: TextIndex
+    private var state: TextIndex.State
+    private let changes: [TextChange]
+    private var lengths: LengthTable
+
+    // One element a posting: term after term, each in the order of nodes; count 0 is a removal.
+    private var nodes: [UInt32] = []
+    private var counts: [UInt32] = []
+    /// Of each term of `table`, where its postings begin, and the end of all.
+    private var starts: [Int] = []
+    private var table = TermTable()
+
+    private var entry = TermEntry()
+
+    init(_ index: TextIndex, _ changes: [TextChange], in transaction: inout WriteTransaction) throws {
+        self.index = index
+        state = try index.state(in: transaction.view)
+        lengths = LengthTable(scope: index.scope)
+        let isSorted = zip(changes, changes.dropFirst()).allSatisfy { $0.node < $1.node }
+        self.changes = isSorted ? changes : changes.sorted { $0.node < $1.node }
+        for (a, b) in zip(self.changes, self.changes.dropFirst()) where a.node == b.node {
+            throw TextIndex.contradiction("node \(a.node.rawValue) changes twice in a batch")
+        }
+    }
+
+    mutating func run(in transaction: inout WriteTransaction) throws {
+        try checkAndCount(in: transaction.view)
+        gather()
+        try writeTerms(in: &transaction)
+        try lengths.store(in: &transaction)
+        if state.options.positions { try writePositions(in: &transaction) }
+        try index.store(state, in: &transaction)
+    }
+
+    // MARK: - Gathering
+
+    private mutating func checkAndCount(in view: borrowing TransactionView) throws {
+        var documents = state.statistics.documents
+        var total = state.statistics.totalLength
+        for change in changes {
+            let number = change.node.rawValue
+            let known = try lengths.length(of: number, in: view)
+            guard known.map(Int.init) == change.old?.length else {
+                throw TextIndex.contradiction("node \(number) has \(known.map { "a text of \($0) terms" } ?? "no text"), another was said to be there")
+            }
+            documents += (change.new == nil ? 0 : 1) - (change.old == nil ? 0 : 1)
+            total += (change.new?.length ?? 0) - (change.old?.length ?? 0)
+            if change.old != nil || change.new != nil { try lengths.set(change.new.map { UInt32($0.length) }, of: number, in: view) }
+        }
+        guard documents >= 0, total >= 0 else { throw TextIndex.contradiction("the statistics are below their parts") }
+        state.statistics = TextStatistics(documents: documents, totalLength: total)
+    }
+
+    private mutating func gather() {
+        var terms: [UInt32] = []
+        var ofNodes: [UInt32] = []
+        var frequencies: [UInt32] = []
+        let size = changes.reduce(0) { $0 + ($1.old?.distinct ?? 0) + ($1.new?.distinct ?? 0) }
+        terms.reserveCapacity(size)
+        ofNodes.reserveCapacity(size)
+        frequencies.reserveCapacity(size)
+        for change in changes {
+            for (text, isNew) in [(change.old, false), (change.new, true)] {
+                guard let text else { continue }
+                for place in 0..<text.distinct {
+                    terms.append(UInt32(table.place(of: text.bytes, text.range(place))))
+                    ofNodes.append(change.node.rawValue)
+                    frequencies.append(isNew ? text.counts[place] : 0)
+                }
+            }
+        }
+        starts = [Int](repeating: 0, count: table.count + 1)
+        for term in terms { starts[Int(term) + 1] += 1 }
+        for term in 0..<table.count { starts[term + 1] += starts[term] }
+        var next = starts
+        nodes = [UInt32](repeating: 0, count: size)
+        counts = nodes
+        for place in 0..<size {
+            let term = Int(terms[place])
+            nodes[next[term]] = ofNodes[place]
+            counts[next[term]] = frequencies[place]
+            next[term] += 1
+        }
+    }
+
+    // MARK: - The dictionary
+
+    private mutating func writeTerms(in transaction: inout WriteTransaction) throws {
+        let order = table.sorted()
+        let prefix = index.scope.key(.textTerms)
+        var position = 0
+        while position < order.count {
+            let key = prefix + table.term(order[position])
+            let (found, next) = try Self.recordCovering(key, prefix, in: transaction.view)
+            let old = found?.payload ?? []
+            let (first, payload) = try unsafe old.withUnsafeBytes { buffer in
+                var merge = unsafe TermBlockMerge(buffer)
+                while position < order.count {
+                    let term = table.term(order[position])
+                    if let next, !term.lexicographicallyPrecedes(next[prefix.count...]) { break }
+                    let isOld = try merge.seek(term, &entry)
+                    try change(term, starts[order[position]]..<starts[order[position] + 1], in: &transaction)
+                    if entry.documents > 0 {
+                        merge.put(term, entry, isNew: !isOld)
+                    } else if isOld {
+                        merge.drop()
+                    }
+                    position += 1
+                }
+                try merge.finish()
+                // What has become small takes in the next record when both fit well.
+                if let next, !merge.payload.isEmpty, merge.payload.count < TermBlock.bytesMax / 4,
+                    let more = try transaction.view.loadBytes(next), more.count < TermBlock.bytesMax / 2
+                {
+                    try merge.append(next: more)
+                    try transaction.delete(next)
+                }
+                return (merge.first, merge.payload)
+            }
+            let records = try TermBlockMerge.records(payload, first: first)
+            if let oldKey = found?.key, records.first.map({ prefix + $0.first }) != oldKey { try transaction.delete(oldKey) }
+            for record in records { try transaction.store(prefix + record.first, record.payload) }
+        }
+    }
+
+    /// The dictionary record in whose stretch a key falls, and the key of the next one. Before the first record, the first.
+    private static func recordCovering(
+        _ key: [UInt8], _ prefix: [UInt8], in view: borrowing TransactionView
+    ) throws -> (found: (key: [UInt8], payload: [UInt8])?, next: [UInt8]?) {
+        var found: (key: [UInt8], payload: [UInt8])?
+        var next: [UInt8]?
+        try view.scanRecords(prefix: prefix, from: key, .descending) { key, payload in
+            found = (key, Array(payload))
+            return .stop
+        }
+        try view.scan(prefix: prefix, from: found?.key ?? prefix) { keySpan, value in
+            if found == nil {
+                let key = Array(keySpan)
+                found = (key, Array(try Seal.open(key: key, value: value, version: 1)))
+                return .onward
+            }
+            let key = Array(keySpan)
+            if key == found!.key { return .onward }
+            next = key
+            return .stop
+        }
+        return (found, next)
+    }
+
+    // MARK: - One term
+
+    /// Applies the changes of one term to `entry`.
+    private mutating func change(_ term: ArraySlice<UInt8>, _ range: Range<Int>, in transaction: inout WriteTransaction) throws {
+        var place = range.lowerBound
+        // One by one while they remove or fall among the old ones, then the rest as one run.
+        while place < range.upperBound, counts[place] == 0 || !(entry.nodes.last.map { $0 < nodes[place] } ?? true) {
+            if counts[place] == 0 {
+                try withdraw(nodes[place], term, in: &transaction)
+            } else {
+                try insert(nodes[place], counts[place], term, in: &transaction)
+            }
+            place += 1
+        }
+        if let removal = counts[place..<range.upperBound].firstIndex(of: 0) {
+            try append(place..<removal, term, in: &transaction)
+            try change(term, removal..<range.upperBound, in: &transaction)
+        } else {
+            try append(place..<range.upperBound, term, in: &transaction)
+        }
+    }
+
+    /// Appends postings above the tail; what is over 128 becomes packed blocks.
+    private mutating func append(_ range: Range<Int>, _ term: ArraySlice<UInt8>, in transaction: inout WriteTransaction) throws {
+        if range.isEmpty { return }
+        entry.documents += range.count
+        entry.nodes += nodes[range]
+        entry.counts += counts[range]
+        guard entry.nodes.count > TermEntry.tailMax else { return }
+        var blocks: [PostingBlock] = []
+        var start = 0
+        while entry.nodes.count - start > TermEntry.tailMax {
+            let part = start..<start + BlockHeader.postingsMax
+            blocks.append(try block(entry.nodes[part], entry.counts[part], in: transaction.view))
+            start = part.upperBound
+        }
+        entry.nodes.removeFirst(start)
+        entry.counts.removeFirst(start)
+        try append(blocks, index.termPrefix(term), in: &transaction)
+    }
+
+    private mutating func block(
+        _ nodes: ArraySlice<UInt32>, _ counts: ArraySlice<UInt32>, in view: borrowing TransactionView
+    ) throws -> PostingBlock {
+        var ofTexts: [UInt32] = []
+        ofTexts.reserveCapacity(nodes.count)
+        // A removal later in this batch may have taken the length already: then 0, which only makes the bound wider.
+        for node in nodes { ofTexts.append(try lengths.length(of: node, in: view) ?? 0) }
+        return PostingBlock(nodes: Array(nodes), counts: Array(counts), impacts: Impacts(counts: counts, lengths: ofTexts))
+    }
+
+    /// Appends blocks to a term's records.
+    private func append(_ blocks: [PostingBlock], _ prefix: [UInt8], in transaction: inout WriteTransaction) throws {
+        var key: [UInt8]?
+        var payload: [UInt8] = []
+        var last: UInt32 = 0
+        if let found = try lastSegment(prefix, at: .max, in: transaction.view) {
+            (key, payload) = found
+            last = try PostingSegment.lastNode(payload, first: Self.number(found.key))
+        }
+        for block in blocks {
+            var bytes: [UInt8] = []
+            block.write(to: &bytes, after: key == nil ? block.first : last)
+            if key != nil, payload.count + bytes.count > PostingSegment.bytesMax {
+                try transaction.store(key!, payload)
+                (key, payload, bytes) = (nil, [], [])
+                block.write(to: &bytes, after: block.first)
+            }
+            if key == nil { key = index.segmentKey(prefix, first: block.first) }
+            payload += bytes
+            last = block.last
+        }
+        if let key { try transaction.store(key, payload) }
+    }
+
+    /// The record of a term's blocks whose first node is the highest at or below `node`; else the first of all.
+    private func lastSegment(_ prefix: [UInt8], at node: UInt32, in view: borrowing TransactionView) throws -> (key: [UInt8], payload: [UInt8])? {
+        var found: (key: [UInt8], payload: [UInt8])?
+        let from = index.segmentKey(prefix, first: node)
+        try view.scanRecords(prefix: prefix, from: from, .descending) { key, payload in
+            found = (key, Array(payload))
+            return .stop
+        }
+        if found == nil {
+            try view.scanRecords(prefix: prefix) { key, payload in
+                found = (key, Array(payload))
+                return .stop
+            }
+        }
+        return found
+    }
+
+    private static func number(_ key: [UInt8]) -> UInt32 { key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) } }
+
+    // MARK: - The rare case
+
+    private mutating func insert(_ node: UInt32, _ count: UInt32, _ term: ArraySlice<UInt8>, in transaction: inout WriteTransaction) throws {
+        if !entry.hasBlocks || node > entry.nodes[0] {
+            let place = entry.nodes.firstIndex { $0 >= node } ?? entry.nodes.count
+            guard place == entry.nodes.count || entry.nodes[place] != node else { throw TextIndex.contradiction("node \(node) has a posting already") }
+            entry.nodes.insert(node, at: place)
+            entry.counts.insert(count, at: place)
+            entry.documents += 1
+            if entry.nodes.count > TermEntry.tailMax {
+                let half = entry.nodes.count / 2
+                let lower = try block(entry.nodes[..<half], entry.counts[..<half], in: transaction.view)
+                entry.nodes.removeFirst(half)
+                entry.counts.removeFirst(half)
+                try append([lower], index.termPrefix(term), in: &transaction)
+            }
+            return
+        }
+        let length = try lengths.length(of: node, in: transaction.view) ?? 0
+        entry.documents += 1
+        try changeSegment(of: node, index.termPrefix(term), in: &transaction) { segment in
+            let at = segment.blocks.lastIndex { $0.first <= node } ?? 0
+            var block = segment.blocks[at]
+            let place = block.nodes.firstIndex { $0 >= node } ?? block.nodes.count
+            guard place == block.nodes.count || block.nodes[place] != node else { throw TextIndex.contradiction("node \(node) has a posting already") }
+            block.nodes.insert(node, at: place)
+            block.counts.insert(count, at: place)
+            block.impacts = Impacts(block.impacts.pairs + [Impact(count: count, length: length)])
+            segment.blocks[at] = block
+            if block.nodes.count > BlockHeader.postingsMax {
+                // Both halves keep the impacts of the whole: a bound all the same.
+                let half = block.nodes.count / 2
+                segment.blocks[at] = PostingBlock(
+                    nodes: Array(block.nodes[..<half]), counts: Array(block.counts[..<half]), impacts: block.impacts)
+                segment.blocks.insert(
+                    PostingBlock(nodes: Array(block.nodes[half...]), counts: Array(block.counts[half...]), impacts: block.impacts), at: at + 1)
+            }
+        }
+    }
+
+    private mutating func withdraw(_ node: UInt32, _ term: ArraySlice<UInt8>, in transaction: inout WriteTransaction) throws {
+        guard entry.documents > 0 else { throw Self.missing(node, term) }
+        let prefix = index.termPrefix(term)
+        entry.documents -= 1
+        if node >= entry.nodes[0] {
+            guard let place = entry.nodes.firstIndex(of: node) else { throw Self.missing(node, term) }
+            entry.nodes.remove(at: place)
+            entry.counts.remove(at: place)
+        } else {
+            try changeSegment(of: node, prefix, in: &transaction) { segment in
+                guard let at = segment.blocks.lastIndex(where: { $0.first <= node }), let place = segment.blocks[at].nodes.firstIndex(of: node)
+                else { throw Self.missing(node, term) }
+                segment.blocks[at].nodes.remove(at: place)
+                segment.blocks[at].counts.remove(at: place)
+                Self.mendSmallBlock(&segment.blocks, at)
+            }
+        }
+        if entry.documents == 0 { return }
+        if entry.nodes.isEmpty { try takeLastBlock(prefix, term, in: &transaction) }
+        // Few enough for the entry: no record of their own. A quarter less than a tail, so that it does not flap.
+        while entry.hasBlocks, entry.documents <= TermEntry.tailMax * 3 / 4 { try takeLastBlock(prefix, term, in: &transaction) }
+    }
+
+    private static func missing(_ node: UInt32, _ term: ArraySlice<UInt8>) -> ContexError {
+        TextIndex.contradiction("node \(node) is missing under '\(String(decoding: term, as: UTF8.self))'")
+    }
+
+    /// A block that has become empty goes, one that has become small joins a neighbour, so that churn leaves no trail of crumbs.
+    private static func mendSmallBlock(_ blocks: inout [PostingBlock], _ at: Int) {
+        if blocks[at].nodes.isEmpty {
+            blocks.remove(at: at)
+            return
+        }
+        guard blocks[at].nodes.count <= BlockHeader.postingsMax / 4 else { return }
+        for lower in [at, at - 1] where lower >= 0 && lower + 1 < blocks.count {
+            let (a, b) = (blocks[lower], blocks[lower + 1])
+            guard a.nodes.count + b.nodes.count <= BlockHeader.postingsMax * 3 / 4 else { continue }
+            blocks[lower] = PostingBlock(
+                nodes: a.nodes + b.nodes, counts: a.counts + b.counts, impacts: Impacts(a.impacts.pairs + b.impacts.pairs))
+            blocks.remove(at: lower + 1)
+            return
+        }
+    }
+
+    /// Moves the last block of a term's records to the front of its tail.
+    private mutating func takeLastBlock(_ prefix: [UInt8], _ term: ArraySlice<UInt8>, in transaction: inout WriteTransaction) throws {
+        guard let (key, payload) = try lastSegment(prefix, at: .max, in: transaction.view) else {
+            throw TextIndex.contradiction("the blocks of '\(String(decoding: term, as: UTF8.self))' are missing")
+        }
+        var segment = try PostingSegment(payload, first: Self.number(key))
+        let last = segment.blocks.removeLast()
+        guard entry.nodes.count + last.nodes.count <= TermEntry.tailMax, entry.nodes.first.map({ $0 > last.last }) ?? true else {
+            throw TextIndex.contradiction("the tail of '\(String(decoding: term, as: UTF8.self))'")
+        }
+        entry.nodes = last.nodes + entry.nodes
+        entry.counts = last.counts + entry.counts
+        if segment.blocks.isEmpty {
+            try transaction.delete(key)
+        } else {
+            try transaction.store(key, segment.bytes)
+        }
+    }
+
+    /// Rewrites the record of blocks that a node belongs to: in two when it no longer fits, together with the next one when it has become small.
+    private func changeSegment(
+        of node: UInt32, _ prefix: [UInt8], in transaction: inout WriteTransaction, _ body: (inout PostingSegment) throws -> Void
+    ) throws {
+        guard let (key, payload) = try lastSegment(prefix, at: node, in: transaction.view) else {
+            throw TextIndex.contradiction("node \(node) has no record of blocks")
+        }
+        var segment = try PostingSegment(payload, first: Self.number(key))
+        try body(&segment)
+        guard let first = segment.blocks.first?.first else {
+            try transaction.delete(key)
+            return
+        }
+        var bytes = segment.bytes
+        if bytes.count < PostingSegment.bytesMax / 4, let next = try nextSegment(prefix, after: key, in: transaction.view),
+            bytes.count + next.payload.count < PostingSegment.bytesMax * 3 / 4
+        {
+            segment.blocks += try PostingSegment(next.payload, first: Self.number(next.key)).blocks
+            try transaction.delete(next.key)
+            bytes = segment.bytes
+        }
+        if first != Self.number(key) { try transaction.delete(key) }
+        if bytes.count <= PostingSegment.bytesMax {
+            try transaction.store(index.segmentKey(prefix, first: first), bytes)
+            return
+        }
+        let half = segment.blocks.count / 2
+        for part in [segment.blocks[..<half], segment.blocks[half...]] {
+            let half = PostingSegment(blocks: Array(part))
+            try transaction.store(index.segmentKey(prefix, first: half.blocks[0].first), half.bytes)
+        }
+    }
+
+    private func nextSegment(_ prefix: [UInt8], after key: [UInt8], in view: borrowing TransactionView) throws -> (key: [UInt8], payload: [UInt8])? {
+        var found: (key: [UInt8], payload: [UInt8])?
+        try view.scanRecords(prefix: prefix, from: key) { other, payload in
+            if other == key { return .onward }
+            found = (other, Array(payload))
+            return .stop
+        }
+        return found
+    }
+
+    // MARK: - Positions
+
+    private func writePositions(in transaction: inout WriteTransaction) throws {
+        for change in changes {
+            let key = index.scope.key(.textPositions, change.node.rawValue)
+            if let new = change.new, let bytes = PositionRecord.bytes(new) {
+                try transaction.store(key, bytes)
+            } else if change.old != nil {
+                try transaction.delete(key)
+            }
+        }
+    }
+}
+
+/// The distinct terms of a batch: open addressing over one array of bytes.
+private struct TermTable {
+    private var bytes: [UInt8] = []
+    private var ends: [Int] = []
+    private var hashes: [UInt32] = []
+    /// Place of a term plus one, 0 when free; a power of two of them, at most half taken.
+    private var slots = [UInt32](repeating: 0, count: 1_024)
+
+    var count: Int { ends.count }
+
+    private func range(_ place: Int) -> Range<Int> { (place == 0 ? 0 : ends[place - 1])..<ends[place] }
+
+    func term(_ place: Int) -> ArraySlice<UInt8> { bytes[range(place)] }
+
+    mutating func place(of source: [UInt8], _ range: Range<Int>) -> Int {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for place in range { hash = (hash ^ UInt64(source[place])) &* 0x9E37_79B9_7F4A_7C15 }
+        let short = UInt32(truncatingIfNeeded: hash >> 32)
+        var slot = Int(short) & (slots.count - 1)
+        while slots[slot] != 0 {
+            let place = Int(slots[slot]) - 1
+            if hashes[place] == short, bytes[self.range(place)] == source[range] { return place }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        bytes += source[range]
+        ends.append(bytes.count)
+        hashes.append(short)
+        slots[slot] = UInt32(ends.count)
+        if ends.count * 2 > slots.count { grow() }
+        return ends.count - 1
+    }
+
+    private mutating func grow() {
+        slots = [UInt32](repeating: 0, count: slots.count * 4)
+        for (place, hash) in hashes.enumerated() {
+            var slot = Int(hash) & (slots.count - 1)
+            while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
+            slots[slot] = UInt32(place + 1)
+        }
+    }
+
+    /// Places in the order of the terms' bytes.
+    func sorted() -> [Int] {
+        var keys: [(key: UInt64, place: Int)] = []
+        keys.reserveCapacity(count)
+        for place in 0..<count {
+            let term = term(place)
+            var key: UInt64 = 0
+            for byte in term.prefix(8) { key = key << 8 | UInt64(byte) }
+            if term.count < 8 { key <<= UInt64(8 * (8 - term.count)) }
+            keys.append((key, place))
+        }
+        keys.sort { $0.key != $1.key ? $0.key < $1.key : term($0.place).lexicographicallyPrecedes(term($1.place)) }
+        return keys.map(\.place)
+    }
+}

@@ -1,0 +1,123 @@
+import Base
+import FullText
+import KeySpace
+import LMDB
+import TestSupport
+import Testing
+
+@Suite struct TextSearchQueryTests {
+    let folder = TemporaryFolder()
+    let index = TextIndex(scope: TenantScope(tenant: .standard, project: ProjectID(rawValue: 7)))
+
+    static let texts = [
+        1: "free disk space on the server", 2: "space for a disk", 3: "the disk is full; disk space is short", 4: "configuration of getUserNames",
+        5: "configured printers", 6: "king in Spain", 7: "sign-ups are open", 8: "sign of the times, ups and downs", 9: "数据库 search",
+    ]
+
+    func open(positions: Bool = true) throws -> Environment {
+        let environment = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 32))
+        var write = try environment.beginWrite()
+        try index.configure(TextIndexOptions(positions: positions), in: &write)
+        let texts = Self.texts.sorted { $0.key < $1.key }
+        try index.apply(texts.map { TextChange(node: NodeID(rawValue: UInt32($0.key)), new: AnalyzedText($0.value)) }, in: &write)
+        try write.commit()
+        return environment
+    }
+
+    func found(_ query: String, _ environment: Environment) throws -> [UInt32] {
+        try environment.read { view in
+            let resolved = try index.resolve(TextSearchQuery(query), in: view)
+            return try index.search(resolved, count: 100, in: view).map(\.node.rawValue).sorted()
+        }
+    }
+
+    @Test(arguments: [
+        ("disk space", [1, 2, 3]), ("\"disk space\"", [1, 3]), ("\"space disk\"", [2]), ("\"disk space\" free", [1, 3]),
+        ("space -disk", []), ("space -free", [2, 3]), ("disk -\"disk space\"", [2]), ("+full disk", [3]), ("+full +free disk", []),
+        ("conf*", [4, 5]), ("config* -getuser*", [5]), ("+config* disk", [4, 5]), ("+zzz* disk", []), ("zzz* disk", [1, 2, 3]),
+        ("\"user names\"", [4]), ("\"king of Spain\"", [6]), ("open -sign-ups", []), ("sign -sign-ups", [8]), ("+sign-ups sign", [7]),
+        ("configurations*", [4, 5]), ("\"数据库\"", [9]), ("数据*", [9]), ("-disk", []), ("\"disk", [1, 2, 3]), ("disk\"", [1, 2, 3]),
+        ("“disk space”", [1, 3]), ("+the disk", [1, 2, 3]), ("+ disk - space *", [1, 2, 3]), ("--disk", [1, 2, 3]), ("\"\" disk", [1, 2, 3]),
+        ("\"free disk space server\"", [1]), ("\"free space\"", []), ("", []), ("\"\"", []), ("+", []), ("-", []), ("*", []), ("\"", []),
+    ] as [(String, [UInt32])])
+    func finds(query: String, expected: [UInt32]) throws {
+        #expect(try found(query, try open()) == expected)
+    }
+
+    @Test func withoutPositionsAPhraseIsAllItsTerms() throws {
+        let environment = try open(positions: false)
+        #expect(try found("\"space disk\"", environment) == [1, 2, 3])
+        #expect(try found("\"space printers\"", environment) == [])
+    }
+
+    @Test func fieldsAreForTheCaller() {
+        let query = TextSearchQuery("author:Ann -data.format:\"plain text\" http://x.org std::io 10:30 note: a:", isField: { $0 != "note" })
+        #expect(query.fields.map(\.field) == ["author", "data.format"])
+        #expect(query.fields.map(\.value) == ["Ann", "plain text"])
+        #expect(query.fields.map(\.isExcluded) == [false, true])
+        #expect(!query.isPlain)
+        #expect(TextSearchQuery("key:value", isField: { _ in false }).isPlain)
+        #expect(TextSearchQuery("plain words, C++ a - b e-mail").isPlain)
+    }
+
+    /// Phrases by their positions against a look at the terms themselves.
+    @Test func phrasesAreExact() throws {
+        var random = SeededRandom(seed: testSeed("phrasesAreExact"))
+        let environment = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 32))
+        var write = try environment.beginWrite()
+        var texts: [[String]] = []
+        for number in 0..<400 {
+            let words = (0..<Int.random(in: 0...(number % 40 == 0 ? 3_000 : 60), using: &random)).map { _ in
+                "w\(Int(random.unit() * random.unit() * (number % 40 == 0 ? 900 : 12)))"
+            }
+            texts.append(words)
+            try index.add(NodeID(rawValue: UInt32(number)), AnalyzedText(words.joined(separator: " ")), in: &write)
+        }
+        for _ in 0..<300 {
+            let phrase = (0..<Int.random(in: 2...4, using: &random)).map { _ in "w\(Int(random.unit() * random.unit() * 12))" }
+            let expected = texts.indices.filter { number in
+                let words = texts[number]
+                return words.count >= phrase.count && (0...(words.count - phrase.count)).contains { Array(words[$0..<$0 + phrase.count]) == phrase }
+            }
+            let resolved = try index.resolve(TextSearchQuery("\"\(phrase.joined(separator: " "))\""), in: write.view)
+            let found = try index.search(resolved, count: 1_000, in: write.view)
+            #expect(found.map { Int($0.node.rawValue) }.sorted() == expected)
+            let weights = try index.weights(resolved.query, in: write.view)
+            #expect(try index.scores(weights, of: found.map(\.node), in: write.view) == found.map(\.score))
+        }
+    }
+
+    /// Whatever is typed has a defined result, and soon.
+    @Test(arguments: [
+        String(repeating: "disk ", count: 200_000), (0..<10_000).map { "w\($0)" }.joined(separator: " "), String(repeating: "x", count: 100_000),
+        String(repeating: "\"", count: 1_000_000), String(repeating: "\"a ", count: 300_000), String(repeating: "+-", count: 500_000),
+        String(repeating: "a*", count: 300_000), String(repeating: "a* ", count: 300_000), String(repeating: "-a* ", count: 100_000),
+        String(repeating: "+w ", count: 300_000), String(repeating: "a:", count: 300_000), String(repeating: "a:b ", count: 200_000),
+        String(repeating: "a.b", count: 300_000), String(repeating: "the ", count: 250_000), String(repeating: "!?", count: 500_000),
+        "אבג מרחבא \u{202E}disk\u{202C} שלום", "e\u{301}\u{301}\u{301}" + String(repeating: "\u{301}", count: 100_000), "\u{0}\u{FFFF}\u{10FFFF} disk",
+        String(repeating: "数", count: 300_000), String(repeating: "-\"a b\" ", count: 100_000), "𝔡𝔦𝔰𝔨 ⅷ ﬁ ǅ", String(repeating: "aB", count: 100_000),
+    ])
+    func anythingIsAQuery(text: String) throws {
+        let environment = try open()
+        try environment.read { view in
+            let plain = TextQuery(text)
+            #expect(plain.terms.count <= TextQuery.termsMax)
+            _ = try index.search(plain, count: 10, in: view)
+            let resolved = try index.resolve(TextSearchQuery(text), in: view)
+            #expect(resolved.query.terms.count <= TextQuery.termsMax)
+            _ = try index.search(resolved, count: 1_000, in: view)
+        }
+        #expect(AnalyzedText(text).frequencies.allSatisfy { (1...64).contains($0.term.utf8.count) })
+    }
+
+    @Test func randomQueriesNeverThrow() throws {
+        var random = SeededRandom(seed: testSeed("randomQueriesNeverThrow"))
+        let environment = try open()
+        let pieces = ["disk", "space", "\"", "+", "-", "*", ":", " ", " ", "a", "config", "“", "_", ".", "é", "数", "\u{301}", "9", "the", "\n", "'", "/"]
+        for _ in 0..<5_000 {
+            let query = (0..<Int.random(in: 0...12, using: &random)).map { _ in pieces.randomElement(using: &random)! }.joined()
+            let matches = try found(query, environment)
+            #expect(Set(matches).isSubset(of: Set(Self.texts.keys.map { UInt32($0) })))
+        }
+    }
+}
