@@ -88,10 +88,9 @@ public enum Reindex {
                 mark.node = last.id.rawValue + 1
                 try write(environment, models, mark) { transaction in
                     let (index, texts) = (VectorIndex(scope: scope, dimension: models.dimension), TextIndex(scope: scope))
-                    for (node, vector) in zip(batch, vectors) {
-                        try index.insert(node.id, vector, in: &transaction)
-                        try texts.add(node.id, AnalyzedText(node.record.description), in: &transaction)
-                    }
+                    for (node, vector) in zip(batch, vectors) { try index.insert(node.id, vector, in: &transaction) }
+                    try texts.apply(
+                        batch.map { TextChange(node: $0.id, new: AnalyzedText($0.record.description)) }, in: &transaction)
                 }
                 report.nodes += batch.count
                 done += batch.count

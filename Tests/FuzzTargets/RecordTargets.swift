@@ -192,26 +192,29 @@ extension FuzzTargets {
 
     private static let textRecords: RecordFamily = {
         let index = TextIndex(scope: scope)
+        @Sendable func text(_ node: NodeID) -> AnalyzedText {
+            node.rawValue < 100 ? AnalyzedText("Cats cat; dogs number\(node.rawValue)") : AnalyzedText("z")
+        }
         let nodes = [1, 2, 3].map { NodeID(rawValue: $0) } + (100..<232).map { NodeID(rawValue: $0) }
         return RecordFamily(
             read: { view in
                 _ = try index.statistics(in: view)
-                for node in nodes.prefix(5) { _ = try index.analyzedText(of: node, in: view) }
+                for node in nodes.prefix(5) { _ = try index.length(of: node, in: view) }
                 let query = TextQuery("cat dog z")
                 _ = try index.search(query, count: 5, in: view)
                 let weights = try index.weights(query, in: view)
                 _ = try index.scores(weights, of: Array(nodes.prefix(5)), in: view)
-                _ = try TextIndexCheck.findings(index, expectedNodes: Set(nodes), in: view)
+                let expected = nodes.map { ($0, TextSignature(text($0))) }
+                _ = try TextIndexCheck.findings(index, expected: Dictionary(uniqueKeysWithValues: expected), in: view)
             },
             change: { transaction in
                 try index.add(NodeID(rawValue: 400), AnalyzedText("cat z bird"), in: &transaction)
-                for node in [1, 100, 231] { try index.remove(NodeID(rawValue: UInt32(node)), in: &transaction) }
+                for node in [1, 100, 231].map({ NodeID(rawValue: $0) }) { try index.remove(node, text(node), in: &transaction) }
                 try index.add(NodeID(rawValue: 100), AnalyzedText("z"), in: &transaction)
             },
             fill: { transaction in
-                for node in nodes.prefix(3) { try index.add(node, AnalyzedText("Cats cat; dogs number\(node.rawValue)"), in: &transaction) }
-                // One term in more texts than a block holds.
-                for node in nodes.dropFirst(3) { try index.add(node, AnalyzedText("z"), in: &transaction) }
+                // "z" is in more texts than a block holds.
+                for node in nodes { try index.add(node, text(node), in: &transaction) }
             })
     }()
 
