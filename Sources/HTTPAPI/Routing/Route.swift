@@ -53,7 +53,8 @@ public struct Route: Sendable {
     init(
         _ method: String, _ path: String, bases: Bases = .currentAndLegacy, action: Action, isPublic: Bool = false, group: String,
         _ summary: String, path pathFields: [FieldShape] = [], query queryFields: [FieldShape] = [], body: BodyShape = .none,
-        answers contentType: String = "application/json", or otherContentTypes: [String] = [], _ example: String, handler: @escaping @Sendable (Call) async throws -> APIAnswer
+        answers contentType: String = "application/json", or otherContentTypes: [String] = [], _ example: String,
+        handler: @escaping @Sendable (Call) async throws -> APIAnswer
     ) {
         self.method = method
         self.path = path
