@@ -32,6 +32,23 @@ struct DocumentationTests {
         await harness.close()
     }
 
+    /// Whatever format is asked for, the document says what comes.
+    @Test func everyContentTypeOfAnAnswerIsDocumented() async throws {
+        let harness = try Harness()
+        let document = OpenAPIDocument.json(version: "0.2.0")
+        for name in ["json", "yaml", "toml", "csv", "xml", "markdown", "toon", "text"] {
+            let query = await harness.send(
+                "POST", "/api/v1/projects/p/query", #"{"query":"q","response_format":"\#(name)"}"#)
+            let export = await harness.send("GET", "/api/v1/projects/p/data?include_events=true&format=\(name)")
+            for (answer, path, method) in [(query, "query", "post"), (export, "data", "get")] {
+                let type = try #require(answer.header("Content-Type"))
+                let content = document["paths"]?["/api/v1/projects/{project_id}/\(path)"]?[method]?["responses"]?["200"]?["content"]
+                #expect(answer.status == 200 && content?[type] != nil, "\(path) \(name): \(answer.status) \(type)")
+            }
+        }
+        await harness.close()
+    }
+
     @Test func everyReferenceResolves() throws {
         let document = OpenAPIDocument.json(version: "0.2.0")
         var references = 0

@@ -98,7 +98,7 @@ public enum OpenAPIDocument {
         var content = JSONObject()
         if let example = example(route.answer.example) { content["example"] = example }
         var contents = JSONObject([(route.answer.contentType, .object(content))])
-        for other in route.answer.otherContentTypes { contents[other] = ["schema": ["type": "string"]] }
+        for other in route.answer.otherContentTypes { contents[other] = .object(JSONObject()) }
         responses["200"] = ["description": "The answer", "content": .object(contents)]
         guard !route.isPublic else { return .object(responses) }
         if !(route.pathFields.isEmpty && route.queryFields.isEmpty && route.body.fields.isEmpty) {
