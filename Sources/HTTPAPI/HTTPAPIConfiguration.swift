@@ -30,7 +30,7 @@ public struct HTTPAPIConfiguration: Sendable {
 
     public init(
         host: String = "127.0.0.1", port: Int = 8001, bodyBytesMax: Int = Limits.bodyBytes, headerBytesMax: Int = 16 << 10,
-        idleTimeout: Duration = .seconds(60), bodyBytesPerSecondMin: Int = 4 << 10, connectionsPerAddressMax: Int = 1_024, requestsMax: Int = 1_024,
+        idleTimeout: Duration = .seconds(60), bodyBytesPerSecondMin: Int = 4 << 10, connectionsPerAddressMax: Int = 512, requestsMax: Int = 1_024,
         corsOrigins: [String] = ["*"], corsCredentials: Bool = true, hsts: Bool = true,
         version: String = HTTPAPIConfiguration.compatibleVersion
     ) {
