@@ -1,6 +1,6 @@
 """The peers behind a pipe: reads a JSON command a line, answers with a JSON line.
 
-    {"engine": "onnxruntime-float32", "threads": 1, "texts": [...], "repeat": 20}   -> {"seconds": [...]}, a number a repetition
+    {"engine": "onnxruntime-float32", "threads": 1, "texts": [...], "repeat": 20}   -> {"seconds": [...], "processor": [...]}, a repetition each
     {"engine": "onnxruntime-float32", "threads": 2, "documents": [...]}             -> {"seconds": [...], "batch": 16}
     {"sgemm": [rows, outputs, depth]}                                               -> {"gflops": 100.0}, numpy's OpenBLAS, one thread
     {"vectors": [...], "engine": ...}                                               -> {"vectors": [[...]]}
@@ -124,11 +124,13 @@ def serve(model, venv):
             seconds.append(time.perf_counter() - start)
             print(json.dumps({"seconds": seconds, "batch": best[key]}), flush=True)
             continue
+        processor = []
         for _ in range(command["repeat"]):
-            start = time.perf_counter()
+            start, started = time.perf_counter(), time.process_time()
             engine.run(command["texts"])
+            processor.append(time.process_time() - started)
             seconds.append(time.perf_counter() - start)
-        print(json.dumps({"seconds": seconds}), flush=True)
+        print(json.dumps({"seconds": seconds, "processor": processor}), flush=True)
 
 
 def load(engine, model, venv, text):

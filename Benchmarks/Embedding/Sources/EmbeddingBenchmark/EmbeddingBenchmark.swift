@@ -1,5 +1,6 @@
 // Every engine in turn, round after round, in one run: what disturbs one disturbs all. A round's figure is the median of its
-// repetitions; the ratio to a peer is taken within a round, and the median of these ratios is what the bars are about.
+// repetitions; the ratio to a peer is taken within a round, and the median of these ratios is what the bars are about. With one thread
+// the processor time is shown too: on a machine that others use it is the steadier of the two.
 
 import Embedding
 import Foundation
@@ -63,6 +64,22 @@ enum EmbeddingBenchmark {
         }
     }
 
+    /// Time on the clock and time of the processor, a repetition each.
+    static func measured(_ repeats: Int, _ work: () -> Void) -> Peer.Answer {
+        func processor() -> Double {
+            var time = timespec()
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+            return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+        }
+        var answer = Peer.Answer(seconds: [], processor: [])
+        for _ in 0..<repeats {
+            let started = processor()
+            answer.seconds! += seconds(1, work)
+            answer.processor!.append(processor() - started)
+        }
+        return answer
+    }
+
     static func quantile(_ values: [Double], _ part: Double) -> Double {
         let sorted = values.sorted()
         return sorted[min(sorted.count - 1, Int(part * Double(sorted.count)))]
@@ -98,19 +115,23 @@ enum EmbeddingBenchmark {
         for (tokens, repeats) in [(8, 30), (64, 8), (256, 3)] {
             let text = try text(tokens: tokens, tokenizer)
             var table = Table()
+            var processor = Table()
             for round in -1..<rounds {
                 for offset in engines.indices {
                     let place = (offset + max(0, round)) % engines.count
-                    let figures: [Double]
+                    let answer: Peer.Answer
                     if place < models.count {
-                        figures = seconds(repeats) { _ = models[place].embed(tokens: [tokenizer.ids(text, limit: models[place].sequenceLimit)]) }
+                        answer = measured(repeats) { _ = models[place].embed(tokens: [tokenizer.ids(text, limit: models[place].sequenceLimit)]) }
                     } else {
-                        figures = try peer.ask(["engine": engines[place], "threads": 1, "texts": [text], "repeat": repeats]).seconds!
+                        answer = try peer.ask(["engine": engines[place], "threads": 1, "texts": [text], "repeat": repeats])
                     }
-                    if round >= 0 { table.add(engines[place], figures) }
+                    if round < 0 { continue }
+                    table.add(engines[place], answer.seconds!)
+                    processor.add(engines[place], answer.processor!)
                 }
             }
             table.show("\(tokens) tokens", engines, scale: 1_000, unit: "ms")
+            processor.show("\(tokens) tokens, processor time", engines, scale: 1_000, unit: "ms")
         }
         peer.stop()
     }
