@@ -10,7 +10,7 @@
 // integers are turned into floats and added up; four more instructions a register.
 //
 // Why groups: a hidden vector of MiniLM has a few columns twenty times as large as the others. With one scale a
-// row they leave the others five bits; with one a group they spoil only their own (docs/decisions/0003).
+// row they leave the others five bits; with one a group they spoil only their own (docs/decisions/0016).
 
 #include "CKernels.h"
 #include <math.h>

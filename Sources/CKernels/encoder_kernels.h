@@ -44,13 +44,26 @@ INLINE VF NAME(widen)(const uint16_t *p) {
 #endif
 }
 
-INLINE float NAME(sum)(VF a) {
-    float lanes[WIDTH];
-    STORE(lanes, a);
-    for (int half = WIDTH / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
-    return lanes[0];
-}
+// The sum, the highest and the lowest of a register, by halving it.
+typedef float NAME(v4) __attribute__((vector_size(16)));
+#if WIDTH == 16
+typedef float NAME(v8) __attribute__((vector_size(32)));
+#define HALVES(a, fold) \
+    NAME(v8) half = fold(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7), __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15)); \
+    NAME(v4) four = fold(__builtin_shufflevector(half, half, 0, 1, 2, 3), __builtin_shufflevector(half, half, 4, 5, 6, 7));
+#elif WIDTH == 8
+#define HALVES(a, fold) NAME(v4) four = fold(__builtin_shufflevector(a, a, 0, 1, 2, 3), __builtin_shufflevector(a, a, 4, 5, 6, 7));
+#else
+#define HALVES(a, fold) NAME(v4) four = a;
+#endif
+#define REDUCE(a, fold) \
+    HALVES(a, fold) \
+    NAME(v4) two = fold(four, __builtin_shufflevector(four, four, 2, 3, 0, 1)); \
+    return fold(two, __builtin_shufflevector(two, two, 1, 0, 3, 2))[0];
+#define PLUS(a, b) ((a) + (b))
+INLINE float NAME(sum)(VF a) { REDUCE(a, PLUS) }
+INLINE float NAME(highest)(VF a) { REDUCE(a, __builtin_elementwise_max) }
+INLINE float NAME(lowest)(VF a) { REDUCE(a, __builtin_elementwise_min) }
 
 // 2^x for x <= 0, and 2^-126 below that: the integer part goes into the exponent, the rest through a polynomial of degree 5,
 // the best in relative error on -1/2...1/2 (1.8e-7 in float32).
@@ -250,11 +263,7 @@ static void NAME(quantise)(const float *x, int gelu, uint8_t *bytes, float *scal
                 lowest = __builtin_elementwise_min(lowest, LOAD(from + i));
                 highest = __builtin_elementwise_max(highest, LOAD(from + i));
             }
-            float low = lowest[0], high = highest[0];
-            for (int i = 1; i < WIDTH; i++) {
-                low = lowest[i] < low ? lowest[i] : low;
-                high = highest[i] > high ? highest[i] : high;
-            }
+            const float low = NAME(lowest)(lowest), high = NAME(highest)(highest);
             const float range = high - low, inverse = range > 0 ? 255 / range : 0;
             for (size_t i = 0; i < count; i += WIDTH) {
                 VF v = (LOAD(from + i) - low) * inverse + magic;
@@ -330,8 +339,7 @@ static void NAME(attention_head)(const float *queries, const float *keys, const 
             for (size_t j = length; j < padded; j++) row[j] = -3.0e38f;
             VF highest = LOAD(row);
             for (size_t j = WIDTH; j < padded; j += WIDTH) highest = __builtin_elementwise_max(highest, LOAD(row + j));
-            float top = highest[0];
-            for (int i = 1; i < WIDTH; i++) top = highest[i] > top ? highest[i] : top;
+            const float top = NAME(highest)(highest);
             VF total = {0};
             for (size_t j = 0; j < padded; j += WIDTH) {
                 VF e = NAME(power)((LOAD(row + j) - top) * scale);
@@ -347,6 +355,9 @@ static void NAME(attention_head)(const float *queries, const float *keys, const 
     }
 }
 
+#undef HALVES
+#undef REDUCE
+#undef PLUS
 #undef VF
 #undef VI
 #undef LOAD

@@ -1,5 +1,6 @@
 // Every engine in turn, round after round, in one run: what disturbs one disturbs all. A round's figure is the median of its
-// repetitions; the ratio to a peer is taken within a round, and the median of these ratios is what the bars are about.
+// repetitions; the ratio to a peer is taken within a round, and the median of these ratios is what the bars are about. With one thread
+// the processor time is shown too: on a machine that others use it is the steadier of the two.
 
 import Embedding
 import Foundation
@@ -17,14 +18,14 @@ enum EmbeddingBenchmark {
 
     static func main() async throws {
         switch CommandLine.arguments.dropFirst().first {
-        case "latency": try latency(rounds: 5)
-        case "documents": try await documents(rounds: 2)
+        case "latency": try latency(CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2]) : nil, rounds: 5)
+        case "documents": try await documents(EmbeddingPrecision(rawValue: CommandLine.arguments[2])!, rounds: 3)
         case "load": try load(rounds: 5)
         case "cached": try await cached()
         case "gflops": try gflops()
         case "quality": try await Quality.run(Array(CommandLine.arguments.dropFirst(2)))
         case "start": try start(EmbeddingPrecision(rawValue: CommandLine.arguments[2])!)
-        default: say("EmbeddingBenchmark latency|documents|load|cached|gflops|quality, in the package's top folder")
+        default: say("EmbeddingBenchmark latency [8|64|256]|documents float32|int8|load|cached|gflops|quality, in the package's top folder")
         }
     }
 
@@ -63,6 +64,22 @@ enum EmbeddingBenchmark {
         }
     }
 
+    /// Time on the clock and time of the processor, a repetition each.
+    static func measured(_ repeats: Int, _ work: () -> Void) -> Peer.Answer {
+        func processor() -> Double {
+            var time = timespec()
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+            return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+        }
+        var answer = Peer.Answer(seconds: [], processor: [])
+        for _ in 0..<repeats {
+            let started = processor()
+            answer.seconds! += seconds(1, work)
+            answer.processor!.append(processor() - started)
+        }
+        return answer
+    }
+
     static func quantile(_ values: [Double], _ part: Double) -> Double {
         let sorted = values.sorted()
         return sorted[min(sorted.count - 1, Int(part * Double(sorted.count)))]
@@ -89,58 +106,76 @@ enum EmbeddingBenchmark {
         }
     }
 
-    static func latency(rounds: Int) throws {
+    /// - Parameter only: this length alone.
+    static func latency(_ only: Int?, rounds: Int) throws {
         let models = try EmbeddingPrecision.allCases.map { try EmbeddingModel(folder: modelFolder, precision: $0) }
         let tokenizer = models[0].tokenizer
         let peer = try Peer(model: modelFolder)
         let engines = models.map { "contex-\($0.precision.rawValue)" } + peers
         say("one thread; kernels: \(models[0].matrixKernels)")
-        for (tokens, repeats) in [(8, 30), (64, 8), (256, 3)] {
+        for (tokens, repeats) in [(8, 30), (64, 8), (256, 3)] where only == nil || only == tokens {
             let text = try text(tokens: tokens, tokenizer)
             var table = Table()
+            var processor = Table()
             for round in -1..<rounds {
                 for offset in engines.indices {
                     let place = (offset + max(0, round)) % engines.count
-                    let figures: [Double]
+                    let answer: Peer.Answer
                     if place < models.count {
-                        figures = seconds(repeats) { _ = models[place].embed(tokens: [tokenizer.ids(text, limit: models[place].sequenceLimit)]) }
+                        answer = measured(repeats) { _ = models[place].embed(tokens: [tokenizer.ids(text, limit: models[place].sequenceLimit)]) }
                     } else {
-                        figures = try peer.ask(["engine": engines[place], "threads": 1, "texts": [text], "repeat": repeats]).seconds!
+                        answer = try peer.ask(["engine": engines[place], "threads": 1, "texts": [text], "repeat": repeats])
                     }
-                    if round >= 0 { table.add(engines[place], figures) }
+                    if round < 0 { continue }
+                    table.add(engines[place], answer.seconds!)
+                    processor.add(engines[place], answer.processor!)
                 }
             }
             table.show("\(tokens) tokens", engines, scale: 1_000, unit: "ms")
+            processor.show("\(tokens) tokens, processor time", engines, scale: 1_000, unit: "ms")
         }
         peer.stop()
     }
 
-    static func documents(rounds: Int) async throws {
-        let models = try EmbeddingPrecision.allCases.map { try EmbeddingModel(folder: modelFolder, precision: $0) }
+    /// Processor time of all threads of this process, in seconds.
+    static func processorSeconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
+    /// Ours and onnxruntime of one precision, in turn.
+    static func documents(_ precision: EmbeddingPrecision, rounds: Int) async throws {
+        let model = try EmbeddingModel(folder: modelFolder, precision: precision)
         let peer = try Peer(model: modelFolder)
         let texts = try corpus()
-        let tokens = texts.reduce(0) { $0 + models[0].tokenizer.ids($1).count }
-        say("\(texts.count) documents, \(tokens) tokens, two threads")
-        let engines = models.map { "contex-\($0.precision.rawValue)" } + peers
+        let tokens = texts.reduce(0) { $0 + model.tokenizer.ids($1).count }
+        say("\(texts.count) documents, \(tokens) tokens, two threads, \(precision.rawValue)")
+        let (ours, theirs) = ("contex-\(precision.rawValue)", "onnxruntime-\(precision.rawValue)")
+        // Its batch size is chosen, and caches are warmed, on a part.
+        _ = try peer.ask(["engine": theirs, "threads": 2, "documents": Array(texts[..<100])])
         var table = Table()
+        var processor = Table()
         for round in 0..<rounds {
-            for offset in engines.indices {
-                let place = (offset + round) % engines.count
-                if place < models.count {
-                    let embedder = Embedder(model: models[place], tokenizer: models[place].tokenizer, threads: 2, cacheBytes: 0)
-                    let start = ContinuousClock.now
+            for engine in round % 2 == 0 ? [ours, theirs] : [theirs, ours] {
+                var answer: Peer.Answer
+                if engine == ours {
+                    let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 2, cacheBytes: 0)
+                    let (start, started) = (ContinuousClock.now, processorSeconds())
                     _ = try await embedder.embed(texts)
                     let taken = (ContinuousClock.now - start).components
-                    table.add(engines[place], [Double(taken.seconds) + Double(taken.attoseconds) * 1e-18])
+                    answer = Peer.Answer(seconds: [Double(taken.seconds) + Double(taken.attoseconds) * 1e-18], processor: [processorSeconds() - started])
                     embedder.shutdown()
-                } else if round == 0 || engines[place] != "sentence-transformers" {
-                    let answer = try peer.ask(["engine": engines[place], "threads": 2, "documents": texts])
-                    if round == 0 { say("  \(engines[place]): batches of \(answer.batch!)") }
-                    table.add(engines[place], answer.seconds!)
+                } else {
+                    answer = try peer.ask(["engine": engine, "threads": 2, "documents": texts])
                 }
+                let batch = answer.batch.map { ", batches of \($0)" } ?? ""
+                say(String(format: "  %@ %.2f s, %.2f s of the processors%@", engine, answer.seconds![0], answer.processor![0], batch))
+                table.add(engine, answer.seconds!)
+                processor.add(engine, answer.processor!)
             }
         }
-        table.show("seconds for all of them", engines, scale: 1, unit: "s")
+        say(String(format: "throughput x %.2f by the clock, x %.2f by processor time", table.ratio(theirs, to: ours), processor.ratio(theirs, to: ours)))
         peer.stop()
     }
 

@@ -4,6 +4,8 @@ import Foundation
 final class Peer {
     struct Answer: Decodable {
         var seconds: [Double]?
+        /// Processor time, of one thread.
+        var processor: [Double]?
         var batch: Int?
         var gflops: Double?
         var vectors: [[Float]]?
