@@ -10,7 +10,7 @@
 //   farther than its last. It looks at about 1 / share as many nodes as a search without a filter.
 //
 // ACORN (Patel et al., SIGMOD 2024) walks a graph that was made denser, over passing nodes only. Comparing 4-bit codes in a row is
-// so cheap that at 100,000 vectors the scan wins below a third of the project already; the measurement is in
+// so cheap that by this estimate the scan wins at 100,000 vectors below about a third of the project; see
 // docs/decisions/0016-quantised-graph.md.
 
 public import Base
