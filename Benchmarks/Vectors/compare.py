@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recall and speed of Contex's index out of LMDB beside libraries that hold theirs in memory, one thread, in one run.
 
-    compare.py FOLDER CONTEX       FOLDER has vectors.f32 (texts.py, EmbedTexts), CONTEX is the VectorBenchmark binary
+    compare.py FOLDER CONTEX [peer ...]    FOLDER has vectors.f32 (texts.py, EmbedTexts), CONTEX is the VectorBenchmark binary
 
 The first 100,000 vectors are indexed, the other 1,000 are the queries; the truth is computed exactly. Indexes are built once
 and kept in FOLDER. Searches alternate: every library at one point of its curve, then every library at the next, three rounds;
@@ -21,7 +21,7 @@ DIMENSION, COUNT, K = 384, 100_000, 10
 
 
 class Peer:
-    efs = [12, 16, 24, 32, 48, 64, 100, 150, 220]
+    efs = [12, 16, 24, 32, 48, 100, 150, 220]
 
     def __init__(self, folder, base):
         self.path = f"{folder}/{self.name}.index"
@@ -233,6 +233,8 @@ def main():
 
     peers = []
     for kind in (Hnswlib, Faiss, Usearch, SymphonyQG, Hannoy):
+        if sys.argv[3:] and kind.name not in sys.argv[3:]:
+            continue
         try:
             peers.append(kind(folder, base))
             print(f"{kind.name}: {peers[-1].rate or 0:.0f} vectors a processor second, {peers[-1].bytes() / 1e6:.0f} MB", flush=True)

@@ -10,7 +10,7 @@
 //   farther than its last. It looks at about 1 / share as many nodes as a search without a filter.
 //
 // ACORN (Patel et al., SIGMOD 2024) walks a graph that was made denser, over passing nodes only. Comparing 4-bit codes in a row is
-// so cheap that at 100,000 vectors the scan wins below a third of the project already; the measurement is in
+// so cheap that by this estimate the scan wins at 100,000 vectors below about a third of the project; see
 // docs/decisions/0016-quantised-graph.md.
 
 public import Base
@@ -76,6 +76,9 @@ extension VectorIndex {
         guard count > 0, let state = try state(in: view) else { return [] }
         let memory = memory(of: state, in: view)
         let access = access(memory, state, in: view)
+        guard count <= Self.orderedMax else {
+            return try exactSearch(query, count: count, memory, access, in: view) { filter.passes($0) }
+        }
         return try memory.withScratch { (scratch: SearchScratch) throws in
             memory.quantiser.query(query, scratch.code)
             var walk = GraphWalk(access, scratch, memory.quantiser, side: scratch.code)
@@ -87,7 +90,8 @@ extension VectorIndex {
             let scan = Double(state.slots) / 6 + passing
             let graph = state.count < parameters.exactBelow ? .infinity : 40 * Double(wanted) / max(share, 1e-9)
             if graph <= min(scan, lookUps) {
-                let found = try walk.fill(wanted, passing: share, from: walk.descend(to: 0, in: view), in: view) { (slot, view: borrowing TransactionView) throws in
+                let start = try walk.descend(to: 0, in: view)
+                let found = try walk.fill(wanted, passing: share, from: start, in: view) { (slot, view: borrowing TransactionView) throws in
                     try passes(slot, filter, access, in: view)
                 }
                 // Fewer than there are: the walk has met too many that do not pass.

@@ -206,7 +206,8 @@ final class GraphAccess {
         var payload = value.extracting(Seal.headerBytes..<value.byteCount)
         let isUnchanged = unsafe kind == .session || (kind == .snapshot && table.remembers(Self.address(payload), at: place))
         if !isUnchanged { payload = try Seal.open(key: codesKey.bytes, value: value, version: 1) }
-        guard payload.byteCount == layout.codesBytes(capacity: ChunkLayout.capacity(chunk: chunk, slots: state.slots)) else { throw GraphDamage.wrongSize("codes", chunk, payload.byteCount) }
+        let capacity = ChunkLayout.capacity(chunk: chunk, slots: state.slots)
+        guard payload.byteCount == layout.codesBytes(capacity: capacity) else { throw GraphDamage.wrongSize("codes", chunk, payload.byteCount) }
         // A value that fits a leaf page may move with its neighbours.
         let stays = kind == .snapshot || (kind == .session && payload.byteCount > 4_096)
         let address = unsafe stays ? Self.address(payload) : UnsafeRawPointer(arena.copy(payload))

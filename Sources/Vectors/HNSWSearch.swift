@@ -15,7 +15,7 @@ public import LMDB
 
 extension VectorIndex {
     /// The nearest nodes, best first; equal cosines by node number (of equal vectors at the end of the list, any). Exact with
-    /// fewer than `exactBelow` vectors.
+    /// fewer than `exactBelow` vectors, and when more than 2,048 are asked for.
     ///
     /// - Parameters:
     ///   - count: how many; fewer come back only when the project has fewer.
@@ -25,7 +25,7 @@ extension VectorIndex {
     public func search(_ query: [Float], count: Int, effort: SearchEffort? = nil, in view: borrowing TransactionView) throws -> [VectorMatch] {
         try validate(query: query)
         guard count > 0, let state = try state(in: view) else { return [] }
-        guard state.count >= parameters.exactBelow else { return try exactSearch(query, count: count, in: view) }
+        guard state.count >= parameters.exactBelow, count <= Self.orderedMax else { return try exactSearch(query, count: count, in: view) }
         let memory = memory(of: state, in: view)
         let access = access(memory, state, in: view)
         return try memory.withScratch { (scratch: SearchScratch) throws in
@@ -47,9 +47,12 @@ extension VectorIndex {
         let compared = min(pool.count, count + max(count / 2, parameters.rerank))
         var exact: [Candidate] = []
         exact.reserveCapacity(compared)
-        for rank in 0..<compared { exact.append(pool[rank]) }
         for rank in 0..<compared {
-            exact[rank].similarity = try unsafe VectorBytes.dot(query, access.vector(exact[rank].slot, in: view))
+            // The vector after next comes from memory while this one is compared.
+            if rank + 2 < compared { unsafe ck_prefetch_bytes(try access.vector(pool[rank + 2].slot, in: view), access.layout.vectorBytes) }
+            let candidate = pool[rank]
+            exact.append(
+                Candidate(similarity: try unsafe VectorBytes.dot(query, access.vector(candidate.slot, in: view)), slot: candidate.slot))
         }
         exact.sort(by: Candidate.precedes)
         var matches: [VectorMatch] = []

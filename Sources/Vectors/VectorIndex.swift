@@ -77,24 +77,39 @@ public struct VectorIndex: Sendable {
         try validate(query: query)
         guard count > 0, let state = try state(in: view) else { return [] }
         let memory = memory(of: state, in: view)
-        let access = access(memory, state, in: view)
-        return try memory.withScratch { (scratch: SearchScratch) throws in
-            var best = scratch.pools(min(count, state.count), 0).0
-            try forEachUsedSlot(access, in: view) { (slot, view: borrowing TransactionView) throws in
-                best.offer(slot, try unsafe VectorBytes.dot(query, access.vector(slot, in: view)))
+        return try exactSearch(query, count: count, memory, access(memory, state, in: view), in: view) { _ in true }
+    }
+
+    /// More answers than this are not kept in order while they come, which would cost the square of their number.
+    static let orderedMax = 2_048
+
+    /// The same among the nodes that pass.
+    func exactSearch(
+        _ query: [Float], count: Int, _ memory: IndexMemory, _ access: GraphAccess, in view: borrowing TransactionView, _ passes: (UInt32) -> Bool
+    ) throws -> [VectorMatch] {
+        try memory.withScratch { (scratch: SearchScratch) throws in
+            let isOrdered = count <= Self.orderedMax
+            var best = scratch.pools(isOrdered ? min(count, access.state.count) : 1, 0).0
+            var all: [Candidate] = []
+            try forEachUsedSlot(access, in: view) { (slot, node, view: borrowing TransactionView) throws in
+                guard passes(node) else { return }
+                let similarity = try unsafe VectorBytes.dot(query, access.vector(slot, in: view))
+                if isOrdered { best.offer(slot, similarity) } else { all.append(Candidate(similarity: similarity, slot: slot)) }
             }
-            return try Self.sorted(best.candidates.map { VectorMatch(node: try nodeID($0.slot, access, in: view), cosine: Self.cosine($0.similarity)) })
+            if isOrdered { all = best.candidates } else { all.sort(by: Candidate.precedes) }
+            return try Self.sorted(
+                all.prefix(count).map { VectorMatch(node: try nodeID($0.slot, access, in: view), cosine: Self.cosine($0.similarity)) })
         }
     }
 
     /// Every slot that a node has, ascending.
     func forEachUsedSlot(
-        _ access: GraphAccess, in view: borrowing TransactionView, _ body: (UInt32, borrowing TransactionView) throws -> Void
+        _ access: GraphAccess, in view: borrowing TransactionView, _ body: (_ slot: UInt32, _ node: UInt32, borrowing TransactionView) throws -> Void
     ) throws {
         for first in stride(from: 0, to: access.state.slots, by: ChunkLayout.slots) {
             let record = try unsafe access.slotsRecord(first >> ChunkLayout.shift, in: view)
             for place in 0..<min(ChunkLayout.slots, access.state.slots - first) where unsafe SlotsRecord.isUsed(place, record) {
-                try body(UInt32(first + place), view)
+                try body(UInt32(first + place), unsafe SlotsRecord.number(place, record), view)
             }
         }
     }

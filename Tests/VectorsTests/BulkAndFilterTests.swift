@@ -129,6 +129,8 @@ import Vectors
             }
         }
         try store.environment.read { (view: borrowing TransactionView) throws in
+            #expect(try index.search(queries[0], count: 5_000, in: view) == (try index.exactSearch(queries[0], count: 5_000, in: view)))
+            #expect(try index.search(queries[0], count: 9_000, filter: NodeFilter { $0.rawValue % 2 == 0 }, in: view).count == 3_000)
             #expect(try index.search(queries[0], count: 10, filter: NodeFilter(nodes: []), in: view) == [])
             #expect(try index.search(queries[0], count: 10, filter: NodeFilter { _ in false }, in: view) == [])
             #expect(try index.search(queries[0], count: 10, filter: NodeFilter(nodes: [node(70_000_000)]), in: view) == [])
@@ -140,7 +142,8 @@ import Vectors
         var random = SeededRandom(seed: testSeed("agreesWithExactSearchAndShrinks"))
         func fails(_ vectors: [[Float]], _ query: [Float], _ count: Int, bits: Int) throws -> Bool {
             let store = try IndexStore()
-            let index = VectorIndex(scope: store.scope, dimension: 4, parameters: HNSWParameters(M: 4, M0: 8, efConstruction: 16, exactBelow: 0, codeBits: bits))
+            let parameters = HNSWParameters(M: 4, M0: 8, efConstruction: 16, exactBelow: 0, codeBits: bits)
+            let index = VectorIndex(scope: store.scope, dimension: 4, parameters: parameters)
             try store.write { (transaction: inout WriteTransaction) throws in
                 for (id, vector) in vectors.enumerated() { try index.insert(node(id), vector, in: &transaction) }
             }
