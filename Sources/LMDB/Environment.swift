@@ -158,6 +158,8 @@ public final class Environment: @unchecked Sendable {
         public let entries: Int
         public let depth: Int
         public let bytesUsed: Int
+        /// Pages of the table itself, without those that are free for the next commits.
+        public let tableBytes: Int
         public let mapBytes: Int
         public let lastTransaction: UInt64
         public let readers: Int
@@ -170,6 +172,7 @@ public final class Environment: @unchecked Sendable {
         unsafe try check(mdb_env_info(raw, &info), "statistics")
         return unsafe Statistics(
             entries: Int(stat.ms_entries), depth: Int(stat.ms_depth), bytesUsed: (Int(info.me_last_pgno) + 1) * Int(stat.ms_psize),
+            tableBytes: (Int(stat.ms_branch_pages) + Int(stat.ms_leaf_pages) + Int(stat.ms_overflow_pages)) * Int(stat.ms_psize),
             mapBytes: Int(info.me_mapsize), lastTransaction: UInt64(info.me_last_txnid), readers: Int(info.me_numreaders))
     }
 
