@@ -17,7 +17,7 @@ public struct HTTPAPIConfiguration: Sendable {
     /// Past `idleTimeout`, a body must have come at this mean rate at least, else its connection is closed: a byte now and then is not idle,
     /// and would hold a place among `requestsMax` for days.
     public var bodyBytesPerSecondMin: Int
-    /// Connections from one address; 1,024 let a proxy in front use its pool.
+    /// Connections from one address; half the places, so that nobody can take all of them, and enough for the pool of a proxy.
     public var connectionsPerAddressMax: Int
     /// Requests worked on at once; each may hold a body of `bodyBytesMax`.
     public var requestsMax: Int

@@ -11,7 +11,7 @@
 //
 // ACORN (Patel et al., SIGMOD 2024) walks a graph that was made denser, over passing nodes only. Comparing 4-bit codes in a row is
 // so cheap that by this estimate the scan wins at 100,000 vectors below about a third of the project; see
-// docs/decisions/0016-quantised-graph.md.
+// docs/decisions/0017-quantised-graph.md.
 
 public import Base
 internal import CKernels
