@@ -130,6 +130,7 @@ struct Session {
                 return .onward
             }
         }
-        return "{\"seconds\": \(wall), \"processor\": \(processor), \"file\": \(try store.statistics().bytesUsed - empty), \"pages\": \(try store.statistics().tableBytes), \"records\": \(bytes)}"
+        let (file, pages) = (try store.statistics().bytesUsed - empty, try store.statistics().tableBytes)
+        return "{\"seconds\": \(wall), \"processor\": \(processor), \"file\": \(file), \"pages\": \(pages), \"records\": \(bytes)}"
     }
 }
