@@ -22,6 +22,8 @@ public struct Models: Sendable {
     public let dimension: Int
     /// Models with the same identity give the same vectors.
     public let identity: String
+    /// `embed` for texts on their way into the store, which let queries go first; nil: the same as `embed`.
+    public var embedDocuments: (@Sendable ([String]) async throws -> [[Float]])?
     /// Embeds texts for nobody in particular, behind everybody else's, so that a cache has them; nothing for models without one.
     public var warm: @Sendable ([String]) async -> Void = { _ in }
     /// nil: there is no cache.
@@ -53,6 +55,11 @@ public struct Models: Sendable {
 }
 
 extension Models {
+    /// Vectors for the store. None for no texts.
+    func embed(documents texts: [String]) async throws -> [[Float]] {
+        texts.isEmpty ? [] : try await (embedDocuments ?? embed)(texts)
+    }
+
     var vectorModel: VectorModel { VectorModel(identity: identity, dimension: dimension) }
 }
 

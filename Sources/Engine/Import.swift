@@ -29,7 +29,7 @@ extension Database {
         let plan = try ImportPlan(document, project: project)
         if validateOnly { return plan.receipt(agents: 0, events: 0, embeddings: 0) }
         let texts = plan.documents.flatMap { $0.nodes.map(\.description) }
-        let vectors = texts.isEmpty ? [] : try await models.embed(texts)
+        let vectors = try await models.embed(documents: texts)
         let tokenCounts = try await onPool { [models] in
             plan.documents.flatMap { $0.nodes.map { models.countTokens(JSONPrinter.text(MatchData.wrapped($0.value), style: .python)) } }
         }

@@ -87,7 +87,7 @@ extension Database {
             for case .success(let document) in documents {
                 for node in document.nodes where !node.isKept { texts.append(node.content.description) }
             }
-            var vectors = (texts.isEmpty ? [] : try await models.embed(texts))[...]
+            var vectors = (try await models.embed(documents: texts))[...]
             for place in documents.indices {
                 documents[place] = documents[place].map { $0.taking(vectors: &vectors) }
             }

@@ -84,7 +84,7 @@ public enum Reindex {
                 let from = mark.node
                 let batch = try environment.read { try DocumentStore(scope: scope).nodes(from: NodeID(rawValue: from), count: batchNodes, in: $0) }
                 guard let last = batch.last else { break }
-                let vectors = try await models.embed(batch.map(\.record.description))
+                let vectors = try await models.embed(documents: batch.map(\.record.description))
                 mark.node = last.id.rawValue + 1
                 try write(environment, models, mark) { transaction in
                     let (index, texts) = (VectorIndex(scope: scope, dimension: models.dimension), TextIndex(scope: scope))
@@ -113,7 +113,7 @@ public enum Reindex {
         let store = NeedStore(scope: scope)
         let agents = try environment.read { try store.agents(in: $0) }
         for agent in agents {
-            let vectors = agent.needs.isEmpty ? [] : try await models.embed(agent.needs)
+            let vectors = try await models.embed(documents: agent.needs)
             let searching = NeedSearch(
                 tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension,
                 mode: configuration.mode, threshold: configuration.threshold, matchesMax: configuration.matchesMax,
