@@ -186,7 +186,8 @@ let modules: [Module] = [
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
         "ServerTests",
-        ["Base", "Content", "TOON", "RESP", "Engine", "Access", "Service", "HTTPAPI", "RESPServer", "Assembly", "TestSupport", "contex"],
+        ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Engine", "Access", "Service", "HTTPAPI", "RESPServer", "Assembly", "TestSupport",
+         "contex"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio")]),
 ]
 

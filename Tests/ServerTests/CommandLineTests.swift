@@ -1,6 +1,8 @@
 import Base
 import Content
 import Foundation
+import KeySpace
+import LMDB
 import TestSupport
 import Testing
 
@@ -39,6 +41,52 @@ import Testing
         #expect(check.status == 1 && check.errors.contains(folder.path))
         let serve = try ContexBinary.run(["serve", "--data-dir", folder.path, "--http-port", "0", "--resp-port", "off"])
         #expect(serve.status == 1 && serve.errors.split(separator: "\n").count <= 3)
+    }
+}
+
+/// What a start says when it cannot be: one line, on standard error, and a code of its own.
+@Suite(.serialized, .enabled(if: ContexBinary.isThere && TestData.hasModel)) struct FailedStartTests {
+    private func serve(_ arguments: [String], environment: [String: String] = [:]) throws -> ContexBinary.Result {
+        let result = try ContexBinary.run(["serve", "--http-port", "0", "--resp-port", "off"] + arguments, environment: environment)
+        #expect(result.status != 0 && result.output.isEmpty && result.errors.split(separator: "\n").filter { $0.hasPrefix("contex:") }.count == 1)
+        return result
+    }
+
+    @Test func aStoreOfAnotherFormat() throws {
+        let folder = TemporaryFolder()
+        try FileManager.default.createDirectory(atPath: folder.path + "/store", withIntermediateDirectories: true)
+        do {
+            let store = try LMDB.Environment(path: folder.path + "/store", options: .init(mapBytes: 1 << 24))
+            var transaction = try store.beginWrite()
+            var record = ByteWriter()
+            record.u32(StoreFormat.version + 1)
+            try transaction.store(TenantScope.system.key(.storeFormat), record.bytes)
+            try transaction.commit()
+        }
+        let result = try serve(["--data-dir", folder.path])
+        #expect(result.status == 1 && result.errors.contains("store format \(StoreFormat.version + 1)"))
+        for command in ["check", "stats", "reindex"] {
+            let tool = try ContexBinary.run([command, "--data-dir", folder.path])
+            #expect(tool.status == 1 && tool.errors.contains("store format \(StoreFormat.version + 1)"), "\(command): \(tool.errors)")
+        }
+    }
+
+    @Test func aFolderThatCannotBeAFolder() throws {
+        let folder = TemporaryFolder()
+        try Data("in the way".utf8).write(to: URL(fileURLWithPath: folder.path + "/file"))
+        #expect(try serve(["--data-dir", folder.path + "/file"]).errors.contains(folder.path + "/file"))
+    }
+
+    @Test func aModelFolderThatIsMissingOrDamaged() throws {
+        let folder = TemporaryFolder()
+        let missing = try serve(["--data-dir", folder.path + "/data", "--model-dir", folder.path + "/nowhere"])
+        #expect(missing.errors.contains(folder.path + "/nowhere"))
+        let model = try #require(TestData.model)
+        let copy = folder.path + "/model"
+        try FileManager.default.copyItem(atPath: model.path, toPath: copy)
+        let words = URL(fileURLWithPath: copy + "/vocab.txt")
+        try (Data(contentsOf: words) + Data("more\n".utf8)).write(to: words)
+        #expect(try serve(["--data-dir", folder.path + "/data", "--model-dir", copy]).errors.contains("vocab.txt"))
     }
 }
 
