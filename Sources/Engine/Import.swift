@@ -171,7 +171,9 @@ private struct ImportPlan: Sendable {
         events = try Self.section("events", of: data)?.map { item in
             guard item["event_id"] != nil, let body = item["data"] else { throw Self.refusal }
             try Self.refuseUnstorable(body)
-            return Event(type: item["event_type"]?.stringValue ?? "imported", data: body)
+            let type = item["event_type"]?.stringValue ?? "imported"
+            try Self.refuseUnstorable(.string(type))
+            return Event(type: type, data: body)
         }
         let nodes = try Self.section("embeddings", of: data)
         hasNodes = nodes != nil
@@ -188,6 +190,7 @@ private struct ImportPlan: Sendable {
     private static func documents(_ items: [JSONValue]) throws -> [Document] {
         var documents: [Document] = []
         var places: [Name: Int] = [:]
+        var paths: [Name: Set<ExactText>] = [:]
         for item in items {
             guard let keyText = item["data_key"]?.stringValue, let path = item["node_path"]?.stringValue, let value = item["data"],
                 let description = item["description"]?.stringValue, let key = try? Name(keyText, field: "data_key")
@@ -196,6 +199,10 @@ private struct ImportPlan: Sendable {
             let node = Node(
                 path: path, kind: item["node_type"]?.stringValue ?? "object", format: item["data_format"]?.stringValue ?? "json",
                 description: description, value: value)
+            for text in [node.path, node.kind, node.format, node.description] { try refuseUnstorable(.string(text)) }
+            guard paths[key, default: []].insert(ExactText(path)).inserted else {
+                throw ContexError.badRequest("Data validation failed: '\(key)' has two nodes '\(path)'")
+            }
             if let place = places[key] {
                 documents[place].nodes.append(node)
             } else {
@@ -211,6 +218,9 @@ private struct ImportPlan: Sendable {
         guard let id = item["agent_id"]?.stringValue, let name = try? Name(id, field: "agent_id"), let data = item["data"],
             let needs = data["needs"]?.arrayValue?.compactMap(\.stringValue)
         else { throw refusal }
+        // Agents are registered after the data is in: what a registration would refuse is refused here.
+        guard needs.count <= Limits.needsPerAgent, needs.allSatisfy({ $0.unicodeScalars.count <= Limits.queryScalars }) else { throw refusal }
+        try refuseUnstorable(data)
         let url = data["webhook_url"]?.stringValue
         let delivery: AgentDelivery = data["notification_method"]?.stringValue == "webhook" && url != nil ? .webhook : .redis
         return RegisterCommand(

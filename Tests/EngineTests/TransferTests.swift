@@ -54,6 +54,10 @@ import Testing
         #expect(try await fixture.closeAndCheck() == [])
     }
 
+    private static func node(_ path: String) -> JSONValue {
+        ["data_key": "k", "node_path": .string(path), "description": "text", "data": ["a": "b"]]
+    }
+
     @Test func whatIsWrongIsRefusedBeforeAnythingIsWritten() async throws {
         let fixture = try Fixture()
         let wrong: [JSONValue] = [
@@ -61,6 +65,17 @@ import Testing
             ["project_id": "p", "data": ["events": "no list"]], ["project_id": "p", "data": ["events": .array([["event_id": "1"]])]],
             ["project_id": "p", "data": ["embeddings": .array([["data_key": "k"]])]],
             ["project_id": "p", "data": ["events": .array([["event_id": "1", "data": "nul \0"]])]],
+            ["project_id": "p", "data": ["events": .array([["event_id": "1", "event_type": "nul \0", "data": [:]]])]],
+            ["project_id": "p", "data": ["embeddings": .array([Self.node("a"), Self.node("a")])]],
+            ["project_id": "p", "data": ["embeddings": .array([Self.node("nul \0")])]],
+            ["project_id": "p", "data": ["agents": .array([["agent_id": "a", "data": ["needs": .array(["nul \0"])]]])]],
+            [
+                "project_id": "p",
+                "data": [
+                    "events": .array([["event_id": "1", "data": [:]]]),
+                    "agents": .array([["agent_id": "a", "data": ["needs": .array((0...Limits.needsPerAgent).map { .string("\($0)") })]]]),
+                ],
+            ],
         ]
         for document in wrong {
             let error = await #expect(throws: ContexError.self) {
