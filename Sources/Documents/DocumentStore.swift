@@ -49,11 +49,13 @@ public struct DocumentStore: Sendable {
     ) throws -> [(id: NodeID, record: NodeRecord)] {
         var found: [(id: NodeID, record: NodeRecord)] = []
         try view.scanRecords(prefix: scope.key(.node), from: scope.key(.node, first.rawValue)) { key, payload in
-            found.append((NodeID(rawValue: key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) }), try NodeRecord.decode(Array(payload))))
+            found.append((Self.nodeID(ofKey: key), try NodeRecord.decode(Array(payload))))
             return found.count < count ? .onward : .stop
         }
         return found
     }
+
+    private static func nodeID(ofKey key: [UInt8]) -> NodeID { NodeID(rawValue: key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) }) }
 
     /// Documents that exist, by key.
     /// - Complexity: O(n) records; each is loaded, one at a time.
@@ -90,7 +92,7 @@ public struct DocumentStore: Sendable {
     public func nodeIDs(in view: borrowing TransactionView) throws -> [NodeID] {
         var found: [NodeID] = []
         try view.scanRecords(prefix: scope.key(.node)) { key, _ in
-            found.append(NodeID(rawValue: key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) }))
+            found.append(Self.nodeID(ofKey: key))
             return .onward
         }
         return found

@@ -208,7 +208,7 @@ public final class Embedder: Sendable {
         state.withLock { state in
             var seen: [ExactText: Int] = [:]
             for (index, text) in texts.enumerated() {
-                let key = ExactText(text: text)
+                let key = ExactText(text)
                 if let vector = state.cache.vector(of: key, now: now) {
                     vectors[index] = vector
                     state.statistics.hits += 1
@@ -230,10 +230,6 @@ public final class Embedder: Sendable {
 
     /// Puts texts into the cache before they are asked for, behind everything that waits. Failures are no matter.
     public func warm(_ texts: [String]) async { _ = try? await embed(texts, as: .publish) }
-
-    /// The cached texts that were answered most often: what to keep for `warm` at the next start.
-    /// - Complexity: O(n log n) in the entries of the cache.
-    public func mostUsedTexts(_ count: Int) -> [String] { state.withLock { $0.cache.mostUsed(count) } }
 
     private func compute(_ request: Request) async throws -> [[Float]] {
         try await withTaskCancellationHandler {

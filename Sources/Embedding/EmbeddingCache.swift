@@ -1,13 +1,4 @@
-/// A text compared by its bytes. Swift's `String` calls composed and decomposed accents equal; the model does not have to.
-struct ExactText: Hashable, Sendable {
-    let text: String
-
-    static func == (a: Self, b: Self) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
-    func hash(into hasher: inout Hasher) {
-        var text = text
-        text.withUTF8 { unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-    }
-}
+internal import Base
 
 /// The vectors of the texts that were asked for last: least recently used goes first, and nothing is answered that is older
 /// than the time to live.
@@ -22,7 +13,6 @@ package struct EmbeddingCache {
         var newer: Int
         var older: Int
         var stored: ContinuousClock.Instant
-        var uses: Int
     }
     private var entries: [Entry] = []
     private var free: [Int] = []
@@ -50,10 +40,10 @@ package struct EmbeddingCache {
 
     private static func cost(_ text: String, _ vector: [Float]) -> Int { text.utf8.count + vector.count * 4 + entryBytes }
 
-    package mutating func vector(of text: String, now: ContinuousClock.Instant) -> [Float]? { vector(of: ExactText(text: text), now: now) }
+    package mutating func vector(of text: String, now: ContinuousClock.Instant) -> [Float]? { vector(of: ExactText(text), now: now) }
 
     package mutating func insert(_ text: String, _ vector: [Float], now: ContinuousClock.Instant) {
-        insert(ExactText(text: text), vector, now: now)
+        insert(ExactText(text), vector, now: now)
     }
 
     /// - Complexity: O(length of the text).
@@ -63,7 +53,6 @@ package struct EmbeddingCache {
             remove(at)
             return nil
         }
-        entries[at].uses += 1
         if at != newest {
             unlink(at)
             linkNewest(at)
@@ -77,7 +66,7 @@ package struct EmbeddingCache {
         guard key.text.utf8.count <= Self.textBytesMax, cost <= bytesMax else { return }
         if let at = places[key] { remove(at) }
         while byteCount + cost > bytesMax { remove(oldest) }
-        let entry = Entry(key: key, vector: vector, newer: -1, older: -1, stored: now, uses: 0)
+        let entry = Entry(key: key, vector: vector, newer: -1, older: -1, stored: now)
         let at: Int
         if let place = free.popLast() {
             at = place
@@ -91,17 +80,11 @@ package struct EmbeddingCache {
         linkNewest(at)
     }
 
-    /// The texts that were answered most often, most used first.
-    /// - Complexity: O(n log n).
-    package func mostUsed(_ count: Int) -> [String] {
-        places.values.filter { entries[$0].uses > 0 }.sorted { (entries[$1].uses, $0) < (entries[$0].uses, $1) }.prefix(count).map { entries[$0].key.text }
-    }
-
     private mutating func remove(_ at: Int) {
         unlink(at)
         places[entries[at].key] = nil
         byteCount -= Self.cost(entries[at].key.text, entries[at].vector)
-        entries[at].key = ExactText(text: "")
+        entries[at].key = ExactText("")
         entries[at].vector = []
         free.append(at)
     }

@@ -122,9 +122,7 @@ extension Database {
     }
 
     private func searching(_ tenant: TenantID, _ command: RegisterCommand, _ needs: [String], vectors: [[Float]]) -> NeedSearch {
-        NeedSearch(
-            tenant: tenant, project: command.project, needs: needs, vectors: vectors, dimension: models.dimension, mode: configuration.mode,
-            threshold: configuration.threshold, matchesMax: configuration.matchesMax, tokensMax: configuration.contextTokensMax)
+        NeedSearch(tenant: tenant, project: command.project, needs: needs, vectors: vectors, dimension: models.dimension, configuration)
     }
 
     private func enter(
@@ -143,9 +141,7 @@ extension Database {
                 NeedRecord(agent: agent.number, index: UInt32(index), text: need.0, vector: need.1)
             },
             in: &transaction)
-        for (document, nodes) in found.nodes.sorted(by: { $0.key < $1.key }) {
-            try store.setFollow(agent: agent.number, document: document, nodes: nodes.sorted(), in: &transaction)
-        }
+        try found.setFollows(of: agent.number, store, in: &transaction)
         try AgentDirectory(tenant: tenant).put(
             .init(agent: command.agent, project: scope.project, projectName: command.project, registeredAt: time), in: &transaction)
         let missed = try EventLog(scope: scope).events(after: command.lastSeen, count: Self.catchUpMax, in: transaction.view)
@@ -222,10 +218,29 @@ struct NeedSearch: Sendable {
     let matchesMax: Int
     let tokensMax: Int
 
+    init(tenant: TenantID, project: Name, needs: [String], vectors: [[Float]], dimension: Int, _ configuration: DatabaseConfiguration) {
+        self.tenant = tenant
+        self.project = project
+        self.needs = needs
+        self.vectors = vectors
+        self.dimension = dimension
+        mode = configuration.mode
+        threshold = configuration.threshold
+        matchesMax = configuration.matchesMax
+        tokensMax = configuration.contextTokensMax
+    }
+
     struct Found: Sendable {
         let head: Sequence
         let context: [(need: String, matches: [Match])]
         let nodes: [DocumentID: Set<NodeID>]
+
+        /// Lets the agent follow what was found.
+        func setFollows(of agent: UInt32, _ store: NeedStore, in transaction: inout WriteTransaction) throws {
+            for (document, nodes) in nodes.sorted(by: { $0.key < $1.key }) {
+                try store.setFollow(agent: agent, document: document, nodes: nodes.sorted(), in: &transaction)
+            }
+        }
     }
 
     func head(in view: borrowing TransactionView) throws -> Sequence {

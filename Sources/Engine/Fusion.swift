@@ -19,7 +19,7 @@
 // relevance using the method of logistic regression", SIGIR 1994). Here the ratio of the parts was fitted to the order of answers
 // (nDCG@10 on four sets), and the bias to small JSON nodes against short needs, the main use: there a node that answers has
 // a cosine of 0.3 to 0.5 with this model, one that does not is below 0.2. A cosine of 0.30 without a shared word is 0.5.
-// Figures, and what else was tried: docs/decisions/0006-hybrid-score.md.
+// Figures: docs/decisions/0006-hybrid-score.md.
 
 #if canImport(Glibc)
 internal import Glibc

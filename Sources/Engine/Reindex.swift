@@ -6,7 +6,8 @@
 //
 //     project by project:  clear both indexes  ->  nodes in order, a batch a transaction  ->  needs and whom they follow
 //
-// Memory: one batch of nodes, and the needs of one project.
+// Memory: one batch of nodes, and the needs of one project. Commits block the thread that runs this: the process does nothing
+// else, and the model computes on threads of its own.
 
 internal import Base
 internal import Documents
@@ -115,9 +116,7 @@ public enum Reindex {
         for agent in agents {
             let vectors = try await models.embed(documents: agent.needs)
             let searching = NeedSearch(
-                tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension,
-                mode: configuration.mode, threshold: configuration.threshold, matchesMax: configuration.matchesMax,
-                tokensMax: configuration.contextTokensMax)
+                tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension, configuration)
             var transaction = try environment.beginWrite()
             let found = try searching.run(in: transaction.view)
             for (place, need) in zip(agent.needs, vectors).enumerated() {
@@ -127,9 +126,7 @@ public enum Reindex {
             for document in try store.followed(by: agent.number, in: transaction.view).keys.sorted() {
                 try store.setFollow(agent: agent.number, document: document, nodes: [], in: &transaction)
             }
-            for (document, nodes) in found.nodes.sorted(by: { $0.key < $1.key }) {
-                try store.setFollow(agent: agent.number, document: document, nodes: nodes.sorted(), in: &transaction)
-            }
+            try found.setFollows(of: agent.number, store, in: &transaction)
             try transaction.commit()
         }
         return agents.reduce(0) { $0 + $1.needs.count }

@@ -57,16 +57,3 @@ public struct StoreReport: Sendable {
         }
     }
 }
-
-extension Database {
-    /// The store of a data directory, for the tools that look at it beside the server.
-    /// - Throws: `.notFound` when there is no store; `.damaged` when it cannot be opened at all.
-    static func openForReading(directory: String) throws(ContexError) -> Environment {
-        do {
-            return try Environment(path: DatabaseConfiguration(directory: directory).storePath, options: .init(mode: .reader))
-        } catch {
-            if error.code == .noSuchFile { throw ContexError.notFound("no store in \(directory)") }
-            throw ContexError.damaged("the store in \(directory) cannot be opened: \(error)")
-        }
-    }
-}

@@ -29,7 +29,7 @@ struct ReindexCommand: AsyncParsableCommand {
         do {
             // Threshold and mode decide whom an agent follows: taken from where the server takes them.
             var configuration = try ServerConfiguration(arguments: [], environment: ProcessInfo.processInfo.environment)
-            configuration.dataFolder = options.folder
+            if let dataDir = options.dataDir { configuration.dataFolder = dataDir }
             if let modelDir { configuration.modelFolder = modelDir }
             defer { Terminal.progress("") }
             report = try await Reindexing.run(configuration) { done, all in

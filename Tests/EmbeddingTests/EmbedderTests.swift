@@ -197,8 +197,6 @@ struct EmbedderTests {
         #expect(embedder.statistics.hits == 0)
         for text in ["b", "a", "b"] { _ = try await embedder.embed([text]) }
         #expect(embedder.statistics.hits == 3)
-        #expect(embedder.mostUsedTexts(5) == ["b", "a"])
-        #expect(embedder.mostUsedTexts(1) == ["b"])
         embedder.shutdown()
         await embedder.warm(["d"])
     }

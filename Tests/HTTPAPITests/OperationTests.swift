@@ -73,6 +73,8 @@ struct OperationTests {
         for (body, kind) in [
             ("{}", "missing"), (#"{"input":""}"#, "string_too_short"), (#"{"input":[]}"#, "too_short"), (#"{"input":["a",""]}"#, "string_too_short"),
             (#"{"input":[[1,2]]}"#, "string_type"), (#"{"input":7}"#, "list_type"), (#"{"input":"a","dimensions":12}"#, "value_error"),
+            ("{\"input\":[" + Array(repeating: "\"a\"", count: Limits.embeddingTexts + 1).joined(separator: ",") + "]}", "too_long"),
+            ("{\"input\":\"" + String(repeating: "a", count: Limits.queryScalars + 1) + "\"}", "string_too_long"),
             (#"{"input":"a","encoding_format":"int8"}"#, "enum"), (#"{"input":"a\u0000"}"#, "value_error"),
         ] {
             let refused = await ask(body)

@@ -38,7 +38,6 @@ void ck_codes_expand(int bits, const uint8_t *code, size_t padded, int8_t *query
 void ck_codes_products(int level, int bits, const int8_t *query, size_t padded, const uint8_t *const *codes, size_t count,
                        int32_t *out);
 
-static inline void ck_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 // The lines of a code, or of a links record.
 static inline void ck_prefetch_bytes(const void *p, size_t bytes) {
     for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)p + at, 0, 3);

@@ -60,13 +60,7 @@ extension FieldRule {
                 errors.append(ValidationError("list_type", at: location, "Input should be a valid list", input: input))
                 return nil
             }
-            if items.count > countMax {
-                errors.append(.tooMany(at: location, input: input, count: items.count, countMax: countMax))
-            } else {
-                for (place, item) in items.enumerated() {
-                    Self.checkText(item, scalarsMin: 0, scalarsMax: scalarsMax, at: location + [.place(place)], into: &errors)
-                }
-            }
+            Self.checkTexts(items, countMax: countMax, scalarsMin: 0, scalarsMax: scalarsMax, at: location, into: &errors)
             value = input
         case .textOrTexts(let countMax, let scalarsMax):
             switch input {
@@ -79,13 +73,8 @@ extension FieldRule {
                         ValidationError(
                             "too_short", at: location, "List should have at least 1 item after validation, not 0", input: input,
                             context: JSONObject([("min_length", .integer(1)), ("actual_length", .integer(0))])))
-                } else if items.count > countMax {
-                    errors.append(.tooMany(at: location, input: input, count: items.count, countMax: countMax))
-                } else {
-                    for (place, item) in items.enumerated() {
-                        Self.checkText(item, scalarsMin: 1, scalarsMax: scalarsMax, at: location + [.place(place)], into: &errors)
-                    }
                 }
+                Self.checkTexts(items, countMax: countMax, scalarsMin: 1, scalarsMax: scalarsMax, at: location, into: &errors)
                 value = input
             default:
                 errors.append(ValidationError("list_type", at: location, "Input should be a valid string or list of strings", input: input))
@@ -140,6 +129,18 @@ extension FieldRule {
             errors.append(noNUL(input, at: location))
         } else if text.utf8.count > scalarsMax, text.unicodeScalars.count > scalarsMax {
             errors.append(.tooLong(at: location, input: input, scalarsMax: scalarsMax))
+        }
+    }
+
+    private static func checkTexts(
+        _ items: [JSONValue], countMax: Int, scalarsMin: Int, scalarsMax: Int, at location: [Step], into errors: inout [ValidationError]
+    ) {
+        guard items.count <= countMax else {
+            errors.append(.tooMany(at: location, input: .array(items), count: items.count, countMax: countMax))
+            return
+        }
+        for (place, item) in items.enumerated() {
+            checkText(item, scalarsMin: scalarsMin, scalarsMax: scalarsMax, at: location + [.place(place)], into: &errors)
         }
     }
 
