@@ -255,7 +255,7 @@ struct NeedSearch: Sendable {
         let search = NodeSearch(scope: scope, dimension: dimension, mode: mode, threshold: threshold)
         var context: [(need: String, matches: [Match])] = []
         for (need, vector) in zip(needs, vectors) {
-            context.append((need, try search.matches(need, vector: vector, count: matchesMax, in: view)))
+            context.append((need, try search.matches(Question(text: need, vector: vector), count: matchesMax, in: view)))
         }
         context = ContextPacking.cut(context, tokens: tokensMax)
         var nodes: [DocumentID: Set<NodeID>] = [:]
