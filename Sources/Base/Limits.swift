@@ -16,6 +16,14 @@ public enum Limits {
     public static let batchItems = 10_000
     /// Texts of one request for embeddings, as OpenAI has it.
     public static let embeddingTexts = 2_048
+    /// Queries of one batch: each may search as long as one alone.
+    public static let batchQueries = 100
+    /// Keys that a request may pin, and that it may ask explanations for; each may be a document, whose nodes are then read.
+    public static let namedKeys = 20
+    /// Scalars of the key of a node: that of its document, a dot, its path.
+    public static let nodeKeyScalars = 4_096
+    /// cl100k tokens of a context: what the original allows.
+    public static let contextTokens = 1_000...128_000
     /// Matches of one query: the original's `top_k`, and its client's `max_results`.
     public static let topK = 50
     public static let maxResults = 100

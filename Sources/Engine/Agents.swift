@@ -10,6 +10,7 @@ internal import Events
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Vectors
 
 extension Database {
     /// Missed events sent at a registration.
@@ -122,7 +123,9 @@ extension Database {
     }
 
     private func searching(_ tenant: TenantID, _ command: RegisterCommand, _ needs: [String], vectors: [[Float]]) -> NeedSearch {
-        NeedSearch(tenant: tenant, project: command.project, needs: needs, vectors: vectors, dimension: models.dimension, configuration)
+        NeedSearch(
+            tenant: tenant, project: command.project, needs: needs, vectors: vectors, dimension: models.dimension, configuration,
+            packing: ContextSettings(command, configuration, countTokens: models.countTokens))
     }
 
     private func enter(
@@ -150,7 +153,7 @@ extension Database {
         }
         return Registration(
             project: command.project, agent: command.agent, caughtUpEvents: missed.count, currentSequence: found.head,
-            matchedNeeds: found.context.map { ($0.need, $0.matches.count) }, channel: agent.channel)
+            matchedNeeds: found.context.needs.map { ($0.need, $0.matches.count) }, channel: agent.channel)
     }
 
     /// The agents of one project, or of all projects of the tenant, in the order of registration.
@@ -216,23 +219,28 @@ struct NeedSearch: Sendable {
     let mode: SearchMode
     let threshold: Double
     let matchesMax: Int
-    let tokensMax: Int
+    let settings: ContextSettings?
 
-    init(tenant: TenantID, project: Name, needs: [String], vectors: [[Float]], dimension: Int, _ configuration: DatabaseConfiguration) {
+    /// - Parameter settings: nil when nobody is told: then the context is empty.
+    init(
+        tenant: TenantID, project: Name, needs: [String], vectors: [[Float]], dimension: Int, _ configuration: DatabaseConfiguration,
+        packing settings: ContextSettings?
+    ) {
         self.tenant = tenant
         self.project = project
         self.needs = needs
         self.vectors = vectors
         self.dimension = dimension
+        self.settings = settings
         mode = configuration.mode
         threshold = configuration.threshold
         matchesMax = configuration.matchesMax
-        tokensMax = configuration.contextTokensMax
     }
 
     struct Found: Sendable {
         let head: Sequence
-        let context: [(need: String, matches: [Match])]
+        let context: InitialContext
+        /// Of all that matches, also of what the context had no room for: the agent needs to hear of its changes all the same.
         let nodes: [DocumentID: Set<NodeID>]
 
         /// Lets the agent follow what was found.
@@ -250,16 +258,19 @@ struct NeedSearch: Sendable {
 
     func run(in view: borrowing TransactionView) throws -> Found {
         guard let scope = try Database.scope(tenant, project, view) else {
-            return Found(head: .zero, context: needs.map { ($0, []) }, nodes: [:])
+            return Found(head: .zero, context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:])
         }
         let search = NodeSearch(scope: scope, dimension: dimension, mode: mode, threshold: threshold)
-        var context: [(need: String, matches: [Match])] = []
-        for (need, vector) in zip(needs, vectors) {
-            context.append((need, try search.matches(Question(text: need, vector: vector), count: matchesMax, in: view)))
+        let questions = zip(needs, vectors).map { Question(text: $0, vector: $1) }
+        var matched: [(need: String, matches: [Match])] = []
+        for question in questions { matched.append((question.text, try search.matches(question, count: matchesMax, in: view))) }
+        var context = InitialContext(needs: [])
+        if let settings {
+            let pinned = try settings.pinned(for: questions, search, in: view)
+            context = try settings.pack(matched, pinned: pinned, VectorIndex(scope: scope, dimension: dimension), in: view)
         }
-        context = ContextPacking.cut(context, tokens: tokensMax)
         var nodes: [DocumentID: Set<NodeID>] = [:]
-        for match in context.flatMap(\.matches) { nodes[match.document, default: []].insert(match.node) }
+        for match in matched.flatMap(\.matches) { nodes[match.document, default: []].insert(match.node) }
         return Found(head: try EventLog(scope: scope).head(in: view).sequence, context: context, nodes: nodes)
     }
 }

@@ -37,6 +37,11 @@ public struct Match: Sendable {
     /// The data in JSON with an indent of two, first 200 characters.
     public let preview: String
     public let explanation: Explanation?
+    /// cl100k tokens of the data in the format of the answer, when there was a budget.
+    public var tokens: Int?
+    /// The data is the head of what is stored: the whole is larger than the budget.
+    public var isCut = false
+    public var isPinned = false
     let node: NodeID
     let document: DocumentID
 }
@@ -44,6 +49,12 @@ public struct Match: Sendable {
 /// The parts of a similarity.
 public struct Explanation: Sendable {
     public let mode: SearchMode
+    /// Place among all that reach the threshold, 1 is the best; nil for a node that does not, or that neither index gave.
+    public let rank: Int?
+    public let similarity: Double
+    public let threshold: Double
+    /// What the similarity is the sum of; in hybrid mode its log-odds, of which it is the logistic function.
+    public let parts: [(name: String, value: Double)]
     public let cosine: Double
     public let bm25: Double
     /// The best BM25 score that any text could reach for this query.
@@ -58,6 +69,58 @@ public struct Explanation: Sendable {
 public struct QueryAnswer: Sendable {
     public let query: String
     public let matches: [Match]
+    /// Nil when nothing was asked for that chooses among the matches.
+    public var packing: PackingReport?
+    /// Of each key of `explainKeys`, in order.
+    public var explained: [KeyExplanation] = []
+}
+
+/// What packing did to an answer.
+public struct PackingReport: Sendable {
+    /// nil: no budget.
+    public let maxTokens: Int?
+    /// cl100k tokens of the data of all matches in the format of the answer; nil without a budget.
+    public let tokens: Int?
+    public let diversity: Double
+    /// Keys of nodes that would be in the answer if the budget were larger, best first.
+    public let omitted: [String]
+    /// Nodes that would be in the answer if another did not say the same.
+    public let duplicates: [(nodeKey: String, of: String)]
+    /// Pinned keys that the project does not have.
+    public let missingPins: [String]
+    /// Whether the set is known to be worth the most of all that fit.
+    public let isBest: Bool
+    /// Something is not there, or not whole, for want of tokens.
+    public let isTruncated: Bool
+}
+
+/// What became of one key.
+public struct KeyExplanation: Sendable {
+    public enum Outcome: String, Sendable, CaseIterable {
+        /// It is among the matches.
+        case match
+        /// The project has no such document or node.
+        case notThere = "not_there"
+        case belowThreshold = "below_threshold"
+        /// At least as similar as the threshold, but others are more so.
+        case beyondTopK = "beyond_top_k"
+        /// As similar, by its true score, but neither index gave it among its best, so it was not ranked.
+        case notACandidate = "not_a_candidate"
+        /// Left out for want of tokens.
+        case maxTokens = "max_tokens"
+        /// Says the same as a match.
+        case duplicate
+        /// Others add more to what is there already.
+        case diversity
+    }
+    public let key: String
+    public let outcome: Outcome
+    /// The node, of a document the one most like the query.
+    public let nodeKey: String?
+    /// How many nodes the key names.
+    public let nodes: Int
+    public let duplicateOf: String?
+    public let explanation: Explanation?
 }
 
 public struct Registration: Sendable {

@@ -182,6 +182,14 @@ public final class Database: Sendable {
         return try await onPool { try store.environment().read(body) }
     }
 
+    /// Reads on a snapshot, and works on what was read after the snapshot is let go, without leaving the pool.
+    func read<Found, T: Sendable>(
+        _ body: @escaping @Sendable (borrowing TransactionView) throws -> Found, then finish: @escaping @Sendable (Found) throws -> T
+    ) async throws -> T {
+        let store = store
+        return try await onPool { try finish(store.environment().read(body)) }
+    }
+
     /// Runs heavy work off the cooperative pool.
     func onPool<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
         do {

@@ -18,10 +18,11 @@ public enum NotificationPayload {
         let agent = notification.agent
         switch notification.message {
         case .initialContext(let context):
-            return [
-                "type": .string("initial_context"), "agent_id": .string(agent.name.text), "format": .string(agent.responseFormat),
-                "context": self.context(context),
-            ]
+            var members = JSONObject([
+                ("type", .string("initial_context")), ("agent_id", .string(agent.name.text)), ("format", .string(agent.responseFormat)),
+            ])
+            add(context, to: &members)
+            return .object(members)
         case .event(let event):
             return [
                 "type": .string("event"), "sequence": .string(event.sequence.description), "event_type": .string(event.type),
@@ -37,20 +38,33 @@ public enum NotificationPayload {
         }
     }
 
-    /// Need to matches, as the original sends them: token count and preview are there and null.
-    public static func context(_ needs: [(need: String, matches: [Match])]) -> JSONValue {
+    /// `context` as the original sends it; beside it what was pinned, and what there was no room for, when there is any.
+    public static func add(_ context: InitialContext, to members: inout JSONObject) {
+        members["context"] = needs(context.needs)
+        if !context.pinned.isEmpty { members["pinned"] = .array(context.pinned.map(match)) }
+        guard context.isTruncated else { return }
+        members["truncated"] = .bool(true)
+        members["omitted"] = .integer(context.omitted.count)
+        members["omitted_keys"] = .array(context.omitted.map(JSONValue.string))
+    }
+
+    /// Token count and preview are there and null.
+    private static func match(_ match: Match) -> JSONValue {
+        var members = JSONObject([
+            ("data_key", .string(match.nodeKey)), ("similarity", .double(match.similarity)), ("data", match.data),
+            ("description", .string(match.description)), ("token_count", .null), ("preview", .null),
+        ])
+        if match.isCut { members["truncated"] = .bool(true) }
+        return .object(members)
+    }
+
+    private static func needs(_ needs: [(need: String, matches: [Match])]) -> JSONValue {
         .object(
             JSONObject(
                 needs.map { need, matches in
                     (
                         need,
-                        .array(
-                            matches.map { match in
-                                [
-                                    "data_key": .string(match.nodeKey), "similarity": .double(match.similarity), "data": match.data,
-                                    "description": .string(match.description), "token_count": .null, "preview": .null,
-                                ]
-                            })
+                        .array(matches.map(match))
                     )
                 }))
     }

@@ -7,8 +7,8 @@ public import Needs
 /// One message for one agent, made by the writer right after the commit it tells about.
 public struct Notification: Sendable {
     public enum Message: Sendable {
-        /// The matches of each need, in the order of the needs, cut to the context size.
-        case initialContext([(need: String, matches: [Match])])
+        /// The matches of each need, packed into the context size.
+        case initialContext(InitialContext)
         /// An event that the agent missed.
         case event(EventRecord)
         /// A document that the agent follows, or that matches one of its needs for the first time.

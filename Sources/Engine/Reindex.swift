@@ -116,7 +116,8 @@ public enum Reindex {
         for agent in agents {
             let vectors = try await models.embed(documents: agent.needs)
             let searching = NeedSearch(
-                tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension, configuration)
+                tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension, configuration,
+                packing: nil)
             var transaction = try environment.beginWrite()
             let found = try searching.run(in: transaction.view)
             for (place, need) in zip(agent.needs, vectors).enumerated() {

@@ -45,6 +45,14 @@ public struct QueryRequest: Sendable {
     public var mode: SearchMode?
     /// Asks for the parts of each score.
     public var explain: Bool
+    /// What tokens are counted in.
+    public var format = AnswerFormat.json
+    /// 0...1: how much it counts that a match says something new; nil: not at all, and duplicates stay unless there is a budget.
+    public var diversity: Double?
+    /// Keys of documents or nodes that come first whatever their similarity, beside the `topK`.
+    public var pinned: [String] = []
+    /// Keys of documents or nodes of which the answer says what became of them.
+    public var explainKeys: [String] = []
 
     public init(
         project: Name, text: String, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil, mode: SearchMode? = nil,
@@ -72,6 +80,12 @@ public struct RegisterCommand: Sendable {
     public var channel: String?
     public var webhookURL: String?
     public var webhookSecret: String?
+    /// Bound of the initial context in cl100k tokens; the server's is never exceeded.
+    public var maxTokens: Int?
+    /// 0...1, as in a query.
+    public var diversity: Double?
+    /// Keys of documents or nodes that come first in the initial context, whatever their similarity.
+    public var pinned: [String] = []
 
     public init(
         project: Name, agent: Name, needs: [String], lastSeen: Sequence = .zero, delivery: AgentRecord.Delivery = .redis,

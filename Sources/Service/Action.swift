@@ -3,7 +3,7 @@ public import Access
 /// Every operation there is. A new one does not compile without a rule here.
 public enum Action: String, Sendable, CaseIterable {
     case publish, publishBatch, deleteData, listData, exportData, importData
-    case query, embed
+    case query, queryBatch, embed
     case registerAgent, registerAgentBatch, listAgents, showAgent, removeAgent, subscribe
     case readEvents, readVersions, restoreVersion
     case listProjects
@@ -15,7 +15,7 @@ public enum Action: String, Sendable, CaseIterable {
     public var permission: Permission? {
         switch self {
         case .publish, .publishBatch, .deleteData, .importData, .restoreVersion: .publishData
-        case .query, .embed: .queryData
+        case .query, .queryBatch, .embed: .queryData
         case .registerAgent, .registerAgentBatch: .registerAgent
         case .listAgents, .showAgent, .subscribe: .listAgents
         case .removeAgent: .deleteAgent

@@ -64,6 +64,26 @@ extension Operations {
         try await perform(.query, project: request.project, by: caller) { try await database.query($0.tenant, request) }
     }
 
+    /// One outcome each, in order, all of one moment. A query of a project that the caller may not ask fails by itself.
+    public func queryBatch(_ requests: [QueryRequest], by caller: Caller) async throws -> [Result<QueryAnswer, ContexError>] {
+        try await perform(.queryBatch, project: nil, by: caller) { principal in
+            guard requests.count <= Limits.batchQueries else {
+                throw ContexError(.tooLarge, "A batch holds at most \(Limits.batchQueries) queries, this one has \(requests.count)")
+            }
+            var outcomes: [Result<QueryAnswer, ContexError>?] = requests.map { request in
+                do throws(ContexError) {
+                    try authorise(principal, .queryBatch, project: request.project)
+                    return nil
+                } catch {
+                    return .failure(error)
+                }
+            }
+            let open = requests.indices.filter { outcomes[$0] == nil }
+            for (place, outcome) in zip(open, await database.query(principal.tenant, open.map { requests[$0] })) { outcomes[place] = outcome }
+            return outcomes.compactMap { $0 }
+        }
+    }
+
     /// Vectors of texts, by the built-in model; nothing is stored.
     public func embed(_ texts: [String], by caller: Caller) async throws -> Embeddings {
         try await perform(.embed, project: nil, by: caller) { _ in try await database.embed(texts) }

@@ -19,7 +19,9 @@ struct WebhookMessage {
         switch notification.message {
         case .initialContext(let context):
             event = "initial_context"
-            object = ["type": .string(event), "agent_id": agent, "context": NotificationPayload.context(context)]
+            var members = JSONObject([("type", .string(event)), ("agent_id", agent)])
+            NotificationPayload.add(context, to: &members)
+            object = .object(members)
         case .event(let record):
             event = "event"
             object = [
@@ -47,7 +49,7 @@ extension Notification {
     var weight: Int {
         let data =
             switch message {
-            case .initialContext(let context): context.reduce(0) { $0 + $1.matches.reduce(0) { $0 + Self.weight($1.data) } }
+            case .initialContext(let context): context.matches.reduce(0) { $0 + Self.weight($1.data) }
             case .event(let record): record.data.count
             case .update(_, _, let value): Self.weight(value)
             case .deletion: 0

@@ -27,6 +27,11 @@ struct AgentRegister: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Tell the agent by HTTP requests to this address.", valueName: "url")) var webhook: String?
     @Option(help: ArgumentHelp("The secret that signs those requests.", valueName: "text")) var webhookSecret: String?
     @Option(help: ArgumentHelp("json, toon ...: the format of messages.", valueName: "format")) var responseFormat = "json"
+    @Option(help: ArgumentHelp("Bound of the initial context in cl100k tokens (1000 to 128000; never over the server's).", valueName: "tokens"))
+    var maxTokens: Int?
+    @Option(help: "How much it counts that a match of the initial context says something new, 0 to 1.") var diversity: Double?
+    @Option(help: ArgumentHelp("A document or node that comes first in it, whatever its similarity; may be repeated.", valueName: "key"))
+    var pin: [String] = []
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
@@ -40,6 +45,9 @@ struct AgentRegister: AsyncParsableCommand {
             body["webhook_url"] = .string(webhook)
         }
         if let webhookSecret { body["webhook_secret"] = .string(webhookSecret) }
+        if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
+        if let diversity { body["diversity"] = .double(diversity) }
+        if !pin.isEmpty { body["pinned"] = .array(pin.map(JSONValue.string)) }
         let answer = try await options.client().post(["agents", "register"], .object(body))
         if options.json {
             Terminal.say(JSONPrinter.text(answer))

@@ -4,39 +4,179 @@ internal import Content
 public import Engine
 
 struct Query: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Ask a project in plain words.")
+    static let configuration = CommandConfiguration(
+        abstract: "Ask a project in plain words.",
+        discussion: """
+            With --batch, a file has a question on each line, or a JSON object with the fields of a query of its own ("query", "top_k" ...), which go \
+            before the options; all are asked at one moment, by the hundred.
+            """)
 
     @Argument(help: "The project.") var project: String
-    @Argument(help: "The question.") var text: String
+    @Argument(help: "The question; none with --batch.") var text: String?
     @Option(help: "Matches at most (1 to 50).") var top = 5
     @Option(help: "Least similarity, 0 to 1 (default: the server's).") var threshold: Double?
     @Option(help: "hybrid, semantic or keyword (default: the server's).") var mode: SearchMode?
+    @Option(help: ArgumentHelp("Bound of the data of all matches, in cl100k tokens of its JSON (1000 to 128000).", valueName: "tokens"))
+    var maxTokens: Int?
+    @Option(help: "How much it counts that a match says something new, 0 to 1.") var diversity: Double?
+    @Option(help: ArgumentHelp("A document or node that comes first, whatever its similarity; may be repeated.", valueName: "key"))
+    var pin: [String] = []
     @Flag(help: "Show the parts of each similarity.") var explain = false
+    @Option(help: ArgumentHelp("Say what became of a document or node, and why; may be repeated.", valueName: "key"))
+    var explainKey: [String] = []
+    @Option(help: ArgumentHelp("A file of questions; - for standard input.", valueName: "file")) var batch: String?
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
+        guard (text == nil) == (batch != nil) else { throw ValidationError("a question or --batch FILE is expected, and not both") }
         guard (1...Limits.topK).contains(top) else { throw ValidationError("--top must be from 1 to \(Limits.topK)") }
         if let threshold, !(0...1).contains(threshold) { throw ValidationError("--threshold must be from 0 to 1") }
+        if let diversity, !(0...1).contains(diversity) { throw ValidationError("--diversity must be from 0 to 1") }
+        let tokens = Limits.contextTokens
+        if let maxTokens, !tokens.contains(maxTokens) { throw ValidationError("--max-tokens must be from \(tokens.lowerBound) to \(tokens.upperBound)") }
+        guard max(pin.count, explainKey.count) <= Limits.namedKeys else {
+            throw ValidationError("--pin and --explain-key may be given \(Limits.namedKeys) times each")
+        }
     }
 
     func run() async throws {
+        if let batch {
+            try await ask(Self.questions(in: batch))
+            return
+        }
+        let answer = try await options.client().post(["projects", project, "query"], .object(body(text ?? "")))
+        if options.json {
+            Terminal.say(JSONPrinter.text(answer))
+        } else {
+            show(answer)
+        }
+    }
+
+    private func body(_ text: String) -> JSONObject {
         var body = JSONObject([("query", .string(text)), ("top_k", .integer(top)), ("response_format", "json"), ("explain", .bool(explain))])
         if let threshold { body["threshold"] = .double(threshold) }
         if let mode { body["mode"] = .string(mode.rawValue) }
-        let answer = try await options.client().post(["projects", project, "query"], .object(body))
-        if options.json {
-            Terminal.say(JSONPrinter.text(answer))
-            return
+        if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
+        if let diversity { body["diversity"] = .double(diversity) }
+        if !pin.isEmpty { body["pinned"] = .array(pin.map(JSONValue.string)) }
+        if !explainKey.isEmpty { body["explain_keys"] = .array(explainKey.map(JSONValue.string)) }
+        return body
+    }
+
+    // MARK: - Many
+
+    private static func questions(in file: String) throws(CommandFailure) -> [JSONObject] {
+        var questions: [JSONObject] = []
+        for (number, line) in try InputFile.text(of: file).split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let line = line.hasSuffix("\r") ? line.dropLast() : line
+            guard line.contains(where: { !$0.isWhitespace }) else { continue }
+            guard line.first == "{" else {
+                questions.append(JSONObject([("query", .string(String(line)))]))
+                continue
+            }
+            guard case .object(let question)? = try? JSONParser.parse(text: String(line)) else {
+                throw CommandFailure(.failed, "\(InputFile.name(of: file)), line \(number + 1): this begins like a JSON object and is none")
+            }
+            questions.append(question)
         }
+        return questions
+    }
+
+    private func ask(_ questions: [JSONObject]) async throws {
+        let client = try options.client()
+        var failed = 0
+        for start in stride(from: 0, to: questions.count, by: Limits.batchQueries) {
+            let items = questions[start..<min(start + Limits.batchQueries, questions.count)].map { question in
+                var item = body("")
+                item["project_id"] = .string(project)
+                for (name, value) in question { item[name] = value }
+                return JSONValue.object(item)
+            }
+            let answer = try await client.post(["batch", "query"], .array(items))
+            failed += answer["failed"]?.integerValue ?? 0
+            for result in answer["results"]?.arrayValue ?? [] {
+                if options.json {
+                    Terminal.say(JSONPrinter.text(result))
+                    continue
+                }
+                Terminal.say(Terminal.paint("? " + Terminal.clean(result["query"]?.stringValue ?? "", atMost: 200), .cyan))
+                if let error = result["error"]?.stringValue {
+                    Terminal.complain(Terminal.clean(error))
+                } else if let content = result["content"]?.stringValue {
+                    Terminal.say(content)
+                } else {
+                    show(result)
+                }
+            }
+        }
+        if failed > 0 { throw CommandFailure(.failed, "\(failed) of \(questions.count) questions failed") }
+    }
+
+    // MARK: - For people
+
+    private func show(_ answer: JSONValue) {
         let matches = answer["matches"]?.arrayValue ?? []
         if matches.isEmpty { Terminal.complainPlainly("nothing in \(Terminal.clean(project)) is similar enough; --threshold 0 shows what comes nearest") }
         for match in matches {
             let similarity = match["similarity"]?.doubleValue ?? 0
             let key = Terminal.clean(match["data_key"]?.stringValue ?? "")
-            Terminal.say("\(Terminal.paint(Self.threeDigits(similarity), .green))  \(Terminal.paint(key, .bold))")
+            var notes: [String] = []
+            if match["pinned"]?.boolValue == true { notes.append("pinned") }
+            if let tokens = match["tokens"]?.integerValue { notes.append("\(tokens) tokens") }
+            if match["truncated"]?.boolValue == true { notes.append("cut, of \(match["token_count"]?.integerValue ?? 0)") }
+            let note = notes.isEmpty ? "" : "  " + Terminal.paint("(\(notes.joined(separator: ", ")))", .dim)
+            Terminal.say("\(Terminal.paint(Self.threeDigits(similarity), .green))  \(Terminal.paint(key, .bold))\(note)")
             Terminal.say("       " + Terminal.clean(match["description"]?.stringValue ?? "", atMost: 300))
-            if let parts = match["explanation"] { Terminal.say("       " + Terminal.paint(Terminal.clean(JSONPrinter.text(parts, style: .python)), .dim)) }
+            if let parts = match["explanation"] { show(explanation: parts) }
         }
+        if let packing = answer["packing"] { show(packing: packing) }
+        for key in answer["explained"]?.arrayValue ?? [] { show(explained: key) }
+    }
+
+    private func show(packing: JSONValue) {
+        if let tokens = packing["tokens"]?.integerValue, let budget = packing["max_tokens"]?.integerValue {
+            Terminal.say(Terminal.paint("\(tokens) of \(budget) tokens", .dim))
+        }
+        let omitted = (packing["omitted_keys"]?.arrayValue ?? []).compactMap(\.stringValue)
+        if !omitted.isEmpty { Terminal.say(Terminal.paint("no room for: \(Terminal.clean(omitted.joined(separator: ", "), atMost: 600))", .dim)) }
+        for duplicate in packing["duplicates"]?.arrayValue ?? [] {
+            let (key, other) = (duplicate["data_key"]?.stringValue ?? "", duplicate["duplicate_of"]?.stringValue ?? "")
+            Terminal.say(Terminal.paint("\(Terminal.clean(key)) says what \(Terminal.clean(other)) says", .dim))
+        }
+        let missing = (packing["pinned_missing"]?.arrayValue ?? []).compactMap(\.stringValue)
+        if !missing.isEmpty { Terminal.complainPlainly("pinned, but not there: \(Terminal.clean(missing.joined(separator: ", "), atMost: 600))") }
+    }
+
+    private func show(explanation parts: JSONValue) {
+        func line(_ text: String) { Terminal.say("       " + Terminal.paint(Terminal.clean(text, atMost: 600), .dim)) }
+        func number(_ name: String) -> String { Self.threeDigits(parts[name]?.doubleValue ?? 0) }
+        func place(_ name: String) -> String { parts[name]?.integerValue.map { "place \($0)" } ?? "no place" }
+        func list(_ name: String) -> String {
+            (parts[name]?.objectValue ?? JSONObject()).map { "\($0.key) \(Self.threeDigits($0.value.doubleValue ?? 0))" }.joined(separator: ", ")
+        }
+        line("similarity \(number("similarity")) (threshold \(number("threshold")), \(place("rank"))), \(parts["mode"]?.stringValue ?? ""): \(list("parts"))")
+        line("cosine \(number("cosine")) (\(place("vector_rank"))), bm25 \(number("bm25")) of \(number("bm25_ceiling")) (\(place("text_rank"))): \(list("terms"))")
+    }
+
+    private func show(explained key: JSONValue) {
+        let parts = key["explanation"]
+        func number(_ name: String) -> String { Self.threeDigits(parts?[name]?.doubleValue ?? 0) }
+        let rank = parts?["rank"]?.integerValue ?? 0
+        let reason =
+            switch key["outcome"]?.stringValue.flatMap(KeyExplanation.Outcome.init(rawValue:)) {
+            case .match: "is a match"
+            case .notThere: "is not there"
+            case .belowThreshold: "is below the threshold: \(number("similarity")) of \(number("threshold"))"
+            case .beyondTopK: "is in place \(rank), and fewer were asked for"
+            case .notACandidate: "is similar enough, but neither index gave it among its best, so it has no place"
+            case .maxTokens: "had no room within the budget of tokens"
+            case .duplicate: "says what \(Terminal.clean(key["duplicate_of"]?.stringValue ?? "")) says"
+            case .diversity: "is in place \(rank), but others add more that is new"
+            case nil: key["outcome"]?.stringValue ?? ""
+            }
+        let node = key["node"]?.stringValue.flatMap { $0 == key["data_key"]?.stringValue ? nil : " (\(Terminal.clean($0)))" } ?? ""
+        Terminal.say("\(Terminal.paint(Terminal.clean(key["data_key"]?.stringValue ?? ""), .bold))\(node) \(reason)")
+        if let parts, !parts.isNull { show(explanation: parts) }
     }
 
     private static func threeDigits(_ value: Double) -> String {

@@ -19,7 +19,7 @@ import Testing
     private func kinds(_ notifications: [Notification]) -> [String] {
         notifications.map { notification in
             switch notification.message {
-            case .initialContext(let context): "context \(context.map { "\($0.need)=\($0.matches.count)" }.joined(separator: ","))"
+            case .initialContext(let context): "context \(context.needs.map { "\($0.need)=\($0.matches.count)" }.joined(separator: ","))"
             case .event(let event): "event \(event.sequence)"
             case .update(let sequence, let key, _): "update \(sequence) \(key)"
             case .deletion(let sequence, let key): "deletion \(sequence) \(key)"
@@ -146,7 +146,7 @@ import Testing
             Issue.record("no initial context")
             return
         }
-        let tokens = context.flatMap(\.matches).reduce(0) { $0 + $1.tokenCount }
+        let tokens = context.matches.reduce(0) { $0 + $1.tokenCount }
         #expect(tokens <= 40 && tokens > 0)
     }
 

@@ -58,7 +58,7 @@ private final class TableResolver: NameResolver {
         let event = EventRecord(
             sequence: Sequence(rawValue: 7), kind: .published, type: "tech_updated", key: "tech", format: "json", recordedAt: Timestamp(rawValue: 0),
             data: JSONPrinter.bytes(data), hash: .zero)
-        sink.deliver(notification(receiver.url + "?x=1", secret: secret, .initialContext([("need", []), ("other", [])])))
+        sink.deliver(notification(receiver.url + "?x=1", secret: secret, .initialContext(InitialContext(needs: [("need", []), ("other", [])]))))
         sink.deliver(notification(receiver.url + "?x=1", secret: secret, .event(event)))
         sink.deliver(notification(receiver.url + "?x=1", secret: secret, .update(sequence: Sequence(rawValue: 8), key: "tech", data: data)))
         sink.deliver(notification(receiver.url + "?x=1", .deletion(sequence: Sequence(rawValue: 9), key: "tech")))

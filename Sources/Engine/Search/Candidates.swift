@@ -45,3 +45,13 @@ struct Candidates {
     func vectorRank(of node: NodeID) -> Int? { near.firstIndex { $0.node == node }.map { $0 + 1 } }
     func textRank(of node: NodeID) -> Int? { worded.firstIndex { $0.node == node }.map { $0 + 1 } }
 }
+
+extension NodeSearch {
+    /// Both true scores of any nodes, candidates or not.
+    func scores(of nodes: [NodeID], _ question: Question, _ weights: QueryWeights, in view: borrowing TransactionView) throws -> [ScoreParts] {
+        let nothing = [Float?](repeating: nil, count: nodes.count)
+        let cosines = try question.vector.map { try VectorIndex(scope: scope, dimension: dimension).cosines($0, of: nodes, in: view) } ?? nothing
+        let scores = mode == .semantic ? nothing : try TextIndex(scope: scope).scores(weights, of: nodes, in: view)
+        return zip(cosines, scores).map { ScoreParts(cosine: $0 ?? 0, bm25: $1 ?? 0, ceiling: weights.ceiling) }
+    }
+}

@@ -51,9 +51,21 @@ public enum Fusion {
     ///   - ceiling: the least upper bound of BM25 scores for the query; 0 when the query has no term.
     /// - Returns: 0...1, strictly increasing in both (up to the resolution of Float near its ends).
     public static func similarity(cosine: Float, bm25: Float, ceiling: Float, weights: FusionWeights = .standard) -> Float {
+        1 / (1 + exp(-(weights.cosine * cosine + weights.text * text(bm25: bm25, ceiling: ceiling) + weights.bias)))
+    }
+
+    /// The softened evidence of the words, 0..<3.
+    private static func text(bm25: Float, ceiling: Float) -> Float {
         let evidence = bm25 > 0 && ceiling > 0 ? bm25 / points + coverage * (bm25 / ceiling) : 0
-        let text = evidence / (1 + evidence / textMax)
-        return 1 / (1 + exp(-(weights.cosine * cosine + weights.text * text + weights.bias)))
+        return evidence / (1 + evidence / textMax)
+    }
+
+    /// What the log-odds of the similarity are the sum of.
+    static func contributions(cosine: Float, bm25: Float, ceiling: Float, weights: FusionWeights = .standard) -> [(name: String, value: Double)] {
+        [
+            ("cosine", Double(weights.cosine * cosine)), ("text", Double(weights.text * text(bm25: bm25, ceiling: ceiling))),
+            ("bias", Double(weights.bias)),
+        ]
     }
 }
 

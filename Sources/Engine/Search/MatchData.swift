@@ -6,10 +6,28 @@ internal import Documents
 
 extension Match {
     init(_ node: NodeID, _ record: NodeRecord, similarity: Double, explanation: Explanation?) {
-        let data = MatchData.wrapped(EventData.parsed(record.data))
+        self.init(node, record, data: MatchData.wrapped(EventData.parsed(record.data)), similarity: similarity, explanation: explanation)
+    }
+
+    /// - Parameters:
+    ///   - data: of the record, or its head.
+    ///   - isCut: whether it is a head: then the description, which says the same, is as short as the preview.
+    init(_ node: NodeID, _ record: NodeRecord, data: JSONValue, similarity: Double, explanation: Explanation?, isCut: Bool = false) {
         self.init(
-            nodeKey: record.nodeKey, documentKey: record.documentKey, similarity: similarity, data: data, description: record.description,
-            tokenCount: record.tokenCount, preview: MatchData.preview(data), explanation: explanation, node: node, document: record.document)
+            nodeKey: record.nodeKey, documentKey: record.documentKey, similarity: similarity, data: data,
+            description: isCut ? MatchData.beginning(record.description) : record.description, tokenCount: record.tokenCount,
+            preview: MatchData.preview(data), explanation: explanation, isCut: isCut, node: node, document: record.document)
+    }
+}
+
+extension Match {
+    /// The same with the head of its data.
+    func cut(to head: JSONValue) -> Match {
+        var match = Match(
+            nodeKey: nodeKey, documentKey: documentKey, similarity: similarity, data: head, description: MatchData.beginning(description),
+            tokenCount: tokenCount, preview: MatchData.preview(head), explanation: explanation, isCut: true, node: node, document: document)
+        match.isPinned = isPinned
+        return match
     }
 }
 
@@ -23,7 +41,10 @@ enum MatchData {
 
     /// The first 200 characters of the data in JSON with an indent of two, and `...` when there is more.
     static func preview(_ data: JSONValue) -> String {
-        let text = JSONPrinter.text(data, style: .pretty2)
+        beginning(JSONPrinter.text(data, style: .pretty2))
+    }
+
+    static func beginning(_ text: String) -> String {
         guard text.unicodeScalars.count > 200 else { return text }
         return String(String.UnicodeScalarView(text.unicodeScalars.prefix(200))) + "..."
     }

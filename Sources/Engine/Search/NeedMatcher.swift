@@ -102,4 +102,13 @@ struct ScoreParts: Sendable {
         case .keyword: ceiling > 0 ? min(1, bm25 / ceiling) : 0
         }
     }
+
+    /// What the similarity is the sum of; in hybrid mode its log-odds.
+    func contributions(_ mode: SearchMode) -> [(name: String, value: Double)] {
+        switch mode {
+        case .hybrid: Fusion.contributions(cosine: cosine, bm25: bm25, ceiling: ceiling)
+        case .semantic: [("cosine", Double(cosine))]
+        case .keyword: [("bm25", ceiling > 0 ? Double(bm25 / ceiling) : 0)]
+        }
+    }
 }

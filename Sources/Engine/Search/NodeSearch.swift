@@ -27,11 +27,9 @@ struct NodeSearch {
         let candidates = try Candidates(question, count: count, of: self, in: view)
         let ranked = rank(candidates)
         let documents = DocumentStore(scope: scope)
-        return try ranked.prefix(count).map { hit in
-            guard let record = try documents.node(hit.node, in: view) else {
-                throw ContexError.damaged("node \(hit.node.rawValue) is indexed but is not there: run 'contex check'")
-            }
-            let explanation = explain ? self.explanation(of: hit, record, candidates) : nil
+        return try ranked.prefix(count).enumerated().map { place, hit in
+            let record = try documents.indexed(hit.node, in: view)
+            let explanation = explain ? self.explanation(of: hit, rank: place + 1, record, candidates) : nil
             return Match(hit.node, record, similarity: Double(hit.similarity), explanation: explanation)
         }
     }
@@ -44,7 +42,7 @@ struct NodeSearch {
     }
 
     /// The candidates of at least the threshold, best first.
-    private func rank(_ candidates: Candidates) -> [Hit] {
+    func rank(_ candidates: Candidates) -> [Hit] {
         var hits: [Hit] = []
         for (node, parts) in candidates.parts {
             let similarity = parts.similarity(mode)
@@ -53,11 +51,22 @@ struct NodeSearch {
         return hits.sorted { $0.similarity == $1.similarity ? $0.node < $1.node : $0.similarity > $1.similarity }
     }
 
-    private func explanation(of hit: Hit, _ record: NodeRecord, _ candidates: Candidates) -> Explanation {
+    /// - Parameter rank: the place among all that reach the threshold, nil when it does not.
+    func explanation(of hit: Hit, rank: Int?, _ record: NodeRecord, _ candidates: Candidates) -> Explanation {
         Explanation(
-            mode: mode, cosine: Double(hit.parts.cosine), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
+            mode: mode, rank: rank, similarity: Double(hit.similarity), threshold: threshold, parts: hit.parts.contributions(mode), cosine: Double(hit.parts.cosine), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
             terms: candidates.weights.explain(AnalyzedText(record.description)).map { ($0.term, Double($0.score)) },
             vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
             weights: FusionWeights.standard.named)
+    }
+}
+
+extension DocumentStore {
+    /// The record of a node that an index names.
+    func indexed(_ node: NodeID, in view: borrowing TransactionView) throws -> NodeRecord {
+        guard let record = try self.node(node, in: view) else {
+            throw ContexError.damaged("node \(node.rawValue) is indexed but is not there: run 'contex check'")
+        }
+        return record
     }
 }

@@ -114,9 +114,12 @@ public enum OpenAPIDocument {
 
     private static func reference(_ name: String) -> JSONValue { ["$ref": .string("#/components/schemas/\(name)")] }
 
-    /// `PublishRequest`: single and batch routes share the shape of their objects.
+    /// `PublishRequest`: single and batch routes share the shape of their objects, where it is the same.
     private static func requestName(_ route: Route) -> String {
-        let name = route.action.rawValue.replacing("Batch", with: "")
+        var name = route.action.rawValue
+        let single = name.replacing("Batch", with: "")
+        let fields = RouteTable.all.first { $0.action.rawValue == single }?.body.fields.map(\.name)
+        if fields == nil || fields == route.body.fields.map(\.name) { name = single }
         return name.prefix(1).uppercased() + name.dropFirst() + "Request"
     }
 

@@ -1,6 +1,6 @@
 internal import Base
 internal import Content
-internal import TOON
+internal import Engine
 
 extension APIAnswer {
     static func json(_ value: JSONValue, status: Int = 200, headers: [(name: String, value: String)] = []) -> APIAnswer {
@@ -59,10 +59,7 @@ extension ContexError.Category {
     var isOurs: Bool { self == .damaged || self == .bug || self == .storageFull }
 }
 
-/// The formats that an answer can be asked for.
-enum AnswerFormat: String, CaseIterable {
-    case json, yaml, toml, csv, xml, markdown, toon, text
-
+extension AnswerFormat {
     static let names = allCases.map(\.rawValue)
     /// All but JSON's, each once.
     static let otherContentTypes = allCases.filter { $0 != .json && $0 != .text }.map(\.contentType)
@@ -76,20 +73,6 @@ enum AnswerFormat: String, CaseIterable {
         case .xml: "application/xml"
         case .markdown: "text/markdown; charset=utf-8"
         case .toon, .text: "text/plain; charset=utf-8"
-        }
-    }
-
-    /// - Parameter jsonStyle: how JSON is laid out; the other formats have one way.
-    func encode(_ value: JSONValue, jsonStyle: JSONStyle = .compact) throws(ContexError) -> [UInt8] {
-        switch self {
-        case .json: JSONPrinter.bytes(value, style: jsonStyle)
-        case .toon: Array(TOONEncoder.encode(value).utf8)
-        case .yaml: try ResponseEncoder.encode(value, as: .yaml)
-        case .toml: try ResponseEncoder.encode(value, as: .toml)
-        case .csv: try ResponseEncoder.encode(value, as: .csv)
-        case .xml: try ResponseEncoder.encode(value, as: .xml)
-        case .markdown: try ResponseEncoder.encode(value, as: .markdown)
-        case .text: try ResponseEncoder.encode(value, as: .text)
         }
     }
 }

@@ -21,7 +21,7 @@ extension RouteTable {
         static let webhookSecret = Field.optionalText("webhook_secret", scalarsMax: textScalarsMax, "Signs each webhook: HMAC-SHA-256 of its body")
         static let shapes = [
             Fields.agent.shape, Fields.project.shape, needs.shape, lastSeen.shape, Fields.responseFormat.shape, method.shape, channel.shape,
-            webhookURL.shape, webhookSecret.shape,
+            webhookURL.shape, webhookSecret.shape, Fields.maxTokens.shape, Fields.diversity.shape, Fields.pinned.shape,
         ]
 
         /// - Parameter location: where the object stands in the body.
@@ -33,10 +33,14 @@ extension RouteTable {
                         "webhook_url is required when notification_method='webhook'", at: location + [.name(webhookURL.shape.name)], input: .null)
                 ])
             }
-            return RegisterCommand(
+            var command = RegisterCommand(
                 project: body[Fields.project], agent: body[Fields.agent], needs: body[needs],
                 lastSeen: body[lastSeen].map(LaxText.sequence) ?? .zero, delivery: delivery, responseFormat: body[Fields.responseFormat],
                 channel: body[channel], webhookURL: body[webhookURL], webhookSecret: body[webhookSecret])
+            command.maxTokens = body[Fields.maxTokens]
+            command.diversity = body[Fields.diversity]
+            command.pinned = body[Fields.pinned]
+            return command
         }
     }
 
@@ -72,7 +76,7 @@ extension RouteTable {
             }
             return try await batch(commands) { commands in
                 try await call.operations.registerBatch(commands, by: call.caller)
-            } success: { registration in
+            } success: { _, registration in
                 [
                     "status": "success", "agent_id": .string(registration.agent.text), "project_id": .string(registration.project.text),
                     "matched_needs": matchedNeeds(registration), "notification_channel": .string(registration.channel),

@@ -63,7 +63,7 @@ extension RouteTable {
             let commands = call.bodyContent.items.map(Publish.command)
             return try await batch(commands) { commands in
                 try await call.operations.publishBatch(commands, by: call.caller)
-            } success: { receipt in
+            } success: { _, receipt in
                 [
                     "status": "success", "project_id": .string(receipt.project.text), "data_key": .string(receipt.key.text),
                     "sequence": .string(receipt.sequence.description),
@@ -199,18 +199,18 @@ extension RouteTable {
 
     /// The frame of a batch answer.
     static func batch<Command: Sendable, Receipt: Sendable>(
-        _ commands: [Command], run: ([Command]) async throws -> [Result<Receipt, ContexError>], success: (Receipt) -> JSONValue,
+        _ commands: [Command], run: ([Command]) async throws -> [Result<Receipt, ContexError>], success: (Command, Receipt) throws -> JSONValue,
         failure: (Command, String) -> JSONValue
     ) async throws -> APIAnswer {
         let started = ContinuousClock.now
         let outcomes = try await run(commands)
         let duration = ContinuousClock.now - started
         var successful = 0
-        let results: [JSONValue] = zip(commands, outcomes).map { command, outcome in
+        let results: [JSONValue] = try zip(commands, outcomes).map { command, outcome in
             switch outcome {
             case .success(let receipt):
                 successful += 1
-                return success(receipt)
+                return try success(command, receipt)
             case .failure(let error): return failure(command, error.category.isOurs ? "Internal server error" : error.message)
             }
         }

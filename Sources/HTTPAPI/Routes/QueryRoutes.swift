@@ -10,13 +10,37 @@ extension RouteTable {
         static let maxResults = Field.optionalInteger(
             "max_results", min: 1, max: Limits.maxResults, "What the Python client sends for top_k; then the answer is JSON")
         static let threshold = Field.optionalNumber("threshold", min: 0, max: 1, "Least similarity; the server's when not given")
-        static let maxTokens = Field.optionalInteger("max_tokens", min: 1_000, max: 128_000, "Bound of the answer in tokens of cl100k")
         static let mode = Field.optionalWord("mode", of: SearchMode.allCases.map(\.rawValue), "How matches are scored; the server's when not given")
         static let explain = Field.flag("explain", default: false, "Show the parts of each similarity")
-        static let shapes = [
-            text.shape, topK.shape, threshold.shape, maxTokens.shape, Fields.responseFormat.shape, maxResults.shape, mode.shape,
-            explain.shape,
-        ]
+        static let explainKeys = Field.optionalTexts(
+            "explain_keys", countMax: Limits.namedKeys, scalarsMax: Limits.nodeKeyScalars,
+            "Keys of documents or nodes: the answer says of each whether it is a match, and if not, why")
+        static let batchFormat = Field.word(
+            "response_format", of: AnswerFormat.names, default: "json", "What the result is written in; another than json comes as the text `content`")
+        static let shapes = shapes(Fields.responseFormat)
+        static let batchShapes = [Fields.project.shape] + shapes(batchFormat)
+
+        private static func shapes(_ format: Field<String>) -> [FieldShape] {
+            [
+                text.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, explain.shape,
+                Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
+            ]
+        }
+
+        static func request(_ body: FieldValues, project: Name, format: AnswerFormat) -> QueryRequest {
+            var request = QueryRequest(project: project, text: body[text])
+            request.topK = body[topK]
+            if !body.isGiven(topK), let maxResults = body[maxResults] { request.topK = maxResults }
+            request.threshold = body[threshold]
+            request.maxTokens = body[Fields.maxTokens]
+            request.mode = body[mode].flatMap(SearchMode.init(rawValue:))
+            request.explain = body[explain]
+            request.format = format
+            request.diversity = body[Fields.diversity]
+            request.pinned = body[Fields.pinned]
+            request.explainKeys = body[explainKeys]
+            return request
+        }
     }
 
     static let queryRoutes: [Route] = [
@@ -26,25 +50,53 @@ extension RouteTable {
             or: AnswerFormat.otherContentTypes,
             #"""
             {"query":"which database","matches":[{"data_key":"tech.root","similarity":0.62,"data":{"db":"PostgreSQL"},
-            "description":"root | db: PostgreSQL","token_count":8,"preview":"{\n  \"db\": \"PostgreSQL\"\n}"}],"total_matches":1}
+            "description":"root | db: PostgreSQL","token_count":8,"preview":"{\n  \"db\": \"PostgreSQL\"\n}","tokens":6}],"total_matches":1,
+            "packing":{"max_tokens":1000,"tokens":6,"diversity":0.0,"truncated":true,"omitted":1,"omitted_keys":["manual.paragraph_3"],
+            "duplicates":[{"data_key":"old.root","duplicate_of":"tech.root"}]},
+            "explained":[{"data_key":"style","outcome":"below_threshold","node":"style.root","nodes":1,"explanation":{"mode":"hybrid",
+            "similarity":0.12,"threshold":0.5,"rank":null,"cosine":0.05,"bm25":0.0,"bm25_ceiling":2.1,"terms":{},"vector_rank":9,"text_rank":null,
+            "weights":{"cosine":8.0,"text":6.8,"bias":-2.4},"parts":{"cosine":0.4,"text":0.0,"bias":-2.4}}}]}
             """#
         ) { call in
-            let body = call.body
-            var request = QueryRequest(project: call.path[Fields.project], text: body[Query.text])
-            request.topK = body[Query.topK]
-            if !body.isGiven(Query.topK), let maxResults = body[Query.maxResults] { request.topK = maxResults }
-            request.threshold = body[Query.threshold]
-            request.maxTokens = body[Query.maxTokens]
-            request.mode = body[Query.mode].flatMap(SearchMode.init(rawValue:))
-            request.explain = body[Query.explain]
-
-            let answer = try await call.operations.query(request, by: call.caller)
-            let value: JSONValue = [
-                "query": .string(answer.query), "matches": .array(answer.matches.map(match)), "total_matches": .integer(answer.matches.count),
-            ]
             let format = queryFormat(call)
-            return .bytes(try format.encode(value), contentType: format.contentType)
-        }
+            let request = Query.request(call.body, project: call.path[Fields.project], format: format)
+            let answer = try await call.operations.query(request, by: call.caller)
+            return .bytes(try format.encode(.object(members(answer))), contentType: format.contentType)
+        },
+
+        Route(
+            "POST", "/batch/query", bases: .current, action: .queryBatch, group: "Query",
+            "Many questions at once, of one moment; each succeeds or fails by itself",
+            body: .objects(Query.batchShapes, countMax: Limits.batchQueries),
+            #"""
+            {"status":"completed","total":1,"successful":1,"failed":0,"duration_ms":2.5,"results":[{"status":"success","project_id":"app",
+            "query":"which database","matches":[{"data_key":"tech.root","similarity":0.62,"data":{"db":"PostgreSQL"},
+            "description":"root | db: PostgreSQL","token_count":8,"preview":"{\n  \"db\": \"PostgreSQL\"\n}"}],"total_matches":1}]}
+            """#
+        ) { call in
+            let requests = call.bodyContent.items.map { item in
+                Query.request(item, project: item[Fields.project], format: AnswerFormat(rawValue: item[Query.batchFormat]) ?? .json)
+            }
+            return try await batch(requests) { requests in
+                try await call.operations.queryBatch(requests, by: call.caller)
+            } success: { request, answer in
+                var result = JSONObject([("status", "success"), ("project_id", .string(request.project.text))])
+                let members = members(answer)
+                if request.format == .json {
+                    for (name, value) in members { result[name] = value }
+                } else {
+                    result["query"] = .string(answer.query)
+                    result["response_format"] = .string(request.format.rawValue)
+                    result["content"] = .string(String(decoding: try request.format.encode(.object(members)), as: UTF8.self))
+                    result["total_matches"] = .integer(answer.matches.count)
+                }
+                return .object(result)
+            } failure: { request, error in
+                [
+                    "status": "failed", "project_id": .string(request.project.text), "query": .string(request.text), "error": .string(error),
+                ]
+            }
+        },
     ]
 
     /// The original answers TOON unless told otherwise; its own client calls that a broken answer. So whoever asks as the client
@@ -56,20 +108,57 @@ extension RouteTable {
         return AnswerFormat(rawValue: call.body[Fields.responseFormat]) ?? .toon
     }
 
+    private static func members(_ answer: QueryAnswer) -> JSONObject {
+        var members = JSONObject([
+            ("query", .string(answer.query)), ("matches", .array(answer.matches.map(match))), ("total_matches", .integer(answer.matches.count)),
+        ])
+        if let report = answer.packing { members["packing"] = packing(report) }
+        if !answer.explained.isEmpty { members["explained"] = .array(answer.explained.map(explained)) }
+        return members
+    }
+
     private static func match(_ match: Match) -> JSONValue {
         var members = JSONObject([
             ("data_key", .string(match.nodeKey)), ("similarity", .double(match.similarity)), ("data", match.data),
             ("description", .string(match.description)), ("token_count", .integer(match.tokenCount)), ("preview", .string(match.preview)),
         ])
-        if let parts = match.explanation {
-            members["explanation"] = [
-                "mode": .string(parts.mode.rawValue), "cosine": .double(parts.cosine), "bm25": .double(parts.bm25),
-                "bm25_ceiling": .double(parts.bm25Ceiling),
-                "terms": .object(JSONObject(parts.terms.map { ($0.term, .double($0.score)) })),
-                "vector_rank": parts.vectorRank.map { .integer($0) } ?? .null, "text_rank": parts.textRank.map { .integer($0) } ?? .null,
-                "weights": .object(JSONObject(parts.weights.map { ($0.name, .double($0.value)) })),
-            ]
-        }
+        if let tokens = match.tokens { members["tokens"] = .integer(tokens) }
+        if match.isPinned { members["pinned"] = .bool(true) }
+        if match.isCut { members["truncated"] = .bool(true) }
+        if let parts = match.explanation { members["explanation"] = explanation(parts) }
         return .object(members)
+    }
+
+    private static func packing(_ report: PackingReport) -> JSONValue {
+        var members = JSONObject()
+        if let maxTokens = report.maxTokens { members["max_tokens"] = .integer(maxTokens) }
+        if let tokens = report.tokens { members["tokens"] = .integer(tokens) }
+        members["diversity"] = .double(report.diversity)
+        members["truncated"] = .bool(report.isTruncated)
+        members["omitted"] = .integer(report.omitted.count)
+        members["omitted_keys"] = .array(report.omitted.map(JSONValue.string))
+        members["duplicates"] = .array(report.duplicates.map { ["data_key": .string($0.nodeKey), "duplicate_of": .string($0.of)] })
+        if !report.missingPins.isEmpty { members["pinned_missing"] = .array(report.missingPins.map(JSONValue.string)) }
+        return .object(members)
+    }
+
+    private static func explained(_ key: KeyExplanation) -> JSONValue {
+        var members = JSONObject([("data_key", .string(key.key)), ("outcome", .string(key.outcome.rawValue))])
+        if let node = key.nodeKey { members["node"] = .string(node) }
+        members["nodes"] = .integer(key.nodes)
+        if let other = key.duplicateOf { members["duplicate_of"] = .string(other) }
+        if let parts = key.explanation { members["explanation"] = explanation(parts) }
+        return .object(members)
+    }
+
+    private static func explanation(_ parts: Explanation) -> JSONValue {
+        func named(_ values: [(name: String, value: Double)]) -> JSONValue { .object(JSONObject(values.map { ($0.name, .double($0.value)) })) }
+        func place(_ rank: Int?) -> JSONValue { rank.map { .integer($0) } ?? .null }
+        return [
+            "mode": .string(parts.mode.rawValue), "similarity": .double(parts.similarity), "threshold": .double(parts.threshold),
+            "rank": place(parts.rank), "cosine": .double(parts.cosine), "bm25": .double(parts.bm25), "bm25_ceiling": .double(parts.bm25Ceiling),
+            "terms": .object(JSONObject(parts.terms.map { ($0.term, .double($0.score)) })),
+            "vector_rank": place(parts.vectorRank), "text_rank": place(parts.textRank), "weights": named(parts.weights), "parts": named(parts.parts),
+        ]
     }
 }

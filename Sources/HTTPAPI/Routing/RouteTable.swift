@@ -17,4 +17,11 @@ enum Fields {
     static let role = Field.text("role", "admin, publisher, consumer or readonly")
     static let format = Field.text("format", default: "json", "json, yaml, toml, csv, xml, markdown, toon or text")
     static let responseFormat = Field.word("response_format", of: AnswerFormat.names, default: "toon", "What the answer is written in")
+    static let maxTokens = Field.optionalInteger(
+        "max_tokens", min: Limits.contextTokens.lowerBound, max: Limits.contextTokens.upperBound,
+        "Bound of the data of all matches, in cl100k tokens of the format it is sent in: the set that fits and is worth the most is sent")
+    static let diversity = Field.optionalNumber(
+        "diversity", min: 0, max: 1, "How much it counts that a match says something new (MMR); near duplicates come once")
+    static let pinned = Field.optionalTexts(
+        "pinned", countMax: Limits.namedKeys, scalarsMax: Limits.nodeKeyScalars, "Keys of documents or nodes that come first, whatever their similarity")
 }

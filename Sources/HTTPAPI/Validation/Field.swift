@@ -79,6 +79,10 @@ extension Field where Value == [String] {
     }
 }
 extension Field where Value == [String] {
+    /// None when it is not there.
+    static func optionalTexts(_ name: String, countMax: Int, scalarsMax: Int, _ summary: String) -> Field {
+        Field(name, .texts(countMax: countMax, scalarsMax: scalarsMax), .null, summary) { ($0.arrayValue ?? []).map { $0.stringValue! } }
+    }
     static func textOrTexts(_ name: String, countMax: Int, scalarsMax: Int, _ summary: String) -> Field {
         Field(name, .textOrTexts(countMax: countMax, scalarsMax: scalarsMax), nil, summary) { $0.arrayValue!.map { $0.stringValue! } }
     }

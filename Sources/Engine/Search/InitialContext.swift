@@ -1,0 +1,136 @@
+// What an agent is told when it registers: what matches its needs, packed into the size of a context.
+
+internal import Base
+internal import Content
+internal import Documents
+internal import FullText
+internal import KeySpace
+internal import LMDB
+internal import Needs
+internal import Vectors
+
+public struct InitialContext: Sendable {
+    /// The matches of each need, in the order of the needs.
+    public var needs: [(need: String, matches: [Match])]
+    /// What the registration asked for by key, whatever it is like.
+    public var pinned: [Match] = []
+    /// Keys of nodes that would be there if the context might be larger.
+    public var omitted: [String] = []
+
+    public init(needs: [(need: String, matches: [Match])]) { self.needs = needs }
+
+    /// All matches, pinned ones first.
+    public var matches: [Match] { pinned + needs.flatMap(\.matches) }
+    /// Something is not there, or not whole, for want of room.
+    public var isTruncated: Bool { !omitted.isEmpty || matches.contains(where: \.isCut) }
+}
+
+/// How a registration wants its context packed.
+struct ContextSettings: Sendable {
+    let tokensMax: Int
+    let diversity: Double
+    let pinned: [String]
+    let scale: TokenScale
+
+    /// Nodes that all pinned keys together may stand for: each is scored for every need.
+    private static let pinnedMax = 50
+
+    init(_ command: RegisterCommand, _ configuration: DatabaseConfiguration, countTokens: @escaping @Sendable (String) -> Int) {
+        tokensMax = min(command.maxTokens ?? .max, configuration.contextTokensMax)
+        diversity = command.diversity ?? 0
+        pinned = command.pinned
+        // Webhooks carry JSON whatever the agent's format; its tokens were counted as `json.dumps` prints it when the node was published.
+        let isTOON = command.delivery == .redis && command.responseFormat == AnswerFormat.toon.rawValue
+        scale = TokenScale(format: isTOON ? .toon : .json, budget: tokensMax, count: countTokens, jsonStyle: .python)
+    }
+
+    /// The pinned nodes, each with the similarity to the need that it is most like.
+    func pinned(for questions: [Question], _ search: NodeSearch, in view: borrowing TransactionView) throws -> [Match] {
+        guard !pinned.isEmpty else { return [] }
+        var keys = NamedKeys(search.scope)
+        var nodes: [NodeID] = []
+        for key in pinned {
+            for node in try keys.nodes(key, in: view) where nodes.count < Self.pinnedMax && !nodes.contains(node) { nodes.append(node) }
+        }
+        var similarities = [Float](repeating: 0, count: nodes.count)
+        for question in questions {
+            let weights = try TextIndex(scope: search.scope).weights(TextQuery(question.text), in: view)
+            let scores = try search.scores(of: nodes, question, weights, in: view)
+            for (place, parts) in scores.enumerated() { similarities[place] = max(similarities[place], parts.similarity(search.mode)) }
+        }
+        let documents = DocumentStore(scope: search.scope)
+        return try zip(nodes, similarities).map { node, similarity in
+            var match = Match(node, try documents.indexed(node, in: view), similarity: Double(similarity), explanation: nil)
+            match.isPinned = true
+            return match
+        }
+    }
+
+    /// - Complexity: O(bytes of the data) when all of it fits; else that of ContextPacking.
+    func pack(
+        _ needs: [(need: String, matches: [Match])], pinned: [Match], _ index: VectorIndex, in view: borrowing TransactionView
+    ) throws -> InitialContext {
+        let pins = Set(pinned.map(\.node))
+        var context = InitialContext(needs: needs.map { ($0.need, $0.matches.filter { !pins.contains($0.node) }) })
+        context.pinned = pinned
+        let all = context.matches
+        if try diversity == 0 && fits(all) { return context }
+
+        var sayings: [Saying: Int] = [:]
+        var candidates: [ContextPacking.Candidate] = []
+        func add(_ match: Match, need: Int) {
+            let saying = Saying(description: ExactText(match.description), data: ExactText(JSONPrinter.text(match.data)))
+            let twin = sayings[saying] ?? candidates.count
+            sayings[saying] = twin
+            candidates.append(.init(need: need, relevance: match.similarity, twin: twin, isPinned: match.isPinned))
+        }
+        for match in pinned { add(match, need: 0) }
+        for (need, found) in context.needs.enumerated() { for match in found.matches { add(match, need: need) } }
+        var vectors: [NodeID: [Float]] = [:]
+        if diversity > 0 { for match in all where vectors[match.node] == nil { vectors[match.node] = try index.vector(of: match.node, in: view) } }
+        let nothing = [Float](repeating: 0, count: index.dimension)
+
+        let packing = ContextPacking(budget: tokensMax, diversity: diversity)
+        func select(cuts: Bool) throws -> ContextPacking.Selection {
+            try packing.select(candidates, cuts: cuts) { try cost(all[$0]) } cosine: { a, b in
+                Double(VectorMath.dot((vectors[all[a].node] ?? nothing)[...], vectors[all[b].node] ?? nothing))
+            }
+        }
+        var selection = try select(cuts: true)
+        var head: JSONValue?
+        if let cut = selection.head {
+            head = try scale.head(of: all[cut.place].data, tokensMax: cut.tokensMax)
+            if head == nil { selection = try select(cuts: false) }
+        }
+        var kept = [Match?](repeating: nil, count: all.count)
+        for place in selection.kept { kept[place] = head != nil && place == selection.head?.place ? all[place].cut(to: head!) : all[place] }
+        var packed = InitialContext(needs: [])
+        packed.pinned = kept[..<pinned.count].compactMap { $0 }
+        var start = pinned.count
+        for (need, matches) in context.needs {
+            packed.needs.append((need, kept[start..<start + matches.count].compactMap { $0 }))
+            start += matches.count
+        }
+        var told: Set<String> = []
+        packed.omitted = selection.omitted.map { all[$0].nodeKey }.filter { told.insert($0).inserted }
+        return packed
+    }
+
+    private struct Saying: Hashable {
+        let description: ExactText
+        let data: ExactText
+    }
+
+    private func cost(_ match: Match) throws -> Int { scale.format == .json ? match.tokenCount : try scale.tokens(of: match.data) }
+
+    /// Whether all matches fit. A text has at most as many tokens as bytes, so most contexts need no count.
+    private func fits(_ matches: [Match]) throws -> Bool {
+        if scale.format == .json { return matches.reduce(0) { $0 + $1.tokenCount } <= tokensMax }
+        var rest = tokensMax
+        for match in matches where rest >= 0 { rest -= try scale.bytes(of: match.data) }
+        if rest >= 0 { return true }
+        rest = tokensMax
+        for match in matches where rest >= 0 { rest -= min(try cost(match), tokensMax + 1) }
+        return rest >= 0
+    }
+}

@@ -1,0 +1,141 @@
+import Base
+import Content
+import Engine
+import HTTPAPI
+import TestSupport
+import Testing
+import TOON
+
+@Suite("Packing, explanations and batches of queries over HTTP")
+struct QueryOptionTests {
+    private func filled() async throws -> Harness {
+        let harness = try Harness()
+        for i in 0..<30 {
+            let text = "zebra \(String(repeating: "stripe, grass: river; ", count: 10 + i))"
+            _ = await harness.send(
+                "POST", "/api/v1/data/publish", JSONPrinter.text(["project_id": "p", "data_key": .string("k\(i)"), "data": ["text": .string(text)]]))
+        }
+        _ = await harness.send("POST", "/api/v1/data/publish", #"{"project_id":"p","data_key":"menu","data":{"soup":"of the day"}}"#)
+        return harness
+    }
+
+    /// Every way in which the fields can be wrong: the place and the reason, and nothing searched.
+    @Test(arguments: [
+        (#""max_tokens":999"#, ["max_tokens"], "greater_than_equal"), (#""max_tokens":128001"#, ["max_tokens"], "less_than_equal"),
+        (#""max_tokens":"many""#, ["max_tokens"], "int_parsing"), (#""diversity":1.01"#, ["diversity"], "less_than_equal"),
+        (#""diversity":-0.1"#, ["diversity"], "greater_than_equal"), (#""diversity":"some""#, ["diversity"], "float_parsing"),
+        (#""diversity":[0.5]"#, ["diversity"], "float_type"), (#""diversity":"nan""#, ["diversity"], "less_than_equal"),
+        (#""pinned":"k1""#, ["pinned"], "list_type"), (#""pinned":["k1",2]"#, ["pinned", .integer(1)], "string_type"),
+        (#""pinned":["a\u0000b"]"#, ["pinned", .integer(0)], "value_error"), (#""explain_keys":{}"#, ["explain_keys"], "list_type"),
+        (#""explain_keys":[null]"#, ["explain_keys", .integer(0)], "string_type"), (#""explain":"perhaps""#, ["explain"], "bool_parsing"),
+        (#""pinned":[\#((0..<21).map { "\"k\($0)\"" }.joined(separator: ","))]"#, ["pinned"], "too_long"),
+        (#""explain_keys":[\#((0..<21).map { "\"k\($0)\"" }.joined(separator: ","))]"#, ["explain_keys"], "too_long"),
+        (#""pinned":["\#(String(repeating: "x", count: 4_097))"]"#, ["pinned", .integer(0)], "string_too_long"),
+    ] as [(String, [JSONValue], String)])
+    func mistakes(field: String, place: [JSONValue], kind: String) async throws {
+        let harness = try Harness()
+        let item = #"{"project_id":"p","query":"q",\#(field)}"#
+        func fault(_ target: String, _ body: String, _ place: [JSONValue]) async throws {
+            let answer = await harness.send("POST", target, body)
+            #expect(answer.status == 422, "\(answer.text)")
+            let detail = try answer.json["detail"]?.arrayValue?.first
+            #expect(detail?["loc"] == .array(place) && detail?["type"]?.stringValue == kind, "\(answer.text.prefix(300))")
+            #expect(detail?["msg"]?.stringValue?.isEmpty == false)
+        }
+        try await fault("/api/v1/projects/p/query", item, ["body"] + place)
+        try await fault("/api/v1/batch/query", "[\(#"{"project_id":"p","query":"fine"}"#),\(item)]", ["body", .integer(1)] + place)
+        if place[0] == "explain" || place[0] == "explain_keys" { return }
+        try await fault("/api/v1/agents/register", #"{"project_id":"p","agent_id":"a","data_needs":[],\#(field)}"#, ["body"] + place)
+    }
+
+    @Test func nullAsksForNothing() async throws {
+        let harness = try await filled()
+        let plain = await harness.send("POST", "/api/v1/projects/p/query", #"{"query":"zebra stripe","threshold":0,"response_format":"json"}"#)
+        let null = await harness.send(
+            "POST", "/api/v1/projects/p/query",
+            #"{"query":"zebra stripe","threshold":0,"response_format":"json","max_tokens":null,"diversity":null,"pinned":null,"explain_keys":[]}"#)
+        #expect(plain.status == 200 && plain.text == null.text && plain.text.hasSuffix(#""total_matches":5}"#))
+        #expect(try plain.json.objectValue?.keys == ["query", "matches", "total_matches"])
+        #expect(try plain.json["matches"]?.arrayValue?[0].objectValue?.keys == ["data_key", "similarity", "data", "description", "token_count", "preview"])
+        await harness.close()
+    }
+
+    /// What the server counted is what the answer's data has, in the format that came.
+    @Test func tokensAreThoseOfTheFormat() async throws {
+        let harness = try await filled()
+        for format in ["json", "toon"] {
+            let answer = await harness.send(
+                "POST", "/api/v1/projects/p/query",
+                #"{"query":"zebra stripe","top_k":50,"threshold":0,"max_tokens":1000,"pinned":["menu"],"response_format":"\#(format)"}"#)
+            let value = format == "json" ? try answer.json : try TOONDecoder.decode(utf8: answer.body)
+            let matches = try #require(value["matches"]?.arrayValue)
+            var sum = 0
+            for match in matches {
+                let text = format == "json" ? JSONPrinter.text(match["data"]!) : TOONEncoder.encode(match["data"]!)
+                let count = text.split { $0.isWhitespace || $0.isPunctuation }.count
+                #expect(match["tokens"]?.integerValue == count)
+                sum += count
+            }
+            let packing = try #require(value["packing"])
+            #expect(sum <= 1_000 && sum > 900 && packing["tokens"]?.integerValue == sum && packing["max_tokens"]?.integerValue == 1_000)
+            #expect(packing["truncated"] == .bool(true) && packing["omitted"]?.integerValue == 31 - matches.count)
+            #expect(packing["omitted_keys"]?.arrayValue?.count == 31 - matches.count)
+            #expect(matches[0]["data_key"] == "menu.root" && matches[0]["pinned"] == .bool(true) && matches[1]["pinned"] == nil)
+        }
+        await harness.close()
+    }
+
+    @Test func whyAKeyIsNoMatch() async throws {
+        let harness = try await filled()
+        let answer = try await harness.send(
+            "POST", "/api/v1/projects/p/query",
+            #"{"query":"zebra stripe","top_k":1,"threshold":0.3,"response_format":"json","explain":true,"explain_keys":["menu","nothing","k29.root"]}"#
+        ).json
+        let explained = try #require(answer["explained"]?.arrayValue)
+        #expect(explained.map { $0["outcome"]?.stringValue }.prefix(2) == ["below_threshold", "not_there"])
+        #expect(explained[0]["node"] == "menu.root" && explained[0]["explanation"]?["threshold"]?.doubleValue == 0.3)
+        #expect(explained[0]["explanation"]?["rank"] == .null && explained[1]["explanation"] == nil)
+        #expect(explained[2]["explanation"]?["rank"]?.integerValue != nil)
+        let parts = try #require(answer["matches"]?.arrayValue?.first?["explanation"])
+        #expect(parts["rank"]?.integerValue == 1 && parts["parts"]?["cosine"]?.doubleValue != nil && parts["terms"]?["zebra"]?.doubleValue != nil)
+        await harness.close()
+    }
+
+    @Test func manyQuestionsOfOneMoment() async throws {
+        let harness = try await filled()
+        let body = #"""
+            [{"project_id":"p","query":"zebra stripe","top_k":2,"threshold":0},
+             {"project_id":"p","query":"soup of the day","threshold":0,"top_k":1,"response_format":"toon","max_tokens":1000},
+             {"project_id":"none","query":"zebra"}]
+            """#
+        let answer = await harness.send("POST", "/api/v1/batch/query", body)
+        #expect(answer.status == 200 && answer.header("Content-Type") == "application/json")
+        let json = try answer.json
+        #expect(json["status"] == "completed" && json["total"]?.integerValue == 3 && json["successful"]?.integerValue == 3)
+        let results = try #require(json["results"]?.arrayValue)
+        #expect(results.map { $0["total_matches"]?.integerValue } == [2, 1, 0] && results.map { $0["query"] }[0] == "zebra stripe")
+        let single = try await harness.send(
+            "POST", "/api/v1/projects/p/query", #"{"query":"zebra stripe","top_k":2,"threshold":0,"response_format":"json"}"#).json
+        #expect(results[0]["matches"] == single["matches"])
+        let content = try #require(results[1]["content"]?.stringValue)
+        #expect(try TOONDecoder.decode(utf8: Array(content.utf8))["matches"]?.arrayValue?.first?["data_key"] == "menu.root")
+        #expect(results[1]["matches"] == nil && results[1]["response_format"] == "toon")
+
+        let many = "[" + Array(repeating: #"{"project_id":"p","query":"q"}"#, count: 101).joined(separator: ",") + "]"
+        let refused = await harness.send("POST", "/api/v1/batch/query", many)
+        #expect(refused.status == 422 && refused.text.contains("at most 100 items"))
+        #expect(try await harness.send("POST", "/api/v1/batch/query", "[]").json["total"]?.integerValue == 0)
+        #expect(await harness.send("POST", "/api/batch/query", "[]").status == 404)
+        await harness.close()
+    }
+
+    /// The batch has fields of its own, and both schemas name theirs.
+    @Test func schemasAreApart() {
+        let schemas = OpenAPIDocument.json(version: "0.2.0")["components"]?["schemas"]
+        let (single, batch) = (schemas?["QueryRequest"]?["properties"]?.objectValue, schemas?["QueryBatchRequest"]?["properties"]?.objectValue)
+        for field in ["max_tokens", "diversity", "pinned", "explain", "explain_keys"] { #expect(single?[field] != nil && batch?[field] != nil, "\(field)") }
+        #expect(single?["project_id"] == nil && batch?["project_id"] != nil)
+        #expect(single?["response_format"]?["default"] == "toon" && batch?["response_format"]?["default"] == "json")
+        #expect(schemas?["PublishRequest"] != nil && schemas?["PublishBatchRequest"] == nil)
+    }
+}
