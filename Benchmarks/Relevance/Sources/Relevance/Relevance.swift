@@ -23,24 +23,31 @@ enum Relevance {
         let environment = ProcessInfo.processInfo.environment
         let arguments = CommandLine.arguments.dropFirst()
         guard let data = environment["CONTEX_TEST_DATA"], let modelFolder = environment["CONTEX_MODEL_DIR"], !arguments.contains("--help") else {
-            print("CONTEX_TEST_DATA=folder with retrieval/ CONTEX_MODEL_DIR=folder [CONTEX_VECTOR_CACHE=folder] Relevance [set ...]")
+            print("CONTEX_TEST_DATA=folder with retrieval/ CONTEX_MODEL_DIR=folder [CONTEX_VECTOR_CACHE=folder] Relevance [packing] [set ...]")
             return
         }
         let model = try EmbeddingModel(folder: modelFolder)
         let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 2, cacheBytes: 0)
         let vectors = VectorSource(embedder: embedder, cache: environment["CONTEX_VECTOR_CACHE"])
+        let chosen = reference.filter { set in arguments.allSatisfy { $0 == "packing" } || arguments.contains(set.name) }
+        func load(_ name: String) throws -> RelevanceSet {
+            try RelevanceSet(name: name, folder: URL(fileURLWithPath: data).appendingPathComponent("retrieval/\(name)"))
+        }
+        defer { embedder.shutdown() }
+        if arguments.contains("packing") {
+            let ranks = try Data(contentsOf: URL(fileURLWithPath: modelFolder).appendingPathComponent("cl100k_base.tiktoken"))
+            try await Packing(tokenizer: CL100KTokenizer(ranks: Array(ranks))).run(chosen.map { try load($0.name) }, vectors)
+            return
+        }
         print("nDCG@10 (reference)   BM25            dense           RRF             hybrid (convex combination)")
         var sums = [Double](repeating: 0, count: 4)
-        let chosen = reference.filter { arguments.isEmpty || arguments.contains($0.name) }
         for (name, figures) in chosen {
-            let set = try RelevanceSet(name: name, folder: URL(fileURLWithPath: data).appendingPathComponent("retrieval/\(name)"))
-            let found = try await measure(set, vectors)
+            let found = try await measure(try load(name), vectors)
             print(row(name, found, figures))
             for place in sums.indices { sums[place] += found[place] }
         }
         let means = (0..<4).map { place in chosen.reduce(0) { $0 + $1.figures[place] } / Double(chosen.count) }
         print(row("mean", sums.map { $0 / Double(chosen.count) }, means))
-        embedder.shutdown()
     }
 
     static func row(_ name: String, _ found: [Double], _ reference: [Double]) -> String {
@@ -48,8 +55,33 @@ enum Relevance {
             + zip(found, reference).map { String(format: "%.4f (%.4f)", $0, $1) }.joined(separator: " ")
     }
 
+    /// What both sides find for a query.
+    struct Found {
+        let near: [Int]
+        let worded: [Int]
+        /// Of both, by `Fusion`.
+        let hybrid: [Int: Float]
+        var best: [Int] { hybrid.keys.sorted { (-hybrid[$0]!, $0) < (-hybrid[$1]!, $1) } }
+    }
+
     /// Mean nDCG@10 of BM25, dense, RRF, hybrid.
     static func measure(_ set: RelevanceSet, _ vectors: VectorSource) async throws -> [Double] {
+        var sums = [Double](repeating: 0, count: 4)
+        try await forEachQuery(of: set, vectors) { query, found, _ in
+            var ranks: [Int: Double] = [:]
+            for list in [found.near, found.worded] {
+                for (rank, document) in list.enumerated() { ranks[document, default: 0] += 1 / Double(61 + rank) }
+            }
+            let rankings = [found.worded, found.near, ranks.keys.sorted { (-ranks[$0]!, $0) < (-ranks[$1]!, $1) }, found.best]
+            for (place, ranking) in rankings.enumerated() { sums[place] += nDCG(ranking, query.grades) }
+        }
+        return sums.map { $0 / Double(set.queries.count) }
+    }
+
+    /// - Parameter body: gets the query, what was found for it, and the vectors of all documents.
+    static func forEachQuery(
+        of set: RelevanceSet, _ vectors: VectorSource, _ body: (RelevanceSet.Query, Found, [[Float]]) throws -> Void
+    ) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("relevance-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -61,7 +93,6 @@ enum Relevance {
 
         let documents = try await vectors.vectors(of: set.documents, name: "\(set.name).corpus")
         let queries = try await vectors.vectors(of: set.queries.map(\.text), name: "\(set.name).queries")
-        var sums = [Double](repeating: 0, count: 4)
         for (query, vector) in zip(set.queries, queries) {
             let cosines = documents.map { dot($0, vector) }
             let near = Array(cosines.indices.sorted { (-cosines[$0], $0) < (-cosines[$1], $1) }.prefix(candidates))
@@ -73,20 +104,11 @@ enum Relevance {
                 let scores = try index.scores(weights, of: union.map { NodeID(rawValue: UInt32($0)) }, in: view)
                 return (worded, weights, Dictionary(uniqueKeysWithValues: zip(union, scores.map { $0 ?? 0 })))
             }
-            var ranks: [Int: Double] = [:]
-            for list in [near, worded] {
-                for (rank, document) in list.enumerated() { ranks[document, default: 0] += 1 / Double(61 + rank) }
-            }
             let hybrid = scores.reduce(into: [Int: Float]()) { result, entry in
                 result[entry.key] = Fusion.similarity(cosine: cosines[entry.key], bm25: entry.value, ceiling: weights.ceiling)
             }
-            let rankings = [
-                worded, near, ranks.keys.sorted { (-ranks[$0]!, $0) < (-ranks[$1]!, $1) },
-                hybrid.keys.sorted { (-hybrid[$0]!, $0) < (-hybrid[$1]!, $1) },
-            ]
-            for (place, ranking) in rankings.enumerated() { sums[place] += nDCG(ranking, query.grades) }
+            try body(query, Found(near: near, worded: worded, hybrid: hybrid), documents)
         }
-        return sums.map { $0 / Double(set.queries.count) }
     }
 
     static func dot(_ a: [Float], _ b: [Float]) -> Float {

@@ -5,8 +5,12 @@ struct RelevanceSet {
     let name: String
     /// Title, a space, text.
     let documents: [String]
+    /// The same apart, as they would be published.
+    let parts: [(title: String, text: String)]
     /// Judged queries only: text, and grade by index of document.
-    let queries: [(text: String, grades: [Int: Double])]
+    let queries: [Query]
+
+    typealias Query = (text: String, grades: [Int: Double])
 
     private struct Line: Decodable {
         let _id: String
@@ -22,6 +26,7 @@ struct RelevanceSet {
         self.name = name
         let corpus = try lines("corpus.jsonl")
         documents = corpus.map { ($0.title ?? "") + " " + $0.text }
+        parts = corpus.map { ($0.title ?? "", $0.text) }
         let places = Dictionary(uniqueKeysWithValues: corpus.enumerated().map { ($1._id, $0) })
         var grades: [String: [Int: Double]] = [:]
         let judgements = try String(contentsOf: folder.appendingPathComponent("qrels.tsv"), encoding: .utf8)
