@@ -114,7 +114,7 @@ let modules: [Module] = [
     module(
         "HTTPAPI", ["Base", "Content", "TOON", "Service", "Engine", "Events", "Needs", "Access"],
         [("Hummingbird", "hummingbird"), ("HummingbirdCore", "hummingbird"), ("HTTPTypes", "swift-http-types"), ("NIOCore", "swift-nio"),
-         ("Logging", "swift-log")]),
+         ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
         "RESPServer", ["Base", "RESP", "Service", "Engine", "Access"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
