@@ -180,7 +180,7 @@ let modules: [Module] = [
         "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
-        "HTTPAPITests", ["Base", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"], [("Logging", "swift-log")]),
+        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"], [("Logging", "swift-log")]),
     tests(
         "RESPServerTests", ["Base", "RESP", "Needs", "Engine", "Service", "Access", "RESPServer", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),

@@ -2,12 +2,6 @@ public import ArgumentParser
 internal import Base
 public import Content
 
-#if canImport(FoundationEssentials)
-internal import FoundationEssentials
-#else
-internal import Foundation
-#endif
-
 struct Publish: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Publish a file, or standard input, under a key of a project.",
@@ -18,40 +12,36 @@ struct Publish: AsyncParsableCommand {
     @Argument(help: "The file; - for standard input.") var file: String
     @Option(help: "json, yaml, toml, csv, xml, markdown, code or text.") var format: ContentFormat?
     @Option(help: ArgumentHelp("The event's type (default: <key>_updated).", valueName: "type")) var eventType: String?
+    @Option(
+        help: ArgumentHelp("A vector of your own for it, a file with a JSON list of numbers: it is then one node and not embedded.", valueName: "file"))
+    var vector: String?
     @OptionGroup var options: ClientOptions
 
+    func validate() throws {
+        if file == "-", vector == "-" { throw ValidationError("standard input can be the data or the vector, not both") }
+    }
+
     func run() async throws {
-        let text = try Self.text(of: file)
+        let text = try InputFile.text(of: file)
         let format = format ?? Self.format(ofFileNamed: file)
         var data = JSONValue.string(text)
         if format == .json {
             do {
                 data = try JSONParser.parse(text: text)
             } catch {
-                throw CommandFailure(.failed, "\(file == "-" ? "standard input" : file) is no JSON: \(error) (--format text publishes it as it is)")
+                throw CommandFailure(.failed, "\(InputFile.name(file)) is no JSON: \(error) (--format text publishes it as it is)")
             }
         }
         var body = JSONObject([("project_id", .string(project)), ("data_key", .string(key)), ("data", data)])
         if let format { body["data_format"] = .string(format.rawValue) }
         if let eventType { body["event_type"] = .string(eventType) }
+        if let vector { body["vector"] = try InputFile.vector(of: vector) }
         let answer = try await options.client().post(["data", "publish"], .object(body))
         if options.json {
             Terminal.say(JSONPrinter.text(answer))
         } else {
             Terminal.say("published \(Terminal.clean(project))/\(Terminal.clean(key)) as event \(answer["sequence"]?.stringValue ?? "?")")
         }
-    }
-
-    private static func text(of file: String) throws(CommandFailure) -> String {
-        let name = file == "-" ? "standard input" : file
-        guard let data = file == "-" ? Terminal.input() : FileManager.default.contents(atPath: file).map({ [UInt8]($0) }) else {
-            let exists = FileManager.default.fileExists(atPath: file)
-            throw CommandFailure(exists ? .failed : .notFound, exists ? "\(name) cannot be read: check its permissions" : "there is no file \(name)")
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
-            throw CommandFailure(.failed, "\(name) is no text in UTF-8: convert it first")
-        }
-        return text
     }
 
     /// What the name's ending says; nil leaves it to the server.

@@ -4,23 +4,35 @@ internal import Content
 public import Engine
 
 struct Query: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Ask a project in plain words.")
+    static let configuration = CommandConfiguration(abstract: "Ask a project in plain words, by a vector of your own, or by both.")
 
     @Argument(help: "The project.") var project: String
-    @Argument(help: "The question.") var text: String
+    @Argument(help: "The question; may be left out with --vector.") var text: String?
+    @Option(help: ArgumentHelp("A vector of your own, a file with a JSON list of numbers; - for standard input.", valueName: "file"))
+    var vector: String?
     @Option(help: "Matches at most (1 to 50).") var top = 5
     @Option(help: "Least similarity, 0 to 1 (default: the server's).") var threshold: Double?
     @Option(help: "hybrid, semantic or keyword (default: the server's).") var mode: SearchMode?
+    @Option(help: ArgumentHelp("Candidates that the search among vectors keeps (1 to \(Limits.efSearch)).", valueName: "count")) var efSearch: Int?
+    @Option(help: ArgumentHelp("Instead of it, the share of the true nearest to aim for (0.5 to 0.999).", valueName: "share")) var recall: Double?
     @Flag(help: "Show the parts of each similarity.") var explain = false
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
         guard (1...Limits.topK).contains(top) else { throw ValidationError("--top must be from 1 to \(Limits.topK)") }
         if let threshold, !(0...1).contains(threshold) { throw ValidationError("--threshold must be from 0 to 1") }
+        if text == nil, vector == nil { throw ValidationError("give a question, --vector, or both") }
+        if let efSearch, !(1...Limits.efSearch).contains(efSearch) { throw ValidationError("--ef-search must be from 1 to \(Limits.efSearch)") }
+        if let recall, !(0.5...0.999).contains(recall) { throw ValidationError("--recall must be from 0.5 to 0.999") }
+        if efSearch != nil, recall != nil { throw ValidationError("--recall chooses --ef-search: give one of the two") }
     }
 
     func run() async throws {
-        var body = JSONObject([("query", .string(text)), ("top_k", .integer(top)), ("response_format", "json"), ("explain", .bool(explain))])
+        var body = JSONObject([("top_k", .integer(top)), ("response_format", "json"), ("explain", .bool(explain))])
+        if let text { body["query"] = .string(text) }
+        if let vector { body["query_vector"] = try InputFile.vector(of: vector) }
+        if let efSearch { body["ef_search"] = .integer(efSearch) }
+        if let recall { body["recall"] = .double(recall) }
         if let threshold { body["threshold"] = .double(threshold) }
         if let mode { body["mode"] = .string(mode.rawValue) }
         let answer = try await options.client().post(["projects", project, "query"], .object(body))

@@ -7,6 +7,7 @@ internal import Documents
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Vectors
 
 /// What is looked for: words, their vector, or both.
 struct Question {
@@ -21,6 +22,8 @@ struct NodeSearch {
     let mode: SearchMode
     let threshold: Double
     var explain = false
+    /// Of the search among vectors; nil leaves it to the index.
+    var effort: SearchEffort? = nil
 
     /// At most `count` nodes of at least the threshold, best first, equal ones by node number.
     func matches(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> [Match] {

@@ -5,17 +5,26 @@ internal import Service
 /// What fits a question.
 extension RouteTable {
     private enum Query {
-        static let text = Field.text("query", scalarsMin: 1, scalarsMax: Limits.queryScalars, "What is looked for, in plain words")
+        static let text = Field.text(
+            "query", scalarsMin: 1, scalarsMax: Limits.queryScalars, "What is looked for, in plain words"
+        ).required(without: "query_vector")
+        static let vector = Field.optionalVector(
+            "query_vector",
+            "The asker's own vector, of the model's dimension: alone the mode is semantic, with a query hybrid (its words, this vector)")
         static let topK = Field.integer("top_k", min: 1, max: Limits.topK, default: 5, "Matches at most")
         static let maxResults = Field.optionalInteger(
             "max_results", min: 1, max: Limits.maxResults, "What the Python client sends for top_k; then the answer is JSON")
         static let threshold = Field.optionalNumber("threshold", min: 0, max: 1, "Least similarity; the server's when not given")
         static let maxTokens = Field.optionalInteger("max_tokens", min: 1_000, max: 128_000, "Bound of the answer in tokens of cl100k")
         static let mode = Field.optionalWord("mode", of: SearchMode.allCases.map(\.rawValue), "How matches are scored; the server's when not given")
+        static let efSearch = Field.optionalInteger(
+            "ef_search", min: 1, max: Limits.efSearch, "Candidates that the search among vectors keeps: more find more and take longer; 128 when not given")
+        static let recall = Field.optionalNumber(
+            "recall", min: 0.5, max: 0.999, "Instead of ef_search: the share of the true nearest to aim for, a wish and no promise")
         static let explain = Field.flag("explain", default: false, "Show the parts of each similarity")
         static let shapes = [
             text.shape, topK.shape, threshold.shape, maxTokens.shape, Fields.responseFormat.shape, maxResults.shape, mode.shape,
-            explain.shape,
+            explain.shape, vector.shape, efSearch.shape, recall.shape,
         ]
     }
 
@@ -30,13 +39,15 @@ extension RouteTable {
             """#
         ) { call in
             let body = call.body
-            var request = QueryRequest(project: call.path[Fields.project], text: body[Query.text])
+            var request = QueryRequest(project: call.path[Fields.project], text: body[Query.text] ?? "", vector: body[Query.vector])
             request.topK = body[Query.topK]
             if !body.isGiven(Query.topK), let maxResults = body[Query.maxResults] { request.topK = maxResults }
             request.threshold = body[Query.threshold]
             request.maxTokens = body[Query.maxTokens]
             request.mode = body[Query.mode].flatMap(SearchMode.init(rawValue:))
             request.explain = body[Query.explain]
+            request.efSearch = body[Query.efSearch]
+            request.recall = body[Query.recall]
 
             let answer = try await call.operations.query(request, by: call.caller)
             let value: JSONValue = [
