@@ -114,7 +114,7 @@ let modules: [Module] = [
     module(
         "HTTPAPI", ["Base", "Content", "TOON", "Service", "Engine", "Events", "Needs", "Access"],
         [("Hummingbird", "hummingbird"), ("HummingbirdCore", "hummingbird"), ("HTTPTypes", "swift-http-types"), ("NIOCore", "swift-nio"),
-         ("Logging", "swift-log")]),
+         ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
         "RESPServer", ["Base", "RESP", "Service", "Engine", "Access"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
@@ -180,7 +180,7 @@ let modules: [Module] = [
         "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
-        "HTTPAPITests", ["Base", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"], [("Logging", "swift-log")]),
+        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"], [("Logging", "swift-log")]),
     tests(
         "RESPServerTests", ["Base", "RESP", "Needs", "Engine", "Service", "Access", "RESPServer", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),

@@ -1,27 +1,52 @@
 #!/usr/bin/env python3
-"""Recall and speed of Contex's index out of LMDB beside libraries that hold theirs in memory, one thread, in one run.
+"""Recall and speed of Contex's index out of LMDB beside other libraries, one thread, in one run.
 
-    compare.py FOLDER CONTEX [peer ...]    FOLDER has vectors.f32 (texts.py, EmbedTexts), CONTEX is the VectorBenchmark binary
+    compare.py build FOLDER CONTEX [peer ...]     makes what is missing of the truth, the store and the peers' indexes
+    compare.py measure FOLDER CONTEX [peer ...]   one round: every library at one point of its curve, then every library at the next
+    compare.py cold FOLDER                        hannoy's first queries with its file dropped from the page cache
+    compare.py report FOLDER                      medians of all rounds: FOLDER/curves.json, a table, FOLDER/curves.svg
 
-The first 100,000 vectors are indexed, the other 1,000 are the queries; the truth is computed exactly. Indexes are built once
-and kept in FOLDER. Searches alternate: every library at one point of its curve, then every library at the next, three rounds;
-the median counts. Seconds are those of the process on a processor, so that other work on the machine does not count twice.
-Writes FOLDER/curves.json, prints a table, and writes an SVG beside it.
+FOLDER has vectors.f32 (texts.py, EmbedTexts), CONTEX is the VectorBenchmark binary. The first 100,000 vectors are indexed, the
+other 1,000 are the queries; the truth is computed exactly. Indexes are kept in FOLDER, rounds are added to FOLDER/rounds.jsonl.
+Seconds are those of the process on a processor, so that other work on the machine does not count twice. hnswlib, faiss, usearch
+and SymphonyQG (rabitqlib) hold their index in memory; hannoy's is in LMDB, like ours.
 """
+import ctypes
 import json
+import mmap
 import os
 import statistics
 import subprocess
 import sys
 import time
 
+# Before the libraries are loaded: one thread for each.
+os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 import numpy as np
 
 DIMENSION, COUNT, K = 384, 100_000, 10
 
 
+EFS = [12, 16, 24, 32, 48, 100, 150, 220]
+
+
+def exact(base, queries):
+    """Numbers and cosines of the K nearest of each query, best first."""
+    cosines = np.full((len(queries), K), -2, dtype=np.float32)
+    numbers = np.zeros((len(queries), K), dtype=np.int32)
+    for first in range(0, len(base), 50_000):
+        part = queries @ np.asarray(base[first:first + 50_000]).T
+        nearest = np.argpartition(-part, K, axis=1)[:, :K]
+        both = np.concatenate([cosines, np.take_along_axis(part, nearest, axis=1)], axis=1)
+        order = np.argsort(-both, axis=1, kind="stable")[:, :K]
+        numbers = np.take_along_axis(np.concatenate([numbers, (nearest + first).astype(np.int32)], axis=1), order, axis=1)
+        cosines = np.take_along_axis(both, order, axis=1)
+    return numbers, cosines
+
+
 class Peer:
-    efs = [12, 16, 24, 32, 48, 100, 150, 220]
+    """Built once, then loaded from its file."""
 
     def __init__(self, folder, base):
         self.path = f"{folder}/{self.name}.index"
@@ -154,20 +179,23 @@ class SymphonyQG(Peer):
 class Hannoy(Peer):
     name = "hannoy"
 
-    def build(self):
+    def database(self):
         import hannoy
+        return hannoy.Database(self.path, hannoy.Metric.COSINE, env_size=1 << 31)
+
+    def build(self):
         os.makedirs(self.path)
-        self.database = hannoy.Database(self.path, hannoy.Metric.COSINE, env_size=1 << 31)
-        with self.database.writer(DIMENSION, m=16, ef=200) as writer:
+        database = self.database()
+        # The graph is built and committed when the writer is left.
+        with database.writer(DIMENSION, m=16, ef=200) as writer:
             writer.add_items(np.arange(COUNT, dtype=np.uint32), self.base)
-        self.reader = self.database.reader()
+        self.reader = database.reader()
 
     def save(self):
         pass
 
     def load(self):
-        import hannoy
-        self.reader = hannoy.Database(self.path, hannoy.Metric.COSINE, env_size=1 << 31).reader()
+        self.reader = self.database().reader()
 
     def search(self, queries, ef):
         ids = np.empty((len(queries), K), dtype=np.uint32)
@@ -175,11 +203,103 @@ class Hannoy(Peer):
         return ids
 
 
-def contex(binary, folder, efs):
-    """One line for each ef: recall and queries a second."""
-    command = [binary, "search", f"{folder}/contex", f"{folder}/vectors.f32", str(COUNT), f"{folder}/truth.i32", "6", *map(str, efs)]
-    lines = [json.loads(line) for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()]
-    return {line["ef"]: (line["recall"], line["perSecond"]) for line in lines if line["command"] == "search"}
+
+
+PEERS = [Hnswlib, Faiss, Usearch, SymphonyQG, Hannoy]
+
+
+def data(folder):
+    """Base and queries."""
+    vectors = np.fromfile(f"{folder}/vectors.f32", dtype="<f4").reshape(-1, DIMENSION)
+    return np.ascontiguousarray(vectors[:COUNT]), np.ascontiguousarray(vectors[COUNT:])
+
+
+def peers(folder, base, names):
+    for kind in PEERS:
+        if names and kind.name not in names:
+            continue
+        try:
+            yield kind(folder, base)
+        except ImportError as error:
+            print(f"{kind.name} takes no part: {error}", flush=True)
+
+
+def build(folder, binary, names):
+    base, queries = data(folder)
+    if not os.path.exists(f"{folder}/truth.i32"):
+        exact(base, queries)[0].tofile(f"{folder}/truth.i32")
+    if not os.path.exists(f"{folder}/contex"):
+        subprocess.run([binary, "insert", f"{folder}/contex", f"{folder}/vectors.f32", str(COUNT)], check=True)
+    for peer in peers(folder, base, names):
+        print(f"{peer.name}: {peer.rate or 0:.0f} vectors a processor second, {peer.bytes() / 1e6:.0f} MB", flush=True)
+
+
+def contex(folder, binary, ef):
+    """Recall and queries a second."""
+    command = [binary, "search", f"{folder}/contex", f"{folder}/vectors.f32", str(COUNT), f"{folder}/truth.i32", str(ef)]
+    line = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return line["recall"], line["perSecond"]
+
+
+def measure(folder, binary, names):
+    base, queries = data(folder)
+    truth = np.fromfile(f"{folder}/truth.i32", dtype=np.int32).reshape(-1, K)
+    others = list(peers(folder, base, names))
+    for peer in others:
+        peer.measure(queries[:200], EFS[-1])
+    lines = []
+    for ef in EFS:
+        recall, rate = contex(folder, binary, ef)
+        lines.append({"name": "contex", "ef": ef, "recall": recall, "perSecond": rate})
+        for peer in others:
+            ids, rate = peer.measure(queries, ef)
+            recall = float(np.mean([len(set(a.tolist()) & set(b.tolist())) for a, b in zip(ids, truth)]) / K)
+            lines.append({"name": peer.name, "ef": ef, "recall": recall, "perSecond": rate})
+        print(f"efSearch {ef} of {EFS[-1]} measured", flush=True)
+    with open(f"{folder}/rounds.jsonl", "a") as out:
+        out.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def resident(path):
+    """Bytes of a file in the page cache."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
+        pages = (ctypes.c_ubyte * ((len(mapped) + 4095) // 4096))()
+        start = ctypes.c_char.from_buffer(mapped)
+        ctypes.CDLL(None).mincore(ctypes.c_void_p(ctypes.addressof(start)), ctypes.c_size_t(len(mapped)), pages)
+        del start
+        return 4096 * sum(page & 1 for page in pages)
+
+
+def cold(folder):
+    """Each query in a process of its own, which opens the database after its file was dropped from the page cache."""
+    import hannoy  # so that only opening and searching are timed
+    base, queries = data(folder)
+    path = f"{folder}/{Hannoy.name}.index"
+    for ef in (24, 32):
+        lines = []
+        for query in queries[:100]:
+            with open(f"{path}/data.mdb", "rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            assert resident(f"{path}/data.mdb") < 1 << 16, "the file stays in the page cache: another process has it open"
+            come, go = os.pipe()
+            child = os.fork()
+            if child == 0:
+                start = time.perf_counter()
+                reader = hannoy.Database(path, hannoy.Metric.COSINE, env_size=1 << 31).reader()
+                opened = time.perf_counter()
+                reader.by_array(query, n=K, ef_search=ef)
+                os.write(go, json.dumps([1e3 * (opened - start), 1e3 * (time.perf_counter() - opened)]).encode())
+                os._exit(0)
+            os.close(go)
+            with os.fdopen(come) as answer:
+                lines.append(json.loads(answer.read()) + [resident(f"{path}/data.mdb") / 1e6])
+            os.waitpid(child, 0)
+        opening, searching, read = np.array(lines).T
+        both = opening + searching
+        print(json.dumps({
+            "command": "cold", "name": "hannoy", "ef": ef, "queries": len(lines), "openP50": np.median(opening), "queryP50": np.median(searching),
+            "queryP95": np.percentile(searching, 95), "bothP50": np.median(both), "bothP95": np.percentile(both, 95), "megabytesRead": np.median(read)}))
 
 
 def at_recall(points, wanted):
@@ -195,7 +315,7 @@ def svg(curves, path):
     width, height, left, bottom = 760, 460, 70, 50
     colours = {"contex": "#c0392b", "hnswlib": "#2c3e50", "faiss": "#27ae60", "usearch": "#8e44ad", "symphonyqg": "#d68910", "hannoy": "#2980b9"}
     low, high = 0.88, 1.0
-    fastest = max(rate for points in curves.values() for _, rate in points)
+    fastest = max(rate for points in curves.values() for recall, rate in points if recall >= low)
     slowest = min(rate for points in curves.values() for recall, rate in points if recall >= low)
     x = lambda recall: left + (recall - low) / (high - low) * (width - left - 130)
     y = lambda rate: height - bottom - np.log(rate / slowest) / np.log(fastest / slowest) * (height - bottom - 20)
@@ -220,47 +340,36 @@ def svg(curves, path):
         file.write("\n".join(out) + "\n")
 
 
-def main():
-    folder, binary = sys.argv[1:3]
-    vectors = np.fromfile(f"{folder}/vectors.f32", dtype="<f4").reshape(-1, DIMENSION)
-    base, queries = np.ascontiguousarray(vectors[:COUNT]), np.ascontiguousarray(vectors[COUNT:])
-    if not os.path.exists(f"{folder}/truth.i32"):
-        truth = np.concatenate([np.argsort(-(part @ base.T), axis=1, kind="stable")[:, :K] for part in np.array_split(queries, 20)])
-        truth.astype(np.int32).tofile(f"{folder}/truth.i32")
-    truth = np.fromfile(f"{folder}/truth.i32", dtype=np.int32).reshape(-1, K)
-    if not os.path.exists(f"{folder}/contex"):
-        print(subprocess.run([binary, "insert", f"{folder}/contex", f"{folder}/vectors.f32", str(COUNT)], check=True, capture_output=True, text=True).stdout)
-
-    peers = []
-    for kind in (Hnswlib, Faiss, Usearch, SymphonyQG, Hannoy):
-        if sys.argv[3:] and kind.name not in sys.argv[3:]:
-            continue
-        try:
-            peers.append(kind(folder, base))
-            print(f"{kind.name}: {peers[-1].rate or 0:.0f} vectors a processor second, {peers[-1].bytes() / 1e6:.0f} MB", flush=True)
-        except Exception as error:
-            print(f"{kind.name} takes no part: {error}", flush=True)
-    measured = {}
-    for _ in range(3):
-        for ef in Peer.efs:
-            for name, point in [("contex", contex(binary, folder, [ef])[ef])]:
-                measured.setdefault((name, ef), []).append(point)
-            for peer in peers:
-                ids, rate = peer.measure(queries, ef)
-                recall = np.mean([len(set(a.tolist()) & set(b.tolist())) for a, b in zip(ids, truth)]) / K
-                measured.setdefault((peer.name, ef), []).append((recall, rate))
+def report(folder):
+    with open(f"{folder}/rounds.jsonl") as file:
+        lines = [json.loads(line) for line in file]
+    names = list(dict.fromkeys(line["name"] for line in lines))
+    rounds = min(sum(line["name"] == name and line["ef"] == EFS[0] for line in lines) for name in names)
+    print(f"medians of {rounds} rounds, (lowest to highest)")
     curves = {}
-    for (name, ef), points in measured.items():
-        point = (float(statistics.median(p[0] for p in points)), float(statistics.median(p[1] for p in points)))
-        curves.setdefault(name, []).append(point)
-        print(f"{name:12} ef {ef:4} recall {point[0]:.4f} {point[1]:8.0f}/s")
+    for name in names:
+        for ef in EFS:
+            points = [(line["recall"], line["perSecond"]) for line in lines if line["name"] == name and line["ef"] == ef]
+            rates = [rate for _, rate in points]
+            point = (statistics.median(recall for recall, _ in points), statistics.median(rates))
+            curves.setdefault(name, []).append(point)
+            print(f"{name:12} efSearch {ef:4} recall {point[0]:.4f} {point[1]:8.0f}/s ({min(rates):.0f} to {max(rates):.0f})")
     with open(f"{folder}/curves.json", "w") as out:
         json.dump(curves, out)
-    base_rates = [at_recall(curves["hnswlib"], wanted) for wanted in (0.95, 0.99)]
+    of = [at_recall(curves["hnswlib"], wanted) for wanted in (0.95, 0.99)]
     for name, points in curves.items():
         rates = [at_recall(points, wanted) for wanted in (0.95, 0.99)]
-        print(name, *(f"{rate:.0f}/s ({rate / of:.2f} x hnswlib)" if rate and of else "-" for rate, of in zip(rates, base_rates)))
+        print(f"{name:12} at .95, .99:", *(f"{rate:.0f}/s ({rate / base:.2f} x hnswlib)" if rate and base else "-" for rate, base in zip(rates, of)))
     svg(curves, f"{folder}/curves.svg")
 
 
-main()
+def main():
+    command, folder = sys.argv[1:3]
+    if command in ("build", "measure"):
+        {"build": build, "measure": measure}[command](folder, sys.argv[3], sys.argv[4:])
+    else:
+        {"cold": cold, "report": report}[command](folder)
+
+
+if __name__ == "__main__":
+    main()

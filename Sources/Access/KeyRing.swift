@@ -20,6 +20,8 @@ public final class KeyRing: Sendable {
         /// would not be.
         private var entries: [UInt64: [Entry]] = [:]
         public private(set) var count = 0
+        /// Keys that may do everything everywhere: without one, nobody could issue keys or give roles.
+        public private(set) var administrators = 0
 
         public static let empty = Snapshot()
         private init() {}
@@ -37,6 +39,7 @@ public final class KeyRing: Sendable {
                     }
                     entries[Self.place(key.hash), default: []].append(Entry(hash: key.hash, principal: principal))
                     count += 1
+                    if principal.role == .admin, principal.projects.isAll { administrators += 1 }
                 }
             }
         }
@@ -58,6 +61,9 @@ public final class KeyRing: Sendable {
 
     /// Puts the keys of a later commit in place.
     public func replace(with next: Snapshot) { snapshot.withLock { $0 = next } }
+
+    /// `Snapshot.administrators` as of now.
+    public var administrators: Int { snapshot.withLock { $0.administrators } }
 
     /// True before the first key exists: time to issue one.
     public var isEmpty: Bool { snapshot.withLock { $0.count == 0 } }

@@ -39,10 +39,12 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
     /// With `.forbidden`: the permission that was missing and the role that was there.
     public let requiredPermission: String?
     public let role: String?
+    /// With `.damaged`: the project whose data it is.
+    public let project: String?
 
     public init(
         _ category: Category, _ message: String, field: String? = nil, kind: String? = nil,
-        requiredPermission: String? = nil, role: String? = nil
+        requiredPermission: String? = nil, role: String? = nil, project: String? = nil
     ) {
         self.category = category
         self.message = message
@@ -50,6 +52,7 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
         self.kind = kind
         self.requiredPermission = requiredPermission
         self.role = role
+        self.project = project
     }
 
     public static func invalid(field: String, kind: String, message: String) -> ContexError {
@@ -58,6 +61,11 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
     public static func notFound(_ message: String) -> ContexError { ContexError(.notFound, message) }
     public static func badRequest(_ message: String) -> ContexError { ContexError(.badRequest, message) }
     public static func damaged(_ message: String) -> ContexError { ContexError(.damaged, message) }
+
+    /// Damage, with the project that it was met in; any other error as it is.
+    public func damage(in project: Name) -> ContexError {
+        category == .damaged && self.project == nil ? ContexError(.damaged, "project '\(project)': \(message)", project: project.text) : self
+    }
 
     public var description: String { "\(category.rawValue): \(message)" }
 }

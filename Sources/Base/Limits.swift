@@ -27,4 +27,8 @@ public enum Limits {
     /// Matches of one query: the original's `top_k`, and its client's `max_results`.
     public static let topK = 50
     public static let maxResults = 100
+    /// Numbers of a vector in a request: more than any model gives. How many it must be, the model says.
+    public static let vectorNumbers = 8_192
+    /// Candidates of a search among vectors; each brings up to 32 neighbours that are compared.
+    public static let efSearch = 4_096
 }

@@ -50,15 +50,6 @@ static int nodes_portable(const uint8_t *bytes, size_t available, unsigned bits,
     return count > 0 && out[0] == first && out[count - 1] == last;
 }
 
-static void norms_portable(const uint8_t *lengths, unsigned width, size_t from, size_t count, float base, float slope, float *norms) {
-    for (size_t i = from; i < count; i++) {
-        uint32_t length = 0;
-        for (unsigned k = 0; k < width; k++) length |= (uint32_t)lengths[i * width + k] << (8 * k);
-        const float product = slope * (float)(int32_t)(length == 0 ? 0 : length - 1);
-        norms[i] = base + product;
-    }
-}
-
 static inline int32_t share(float weight, uint32_t count, float norm) {
     const float f = (float)(int32_t)count;
     const float sum = f + norm;
@@ -66,12 +57,83 @@ static inline int32_t share(float weight, uint32_t count, float norm) {
     return (int32_t)lrintf(weight * ratio);
 }
 
-static void add_portable(const uint32_t *nodes, const uint32_t *counts, size_t count, uint32_t start, const float *norms, float weight,
-                         int32_t *sums) {
+static inline float norm_of(const ck_scale *scale, uint32_t stored) {
+    const float product = scale->slope * (float)(int32_t)(stored == 0 ? 0 : stored - 1);
+    return scale->base + product;
+}
+
+static void table_portable(const ck_scale *scale, int32_t *table) {
+    for (uint32_t f = 1; f <= CK_TABLE_COUNTS; f++)
+        for (uint32_t stored = 0; stored < CK_TABLE_LENGTHS; stored++) *table++ = share(scale->weight, f, norm_of(scale, stored));
+}
+
+// Out of line: lengths that the table does not have.
+__attribute__((noinline))
+static int32_t long_share(const ck_scale *scale, const ck_window *window, uint32_t place, uint32_t count) {
+    const uint32_t stored = window->wide != NULL ? window->wide[place] : window->lengths[place];
+    return share(scale->weight, count, norm_of(scale, stored));
+}
+
+// Plain loops: a table look-up and an addition at a place that the loop before it did not have. With gathers, divisions and
+// scatters in vector registers they took twice as long on a Zen 4.
+void ck_add_ones(const ck_scale *scale, const int32_t *table, const ck_window *window, const uint32_t *nodes, size_t count, int32_t *sums) {
+    const uint16_t *lengths = window->lengths;
+    const uint32_t start = window->start;
     for (size_t i = 0; i < count; i++) {
-        const uint32_t place = (nodes[i] - start) & (CK_POSTINGS_WINDOW - 1);
-        sums[place] = (int32_t)((uint32_t)sums[place] + (uint32_t)share(weight, counts[i], norms[place]));
+        const uint32_t place = (nodes[i] - start) & (CK_POSTINGS_WINDOW - 1), stored = lengths[place];
+        const int32_t value = __builtin_expect(stored < CK_TABLE_LENGTHS, 1) ? table[stored] : long_share(scale, window, place, 1);
+        sums[place] = (int32_t)((uint32_t)sums[place] + (uint32_t)value);
     }
+}
+
+void ck_add_counts(const ck_scale *scale, const int32_t *table, const ck_window *window, const uint32_t *nodes, const uint32_t *counts,
+                   size_t count, int32_t *sums) {
+    const uint16_t *lengths = window->lengths;
+    const uint32_t start = window->start;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t place = (nodes[i] - start) & (CK_POSTINGS_WINDOW - 1), stored = lengths[place], f = counts[i] - 1;
+        const int32_t value = __builtin_expect(stored < CK_TABLE_LENGTHS && f < CK_TABLE_COUNTS, 1)
+            ? table[f * CK_TABLE_LENGTHS + stored] : long_share(scale, window, place, counts[i]);
+        sums[place] = (int32_t)((uint32_t)sums[place] + (uint32_t)value);
+    }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2")))
+static size_t widen_avx2(const uint8_t *lengths, size_t count, uint16_t *out) {
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16)
+        _mm256_storeu_si256((__m256i *)(out + i), _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(lengths + i))));
+    return i;
+}
+#endif
+
+void ck_widen_lengths(int level, const uint8_t *lengths, unsigned width, size_t count, uint16_t *out, uint32_t *wide) {
+    if (width == 1) {
+        size_t i = 0;
+#if defined(__x86_64__)
+        if (level > 0) i = widen_avx2(lengths, count, out);
+#endif
+        for (; i < count; i++) out[i] = lengths[i];
+    } else if (width == 2) {
+        for (size_t i = 0; i < count; i++) out[i] = (uint16_t)(lengths[2 * i] | lengths[2 * i + 1] << 8);
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            const uint8_t *at = lengths + 4 * i;
+            wide[i] = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+            out[i] = wide[i] > UINT16_MAX ? UINT16_MAX : (uint16_t)wide[i];
+        }
+    }
+}
+
+static size_t below_portable(const uint32_t *nodes, size_t count, uint32_t node) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (nodes[middle] < node) low = middle + 1;
+        else high = middle;
+    }
+    return low;
 }
 
 static size_t take_portable(int32_t *sums, int32_t limit, uint32_t *places, int32_t *taken) {
@@ -142,39 +204,30 @@ static void nodes_avx2(const uint8_t *bytes, unsigned bits, size_t count, uint32
 }
 
 __attribute__((target("avx2")))
-static void norms_avx2(const uint8_t *lengths, unsigned width, size_t count, float base, float slope, float *norms) {
-    const __m256 b = _mm256_set1_ps(base), s = _mm256_set1_ps(slope);
-    const __m256i one = _mm256_set1_epi32(1);
-    size_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        __m256i x;
-        if (width == 1) x = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(lengths + i)));
-        else if (width == 2) x = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(lengths + 2 * i)));
-        else x = _mm256_loadu_si256((const __m256i *)(lengths + 4 * i));
-        x = _mm256_sub_epi32(_mm256_max_epu32(x, one), one);
-        _mm256_storeu_ps(norms + i, _mm256_add_ps(b, _mm256_mul_ps(s, _mm256_cvtepi32_ps(x))));
+static void table_avx2(const ck_scale *scale, int32_t *table) {
+    const __m256 base = _mm256_set1_ps(scale->base), slope = _mm256_set1_ps(scale->slope), weight = _mm256_set1_ps(scale->weight);
+    const __m256i step = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0), one = _mm256_set1_epi32(1);
+    for (int stored = 0; stored < CK_TABLE_LENGTHS; stored += 8) {
+        const __m256i length = _mm256_sub_epi32(_mm256_max_epi32(_mm256_add_epi32(_mm256_set1_epi32(stored), step), one), one);
+        const __m256 norm = _mm256_add_ps(base, _mm256_mul_ps(slope, _mm256_cvtepi32_ps(length)));
+        for (int f = 1; f <= CK_TABLE_COUNTS; f++) {
+            const __m256 count = _mm256_set1_ps((float)f);
+            const __m256 shares = _mm256_mul_ps(weight, _mm256_div_ps(count, _mm256_add_ps(count, norm)));
+            _mm256_storeu_si256((__m256i *)(table + (f - 1) * CK_TABLE_LENGTHS + stored), _mm256_cvtps_epi32(shares));
+        }
     }
-    norms_portable(lengths, width, i, count, base, slope, norms);
 }
 
 __attribute__((target("avx2")))
-static void add_avx2(const uint32_t *nodes, const uint32_t *counts, size_t count, uint32_t start, const float *norms, float weight,
-                     int32_t *sums) {
-    const __m256i base = _mm256_set1_epi32((int)start), window = _mm256_set1_epi32(CK_POSTINGS_WINDOW - 1);
-    const __m256 w = _mm256_set1_ps(weight);
-    size_t i = 0;
+static size_t below_avx2(const uint32_t *nodes, size_t count, uint32_t node) {
+    const __m256i top = _mm256_set1_epi32(INT32_MIN), wanted = _mm256_xor_si256(_mm256_set1_epi32((int)node), top);
+    size_t below = 0, i = 0;
     for (; i + 8 <= count; i += 8) {
-        uint32_t place[8];
-        int32_t value[8];
-        const __m256i at = _mm256_and_si256(_mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)(nodes + i)), base), window);
-        _mm256_storeu_si256((__m256i *)place, at);
-        const __m256 f = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(counts + i)));
-        const __m256 norm = _mm256_i32gather_ps(norms, at, 4);
-        const __m256 shares = _mm256_mul_ps(w, _mm256_div_ps(f, _mm256_add_ps(f, norm)));
-        _mm256_storeu_si256((__m256i *)value, _mm256_cvtps_epi32(shares));
-        for (int k = 0; k < 8; k++) sums[place[k]] = (int32_t)((uint32_t)sums[place[k]] + (uint32_t)value[k]);
+        const __m256i x = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(nodes + i)), top);
+        below += (size_t)__builtin_popcount((uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(wanted, x))));
     }
-    add_portable(nodes + i, counts + i, count - i, start, norms, weight, sums);
+    for (; i < count; i++) below += nodes[i] < node;
+    return below;
 }
 
 __attribute__((target("avx2")))
@@ -223,38 +276,26 @@ TARGET512 static void nodes_avx512(const uint8_t *bytes, unsigned bits, size_t c
     }
 }
 
-TARGET512 static void norms_avx512(const uint8_t *lengths, unsigned width, size_t count, float base, float slope, float *norms) {
-    const __m512 b = _mm512_set1_ps(base), s = _mm512_set1_ps(slope);
-    const __m512i one = _mm512_set1_epi32(1);
-    size_t i = 0;
-    for (; i + 16 <= count; i += 16) {
-        __m512i x;
-        if (width == 1) x = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(lengths + i)));
-        else if (width == 2) x = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(lengths + 2 * i)));
-        else x = _mm512_loadu_si512(lengths + 4 * i);
-        x = _mm512_sub_epi32(_mm512_max_epu32(x, one), one);
-        _mm512_storeu_ps(norms + i, _mm512_add_ps(b, _mm512_mul_ps(s, _mm512_cvtepi32_ps(x))));
+TARGET512 static void table_avx512(const ck_scale *scale, int32_t *table) {
+    const __m512 base = _mm512_set1_ps(scale->base), slope = _mm512_set1_ps(scale->slope), weight = _mm512_set1_ps(scale->weight);
+    const __m512i step = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), one = _mm512_set1_epi32(1);
+    for (int stored = 0; stored < CK_TABLE_LENGTHS; stored += 16) {
+        const __m512i length = _mm512_sub_epi32(_mm512_max_epi32(_mm512_add_epi32(_mm512_set1_epi32(stored), step), one), one);
+        const __m512 norm = _mm512_add_ps(base, _mm512_mul_ps(slope, _mm512_cvtepi32_ps(length)));
+        for (int f = 1; f <= CK_TABLE_COUNTS; f++) {
+            const __m512 count = _mm512_set1_ps((float)f);
+            const __m512 shares = _mm512_mul_ps(weight, _mm512_div_ps(count, _mm512_add_ps(count, norm)));
+            _mm512_storeu_si512(table + (f - 1) * CK_TABLE_LENGTHS + stored, _mm512_cvtps_epi32(shares));
+        }
     }
-    norms_portable(lengths, width, i, count, base, slope, norms);
 }
 
-TARGET512 static void add_avx512(const uint32_t *nodes, const uint32_t *counts, size_t count, uint32_t start, const float *norms, float weight,
-                                 int32_t *sums) {
-    const __m512i base = _mm512_set1_epi32((int)start), window = _mm512_set1_epi32(CK_POSTINGS_WINDOW - 1);
-    const __m512 w = _mm512_set1_ps(weight);
-    size_t i = 0;
-    for (; i + 16 <= count; i += 16) {
-        uint32_t place[16];
-        int32_t value[16];
-        const __m512i at = _mm512_and_si512(_mm512_sub_epi32(_mm512_loadu_si512(nodes + i), base), window);
-        _mm512_storeu_si512(place, at);
-        const __m512 f = _mm512_cvtepi32_ps(_mm512_loadu_si512(counts + i));
-        const __m512 norm = _mm512_i32gather_ps(at, norms, 4);
-        const __m512 shares = _mm512_mul_ps(w, _mm512_div_ps(f, _mm512_add_ps(f, norm)));
-        _mm512_storeu_si512(value, _mm512_cvtps_epi32(shares));
-        for (int k = 0; k < 16; k++) sums[place[k]] = (int32_t)((uint32_t)sums[place[k]] + (uint32_t)value[k]);
-    }
-    add_portable(nodes + i, counts + i, count - i, start, norms, weight, sums);
+TARGET512 static size_t below_avx512(const uint32_t *nodes, size_t count, uint32_t node) {
+    const __m512i wanted = _mm512_set1_epi32((int)node);
+    size_t below = 0, i = 0;
+    for (; i + 16 <= count; i += 16) below += (size_t)__builtin_popcount(_mm512_cmplt_epu32_mask(_mm512_loadu_si512(nodes + i), wanted));
+    const __mmask16 rest = (__mmask16)((1u << (count - i)) - 1);
+    return below + (size_t)__builtin_popcount(_mm512_mask_cmplt_epu32_mask(rest, _mm512_maskz_loadu_epi32(rest, nodes + i), wanted));
 }
 
 TARGET512 static size_t take_avx512(int32_t *sums, int32_t limit, uint32_t *places, int32_t *taken) {
@@ -326,33 +367,26 @@ int ck_unpack_nodes(int level, const uint8_t *bytes, size_t available, unsigned 
     return nodes_portable(bytes, available, bits, count, first, last, out);
 }
 
-void ck_norms(int level, const uint8_t *lengths, unsigned width, size_t count, float base, float slope, float *norms) {
+void ck_share_table(int level, const ck_scale *scale, int32_t *table) {
 #if defined(__x86_64__)
     if (level > 1) {
-        norms_avx512(lengths, width, count, base, slope, norms);
+        table_avx512(scale, table);
         return;
     }
     if (level > 0) {
-        norms_avx2(lengths, width, count, base, slope, norms);
+        table_avx2(scale, table);
         return;
     }
 #endif
-    norms_portable(lengths, width, 0, count, base, slope, norms);
+    table_portable(scale, table);
 }
 
-void ck_add_shares(int level, const uint32_t *nodes, const uint32_t *counts, size_t count, uint32_t start, const float *norms,
-                   float weight, int32_t *sums) {
+size_t ck_count_below(int level, const uint32_t *nodes, size_t count, uint32_t node) {
 #if defined(__x86_64__)
-    if (level > 1) {
-        add_avx512(nodes, counts, count, start, norms, weight, sums);
-        return;
-    }
-    if (level > 0) {
-        add_avx2(nodes, counts, count, start, norms, weight, sums);
-        return;
-    }
+    if (level > 1) return below_avx512(nodes, count, node);
+    if (level > 0) return below_avx2(nodes, count, node);
 #endif
-    add_portable(nodes, counts, count, start, norms, weight, sums);
+    return below_portable(nodes, count, node);
 }
 
 size_t ck_take_over(int level, int32_t *sums, int32_t limit, uint32_t *places, int32_t *taken) {

@@ -11,7 +11,7 @@ public struct DocumentRecord: Sendable, Equatable {
     public var exists: Bool
     /// The format that the data was split as.
     public var format: String
-    /// Over hint, event type and data: equal fingerprints mean that a publish changes nothing.
+    /// Over hint, event type, own vector and data: equal fingerprints mean that a publish changes nothing.
     public var fingerprint: SHA256Digest
     /// In the order of the document.
     public var nodes: [NodeID]
@@ -71,10 +71,12 @@ public struct NodeRecord: Sendable, Equatable {
     public let data: [UInt8]
     /// cl100k tokens of the data as Python's `json.dumps` prints it.
     public let tokenCount: Int
+    /// The publisher brought the vector: it is in the event that the document names, and no model makes it anew.
+    public let hasOwnVector: Bool
 
     public init(
         document: DocumentID, documentKey: String, path: String, kind: String, format: String, description: String, data: [UInt8],
-        tokenCount: Int
+        tokenCount: Int, hasOwnVector: Bool = false
     ) {
         self.document = document
         self.documentKey = documentKey
@@ -84,6 +86,7 @@ public struct NodeRecord: Sendable, Equatable {
         self.description = description
         self.data = data
         self.tokenCount = tokenCount
+        self.hasOwnVector = hasOwnVector
     }
 
     /// The name of a node outside: document key, dot, path.
@@ -99,6 +102,7 @@ public struct NodeRecord: Sendable, Equatable {
         writer.varint(UInt64(tokenCount))
         writer.text(description)
         writer.blob(data)
+        writer.bool(hasOwnVector)
         return writer.bytes
     }
 
@@ -112,9 +116,10 @@ public struct NodeRecord: Sendable, Equatable {
         let tokenCount = try reader.count()
         let description = try reader.text()
         let data = Array(try reader.blob())
+        let hasOwnVector = try reader.bool()
         try reader.end()
         return NodeRecord(
             document: document, documentKey: documentKey, path: path, kind: kind, format: format, description: description,
-            data: data, tokenCount: tokenCount)
+            data: data, tokenCount: tokenCount, hasOwnVector: hasOwnVector)
     }
 }

@@ -161,6 +161,8 @@ public struct ListedNode: Sendable {
     /// As stored: not wrapped.
     public let data: JSONValue
     public let format: String
+    /// Whether its publisher brought the vector.
+    public let hasOwnVector: Bool
 }
 
 /// One state that a key had.
@@ -171,12 +173,14 @@ public struct DocumentVersion: Sendable {
     public let format: String
     public let description: String
     public let eventType: String
+    /// The vector that its publisher brought.
+    public let ownVector: [Float]?
 }
 
 public struct VersionDifference: Sendable {
     public let from: DocumentVersion
     public let to: DocumentVersion
-    public var changed: Bool { from.data != to.data }
+    public var changed: Bool { from.data != to.data || from.ownVector != to.ownVector }
 
     public init(from: DocumentVersion, to: DocumentVersion) {
         self.from = from

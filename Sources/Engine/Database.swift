@@ -107,7 +107,12 @@ public final class Database: Sendable {
     /// Opens the store, makes it when the directory is empty.
     /// - Throws: `.damaged` (another format, a broken or truncated file), `.conflict` (another process writes to it),
     ///   `.unavailable` (the directory cannot be written).
-    public init(configuration: DatabaseConfiguration, models: Models) throws {
+    public convenience init(configuration: DatabaseConfiguration, models: Models) throws {
+        try self.init(configuration: configuration, models: models, servesUnfinishedImport: false)
+    }
+
+    /// - Parameter servesUnfinishedImport: for the import that is going to finish it.
+    init(configuration: DatabaseConfiguration, models: Models, servesUnfinishedImport: Bool) throws {
         self.configuration = configuration
         self.models = models
         do {
@@ -121,6 +126,7 @@ public final class Database: Sendable {
             var transaction = try environment.beginWrite()
             try StoreFormat.verifyOrCreate(&transaction)
             try VectorModel.verifyOrCreate(models.vectorModel, directory: configuration.directory, in: &transaction)
+            if !servesUnfinishedImport { try ImportMark.refuseUnfinished(in: transaction.view, directory: configuration.directory) }
             try transaction.commit()
             environment.growFile()
             (pepper, keyRing) = try environment.read { view in
@@ -198,6 +204,9 @@ public final class Database: Sendable {
             throw ContexError(anyError: error)
         }
     }
+
+    /// For tools that are the only ones at work.
+    func environment() throws -> Environment { try store.environment() }
 
     /// What LMDB says of the store.
     func storeStatistics() throws -> Environment.Statistics { try store.environment().statistics() }

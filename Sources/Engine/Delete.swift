@@ -33,8 +33,9 @@ extension Database {
     }
 
     /// Takes a node out of the documents and both indexes.
-    func removeNode(_ node: NodeID, _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
-        try VectorIndex(scope: scope, dimension: models.dimension).remove(node, in: &transaction)
+    /// - Parameter keepsVector: leaves the vector to whoever builds the graph anew.
+    func removeNode(_ node: NodeID, _ scope: TenantScope, keepsVector: Bool = false, in transaction: inout WriteTransaction) throws {
+        if !keepsVector { try VectorIndex(scope: scope, dimension: models.dimension).remove(node, in: &transaction) }
         let documents = DocumentStore(scope: scope)
         // The index does not keep texts: it is told what it has of the node.
         if let record = try documents.node(node, in: transaction.view) {

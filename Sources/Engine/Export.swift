@@ -4,17 +4,18 @@ internal import Events
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Vectors
 
 extension Database {
     /// The export document of a project, with the sections asked for. Sections of an unknown project are empty.
     /// - Complexity: O(project), in memory.
     public func export(_ tenant: TenantID, project: Name, sections: ExportSections) async throws -> JSONValue {
-        let time = now()
+        let (time, dimension) = (now(), models.dimension)
         return try await read { view in
             let scope = try Self.scope(tenant, project, view)
             var data = JSONObject()
             if sections.events { data["events"] = .array(try scope.map { try Self.exportedEvents($0, in: view) } ?? []) }
-            if sections.embeddings { data["embeddings"] = .array(try scope.map { try Self.exportedNodes($0, in: view) } ?? []) }
+            if sections.embeddings { data["embeddings"] = .array(try scope.map { try Self.exportedNodes($0, dimension, in: view) } ?? []) }
             if sections.agents { data["agents"] = .array(try scope.map { try Self.exportedAgents($0, project, in: view) } ?? []) }
             return [
                 "project_id": .string(project.text), "export_timestamp": .double(time.seconds), "version": "1.0", "data": .object(data),
@@ -24,24 +25,34 @@ extension Database {
 
     private static func exportedEvents(_ scope: TenantScope, in view: borrowing TransactionView) throws -> [JSONValue] {
         try EventLog(scope: scope).events(after: .zero, count: .max, in: view).map { event in
-            [
-                "event_id": .string(event.sequence.description), "event_type": .string(event.type), "data": EventData.visible(event),
-                "created_at": .string(event.recordedAt.iso8601),
-            ]
+            var members = JSONObject([
+                ("event_id", .string(event.sequence.description)), ("event_type", .string(event.type)), ("data", EventData.visible(event)),
+                ("created_at", .string(event.recordedAt.iso8601)),
+            ])
+            if let vector = event.vector { members["vector"] = numbers(vector) }
+            return .object(members)
         }
     }
 
-    private static func exportedNodes(_ scope: TenantScope, in view: borrowing TransactionView) throws -> [JSONValue] {
+    /// The shortest texts that read back as the same floats.
+    private static func numbers(_ vector: [Float]) -> JSONValue {
+        .array(vector.map { .number(JSONNumber(uncheckedText: $0.description)) })
+    }
+
+    private static func exportedNodes(_ scope: TenantScope, _ dimension: Int, in view: borrowing TransactionView) throws -> [JSONValue] {
         let documents = DocumentStore(scope: scope)
+        let vectors = VectorIndex(scope: scope, dimension: dimension)
         var exported: [JSONValue] = []
         try documents.forEachDocument(in: view) { document in
             for id in document.nodes {
                 let node = try listed(id, documents, in: view)
-                exported.append([
-                    "key": .string(node.nodeKey), "data_key": .string(node.documentKey), "node_path": .string(node.path),
-                    "node_type": .string(node.kind), "description": .string(node.description), "data": node.data,
-                    "data_format": .string(node.format),
+                var members = JSONObject([
+                    ("key", .string(node.nodeKey)), ("data_key", .string(node.documentKey)), ("node_path", .string(node.path)),
+                    ("node_type", .string(node.kind)), ("description", .string(node.description)), ("data", node.data),
+                    ("data_format", .string(node.format)),
                 ])
+                if node.hasOwnVector, let vector = try vectors.vector(of: id, in: view) { members["vector"] = numbers(vector) }
+                exported.append(.object(members))
             }
         }
         return exported

@@ -61,6 +61,10 @@ public enum IntegrityCheck {
             report.findings.append("a rebuild of the indexes stopped at project \(rebuild.project), node \(rebuild.node): finish it with 'contex reindex'")
             return report
         }
+        if let mark = try ImportMark.load(view), mark.isBuilding {
+            report.findings.append("an import of \(mark.name) stopped after line \(mark.lines): finish it with 'contex import'")
+            return report
+        }
         let tenant = TenantID.standard
         let entries = try ProjectRegistry(tenant: tenant).entries(in: view)
         for entry in entries {
@@ -93,6 +97,7 @@ public enum IntegrityCheck {
 
         let documents = DocumentStore(scope: scope)
         let texts = TextIndex(scope: scope)
+        let index = VectorIndex(scope: scope, dimension: dimension)
         var owners: [NodeID: DocumentID] = [:]
         var signatures: [NodeID: TextSignature] = [:]
         try documents.forEachDocument(in: view) { document in
@@ -106,6 +111,10 @@ public enum IntegrityCheck {
                 if node.document != document.id { report.findings.append("node \(id.rawValue) of '\(document.key)' says it belongs elsewhere") }
                 if owners.updateValue(document.id, forKey: id) != nil { report.findings.append("node \(id.rawValue) is listed twice") }
                 signatures[id] = TextSignature(AnalyzedText(node.description))
+                // Of another dimension it was replaced by an embedding when the model was changed.
+                if let own = try log.ownVector(of: node, in: view), own.count == dimension, try index.vector(of: id, in: view) != own {
+                    report.findings.append("node \(id.rawValue) of '\(document.key)' is indexed by another vector than its publisher's")
+                }
             }
             for version in try documents.versions(of: document.id, count: .max, in: view) {
                 if try log.event(version, in: view)?.key != document.key.text {
@@ -118,7 +127,7 @@ public enum IntegrityCheck {
         }
         report.nodes += owners.count
         let nodes = Set(owners.keys)
-        report.findings += try VectorIndexCheck.findings(VectorIndex(scope: scope, dimension: dimension), expectedNodes: nodes, in: view)
+        report.findings += try VectorIndexCheck.findings(index, expectedNodes: nodes, in: view)
         report.findings += try TextIndexCheck.findings(texts, expected: signatures, in: view)
         let needs = NeedStore(scope: scope)
         report.agents += try needs.agents(in: view).count

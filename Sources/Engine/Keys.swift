@@ -98,11 +98,16 @@ extension Database {
         }
     }
 
+    /// - Throws: also `.conflict` when the change would leave nobody who can change keys and roles again.
     private func changeKeys(_ change: @escaping @Sendable (inout WriteTransaction) throws -> Void) async throws {
         let (keyRing, pepper) = (keyRing, pepper)
         try await writer.submit { transaction, effects in
             try change(&transaction)
             let snapshot = try KeyRing.Snapshot(transaction.view, tenants: [.standard], pepper: pepper)
+            if snapshot.administrators == 0, keyRing.administrators > 0 {
+                throw ContexError(
+                    .conflict, "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
+            }
             effects.afterCommit.append { keyRing.replace(with: snapshot) }
         }
     }

@@ -73,8 +73,8 @@ extension Database {
                 commands.map { command in
                     Result { () throws(ContexError) in
                         do {
-                            var document = try PreparedDocument(command, at: time)
-                            if !all { try document.keepUnchanged(tenant, in: view) }
+                            var document = try PreparedDocument(command, dimension: models.dimension, at: time)
+                            if !all { try document.keepUnchanged(tenant, dimension: models.dimension, in: view) }
                             document.countTokens(models.countTokens)
                             return document
                         } catch {
@@ -85,7 +85,7 @@ extension Database {
             }
             var texts: [String] = []
             for case .success(let document) in documents {
-                for node in document.nodes where !node.isKept { texts.append(node.content.description) }
+                for node in document.nodes where node.wantsEmbedding { texts.append(node.content.description) }
             }
             var vectors = (try await models.embed(documents: texts))[...]
             for place in documents.indices {
@@ -101,9 +101,11 @@ extension Database {
     // MARK: - In the transaction
 
     /// Everything that one publish changes. Deterministic: time and vectors come with the command.
+    /// - Parameter indexing: takes what the indexes are to get, for whoever writes many documents together; nil writes it here.
     /// - Throws: `StalePreparation` before the first write when a vector is missing.
     func apply(
-        _ tenant: TenantID, _ prepared: PreparedDocument, in transaction: inout WriteTransaction, _ effects: inout Effects
+        _ tenant: TenantID, _ prepared: PreparedDocument, indexing: ImportIndexing? = nil, in transaction: inout WriteTransaction,
+        _ effects: inout Effects
     ) throws -> PublishReceipt {
         let command = prepared.command
         let registry = ProjectRegistry(tenant: tenant)
@@ -118,7 +120,7 @@ extension Database {
                     project: command.project, key: command.key, sequence: present.sequence, format: prepared.split.format.rawValue, changed: false,
                     hintNote: prepared.split.hintNote)
             }
-            presentNodes = try documents.identities(of: present?.nodes ?? [], in: transaction.view)
+            presentNodes = try documents.identities(of: present?.nodes ?? [], dimension: models.dimension, in: transaction.view)
         }
 
         // Which nodes stay, and that every other one has its vector.
@@ -141,11 +143,13 @@ extension Database {
         let event = try EventLog(scope: scope).append(
             EventDraft(
                 kind: .published, type: prepared.eventType, key: command.key.text,
-                format: command.format ?? prepared.split.format.rawValue, recordedAt: time, data: prepared.dataBytes),
+                format: command.format ?? prepared.split.format.rawValue, recordedAt: time, data: prepared.dataBytes,
+                vector: prepared.vector),
             in: &transaction)
 
+        let isBulk = try indexing?.isBulk(scope, in: transaction.view) ?? false
         for gone in presentNodes.values.joined().sorted() {
-            try removeNode(gone, scope, in: &transaction)
+            try removeNode(gone, scope, keepsVector: isBulk, in: &transaction)
         }
         let id = try present?.id ?? documents.create(command.key, in: &transaction)
         var fresh = try documents.reserveNodes(kept.count { $0 == nil }, in: &transaction)[...]
@@ -161,19 +165,24 @@ extension Database {
             try documents.put(node.record(document: id, key: command.key, format: prepared.split.format), as: nodeID, in: &transaction)
             let vector = node.vector!
             let text = AnalyzedText(node.content.description)
-            try vectors.insert(nodeID, vector, in: &transaction)
+            if indexing == nil { try vectors.insert(nodeID, vector, in: &transaction) }
             freshNodes.append(FreshNode(id: nodeID, vector: vector, text: text))
         }
-        try texts.apply(freshNodes.map { TextChange(node: $0.id, new: $0.text) }, in: &transaction)
+        if indexing == nil { try texts.apply(freshNodes.map { TextChange(node: $0.id, new: $0.text) }, in: &transaction) }
         try documents.put(
             DocumentRecord(
                 id: id, key: command.key, sequence: event.sequence, exists: true, format: prepared.split.format.rawValue,
                 fingerprint: prepared.fingerprint, nodes: ids),
             in: &transaction)
         try documents.addVersion(event.sequence, of: id, in: &transaction)
-        try tellFollowers(
-            tenant, scope, command.project, document: id, standing: Set(ids), fresh: freshNodes, sequence: event.sequence,
-            message: .update(sequence: event.sequence, key: command.key.text, data: command.data), in: &transaction, &effects)
+        let (standing, added) = (Set(ids), freshNodes)
+        func tell(_ transaction: inout WriteTransaction, _ effects: inout Effects) throws {
+            try tellFollowers(
+                tenant, scope, command.project, document: id, standing: standing, fresh: added, sequence: event.sequence,
+                message: .update(sequence: event.sequence, key: command.key.text, data: command.data), in: &transaction, &effects)
+        }
+        // Needs are scored by the statistics that the text index has with the new nodes in it.
+        if let indexing { indexing.add(added, scope, after: tell) } else { try tell(&transaction, &effects) }
         return PublishReceipt(
             project: command.project, key: command.key, sequence: event.sequence, format: prepared.split.format.rawValue, changed: true,
             hintNote: prepared.split.hintNote)
@@ -216,13 +225,16 @@ struct NodeIdentity: Hashable, Sendable {
     let format: String
     let description: [UInt8]
     let data: [UInt8]
+    /// As bits, so that equal is equal in the store.
+    let ownVector: [UInt32]?
 
-    init(path: String, kind: String, format: String, description: String, data: [UInt8]) {
+    init(path: String, kind: String, format: String, description: String, data: [UInt8], ownVector: [Float]?) {
         self.path = path
         self.kind = kind
         self.format = format
         self.description = Array(description.utf8)
         self.data = data
+        self.ownVector = ownVector?.map(\.bitPattern)
     }
 }
 
@@ -235,10 +247,12 @@ struct PreparedDocument: Sendable {
         var isKept = false
         var vector: [Float]? = nil
 
+        var wantsEmbedding: Bool { !isKept && identity.ownVector == nil }
+
         func record(document: DocumentID, key: Name, format: ContentFormat) -> NodeRecord {
             NodeRecord(
                 document: document, documentKey: key.text, path: content.path, kind: content.kind.rawValue, format: format.rawValue,
-                description: content.description, data: identity.data, tokenCount: tokenCount)
+                description: content.description, data: identity.data, tokenCount: tokenCount, hasOwnVector: identity.ownVector != nil)
         }
     }
 
@@ -247,6 +261,8 @@ struct PreparedDocument: Sendable {
     let recordedAt: Timestamp
     let split: SplitContent
     let dataBytes: [UInt8]
+    /// The command's own, of unit length.
+    let vector: [Float]?
     let fingerprint: SHA256Digest
     var nodes: [Node]
 
@@ -254,32 +270,39 @@ struct PreparedDocument: Sendable {
 
     private static func eventType(_ command: PublishCommand) -> String { command.eventType ?? "\(command.key.text)_updated" }
 
-    init(_ command: PublishCommand, at time: Timestamp) throws(ContexError) {
+    /// - Throws: `.invalid` for data that cannot be stored and for an own vector that is none of `dimension`.
+    init(_ command: PublishCommand, dimension: Int, at time: Timestamp) throws(ContexError) {
         self.command = command
         recordedAt = time
-        let split = try ContentSplitter.split(command.data, hint: command.format)
+        var own: [Float]? = nil
+        if let vector = command.vector { own = try VectorIndex.unit(vector, dimension: dimension, field: "vector") }
+        vector = own
+        let split =
+            own == nil ? try ContentSplitter.split(command.data, hint: command.format) : try ContentSplitter.whole(command.data, hint: command.format)
         self.split = split
         dataBytes = JSONPrinter.bytes(command.data)
-        fingerprint = Self.fingerprint(format: command.format, eventType: Self.eventType(command), data: dataBytes)
+        fingerprint = Self.fingerprint(format: command.format, eventType: Self.eventType(command), vector: own, data: dataBytes)
         nodes = split.nodes.map { node in
             Node(
                 content: node,
                 identity: NodeIdentity(
                     path: node.path, kind: node.kind.rawValue, format: split.format.rawValue, description: node.description,
-                    data: JSONPrinter.bytes(node.value)))
+                    data: JSONPrinter.bytes(node.value), ownVector: own), vector: own)
         }
     }
 
-    static func fingerprint(format: String?, eventType: String, data: [UInt8]) -> SHA256Digest {
+    static func fingerprint(format: String?, eventType: String, vector: [Float]?, data: [UInt8]) -> SHA256Digest {
         var head = ByteWriter()
         head.bool(format != nil)
         head.text(format ?? "")
         head.text(eventType)
+        head.varint(UInt64(vector?.count ?? 0))
+        head.floats(vector ?? [])
         return SHA256.digest(head.bytes, data)
     }
 
     /// Marks the nodes that the key has already: they need no vector.
-    mutating func keepUnchanged(_ tenant: TenantID, in view: borrowing TransactionView) throws {
+    mutating func keepUnchanged(_ tenant: TenantID, dimension: Int, in view: borrowing TransactionView) throws {
         guard let scope = try ProjectRegistry(tenant: tenant).scope(of: command.project, in: view) else { return }
         let documents = DocumentStore(scope: scope)
         guard let present = try documents.document(command.key, in: view), present.exists else { return }
@@ -287,7 +310,7 @@ struct PreparedDocument: Sendable {
             for place in nodes.indices { nodes[place].isKept = true }
             return
         }
-        var identities = try documents.identities(of: present.nodes, in: view).mapValues(\.count)
+        var identities = try documents.identities(of: present.nodes, dimension: dimension, in: view).mapValues(\.count)
         for place in nodes.indices {
             if let count = identities[nodes[place].identity], count > 0 {
                 identities[nodes[place].identity] = count - 1
@@ -302,22 +325,25 @@ struct PreparedDocument: Sendable {
         }
     }
 
-    /// With the vectors of the nodes that are not kept, from the front of `vectors`.
+    /// With the vectors of the nodes that want one, from the front of `vectors`.
     func taking(vectors: inout ArraySlice<[Float]>) -> PreparedDocument {
         var copy = self
-        for place in nodes.indices where !nodes[place].isKept { copy.nodes[place].vector = vectors.removeFirst() }
+        for place in nodes.indices where nodes[place].wantsEmbedding { copy.nodes[place].vector = vectors.removeFirst() }
         return copy
     }
 }
 
 extension DocumentStore {
-    func identities(of nodes: [NodeID], in view: borrowing TransactionView) throws -> [NodeIdentity: [NodeID]] {
+    func identities(of nodes: [NodeID], dimension: Int, in view: borrowing TransactionView) throws -> [NodeIdentity: [NodeID]] {
+        let vectors = VectorIndex(scope: scope, dimension: dimension)
         var found: [NodeIdentity: [NodeID]] = [:]
         // Reversed, so that popLast gives them in the order of the document.
         for id in nodes.reversed() {
             guard let node = try node(id, in: view) else { throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there") }
             found[
-                NodeIdentity(path: node.path, kind: node.kind, format: node.format, description: node.description, data: node.data),
+                NodeIdentity(
+                    path: node.path, kind: node.kind, format: node.format, description: node.description, data: node.data,
+                    ownVector: node.hasOwnVector ? try vectors.vector(of: id, in: view) : nil),
                 default: []
             ].append(id)
         }

@@ -39,7 +39,7 @@ extension Database {
         }
         return ListedNode(
             nodeKey: node.nodeKey, documentKey: node.documentKey, path: node.path, kind: node.kind, description: node.description,
-            data: EventData.parsed(node.data), format: node.format)
+            data: EventData.parsed(node.data), format: node.format, hasOwnVector: node.hasOwnVector)
     }
 
     /// The keys of a project that hold something, in order.
@@ -103,16 +103,17 @@ extension Database {
         }
         return DocumentVersion(
             sequence: sequence, recordedAt: event.recordedAt, data: EventData.parsed(event.data), format: event.format,
-            description: "\(event.key) (\(event.format))", eventType: event.type)
+            description: "\(event.key) (\(event.format))", eventType: event.type, ownVector: event.vector)
     }
 
-    /// Publishes an old state again, as a new event `data.restored.<key>`.
+    /// Publishes an old state again, with its own vector when it had one, as a new event `data.restored.<key>`.
+    /// - Throws: `.notFound`; `.invalid` for an own vector of another model's dimension.
     public func restore(
         _ tenant: TenantID, project: Name, key: Name, sequence: Sequence
     ) async throws -> (receipt: PublishReceipt, data: JSONValue) {
         let version = try await version(tenant, project: project, key: key, sequence: sequence)
         let command = PublishCommand(
-            project: project, key: key, data: version.data, format: version.format, eventType: "data.restored.\(key)")
+            project: project, key: key, data: version.data, format: version.format, eventType: "data.restored.\(key)", vector: version.ownVector)
         return (try await publish(tenant, [command])[0].get(), version.data)
     }
 

@@ -4,13 +4,20 @@
 // rebuild that was cut off goes on where it stopped, because each of its transactions moves the mark together with what it
 // wrote. Documents, log, keys and registrations are not touched.
 //
-//     project by project:  clear both indexes  ->  nodes in order, a batch a transaction  ->  needs and whom they follow
+//     project by project:  clear both indexes  ->  nodes in order, a batch a transaction: texts, and vectors without a graph
+//                          ->  the graph of all of them, on all cores  ->  needs and whom they follow
 //
-// Memory: one batch of nodes, and the needs of one project. Commits block the thread that runs this: the process does nothing
-// else, and the model computes on threads of its own.
+// Cut off while the graph is made, it makes the graph again: that is the shorter part, and its vectors are stored by then. A
+// vector that its publisher brought is taken from the log; one of another dimension than the model's cannot be compared with
+// the model's, so the text is embedded instead, and the report says so. (The log keeps it: a later rebuild with a model of its
+// dimension brings it back.)
+//
+// Memory: one batch of nodes, 500 bytes a vector for the graph of one project, and its needs. Commits block the thread that
+// runs this: the process does nothing else, and the model computes on threads of its own.
 
 internal import Base
 internal import Documents
+internal import Events
 internal import FullText
 internal import KeySpace
 internal import LMDB
@@ -22,20 +29,31 @@ public enum Reindex {
         public var projects = 0
         public var nodes = 0
         public var needs = 0
+        /// Vectors of publishers that were kept, and those of another dimension that were replaced by the embedding of their text.
+        public var ownVectors = 0
+        public var foreignVectors = 0
         /// Whether an earlier rebuild was taken up where it had stopped.
         public var wasResumed = false
     }
 
-    /// Nodes of one transaction: enough that embedding runs in full batches, few enough that little is lost when it is cut off.
-    static let batchNodes = 256
+    /// Nodes of one transaction: enough that the indexes write each record seldom, few enough that little is lost when it is cut
+    /// off (some seconds of embedding).
+    static let batchNodes = 1_024
+
+    public enum Step: Sendable {
+        case indexing
+        /// The vectors of one project into its graph.
+        case linking
+    }
 
     /// - Parameters:
     ///   - configuration: directory, threshold and mode as the server has them: they decide whom an agent follows.
-    ///   - progress: called after each transaction with the nodes that are done and all nodes.
+    ///   - progress: called after each transaction with the nodes that are done and all nodes, and while a graph is made with the
+    ///     vectors that are linked and all of the project.
     /// - Throws: `.conflict` when a server has the directory open; `.notFound` without a store; what the model throws.
     /// - Complexity: O(nodes) embeddings and inserts.
     public static func run(
-        configuration: DatabaseConfiguration, models: Models, progress: (_ done: Int, _ all: Int) -> Void = { _, _ in }
+        configuration: DatabaseConfiguration, models: Models, progress: (_ step: Step, _ done: Int, _ all: Int) -> Void = { _, _, _ in }
     ) async throws -> Report {
         // Looked at for reading first: an empty folder must not become a store.
         _ = try Database.openForReading(directory: configuration.directory)
@@ -49,7 +67,7 @@ public enum Reindex {
     }
 
     private static func run(
-        _ environment: Environment, _ configuration: DatabaseConfiguration, _ models: Models, _ progress: (Int, Int) -> Void
+        _ environment: Environment, _ configuration: DatabaseConfiguration, _ models: Models, _ progress: (Step, Int, Int) -> Void
     ) async throws -> Report {
         var report = Report()
         let tenant = TenantID.standard
@@ -79,23 +97,32 @@ public enum Reindex {
                     try TextIndex(scope: scope).removeAll(in: &transaction)
                 }
             }
+            let index = VectorIndex(scope: scope, dimension: models.dimension)
+            let build = VectorBulkBuild(index, threads: configuration.threads)
             let before = done
             done += try environment.read { try DocumentStore(scope: scope).nodeIDs(in: $0).count { $0.rawValue < mark.node } }
             while true {
                 let from = mark.node
                 let batch = try environment.read { try DocumentStore(scope: scope).nodes(from: NodeID(rawValue: from), count: batchNodes, in: $0) }
                 guard let last = batch.last else { break }
-                let vectors = try await models.embed(documents: batch.map(\.record.description))
+                let vectors = try await Self.vectors(of: batch.map(\.record), scope, environment, models, &report)
+                let texts = batch.mapOnAllCores { TextChange(node: $0.id, new: AnalyzedText($0.record.description)) }
                 mark.node = last.id.rawValue + 1
                 try write(environment, models, mark) { transaction in
-                    let (index, texts) = (VectorIndex(scope: scope, dimension: models.dimension), TextIndex(scope: scope))
-                    for (node, vector) in zip(batch, vectors) { try index.insert(node.id, vector, in: &transaction) }
-                    try texts.apply(
-                        batch.map { TextChange(node: $0.id, new: AnalyzedText($0.record.description)) }, in: &transaction)
+                    try build.add(zip(batch, vectors).map { ($0.id, $1) }, in: &transaction)
+                    try TextIndex(scope: scope).apply(texts, in: &transaction)
                 }
                 report.nodes += batch.count
                 done += batch.count
-                progress(done, all)
+                progress(.indexing, done, all)
+            }
+            if try environment.read({ try VectorBulkBuild.stored(index, in: $0) }) != nil {
+                try build.link(in: environment) { linked, vectors in
+                    progress(.linking, linked, vectors)
+                    return true
+                }
+                var isWritten = false
+                while !isWritten { try write(environment, models, mark) { isWritten = try build.write(in: &$0) } }
             }
             done = before + size
             report.needs += try await rebuildNeeds(environment, scope, entry.name, configuration, models)
@@ -103,8 +130,30 @@ public enum Reindex {
             mark = .init(project: entry.project.rawValue + 1, node: 0, isCleared: false)
             try write(environment, models, mark) { _ in }
         }
-        try write(environment, models, nil) { _ in }
+        try write(environment, models, nil) { transaction in
+            // A graph that an import had set apart is whole now.
+            guard var mark = try ImportMark.load(transaction.view), mark.isBuilding else { return }
+            mark.isBuilding = false
+            try mark.store(in: &transaction)
+        }
         return report
+    }
+
+    /// Of the nodes in order: those that publishers brought from the log, the others by the model.
+    private static func vectors(
+        of nodes: [NodeRecord], _ scope: TenantScope, _ environment: Environment, _ models: Models, _ report: inout Report
+    ) async throws -> [[Float]] {
+        let own: [[Float]?] = try environment.read { view in
+            let log = EventLog(scope: scope)
+            var found: [[Float]?] = []
+            for node in nodes { found.append(try log.ownVector(of: node, in: view)) }
+            return found
+        }
+        let fitting = own.map { $0?.count == models.dimension ? $0 : nil }
+        report.ownVectors += fitting.count { $0 != nil }
+        report.foreignVectors += zip(own, fitting).count { $0 != nil && $1 == nil }
+        var embedded = try await models.embed(documents: zip(nodes, fitting).filter { $1 == nil }.map(\.0.description))[...]
+        return fitting.map { $0 ?? embedded.removeFirst() }
     }
 
     /// Embeds every need anew and lets its agent follow what it matches now, as a registration does. Nobody is told.

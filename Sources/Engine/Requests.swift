@@ -12,13 +12,16 @@ public struct PublishCommand: Sendable {
     public var format: String?
     /// The event's name, `<key>_updated` by default.
     public var eventType: String?
+    /// The publisher's own, of any length but zero: the data is then one node with this vector, and nothing is embedded.
+    public var vector: [Float]?
 
-    public init(project: Name, key: Name, data: JSONValue, format: String? = nil, eventType: String? = nil) {
+    public init(project: Name, key: Name, data: JSONValue, format: String? = nil, eventType: String? = nil, vector: [Float]? = nil) {
         self.project = project
         self.key = key
         self.data = data
         self.format = format
         self.eventType = eventType
+        self.vector = vector
     }
 }
 
@@ -34,7 +37,10 @@ public enum SearchMode: String, Sendable, CaseIterable {
 
 public struct QueryRequest: Sendable {
     public var project: Name
+    /// Empty when there is only a vector.
     public var text: String
+    /// The asker's own, of any length but zero, instead of that of the text.
+    public var vector: [Float]?
     /// 1...100
     public var topK: Int
     /// 0...1; nil takes the server's.
@@ -53,13 +59,18 @@ public struct QueryRequest: Sendable {
     public var pinned: [String] = []
     /// Keys of documents or nodes of which the answer says what became of them.
     public var explainKeys: [String] = []
+    /// Candidates that the walk through the vectors keeps, 1...`Limits.efSearch`; nil leaves it to the index.
+    public var efSearch: Int?
+    /// Instead of it: the share of the true nearest to aim for, 0.5...0.999.
+    public var recall: Double?
 
     public init(
-        project: Name, text: String, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil, mode: SearchMode? = nil,
-        explain: Bool = false
+        project: Name, text: String, vector: [Float]? = nil, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil,
+        mode: SearchMode? = nil, explain: Bool = false
     ) {
         self.project = project
         self.text = text
+        self.vector = vector
         self.topK = topK
         self.threshold = threshold
         self.maxTokens = maxTokens

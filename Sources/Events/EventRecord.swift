@@ -23,11 +23,14 @@ public struct EventRecord: Sendable, Equatable {
     public let recordedAt: Timestamp
     /// JSON, compact, as published.
     public let data: [UInt8]
+    /// The vector that the publisher brought, of unit length; nil when the text is embedded. Never empty.
+    public let vector: [Float]?
     /// SHA-256 over the hash of the event before and every field of this one.
     public let hash: SHA256Digest
 
     public init(
-        sequence: Sequence, kind: Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8], hash: SHA256Digest
+        sequence: Sequence, kind: Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8], vector: [Float]? = nil,
+        hash: SHA256Digest
     ) {
         self.sequence = sequence
         self.kind = kind
@@ -36,6 +39,7 @@ public struct EventRecord: Sendable, Equatable {
         self.format = format
         self.recordedAt = recordedAt
         self.data = data
+        self.vector = vector
         self.hash = hash
     }
 }
@@ -48,27 +52,32 @@ public struct EventDraft: Sendable {
     public var format: String
     public var recordedAt: Timestamp
     public var data: [UInt8]
+    /// The publisher's own, of unit length.
+    public var vector: [Float]?
 
-    public init(kind: EventRecord.Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8]) {
+    public init(kind: EventRecord.Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8], vector: [Float]? = nil) {
         self.kind = kind
         self.type = type
         self.key = key
         self.format = format
         self.recordedAt = recordedAt
         self.data = data
+        self.vector = vector
     }
 }
 
 extension EventRecord {
-    /// docs/formats/events-v1.md: kind, time, type, key, format, data, hash.
+    /// docs/formats/events-v1.md: kind, time, type, key, format, data, vector, hash.
     static func encode(_ draft: EventDraft, hash: SHA256Digest) -> [UInt8] {
-        var writer = ByteWriter(capacity: draft.data.count + 128)
+        var writer = ByteWriter(capacity: draft.data.count + 4 * (draft.vector?.count ?? 0) + 128)
         writer.u8(draft.kind.rawValue)
         writer.i64(draft.recordedAt.rawValue)
         writer.text(draft.type)
         writer.text(draft.key)
         writer.text(draft.format)
         writer.blob(draft.data)
+        writer.varint(UInt64(draft.vector?.count ?? 0))
+        writer.floats(draft.vector ?? [])
         writer.raw(hash.bytes)
         return writer.bytes
     }
@@ -83,14 +92,16 @@ extension EventRecord {
         let key = try reader.text()
         let format = try reader.text()
         let data = Array(try reader.blob())
+        let vector = try reader.floats(try reader.count(limit: reader.remaining / 4))
         let hash = try reader.sha256()
         try reader.end()
         return EventRecord(
-            sequence: sequence, kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data, hash: hash)
+            sequence: sequence, kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data,
+            vector: vector.isEmpty ? nil : vector, hash: hash)
     }
 
     static func chainHash(after previous: SHA256Digest, sequence: Sequence, _ draft: EventDraft) -> SHA256Digest {
-        var writer = ByteWriter(capacity: 256)
+        var writer = ByteWriter(capacity: 256 + 4 * (draft.vector?.count ?? 0))
         writer.raw(previous.bytes)
         writer.u64(sequence.rawValue)
         writer.u8(draft.kind.rawValue)
@@ -99,10 +110,13 @@ extension EventRecord {
         writer.text(draft.key)
         writer.text(draft.format)
         writer.u64(UInt64(draft.data.count))
+        writer.varint(UInt64(draft.vector?.count ?? 0))
+        writer.floats(draft.vector ?? [])
         return SHA256.digest(writer.bytes, draft.data)
     }
 
-    var draft: EventDraft {
-        EventDraft(kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data)
+    /// What it would be appended as again.
+    public var draft: EventDraft {
+        EventDraft(kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data, vector: vector)
     }
 }

@@ -13,6 +13,7 @@
 // precision, times a power of two that brings the ceiling near 2^30, and rounded to an integer: sums are then the same in
 // any order, and exact. The steps are 2^-29 of the ceiling or less, finer than a Float's own.
 
+internal import CKernels
 #if canImport(Glibc)
 internal import Glibc
 #endif
@@ -101,21 +102,26 @@ struct LengthNorm: Sendable {
         slope = averageLength > 0 ? Float(Self.k1 * Self.b / averageLength) : 0
     }
 
-    /// A term's share of a score, bit for bit what the kernel `ck_add_shares` adds.
+    func scale(_ weight: Float) -> ck_scale { ck_scale(weight: weight, base: base, slope: slope) }
+
+    /// A term's share of a score, bit for bit what the kernels add.
     @inline(__always)
-    func share(_ weight: Float, count: UInt32, length: UInt32) -> Int32 {
+    static func share(_ scale: ck_scale, count: UInt32, length: UInt32) -> Int32 {
         let frequency = Float(Int32(bitPattern: count))
-        let norm = base + slope * Float(Int32(bitPattern: length))
-        let share = (weight * (frequency / (frequency + norm))).rounded(.toNearestOrEven)
+        let norm = scale.base + scale.slope * Float(Int32(bitPattern: length))
+        let share = (scale.weight * (frequency / (frequency + norm))).rounded(.toNearestOrEven)
         // Only numbers of a damaged record are outside.
         return share >= 0 && share < 0x1p31 ? Int32(share) : .max
     }
 
+    @inline(__always)
+    func share(_ weight: Float, count: UInt32, length: UInt32) -> Int32 { Self.share(scale(weight), count: count, length: length) }
+
     /// No share of a posting with at most `count` and at least `length` is over it. The division is rounded, so that of two
     /// nearly equal quotients the smaller one may come out larger, by less than 2^-20 of it.
     @inline(__always)
-    func bound(_ weight: Float, count: UInt32, length: UInt32) -> Int32 {
-        let share = share(weight, count: count, length: length)
+    static func bound(_ scale: ck_scale, count: UInt32, length: UInt32) -> Int32 {
+        let share = share(scale, count: count, length: length)
         let (bound, overflow) = share.addingReportingOverflow(share >> 20 + 1)
         return overflow ? .max : bound
     }

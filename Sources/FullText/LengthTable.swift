@@ -2,6 +2,7 @@
 // as an array. A length stands there plus one, so that 0 is a node without a text.
 
 internal import Base
+internal import CKernels
 internal import KeySpace
 internal import LMDB
 
@@ -139,5 +140,57 @@ struct LengthTable {
             }
         }
         changed = []
+    }
+}
+
+/// The lengths of a search's window, one after another.
+@safe
+struct LengthWindow: ~Copyable {
+    private let index: TextIndex
+    private let memory: SearchMemory
+    private var view: LengthView?
+    private var chunk = -1
+    private(set) var window: ck_window
+    /// No node of the window has a text.
+    private(set) var isEmpty = true
+
+    init(_ index: TextIndex, _ memory: SearchMemory) {
+        self.index = index
+        self.memory = memory
+        unsafe window = unsafe ck_window(lengths: memory.lengths, wide: nil, start: 0)
+    }
+
+    /// Moves to the window that begins at `start`.
+    @inline(__always)
+    mutating func move(to start: UInt32, in view: borrowing TransactionView) throws {
+        let chunk = Int(start) / LengthRecord.nodes
+        if chunk != self.chunk {
+            self.view = try index.lengthView(UInt32(chunk), in: view)
+            self.chunk = chunk
+        }
+        unsafe window.start = start
+        unsafe window.wide = nil
+        let from = Int(start) % LengthRecord.nodes
+        isEmpty = true
+        // A block may reach over nodes without texts. No posting of a sound index names them: what stands in their places may stay.
+        guard let lengths = self.view else { return }
+        let first = max(from, lengths.first)
+        let end = min(from + SearchMemory.window, lengths.first + lengths.count)
+        guard first < end else { return }
+        isEmpty = false
+        // Inside the record (first, end), and inside the window's arrays.
+        unsafe ck_widen_lengths(
+            kernelLevel, UnsafeRawPointer(lengths.start).assumingMemoryBound(to: UInt8.self) + (first - lengths.first) * lengths.width, UInt32(lengths.width), end - first,
+            memory.lengths + (first - from), memory.wide + (first - from))
+        if lengths.width == 4 { unsafe window.wide = UnsafePointer(memory.wide) }
+    }
+
+    /// Terms of the text at a place of the window.
+    @inline(__always)
+    func length(_ place: UInt32) -> UInt32 {
+        let place = Int(place)
+        assert(place < SearchMemory.window)
+        let stored = if let wide = unsafe window.wide { unsafe wide[place] } else { unsafe UInt32(memory.lengths[place]) }
+        return max(stored, 1) - 1
     }
 }

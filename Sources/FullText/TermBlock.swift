@@ -59,21 +59,44 @@ struct TermEntry: Equatable {
     mutating func read(_ reader: inout RecordReader) throws(ContexError) {
         reset()
         documents = Int(try reader.number32())
+        guard documents >= 1 else { throw RecordReader.damaged }
+        try Self.readTail(&reader, documents: documents) { node, count in
+            nodes.append(node)
+            counts.append(count)
+        }
+    }
+
+    /// Reads what follows the number of texts.
+    @inline(__always)
+    private static func readTail(_ reader: inout RecordReader, documents: Int, _ body: (UInt32, UInt32) -> Void) throws(ContexError) {
         let end = documents == 1 ? 0 : Int(try reader.number()) + reader.position
-        guard documents >= 1, end <= reader.count else { throw RecordReader.damaged }
-        var node: UInt32 = 0
+        guard end <= reader.count else { throw RecordReader.damaged }
+        var (node, postings): (UInt32, Int) = (0, 0)
         repeat {
             let code = try reader.number()
             guard let difference = UInt32(exactly: code >> 1) else { throw RecordReader.damaged }
             let (next, overflow) = node.addingReportingOverflow(difference)
-            guard !overflow, nodes.isEmpty || difference > 0 else { throw RecordReader.damaged }
+            guard !overflow, postings == 0 || difference > 0 else { throw RecordReader.damaged }
             node = next
             let count = code & 1 == 1 ? 1 : try reader.number32()
-            guard count >= 1, nodes.count < Self.tailMax else { throw RecordReader.damaged }
-            nodes.append(node)
-            counts.append(count)
+            guard count >= 1, postings < tailMax else { throw RecordReader.damaged }
+            postings += 1
+            body(node, count)
         } while reader.position < end
-        guard documents == 1 || reader.position == end, nodes.count <= documents else { throw RecordReader.damaged }
+        guard documents == 1 || reader.position == end, postings <= documents else { throw RecordReader.damaged }
+    }
+
+    /// The same into two arrays of `tailMax` places; returns how many postings there are.
+    static func readTail(
+        _ reader: inout RecordReader, documents: Int, _ nodes: UnsafeMutablePointer<UInt32>, _ counts: UnsafeMutablePointer<UInt32>
+    ) throws(ContexError) -> Int {
+        var postings = 0
+        try readTail(&reader, documents: documents) { node, count in
+            unsafe nodes[postings] = node
+            unsafe counts[postings] = count
+            postings += 1
+        }
+        return postings
     }
 
     /// Moves the reader past an entry.

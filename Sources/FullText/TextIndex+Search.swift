@@ -10,20 +10,20 @@ extension TextIndex {
         _ query: TextQuery, count: Int, where filter: ((NodeID) throws -> Bool)? = nil, in view: borrowing TransactionView
     ) throws -> [TextMatch] {
         guard count > 0 else { return [] }
-        let (entries, weights) = try entriesAndWeights(query, in: view)
-        var search = TextSearch(self, weights.lengthNorm, count: count)
-        for (place, entry) in entries.enumerated() {
-            guard let entry else { continue }
-            search.scored.append(
-                try PostingCursor(Array(query.terms[place].utf8), entry, weight: weights.weights[place], weights.lengthNorm, self, in: view))
+        return try SearchMemory.lend { memory in
+            var reader = try TermReader(self, in: view)
+            let (found, weights) = try find(query, &reader, in: view)
+            var search = TextSearch(self, weights.lengthNorm, count: count, memory)
+            search.scored = try open(query, found, weights, &reader, memory)
+            return try search.run(weights, where: filter, in: view)
         }
-        return try search.run(weights, where: filter, in: view)
     }
 
     /// The query under the statistics of now.
     /// - Complexity: O(terms x log n).
     public func weights(_ query: TextQuery, in view: borrowing TransactionView) throws -> QueryWeights {
-        try entriesAndWeights(query, in: view).weights
+        var reader = try TermReader(self, in: view)
+        return try find(query, &reader, in: view).weights
     }
 
     /// The scores of some nodes, 0 of a text with none of the terms, nil of a node without a text.
@@ -33,38 +33,49 @@ extension TextIndex {
         var sums = [Int32](repeating: 0, count: nodes.count)
         var lengths: [UInt32?] = []
         for place in nodes.indices { lengths.append(try length(of: nodes[place], in: view).map { UInt32($0) }) }
-        for (term, weight) in zip(weights.terms, weights.weights) where term.documentFrequency > 0 {
-            let bytes = Array(term.term.utf8)
-            guard let entry = try entry(of: bytes, in: view) else { continue }
-            let cursor = try PostingCursor(bytes, entry, weight: weight, weights.lengthNorm, self, in: view)
-            for place in order {
-                guard let length = lengths[place], let count = try cursor.find(nodes[place].rawValue), count > 0 else { continue }
-                sums[place] &+= weights.lengthNorm.share(weight, count: count, length: length)
+        try SearchMemory.lend { memory in
+            var reader = try TermReader(self, in: view)
+            for (place, term) in weights.terms.enumerated() where term.documentFrequency > 0 {
+                let bytes = Array(term.term.utf8)
+                guard let found = try reader.find(bytes[...]) else { continue }
+                let cursor = try reader.open(bytes[...], found, weight: weights.weights[place], weights.lengthNorm, memory)
+                for place in order {
+                    guard let length = lengths[place], let count = try cursor.find(nodes[place].rawValue), count > 0 else { continue }
+                    sums[place] &+= LengthNorm.share(cursor.scale, count: count, length: length)
+                }
             }
         }
         return nodes.indices.map { lengths[$0] == nil ? nil : weights.score(sums[$0]) }
     }
 
-    func entriesAndWeights(_ query: TextQuery, in view: borrowing TransactionView) throws -> (entries: [TermEntry?], weights: QueryWeights) {
+    /// The query's terms in the dictionary, and its weights.
+    private func find(_ query: TextQuery, _ reader: inout TermReader, in view: borrowing TransactionView) throws -> (found: [FoundTerm?], weights: QueryWeights) {
         let statistics = try statistics(in: view)
-        var entries: [TermEntry?] = []
-        entries.reserveCapacity(query.terms.count)
-        for term in query.terms { entries.append(try entry(of: Array(term.utf8), in: view)) }
-        return (entries, QueryWeights(query, documentFrequencies: entries.map { $0?.documents ?? 0 }, statistics: statistics))
+        var found: [FoundTerm?] = []
+        found.reserveCapacity(query.terms.count)
+        for place in query.terms.indices { found.append(try reader.find(query.bytes(place))) }
+        return (found, QueryWeights(query, documentFrequencies: found.map { $0?.documents ?? 0 }, statistics: statistics))
     }
 
-    /// Of the dictionary; nil when no text has the term.
-    func entry(of term: [UInt8], in view: borrowing TransactionView) throws -> TermEntry? {
-        var entry: TermEntry?
-        let prefix = scope.key(.textTerms)
-        try view.scanRecords(prefix: prefix, from: prefix + term, .descending) { _, payload in
-            entry = try unsafe payload.withUnsafeBytes { buffer in
-                var reader = unsafe RecordReader(buffer)
-                return try unsafe term.withUnsafeBytes { try unsafe TermBlock.find($0, &reader) } ? try TermEntry(&reader) : nil
-            }
-            return .stop
+    private func open(
+        _ query: TextQuery, _ found: [FoundTerm?], _ weights: QueryWeights, _ reader: inout TermReader, _ memory: SearchMemory
+    ) throws -> [PostingCursor] {
+        var cursors: [PostingCursor] = []
+        cursors.reserveCapacity(found.count)
+        for place in found.indices {
+            guard let term = found[place] else { continue }
+            cursors.append(try reader.open(query.bytes(place), term, weight: weights.weights[place], weights.lengthNorm, memory))
         }
-        return entry
+        return cursors
+    }
+
+    func lengthView(_ chunk: UInt32, in view: borrowing TransactionView) throws -> LengthView? {
+        guard let record = try view.load(scope.key(.textLengths, chunk)) else { return nil }
+        // The pointer stays good beyond the closure: the page is mapped and unchanged as long as the view.
+        return try unsafe record.withUnsafeBytes { buffer in
+            var reader = unsafe RecordReader(buffer)
+            return try LengthView(&reader)
+        }
     }
 }
 
@@ -117,38 +128,38 @@ extension TextIndex {
         _ resolved: ResolvedTextQuery, count: Int, where filter: ((NodeID) throws -> Bool)? = nil, in view: borrowing TransactionView
     ) throws -> [TextMatch] {
         guard count > 0 else { return [] }
-        let (entries, weights) = try entriesAndWeights(resolved.query, in: view)
         let hasPositions = try options(in: view).positions
-        var search = TextSearch(self, weights.lengthNorm, count: count)
-        for (place, entry) in entries.enumerated() {
-            guard let entry else { continue }
-            search.scored.append(
-                try PostingCursor(Array(resolved.query.terms[place].utf8), entry, weight: weights.weights[place], weights.lengthNorm, self, in: view))
+        return try SearchMemory.lend { memory in
+            var reader = try TermReader(self, in: view)
+            let (found, weights) = try find(resolved.query, &reader, in: view)
+            let norm = weights.lengthNorm
+            var search = TextSearch(self, norm, count: count, memory)
+            search.scored = try open(resolved.query, found, weights, &reader, memory)
+            var seen: Set<[String]> = []
+            for group in resolved.required.prefix(Self.demandsMax) where seen.insert(group).inserted {
+                let cursors = try open(group, norm, &reader, memory)
+                if cursors.isEmpty { return [] }
+                search.required.append(cursors)
+            }
+            if hasPositions { search.phrases = resolved.syntax.phrases.prefix(Self.phrasesMax).map { $0.map { PositionRecord.hash($0.utf8) } } }
+            for (terms, isPhrase) in resolved.excluded.prefix(Self.demandsMax) {
+                let distinct = Set(terms)
+                let cursors = try open(distinct.sorted(), norm, &reader, memory)
+                // A term that no text has: no text has all.
+                guard cursors.count == distinct.count else { continue }
+                search.excluded.append((cursors, isPhrase && hasPositions ? terms.map { PositionRecord.hash($0.utf8) } : nil))
+            }
+            return try search.run(weights, where: filter, in: view)
         }
-        var seen: Set<[String]> = []
-        for group in resolved.required.prefix(Self.demandsMax) where seen.insert(group).inserted {
-            let cursors = try cursors(group, weights.lengthNorm, in: view)
-            if cursors.isEmpty { return [] }
-            search.required.append(cursors)
-        }
-        if hasPositions { search.phrases = resolved.syntax.phrases.prefix(Self.phrasesMax).map { $0.map { PositionRecord.hash($0.utf8) } } }
-        for (terms, isPhrase) in resolved.excluded.prefix(Self.demandsMax) {
-            let distinct = Set(terms)
-            let cursors = try cursors(distinct.sorted(), weights.lengthNorm, in: view)
-            // A term that no text has: no text has all.
-            guard cursors.count == distinct.count else { continue }
-            search.excluded.append((cursors, isPhrase && hasPositions ? terms.map { PositionRecord.hash($0.utf8) } : nil))
-        }
-        return try search.run(weights, where: filter, in: view)
     }
 
     /// Cursors of those of the terms that some text has.
-    private func cursors(_ terms: [String], _ norm: LengthNorm, in view: borrowing TransactionView) throws -> [PostingCursor] {
+    private func open(_ terms: [String], _ norm: LengthNorm, _ reader: inout TermReader, _ memory: SearchMemory) throws -> [PostingCursor] {
         var cursors: [PostingCursor] = []
         for term in terms {
             let bytes = Array(term.utf8)
-            guard let entry = try entry(of: bytes, in: view) else { continue }
-            cursors.append(try PostingCursor(bytes, entry, weight: 0, norm, self, in: view))
+            guard let found = try reader.find(bytes[...]) else { continue }
+            cursors.append(try reader.open(bytes[...], found, weight: 0, norm, memory))
         }
         return cursors
     }

@@ -14,9 +14,23 @@ public struct TextQuery: Sendable {
     /// Bytes of a query that are read: what lies beyond, from the end of the last whole scalar on, is left out.
     public static let bytesMax = 65_536
 
+    /// The terms one after another, and where each ends.
+    private let bytes: [UInt8]
+    private let ends: [Int]
+
     public init(_ text: String, analyzer: Analyzer = .init()) {
         let list = analyzer.list(Self.bounded(text))
-        self.init(terms: (0..<list.count).map { list.text($0) })
+        let all = AnalyzedText(list)
+        if all.distinct <= Self.termsMax {
+            self.init(all)
+        } else {
+            self.init(terms: (0..<list.count).map { list.text($0) })
+        }
+    }
+
+    private init(_ all: AnalyzedText) {
+        (bytes, ends, counts) = (all.bytes, all.ends, all.counts.map { Int($0) })
+        terms = (0..<all.distinct).map { String(decoding: all.bytes[all.range($0)], as: UTF8.self) }
     }
 
     init(terms all: [String]) {
@@ -28,7 +42,15 @@ public struct TextQuery: Sendable {
         let sorted = counts.sorted { $0.key < $1.key }
         terms = sorted.map { $0.key.text }
         self.counts = sorted.map { $0.value }
+        var (bytes, ends): ([UInt8], [Int]) = ([], [])
+        for term in terms {
+            bytes += term.utf8
+            ends.append(bytes.count)
+        }
+        (self.bytes, self.ends) = (bytes, ends)
     }
+
+    func bytes(_ place: Int) -> ArraySlice<UInt8> { bytes[(place == 0 ? 0 : ends[place - 1])..<ends[place]] }
 
     static func bounded(_ text: String) -> String {
         if text.utf8.count <= bytesMax { return text }

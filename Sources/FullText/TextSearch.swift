@@ -21,10 +21,11 @@ internal import KeySpace
 internal import LMDB
 
 struct TextSearch {
-    static let window = Int(CK_POSTINGS_WINDOW)
+    static let window = SearchMemory.window
 
     private let index: TextIndex
     private let norm: LengthNorm
+    private let memory: SearchMemory
     private var best: BestMatches
     /// Terms that count.
     var scored: [PostingCursor] = []
@@ -35,78 +36,82 @@ struct TextSearch {
     /// Runs of terms that must stand one after another in a text; all of them are required.
     var phrases: [[UInt64]] = []
 
-    init(_ index: TextIndex, _ norm: LengthNorm, count: Int) {
+    init(_ index: TextIndex, _ norm: LengthNorm, count: Int, _ memory: SearchMemory) {
         self.index = index
         self.norm = norm
+        self.memory = memory
         best = BestMatches(count: count)
     }
 
-    private struct Bound {
-        var bound: Int32
-        var place: Int
+    /// What a term can do in the current window.
+    private struct Bound: BitwiseCopyable {
+        var cursor: PostingCursor
+        var reach: PostingCursor.Reach
     }
+
+    /// What is looked up for candidates costs some tens of times what adding up a posting does. But few essential postings become candidates: a
+    /// term is rather added when it has at most so many times as many postings as the essential ones.
+    private static let addedMax = 2
 
     mutating func run(_ weights: QueryWeights, where filter: ((NodeID) throws -> Bool)?, in view: borrowing TransactionView) throws -> [TextMatch] {
         if scored.isEmpty { return [] }
-        let scratch = Scratch(base: norm.base)
-        var lengths: LengthView?
-        var lengthsChunk = -1
-        var bounds: [Bound] = []
-        bounds.reserveCapacity(scored.count)
+        let (memory, total) = (memory, scored.count)
+        let cursors = unsafe memory.allocate(PostingCursor.self, total)
+        for place in 0..<total { unsafe (cursors + place).initialize(to: scored[place]) }
+        let bounds = unsafe memory.allocate(Bound.self, total)
+        var lengths = LengthWindow(index, memory)
         var position: UInt32? = scored.map(\.firstNode).min()
         while let node = position {
             let start = node & ~UInt32(Self.window - 1)
             let end = start | UInt32(Self.window - 1)
-            bounds.removeAll(keepingCapacity: true)
-            for place in scored.indices {
-                if let bound = scored[place].enter(start, end) { bounds.append(Bound(bound: bound, place: place)) }
-            }
-            bounds.sort { $0.bound < $1.bound }
-            let threshold = best.threshold
-            // Sums of up to 2^30 and a little: in 64 bits nothing runs over.
-            var (rest, essential) = (Int64(0), 0)
-            while essential < bounds.count, rest + Int64(bounds[essential].bound) <= Int64(threshold) {
-                rest += Int64(bounds[essential].bound)
-                essential += 1
-            }
-            if essential < bounds.count, entersRequired(start, end) {
-                let chunk = Int(start) / LengthRecord.nodes
-                if chunk != lengthsChunk {
-                    lengths = try lengthView(UInt32(chunk), in: view)
-                    lengthsChunk = chunk
+            var entered = 0
+            for place in 0..<total {
+                let cursor = unsafe cursors[place]
+                guard let reach = cursor.enter(start, end) else { continue }
+                var at = entered
+                while at > 0, unsafe bounds[at - 1].reach.bound > reach.bound {
+                    unsafe bounds[at] = bounds[at - 1]
+                    at -= 1
                 }
-                // A block may reach over a stretch of nodes without texts.
-                if let lengths { scratch.fillNorms(lengths, norm, from: Int(start) % LengthRecord.nodes) }
-                for place in essential..<bounds.count {
-                    unsafe try scored[bounds[place].place].addShares(start, end, norms: scratch.norms, sums: scratch.sums)
+                unsafe bounds[at] = Bound(cursor: cursor, reach: reach)
+                entered += 1
+            }
+            let threshold = Int64(best.threshold)
+            // Sums of up to 2^30 and a little: in 64 bits nothing runs over.
+            var (rest, others) = (Int64(0), 0)
+            while others < entered, unsafe rest + Int64(bounds[others].reach.bound) <= threshold {
+                rest += unsafe Int64(bounds[others].reach.bound)
+                others += 1
+            }
+            if others < entered, entersRequired(start, end) {
+                var postings = 0
+                for place in others..<entered { postings += unsafe bounds[place].reach.postings }
+                while others > 0, unsafe bounds[others - 1].reach.postings <= postings * Self.addedMax {
+                    others -= 1
+                    rest -= unsafe Int64(bounds[others].reach.bound)
+                    postings += unsafe bounds[others].reach.postings
+                }
+                try lengths.move(to: start, in: view)
+                for place in others..<entered {
+                    unsafe try bounds[place].cursor.addShares(lengths.window, end, sums: memory.sums, memory)
                 }
                 for group in excluded {
                     for cursor in group.terms { _ = cursor.enter(start, end) }
                 }
-                let limit = Int32(clamping: max(0, Int64(threshold) - rest))
-                let found = unsafe ck_take_over(kernelLevel, scratch.sums, limit, scratch.places, scratch.taken)
+                var found = unsafe ck_take_over(kernelLevel, memory.sums, Int32(max(0, threshold - rest)), memory.places, memory.taken)
+                guard found == 0 || !lengths.isEmpty else { throw TextIndex.contradiction("the lengths of nodes from \(start) on are missing") }
+                // The others, the greatest bound first: what each adds to the candidates, of which those stay that can still get over the worst.
+                while others > 0, found > 0 {
+                    others -= 1
+                    let other = unsafe bounds[others]
+                    rest -= Int64(other.reach.bound)
+                    found = try lookUp(other.cursor, found, needed: threshold - rest, lengths)
+                }
                 for candidate in 0..<found {
-                    guard let lengths else { throw TextIndex.contradiction("the lengths of nodes from \(start) on are missing") }
-                    let place = unsafe Int(scratch.places[candidate])
-                    let node = start + UInt32(place)
-                    var sum = unsafe scratch.taken[candidate]
-                    var open = rest
-                    var other = essential - 1
-                    var isOut = Int64(sum) + open <= Int64(best.threshold)
-                    while !isOut, other >= 0 {
-                        let bound = bounds[other]
-                        open -= Int64(bound.bound)
-                        let cursor = scored[bound.place]
-                        let needed = Int64(best.threshold) - Int64(sum) - open
-                        guard let count = try cursor.find(node, over: needed) else {
-                            isOut = true
-                            break
-                        }
-                        if count > 0 { sum &+= norm.share(cursor.weight, count: count, length: lengths.length(of: node) ?? 0) }
-                        isOut = Int64(sum) + open <= Int64(best.threshold)
-                        other -= 1
-                    }
-                    guard !isOut, sum > best.threshold, try admits(node, lengths, in: view), try filter?(NodeID(rawValue: node)) ?? true else { continue }
+                    let sum = unsafe memory.taken[candidate]
+                    guard sum > best.threshold else { continue }
+                    let node = unsafe start + memory.places[candidate]
+                    guard try admits(node, lengths, in: view), try filter?(NodeID(rawValue: node)) ?? true else { continue }
                     best.offer(node, sum)
                 }
             }
@@ -114,6 +119,25 @@ struct TextSearch {
             position = try next(after: end)
         }
         return best.sorted().map { TextMatch(node: NodeID(rawValue: $0.node), score: weights.score($0.sum)) }
+    }
+
+    /// Adds a term's shares to the sums of the candidates; those stay that are then over `needed`. Returns how many.
+    @inline(__always)
+    private func lookUp(_ cursor: PostingCursor, _ found: Int, needed: Int64, _ lengths: borrowing LengthWindow) throws -> Int {
+        let (places, taken, start) = unsafe (memory.places, memory.taken, lengths.window.start)
+        let scale = cursor.scale
+        var kept = 0
+        for candidate in 0..<found {
+            var sum = unsafe taken[candidate]
+            let place = unsafe places[candidate]
+            guard let count = try cursor.find(start + place, over: needed - Int64(sum)) else { continue }
+            if count > 0 { sum &+= LengthNorm.share(scale, count: count, length: lengths.length(place)) }
+            if Int64(sum) <= needed { continue }
+            unsafe taken[kept] = sum
+            unsafe places[kept] = place
+            kept += 1
+        }
+        return kept
     }
 
     /// The lowest node after a window where something may lie.
@@ -137,7 +161,7 @@ struct TextSearch {
     }
 
     /// What the query demands beside a score.
-    private func admits(_ node: UInt32, _ lengths: LengthView, in view: borrowing TransactionView) throws -> Bool {
+    private func admits(_ node: UInt32, _ lengths: borrowing LengthWindow, in view: borrowing TransactionView) throws -> Bool {
         for group in required {
             var isThere = false
             for cursor in group where try cursor.find(node) ?? 0 > 0 {
@@ -160,58 +184,13 @@ struct TextSearch {
     }
 
     /// Whether the terms of a phrase, all of them in a node's text, stand there one after another.
-    private func stands(_ phrase: [UInt64], _ node: UInt32, _ lengths: LengthView, in view: borrowing TransactionView) throws -> Bool {
+    private func stands(_ phrase: [UInt64], _ node: UInt32, _ lengths: borrowing LengthWindow, in view: borrowing TransactionView) throws -> Bool {
+        let length = unsafe Int(lengths.length(node - lengths.window.start))
         guard let record = try view.load(index.scope.key(.textPositions, node)) else {
-            if phrase.count > Int(lengths.length(of: node) ?? 0) { return false }
+            if phrase.count > length { return false }
             throw TextIndex.contradiction("the order of terms of node \(node) is missing")
         }
-        return try PositionRecord.holds(phrase, length: Int(lengths.length(of: node) ?? 0), record)
-    }
-
-    private func lengthView(_ chunk: UInt32, in view: borrowing TransactionView) throws -> LengthView? {
-        guard let record = try view.load(index.scope.key(.textLengths, chunk)) else { return nil }
-        // The pointer stays good beyond the closure: the page is mapped and unchanged as long as the view.
-        return try unsafe record.withUnsafeBytes { buffer in
-            var reader = unsafe RecordReader(buffer)
-            return try LengthView(&reader)
-        }
-    }
-}
-
-/// The arrays of one search.
-@safe
-private final class Scratch {
-    let norms: UnsafeMutablePointer<Float>
-    let sums: UnsafeMutablePointer<Int32>
-    let places: UnsafeMutablePointer<UInt32>
-    let taken: UnsafeMutablePointer<Int32>
-
-    init(base: Float) {
-        unsafe norms = .allocate(capacity: TextSearch.window)
-        unsafe sums = .allocate(capacity: TextSearch.window)
-        unsafe places = .allocate(capacity: TextSearch.window)
-        unsafe taken = .allocate(capacity: TextSearch.window)
-        unsafe norms.initialize(repeating: base, count: TextSearch.window)
-        unsafe sums.initialize(repeating: 0, count: TextSearch.window)
-    }
-
-    deinit {
-        unsafe norms.deallocate()
-        unsafe sums.deallocate()
-        unsafe places.deallocate()
-        unsafe taken.deallocate()
-    }
-
-    /// The length norms of the window that begins at place `from` of its chunk. Nodes outside of the record keep what was there: they have no postings.
-    @inline(__always)
-    func fillNorms(_ lengths: LengthView, _ norm: LengthNorm, from: Int) {
-        let first = max(from, lengths.first)
-        let end = min(from + TextSearch.window, lengths.first + lengths.count)
-        guard first < end else { return }
-        // Inside the record (first, end), and inside the window's array.
-        unsafe ck_norms(
-            kernelLevel, lengths.start + (first - lengths.first) * lengths.width, UInt32(lengths.width), end - first, norm.base, norm.slope,
-            norms + (first - from))
+        return try PositionRecord.holds(phrase, length: length, record)
     }
 }
 

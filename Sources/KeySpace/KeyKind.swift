@@ -6,6 +6,7 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     // Tenant 0, project 0: the store itself.
     case storeFormat = 0x01
     case vectorModel = 0x02
+    case importMark = 0x03
 
     // Project 0 of a tenant: its registries.
     case projectName = 0x10

@@ -15,7 +15,7 @@ public import LMDB
 public enum Seal {
     public static let headerBytes = 6
 
-    static func checksum(key: borrowing [UInt8], version: UInt8, flags: UInt8, payload: borrowing RawSpan) -> UInt32 {
+    static func checksum(key: borrowing RawSpan, version: UInt8, flags: UInt8, payload: borrowing RawSpan) -> UInt32 {
         var sum = CRC32C()
         sum.update(key)
         sum.update([version, flags])
@@ -27,6 +27,12 @@ public enum Seal {
     /// - Throws: `.damaged` when the seal does not fit key and bytes, or the version is newer than this build knows.
     @_lifetime(copy value)
     public static func open(key: borrowing [UInt8], value: RawSpan, version: UInt8) throws(ContexError) -> RawSpan {
+        try unsafe open(key: key.span.bytes, value: value, version: version)
+    }
+
+    /// The same with a key that lies in the store.
+    @_lifetime(copy value)
+    public static func open(key: borrowing RawSpan, value: RawSpan, version: UInt8) throws(ContexError) -> RawSpan {
         guard value.byteCount >= headerBytes else {
             throw .damaged("value of \(value.byteCount) bytes under key \(hex(key)) is shorter than its envelope")
         }
@@ -42,10 +48,10 @@ public enum Seal {
         return payload
     }
 
-    static func hex(_ key: borrowing [UInt8]) -> String {
+    static func hex(_ key: borrowing RawSpan) -> String {
         var text = ""
-        for byte in key.indices.prefix(64) {
-            let digits = String(key[byte], radix: 16)
+        for byte in unsafe key.withUnsafeBytes({ unsafe Array($0.prefix(64)) }) {
+            let digits = String(byte, radix: 16)
             text += digits.count == 1 ? "0" + digits : digits
         }
         return text
@@ -85,7 +91,7 @@ extension WriteTransaction {
         value.reserveCapacity(Seal.headerBytes + payload.count)
         value.append(version)
         value.append(0)
-        let sum = unsafe Seal.checksum(key: key, version: version, flags: 0, payload: payload.span.bytes)
+        let sum = unsafe Seal.checksum(key: key.span.bytes, version: version, flags: 0, payload: payload.span.bytes)
         for shift: UInt32 in [24, 16, 8, 0] { value.append(UInt8(truncatingIfNeeded: sum >> shift)) }
         value += payload
         try put(key, value)

@@ -51,7 +51,8 @@ public final class Operations: Sendable {
             await audit.record(action, principal: known, project: project, caller: caller, failure: nil)
             return answer
         } catch {
-            let failure = ContexError(from: error)
+            var failure = ContexError(from: error)
+            if let project { failure = failure.damage(in: project) }
             switch failure.category {
             case .damaged, .bug, .storageFull:
                 logger.error("\(action.rawValue) failed", metadata: ["request": "\(caller.requestID)", "error": "\(failure)"])

@@ -94,7 +94,7 @@ extension VectorIndex {
                 let found = try walk.fill(wanted, passing: share, from: start, in: view) { (slot, view: borrowing TransactionView) throws in
                     try passes(slot, filter, access, in: view)
                 }
-                // Fewer than there are: the walk has met too many that do not pass.
+                // Fewer than there are: what passes lies farther off than the walk could reach.
                 if found.count >= min(count, Int(passing)) { return try matches(query, found, count, filter, access, in: view) }
             }
             var pool = scratch.pools(min(state.count, count + max(count / 2, parameters.rerank)), 0).0
@@ -161,7 +161,9 @@ extension VectorIndex {
 }
 
 extension GraphWalk {
-    /// The best `count` that pass, about, reached from `start` through all.
+    /// The best `count` that pass, about, reached from `start` through all; only those that are as near as the farthest of all
+    /// that the walk kept. Beyond that it has met some and not others, and when the filter passes what is far from the query, the few
+    /// that it met would be any.
     mutating func fill(
         _ count: Int, passing share: Double, from start: Candidate, in view: borrowing TransactionView,
         _ passes: (UInt32, borrowing TransactionView) throws -> Bool
@@ -175,7 +177,8 @@ extension GraphWalk {
         } isDone: { next in
             found.isFull && next < found[found.count - 1].similarity
         }
-        return found.candidates
+        let reached = all.isFull ? all[all.count - 1].similarity : -.infinity
+        return found.candidates.filter { $0.similarity >= reached }
     }
 
     /// Compares every slot in use whose node passes.

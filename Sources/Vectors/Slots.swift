@@ -1,9 +1,9 @@
 // Which slot a node has, and the records that go by slot: nodes are numbered by the documents and never twice, slots are
 // close together and used again, so that they can count in arrays.
 
-internal import Base
+public import Base
 internal import KeySpace
-internal import LMDB
+public import LMDB
 
 extension VectorIndex {
     /// The slot of a node, nil when it has no vector.
@@ -15,6 +15,23 @@ extension VectorIndex {
         let offset = 4 * (Int(node) % ChunkLayout.nodes)
         let slot = unsafe UInt32(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
         return slot == GraphState.none ? nil : slot
+    }
+
+    /// Every node that has a vector, ascending.
+    /// - Complexity: O(n).
+    public func nodes(in view: borrowing TransactionView) throws -> [NodeID] {
+        var found: [NodeID] = []
+        try view.scanRecords(prefix: scope.key(.vectorNodes)) { key, payload in
+            let (chunk, record) = (UInt32(numberOfKey: key), Array(payload))
+            guard record.count == 4 * ChunkLayout.nodes, chunk <= .max / UInt32(ChunkLayout.nodes) else {
+                throw GraphDamage.wrongSize("nodes", Int(chunk), record.count)
+            }
+            for place in 0..<ChunkLayout.nodes where record.littleEndian(at: 4 * place) != GraphState.none {
+                found.append(NodeID(rawValue: chunk * UInt32(ChunkLayout.nodes) + UInt32(place)))
+            }
+            return .onward
+        }
+        return found
     }
 
     /// Gives a node a slot: the last one that was freed, or the next one.

@@ -1,5 +1,7 @@
-// Building the index of many vectors at once, for imports and reindexing: on all cores, in an empty index.
+// Building the index of many vectors at once, for imports and reindexing: on all cores, in an empty index or one that is taken
+// apart for it.
 //
+//     reopen, in one transaction              only when there is an index: its vectors stay where they are, its graph goes
 //     add, in transactions of the caller's    vectors, codes, slots: complete after each commit, so that a build that was cut
 //                                             short goes on where the last commit ended
 //     link, in no transaction                 the graph, in memory: about 500 bytes a vector, codes included
@@ -43,6 +45,121 @@ public final class VectorBulkBuild {
     private static func state(_ index: VectorIndex, in view: borrowing TransactionView) throws -> GraphState? {
         guard let bytes = try view.loadBytes(index.scope.key(.vectorBulk)) else { return nil }
         return try GraphState(decoding: bytes)
+    }
+
+    // MARK: - Storing
+
+    /// Makes an unfinished build of a complete index, so that it can be added to and linked anew with all cores. Until that is written
+    /// the index answers nothing.
+    ///
+    /// - Returns: how many vectors the build has stored: none, and nothing changed, when the index has none; those of the unfinished
+    ///   build when there is one.
+    /// - Throws: `.damaged` for a broken record. After an error the transaction must be dropped.
+    /// - Complexity: O(links records + free slots x vectors of a value).
+    public static func reopen(_ index: VectorIndex, in transaction: inout WriteTransaction) throws -> Int {
+        if let unfinished = try state(index, in: transaction.view) { return unfinished.count }
+        guard var state = try index.state(in: transaction.view) else { return 0 }
+        try transaction.deleteAll(prefix: index.scope.key(.vectorLinks))
+        try transaction.delete(index.scope.key(.vectorState))
+        if state.count < state.slots { try close(up: state, index, in: &transaction) }
+        state.slots = state.count
+        state.firstFree = GraphState.none
+        state.entry = 0
+        state.maxLevel = 0
+        state.changes += 1
+        try transaction.store(index.scope.key(.vectorBulk), state.encoded())
+        return state.count
+    }
+
+    /// Moves the vectors of the highest slots into the free ones below, and cuts off what is free then.
+    private static func close(up state: GraphState, _ index: VectorIndex, in transaction: inout WriteTransaction) throws {
+        let scope = index.scope
+        let layout = ChunkLayout(dimension: state.dimension, bits: state.bits)
+        var holes: [Int] = []
+        var movers: [(slot: Int, node: UInt32)] = []
+        func slotsRecord(_ chunk: Int, in view: borrowing TransactionView) throws -> [UInt8] {
+            let places = min(ChunkLayout.slots, state.slots - chunk * ChunkLayout.slots)
+            guard let record = try view.loadBytes(scope.key(.vectorSlots, UInt32(chunk))), record.count == SlotsRecord.bitmapBytes + 4 * places else {
+                throw GraphDamage.missing("slots record", UInt32(chunk))
+            }
+            return record
+        }
+        for chunk in 0...(state.slots - 1) >> ChunkLayout.shift {
+            let record = try slotsRecord(chunk, in: transaction.view)
+            for place in 0..<min(ChunkLayout.slots, state.slots - chunk * ChunkLayout.slots) {
+                let (slot, isUsed) = (chunk * ChunkLayout.slots + place, record[place / 8] & (1 << UInt8(place % 8)) != 0)
+                if slot < state.count, !isUsed { holes.append(slot) }
+                if slot >= state.count, isUsed { movers.append((slot, record.littleEndian(at: SlotsRecord.bitmapBytes + 4 * place))) }
+            }
+        }
+        guard holes.count == movers.count else { throw ContexError.damaged("the vector index has \(state.count) vectors and another number of used slots") }
+
+        var records: [[UInt8]: [UInt8]] = [:]
+        func part(_ kind: KeyKind, _ chunk: Int, _ range: Range<Int>, in view: borrowing TransactionView) throws -> ArraySlice<UInt8> {
+            guard let record = try view.loadBytes(scope.key(kind, UInt32(chunk))), record.count >= range.upperBound else {
+                throw GraphDamage.missing("\(kind)", UInt32(chunk))
+            }
+            return record[range]
+        }
+        func replace(
+            _ kind: KeyKind, _ chunk: Int, _ range: Range<Int>, with bytes: some Collection<UInt8>, in view: borrowing TransactionView
+        ) throws {
+            let key = scope.key(kind, UInt32(chunk))
+            try change(key, &records, in: view, empty: { [] }) { record in
+                if record.count >= range.upperBound { record.replaceSubrange(range, with: bytes) } else { record = [] }
+            }
+            if records[key]!.isEmpty { throw GraphDamage.missing("\(kind)", UInt32(chunk)) }
+        }
+        func flush(_ transaction: inout WriteTransaction) throws {
+            for key in records.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) { try transaction.store(key, records[key]!) }
+            records = [:]
+        }
+        for (moved, (hole, mover)) in zip(holes, movers).enumerated() {
+            func vectorRange(_ slot: Int) -> Range<Int> {
+                let offset = slot % layout.vectors * layout.vectorBytes
+                return offset..<offset + layout.vectorBytes
+            }
+            func codeRange(_ slot: Int) -> Range<Int> {
+                let offset = layout.codeOffset(slot)
+                return offset - ChunkLayout.factorBytes..<offset + layout.codeBytes
+            }
+            func number(_ value: UInt32) -> [UInt8] { [0, 8, 16, 24].map { UInt8(truncatingIfNeeded: value >> UInt32($0)) } }
+            let vector = try part(.vector, mover.slot / layout.vectors, vectorRange(mover.slot), in: transaction.view)
+            try replace(.vector, hole / layout.vectors, vectorRange(hole), with: vector, in: transaction.view)
+            let code = try part(.vectorCodes, mover.slot >> ChunkLayout.shift, codeRange(mover.slot), in: transaction.view)
+            try replace(.vectorCodes, hole >> ChunkLayout.shift, codeRange(hole), with: code, in: transaction.view)
+            let place = hole & (ChunkLayout.slots - 1)
+            let at = SlotsRecord.bitmapBytes + 4 * place
+            try replace(.vectorSlots, hole >> ChunkLayout.shift, at..<at + 4, with: number(mover.node), in: transaction.view)
+            records[scope.key(.vectorSlots, UInt32(hole >> ChunkLayout.shift))]![place / 8] |= 1 << UInt8(place % 8)
+            let nodeAt = 4 * (Int(mover.node) % ChunkLayout.nodes)
+            try replace(.vectorNodes, Int(mover.node) / ChunkLayout.nodes, nodeAt..<nodeAt + 4, with: number(UInt32(hole)), in: transaction.view)
+            if moved % 512 == 511 { try flush(&transaction) }
+        }
+        try flush(&transaction)
+
+        func cut(_ kind: KeyKind, perRecord: Int, in transaction: inout WriteTransaction, _ body: (Int, inout [UInt8]) -> Void) throws {
+            let last = (state.count - 1) / perRecord
+            let key = scope.key(kind, UInt32(last))
+            guard var record = try transaction.view.loadBytes(key) else { throw GraphDamage.missing("\(kind)", UInt32(last)) }
+            body(state.count - last * perRecord, &record)
+            try transaction.store(key, record)
+            for chunk in last + 1..<max(last + 1, (state.slots - 1) / perRecord + 1) { try transaction.delete(scope.key(kind, UInt32(chunk))) }
+        }
+        try cut(.vector, perRecord: layout.vectors, in: &transaction) { left, record in
+            record.removeLast(max(0, record.count - left * layout.vectorBytes))
+        }
+        try cut(.vectorSlots, perRecord: ChunkLayout.slots, in: &transaction) { left, record in
+            record.removeLast(max(0, record.count - SlotsRecord.bitmapBytes - 4 * left))
+            for place in left..<ChunkLayout.slots { record[place / 8] &= ~(1 << UInt8(place % 8)) }
+        }
+        let codesLast = (state.count - 1) >> ChunkLayout.shift
+        let capacity = ChunkLayout.capacity(chunk: codesLast, slots: state.count)
+        try cut(.vectorCodes, perRecord: ChunkLayout.slots, in: &transaction) { _, record in
+            record.removeLast(max(0, record.count - layout.codesBytes(capacity: capacity)))
+            record[0] = UInt8(capacity >> 8)
+            record[1] = UInt8(capacity & 0xFF)
+        }
     }
 
     /// Stores vectors of unit length of nodes that have none. They are not found before the build is written.

@@ -136,7 +136,8 @@ public struct VectorIndex: Sendable {
 
     // MARK: - Vectors from outside
 
-    /// A vector that a client brought, at unit length.
+    /// A vector that a client brought, at unit length; one that has it already, but for rounding, as it is, so that doing it twice is
+    /// doing it once.
     /// - Parameter field: where it stood in the request.
     /// - Throws: `.invalid` for another dimension, a component that is not a finite number, or a length that is zero or too large to compute.
     public static func unit(_ vector: [Float], dimension: Int, field: String) throws(ContexError) -> [Float] {
@@ -150,6 +151,8 @@ public struct VectorIndex: Sendable {
         guard length > 0 else {
             throw .invalid(field: field, kind: "value_error", message: "the vector is zero: it points nowhere and is near to nothing")
         }
+        // Rounding 384 components of a unit vector to Float moves its length by less than 1e-7.
+        if abs(length - 1) <= 1e-6 { return vector }
         let unit = vector.map { Float(Double($0) / length) }
         // A length below the smallest normal number, divided out, may leave another.
         guard abs(VectorBytes.squaredLength(unit) - 1) <= unitTolerance else {

@@ -55,11 +55,11 @@ struct APIClient {
     }
 
     func get(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("GET", path, query, nil) }
-    func post(_ path: [String], _ body: JSONValue) async throws -> JSONValue { try await call("POST", path, [], body) }
+    func post(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("POST", path, [], body) }
     func delete(_ path: [String]) async throws -> JSONValue { try await call("DELETE", path, [], nil) }
 
     /// - Parameter path: the segments after `/api/v1`, not yet encoded.
-    private func call(_ method: String, _ path: [String], _ query: [(String, String)], _ body: JSONValue?) async throws -> JSONValue {
+    private func call(_ method: String, _ path: [String], _ query: [(String, String)], _ body: JSONValue?) async throws(CommandFailure) -> JSONValue {
         var url = base + "/api/v1/" + path.map(Self.encoded).joined(separator: "/")
         if !query.isEmpty { url += "?" + query.map { "\($0.0)=\(Self.encoded($0.1))" }.joined(separator: "&") }
         var request = HTTPClientRequest(url: url)

@@ -1,5 +1,5 @@
-// The command line. Each subcommand has a file of its own; `serve`, `check`, `stats` and `reindex` work on a data folder, the others are clients
-// of a running server over its HTTP API.
+// The command line. Each subcommand has a file of its own; `serve`, `check`, `stats`, `reindex` and `import` work on a data folder, the
+// others are clients of a running server over its HTTP API (`import` with --server too).
 
 internal import ArgumentParser
 
@@ -14,7 +14,7 @@ struct Contex: AsyncParsableCommand {
             Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 refused (API key or role), 6 server not reachable.
             """,
         subcommands: [
-            Serve.self, Publish.self, Query.self, AgentCommand.self, Events.self, Projects.self, Check.self, Stats.self, ReindexCommand.self,
+            Serve.self, Publish.self, Query.self, AgentCommand.self, Events.self, Projects.self, Check.self, Stats.self, ReindexCommand.self, ImportCommand.self,
             VersionCommand.self,
         ])
 

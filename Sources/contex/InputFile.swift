@@ -1,22 +1,38 @@
+internal import Base
+internal import Content
+
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
 #else
 internal import Foundation
 #endif
 
-/// A file that a command is given, `-` for standard input.
+/// A file that a command was given, or standard input.
 enum InputFile {
-    static func name(of file: String) -> String { file == "-" ? "standard input" : file }
+    static func name(_ file: String) -> String { file == "-" ? "standard input" : file }
 
+    /// - Parameter file: `-` for standard input.
     static func text(of file: String) throws(CommandFailure) -> String {
-        let name = name(of: file)
         guard let data = file == "-" ? Terminal.input() : FileManager.default.contents(atPath: file).map({ [UInt8]($0) }) else {
-            let exists = FileManager.default.fileExists(atPath: file)
-            throw CommandFailure(exists ? .failed : .notFound, exists ? "\(name) cannot be read: check its permissions" : "there is no file \(name)")
+            throw unreadable(file)
         }
         guard let text = String(validating: data, as: UTF8.self) else {
-            throw CommandFailure(.failed, "\(name) is no text in UTF-8: convert it first")
+            throw CommandFailure(.failed, "\(name(file)) is no text in UTF-8: convert it first")
         }
         return text
+    }
+
+    static func unreadable(_ file: String) -> CommandFailure {
+        let exists = file == "-" || FileManager.default.fileExists(atPath: file)
+        return CommandFailure(exists ? .failed : .notFound, exists ? "\(name(file)) cannot be read: check its permissions" : "there is no file \(file)")
+    }
+
+    /// A vector: a JSON list of numbers, as it is sent on.
+    static func vector(of file: String) throws(CommandFailure) -> JSONValue {
+        let text = try text(of: file)
+        guard let value = try? JSONParser.parse(text: text), let items = value.arrayValue, items.allSatisfy({ $0.doubleValue != nil }) else {
+            throw CommandFailure(.failed, "\(name(file)) is no vector: a JSON list of numbers is expected, [0.1, -0.2, ...]")
+        }
+        return value
     }
 }

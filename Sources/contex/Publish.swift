@@ -12,7 +12,14 @@ struct Publish: AsyncParsableCommand {
     @Argument(help: "The file; - for standard input.") var file: String
     @Option(help: "json, yaml, toml, csv, xml, markdown, code or text.") var format: ContentFormat?
     @Option(help: ArgumentHelp("The event's type (default: <key>_updated).", valueName: "type")) var eventType: String?
+    @Option(
+        help: ArgumentHelp("A vector of your own for it, a file with a JSON list of numbers: it is then one node and not embedded.", valueName: "file"))
+    var vector: String?
     @OptionGroup var options: ClientOptions
+
+    func validate() throws {
+        if file == "-", vector == "-" { throw ValidationError("standard input can be the data or the vector, not both") }
+    }
 
     func run() async throws {
         let text = try InputFile.text(of: file)
@@ -22,12 +29,13 @@ struct Publish: AsyncParsableCommand {
             do {
                 data = try JSONParser.parse(text: text)
             } catch {
-                throw CommandFailure(.failed, "\(InputFile.name(of: file)) is no JSON: \(error) (--format text publishes it as it is)")
+                throw CommandFailure(.failed, "\(InputFile.name(file)) is no JSON: \(error) (--format text publishes it as it is)")
             }
         }
         var body = JSONObject([("project_id", .string(project)), ("data_key", .string(key)), ("data", data)])
         if let format { body["data_format"] = .string(format.rawValue) }
         if let eventType { body["event_type"] = .string(eventType) }
+        if let vector { body["vector"] = try InputFile.vector(of: vector) }
         let answer = try await options.client().post(["data", "publish"], .object(body))
         if options.json {
             Terminal.say(JSONPrinter.text(answer))

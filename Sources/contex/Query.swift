@@ -5,17 +5,21 @@ public import Engine
 
 struct Query: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Ask a project in plain words.",
+        abstract: "Ask a project in plain words, by a vector of your own, or by both.",
         discussion: """
             With --batch, a file has a question on each line, or a JSON object with the fields of a query of its own ("query", "top_k" ...), which go \
             before the options; all are asked at one moment, by the hundred.
             """)
 
     @Argument(help: "The project.") var project: String
-    @Argument(help: "The question; none with --batch.") var text: String?
+    @Argument(help: "The question; may be left out with --vector, and is with --batch.") var text: String?
+    @Option(help: ArgumentHelp("A vector of your own, a file with a JSON list of numbers; - for standard input.", valueName: "file"))
+    var vector: String?
     @Option(help: "Matches at most (1 to 50).") var top = 5
     @Option(help: "Least similarity, 0 to 1 (default: the server's).") var threshold: Double?
     @Option(help: "hybrid, semantic or keyword (default: the server's).") var mode: SearchMode?
+    @Option(help: ArgumentHelp("Candidates that the search among vectors keeps (1 to \(Limits.efSearch)).", valueName: "count")) var efSearch: Int?
+    @Option(help: ArgumentHelp("Instead of it, the share of the true nearest to aim for (0.5 to 0.999).", valueName: "share")) var recall: Double?
     @Option(help: ArgumentHelp("Bound of the data of all matches, in cl100k tokens of its JSON (1000 to 128000).", valueName: "tokens"))
     var maxTokens: Int?
     @Option(help: "How much it counts that a match says something new, 0 to 1.") var diversity: Double?
@@ -28,9 +32,13 @@ struct Query: AsyncParsableCommand {
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
-        guard (text == nil) == (batch != nil) else { throw ValidationError("a question or --batch FILE is expected, and not both") }
+        guard batch == nil || text == nil && vector == nil else { throw ValidationError("--batch brings its own questions: give no other") }
+        if batch == nil, text == nil, vector == nil { throw ValidationError("give a question, --vector, or both; or --batch") }
         guard (1...Limits.topK).contains(top) else { throw ValidationError("--top must be from 1 to \(Limits.topK)") }
         if let threshold, !(0...1).contains(threshold) { throw ValidationError("--threshold must be from 0 to 1") }
+        if let efSearch, !(1...Limits.efSearch).contains(efSearch) { throw ValidationError("--ef-search must be from 1 to \(Limits.efSearch)") }
+        if let recall, !(0.5...0.999).contains(recall) { throw ValidationError("--recall must be from 0.5 to 0.999") }
+        if efSearch != nil, recall != nil { throw ValidationError("--recall chooses --ef-search: give one of the two") }
         if let diversity, !(0...1).contains(diversity) { throw ValidationError("--diversity must be from 0 to 1") }
         let tokens = Limits.contextTokens
         if let maxTokens, !tokens.contains(maxTokens) { throw ValidationError("--max-tokens must be from \(tokens.lowerBound) to \(tokens.upperBound)") }
@@ -44,7 +52,10 @@ struct Query: AsyncParsableCommand {
             try await ask(Self.questions(in: batch))
             return
         }
-        let answer = try await options.client().post(["projects", project, "query"], .object(body(text ?? "")))
+        var body = body()
+        if let text { body["query"] = .string(text) }
+        if let vector { body["query_vector"] = try InputFile.vector(of: vector) }
+        let answer = try await options.client().post(["projects", project, "query"], .object(body))
         if options.json {
             Terminal.say(JSONPrinter.text(answer))
         } else {
@@ -52,8 +63,11 @@ struct Query: AsyncParsableCommand {
         }
     }
 
-    private func body(_ text: String) -> JSONObject {
-        var body = JSONObject([("query", .string(text)), ("top_k", .integer(top)), ("response_format", "json"), ("explain", .bool(explain))])
+    /// The fields that options give.
+    private func body() -> JSONObject {
+        var body = JSONObject([("top_k", .integer(top)), ("response_format", "json"), ("explain", .bool(explain))])
+        if let efSearch { body["ef_search"] = .integer(efSearch) }
+        if let recall { body["recall"] = .double(recall) }
         if let threshold { body["threshold"] = .double(threshold) }
         if let mode { body["mode"] = .string(mode.rawValue) }
         if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
@@ -75,7 +89,7 @@ struct Query: AsyncParsableCommand {
                 continue
             }
             guard case .object(let question)? = try? JSONParser.parse(text: String(line)) else {
-                throw CommandFailure(.failed, "\(InputFile.name(of: file)), line \(number + 1): this begins like a JSON object and is none")
+                throw CommandFailure(.failed, "\(InputFile.name(file)), line \(number + 1): this begins like a JSON object and is none")
             }
             questions.append(question)
         }
@@ -87,7 +101,7 @@ struct Query: AsyncParsableCommand {
         var failed = 0
         for start in stride(from: 0, to: questions.count, by: Limits.batchQueries) {
             let items = questions[start..<min(start + Limits.batchQueries, questions.count)].map { question in
-                var item = body("")
+                var item = body()
                 item["project_id"] = .string(project)
                 for (name, value) in question { item[name] = value }
                 return JSONValue.object(item)
@@ -154,7 +168,8 @@ struct Query: AsyncParsableCommand {
         func list(_ name: String) -> String {
             (parts[name]?.objectValue ?? JSONObject()).map { "\($0.key) \(Self.threeDigits($0.value.doubleValue ?? 0))" }.joined(separator: ", ")
         }
-        line("similarity \(number("similarity")) (threshold \(number("threshold")), \(place("rank"))), \(parts["mode"]?.stringValue ?? ""): \(list("parts"))")
+        let mode = parts["mode"]?.stringValue ?? ""
+        line("similarity \(number("similarity")) (threshold \(number("threshold")), \(place("rank"))), \(mode): \(list("parts"))")
         line("cosine \(number("cosine")) (\(place("vector_rank"))), bm25 \(number("bm25")) of \(number("bm25_ceiling")) (\(place("text_rank"))): \(list("terms"))")
     }
 

@@ -16,7 +16,7 @@ struct ReindexCommand: AsyncParsableCommand {
         abstract: "Make every index of a data folder anew from its documents: for another embedding model, or to repair.",
         discussion: """
             The server must be stopped. Cut off, it goes on where it stopped when it is called again. Log, documents, keys and \
-            registrations are not touched.
+            registrations are not touched, and vectors that publishers brought are kept.
             """)
 
     @OptionGroup var options: FolderOptions
@@ -32,11 +32,8 @@ struct ReindexCommand: AsyncParsableCommand {
             if let dataDir = options.dataDir { configuration.dataFolder = dataDir }
             if let modelDir { configuration.modelFolder = modelDir }
             defer { Terminal.progress("") }
-            report = try await Reindexing.run(configuration) { done, all in
-                let width = 30
-                let filled = all == 0 ? width : done * width / all
-                Terminal.progress(
-                    "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled) + "] \(done) of \(all) nodes")
+            report = try await Reindexing.run(configuration) { step, done, all in
+                Terminal.progress(done, of: all, step == .indexing ? "nodes" : "vectors linked")
             }
         } catch {
             throw CommandFailure(error)
@@ -44,13 +41,18 @@ struct ReindexCommand: AsyncParsableCommand {
         if options.json {
             let object: JSONValue = [
                 "projects": .integer(report.projects), "nodes": .integer(report.nodes), "needs": .integer(report.needs),
-                "resumed": .bool(report.wasResumed),
+                "own_vectors": .integer(report.ownVectors), "foreign_vectors": .integer(report.foreignVectors), "resumed": .bool(report.wasResumed),
             ]
             Terminal.say(JSONPrinter.text(object))
         } else {
             Terminal.say(
                 "indexed \(report.nodes) nodes and \(report.needs) needs of \(report.projects) projects"
                     + (report.wasResumed ? ", from where an earlier run had stopped" : ""))
+            if report.foreignVectors > 0 {
+                Terminal.complainPlainly(
+                    "\(report.foreignVectors) vectors of publishers have another dimension than the model: their texts were embedded instead. "
+                        + "The log keeps them; publish new ones, or reindex with a model of their dimension")
+            }
         }
     }
 }

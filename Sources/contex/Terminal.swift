@@ -33,6 +33,13 @@ enum Terminal {
         if errorIsTerminal { write("\r\u{1B}[K" + text, to: 2) }
     }
 
+    /// The same as a bar: how many of how many are done.
+    static func progress(_ done: Int, of all: Int, _ what: String) {
+        let width = 30
+        let filled = all == 0 ? width : min(width, done * width / all)
+        progress("[" + String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled) + "] \(done) of \(all) \(what)")
+    }
+
     private static func write(_ text: String, to descriptor: Int32) {
         var text = text
         text.withUTF8 { bytes in

@@ -39,7 +39,7 @@ import Testing
         return NodeRecord(
             document: document, documentKey: key.text, path: texts.randomElement(using: &random)!, kind: "json", format: "yaml",
             description: texts.randomElement(using: &random)!, data: Array(texts.randomElement(using: &random)!.utf8),
-            tokenCount: Int.random(in: 0...5_000, using: &random))
+            tokenCount: Int.random(in: 0...5_000, using: &random), hasOwnVector: Bool.random(using: &random))
     }
 
     func publish(_ key: Name, at sequence: Sequence, _ twin: inout Twin, _ random: inout SeededRandom, _ transaction: inout WriteTransaction) throws {
@@ -205,6 +205,9 @@ import Testing
     static let goldenNode = NodeRecord(
         document: DocumentID(rawValue: 1), documentKey: "orders", path: "people[0]", kind: "json", format: "json",
         description: "name: Zoë 日本", data: Array(#"{"name":"Zoë"}"#.utf8), tokenCount: 200)
+    static let goldenOwnNode = NodeRecord(
+        document: DocumentID(rawValue: 1), documentKey: "orders", path: "root", kind: "primitive", format: "json", description: "root | 1",
+        data: Array("1".utf8), tokenCount: 1, hasOwnVector: true)
 
     func goldenDocuments() throws -> [DocumentRecord] {
         [
@@ -228,6 +231,7 @@ import Testing
             }
             _ = try documents.reserveNodes(300, in: &transaction)
             try documents.put(Self.goldenNode, as: NodeID(rawValue: 300), in: &transaction)
+            try documents.put(Self.goldenOwnNode, as: NodeID(rawValue: 299), in: &transaction)
             for (id, version) in [(1, 1), (2, 2), (1, 3)] as [(UInt32, UInt64)] {
                 try documents.addVersion(Sequence(rawValue: version), of: DocumentID(rawValue: id), in: &transaction)
             }
@@ -236,6 +240,7 @@ import Testing
 
     @Test func goldenBytesAreWritten() throws {
         try writeGolden(store)
+        try GoldenRecord.rewriteIfAsked("documents-v1/records.txt", try store.records())
         #expect(try store.records() == GoldenRecord.file("documents-v1/records.txt"))
     }
 
@@ -245,6 +250,7 @@ import Testing
         try store.read { (view: borrowing TransactionView) throws in
             for document in expected { #expect(try documents.document(document.key, in: view) == document) }
             #expect(try documents.node(NodeID(rawValue: 300), in: view) == Self.goldenNode)
+            #expect(try documents.node(NodeID(rawValue: 299), in: view) == Self.goldenOwnNode)
             #expect(try documents.versions(of: DocumentID(rawValue: 1), count: 9, in: view).map(\.rawValue) == [3, 1])
             let projects = try ProjectRegistry(tenant: .standard).entries(in: view)
             #expect(projects.map(\.name.text) == ["shop", Self.longer])

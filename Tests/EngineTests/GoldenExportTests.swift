@@ -47,6 +47,10 @@ import Testing
         try await fixture.publish("shop", "old", ["x": .null])
         try await fixture.publish("shop", "tech", ["stack": ["db": "lion", "version": .double(1.5)], "owner": "é"])
         try await fixture.publish("shop", "people", .string("name,age\nZoë,7\n"), format: "csv")
+        let own = (0..<WordHash.dimension).map { Float($0 % 5) - 1.5 }
+        _ = try await fixture.database.publish(
+            Fixture.tenant,
+            [PublishCommand(project: Self.project, key: Name(stored: "own"), data: ["x": ["y": "wolf"]], vector: own)])[0].get()
         for (agent, url) in [("ana", nil), ("bob", "https://example.com/hook")] as [(String, String?)] {
             _ = try await fixture.database.register(
                 Fixture.tenant,
@@ -55,6 +59,10 @@ import Testing
                     responseFormat: "json", channel: nil, webhookURL: url))
         }
         let exported = try await fixture.database.export(Fixture.tenant, project: Self.project, sections: Self.all)
+        if ProcessInfo.processInfo.environment["CONTEX_TEST_WRITE"] == "1" {
+            try Data((JSONPrinter.text(exported, style: .pretty2) + "\n").utf8).write(
+                to: TestData.checkout.appendingPathComponent("Tests/Golden/export-v1/export.json"))
+        }
         #expect(Self.withoutTimes(exported) == Self.withoutTimes(try Self.golden().value))
     }
 }

@@ -35,7 +35,7 @@ import Testing
 
     @Test func anotherModelIsRefusedUntilTheVectorsAreItsOwn() async throws {
         let first = try Fixture(models: models("first"))
-        for number in 0..<600 { try await first.publish("p\(number % 2)", "k\(number)", ["text": .string("word\(number) other\(number % 7)")]) }
+        for number in 0..<3_000 { try await first.publish("p\(number % 2)", "k\(number)", ["text": .string("word\(number) other\(number % 7)")]) }
         _ = try await first.database.register(
             Fixture.tenant, RegisterCommand(project: Name(stored: "p1"), agent: Name(stored: "a"), needs: ["text: word3 other3"]))
         #expect(try await first.closeAndCheck() == [])
@@ -53,12 +53,13 @@ import Testing
             let half = await error { try Fixture(first.folder, models: models(identity)) }
             #expect(half?.category == .conflict && half?.message.contains("half rebuilt") == true)
         }
-        var steps: [Int] = []
-        let report = try await Reindex.run(configuration: configuration, models: models("second")) { done, all in
-            steps.append(done)
-            #expect(all == 600)
+        var (steps, linked) = ([Int](), [Int]())
+        let report = try await Reindex.run(configuration: configuration, models: models("second")) { step, done, all in
+            #expect(all == (step == .indexing ? 3_000 : 1_500))
+            if step == .indexing { steps.append(done) } else { linked.append(done) }
         }
-        #expect(report.wasResumed && report.nodes == 300 - 256 && report.needs == 1 && report.projects == 1 && steps == [600])
+        #expect(report.wasResumed && report.nodes == 1_500 - 1_024 && report.needs == 1 && report.projects == 1 && steps == [3_000])
+        #expect(linked.last == 1_500 && linked == linked.sorted())
 
         let second = try Fixture(first.folder, models: models("second"))
         #expect(try await second.query("p1", "text: word3 other3", mode: .semantic).first?.documentKey == "k3")
@@ -82,6 +83,47 @@ import Testing
         #expect(try await second.query("p", "something", mode: .semantic).map(\.documentKey) == ["k"])
         await second.database.close()
         #expect(try IntegrityCheck.run(directory: first.folder.path).findings == [])
+    }
+
+    /// Vectors of publishers outlive another model, and a model of another dimension and back.
+    @Test func ownVectorsAreKept() async throws {
+        let first = try Fixture(models: models("first"))
+        var random = SeededRandom(seed: testSeed("ownVectorsAreKept"))
+        let vectors = (0..<1_200).map { _ in (0..<WordHash.dimension).map { _ in Float(random.unit() - 0.5) } }
+        let commands = vectors.indices.map {
+            PublishCommand(project: Name(stored: "p"), key: Name(stored: "k\($0)"), data: .string("word\($0)"), vector: vectors[$0])
+        }
+        for outcome in await first.database.publish(Fixture.tenant, commands) { #expect(try outcome.get().changed) }
+        try await first.publish("p", "plain", "tortoise")
+        #expect(try await first.closeAndCheck() == [])
+        var configuration = DatabaseConfiguration(directory: first.folder.path)
+        configuration.mapBytes = 4 << 30
+        func nearest(_ fixture: Fixture, _ place: Int) async throws -> Match? {
+            try await fixture.database.query(
+                Fixture.tenant, QueryRequest(project: Name(stored: "p"), text: "", vector: vectors[place], topK: 1, threshold: 0)).matches.first
+        }
+        let kept = try await Reindex.run(configuration: configuration, models: models("second"))
+        #expect(kept.ownVectors == 1_200 && kept.foreignVectors == 0)
+        let second = try Fixture(first.folder, models: models("second"))
+        for place in [0, 700, 1_199] {
+            let match = try #require(try await nearest(second, place))
+            #expect(match.documentKey == "k\(place)" && match.similarity > 0.999_99)
+        }
+        #expect(try await second.query("p", "tortoise", mode: .semantic).first?.documentKey == "plain")
+        #expect(try await second.closeAndCheck() == [])
+
+        let narrow = models("first", dimension: 16)
+        let replaced = try await Reindex.run(configuration: configuration, models: narrow)
+        #expect(replaced.ownVectors == 0 && replaced.foreignVectors == 1_200)
+        let third = try Fixture(first.folder, models: narrow)
+        #expect(await error { try await nearest(third, 0) }?.field == "query_vector")
+        #expect(await error { try await third.database.restore(Fixture.tenant, project: Name(stored: "p"), key: Name(stored: "k1"), sequence: Sequence(rawValue: 2)) }?.field == "vector")
+        #expect(try await third.closeAndCheck() == [])
+
+        #expect(try await Reindex.run(configuration: configuration, models: models("first")).ownVectors == 1_200)
+        let fourth = try Fixture(first.folder, models: models("first"))
+        #expect(try await nearest(fourth, 3)?.documentKey == "k3")
+        #expect(try await fourth.closeAndCheck() == [])
     }
 
     @Test func aServedFolderAndAnEmptyOneAreLeftAlone() async throws {

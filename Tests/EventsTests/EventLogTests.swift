@@ -197,12 +197,16 @@ import Testing
         EventDraft(
             kind: .published, type: "日本", key: String(repeating: "ü", count: 255), format: "text", recordedAt: Timestamp(rawValue: .max),
             data: Array((#"""# + String(repeating: "x", count: 200) + #"""#).utf8)),
+        EventDraft(
+            kind: .published, type: "own_updated", key: "own", format: "json", recordedAt: Timestamp(rawValue: 2), data: Array("1".utf8),
+            vector: [0.6, -0.8, 1e-30]),
     ]
 
     @Test func goldenBytesAreWritten() throws {
         try store.write { (transaction: inout WriteTransaction) throws in
             for draft in Self.golden { _ = try log.append(draft, in: &transaction) }
         }
+        try GoldenRecord.rewriteIfAsked("events-v1/records.txt", try store.records())
         #expect(try store.records() == GoldenRecord.file("events-v1/records.txt"))
     }
 

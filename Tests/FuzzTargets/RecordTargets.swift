@@ -98,7 +98,7 @@ extension FuzzTargets {
     private static let eventRecords: RecordFamily = {
         let log = EventLog(scope: scope)
         @Sendable func draft(_ kind: EventRecord.Kind, _ data: String) -> EventDraft {
-            EventDraft(kind: kind, type: "a_updated", key: "a", format: "json", recordedAt: time, data: Array(data.utf8))
+            EventDraft(kind: kind, type: "a_updated", key: "a", format: "json", recordedAt: time, data: Array(data.utf8), vector: kind == .published ? [0.6, -0.8] : nil)
         }
         return RecordFamily(
             read: { view in
@@ -125,7 +125,7 @@ extension FuzzTargets {
         let key = Name(stored: "a")
         let node = NodeRecord(
             document: DocumentID(rawValue: 1), documentKey: "a", path: "root", kind: "object", format: "json", description: "x: 1",
-            data: Array(#"{"x":1}"#.utf8), tokenCount: 5)
+            data: Array(#"{"x":1}"#.utf8), tokenCount: 5, hasOwnVector: true)
         return RecordFamily(
             read: { view in
                 _ = try documents.document(key, in: view)
@@ -172,6 +172,7 @@ extension FuzzTargets {
             read: { view in
                 _ = try index.count(in: view)
                 for node in nodes { _ = try index.vector(of: node, in: view) }
+                _ = try index.nodes(in: view)
                 for match in try index.search([0.8, 0.6], count: 5, in: view) {
                     try require(match.cosine.isNaN || abs(match.cosine) <= 1, "cosine \(match.cosine)")
                 }
@@ -180,6 +181,11 @@ extension FuzzTargets {
                 _ = try VectorIndexCheck.findings(index, expectedNodes: Set(nodes), in: view)
             },
             change: { transaction in
+                if try index.count(in: transaction.view) % 2 == 1 {
+                    _ = try VectorBulkBuild.reopen(index, in: &transaction)
+                    try VectorBulkBuild(index, threads: 1).add([(NodeID(rawValue: 60), [0.6, 0.8])], in: &transaction)
+                    try index.removeAll(in: &transaction)
+                }
                 try index.insert(NodeID(rawValue: 50), [0.8, 0.6], in: &transaction)
                 try index.insert(NodeID(rawValue: 51), [1, 0], in: &transaction)
                 for node in [1, 9, 4, 50] { try index.remove(NodeID(rawValue: UInt32(node)), in: &transaction) }

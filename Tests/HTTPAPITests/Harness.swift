@@ -11,12 +11,15 @@ import TestSupport
 final class Harness: Sendable {
     static let dimension = 384
 
-    let folder = TemporaryFolder()
+    let folder: TemporaryFolder
     let database: Database
     let operations: Operations
     let handler: APIHandler
 
-    init(authentication: Bool = false, configure: (inout HTTPAPIConfiguration) -> Void = { _ in }) throws {
+    init(
+        _ folder: TemporaryFolder = TemporaryFolder(), authentication: Bool = false, configure: (inout HTTPAPIConfiguration) -> Void = { _ in }
+    ) throws {
+        self.folder = folder
         var configuration = DatabaseConfiguration(directory: folder.path)
         configuration.mapBytes = 1 << 30
         database = try Database(

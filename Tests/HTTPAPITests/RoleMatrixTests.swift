@@ -85,7 +85,7 @@ struct RoleMatrixTests {
         for field in route.queryFields where field.isRequired || ["key_id", "role"].contains(field.name) {
             query.append("\(field.name)=\(field.name == "role" ? "readonly" : "1")")
         }
-        let object = JSONValue.object(JSONObject(route.body.fields.filter(\.isRequired).map { ($0.name, sample($0, project: project)) }))
+        let object = JSONValue.object(JSONObject(route.body.fields.filter(isNeeded).map { ($0.name, sample($0, project: project)) }))
         let body: String? =
             switch route.body {
             case .none: nil
@@ -95,6 +95,10 @@ struct RoleMatrixTests {
             case .document: "{}"
             }
         return (prefix + path + (query.isEmpty ? "" : "?" + query.joined(separator: "&")), body)
+    }
+
+    private static func isNeeded(_ field: FieldShape) -> Bool {
+        if case .optional = field.presence { false } else { true }
     }
 
     private static func sample(_ field: FieldShape, project: String) -> JSONValue {
@@ -107,6 +111,7 @@ struct RoleMatrixTests {
         case .texts, .textOrTexts: .array(["sample"])
         case .word(let words, _): .string(words[0])
         case .address: "http://sample.example/"
+        case .vector: .array([.double(1)])
         case .anything: ["sample": .integer(1)]
         }
     }

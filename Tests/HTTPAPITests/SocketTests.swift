@@ -6,67 +6,6 @@ import Logging
 import TestSupport
 import Testing
 
-/// A client that says exactly what it is told, byte for byte. Blocking, with a time limit: used off the pool only.
-final class RawConnection {
-    private let descriptor: Int32
-
-    init(port: Int) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-        let result = unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard result == 0 else { throw POSIXError(.ECONNREFUSED) }
-    }
-
-    deinit { close(descriptor) }
-
-    /// False when the other side is gone.
-    @discardableResult
-    func send(_ bytes: [UInt8]) -> Bool {
-        var sent = 0
-        while sent < bytes.count {
-            let count = unsafe bytes.withUnsafeBytes { unsafe Foundation.send(descriptor, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL)) }
-            guard count > 0 else { return false }
-            sent += count
-        }
-        return true
-    }
-    @discardableResult
-    func send(_ text: String) -> Bool { send(Array(text.utf8)) }
-
-    /// What has come, until `isEnough` or the end; nil for an end without a byte.
-    func read(until isEnough: (String) -> Bool) -> String? {
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        while true {
-            let count = unsafe buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
-            if count <= 0 { return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self) }
-            bytes += buffer[..<count]
-            let text = String(decoding: bytes, as: UTF8.self)
-            if isEnough(text) { return text }
-        }
-    }
-
-    /// One answer with its body, by its Content-Length.
-    func answer() -> String? {
-        read { text in
-            guard let end = text.firstRange(of: "\r\n\r\n") else { return false }
-            let head = text[..<end.lowerBound].lowercased()
-            guard let length = head.firstRange(of: "content-length: ") else { return true }
-            let digits = head[length.upperBound...].prefix { $0.isNumber }
-            return text[end.upperBound...].utf8.count >= Int(digits)!
-        }
-    }
-}
-
 @Suite("On a socket", .serialized)
 struct SocketTests {
     /// Serves on a free port while `body` runs on a thread of its own.

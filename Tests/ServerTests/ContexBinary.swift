@@ -33,6 +33,16 @@ enum ContexBinary {
         return process
     }
 
+    /// Started and left to run, with nothing to read and nobody to hear what it says.
+    static func started(_ arguments: [String]) throws -> Process {
+        let process = process(arguments, [:])
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
     static func run(_ arguments: [String], input: String = "", environment: [String: String] = [:]) throws -> Result {
         let folder = TemporaryFolder()
         let (output, errors, given) = (folder.path + "/out", folder.path + "/err", folder.path + "/in")

@@ -148,6 +148,30 @@ import Testing
         await fixture.database.close()
     }
 
+    @Test func theLastAdministratorOfAllProjectsStays() async throws {
+        let fixture = try await Fixture()
+        let operations = fixture.operations
+        let root = "\(fixture.root.record.keyID)"
+        // An administrator of some projects cannot issue keys for the others: he is no replacement.
+        _ = try await fixture.caller(.admin, ["own"])
+        func tryAll() async -> [ContexError.Category?] {
+            [
+                await category { try await operations.revokeKey(root, by: fixture.admin) },
+                await category { try await operations.removeRole(of: root, by: fixture.admin) },
+                await category { try await operations.assignRole(keyID: root, role: "readonly", projects: [], by: fixture.admin) },
+                await category { try await operations.assignRole(keyID: root, role: "admin", projects: ["own"], by: fixture.admin) },
+            ]
+        }
+        #expect(await tryAll() == Array(repeating: .conflict, count: 4))
+        #expect(try await operations.role(of: root, by: fixture.admin) == (.admin, []))
+
+        let second = try await fixture.caller(.admin)
+        try await operations.revokeKey(root, by: second)
+        #expect(await category { try await operations.keys(by: fixture.admin) } == .unauthenticated)
+        #expect(try await operations.keys(by: second).count == 2)
+        await fixture.database.close()
+    }
+
     @Test func healthIsARealReadAndARealEmbedding() async throws {
         let well = try await Fixture()
         let health = try await well.operations.health(by: well.admin)

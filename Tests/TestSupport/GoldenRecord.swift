@@ -22,6 +22,14 @@ public struct GoldenRecord: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// With CONTEX_TEST_WRITE=1 the file's records become these and its remarks stay: for a format that is changed on purpose.
+    public static func rewriteIfAsked(_ path: String, _ records: [GoldenRecord]) throws {
+        guard ProcessInfo.processInfo.environment["CONTEX_TEST_WRITE"] == "1" else { return }
+        let url = TestData.checkout.appendingPathComponent("Tests/Golden/\(path)")
+        let remarks = try String(contentsOf: url, encoding: .utf8).split(separator: "\n").prefix { $0.hasPrefix("#") }.map(String.init)
+        try Data(((remarks + records.map(\.description)).joined(separator: "\n") + "\n").utf8).write(to: url)
+    }
+
     private static func hexadecimal(_ bytes: [UInt8]) -> String {
         bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }

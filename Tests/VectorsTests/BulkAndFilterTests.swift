@@ -88,6 +88,59 @@ import Vectors
     }
 }
 
+/// An index that is taken apart and built anew.
+@Suite struct ReopenTests {
+    func node(_ number: some BinaryInteger) -> NodeID { NodeID(rawValue: UInt32(number)) }
+
+    /// Without a gap, with gaps everywhere, with most of it gone (so that the first codes record gets smaller).
+    @Test(arguments: [(0, 700), (250, 700), (600, 700), (690, 700), (5, 6)]) func whatItHadAndWhatIsAddedIsThere(gone: Int, of count: Int) throws {
+        var samples = VectorSamples(seed: testSeed("whatItHadAndWhatIsAdded \(gone)"), dimension: 64, clusters: 9)
+        var random = SeededRandom(seed: testSeed("whatItHadAndWhatIsAdded gaps \(gone)"))
+        var vectors = samples.next(count)
+        for place in stride(from: 3, to: count, by: 40) { vectors[place] = vectors[1] }
+        let store = try IndexStore()
+        let index = VectorIndex(scope: store.scope, dimension: 64, parameters: HNSWParameters(exactBelow: 0))
+        let removed = Set((0..<count).shuffled(using: &random).prefix(gone))
+        try store.write { (transaction: inout WriteTransaction) throws in
+            for place in vectors.indices { try index.insert(node(place * 2), vectors[place], in: &transaction) }
+            for place in removed.sorted() { try index.remove(node(place * 2), in: &transaction) }
+        }
+        let kept = (0..<count).filter { !removed.contains($0) }
+        try store.write { (transaction: inout WriteTransaction) throws in
+            #expect(try VectorBulkBuild.reopen(index, in: &transaction) == kept.count)
+            #expect(try VectorBulkBuild.reopen(index, in: &transaction) == kept.count)
+        }
+        #expect(try store.environment.read { try index.search(vectors[1], count: 5, in: $0) } == [])
+        let build = VectorBulkBuild(index, threads: 2)
+        let added = samples.next(300)
+        try store.write { try build.add(added.indices.map { (node(10_001 + $0), added[$0]) }, in: &$0) }
+        try build.link(in: store.environment)
+        var isDone = false
+        while !isDone { try store.write { isDone = try build.write(records: 200, in: &$0) } }
+        let nodes = kept.map { UInt32($0 * 2) } + added.indices.map { UInt32(10_001 + $0) }
+        #expect(try store.findings(index, nodes) == [])
+        try store.environment.read { (view: borrowing TransactionView) throws in
+            for place in kept { #expect(try index.vector(of: node(place * 2), in: view) == vectors[place]) }
+            for place in added.indices { #expect(try index.vector(of: node(10_001 + place), in: view) == added[place]) }
+            for place in removed { #expect(try index.vector(of: node(place * 2), in: view) == nil) }
+        }
+        #expect(try store.recall(index, samples.next(50)) >= 0.95)
+        // The index goes on as any other.
+        try store.write { (transaction: inout WriteTransaction) throws in
+            for place in kept.prefix(50) { try index.remove(node(place * 2), in: &transaction) }
+            for place in 0..<80 { try index.insert(node(20_000 + place), samples.next(), in: &transaction) }
+        }
+        #expect(try store.findings(index, nodes.dropFirst(min(50, kept.count)) + (20_000..<20_080).map { UInt32($0) }) == [])
+    }
+
+    @Test func anEmptyIndexStaysEmpty() throws {
+        let store = try IndexStore()
+        let index = VectorIndex(scope: store.scope, dimension: 64)
+        try store.write { (transaction: inout WriteTransaction) throws in #expect(try VectorBulkBuild.reopen(index, in: &transaction) == 0) }
+        #expect(try store.everything().isEmpty)
+    }
+}
+
 /// Filters, efforts, bad input, many readers.
 @Suite struct SearchTests {
     func node(_ number: some BinaryInteger) -> NodeID { NodeID(rawValue: UInt32(number)) }

@@ -29,14 +29,37 @@ void ck_unpack_counts(int level, const uint8_t *bytes, size_t available, unsigne
 // run over 32 bits or do not end with `last`, so that 1 promises first = out[0] < out[1] < ... = last.
 int ck_unpack_nodes(int level, const uint8_t *bytes, size_t available, unsigned bits, size_t count, uint32_t first, uint32_t last, uint32_t *out);
 
-// norms[i] = base + slope * (lengths[i] - 1), where lengths are little-endian numbers of `width` (1, 2, 4) bytes and 0 counts
-// as 1. `norms` has room for count rounded up to 16.
-void ck_norms(int level, const uint8_t *lengths, unsigned width, size_t count, float base, float slope, float *norms);
+// What one term's share of a score depends on beside frequency and length: round(weight * (f / (f + base + slope * length))), in single
+// precision, operation by operation, to the nearest integer, ties to even. A length is told as it is stored, plus one; 0, which
+// is no text, counts as 1.
+typedef struct {
+    float weight, base, slope;
+} ck_scale;
 
-// For each posting: sums[node - start] += round(weight * (f / (f + norms[node - start]))), in single precision, operation by
-// operation, to the nearest integer, ties to even. Differences are taken modulo the window.
-void ck_add_shares(int level, const uint32_t *nodes, const uint32_t *counts, size_t count, uint32_t start, const float *norms,
-                   float weight, int32_t *sums);
+// The shares of frequencies 1...4 in texts of 0...254 terms: table[(f - 1) * CK_TABLE_LENGTHS + stored].
+#define CK_TABLE_COUNTS 4
+#define CK_TABLE_LENGTHS 256
+void ck_share_table(int level, const ck_scale *scale, int32_t *table);
+
+// The texts of nodes start ... start + CK_POSTINGS_WINDOW - 1: their stored lengths; those over 65,535 as 65,535, and whole in `wide`, which is NULL when
+// there are none.
+typedef struct {
+    const uint16_t *lengths;
+    const uint32_t *wide;
+    uint32_t start;
+} ck_window;
+
+// Widens little-endian numbers of 1, 2 or 4 bytes; `wide` is written for 4 only.
+void ck_widen_lengths(int level, const uint8_t *lengths, unsigned width, size_t count, uint16_t *out, uint32_t *wide);
+
+// For each posting: sums[node - start] += its share; of frequency 1, and of any. Differences are taken modulo the window. `table` is that of
+// `scale`.
+void ck_add_ones(const ck_scale *scale, const int32_t *table, const ck_window *window, const uint32_t *nodes, size_t count, int32_t *sums);
+void ck_add_counts(const ck_scale *scale, const int32_t *table, const ck_window *window, const uint32_t *nodes, const uint32_t *counts,
+                   size_t count, int32_t *sums);
+
+// How many of count <= 128 rising nodes are below `node`.
+size_t ck_count_below(int level, const uint32_t *nodes, size_t count, uint32_t node);
 
 // The places of sums > limit (limit >= 0), rising, and the sums there; then every sum is 0. Returns how many.
 size_t ck_take_over(int level, int32_t *sums, int32_t limit, uint32_t *places, int32_t *taken);

@@ -20,23 +20,27 @@ public enum ContentSplitter {
     /// - Throws: `.invalid` for NUL in a text, nesting over `Limits.nestingDepth`, or too many nodes.
     /// - Complexity: O(size of the data).
     public static func split(_ data: JSONValue, hint: String?) throws(ContexError) -> SplitContent {
-        try checkData(data, level: 0)
-        guard case .string(let text) = data else {
-            return SplitContent(format: .json, nodes: try StructureNodes.nodes(of: data), hintNote: nil)
-        }
-        if text.utf8.allSatisfy(TextNodes.isSpace) { return SplitContent(format: .text, nodes: [], hintNote: nil) }
-        guard let hint, let wanted = ContentFormat(rawValue: hint.lowercased()) else { return try detected(text) }
-        let reading: Reading
-        do throws(FormatError) {
-            reading = try read(text, as: wanted)
-        } catch {
-            if error.reason == .limit { throw invalid("data as \(wanted.rawValue): \(error.description)") }
-            let content = try detected(text)
-            return SplitContent(
-                format: content.format, nodes: content.nodes,
-                hintNote: "The data does not fit data_format '\(wanted.rawValue)': \(error.description). It was read as \(content.format.rawValue).")
-        }
-        return SplitContent(format: wanted, nodes: try nodes(of: reading), hintNote: nil)
+        let found = try read(data, hint: hint)
+        return SplitContent(format: found.format, nodes: try nodes(of: found.reading), hintNote: found.hintNote)
+    }
+
+    /// The same read and not split: one node at `root`, with the value that a structure has, the list of a table's rows, or the text
+    /// as it is.
+    ///
+    /// - Throws: `.invalid` as `split` does.
+    /// - Complexity: O(size of the data).
+    public static func whole(_ data: JSONValue, hint: String?) throws(ContexError) -> SplitContent {
+        let found = try read(data, hint: hint)
+        let (kind, value): (NodeKind, JSONValue) =
+            switch found.reading {
+            case .structure(let value): (value.objectValue == nil ? .primitive : .object, value)
+            case .rows(let rows): (.primitive, .array(rows.map(JSONValue.object)))
+            case .code(let text): (.codeBlock, .string(text))
+            case .markdown(let text), .text(let text): (.paragraph, .string(text))
+            }
+        var collector = NodeCollector()
+        try collector.add("root", kind, value)
+        return SplitContent(format: found.format, nodes: collector.nodes, hintNote: found.hintNote)
     }
 
     /// Checks data that is stored without being split.
@@ -52,6 +56,40 @@ public enum ContentSplitter {
         case markdown(String)
         case code(String)
         case text(String)
+    }
+
+    /// What data was read as, and what to tell its publisher.
+    private struct Found {
+        let format: ContentFormat
+        let reading: Reading
+        let hintNote: String?
+    }
+
+    private static func read(_ data: JSONValue, hint: String?) throws(ContexError) -> Found {
+        try checkData(data, level: 0)
+        guard case .string(let text) = data else { return Found(format: .json, reading: .structure(data), hintNote: nil) }
+        if text.utf8.allSatisfy(TextNodes.isSpace) { return Found(format: .text, reading: .text(text), hintNote: nil) }
+        guard let hint, let wanted = ContentFormat(rawValue: hint.lowercased()) else {
+            let (format, reading) = try detect(text)
+            return Found(format: format, reading: try checked(reading), hintNote: nil)
+        }
+        let reading: Reading
+        do throws(FormatError) {
+            reading = try read(text, as: wanted)
+        } catch {
+            if error.reason == .limit { throw invalid("data as \(wanted.rawValue): \(error.description)") }
+            let (format, reading) = try detect(text)
+            return Found(
+                format: format, reading: try checked(reading),
+                hintNote: "The data does not fit data_format '\(wanted.rawValue)': \(error.description). It was read as \(format.rawValue).")
+        }
+        return Found(format: wanted, reading: try checked(reading), hintNote: nil)
+    }
+
+    /// The text of a format may spell NUL where its bytes hold none.
+    private static func checked(_ reading: Reading) throws(ContexError) -> Reading {
+        if case .structure(let value) = reading { try checkData(value, level: 0, maximumLevel: 2 * Limits.nestingDepth) }
+        return reading
     }
 
     private static func read(_ text: String, as format: ContentFormat) throws(FormatError) -> Reading {
@@ -74,10 +112,7 @@ public enum ContentSplitter {
 
     private static func nodes(of reading: Reading) throws(ContexError) -> [ContentNode] {
         switch reading {
-        case .structure(let value):
-            // The text of a format may spell NUL where its bytes hold none.
-            try checkData(value, level: 0, maximumLevel: 2 * Limits.nestingDepth)
-            return try StructureNodes.nodes(of: value)
+        case .structure(let value): return try StructureNodes.nodes(of: value)
         case .rows(let rows):
             var collector = NodeCollector()
             for (index, row) in rows.enumerated() { try collector.add("row_\(index)", .row, .object(row)) }
@@ -89,11 +124,6 @@ public enum ContentSplitter {
     }
 
     // MARK: - Detection
-
-    private static func detected(_ text: String) throws(ContexError) -> SplitContent {
-        let (format, reading) = try detect(text)
-        return SplitContent(format: format, nodes: try nodes(of: reading), hintNote: nil)
-    }
 
     private static func detect(_ text: String) throws(ContexError) -> (ContentFormat, Reading) {
         do throws(FormatError) {

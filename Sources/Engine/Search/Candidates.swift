@@ -24,7 +24,7 @@ struct Candidates {
         let query = TextQuery(question.text)
         weights = try texts.weights(query, in: view)
         let wanted = search.mode == .hybrid ? Self.count(for: count) : count
-        near = search.mode == .keyword ? [] : try vectors.search(question.vector!, count: wanted, in: view)
+        near = search.mode == .keyword ? [] : try vectors.search(question.vector!, count: wanted, effort: search.effort, in: view)
         worded = search.mode == .semantic ? [] : try texts.search(query, count: wanted, in: view)
 
         let empty = ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling)

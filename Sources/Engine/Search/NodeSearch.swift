@@ -7,6 +7,7 @@ internal import Documents
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Vectors
 
 /// What is looked for: words, their vector, or both.
 struct Question {
@@ -21,6 +22,8 @@ struct NodeSearch {
     let mode: SearchMode
     let threshold: Double
     var explain = false
+    /// Of the search among vectors; nil leaves it to the index.
+    var effort: SearchEffort? = nil
 
     /// At most `count` nodes of at least the threshold, best first, equal ones by node number.
     func matches(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> [Match] {
@@ -54,7 +57,8 @@ struct NodeSearch {
     /// - Parameter rank: the place among all that reach the threshold, nil when it does not.
     func explanation(of hit: Hit, rank: Int?, _ record: NodeRecord, _ candidates: Candidates) -> Explanation {
         Explanation(
-            mode: mode, rank: rank, similarity: Double(hit.similarity), threshold: threshold, parts: hit.parts.contributions(mode), cosine: Double(hit.parts.cosine), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
+            mode: mode, rank: rank, similarity: Double(hit.similarity), threshold: threshold, parts: hit.parts.contributions(mode),
+            cosine: Double(hit.parts.cosine), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
             terms: candidates.weights.explain(AnalyzedText(record.description)).map { ($0.term, Double($0.score)) },
             vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
             weights: FusionWeights.standard.named)

@@ -4,35 +4,47 @@ public import Base
 internal import KeySpace
 internal import LMDB
 internal import Synchronization
+internal import Vectors
 
 extension Database {
-    /// The nodes of a project that answer a text, best first: at most `topK`, all of at least the threshold, cut to
-    /// `maxTokens`; pinned ones before them. An unknown project has none.
-    /// - Throws: `.invalid` for an empty or over-long text; `.unavailable`; `.damaged`.
+    /// The nodes of a project that answer a text, a vector, or both, best first: at most `topK`, all of at least the threshold,
+    /// packed into `maxTokens`; pinned ones before them. An unknown project has none.
+    /// - Throws: `.invalid` for a vector that is none of the model's dimension, a mode that the question does not serve, and an
+    ///   effort that is out of range; `.unavailable`; `.damaged`.
     public func query(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
-        let isKeyword = request.mode ?? configuration.mode == .keyword
-        let vector = isKeyword ? nil : try await models.embed([request.text])[0]
-        if !isKeyword { queryUse.note(request.text, of: tenant) }
-        let search = QuerySearch(tenant, request, vector: vector, configuration, models)
-        return try await read { try search.run(in: $0) } then: { try search.answer($0) }
+        var search = try QuerySearch(tenant, request, configuration, models)
+        if search.needsVector {
+            search.vector = try await models.embed([request.text])[0]
+            queryUse.note(request.text, of: tenant)
+        }
+        return try await read { [search] in try search.run(in: $0) } then: { [search] in try search.answer($0) }
     }
 
     /// Many queries on one snapshot, one outcome each, in order. The texts are embedded at once, the searches share the pool's threads.
     ///
-    /// Together they hold at most `batchBytesMax` of what they found; those that come after that fail with `.tooLarge`.
+    /// Together they hold at most 64 MB of what they found; those that come after that fail with `.tooLarge`.
     public func query(_ tenant: TenantID, _ requests: [QueryRequest]) async -> [Result<QueryAnswer, ContexError>] {
-        let worded = requests.filter { $0.mode ?? configuration.mode != .keyword }
-        var vectors: ArraySlice<[Float]> = []
+        var searches: [Result<QuerySearch, ContexError>] = requests.map { request in
+            do throws(ContexError) {
+                return .success(try QuerySearch(tenant, request, configuration, models))
+            } catch {
+                return .failure(error)
+            }
+        }
+        let worded = searches.indices.filter { if case .success(let search) = searches[$0] { search.needsVector } else { false } }
         do {
-            if !worded.isEmpty { vectors = try await models.embed(worded.map(\.text))[...] }
+            let vectors = worded.isEmpty ? [] : try await models.embed(worded.map { requests[$0].text })
+            for (place, vector) in zip(worded, vectors) {
+                searches[place] = searches[place].map { search in
+                    var search = search
+                    search.vector = vector
+                    return search
+                }
+                queryUse.note(requests[place].text, of: tenant)
+            }
         } catch {
             let failure = ContexError(anyError: error)
-            return requests.map { _ in .failure(failure) }
-        }
-        for request in worded { queryUse.note(request.text, of: tenant) }
-        let searches = requests.map { request in
-            let vector = request.mode ?? configuration.mode == .keyword ? nil : vectors.popFirst()
-            return QuerySearch(tenant, request, vector: vector, configuration, models)
+            for place in worded { searches[place] = .failure(failure) }
         }
         let batch = QueryBatch(searches)
         await withTaskGroup { group in
@@ -63,12 +75,12 @@ private final class QueryBatch: Sendable {
         var results: [Result<QueryAnswer, ContexError>?]
         var failure = ContexError(.unavailable, "The batch was not searched")
     }
-    private let searches: [QuerySearch]
+    private let searches: [Result<QuerySearch, ContexError>]
     private let state: Mutex<State>
 
     private static let batchBytesMax = 64 << 20
 
-    init(_ searches: [QuerySearch]) {
+    init(_ searches: [Result<QuerySearch, ContexError>]) {
         self.searches = searches
         state = Mutex(State(results: searches.map { _ in nil }))
     }
@@ -78,7 +90,7 @@ private final class QueryBatch: Sendable {
         var all: [(place: Int, found: QuerySearch.Found)] = []
         while let place = take(on: snapshot) {
             do {
-                let found = try searches[place].run(in: view)
+                let found = try searches[place].get().run(in: view)
                 let bytes = found.bytes
                 let isOver = state.withLock { state in
                     state.bytes += bytes
@@ -96,7 +108,7 @@ private final class QueryBatch: Sendable {
     func answer(_ all: [(place: Int, found: QuerySearch.Found)]) {
         for (place, found) in all {
             do {
-                finish(place, .success(try searches[place].answer(found)))
+                finish(place, .success(try searches[place].get().answer(found)))
             } catch {
                 finish(place, .failure(ContexError(anyError: error)))
             }
@@ -117,4 +129,39 @@ private final class QueryBatch: Sendable {
     }
 
     private func finish(_ place: Int, _ result: Result<QueryAnswer, ContexError>) { state.withLock { $0.results[place] = result } }
+}
+
+extension QueryRequest {
+    /// What is scored: a vector has no words, and words alone have no vector of the asker's.
+    func mode(standard: SearchMode) throws(ContexError) -> SearchMode {
+        guard vector != nil else { return mode ?? standard }
+        if mode == .keyword {
+            throw .invalid(field: "mode", kind: "value_error", message: "Value error, mode 'keyword' compares words: it has no use for a query_vector")
+        }
+        if text.isEmpty {
+            guard mode != .hybrid else {
+                throw .invalid(field: "mode", kind: "value_error", message: "Value error, mode 'hybrid' needs the words of a query beside its query_vector")
+            }
+            return .semantic
+        }
+        return mode ?? .hybrid
+    }
+
+    func effort() throws(ContexError) -> SearchEffort? {
+        switch (efSearch, recall) {
+        case (nil, nil): return nil
+        case (let candidates?, nil):
+            guard (1...Limits.efSearch).contains(candidates) else {
+                throw .invalid(field: "ef_search", kind: "value_error", message: "Value error, ef_search must be from 1 to \(Limits.efSearch)")
+            }
+            return .candidates(candidates)
+        case (nil, let share?):
+            guard share >= 0.5, share <= 0.999 else {
+                throw .invalid(field: "recall", kind: "value_error", message: "Value error, recall must be from 0.5 to 0.999")
+            }
+            return .recall(share)
+        case (_?, _?):
+            throw .invalid(field: "recall", kind: "value_error", message: "Value error, recall chooses ef_search: give one of the two")
+        }
+    }
 }

@@ -14,22 +14,28 @@ internal import Vectors
 struct QuerySearch: Sendable {
     let tenant: TenantID
     let request: QueryRequest
-    /// nil in `.keyword` mode.
-    let vector: [Float]?
+    /// Unit length: the asker's own, or that of the text; nil in `.keyword` mode.
+    var vector: [Float]?
     let dimension: Int
     let mode: SearchMode
+    let effort: SearchEffort?
     let threshold: Double
     let countTokens: @Sendable (String) -> Int
 
-    init(_ tenant: TenantID, _ request: QueryRequest, vector: [Float]?, _ configuration: DatabaseConfiguration, _ models: Models) {
+    /// - Throws: `.invalid`, as `Database.query`.
+    init(_ tenant: TenantID, _ request: QueryRequest, _ configuration: DatabaseConfiguration, _ models: Models) throws(ContexError) {
         self.tenant = tenant
         self.request = request
-        self.vector = vector
+        vector = if let own = request.vector { try VectorIndex.unit(own, dimension: models.dimension, field: "query_vector") } else { nil }
+        effort = try request.effort()
         dimension = models.dimension
-        mode = request.mode ?? configuration.mode
+        mode = try request.mode(standard: configuration.mode)
         threshold = request.threshold ?? configuration.threshold
         countTokens = models.countTokens
     }
+
+    /// Whether the text's vector has yet to be computed.
+    var needsVector: Bool { vector == nil && mode != .keyword }
 
     /// Candidates of a choice for each match.
     private static let poolFactor = 4
@@ -90,7 +96,7 @@ struct QuerySearch: Sendable {
 
     func run(in view: borrowing TransactionView) throws -> Found {
         guard let scope = try Database.scope(tenant, request.project, view) else { return .noProject }
-        let search = NodeSearch(scope: scope, dimension: dimension, mode: mode, threshold: threshold, explain: request.explain)
+        let search = NodeSearch(scope: scope, dimension: dimension, mode: mode, threshold: threshold, explain: request.explain, effort: effort)
         let question = Question(text: request.text, vector: vector)
         if isPlain { return .matches(try search.matches(question, count: request.topK, in: view)) }
 

@@ -76,6 +76,7 @@ enum DocumentationPage {
             let presence =
                 switch field.presence {
                 case .required: "required"
+                case .requiredWithout(let other): "required without \(other)"
                 case .optional(let fallback): fallback.isNull ? "" : JSONPrinter.text(fallback)
                 }
             return """
@@ -130,6 +131,7 @@ extension FieldRule {
         case .textOrTexts(let countMax, _): "text, or list of 1 to \(countMax) texts"
         case .word(let words, _): words.joined(separator: ", ")
         case .address: "http or https URL"
+        case .vector(let countMax): "list of at most \(countMax) numbers"
         case .anything: "any JSON"
         }
     }

@@ -126,8 +126,14 @@ public enum OpenAPIDocument {
     private static var schemas: JSONObject {
         var schemas = JSONObject()
         for route in RouteTable.all where !route.body.fields.isEmpty {
-            schemas[requestName(route)] = object(
-                route.body.fields.map { ($0.name, schema(of: $0)) }, required: route.body.fields.filter(\.isRequired).map(\.name))
+            var members = object(
+                route.body.fields.map { ($0.name, schema(of: $0)) }, required: route.body.fields.filter(\.isRequired).map(\.name)
+            ).objectValue!
+            for field in route.body.fields {
+                guard case .requiredWithout(let other) = field.presence else { continue }
+                members["anyOf"] = .array([field.name, other].map { ["required": .array([.string($0)])] })
+            }
+            schemas[requestName(route)] = .object(members)
         }
         schemas["Failure"] = object([("detail", ["type": "string"])], required: ["detail"])
         schemas["Forbidden"] = object(
@@ -182,6 +188,10 @@ public enum OpenAPIDocument {
         case .address:
             type("string")
             schema["format"] = "uri"
+        case .vector(let countMax):
+            type("array")
+            schema["items"] = ["type": "number"]
+            schema["maxItems"] = .integer(countMax)
         case .anything: break
         }
         schema["description"] = .string(field.summary)

@@ -44,7 +44,10 @@ extension APIAnswer {
         case .limited: return detail(error.message, status: 429, headers: [("Retry-After", "60")])
         case .unavailable: return detail(error.message, status: 503, headers: [("Retry-After", "1")])
         case .storageFull: return detail(error.message, status: 507)
-        case .damaged, .bug: return internalError(requestID)
+        case .damaged:
+            guard let project = error.project else { return internalError(requestID) }
+            return detail("Stored data of project '\(project)' is damaged: 'contex check' says where (request \(requestID))", status: 500)
+        case .bug: return internalError(requestID)
         }
     }
 

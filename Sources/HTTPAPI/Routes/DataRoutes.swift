@@ -12,11 +12,14 @@ extension RouteTable {
         static let data = Field.anything("data", "Any JSON: an object, or a text in one of the formats")
         static let format = Field.optionalText("data_format", "json, yaml, toml, csv, xml, markdown or text; found out when not given")
         static let eventType = Field.optionalText("event_type", scalarsMax: Limits.nameScalars, "The event's name, <data_key>_updated when not given")
-        static let shapes = [Fields.project.shape, Fields.key.shape, data.shape, format.shape, eventType.shape]
+        static let vector = Field.optionalVector(
+            "vector", "The publisher's own vector, of the model's dimension and any length but zero: the data is then one node, and its text is not embedded")
+        static let shapes = [Fields.project.shape, Fields.key.shape, data.shape, format.shape, eventType.shape, vector.shape]
 
         static func command(_ body: FieldValues) -> PublishCommand {
             PublishCommand(
-                project: body[Fields.project], key: body[Fields.key], data: body[data], format: body[format], eventType: body[eventType])
+                project: body[Fields.project], key: body[Fields.key], data: body[data], format: body[format], eventType: body[eventType],
+                vector: body[vector])
         }
     }
 

@@ -5,12 +5,21 @@ internal import Service
 /// What fits a question.
 extension RouteTable {
     private enum Query {
-        static let text = Field.text("query", scalarsMin: 1, scalarsMax: Limits.queryScalars, "What is looked for, in plain words")
+        static let text = Field.text(
+            "query", scalarsMin: 1, scalarsMax: Limits.queryScalars, "What is looked for, in plain words"
+        ).required(without: "query_vector")
+        static let vector = Field.optionalVector(
+            "query_vector",
+            "The asker's own vector, of the model's dimension: alone the mode is semantic, with a query hybrid (its words, this vector)")
         static let topK = Field.integer("top_k", min: 1, max: Limits.topK, default: 5, "Matches at most")
         static let maxResults = Field.optionalInteger(
             "max_results", min: 1, max: Limits.maxResults, "What the Python client sends for top_k; then the answer is JSON")
         static let threshold = Field.optionalNumber("threshold", min: 0, max: 1, "Least similarity; the server's when not given")
         static let mode = Field.optionalWord("mode", of: SearchMode.allCases.map(\.rawValue), "How matches are scored; the server's when not given")
+        static let efSearch = Field.optionalInteger(
+            "ef_search", min: 1, max: Limits.efSearch, "Candidates that the search among vectors keeps: more find more and take longer; 128 when not given")
+        static let recall = Field.optionalNumber(
+            "recall", min: 0.5, max: 0.999, "Instead of ef_search: the share of the true nearest to aim for, a wish and no promise")
         static let explain = Field.flag("explain", default: false, "Show the parts of each similarity")
         static let explainKeys = Field.optionalTexts(
             "explain_keys", countMax: Limits.namedKeys, scalarsMax: Limits.nodeKeyScalars,
@@ -23,18 +32,20 @@ extension RouteTable {
         private static func shapes(_ format: Field<String>) -> [FieldShape] {
             [
                 text.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, explain.shape,
-                Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
+                vector.shape, efSearch.shape, recall.shape, Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
             ]
         }
 
         static func request(_ body: FieldValues, project: Name, format: AnswerFormat) -> QueryRequest {
-            var request = QueryRequest(project: project, text: body[text])
+            var request = QueryRequest(project: project, text: body[text] ?? "", vector: body[vector])
             request.topK = body[topK]
             if !body.isGiven(topK), let maxResults = body[maxResults] { request.topK = maxResults }
             request.threshold = body[threshold]
             request.maxTokens = body[Fields.maxTokens]
             request.mode = body[mode].flatMap(SearchMode.init(rawValue:))
             request.explain = body[explain]
+            request.efSearch = body[efSearch]
+            request.recall = body[recall]
             request.format = format
             request.diversity = body[Fields.diversity]
             request.pinned = body[Fields.pinned]

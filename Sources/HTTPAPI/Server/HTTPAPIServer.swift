@@ -7,6 +7,7 @@ internal import HummingbirdCore
 public import Logging
 internal import NIOCore
 public import Service
+internal import ServiceLifecycle
 internal import Synchronization
 
 /// The HTTP API as a service: run it in a `ServiceGroup`, whose graceful shutdown stops accepting, lets running requests finish
@@ -92,11 +93,12 @@ struct SocketResponder: HTTPResponder {
         defer { running.leave() }
         switch handler.admit(apiRequest) {
         case .answered(let answer):
-            await discardBody(of: request, context)
+            await endingWithTheServer(context) { await discardBody(of: request, context) }
             return answer
         case .admitted(let admitted):
             do {
-                guard let body = try await collectBody(of: request, context) else { return handler.refuseBody(of: admitted) }
+                let body = try await endingWithTheServer(context) { try await collectBody(of: request, context) }
+                guard let body else { return handler.refuseBody(of: admitted) }
                 return await handler.answer(admitted, body: body)
             } catch {
                 // The body ended before its end, or comes too slowly: nobody waits for the answer.
@@ -142,6 +144,22 @@ struct SocketResponder: HTTPResponder {
             }
         }
         return count <= configuration.bodyBytesMax ? bytes : nil
+    }
+
+    /// What is left of a body when the server is told to stop has this long to come.
+    private static let graceAtShutdown = TimeAmount.seconds(3)
+
+    /// Closes the connection of a body that is still under way some time after the server was told to stop: a sender that has
+    /// fallen silent must not hold the stop up for the whole idle timeout.
+    private func endingWithTheServer<R: Sendable>(_ context: Context, _ receive: () async throws -> R) async rethrows -> R {
+        let channel = context.channel
+        let closing = Mutex<Scheduled<Void>?>(nil)
+        return try await withGracefulShutdownHandler {
+            defer { closing.withLock { $0?.cancel() } }
+            return try await receive()
+        } onGracefulShutdown: {
+            closing.withLock { $0 = channel.eventLoop.scheduleTask(in: Self.graceAtShutdown) { channel.close(promise: nil) } }
+        }
     }
 
     private func discardBody(of request: Request, _ context: Context) async {

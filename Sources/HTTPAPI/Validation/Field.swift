@@ -7,6 +7,8 @@ public import Base
 public struct FieldShape: Sendable {
     public enum Presence: Sendable {
         case required
+        /// Required when the named field is not given or null; else null when it is not there.
+        case requiredWithout(String)
         /// Takes this value when it is not there. With `.null`, null may also be given.
         case optional(JSONValue)
     }
@@ -87,6 +89,11 @@ extension Field where Value == [String] {
         Field(name, .textOrTexts(countMax: countMax, scalarsMax: scalarsMax), nil, summary) { $0.arrayValue!.map { $0.stringValue! } }
     }
 }
+extension Field where Value == [Float]? {
+    static func optionalVector(_ name: String, _ summary: String) -> Field {
+        Field(name, .vector(countMax: Limits.vectorNumbers), .null, summary) { $0.arrayValue?.map { Float($0.doubleValue!) } }
+    }
+}
 extension Field where Value == JSONValue {
     static func anything(_ name: String, _ summary: String) -> Field {
         Field(name, .anything, nil, summary) { $0 }
@@ -102,6 +109,14 @@ extension Field {
             name: name, rule: rule, presence: fallback.map(FieldShape.Presence.optional) ?? .required,
             takesNull: fallback?.isNull ?? false, summary: summary)
         self.value = value
+    }
+
+    /// The same field, required only when the other is not there.
+    func required(without other: String) -> Field<Value?> {
+        let value = value
+        return Field<Value?>(
+            shape: FieldShape(name: shape.name, rule: shape.rule, presence: .requiredWithout(other), takesNull: false, summary: shape.summary),
+            value: { $0.isNull ? nil : value($0) })
     }
 
     /// The same field, taking null too and meaning its default by it.
@@ -148,12 +163,16 @@ public struct FieldValues: Sendable {
             guard let input = look(shape.name) else {
                 switch shape.presence {
                 case .required: errors.append(.missing(at: place, input: missingInput))
+                case .requiredWithout(let other):
+                    if look(other)?.isNull ?? true { errors.append(.missing(at: place, input: missingInput)) } else { values[shape.name] = .null }
                 case .optional(let fallback): values[shape.name] = fallback
                 }
                 continue
             }
             given.insert(shape.name)
-            values[shape.name] = shape.takesNull && input.isNull ? .null : shape.rule.check(input, at: place, into: &errors)
+            var takesNull = shape.takesNull
+            if case .requiredWithout(let other) = shape.presence { takesNull = look(other).map { !$0.isNull } ?? false }
+            values[shape.name] = takesNull && input.isNull ? .null : shape.rule.check(input, at: place, into: &errors)
         }
         self.init(values: values, given: given)
     }

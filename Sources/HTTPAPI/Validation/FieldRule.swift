@@ -17,6 +17,8 @@ public enum FieldRule: Sendable {
     case word([String], isLiteral: Bool)
     /// An http or https URL, normalised.
     case address
+    /// A list of finite numbers, as numbers; how many there must be, and that they are not all zero, the engine says.
+    case vector(countMax: Int)
     /// Any JSON without NUL in its texts.
     case anything
 
@@ -91,6 +93,9 @@ extension FieldRule {
         case .address:
             guard let address = Self.address(input, at: location, into: &errors) else { return nil }
             value = .string(address)
+        case .vector(let countMax):
+            Self.checkVector(input, countMax: countMax, at: location, into: &errors)
+            value = input
         case .anything:
             if Self.hasNUL(input) { errors.append(Self.noNUL(.null, at: location)) }
             value = input
@@ -141,6 +146,28 @@ extension FieldRule {
         }
         for (place, item) in items.enumerated() {
             checkText(item, scalarsMin: scalarsMin, scalarsMax: scalarsMax, at: location + [.place(place)], into: &errors)
+        }
+    }
+
+    /// Tells the first fault only: a caller who sends texts sends all of them as texts.
+    private static func checkVector(_ input: JSONValue, countMax: Int, at location: [Step], into errors: inout [ValidationError]) {
+        guard case .array(let items) = input else {
+            errors.append(ValidationError("list_type", at: location, "Input should be a valid list", input: input))
+            return
+        }
+        guard items.count <= countMax else {
+            errors.append(.tooMany(at: location, input: .null, count: items.count, countMax: countMax))
+            return
+        }
+        for (place, item) in items.enumerated() {
+            guard case .number(let number) = item else {
+                errors.append(ValidationError("float_type", at: location + [.place(place)], "Input should be a valid number", input: item))
+                return
+            }
+            guard Float(number.double).isFinite else {
+                errors.append(ValidationError("finite_number", at: location + [.place(place)], "Input should be a finite number", input: item))
+                return
+            }
         }
     }
 

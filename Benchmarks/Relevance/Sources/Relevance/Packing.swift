@@ -34,7 +34,9 @@ struct Packing {
         Way(name: "Contex, TOON", format: .toon, style: .compact) { ContextPacking(budget: $0, countMax: matchesMax) },
         Way(name: "Contex, TOON, diversity 0.3", format: .toon, style: .compact) { ContextPacking(budget: $0, diversity: 0.3, countMax: matchesMax) },
     ] + [2.0, 4, 8, 16].map { power in
-        Way(name: "  trial: similarity ^ \(Int(power)), JSON", format: .json, style: .compact, packing: { ContextPacking(budget: $0, countMax: matchesMax) }, power: power)
+        Way(
+            name: "  trial: similarity ^ \(Int(power)), JSON", format: .json, style: .compact,
+            packing: { ContextPacking(budget: $0, countMax: matchesMax) }, power: power)
     }
 
     struct Sums {
@@ -96,7 +98,8 @@ struct Packing {
                     }
                 }
             }
-            print("\n\(set.name), \(set.queries.count) queries: relevance per 1,000 tokens of the budget (per 1,000 sent; matches; similarity; proved best; ms)")
+            print("\n\(set.name), \(set.queries.count) queries: relevance per 1,000 tokens of the budget")
+            print("(per 1,000 sent; matches; similarity; proved best of those cut; ms)")
             for (way, row) in zip(Self.ways, sums) {
                 let cells = zip(Self.budgets, row).map { budget, sum in
                     let queries = Double(set.queries.count)

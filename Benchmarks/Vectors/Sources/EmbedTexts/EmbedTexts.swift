@@ -15,7 +15,7 @@ enum EmbedTexts {
         let (texts, output) = (arguments[2], arguments[3])
         let threads = arguments.count == 4 ? Int(arguments[4]) ?? 1 : 1
         let embedding = try EmbeddingModel(folder: model)
-        let embedder = Embedder(model: embedding, tokenizer: embedding.tokenizer, threads: threads, cacheCapacity: 0)
+        let embedder = Embedder(model: embedding, tokenizer: embedding.tokenizer, threads: threads, cacheBytes: 0)
         defer { embedder.shutdown() }
         let lines = try String(contentsOfFile: texts, encoding: .utf8).split(separator: "\n").map(String.init)
         _ = FileManager.default.createFile(atPath: output, contents: nil)

@@ -1,9 +1,12 @@
-// Import: an export document becomes the state of a project, in one transaction.
+// Import of a project: an export document becomes its state, in one transaction. (Documents line by line: LineImport.)
 //
 // Events are numbered anew in the order of the document; types and data stay, times do not. An event whose data is an
 // object of one member is the publish of that key again, so that a key's history survives; any other keeps its object as
-// it is. Nodes are taken as they stand in the export and embedded here: the original stored zero vectors, which never
-// matched. Everything is checked before anything is written.
+// it is. Nodes are taken as they stand in the export and embedded here, unless they bring their own vector: the original
+// stored zero vectors, which never matched. Everything is checked before anything is written.
+//
+// An own vector lives in the event that its document names. A node that comes without such an event, or stays while the log
+// is replaced, therefore gets one: the publish of its data with its vector.
 
 public import Base
 internal import Content
@@ -26,10 +29,11 @@ extension Database {
     public func importDocument(
         _ tenant: TenantID, project: Name, document: JSONValue, overwrite: Bool, validateOnly: Bool
     ) async throws -> ImportReceipt {
-        let plan = try ImportPlan(document, project: project)
+        let plan = try ImportPlan(document, project: project, dimension: models.dimension)
         if validateOnly { return plan.receipt(agents: 0, events: 0, embeddings: 0) }
-        let texts = plan.documents.flatMap { $0.nodes.map(\.description) }
-        let vectors = try await models.embed(documents: texts)
+        let nodes = plan.documents.flatMap(\.nodes)
+        var embedded = try await models.embed(documents: nodes.filter { $0.vector == nil }.map(\.description))[...]
+        let vectors = nodes.map { $0.vector ?? embedded.removeFirst() }
         let tokenCounts = try await onPool { [models] in
             plan.documents.flatMap { $0.nodes.map { models.countTokens(JSONPrinter.text(MatchData.wrapped($0.value), style: .python)) } }
         }
@@ -45,7 +49,7 @@ extension Database {
             command.lastSeen = head
             _ = try await register(tenant, command)
         }
-        return plan.receipt(agents: plan.agents.count, events: plan.events?.count ?? 0, embeddings: texts.count)
+        return plan.receipt(agents: plan.agents.count, events: plan.events?.count ?? 0, embeddings: nodes.count)
     }
 
     private func apply(
@@ -61,7 +65,9 @@ extension Database {
         let scope = try registry.scopeCreating(project, at: time, in: &transaction)
         let log = EventLog(scope: scope)
         let documents = DocumentStore(scope: scope)
+        var kept: [(document: DocumentRecord, event: EventRecord)] = []
         if overwrite, plan.events != nil {
+            if !plan.hasNodes { kept = try ownVectors(scope, in: transaction.view) }
             try log.removeAll(in: &transaction)
             try documents.removeAllVersions(in: &transaction)
         }
@@ -75,12 +81,18 @@ extension Database {
                 draft.kind = .published
                 draft.key = members[0].key
                 draft.data = JSONPrinter.bytes(members[0].value)
+                draft.vector = imported.vector
             }
             let event = try log.append(draft, in: &transaction)
             if event.kind == .published {
                 lastEvents[event.key] = event
                 versions[event.key, default: []].append(event.sequence)
             }
+        }
+        for (var document, event) in kept {
+            document.sequence = try log.append(event.draft, in: &transaction).sequence
+            try documents.put(document, in: &transaction)
+            try documents.addVersion(document.sequence, of: document.id, in: &transaction)
         }
 
         if overwrite, plan.hasNodes { try removeAllDocuments(scope, in: &transaction) }
@@ -95,22 +107,45 @@ extension Database {
                 try documents.put(
                     NodeRecord(
                         document: id, documentKey: key.text, path: node.path, kind: node.kind, format: node.format,
-                        description: node.description, data: JSONPrinter.bytes(node.value), tokenCount: tokenCounts[place]),
+                        description: node.description, data: JSONPrinter.bytes(node.value), tokenCount: tokenCounts[place],
+                        hasOwnVector: node.vector != nil),
                     as: nodeID, in: &transaction)
                 try VectorIndex(scope: scope, dimension: models.dimension).insert(nodeID, vectors[place], in: &transaction)
                 try TextIndex(scope: scope).add(nodeID, AnalyzedText(node.description), in: &transaction)
                 place += 1
             }
-            let event = lastEvents[key.text]
+            var event = lastEvents[key.text]
+            if let node = imported.nodes.first, let vector = node.vector, event?.vector != vector {
+                event = try log.append(
+                    EventDraft(
+                        kind: .published, type: "\(key.text)_updated", key: key.text, format: node.format, recordedAt: time,
+                        data: JSONPrinter.bytes(node.value), vector: vector),
+                    in: &transaction)
+                versions[key.text, default: []].append(event!.sequence)
+            }
             try documents.put(
                 DocumentRecord(
                     id: id, key: key, sequence: try event?.sequence ?? log.head(in: transaction.view).sequence, exists: true,
                     format: imported.nodes.first?.format ?? "json",
-                    fingerprint: event.map { PreparedDocument.fingerprint(format: nil, eventType: $0.type, data: $0.data) } ?? .zero,
+                    fingerprint: event.map { PreparedDocument.fingerprint(format: nil, eventType: $0.type, vector: $0.vector, data: $0.data) } ?? .zero,
                     nodes: nodes),
                 in: &transaction)
             for version in versions[key.text] ?? [] { try documents.addVersion(version, of: id, in: &transaction) }
         }
+    }
+
+    /// The documents with a vector of their own, each with the event that has it.
+    private func ownVectors(_ scope: TenantScope, in view: borrowing TransactionView) throws -> [(document: DocumentRecord, event: EventRecord)] {
+        let (documents, log) = (DocumentStore(scope: scope), EventLog(scope: scope))
+        var found: [(document: DocumentRecord, event: EventRecord)] = []
+        try documents.forEachDocument(in: view) { document in
+            guard let node = try document.nodes.first.flatMap({ try documents.node($0, in: view) }), node.hasOwnVector else { return }
+            guard let event = try log.event(document.sequence, in: view) else {
+                throw ContexError.damaged("'\(document.key)' names event \(document.sequence), which is not there")
+            }
+            found.append((document, event))
+        }
+        return found
     }
 
     /// Empties documents and indexes of a project; the log, the agents and the numbers given so far stay.
@@ -138,6 +173,7 @@ private struct ImportPlan: Sendable {
     struct Event: Sendable {
         let type: String
         let data: JSONValue
+        let vector: [Float]?
     }
     struct Node: Sendable {
         let path: String
@@ -145,6 +181,7 @@ private struct ImportPlan: Sendable {
         let format: String
         let description: String
         let value: JSONValue
+        let vector: [Float]?
     }
     struct Document: Sendable {
         let key: Name
@@ -160,7 +197,7 @@ private struct ImportPlan: Sendable {
 
     private static let refusal = ContexError.badRequest("Data validation failed")
 
-    init(_ document: JSONValue, project: Name) throws {
+    init(_ document: JSONValue, project: Name, dimension: Int) throws {
         guard case .object(let top) = document, let named = top["project_id"]?.stringValue, let data = top["data"]?.objectValue else {
             throw Self.refusal
         }
@@ -173,11 +210,11 @@ private struct ImportPlan: Sendable {
             try Self.refuseUnstorable(body)
             let type = item["event_type"]?.stringValue ?? "imported"
             try Self.refuseUnstorable(.string(type))
-            return Event(type: type, data: body)
+            return Event(type: type, data: body, vector: try Self.vector(of: item, dimension))
         }
         let nodes = try Self.section("embeddings", of: data)
         hasNodes = nodes != nil
-        documents = try Self.documents(nodes ?? [])
+        documents = try Self.documents(nodes ?? [], dimension)
         agents = try (Self.section("agents", of: data) ?? []).map { try Self.agent($0, project: project) }
     }
 
@@ -187,7 +224,18 @@ private struct ImportPlan: Sendable {
         return items
     }
 
-    private static func documents(_ items: [JSONValue]) throws -> [Document] {
+    /// Own vectors are there or absent; what is no vector is refused.
+    private static func vector(of item: JSONValue, _ dimension: Int) throws -> [Float]? {
+        guard let value = item["vector"], !value.isNull else { return nil }
+        guard let items = value.arrayValue else { throw refusal }
+        let numbers = items.compactMap(\.doubleValue)
+        guard numbers.count == items.count else { throw refusal }
+        do throws(ContexError) { return try VectorIndex.unit(numbers.map { Float($0) }, dimension: dimension, field: "vector") } catch {
+            throw ContexError.badRequest("Data validation failed: \(error.message)")
+        }
+    }
+
+    private static func documents(_ items: [JSONValue], _ dimension: Int) throws -> [Document] {
         var documents: [Document] = []
         var places: [Name: Int] = [:]
         var paths: [Name: Set<ExactText>] = [:]
@@ -198,7 +246,7 @@ private struct ImportPlan: Sendable {
             try refuseUnstorable(value)
             let node = Node(
                 path: path, kind: item["node_type"]?.stringValue ?? "object", format: item["data_format"]?.stringValue ?? "json",
-                description: description, value: value)
+                description: description, value: value, vector: try vector(of: item, dimension))
             for text in [node.path, node.kind, node.format, node.description] { try refuseUnstorable(.string(text)) }
             guard paths[key, default: []].insert(ExactText(path)).inserted else {
                 throw ContexError.badRequest("Data validation failed: '\(key)' has two nodes '\(path)'")
@@ -209,7 +257,11 @@ private struct ImportPlan: Sendable {
                 places[key] = documents.count
                 documents.append(Document(key: key, nodes: [node]))
             }
-            guard documents[places[key]!].nodes.count <= Limits.nodesPerDocument else { throw refusal }
+            let nodes = documents[places[key]!].nodes
+            guard nodes.count <= Limits.nodesPerDocument else { throw refusal }
+            guard nodes.count == 1 || (nodes[0].vector == nil && node.vector == nil) else {
+                throw ContexError.badRequest("Data validation failed: '\(key)' has a vector of its own and more than one node")
+            }
         }
         return documents
     }

@@ -1,0 +1,60 @@
+internal import Documents
+internal import FullText
+internal import KeySpace
+internal import LMDB
+internal import Vectors
+
+/// The index entries of the documents of one transaction, written together at its end: text in one large group, vectors into the graph
+/// one by one or aside, for a bulk build.
+final class ImportIndexing {
+    private struct Entries {
+        let isBulk: Bool
+        var nodes: [FreshNode] = []
+    }
+
+    private let dimension: Int
+    private var entries: [TenantScope: Entries] = [:]
+    private var scopes: [TenantScope] = []
+    private var after: [(inout WriteTransaction, inout Effects) throws -> Void] = []
+
+    init(dimension: Int) { self.dimension = dimension }
+
+    private func index(_ scope: TenantScope) -> VectorIndex { VectorIndex(scope: scope, dimension: dimension) }
+
+    /// Whether the project's vectors are set apart.
+    func isBulk(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Bool {
+        if let known = entries[scope] { return known.isBulk }
+        let isBulk = try VectorBulkBuild.stored(index(scope), in: view) != nil
+        entries[scope] = Entries(isBulk: isBulk)
+        scopes.append(scope)
+        return isBulk
+    }
+
+    /// Puts the vectors of a project that `isBulk` was asked about aside, none or those that it has.
+    func makeBulk(_ scope: TenantScope, in transaction: inout WriteTransaction) throws {
+        _ = try VectorBulkBuild.reopen(index(scope), in: &transaction)
+        entries[scope] = Entries(isBulk: true)
+    }
+
+    var hasBulk: Bool { entries.values.contains { $0.isBulk && !$0.nodes.isEmpty } }
+
+    /// Of a project that `isBulk` was asked about.
+    /// - Parameter after: runs when the indexes have the nodes.
+    func add(_ nodes: [FreshNode], _ scope: TenantScope, after: @escaping (inout WriteTransaction, inout Effects) throws -> Void) {
+        entries[scope]!.nodes += nodes
+        self.after.append(after)
+    }
+
+    func write(in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
+        for scope in scopes {
+            let (nodes, isBulk) = (entries[scope]!.nodes, entries[scope]!.isBulk)
+            if isBulk {
+                try VectorBulkBuild(index(scope), threads: 1).add(nodes.map { ($0.id, $0.vector) }, in: &transaction)
+            } else {
+                for node in nodes { try index(scope).insert(node.id, node.vector, in: &transaction) }
+            }
+            try TextIndex(scope: scope).apply(nodes.map { TextChange(node: $0.id, new: $0.text) }, in: &transaction)
+        }
+        for step in after { try step(&transaction, &effects) }
+    }
+}
