@@ -2,6 +2,7 @@ import Base
 import Content
 import Engine
 import Events
+import LMDB
 import TestSupport
 import Testing
 
@@ -78,7 +79,7 @@ import Testing
             let project = Name(stored: number % 7 == 0 ? "standard" : "p")
             return switch number % 4 {
             case 0: PublishCommand(project: project, key: key, data: ["a": ["b": .string("zebra \(number)")], "c": "lion"])
-            case 1: PublishCommand(project: project, key: key, data: ["text": "words \(number)"], vector: Self.vector(&random))
+            case 1: PublishCommand(project: project, key: key, data: ["text": .string("words \(number)")], vector: Self.vector(&random))
             case 2: PublishCommand(project: project, key: key, data: .string("One \(number). Two."), format: "text", eventType: "told")
             default: PublishCommand(project: project, key: key, data: .string("name,age\nZoë,\(number)\n"))
             }
@@ -115,7 +116,9 @@ import Testing
                 == logs.1.map { "\($0.sequence) \($0.type) \($0.key) \($0.format) \($0.data) \($0.vector ?? [])" })
             for question in ["zebra 8", "Two", "words lion"] {
                 for mode in SearchMode.allCases {
-                    let answers = (try await one.query(project, question, mode: mode), try await again.query(project, question, mode: mode))
+                    let answers = (
+                        try await one.query(project, question, mode: mode, topK: 500), try await again.query(project, question, mode: mode, topK: 500)
+                    )
                     #expect(answers.0.map { "\($0.nodeKey) \($0.similarity)" } == answers.1.map { "\($0.nodeKey) \($0.similarity)" })
                 }
             }

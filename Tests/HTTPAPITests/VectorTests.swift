@@ -2,6 +2,7 @@ import Base
 import Content
 import Engine
 import Foundation
+import HTTPAPI
 import KeySpace
 import LMDB
 import Service
@@ -137,7 +138,7 @@ import Testing
             let broken = await second.send("POST", "/api/v1/projects/broken/query", body)
             #expect(broken.status == 500 && broken.text.contains("project 'broken'") && broken.text.contains("contex check"), "\(broken.text)")
             let sound = await second.send("POST", "/api/v1/projects/sound/query", body)
-            #expect(try sound.status == 200 && sound.json["matches"]?.arrayValue?.first?["data_key"] == "k\(wanted).root")
+            #expect(try sound.status == 200 && sound.json["matches"]?.arrayValue?.first?["data_key"]?.stringValue == "k\(wanted).root")
         }
         #expect(await second.send("POST", "/api/v1/data/publish", #"{"project_id":"sound","data_key":"new","data":1}"#).status == 200)
         await second.close()
