@@ -182,6 +182,26 @@ import Testing
         #expect(try await fixture.closeAndCheck() == [])
     }
 
+    /// All equal, in bulk: every one is found, one is taken away, and another one is told apart.
+    @Test func thousandsOfEqualVectorsInBulk() async throws {
+        var random = SeededRandom(seed: testSeed("thousandsOfEqualVectorsInBulk"))
+        let (equal, other) = (Self.vector(&random), Self.vector(&random))
+        let folder = TemporaryFolder()
+        let lines = (0..<4_000).map { Self.line("k\($0)", ["n": .integer($0)], equal) } + [Self.line("other", "x", other)]
+        #expect(try await run(folder, lines.joined(separator: "\n")).linked == 4_001)
+        let fixture = try Fixture(folder)
+        func near(_ vector: [Float]) async throws -> [Match] {
+            let request = QueryRequest(project: p, text: "", vector: vector, topK: 100, threshold: 0.999)
+            return try await fixture.database.query(Fixture.tenant, request).matches
+        }
+        #expect(Set(try await near(equal).map(\.nodeKey)).count == 100)
+        #expect(try await near(other).map(\.documentKey) == ["other"])
+        _ = try await fixture.database.delete(Fixture.tenant, project: p, key: Name(stored: "k0"))
+        #expect(try await fixture.closeAndCheck() == [])
+        #expect(try await Reindex.run(configuration: configuration(folder), models: WordHash.models).ownVectors == 4_000)
+        #expect(try IntegrityCheck.run(directory: folder.path).findings == [])
+    }
+
     /// Cut off anywhere, nobody serves what cannot be found, and the same lines finish it.
     @Test func whatWasCutOffGoesOn() async throws {
         var random = SeededRandom(seed: testSeed("whatWasCutOffGoesOn"))

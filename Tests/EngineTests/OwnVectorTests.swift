@@ -179,8 +179,10 @@ import Testing
         var found: [String: Int] = [:]
         let queries = (0..<30).map { _ in random(&numbers) }
         for query in queries {
-            let truth = vectors.indices.map { ($0, zip(query, vectors[$0]).reduce(0) { $0 + $1.0 * $1.1 } / vectors[$0].reduce(0) { $0 + $1 * $1 }.squareRoot()) }
-                .sorted { $0.1 > $1.1 }.prefix(10).map { "k\($0.0)" }
+            func cosine(_ vector: [Float]) -> Float {
+                zip(query, vector).reduce(0) { $0 + $1.0 * $1.1 } / vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            }
+            let truth = vectors.indices.map { ($0, cosine(vectors[$0])) }.sorted { $0.1 > $1.1 }.prefix(10).map { "k\($0.0)" }
             for (name, efSearch, recall) in [("few", 1, nil), ("many", 3_000, nil), ("half", nil, 0.5), ("all", nil, 0.999)] as [(String, Int?, Double?)] {
                 var request = QueryRequest(project: p, text: "", vector: query, topK: 10, threshold: 0)
                 request.efSearch = efSearch

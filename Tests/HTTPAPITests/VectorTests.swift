@@ -24,12 +24,15 @@ import Testing
         let batch = try await harness.send(
             "POST", "/api/v1/batch/publish",
             #"[{"project_id":"p","data_key":"two","data":"text","vector":\#(Self.axis(4))},{"project_id":"p","data_key":"three","data":"text","vector":[1,2]},"#
-                + #"{"project_id":"p","data_key":"four","data":"text","vector":null},{"project_id":"p","data_key":"five","data":"t","vector":\#(Self.axis(5, "0"))}]"#
+                + #"{"project_id":"p","data_key":"four","data":"text","vector":null},"#
+                + #"{"project_id":"p","data_key":"five","data":"t","vector":\#(Self.axis(5, "0"))}]"#
         ).json
         #expect(batch["successful"]?.integerValue == 2)
         let errors = batch["results"]?.arrayValue?.map { $0["error"]?.stringValue }
         #expect(errors == [nil, "a vector of 2 numbers; the project's have 384", nil, "the vector is zero: it points nowhere and is near to nothing"])
-        let found = try await harness.send("POST", "/api/v1/projects/p/query", #"{"query_vector":\#(Self.axis(3)),"threshold":0.5,"response_format":"json"}"#).json
+        let found = try await harness.send(
+            "POST", "/api/v1/projects/p/query", #"{"query_vector":\#(Self.axis(3)),"threshold":0.5,"response_format":"json"}"#
+        ).json
         #expect(found["query"] == "" && found["matches"]?.arrayValue?.map { $0["data_key"] } == ["one.root"])
         let both = try await harness.send(
             "POST", "/api/v1/projects/p/query",
@@ -43,8 +46,9 @@ import Testing
     @Test func whatIsNoVectorNamesItsField() async throws {
         let harness = try Harness()
         let wrong: [(String, String)] = [
-            ("\"text\"", "list_type"), ("1", "list_type"), ("{}", "list_type"), ("[]", "value_error"), ("[1e999]", "finite_number"), ("[1e39]", "finite_number"),
-            (Self.axis(0, "-1e999"), "finite_number"), (Self.axis(0, "\"1\""), "float_type"), (Self.axis(7, "[1]"), "float_type"), (Self.axis(7, "null"), "float_type"),
+            ("\"text\"", "list_type"), ("1", "list_type"), ("{}", "list_type"), ("[]", "value_error"), ("[1e999]", "finite_number"),
+            ("[1e39]", "finite_number"), (Self.axis(0, "-1e999"), "finite_number"),
+            (Self.axis(0, "\"1\""), "float_type"), (Self.axis(7, "[1]"), "float_type"), (Self.axis(7, "null"), "float_type"),
             (Self.axis(7, "true"), "float_type"), (Self.axis(0, "0"), "value_error"), (Self.axis(400, "1"), "value_error"),
             ("[1" + String(repeating: ",0", count: 382) + "]", "value_error"), ("[1" + String(repeating: ",0", count: 384) + "]", "value_error"),
             ("[1" + String(repeating: ",0", count: 8_192) + "]", "too_long"),
