@@ -189,6 +189,7 @@ public enum OpenAPIDocument {
             type("array")
             schema["items"] = ["type": "number"]
             schema["maxItems"] = .integer(countMax)
+            schema["examples"] = .array([.array([0.12, -0.034, 0.5].map(JSONValue.double))])
         case .anything: break
         }
         schema["description"] = .string(field.summary)
