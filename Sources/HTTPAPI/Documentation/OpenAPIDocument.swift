@@ -189,6 +189,7 @@ public enum OpenAPIDocument {
             type("array")
             schema["items"] = ["type": "number"]
             schema["maxItems"] = .integer(countMax)
+        case .moment: schema["type"] = .array(["string", "integer"] + (field.takesNull ? ["null"] : []))
         case .anything: break
         }
         schema["description"] = .string(field.summary)
