@@ -51,6 +51,8 @@ public struct QueryRequest: Sendable {
     public var mode: SearchMode?
     /// Asks for the parts of each score.
     public var explain: Bool
+    /// Answers as the project was then; nil: now.
+    public var asOf: Moment?
     /// Candidates that the walk through the vectors keeps, 1...`Limits.efSearch`; nil leaves it to the index.
     public var efSearch: Int?
     /// Instead of it: the share of the true nearest to aim for, 0.5...0.999.
@@ -58,7 +60,7 @@ public struct QueryRequest: Sendable {
 
     public init(
         project: Name, text: String, vector: [Float]? = nil, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil,
-        mode: SearchMode? = nil, explain: Bool = false
+        mode: SearchMode? = nil, explain: Bool = false, asOf: Moment? = nil
     ) {
         self.project = project
         self.text = text
@@ -68,6 +70,7 @@ public struct QueryRequest: Sendable {
         self.maxTokens = maxTokens
         self.mode = mode
         self.explain = explain
+        self.asOf = asOf
     }
 }
 

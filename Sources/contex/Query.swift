@@ -4,7 +4,12 @@ internal import Content
 public import Engine
 
 struct Query: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Ask a project in plain words, by a vector of your own, or by both.")
+    static let configuration = CommandConfiguration(
+        abstract: "Ask a project in plain words, by a vector of your own, or by both.",
+        discussion: """
+            In the modes hybrid and keyword these mean more: "a phrase" stands so, +word must be there, -word must not, pre* begins so, \
+            field:value is of that data_key, data_format, kind or path. A question that begins with a minus goes after --.
+            """)
 
     @Argument(help: "The project.") var project: String
     @Argument(help: "The question; may be left out with --vector.") var text: String?
@@ -16,6 +21,7 @@ struct Query: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Candidates that the search among vectors keeps (1 to \(Limits.efSearch)).", valueName: "count")) var efSearch: Int?
     @Option(help: ArgumentHelp("Instead of it, the share of the true nearest to aim for (0.5 to 0.999).", valueName: "share")) var recall: Double?
     @Flag(help: "Show the parts of each similarity.") var explain = false
+    @Option(help: ArgumentHelp("As the project was after this event, or at this ISO 8601 time.", valueName: "sequence|time")) var asOf: String?
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
@@ -35,6 +41,7 @@ struct Query: AsyncParsableCommand {
         if let recall { body["recall"] = .double(recall) }
         if let threshold { body["threshold"] = .double(threshold) }
         if let mode { body["mode"] = .string(mode.rawValue) }
+        if let asOf { body["as_of"] = .string(asOf) }
         let answer = try await options.client().post(["projects", project, "query"], .object(body))
         if options.json {
             Terminal.say(JSONPrinter.text(answer))

@@ -14,6 +14,15 @@ struct Question {
     let text: String
     /// Unit length; nil in `.keyword` mode.
     let vector: [Float]?
+    /// A query's signs count (docs/query-syntax.md); a need is plain words.
+    var hasSyntax = false
+
+    /// The signs of the text, nil when it is plain words.
+    func syntax(_ mode: SearchMode, _ analyzer: Analyzer) -> TextSearchQuery? {
+        guard hasSyntax, mode != .semantic else { return nil }
+        let syntax = TextSearchQuery(text, analyzer: analyzer, isField: QueryFields.isField)
+        return syntax.isPlain ? nil : syntax
+    }
 }
 
 struct NodeSearch {
@@ -28,12 +37,27 @@ struct NodeSearch {
     /// At most `count` nodes of at least the threshold, best first, equal ones by node number.
     func matches(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> [Match] {
         let candidates = try Candidates(question, count: count, of: self, in: view)
-        let ranked = rank(candidates)
         let documents = DocumentStore(scope: scope)
-        return try ranked.prefix(count).map { hit in
+        var records: [NodeID: NodeRecord] = [:]
+        let hits = rank(candidates).prefix(count)
+        for hit in hits {
             guard let record = try documents.node(hit.node, in: view) else {
                 throw ContexError.damaged("node \(hit.node.rawValue) is indexed but is not there: run 'contex check'")
             }
+            records[hit.node] = record
+        }
+        return matches(hits, candidates) { records[$0] }
+    }
+
+    /// At most `count` nodes of a project's past.
+    func matches(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) -> [Match] {
+        let candidates = Candidates(question, count: count, of: mode, among: past)
+        return matches(rank(candidates).prefix(count), candidates) { past.record(of: $0, countTokens) }
+    }
+
+    private func matches(_ hits: ArraySlice<Hit>, _ candidates: Candidates, _ record: (NodeID) -> NodeRecord?) -> [Match] {
+        hits.compactMap { hit in
+            guard let record = record(hit.node) else { return nil }
             let explanation = explain ? self.explanation(of: hit, record, candidates) : nil
             return Match(hit.node, record, similarity: Double(hit.similarity), explanation: explanation)
         }
@@ -59,7 +83,7 @@ struct NodeSearch {
     private func explanation(of hit: Hit, _ record: NodeRecord, _ candidates: Candidates) -> Explanation {
         Explanation(
             mode: mode, cosine: Double(hit.parts.cosine), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
-            terms: candidates.weights.explain(AnalyzedText(record.description)).map { ($0.term, Double($0.score)) },
+            terms: candidates.weights.explain(AnalyzedText(record.description, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
             vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
             weights: FusionWeights.standard.named)
     }

@@ -1,6 +1,7 @@
 // Query: candidates from both indexes, every candidate scored by both, one similarity, one threshold.
 
 public import Base
+internal import FullText
 internal import KeySpace
 internal import LMDB
 internal import Vectors
@@ -8,30 +9,58 @@ internal import Vectors
 extension Database {
     /// The nodes of a project that answer a text, a vector, or both, best first: at most `topK`, all of at least the threshold,
     /// cut to `maxTokens`. An unknown project has none.
-    /// - Throws: `.invalid` for a vector that is none of the model's dimension, a mode that the question does not serve, and an
-    ///   effort that is out of range; `.unavailable`; `.damaged`.
+    /// - Throws: `.invalid` for a vector that is none of the model's dimension, a mode that the question does not serve, an effort that is
+    ///   out of range, and an `asOf` in the future; `.tooLarge` for a past of too many nodes; `.unavailable`; `.damaged`.
     public func query(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
+        let matches = try await matches(tenant, request)
+        guard let budget = request.maxTokens else { return QueryAnswer(query: request.text, matches: matches) }
+        return QueryAnswer(query: request.text, matches: ContextPacking.cut([(request.text, matches)], tokens: budget)[0].matches)
+    }
+
+    private enum Reached: Sendable {
+        case present([Match])
+        case past(NodeSearch, PastDraft)
+    }
+
+    private func matches(_ tenant: TenantID, _ request: QueryRequest) async throws -> [Match] {
         let mode = try request.mode(standard: configuration.mode)
         let effort = try request.effort()
         let threshold = request.threshold ?? configuration.threshold
-        let vector: [Float]?
-        if let own = request.vector {
-            vector = try VectorIndex.unit(own, dimension: models.dimension, field: "query_vector")
-        } else if mode == .keyword {
-            vector = nil
-        } else {
-            vector = try await models.embed([request.text])[0]
-            queryUse.note(request.text, of: tenant)
-        }
+        let question = try await question(request, mode, of: tenant)
         let dimension = models.dimension
-        let matches: [Match] = try await read { view in
-            guard let scope = try Self.scope(tenant, request.project, view) else { return [] }
+        let reached: Reached = try await read { [self] view in
+            let scope = try Self.scope(tenant, request.project, view)
+            let past = try request.asOf.flatMap { try pastSequence($0, scope, in: view) }
+            guard let scope else { return .present([]) }
             let search = NodeSearch(
                 scope: scope, dimension: dimension, mode: mode, threshold: threshold, explain: request.explain, effort: effort)
-            return try search.matches(Question(text: request.text, vector: vector), count: request.topK, in: view)
+            guard let past else { return .present(try search.matches(question, count: request.topK, in: view)) }
+            return .past(search, try PastDraft(scope, at: past, dimension: dimension, withVectors: mode != .keyword, in: view))
         }
-        guard let budget = request.maxTokens else { return QueryAnswer(query: request.text, matches: matches) }
-        return QueryAnswer(query: request.text, matches: ContextPacking.cut([(request.text, matches)], tokens: budget)[0].matches)
+        switch reached {
+        case .present(let matches): return matches
+        case .past(let search, let draft):
+            var nodes = try await onPool { try draft.nodes() }
+            if mode != .keyword { nodes = try await embed(nodes) }
+            let (past, models) = (nodes, models)
+            return try await onPool {
+                search.matches(question, count: request.topK, among: PastNodes(past, analyzer: draft.analyzer), models.countTokens)
+            }
+        }
+    }
+
+    /// Embeds what a query asks for, its words without the signs, unless it brings its vector.
+    private func question(_ request: QueryRequest, _ mode: SearchMode, of tenant: TenantID) async throws -> Question {
+        if let own = request.vector {
+            return Question(
+                text: request.text, vector: try VectorIndex.unit(own, dimension: models.dimension, field: "query_vector"), hasSyntax: true)
+        }
+        if mode == .keyword { return Question(text: request.text, vector: nil, hasSyntax: true) }
+        // As typed, as the original does it, when the vectors decide alone.
+        let plain = mode == .semantic ? request.text : TextSearchQuery(request.text, isField: QueryFields.isField).plainText
+        let vector = try await models.embed([plain])[0]
+        queryUse.note(plain, of: tenant)
+        return Question(text: request.text, vector: vector, hasSyntax: true)
     }
 }
 

@@ -6,7 +6,9 @@ internal import Service
 extension RouteTable {
     private enum Query {
         static let text = Field.text(
-            "query", scalarsMin: 1, scalarsMax: Limits.queryScalars, "What is looked for, in plain words"
+            "query", scalarsMin: 1, scalarsMax: Limits.queryScalars,
+            "What is looked for, in plain words. In the modes hybrid and keyword \"a phrase\", +must, -not, prefix* and field:value (data_key, "
+                + "data_format, kind, path) mean more; whatever is not clearly one of these is a word"
         ).required(without: "query_vector")
         static let vector = Field.optionalVector(
             "query_vector",
@@ -24,7 +26,7 @@ extension RouteTable {
         static let explain = Field.flag("explain", default: false, "Show the parts of each similarity")
         static let shapes = [
             text.shape, topK.shape, threshold.shape, maxTokens.shape, Fields.responseFormat.shape, maxResults.shape, mode.shape,
-            explain.shape, vector.shape, efSearch.shape, recall.shape,
+            explain.shape, vector.shape, efSearch.shape, recall.shape, Fields.asOf.shape,
         ]
     }
 
@@ -48,6 +50,7 @@ extension RouteTable {
             request.explain = body[Query.explain]
             request.efSearch = body[Query.efSearch]
             request.recall = body[Query.recall]
+            request.asOf = body[Fields.asOf]
 
             let answer = try await call.operations.query(request, by: call.caller)
             let value: JSONValue = [
