@@ -55,11 +55,23 @@ public struct DocumentStore: Sendable {
         return found
     }
 
+    /// Every node of the project, in the order of their numbers.
+    /// - Complexity: O(nodes), each decoded.
+    public func forEachNode(in view: borrowing TransactionView, _ body: (NodeID, NodeRecord) throws -> Void) throws {
+        try view.scanRecords(prefix: scope.key(.node)) { key, payload in
+            try body(Self.nodeID(ofKey: key), try NodeRecord.decode(Array(payload)))
+            return .onward
+        }
+    }
+
     private static func nodeID(ofKey key: [UInt8]) -> NodeID { NodeID(rawValue: key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) }) }
 
     /// Documents that exist, by key.
     /// - Complexity: O(n) records; each is loaded, one at a time.
-    public func forEachDocument(in view: borrowing TransactionView, _ body: (DocumentRecord) throws -> Void) throws {
+    /// - Parameter deleted: those that were deleted as well.
+    public func forEachDocument(
+        deleted: Bool = false, in view: borrowing TransactionView, _ body: (DocumentRecord) throws -> Void
+    ) throws {
         var ids: [DocumentID] = []
         try view.scanRecords(prefix: scope.key(.documentByKey)) { _, payload in
             ids.append(try Self.place(Array(payload)))
@@ -69,23 +81,80 @@ public struct DocumentStore: Sendable {
             guard let document = try document(id, in: view) else {
                 throw ContexError.damaged("document \(id.rawValue) is listed by key but is not there")
             }
-            if document.exists { try body(document) }
+            if document.exists || deleted { try body(document) }
         }
+    }
+
+    /// What an event did to a document.
+    public enum Mark: Sendable, Equatable {
+        /// It took new content.
+        case content(Sequence)
+        case deletion(Sequence)
+
+        public var sequence: Sequence {
+            switch self {
+            case .content(let sequence), .deletion(let sequence): sequence
+            }
+        }
+    }
+
+    /// Newest first.
+    /// - Parameter last: no event after this one; nil: from the newest on.
+    /// - Complexity: O(log n + marks).
+    private func forEachMark(
+        of id: DocumentID, upTo last: Sequence? = nil, in view: borrowing TransactionView, _ body: (Mark) -> TransactionView.Step
+    ) throws {
+        let from = last.map { scope.key(.documentVersion, id.rawValue, $0.rawValue) }
+        try view.scanRecords(prefix: scope.key(.documentVersion, id.rawValue), from: from, .descending) { key, payload in
+            let sequence = Sequence(rawValue: key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) })
+            return body(try Self.mark(sequence, payload))
+        }
+    }
+
+    private static func mark(_ sequence: Sequence, _ payload: RawSpan) throws -> Mark {
+        if payload.isEmpty { return .content(sequence) }
+        var reader = ByteReader(Array(payload))
+        let isDeletion = try reader.bool()
+        try reader.end()
+        guard isDeletion else { throw ContexError.damaged("version \(sequence) of a document is marked as neither content nor deletion") }
+        return .deletion(sequence)
     }
 
     /// Sequences of the events that gave a document content, newest first.
     public func versions(of id: DocumentID, count: Int, in view: borrowing TransactionView) throws -> [Sequence] {
         var found: [Sequence] = []
         guard count > 0 else { return found }
-        try view.scanRecords(prefix: scope.key(.documentVersion, id.rawValue), .descending) { key, _ in
-            found.append(Sequence(rawValue: key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }))
+        try forEachMark(of: id, in: view) { mark in
+            if case .content(let sequence) = mark { found.append(sequence) }
             return found.count < count ? .onward : .stop
         }
         return found
     }
 
     public func hasVersion(_ sequence: Sequence, of id: DocumentID, in view: borrowing TransactionView) throws -> Bool {
-        try view.load(scope.key(.documentVersion, id.rawValue, sequence.rawValue)) != nil
+        guard let payload = try view.load(scope.key(.documentVersion, id.rawValue, sequence.rawValue)) else { return false }
+        return try Self.mark(sequence, payload) == .content(sequence)
+    }
+
+    /// What last happened to a document at or before an event; nil when the log says nothing of it until then.
+    /// - Complexity: O(log n).
+    public func mark(of id: DocumentID, at sequence: Sequence, in view: borrowing TransactionView) throws -> Mark? {
+        var found: Mark?
+        try forEachMark(of: id, upTo: sequence, in: view) { mark in
+            found = mark
+            return .stop
+        }
+        return found
+    }
+
+    /// Everything that happened to a document, newest first.
+    public func marks(of id: DocumentID, in view: borrowing TransactionView) throws -> [Mark] {
+        var found: [Mark] = []
+        try forEachMark(of: id, in: view) { mark in
+            found.append(mark)
+            return .onward
+        }
+        return found
     }
 
     /// Every node's number, from the node records themselves; for checks and rebuilding.
@@ -143,6 +212,12 @@ public struct DocumentStore: Sendable {
 
     public func addVersion(_ sequence: Sequence, of id: DocumentID, in transaction: inout WriteTransaction) throws {
         try transaction.store(scope.key(.documentVersion, id.rawValue, sequence.rawValue), [])
+    }
+
+    public func addDeletion(_ sequence: Sequence, of id: DocumentID, in transaction: inout WriteTransaction) throws {
+        var writer = ByteWriter()
+        writer.bool(true)
+        try transaction.store(scope.key(.documentVersion, id.rawValue, sequence.rawValue), writer.bytes)
     }
 
     /// Forgets all versions of all documents: their events are about to be replaced.

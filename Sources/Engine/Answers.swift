@@ -1,6 +1,7 @@
 // What the engine answers.
 
 public import Base
+internal import Documents
 public import Needs
 
 public struct PublishReceipt: Sendable {
@@ -101,6 +102,8 @@ public struct KeyExplanation: Sendable {
         case match
         /// The project has no such document or node.
         case notThere = "not_there"
+        /// The query's signs or fields leave it out: a word that must be there, or must not, or another document.
+        case filteredOut = "filtered_out"
         case belowThreshold = "below_threshold"
         /// At least as similar as the threshold, but others are more so.
         case beyondTopK = "beyond_top_k"
@@ -163,6 +166,28 @@ public struct ListedNode: Sendable {
     public let format: String
     /// Whether its publisher brought the vector.
     public let hasOwnVector: Bool
+}
+
+extension ListedNode {
+    init(_ node: NodeRecord) {
+        self.init(
+            nodeKey: node.nodeKey, documentKey: node.documentKey, path: node.path, kind: node.kind, description: node.description,
+            data: EventData.parsed(node.data), format: node.format, hasOwnVector: node.hasOwnVector)
+    }
+}
+
+/// What a key holds or held.
+public struct HeldDocument: Sendable {
+    public let key: Name
+    /// The event that gave it this content; of imported data without its event the one at which the import found the log.
+    public let sequence: Sequence
+    /// nil for imported data without its event, as `data` is.
+    public let recordedAt: Timestamp?
+    /// As it was published.
+    public let data: JSONValue?
+    /// What it was split as.
+    public let format: String
+    public let nodes: [ListedNode]
 }
 
 /// One state that a key had.

@@ -25,6 +25,7 @@ extension Database {
             document.exists = false
             document.sequence = event.sequence
             try documents.put(document, in: &transaction)
+            try documents.addDeletion(event.sequence, of: document.id, in: &transaction)
             try tellFollowers(
                 tenant, scope, project, document: document.id, standing: [], fresh: [], sequence: event.sequence,
                 message: .deletion(sequence: event.sequence, key: key.text), in: &transaction, &effects)
@@ -39,7 +40,9 @@ extension Database {
         let documents = DocumentStore(scope: scope)
         // The index does not keep texts: it is told what it has of the node.
         if let record = try documents.node(node, in: transaction.view) {
-            try TextIndex(scope: scope).remove(node, AnalyzedText(record.description), in: &transaction)
+            let texts = TextIndex(scope: scope)
+            let text = AnalyzedText(record.description, analyzer: try texts.options(in: transaction.view).analyzer)
+            try texts.remove(node, text, in: &transaction)
         }
         try documents.removeNode(node, in: &transaction)
     }

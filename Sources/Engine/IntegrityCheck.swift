@@ -98,6 +98,7 @@ public enum IntegrityCheck {
         let documents = DocumentStore(scope: scope)
         let texts = TextIndex(scope: scope)
         let index = VectorIndex(scope: scope, dimension: dimension)
+        let analyzer = try texts.options(in: view).analyzer
         var owners: [NodeID: DocumentID] = [:]
         var signatures: [NodeID: TextSignature] = [:]
         try documents.forEachDocument(in: view) { document in
@@ -110,15 +111,19 @@ public enum IntegrityCheck {
                 }
                 if node.document != document.id { report.findings.append("node \(id.rawValue) of '\(document.key)' says it belongs elsewhere") }
                 if owners.updateValue(document.id, forKey: id) != nil { report.findings.append("node \(id.rawValue) is listed twice") }
-                signatures[id] = TextSignature(AnalyzedText(node.description))
+                signatures[id] = TextSignature(AnalyzedText(node.description, analyzer: analyzer))
                 // Of another dimension it was replaced by an embedding when the model was changed.
                 if let own = try log.ownVector(of: node, in: view), own.count == dimension, try index.vector(of: id, in: view) != own {
                     report.findings.append("node \(id.rawValue) of '\(document.key)' is indexed by another vector than its publisher's")
                 }
             }
-            for version in try documents.versions(of: document.id, count: .max, in: view) {
-                if try log.event(version, in: view)?.key != document.key.text {
-                    report.findings.append("'\(document.key)' names event \(version) as a version, which is not one of its own")
+        }
+        try documents.forEachDocument(deleted: true, in: view) { document in
+            for mark in try documents.marks(of: document.id, in: view) {
+                let event = try log.event(mark.sequence, in: view)
+                let kind: EventRecord.Kind = mark == .content(mark.sequence) ? .published : .deleted
+                if event?.key != document.key.text || event?.kind != kind {
+                    report.findings.append("'\(document.key)' names event \(mark.sequence) as a version, which is not one of its own")
                 }
             }
         }

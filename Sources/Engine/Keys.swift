@@ -106,7 +106,8 @@ extension Database {
             let snapshot = try KeyRing.Snapshot(transaction.view, tenants: [.standard], pepper: pepper)
             if snapshot.administrators == 0, keyRing.administrators > 0 {
                 throw ContexError(
-                    .conflict, "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
+                    .conflict,
+                    "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
             }
             effects.afterCommit.append { keyRing.replace(with: snapshot) }
         }

@@ -96,6 +96,8 @@ extension Database {
         }
 
         if overwrite, plan.hasNodes { try removeAllDocuments(scope, in: &transaction) }
+        let texts = TextIndex(scope: scope)
+        let analyzer = try texts.options(in: transaction.view).analyzer
         var place = 0
         for imported in plan.documents {
             let key = imported.key
@@ -111,7 +113,7 @@ extension Database {
                         hasOwnVector: node.vector != nil),
                     as: nodeID, in: &transaction)
                 try VectorIndex(scope: scope, dimension: models.dimension).insert(nodeID, vectors[place], in: &transaction)
-                try TextIndex(scope: scope).add(nodeID, AnalyzedText(node.description), in: &transaction)
+                try texts.add(nodeID, AnalyzedText(node.description, analyzer: analyzer), in: &transaction)
                 place += 1
             }
             var event = lastEvents[key.text]

@@ -140,6 +140,7 @@ extension Database {
         let documents = DocumentStore(scope: scope)
         let vectors = VectorIndex(scope: scope, dimension: models.dimension)
         let texts = TextIndex(scope: scope)
+        let analyzer = try texts.options(in: transaction.view).analyzer
         let event = try EventLog(scope: scope).append(
             EventDraft(
                 kind: .published, type: prepared.eventType, key: command.key.text,
@@ -164,7 +165,7 @@ extension Database {
             ids.append(nodeID)
             try documents.put(node.record(document: id, key: command.key, format: prepared.split.format), as: nodeID, in: &transaction)
             let vector = node.vector!
-            let text = AnalyzedText(node.content.description)
+            let text = AnalyzedText(node.content.description, analyzer: analyzer)
             if indexing == nil { try vectors.insert(nodeID, vector, in: &transaction) }
             freshNodes.append(FreshNode(id: nodeID, vector: vector, text: text))
         }
@@ -235,6 +236,11 @@ struct NodeIdentity: Hashable, Sendable {
         self.description = Array(description.utf8)
         self.data = data
         self.ownVector = ownVector?.map(\.bitPattern)
+    }
+
+    init(_ node: NodeRecord, ownVector: [Float]?) {
+        self.init(
+            path: node.path, kind: node.kind, format: node.format, description: node.description, data: node.data, ownVector: ownVector)
     }
 }
 
@@ -340,12 +346,7 @@ extension DocumentStore {
         // Reversed, so that popLast gives them in the order of the document.
         for id in nodes.reversed() {
             guard let node = try node(id, in: view) else { throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there") }
-            found[
-                NodeIdentity(
-                    path: node.path, kind: node.kind, format: node.format, description: node.description, data: node.data,
-                    ownVector: node.hasOwnVector ? try vectors.vector(of: id, in: view) : nil),
-                default: []
-            ].append(id)
+            found[NodeIdentity(node, ownVector: node.hasOwnVector ? try vectors.vector(of: id, in: view) : nil), default: []].append(id)
         }
         return found
     }

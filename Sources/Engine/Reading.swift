@@ -21,35 +21,81 @@ extension Database {
     }
 
     /// Every node of a project, by document key.
-    public func listNodes(_ tenant: TenantID, project: Name) async throws -> [ListedNode] {
-        try await read { view in
-            guard let scope = try Self.scope(tenant, project, view) else { return [] }
+    /// - Parameter asOf: as the project was then; nil: now.
+    /// - Throws: `.invalid` for a moment in the future; `.tooLarge` for a past of too many nodes.
+    public func listNodes(_ tenant: TenantID, project: Name, asOf: Moment? = nil) async throws -> [ListedNode] {
+        try await state(tenant, project, asOf) { scope, view in
             let documents = DocumentStore(scope: scope)
             var listed: [ListedNode] = []
             try documents.forEachDocument(in: view) { document in
                 for id in document.nodes { listed.append(try Self.listed(id, documents, in: view)) }
             }
             return listed
-        }
+        } past: { draft in
+            try draft.byKey().nodes().map { ListedNode($0.record) }
+        } ?? []
     }
 
     static func listed(_ id: NodeID, _ documents: DocumentStore, in view: borrowing TransactionView) throws -> ListedNode {
         guard let node = try documents.node(id, in: view) else {
             throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there")
         }
-        return ListedNode(
-            nodeKey: node.nodeKey, documentKey: node.documentKey, path: node.path, kind: node.kind, description: node.description,
-            data: EventData.parsed(node.data), format: node.format, hasOwnVector: node.hasOwnVector)
+        return ListedNode(node)
     }
 
     /// The keys of a project that hold something, in order.
-    public func listKeys(_ tenant: TenantID, project: Name) async throws -> [String] {
-        try await read { view in
-            guard let scope = try Self.scope(tenant, project, view) else { return [] }
+    /// - Parameter asOf: as the project was then; nil: now.
+    /// - Throws: as `listNodes`.
+    public func listKeys(_ tenant: TenantID, project: Name, asOf: Moment? = nil) async throws -> [String] {
+        try await state(tenant, project, asOf) { scope, view in
             var keys: [String] = []
             try DocumentStore(scope: scope).forEachDocument(in: view) { keys.append($0.key.text) }
             return keys
+        } past: { draft in
+            draft.byKey().documents.map(\.key.text)
+        } ?? []
+    }
+
+    /// What a key holds.
+    /// - Parameter asOf: what it held then; nil: now.
+    /// - Throws: `.notFound` when it holds or held nothing, `.invalid` for a moment in the future.
+    public func document(_ tenant: TenantID, project: Name, key: Name, asOf: Moment? = nil) async throws -> HeldDocument {
+        let dimension = models.dimension
+        let found: PastDraft? = try await read { [self] view in
+            let scope = try Self.scope(tenant, project, view)
+            let past = try asOf.flatMap { try pastSequence($0, scope, in: view) }
+            guard let scope else { return nil }
+            let sequence = try past ?? EventLog(scope: scope).head(in: view).sequence
+            return try PastDraft(scope, at: sequence, key: key, dimension: dimension, withVectors: false, in: view)
         }
+        guard let found, let document = found.documents.first else { throw ContexError.notFound("Data key '\(key)' not found") }
+        let nodes = try await onPool { try found.nodes().map { ListedNode($0.record) } }
+        // The event of a document that is as it was left: nil only of one that was imported without it.
+        let event: EventRecord? = try await read { view in
+            if let event = document.event { return event }
+            guard let scope = try Self.scope(tenant, project, view) else { return nil }
+            return try EventLog(scope: scope).event(document.sequence, in: view).flatMap { $0.kind == .published && $0.key == key.text ? $0 : nil }
+        }
+        return HeldDocument(
+            key: key, sequence: document.sequence, recordedAt: event?.recordedAt, data: event.map { EventData.parsed($0.data) },
+            format: nodes.first?.format ?? event?.format ?? "json", nodes: nodes)
+    }
+
+    /// Reads a project as it is or was; nil when it was never there.
+    private func state<T: Sendable>(
+        _ tenant: TenantID, _ project: Name, _ asOf: Moment?,
+        present: @escaping @Sendable (TenantScope, borrowing TransactionView) throws -> T, past: @escaping @Sendable (PastDraft) throws -> T
+    ) async throws -> T? {
+        let dimension = models.dimension
+        let (now, draft): (T?, PastDraft?) = try await read { [self] view in
+            let scope = try Self.scope(tenant, project, view)
+            let sequence = try asOf.flatMap { try pastSequence($0, scope, in: view) }
+            guard let scope else { return (nil, nil) }
+            guard let sequence else { return (try present(scope, view), nil) }
+            return (nil, try PastDraft(scope, at: sequence, dimension: dimension, withVectors: false, in: view))
+        }
+        guard let draft else { return now }
+        return try await onPool { try past(draft) }
     }
 
     /// The tenant's projects, by name.

@@ -15,7 +15,7 @@
 // Memory: one batch of nodes, 500 bytes a vector for the graph of one project, and its needs. Commits block the thread that
 // runs this: the process does nothing else, and the model computes on threads of its own.
 
-internal import Base
+public import Base
 internal import Documents
 internal import Events
 internal import FullText
@@ -46,28 +46,47 @@ public enum Reindex {
         case linking
     }
 
+    /// The analyser that a project is to have from now on.
+    public struct AnalyzerChange: Sendable {
+        let project: Name
+        let analyzer: Analyzer
+
+        /// - Throws: `.invalid` for an unknown name.
+        public init(project: Name, analyzer name: String) throws(ContexError) {
+            guard let kind = Analyzer.Kind(name: name) else {
+                throw .invalid(field: "analyzer", kind: "enum", message: "the analyser is one of \(ProjectSettings.analyzerNames.joined(separator: ", "))")
+            }
+            self.project = project
+            analyzer = Analyzer(kind)
+        }
+    }
+
     /// - Parameters:
+    ///   - change: made where the project's indexes are emptied, in the same transaction, so that a rebuild that is cut off and taken up
+    ///     without it leaves the project with its old analyser or with its new one.
     ///   - configuration: directory, threshold and mode as the server has them: they decide whom an agent follows.
     ///   - progress: called after each transaction with the nodes that are done and all nodes, and while a graph is made with the
     ///     vectors that are linked and all of the project.
     /// - Throws: `.conflict` when a server has the directory open; `.notFound` without a store; what the model throws.
     /// - Complexity: O(nodes) embeddings and inserts.
     public static func run(
-        configuration: DatabaseConfiguration, models: Models, progress: (_ step: Step, _ done: Int, _ all: Int) -> Void = { _, _, _ in }
+        configuration: DatabaseConfiguration, models: Models, change: AnalyzerChange? = nil,
+        progress: (_ step: Step, _ done: Int, _ all: Int) -> Void = { _, _, _ in }
     ) async throws -> Report {
         // Looked at for reading first: an empty folder must not become a store.
         _ = try Database.openForReading(directory: configuration.directory)
         do {
             let environment = try Environment(
                 path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
-            return try await run(environment, configuration, models, progress)
+            return try await run(environment, configuration, models, change, progress)
         } catch let error as LMDBError {
             throw Database.openFailure(error, configuration.directory)
         }
     }
 
     private static func run(
-        _ environment: Environment, _ configuration: DatabaseConfiguration, _ models: Models, _ progress: (Step, Int, Int) -> Void
+        _ environment: Environment, _ configuration: DatabaseConfiguration, _ models: Models, _ change: AnalyzerChange?,
+        _ progress: (Step, Int, Int) -> Void
     ) async throws -> Report {
         var report = Report()
         let tenant = TenantID.standard
@@ -82,6 +101,17 @@ public enum Reindex {
             mark = rebuild
             report.wasResumed = true
         }
+        if let change {
+            guard let entry = projects.first(where: { $0.name == change.project }) else {
+                throw ContexError.notFound("there is no project '\(change.project)'")
+            }
+            // Already past it with another analyser: back to where it begins.
+            let isCleared = entry.project.rawValue < mark.project || (entry.project.rawValue == mark.project && mark.isCleared)
+            let index = TextIndex(scope: TenantScope(tenant: tenant, project: entry.project))
+            if isCleared, try environment.read({ try index.options(in: $0).analyzer }) != change.analyzer {
+                mark = VectorModel.Progress(project: entry.project.rawValue, node: 0, isCleared: false)
+            }
+        }
         let all = sizes.reduce(0, +)
         var done = 0
         for (entry, size) in zip(projects, sizes) {
@@ -94,11 +124,18 @@ public enum Reindex {
                 mark = .init(project: entry.project.rawValue, node: 0, isCleared: true)
                 try write(environment, models, mark) { transaction in
                     try VectorIndex(scope: scope, dimension: models.dimension).removeAll(in: &transaction)
-                    try TextIndex(scope: scope).removeAll(in: &transaction)
+                    let texts = TextIndex(scope: scope)
+                    try texts.removeAll(in: &transaction)
+                    if let change, change.project == entry.name {
+                        var options = try texts.options(in: transaction.view)
+                        options.analyzer = change.analyzer
+                        try texts.configure(options, in: &transaction)
+                    }
                 }
             }
             let index = VectorIndex(scope: scope, dimension: models.dimension)
             let build = VectorBulkBuild(index, threads: configuration.threads)
+            let analyzer = try environment.read { try TextIndex(scope: scope).options(in: $0).analyzer }
             let before = done
             done += try environment.read { try DocumentStore(scope: scope).nodeIDs(in: $0).count { $0.rawValue < mark.node } }
             while true {
@@ -106,7 +143,7 @@ public enum Reindex {
                 let batch = try environment.read { try DocumentStore(scope: scope).nodes(from: NodeID(rawValue: from), count: batchNodes, in: $0) }
                 guard let last = batch.last else { break }
                 let vectors = try await Self.vectors(of: batch.map(\.record), scope, environment, models, &report)
-                let texts = batch.mapOnAllCores { TextChange(node: $0.id, new: AnalyzedText($0.record.description)) }
+                let texts = batch.mapOnAllCores { TextChange(node: $0.id, new: AnalyzedText($0.record.description, analyzer: analyzer)) }
                 mark.node = last.id.rawValue + 1
                 try write(environment, models, mark) { transaction in
                     try build.add(zip(batch, vectors).map { ($0.id, $1) }, in: &transaction)

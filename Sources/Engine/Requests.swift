@@ -59,6 +59,8 @@ public struct QueryRequest: Sendable {
     public var pinned: [String] = []
     /// Keys of documents or nodes of which the answer says what became of them.
     public var explainKeys: [String] = []
+    /// Answers as the project was then; nil: now.
+    public var asOf: Moment?
     /// Candidates that the walk through the vectors keeps, 1...`Limits.efSearch`; nil leaves it to the index.
     public var efSearch: Int?
     /// Instead of it: the share of the true nearest to aim for, 0.5...0.999.
@@ -66,7 +68,7 @@ public struct QueryRequest: Sendable {
 
     public init(
         project: Name, text: String, vector: [Float]? = nil, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil,
-        mode: SearchMode? = nil, explain: Bool = false
+        mode: SearchMode? = nil, explain: Bool = false, asOf: Moment? = nil
     ) {
         self.project = project
         self.text = text
@@ -76,6 +78,7 @@ public struct QueryRequest: Sendable {
         self.maxTokens = maxTokens
         self.mode = mode
         self.explain = explain
+        self.asOf = asOf
     }
 }
 

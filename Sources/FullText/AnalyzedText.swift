@@ -62,14 +62,22 @@ public struct AnalyzedText: Sendable {
 
     /// How often `term` occurs.
     /// - Complexity: O(log distinct).
-    func frequency(of term: String) -> Int {
-        let wanted = Array(term.utf8)
+    func frequency(of term: String) -> Int { place(of: Array(term.utf8)).map { Int(counts[$0]) } ?? 0 }
+
+    /// A term's place among the distinct ones, nil when the text lacks it.
+    func place(of term: [UInt8]) -> Int? {
+        let place = lowerBound(term)
+        return place < distinct && bytes[range(place)].elementsEqual(term) ? place : nil
+    }
+
+    /// The place of the first term at or after `wanted`.
+    func lowerBound(_ wanted: [UInt8]) -> Int {
         var (low, high) = (0, distinct)
         while low < high {
             let middle = (low + high) / 2
             if bytes[range(middle)].lexicographicallyPrecedes(wanted) { low = middle + 1 } else { high = middle }
         }
-        return low < distinct && bytes[range(low)].elementsEqual(wanted) ? Int(counts[low]) : 0
+        return low
     }
 
     /// The first eight bytes, most significant first.

@@ -38,8 +38,9 @@ public struct QueryWeights: Sendable {
     /// The query's distinct terms in the order of their UTF-8 bytes, also those that no text has.
     public let terms: [(term: String, idf: Float, documentFrequency: Int)]
     public let statistics: TextStatistics
-    /// The sum over terms of how often the query says them times idf: the least upper bound of any text's score.
-    public let ceiling: Float
+    /// The sum over terms of how often the query says them times idf: the least upper bound of any text's score. Of a query with prefixes
+    /// (`TextIndex.weights`) the sum of its words, of a prefix its most frequent term, which a text that has several of them may exceed.
+    public private(set) var ceiling: Float
 
     /// At the same places: count x idf x `scale`.
     let weights: [Float]
@@ -59,6 +60,12 @@ public struct QueryWeights: Sendable {
         self.scale = scale
         weights = plain.map { $0 * scale }
         lengthNorm = LengthNorm(averageLength: statistics.averageLength)
+    }
+
+    func with(ceiling: Float) -> QueryWeights {
+        var copy = self
+        copy.ceiling = ceiling
+        return copy
     }
 
     static func idf(documentFrequency: Int, documents: Int) -> Float {

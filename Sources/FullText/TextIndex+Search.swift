@@ -83,11 +83,69 @@ extension TextIndex {
 
 /// A query with its prefixes spelled out, as of one snapshot.
 public struct ResolvedTextQuery: Sendable {
-    /// All terms that count: what `weights` and `scores` want.
+    /// All terms that count: what `scores` wants.
     public let query: TextQuery
-    let syntax: TextSearchQuery
+    /// Each of these groups must have a term that is there.
     let required: [[String]]
+    /// Runs of terms that must stand one after another.
+    let phrases: [[String]]
     let excluded: [(terms: [String], isPhrase: Bool)]
+    /// What each prefix stands for: for the score one word, however many terms it has.
+    let prefixes: [[String]]
+
+    /// A query of plain words.
+    public init(_ query: TextQuery) {
+        self.query = query
+        (required, phrases, excluded, prefixes) = ([], [], [], [])
+    }
+
+    /// - Parameter terms: those of the dictionary that begin with a prefix, the most frequent ones, at most so many.
+    init(_ syntax: TextSearchQuery, terms: (TextSearchQuery.Prefix, Int) throws -> [String]) rethrows {
+        var words = syntax.words
+        var groups: [[String]] = syntax.required.map { [$0] }
+        var prefixes: [[String]] = []
+        for prefix in syntax.prefixes.prefix(TextIndex.prefixesMax) {
+            let terms = try terms(prefix, TextIndex.prefixTermsMax)
+            words += terms
+            prefixes.append(terms)
+            if syntax.requiredPrefixes.contains(prefix) { groups.append(terms) }
+        }
+        var excluded = syntax.excluded
+        for prefix in syntax.excludedPrefixes.prefix(TextIndex.prefixesMax) {
+            excluded += try terms(prefix, TextIndex.demandsMax).map { ([$0], false) }
+        }
+        query = TextQuery(terms: words)
+        var seen: Set<[ExactText]> = []
+        required = groups.prefix(TextIndex.demandsMax).filter { seen.insert($0.map { ExactText($0) }).inserted }
+        phrases = Array(syntax.phrases.prefix(TextIndex.phrasesMax))
+        self.excluded = Array(excluded.prefix(TextIndex.demandsMax))
+        self.prefixes = prefixes
+    }
+
+    /// Whether texts must or must not have something, beside a score.
+    public var hasDemands: Bool { !required.isEmpty || !excluded.isEmpty }
+
+    /// What a text can well be expected to reach: of a prefix only its most frequent term. A sum over all 64 would make any one of them
+    /// worth next to nothing.
+    func ceiling(_ weights: QueryWeights) -> Float {
+        if prefixes.isEmpty { return weights.ceiling }
+        let idfs = Dictionary(uniqueKeysWithValues: weights.terms.map { (ExactText($0.term), $0.idf) })
+        var ceiling = weights.ceiling
+        for group in prefixes {
+            let group = group.compactMap { idfs[ExactText($0)] }
+            guard let least = group.min() else { continue }
+            ceiling += least - group.reduce(0, +)
+        }
+        return max(0, ceiling)
+    }
+}
+
+/// Which texts the demands of a query leave.
+public enum TextSelection: Sendable {
+    case all
+    /// In the order of their numbers, as below.
+    case only([NodeID])
+    case except([NodeID])
 }
 
 extension TextIndex {
@@ -95,30 +153,25 @@ extension TextIndex {
     public static let prefixTermsMax = 64
     /// Terms of the dictionary that are looked at for one prefix.
     static let prefixScanMax = 16_384
-
-    /// Looks up what the prefixes of a query stand for.
-    /// - Complexity: O(terms with the prefixes), of which `prefixScanMax` are read.
-    public func resolve(_ syntax: TextSearchQuery, in view: borrowing TransactionView) throws -> ResolvedTextQuery {
-        var words = syntax.words
-        var groups: [[String]] = syntax.required.map { [$0] }
-        for prefix in syntax.prefixes.prefix(Self.prefixesMax) {
-            let terms = try terms(prefix, count: Self.prefixTermsMax, in: view)
-            words += terms
-            if syntax.requiredPrefixes.contains(prefix) { groups.append(terms) }
-        }
-        var excluded = syntax.excluded
-        for prefix in syntax.excludedPrefixes.prefix(Self.prefixesMax) {
-            excluded += try terms(prefix, count: Self.demandsMax, in: view).map { ([$0], false) }
-        }
-        return ResolvedTextQuery(query: TextQuery(terms: words), syntax: syntax, required: groups, excluded: excluded)
-    }
-
     /// What a query may demand of a text (`+`, phrases' terms), and how much exclude; more is left out.
     static let demandsMax = 1_024
     /// Phrases that are compared with the order of a text's terms; of more, only the terms count.
     static let phrasesMax = 64
     /// Prefixes that a query may have; more are left out.
     static let prefixesMax = 16
+
+    /// Looks up what the prefixes of a query stand for.
+    /// - Complexity: O(terms with the prefixes), of which `prefixScanMax` are read.
+    public func resolve(_ syntax: TextSearchQuery, in view: borrowing TransactionView) throws -> ResolvedTextQuery {
+        try ResolvedTextQuery(syntax) { try terms($0, count: $1, in: view) }
+    }
+
+    /// The query under the statistics of now, its ceiling that of its words.
+    /// - Complexity: O(terms x log n).
+    public func weights(_ resolved: ResolvedTextQuery, in view: borrowing TransactionView) throws -> QueryWeights {
+        let weights = try weights(resolved.query, in: view)
+        return weights.with(ceiling: resolved.ceiling(weights))
+    }
 
     /// The best texts of a query with its syntax; a query that only excludes finds nothing.
     ///
@@ -135,31 +188,102 @@ extension TextIndex {
             let norm = weights.lengthNorm
             var search = TextSearch(self, norm, count: count, memory)
             search.scored = try open(resolved.query, found, weights, &reader, memory)
-            var seen: Set<[String]> = []
-            for group in resolved.required.prefix(Self.demandsMax) where seen.insert(group).inserted {
-                let cursors = try open(group, norm, &reader, memory)
+            for group in resolved.required {
+                let cursors = try open(group, weight: 0, norm, &reader, memory)
                 if cursors.isEmpty { return [] }
-                search.required.append(cursors)
+                search.required.append(cursors.map(\.cursor))
             }
-            if hasPositions { search.phrases = resolved.syntax.phrases.prefix(Self.phrasesMax).map { $0.map { PositionRecord.hash($0.utf8) } } }
-            for (terms, isPhrase) in resolved.excluded.prefix(Self.demandsMax) {
-                let distinct = Set(terms)
-                let cursors = try open(distinct.sorted(), norm, &reader, memory)
-                // A term that no text has: no text has all.
-                guard cursors.count == distinct.count else { continue }
-                search.excluded.append((cursors, isPhrase && hasPositions ? terms.map { PositionRecord.hash($0.utf8) } : nil))
-            }
+            if hasPositions { search.phrases = resolved.phrases.map(Self.hashes) }
+            search.excluded = try exclusions(resolved, hasPositions, norm, &reader, memory)
             return try search.run(weights, where: filter, in: view)
         }
     }
 
+    /// Cursors of what is excluded, without what no text has.
+    private func exclusions(
+        _ resolved: ResolvedTextQuery, _ hasPositions: Bool, _ norm: LengthNorm, _ reader: inout TermReader, _ memory: SearchMemory
+    ) throws -> [(terms: [PostingCursor], phrase: [UInt64]?)] {
+        var groups: [(terms: [PostingCursor], phrase: [UInt64]?)] = []
+        for (terms, isPhrase) in resolved.excluded {
+            let distinct = Set(terms.map { ExactText($0) })
+            let cursors = try open(distinct.sorted().map(\.text), weight: 0, norm, &reader, memory)
+            // A term that no text has: no text has all.
+            guard cursors.count == distinct.count else { continue }
+            groups.append((cursors.map(\.cursor), isPhrase && hasPositions ? Self.hashes(terms) : nil))
+        }
+        return groups
+    }
+
+    // MARK: - All texts that the demands leave
+
+    /// What each term adds while texts are only told apart: that any sum of 1,024 shares fits, and none is rounded to 0.
+    private static let presence: Float = 524_288
+
+    /// The texts that have what a query demands and nothing of what it excludes: for a search by other means.
+    /// - Complexity: O(postings of the rarest thing demanded), or without demands O(postings of what is excluded).
+    public func selection(_ resolved: ResolvedTextQuery, in view: borrowing TransactionView) throws -> TextSelection {
+        guard resolved.hasDemands else { return .all }
+        let hasPositions = try options(in: view).positions
+        if resolved.required.isEmpty { return .except(try excludedNodes(resolved, hasPositions, in: view)) }
+        return .only(try nodes(having: resolved.required, without: resolved, resolved.phrases, hasPositions, in: view))
+    }
+
+    /// The nodes with a term of each group and with the phrases: walks the postings of the rarest group and looks the others up.
+    private func nodes(
+        having groups: [[String]], without exclusions: ResolvedTextQuery?, _ phrases: [[String]], _ hasPositions: Bool,
+        in view: borrowing TransactionView
+    ) throws -> [NodeID] {
+        try SearchMemory.lend { memory in
+            // Only whether a term is there counts: no length.
+            let norm = LengthNorm(averageLength: 0)
+            var reader = try TermReader(self, in: view)
+            var opened: [(cursors: [PostingCursor], documents: Int)] = []
+            for group in groups {
+                let cursors = try open(group, weight: Self.presence, norm, &reader, memory)
+                if cursors.isEmpty { return [] }
+                opened.append((cursors.map(\.cursor), cursors.reduce(0) { $0 + $1.documents }))
+            }
+            guard let rarest = opened.indices.min(by: { opened[$0].documents < opened[$1].documents }) else { return [] }
+            var search = TextSearch(self, norm, count: 1, memory)
+            search.scored = opened[rarest].cursors
+            search.required = opened.indices.filter { $0 != rarest }.map { opened[$0].cursors }
+            if hasPositions { search.phrases = phrases.map(Self.hashes) }
+            if let exclusions { search.excluded = try self.exclusions(exclusions, hasPositions, norm, &reader, memory) }
+            let none = QueryWeights(TextQuery(terms: []), documentFrequencies: [], statistics: TextStatistics(documents: 0, totalLength: 0))
+            var nodes: [NodeID] = []
+            _ = try search.run(
+                none,
+                where: { node in
+                    nodes.append(node)
+                    return false
+                }, in: view)
+            return nodes
+        }
+    }
+
+    private func excludedNodes(_ resolved: ResolvedTextQuery, _ hasPositions: Bool, in view: borrowing TransactionView) throws -> [NodeID] {
+        var found: Set<NodeID> = []
+        // All single words in one walk.
+        let single = Set(resolved.excluded.filter { $0.terms.count == 1 }.map { ExactText($0.terms[0]) })
+        found.formUnion(try nodes(having: [single.sorted().map(\.text)], without: nil, [], hasPositions, in: view))
+        for (terms, isPhrase) in resolved.excluded where terms.count > 1 {
+            let distinct = Set(terms.map { ExactText($0) }).map { [$0.text] }
+            found.formUnion(try nodes(having: distinct, without: nil, isPhrase ? [terms] : [], hasPositions, in: view))
+        }
+        return found.sorted()
+    }
+
+    private static func hashes(_ phrase: [String]) -> [UInt64] { phrase.map { PositionRecord.hash($0.utf8) } }
+
     /// Cursors of those of the terms that some text has.
-    private func open(_ terms: [String], _ norm: LengthNorm, _ reader: inout TermReader, _ memory: SearchMemory) throws -> [PostingCursor] {
-        var cursors: [PostingCursor] = []
+    private func open(
+        _ terms: [String], weight: Float, _ norm: LengthNorm, _ reader: inout TermReader, _ memory: SearchMemory
+    ) throws -> [(cursor: PostingCursor, documents: Int)] {
+        var cursors: [(cursor: PostingCursor, documents: Int)] = []
         for term in terms {
             let bytes = Array(term.utf8)
             guard let found = try reader.find(bytes[...]) else { continue }
-            cursors.append(try reader.open(bytes[...], found, weight: 0, norm, memory))
+            cursors.append((try reader.open(bytes[...], found, weight: weight, norm, memory), found.documents))
         }
         return cursors
     }
@@ -194,9 +318,14 @@ extension TextIndex {
                 return .onward
             }
         }
-        found.sort { $0.documents != $1.documents ? $0.documents > $1.documents : ExactText($0.term) < ExactText($1.term) }
-        var terms = found.prefix(count).map(\.term)
-        if let whole = prefix.whole, !terms.contains(whole) { terms.append(whole) }
+        return Self.mostFrequent(found, prefix, count: count)
+    }
+
+    /// - Parameter found: the terms with the prefix, at most `prefixScanMax`.
+    static func mostFrequent(_ found: [(term: String, documents: Int)], _ prefix: TextSearchQuery.Prefix, count: Int) -> [String] {
+        let sorted = found.sorted { $0.documents != $1.documents ? $0.documents > $1.documents : ExactText($0.term) < ExactText($1.term) }
+        var terms = sorted.prefix(count).map(\.term)
+        if let whole = prefix.whole, !terms.contains(where: { ExactText($0) == ExactText(whole) }) { terms.append(whole) }
         return terms
     }
 }

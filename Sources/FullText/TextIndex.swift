@@ -84,10 +84,10 @@ public struct TextIndex: Sendable {
         try store(state, in: &transaction)
     }
 
-    /// Empties the index; its options stay.
+    /// Empties the index; its options stay, also when another version of the analyser made it: what comes next is of this build's.
     /// - Complexity: O(records).
     public func removeAll(in transaction: inout WriteTransaction) throws {
-        var state = try state(in: transaction.view)
+        var state = try state(anyVersion: true, in: transaction.view)
         for kind in [KeyKind.posting, .textPositions, .textTerms, .textLengths] { try transaction.deleteAll(prefix: scope.key(kind)) }
         state.statistics = TextStatistics(documents: 0, totalLength: 0)
         try store(state, in: &transaction)
@@ -116,7 +116,7 @@ public struct TextIndex: Sendable {
         var statistics = TextStatistics(documents: 0, totalLength: 0)
     }
 
-    func state(in view: borrowing TransactionView) throws -> State {
+    func state(anyVersion: Bool = false, in view: borrowing TransactionView) throws -> State {
         guard let bytes = try view.loadBytes(scope.key(.textState)) else { return State() }
         var reader = ByteReader(bytes)
         let kind = try reader.u8()
@@ -124,7 +124,7 @@ public struct TextIndex: Sendable {
         let positions = try reader.bool()
         let statistics = TextStatistics(documents: try reader.count(), totalLength: try reader.count(limit: Int.max))
         try reader.end()
-        guard let kind = Analyzer.Kind(rawValue: kind), version == Analyzer.version else {
+        guard let kind = Analyzer.Kind(rawValue: kind), version == Analyzer.version || anyVersion else {
             throw ContexError.damaged(
                 "the text index was made by analyser \(kind) of version \(version), this build has version \(Analyzer.version): run 'contex reindex'")
         }

@@ -20,6 +20,9 @@ public struct TextSearchQuery: Sendable {
     }
 
     public let fields: [FieldTerm]
+    /// What is asked for in plain words, for an embedding: words, phrases and prefixes without their signs, nothing of what is excluded or
+    /// names a field. The whole text when no sign was found in it, or when nothing is left without them.
+    public let plainText: String
     /// All words that count, with repeats.
     let words: [String]
     /// Prefixes, each of which stands for the terms that begin with it.
@@ -40,6 +43,7 @@ public struct TextSearchQuery: Sendable {
         var reader = SyntaxReader(TextQuery.bounded(text), analyzer)
         reader.read(isField)
         fields = reader.fields
+        plainText = reader.hasSigns && !reader.spoken.isEmpty ? String(reader.spoken.dropLast()) : text
         words = reader.words
         prefixes = reader.prefixes
         required = reader.required
@@ -68,6 +72,10 @@ private struct SyntaxReader {
     var phrases: [[String]] = []
     var excluded: [(terms: [String], isPhrase: Bool)] = []
     var excludedPrefixes: [TextSearchQuery.Prefix] = []
+    /// Whatever is asked for, as it was typed but for the signs, a space after each; whatever the analyser makes of it.
+    private(set) var spoken = ""
+    /// Something was more than a plain word.
+    private(set) var hasSigns = false
     /// Plain words so far, analysed together.
     private var plain = ""
     /// No quotation mark from here on: then each is looked for once only, and reading stays linear.
@@ -96,6 +104,7 @@ private struct SyntaxReader {
                 Self.isWord(scalars[position + 1]) || Self.isQuote(scalars[position + 1])
             {
                 sign = scalars[position] == "+" ? .plus : .minus
+                hasSigns = true
                 position += 1
             }
             if Self.isQuote(scalars[position]) {
@@ -111,8 +120,11 @@ private struct SyntaxReader {
     private mutating func readQuote(_ sign: Sign) {
         position += 1
         guard position <= lastQuote, let end = scalars[position...].firstIndex(where: Self.isQuote) else { return }
-        let terms = analyzer.terms(text(position..<end))
+        let quoted = text(position..<end)
+        let terms = analyzer.terms(quoted)
         position = end + 1
+        hasSigns = true
+        if sign != .minus { speak(quoted) }
         if terms.isEmpty { return }
         if sign == .minus {
             excluded.append((terms, terms.count > 1))
@@ -141,6 +153,7 @@ private struct SyntaxReader {
             while end < scalars.count, !Self.isSpace(scalars[end]) { end += 1 }
             position = end
         }
+        hasSigns = true
         fields.append(TextSearchQuery.FieldTerm(field: name, value: text(start..<end), isExcluded: sign == .minus))
         return true
     }
@@ -150,7 +163,9 @@ private struct SyntaxReader {
         while position < scalars.count, !Self.isSpace(scalars[position]), !(Self.isQuote(scalars[position]) && position > start) { position += 1 }
         let isPrefix = position - start > 1 && scalars[position - 1] == "*" && Self.isWord(scalars[position - 2])
         let word = text(start..<(isPrefix ? position - 1 : position))
+        if sign != .minus { speak(word) }
         if isPrefix {
+            hasSigns = true
             readPrefix(sign, word)
             return
         }
@@ -186,6 +201,12 @@ private struct SyntaxReader {
             words += before
             prefixes.append(prefix)
         }
+    }
+
+    private mutating func speak(_ text: String) {
+        if text.isEmpty { return }
+        spoken += text
+        spoken += " "
     }
 
     private func text(_ range: Range<Int>) -> String {

@@ -2,11 +2,11 @@ public import Access
 
 /// Every operation there is. A new one does not compile without a rule here.
 public enum Action: String, Sendable, CaseIterable {
-    case publish, publishBatch, deleteData, listData, exportData, importData
+    case publish, publishBatch, deleteData, listData, showData, exportData, importData
     case query, queryBatch, embed
     case registerAgent, registerAgentBatch, listAgents, showAgent, removeAgent, subscribe
     case readEvents, readVersions, restoreVersion
-    case listProjects
+    case listProjects, showSettings, changeSettings
     case createKey, listKeys, revokeKey
     case assignRole, listRoles, showRole, removeRole, listPermissions
     case showHealth
@@ -19,12 +19,14 @@ public enum Action: String, Sendable, CaseIterable {
         case .registerAgent, .registerAgentBatch: .registerAgent
         case .listAgents, .showAgent, .subscribe: .listAgents
         case .removeAgent: .deleteAgent
-        case .listData, .exportData, .listProjects: .viewProjectData
+        case .listData, .showData, .exportData, .listProjects, .showSettings: .viewProjectData
         case .readEvents, .readVersions: .viewProjectEvents
         case .createKey: .createAPIKey
         case .listKeys: .listAPIKeys
         case .revokeKey: .revokeAPIKey
         case .assignRole, .listRoles, .showRole, .removeRole: .manageRoles
+        // The original's word for the maintenance of a project, which is for administrators.
+        case .changeSettings: .systemCleanup
         case .listPermissions, .showHealth: nil
         }
     }

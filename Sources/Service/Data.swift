@@ -36,12 +36,21 @@ extension Operations {
         try await perform(.deleteData, project: project, by: caller) { try await database.delete($0.tenant, project: project, key: key) }
     }
 
-    public func listData(project: Name, by caller: Caller) async throws -> [ListedNode] {
-        try await perform(.listData, project: project, by: caller) { try await database.listNodes($0.tenant, project: project) }
+    /// - Parameter asOf: as the project was then; nil: now.
+    /// - Throws: `.invalid`, `.tooLarge` (`Database.listNodes`)
+    public func listData(project: Name, asOf: Moment? = nil, by caller: Caller) async throws -> [ListedNode] {
+        try await perform(.listData, project: project, by: caller) { try await database.listNodes($0.tenant, project: project, asOf: asOf) }
     }
 
-    public func listKeysOfData(project: Name, by caller: Caller) async throws -> [String] {
-        try await perform(.listData, project: project, by: caller) { try await database.listKeys($0.tenant, project: project) }
+    public func listKeysOfData(project: Name, asOf: Moment? = nil, by caller: Caller) async throws -> [String] {
+        try await perform(.listData, project: project, by: caller) { try await database.listKeys($0.tenant, project: project, asOf: asOf) }
+    }
+
+    /// - Throws: `.notFound`, `.invalid` for an `asOf` in the future
+    public func data(project: Name, key: Name, asOf: Moment? = nil, by caller: Caller) async throws -> HeldDocument {
+        try await perform(.showData, project: project, by: caller) {
+            try await database.document($0.tenant, project: project, key: key, asOf: asOf)
+        }
     }
 
     public func export(project: Name, sections: ExportSections, by caller: Caller) async throws -> JSONValue {
@@ -93,6 +102,17 @@ extension Operations {
     public func projects(by caller: Caller) async throws -> [ProjectSummary] {
         try await perform(.listProjects, project: nil, by: caller) { principal in
             try await database.projects(principal.tenant).filter { principal.projects.includes($0.name.text) }
+        }
+    }
+
+    public func settings(project: Name, by caller: Caller) async throws -> ProjectSettings {
+        try await perform(.showSettings, project: project, by: caller) { try await database.settings($0.tenant, project: project) }
+    }
+
+    /// - Throws: `.invalid`, `.conflict` (`Database.setAnalyzer`)
+    public func setAnalyzer(_ name: String, project: Name, by caller: Caller) async throws -> (settings: ProjectSettings, nodes: Int) {
+        try await perform(.changeSettings, project: project, by: caller) {
+            try await database.setAnalyzer($0.tenant, project: project, name)
         }
     }
 }

@@ -56,6 +56,7 @@ struct APIClient {
 
     func get(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("GET", path, query, nil) }
     func post(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("POST", path, [], body) }
+    func put(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("PUT", path, [], body) }
     func delete(_ path: [String]) async throws -> JSONValue { try await call("DELETE", path, [], nil) }
 
     /// - Parameter path: the segments after `/api/v1`, not yet encoded.

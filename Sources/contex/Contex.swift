@@ -14,8 +14,8 @@ struct Contex: AsyncParsableCommand {
             Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 refused (API key or role), 6 server not reachable.
             """,
         subcommands: [
-            Serve.self, Publish.self, Query.self, AgentCommand.self, Events.self, Projects.self, Check.self, Stats.self, ReindexCommand.self, ImportCommand.self,
-            VersionCommand.self,
+            Serve.self, Publish.self, Query.self, DataCommand.self, AgentCommand.self, Events.self, Projects.self, SettingsCommand.self, Check.self,
+            Stats.self, ReindexCommand.self, ImportCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

@@ -60,8 +60,8 @@ struct ImportCommand: AsyncParsableCommand {
         options.startsAnew = restart
         let input = try InputPieces(file)
         if let server {
-            let client = try APIClient(server: server, apiKey: apiKey ?? ProcessInfo.processInfo.environment["CONTEX_API_KEY"].flatMap { $0.isEmpty ? nil : $0 })
-            try await send(input, to: client, project: options.project)
+            let known = ProcessInfo.processInfo.environment["CONTEX_API_KEY"].flatMap { $0.isEmpty ? nil : $0 }
+            try await send(input, to: try APIClient(server: server, apiKey: apiKey ?? known), project: options.project)
         } else {
             try await store(input, options)
         }
@@ -85,7 +85,7 @@ struct ImportCommand: AsyncParsableCommand {
             } progress: { progress in
                 switch progress {
                 case .reading(let lines, let bytes):
-                    if let all = input.bytesOfAll { Terminal.progress(bytes, of: all, "bytes, \(lines) lines") } else { Terminal.progress("\(lines) lines") }
+                    Self.show(bytes, lines, of: input)
                 case .linking(let done, let all): Terminal.progress(done, of: all, "vectors linked")
                 }
             }
@@ -109,6 +109,10 @@ struct ImportCommand: AsyncParsableCommand {
         if report.skipped > 0 { throw CommandFailure(.failed, "\(report.skipped) lines could not be published") }
     }
 
+    private static func show(_ bytes: Int, _ lines: Int, of input: InputPieces) {
+        if let all = input.bytesOfAll { Terminal.progress(bytes, of: all, "bytes, \(lines) lines") } else { Terminal.progress("\(lines) lines") }
+    }
+
     private static func reason(_ error: ContexError) -> String {
         Terminal.clean((error.field.map { "\($0): " } ?? "") + error.message, atMost: 300)
     }
@@ -125,7 +129,8 @@ struct ImportCommand: AsyncParsableCommand {
         var (bytes, published, bad) = (0, 0, 0)
         func refuse(_ line: Int, _ reason: String) throws(CommandFailure) {
             guard skipBadLines else {
-                throw CommandFailure(.failed, "\(InputFile.name(file)), line \(line): \(reason). What stands before it in the file is sent: go on with --from-line \(line)")
+                throw CommandFailure(
+                    .failed, "\(InputFile.name(file)), line \(line): \(reason). What stands before it is sent: go on with --from-line \(line)")
             }
             bad += 1
             Terminal.progress("")
@@ -137,7 +142,8 @@ struct ImportCommand: AsyncParsableCommand {
             do throws(CommandFailure) {
                 answer = try await client.post(["batch", "publish"], .array(items.map(\.value)))
             } catch {
-                throw CommandFailure(error.status, "\(error.message). What stands before line \(items[0].line) is sent: go on with --from-line \(items[0].line)")
+                let first = items[0].line
+                throw CommandFailure(error.status, "\(error.message). What stands before line \(first) is sent: go on with --from-line \(first)")
             }
             for (item, result) in zip(items, answer["results"]?.arrayValue ?? []) {
                 if result["status"]?.stringValue == "success" {
@@ -148,7 +154,7 @@ struct ImportCommand: AsyncParsableCommand {
             }
             items = []
             bytes = 0
-            if let all = input.bytesOfAll { Terminal.progress(lines.bytes, of: all, "bytes, \(lines.count) lines") } else { Terminal.progress("\(lines.count) lines") }
+            Self.show(lines.bytes, lines.count, of: input)
         }
         defer { Terminal.progress("") }
         while true {

@@ -7,6 +7,9 @@ struct Query: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Ask a project in plain words, by a vector of your own, or by both.",
         discussion: """
+            In the modes hybrid and keyword these mean more: "a phrase" stands so, +word must be there, -word must not, pre* begins so, \
+            field:value is of that data_key, data_format, kind or path. A question that begins with a minus goes after --.
+
             With --batch, a file has a question on each line, or a JSON object with the fields of a query of its own ("query", "top_k" ...), which go \
             before the options; all are asked at one moment, by the hundred.
             """)
@@ -29,6 +32,7 @@ struct Query: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Say what became of a document or node, and why; may be repeated.", valueName: "key"))
     var explainKey: [String] = []
     @Option(help: ArgumentHelp("A file of questions; - for standard input.", valueName: "file")) var batch: String?
+    @Option(help: ArgumentHelp("As the project was after this event, or at this ISO 8601 time.", valueName: "sequence|time")) var asOf: String?
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
@@ -70,6 +74,7 @@ struct Query: AsyncParsableCommand {
         if let recall { body["recall"] = .double(recall) }
         if let threshold { body["threshold"] = .double(threshold) }
         if let mode { body["mode"] = .string(mode.rawValue) }
+        if let asOf { body["as_of"] = .string(asOf) }
         if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
         if let diversity { body["diversity"] = .double(diversity) }
         if !pin.isEmpty { body["pinned"] = .array(pin.map(JSONValue.string)) }
@@ -181,6 +186,7 @@ struct Query: AsyncParsableCommand {
             switch key["outcome"]?.stringValue.flatMap(KeyExplanation.Outcome.init(rawValue:)) {
             case .match: "is a match"
             case .notThere: "is not there"
+            case .filteredOut: "is left out by the signs or fields of the question"
             case .belowThreshold: "is below the threshold: \(number("similarity")) of \(number("threshold"))"
             case .beyondTopK: "is in place \(rank), and fewer were asked for"
             case .notACandidate: "is similar enough, but neither index gave it among its best, so it has no place"

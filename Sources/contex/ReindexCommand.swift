@@ -24,6 +24,19 @@ struct ReindexCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The model folder (default: CONTEX_MODEL_DIR, else ./.models/all-MiniLM-L6-v2).", valueName: "folder"))
     var modelDir: String?
 
+    @Option(help: ArgumentHelp("Give the project of --project this analyser: english, simple or code.", valueName: "name"))
+    var analyzer: String?
+
+    @Option(help: ArgumentHelp("The project that --analyzer is for.", valueName: "project"))
+    var project: String?
+
+    func validate() throws {
+        if (analyzer == nil) != (project == nil) { throw ValidationError("--analyzer and --project go together") }
+        if let analyzer, !ProjectSettings.analyzerNames.contains(analyzer) {
+            throw ValidationError("--analyzer is one of \(ProjectSettings.analyzerNames.joined(separator: ", "))")
+        }
+    }
+
     func run() async throws {
         let report: Reindex.Report
         do {
@@ -31,8 +44,10 @@ struct ReindexCommand: AsyncParsableCommand {
             var configuration = try ServerConfiguration(arguments: [], environment: ProcessInfo.processInfo.environment)
             if let dataDir = options.dataDir { configuration.dataFolder = dataDir }
             if let modelDir { configuration.modelFolder = modelDir }
+            var change: Reindex.AnalyzerChange?
+            if let analyzer, let project { change = try .init(project: Name(project, field: "project"), analyzer: analyzer) }
             defer { Terminal.progress("") }
-            report = try await Reindexing.run(configuration) { step, done, all in
+            report = try await Reindexing.run(configuration, change: change) { step, done, all in
                 Terminal.progress(done, of: all, step == .indexing ? "nodes" : "vectors linked")
             }
         } catch {

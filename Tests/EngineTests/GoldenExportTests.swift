@@ -33,7 +33,7 @@ import Testing
         let fixture = try Fixture()
         let receipt = try await fixture.database.importDocument(
             Fixture.tenant, project: Self.project, document: golden.value, overwrite: false, validateOnly: false)
-        #expect(receipt.warnings == [] && receipt.events == 5 && receipt.embeddings == 6 && receipt.agents == 2)
+        #expect(receipt.warnings == [] && receipt.events == 6 && receipt.embeddings == 7 && receipt.agents == 2)
         #expect(try await fixture.query("shop", "lion").first?.nodeKey == "tech.stack")
         let again = try await fixture.database.export(Fixture.tenant, project: Self.project, sections: Self.all)
         #expect(Self.withoutTimes(again) == Self.withoutTimes(golden.value))

@@ -2,6 +2,7 @@ import Base
 import Content
 import Engine
 import Events
+import LMDB
 import TestSupport
 import Testing
 
@@ -78,7 +79,7 @@ import Testing
             let project = Name(stored: number % 7 == 0 ? "standard" : "p")
             return switch number % 4 {
             case 0: PublishCommand(project: project, key: key, data: ["a": ["b": .string("zebra \(number)")], "c": "lion"])
-            case 1: PublishCommand(project: project, key: key, data: ["text": "words \(number)"], vector: Self.vector(&random))
+            case 1: PublishCommand(project: project, key: key, data: ["text": .string("words \(number)")], vector: Self.vector(&random))
             case 2: PublishCommand(project: project, key: key, data: .string("One \(number). Two."), format: "text", eventType: "told")
             default: PublishCommand(project: project, key: key, data: .string("name,age\nZoë,\(number)\n"))
             }
@@ -115,7 +116,9 @@ import Testing
                 == logs.1.map { "\($0.sequence) \($0.type) \($0.key) \($0.format) \($0.data) \($0.vector ?? [])" })
             for question in ["zebra 8", "Two", "words lion"] {
                 for mode in SearchMode.allCases {
-                    let answers = (try await one.query(project, question, mode: mode), try await again.query(project, question, mode: mode))
+                    let answers = (
+                        try await one.query(project, question, mode: mode, topK: 500), try await again.query(project, question, mode: mode, topK: 500)
+                    )
                     #expect(answers.0.map { "\($0.nodeKey) \($0.similarity)" } == answers.1.map { "\($0.nodeKey) \($0.similarity)" })
                 }
             }
@@ -177,6 +180,26 @@ import Testing
         try await fixture.publish("p", "after", "tortoise")
         _ = try await fixture.database.delete(Fixture.tenant, project: p, key: Name(stored: "new1"))
         #expect(try await fixture.closeAndCheck() == [])
+    }
+
+    /// All equal, in bulk: every one is found, one is taken away, and another one is told apart.
+    @Test func thousandsOfEqualVectorsInBulk() async throws {
+        var random = SeededRandom(seed: testSeed("thousandsOfEqualVectorsInBulk"))
+        let (equal, other) = (Self.vector(&random), Self.vector(&random))
+        let folder = TemporaryFolder()
+        let lines = (0..<4_000).map { Self.line("k\($0)", ["n": .integer($0)], equal) } + [Self.line("other", "x", other)]
+        #expect(try await run(folder, lines.joined(separator: "\n")).linked == 4_001)
+        let fixture = try Fixture(folder)
+        func near(_ vector: [Float]) async throws -> [Match] {
+            let request = QueryRequest(project: p, text: "", vector: vector, topK: 100, threshold: 0.999)
+            return try await fixture.database.query(Fixture.tenant, request).matches
+        }
+        #expect(Set(try await near(equal).map(\.nodeKey)).count == 100)
+        #expect(try await near(other).map(\.documentKey) == ["other"])
+        _ = try await fixture.database.delete(Fixture.tenant, project: p, key: Name(stored: "k0"))
+        #expect(try await fixture.closeAndCheck() == [])
+        #expect(try await Reindex.run(configuration: configuration(folder), models: WordHash.models).ownVectors == 4_000)
+        #expect(try IntegrityCheck.run(directory: folder.path).findings == [])
     }
 
     /// Cut off anywhere, nobody serves what cannot be found, and the same lines finish it.

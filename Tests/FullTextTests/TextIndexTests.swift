@@ -291,4 +291,22 @@ import Testing
         try write.commit()
         #expect(try environment.statistics().entries == 0)
     }
+
+    /// An index of another version of the rules is refused, but can be emptied: that is how a rebuild begins.
+    @Test func anotherVersionOfTheAnalyserCanOnlyBeEmptied() throws {
+        let environment = try open()
+        var write = try environment.beginWrite()
+        try index.configure(TextIndexOptions(analyzer: Analyzer(.code)), in: &write)
+        try index.add(NodeID(rawValue: 1), AnalyzedText("func", analyzer: Analyzer(.code)), in: &write)
+        let key = TenantScope(tenant: .standard, project: ProjectID(rawValue: 7)).key(.textState)
+        var state = try #require(try write.view.loadBytes(key))
+        #expect(state[1] == Analyzer.version)
+        state[1] = Analyzer.version + 1
+        try write.store(key, state)
+        #expect(throws: ContexError.self) { try index.options(in: write.view) }
+        #expect(throws: ContexError.self) { try index.search(TextQuery("func"), count: 1, in: write.view) }
+        try index.removeAll(in: &write)
+        #expect(try index.options(in: write.view) == TextIndexOptions(analyzer: Analyzer(.code)))
+        #expect(try index.statistics(in: write.view).documents == 0)
+    }
 }

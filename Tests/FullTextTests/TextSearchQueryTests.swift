@@ -87,6 +87,110 @@ import Testing
         }
     }
 
+    /// What an embedding is made of.
+    @Test(arguments: [
+        ("disk space", "disk space"), ("C++ a - b, e-mail", "C++ a - b, e-mail"), ("\"disk space\" -full", "disk space"), ("+Disk free", "Disk free"),
+        ("conf* of +getUserNames", "conf of getUserNames"), ("author:Ann who is she", "who is she"), ("-disk", "-disk"), ("-disk -\"a b\"", "-disk -\"a b\""),
+        ("author:Ann", "author:Ann"), ("\"disk", "\"disk"), ("the \"king of Spain\"?", "the king of Spain ?"), ("+the disk", "the disk"), ("", ""), ("-", "-"),
+        ("http://x.org -y", "http://x.org"), ("other:x", "other:x"),
+    ])
+    func plainTextIsWithoutSigns(query: String, expected: String) {
+        for kind in Analyzer.Kind.allCases {
+            #expect(TextSearchQuery(query, analyzer: Analyzer(kind), isField: { $0 == "author" }).plainText == expected)
+        }
+    }
+
+    /// The demands of random queries: the index's search, its selection, the collection in memory, and a look at the words themselves.
+    @Test(arguments: Analyzer.Kind.allCases)
+    func demandsAreExact(kind: Analyzer.Kind) throws {
+        var random = SeededRandom(seed: testSeed("demandsAreExact \(kind)"))
+        let analyzer = Analyzer(kind)
+        let environment = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 32))
+        var write = try environment.beginWrite()
+        try index.configure(TextIndexOptions(analyzer: analyzer), in: &write)
+        func word() -> String { "w\(Int(random.unit() * random.unit() * 14))" }
+        let words = (0..<300).map { _ in (0..<Int.random(in: 0...12, using: &random)).map { _ in word() } }
+        let texts = words.map { AnalyzedText($0.joined(separator: " "), analyzer: analyzer) }
+        try index.apply(texts.enumerated().map { TextChange(node: NodeID(rawValue: UInt32($0)), new: $1) }, in: &write)
+        let collection = TextCollection(texts)
+        #expect(try collection.statistics == index.statistics(in: write.view))
+
+        func holds(_ phrase: [String], _ text: [String]) -> Bool {
+            text.count >= phrase.count && (0...(text.count - phrase.count)).contains { Array(text[$0..<$0 + phrase.count]) == phrase }
+        }
+        for _ in 0..<400 {
+            var (pieces, scored): ([String], [(String) -> Bool]) = ([], [])
+            var (demands, required): ([([String]) -> Bool], Bool) = ([], false)
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let (a, b) = (word(), word())
+                let prefix = String(a.dropLast(a.count > 2 ? 1 : 0))
+                switch Int.random(in: 0..<8, using: &random) {
+                case 0, 1:
+                    pieces.append(a)
+                    scored.append { $0 == a }
+                case 2:
+                    pieces.append("+\(a)")
+                    scored.append { $0 == a }
+                    demands.append { $0.contains(a) }
+                    required = true
+                case 3:
+                    pieces.append("-\(a)")
+                    demands.append { !$0.contains(a) }
+                case 4:
+                    pieces.append("\"\(a) \(b)\"")
+                    scored.append { $0 == a || $0 == b }
+                    demands.append { holds([a, b], $0) }
+                    required = true
+                case 5:
+                    pieces.append("-\"\(a) \(b)\"")
+                    demands.append { !holds([a, b], $0) }
+                case 6:
+                    pieces.append("\(prefix)*")
+                    scored.append { $0.hasPrefix(prefix) }
+                default:
+                    pieces.append("+\(prefix)*")
+                    scored.append { $0.hasPrefix(prefix) }
+                    demands.append { $0.contains { $0.hasPrefix(prefix) } }
+                    required = true
+                }
+            }
+            let query = pieces.joined(separator: " ")
+            let admitted = Set(words.indices.filter { place in demands.allSatisfy { $0(words[place]) } })
+            let found = admitted.filter { place in words[place].contains { word in scored.contains { $0(word) } } }
+
+            let syntax = TextSearchQuery(query, analyzer: analyzer)
+            let resolved = try index.resolve(syntax, in: write.view)
+            let matches = try index.search(resolved, count: 1_000, in: write.view)
+            #expect(Set(matches.map { Int($0.node.rawValue) }) == found, "\(query)")
+            switch try index.selection(resolved, in: write.view) {
+            case .all: #expect(demands.isEmpty, "\(query)")
+            case .only(let nodes): #expect(required && nodes.map { Int($0.rawValue) } == admitted.sorted(), "\(query)")
+            case .except(let nodes): #expect(!required && Set(words.indices).subtracting(nodes.map { Int($0.rawValue) }) == admitted, "\(query)")
+            }
+            let ofCollection = collection.resolve(syntax)
+            #expect(ofCollection.query.terms == resolved.query.terms && ofCollection.query.counts == resolved.query.counts)
+            let weights = (try index.weights(resolved, in: write.view), collection.weights(ofCollection))
+            #expect(weights.0.ceiling == weights.1.ceiling && weights.0.terms.map(\.documentFrequency) == weights.1.terms.map(\.documentFrequency))
+            for count in [1, 7, 1_000] {
+                let naive = collection.search(ofCollection, weights.1, count: count) { _ in true }
+                #expect(naive.map(\.place) == matches.prefix(count).map { Int($0.node.rawValue) }, "\(query)")
+                #expect(naive.map(\.score) == matches.prefix(count).map(\.score), "\(query)")
+            }
+            #expect(words.indices.filter { collection.admits(ofCollection, $0) } == admitted.sorted(), "\(query)")
+        }
+    }
+
+    /// A prefix of many words is worth one word, not the sum of 64.
+    @Test func aPrefixIsOneWordOfTheCeiling() throws {
+        let environment = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 32))
+        var write = try environment.beginWrite()
+        for number in 0..<50 { try index.add(NodeID(rawValue: UInt32(number)), AnalyzedText("config\(number) disk\(number % 2)"), in: &write) }
+        let prefix = try index.weights(try index.resolve(TextSearchQuery("config* disk1"), in: write.view), in: write.view)
+        let words = try index.weights(TextQuery("config7 disk1"), in: write.view)
+        #expect(prefix.terms.count == 51 && abs(prefix.ceiling - words.ceiling) < 1e-3)
+        #expect(prefix.score(AnalyzedText("config7 disk1")) > 0.4 * prefix.ceiling)
+    }
+
     /// Whatever is typed has a defined result, and soon.
     @Test(arguments: [
         String(repeating: "disk ", count: 200_000), (0..<10_000).map { "w\($0)" }.joined(separator: " "), String(repeating: "x", count: 100_000),

@@ -98,7 +98,9 @@ extension FuzzTargets {
     private static let eventRecords: RecordFamily = {
         let log = EventLog(scope: scope)
         @Sendable func draft(_ kind: EventRecord.Kind, _ data: String) -> EventDraft {
-            EventDraft(kind: kind, type: "a_updated", key: "a", format: "json", recordedAt: time, data: Array(data.utf8), vector: kind == .published ? [0.6, -0.8] : nil)
+            EventDraft(
+                kind: kind, type: "a_updated", key: "a", format: "json", recordedAt: time, data: Array(data.utf8),
+                vector: kind == .published ? [0.6, -0.8] : nil)
         }
         return RecordFamily(
             read: { view in

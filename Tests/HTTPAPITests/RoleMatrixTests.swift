@@ -112,6 +112,7 @@ struct RoleMatrixTests {
         case .word(let words, _): .string(words[0])
         case .address: "http://sample.example/"
         case .vector: .array([.double(1)])
+        case .moment: "0"
         case .anything: ["sample": .integer(1)]
         }
     }

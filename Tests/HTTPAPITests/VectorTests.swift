@@ -2,6 +2,7 @@ import Base
 import Content
 import Engine
 import Foundation
+import HTTPAPI
 import KeySpace
 import LMDB
 import Service
@@ -23,12 +24,15 @@ import Testing
         let batch = try await harness.send(
             "POST", "/api/v1/batch/publish",
             #"[{"project_id":"p","data_key":"two","data":"text","vector":\#(Self.axis(4))},{"project_id":"p","data_key":"three","data":"text","vector":[1,2]},"#
-                + #"{"project_id":"p","data_key":"four","data":"text","vector":null},{"project_id":"p","data_key":"five","data":"t","vector":\#(Self.axis(5, "0"))}]"#
+                + #"{"project_id":"p","data_key":"four","data":"text","vector":null},"#
+                + #"{"project_id":"p","data_key":"five","data":"t","vector":\#(Self.axis(5, "0"))}]"#
         ).json
         #expect(batch["successful"]?.integerValue == 2)
         let errors = batch["results"]?.arrayValue?.map { $0["error"]?.stringValue }
         #expect(errors == [nil, "a vector of 2 numbers; the project's have 384", nil, "the vector is zero: it points nowhere and is near to nothing"])
-        let found = try await harness.send("POST", "/api/v1/projects/p/query", #"{"query_vector":\#(Self.axis(3)),"threshold":0.5,"response_format":"json"}"#).json
+        let found = try await harness.send(
+            "POST", "/api/v1/projects/p/query", #"{"query_vector":\#(Self.axis(3)),"threshold":0.5,"response_format":"json"}"#
+        ).json
         #expect(found["query"] == "" && found["matches"]?.arrayValue?.map { $0["data_key"] } == ["one.root"])
         let both = try await harness.send(
             "POST", "/api/v1/projects/p/query",
@@ -42,8 +46,9 @@ import Testing
     @Test func whatIsNoVectorNamesItsField() async throws {
         let harness = try Harness()
         let wrong: [(String, String)] = [
-            ("\"text\"", "list_type"), ("1", "list_type"), ("{}", "list_type"), ("[]", "value_error"), ("[1e999]", "finite_number"), ("[1e39]", "finite_number"),
-            (Self.axis(0, "-1e999"), "finite_number"), (Self.axis(0, "\"1\""), "float_type"), (Self.axis(7, "[1]"), "float_type"), (Self.axis(7, "null"), "float_type"),
+            ("\"text\"", "list_type"), ("1", "list_type"), ("{}", "list_type"), ("[]", "value_error"), ("[1e999]", "finite_number"),
+            ("[1e39]", "finite_number"), (Self.axis(0, "-1e999"), "finite_number"),
+            (Self.axis(0, "\"1\""), "float_type"), (Self.axis(7, "[1]"), "float_type"), (Self.axis(7, "null"), "float_type"),
             (Self.axis(7, "true"), "float_type"), (Self.axis(0, "0"), "value_error"), (Self.axis(400, "1"), "value_error"),
             ("[1" + String(repeating: ",0", count: 382) + "]", "value_error"), ("[1" + String(repeating: ",0", count: 384) + "]", "value_error"),
             ("[1" + String(repeating: ",0", count: 8_192) + "]", "too_long"),
@@ -81,7 +86,7 @@ import Testing
             #expect(try answer.json["detail"]?.arrayValue?.first?["loc"] == .array(["body", .string(field)]), "\(body.prefix(60)): \(answer.text)")
         }
         #expect(await harness.send("POST", "/api/v1/projects/p/query", #"{"query":null,"query_vector":\#(vector),"top_k":50,"recall":0.5}"#).status == 200)
-        let document = try await harness.send("GET", "/api/openapi.json").json
+        let document = try await harness.send("GET", "/openapi.json").json
         let request = document["components"]?["schemas"]?["QueryRequest"]
         #expect(request?["required"] == .array([]) && request?["anyOf"]?.arrayValue?.count == 2)
         #expect(request?["properties"]?["query_vector"]?["items"] == ["type": "number"])
@@ -93,7 +98,7 @@ import Testing
     func aFlippedByteIsFoundNamedAndContained(_ kind: KeyKind) async throws {
         let folder = TemporaryFolder()
         var random = SeededRandom(seed: testSeed("aFlippedByte \(kind)"))
-        let vectors = (0..<1_500).map { _ in (0..<Harness.dimension).map { _ in Float(random.unit() - 0.5) } }
+        let vectors = (0..<1_100).map { _ in (0..<Harness.dimension).map { _ in Float(random.unit() - 0.5) } }
         let first = try Harness(folder)
         for project in ["sound", "broken"] {
             let commands = vectors.indices.map {
@@ -137,7 +142,7 @@ import Testing
             let broken = await second.send("POST", "/api/v1/projects/broken/query", body)
             #expect(broken.status == 500 && broken.text.contains("project 'broken'") && broken.text.contains("contex check"), "\(broken.text)")
             let sound = await second.send("POST", "/api/v1/projects/sound/query", body)
-            #expect(try sound.status == 200 && sound.json["matches"]?.arrayValue?.first?["data_key"] == "k\(wanted).root")
+            #expect(try sound.status == 200 && sound.json["matches"]?.arrayValue?.first?["data_key"]?.stringValue == "k\(wanted).root")
         }
         #expect(await second.send("POST", "/api/v1/data/publish", #"{"project_id":"sound","data_key":"new","data":1}"#).status == 200)
         await second.close()

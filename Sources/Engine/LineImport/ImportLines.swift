@@ -42,18 +42,19 @@ public struct ImportLines {
         return .object(members)
     }
 
+    private static var tooLong: ContexError { ContexError(.tooLarge, "the line has more than \(lineBytesMax) bytes") }
+
     private mutating func nextRaw() throws -> [UInt8]? {
         var searched = position
         while true {
             if let end = buffer[searched...].firstIndex(of: 0x0A) {
+                guard end - position <= Self.lineBytesMax else { throw Self.tooLong }
                 defer { position = end + 1 }
                 count += 1
                 bytes += end + 1 - position
                 return Array(buffer[position..<end])
             }
-            guard buffer.count - position <= Self.lineBytesMax else {
-                throw ContexError(.tooLarge, "the line has more than \(Self.lineBytesMax) bytes")
-            }
+            guard buffer.count - position <= Self.lineBytesMax else { throw Self.tooLong }
             if isAtEnd {
                 guard position < buffer.count else { return nil }
                 defer { position = buffer.count }

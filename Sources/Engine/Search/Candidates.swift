@@ -13,23 +13,47 @@ struct Candidates {
     let worded: [TextMatch]
     /// The query's terms under the statistics of the snapshot.
     let weights: QueryWeights
+    /// Of the project's text index: what its texts and so the query went through.
+    let analyzer: Analyzer
+    /// The nodes that the query's signs and fields leave; what the text index demands by itself is in it when there is a vector, or when
+    /// `tellsWhy` is asked for.
+    let admission: Admission
     private(set) var parts: [NodeID: ScoreParts] = [:]
 
     /// What each index is asked for in hybrid mode: enough that fusion rarely misses a node that is middling on both sides.
-    private static func count(for answers: Int) -> Int { max(100, 4 * answers) }
+    static func count(for answers: Int, _ mode: SearchMode) -> Int { mode == .hybrid ? max(100, 4 * answers) : answers }
 
-    init(_ question: Question, count: Int, of search: NodeSearch, in view: borrowing TransactionView) throws {
+    init(_ question: Question, count: Int, of search: NodeSearch, tellsWhy: Bool = false, in view: borrowing TransactionView) throws {
         let vectors = VectorIndex(scope: search.scope, dimension: search.dimension)
         let texts = TextIndex(scope: search.scope)
-        let query = TextQuery(question.text)
+        analyzer = try texts.options(in: view).analyzer
+        let query: ResolvedTextQuery
+        var admission = Admission()
+        if let syntax = question.syntax(search.mode, analyzer) {
+            query = try texts.resolve(syntax, in: view)
+            admission = try QueryFields.admission(syntax.fields, scope: search.scope, in: view)
+        } else {
+            query = ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer))
+        }
+        let fields = admission
         weights = try texts.weights(query, in: view)
-        let wanted = search.mode == .hybrid ? Self.count(for: count) : count
-        near = search.mode == .keyword ? [] : try vectors.search(question.vector!, count: wanted, effort: search.effort, in: view)
-        worded = search.mode == .semantic ? [] : try texts.search(query, count: wanted, in: view)
+        let wanted = Self.count(for: count, search.mode)
+        // What the fields leave is asked node by node; what else is demanded the text index knows itself.
+        worded =
+            search.mode == .semantic
+            ? [] : try texts.search(query, count: wanted, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
+        if search.mode != .keyword || tellsWhy { admission.meet(try texts.selection(query, in: view)) }
+        self.admission = admission
+        if search.mode == .keyword {
+            near = []
+        } else {
+            near =
+                admission.admitsAll
+                ? try vectors.search(question.vector!, count: wanted, effort: search.effort, in: view)
+                : try vectors.search(question.vector!, count: wanted, effort: search.effort, filter: admission.filter, in: view)
+        }
 
-        let empty = ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling)
-        for match in near { parts[match.node, default: empty].cosine = match.cosine }
-        for match in worded { parts[match.node, default: empty].bm25 = match.score }
+        gather()
         guard search.mode == .hybrid else { return }
         let found = Set(near.map(\.node))
         let withoutCosine = worded.map(\.node).filter { !found.contains($0) }
@@ -38,7 +62,55 @@ struct Candidates {
         }
         let scored = Set(worded.map(\.node))
         let withoutScore = near.map(\.node).filter { !scored.contains($0) }
-        for (node, score) in zip(withoutScore, try texts.scores(weights, of: withoutScore, in: view)) { parts[node]?.bm25 = score ?? 0 }
+        for (node, score) in zip(withoutScore, try texts.scores(weights, of: withoutScore, in: view)) { set(bm25: score ?? 0, of: node) }
+    }
+
+    /// The same from nodes in memory, each of which is looked at.
+    init(_ question: Question, count: Int, of mode: SearchMode, among past: PastNodes) {
+        analyzer = past.analyzer
+        let texts = past.texts
+        var fields: [TextSearchQuery.FieldTerm] = []
+        let query: ResolvedTextQuery
+        if let syntax = question.syntax(mode, analyzer) {
+            query = texts.resolve(syntax)
+            fields = syntax.fields
+        } else {
+            query = ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer))
+        }
+        weights = texts.weights(query)
+        let wanted = Self.count(for: count, mode)
+        let fits = past.nodes.map { fields.isEmpty || QueryFields.fits($0.record, fields) }
+        var admission = Admission()
+        let admitted = past.nodes.indices.filter { fits[$0] && texts.admits(query, $0) }
+        if admitted.count < past.nodes.count { admission.meet(.only(admitted.map(PastNodes.id))) }
+        self.admission = admission
+        worded =
+            mode == .semantic
+            ? [] : texts.search(query, weights, count: wanted) { fits[$0] }.map { TextMatch(node: PastNodes.id($0.place), score: $0.score) }
+        var cosines: [VectorMatch] = []
+        if mode != .keyword {
+            let vector = question.vector!
+            for place in admitted { cosines.append(VectorMatch(node: PastNodes.id(place), cosine: past.cosine(vector, past.nodes[place]))) }
+            cosines.sort { $0.cosine != $1.cosine ? $0.cosine > $1.cosine : $0.node < $1.node }
+        }
+        near = Array(cosines.prefix(wanted))
+        gather()
+        guard mode == .hybrid else { return }
+        let found = Set(near.map(\.node))
+        for match in worded where !found.contains(match.node) { parts[match.node]?.cosine = past.cosine(question.vector!, past[match.node]) }
+        let scored = Set(worded.map(\.node))
+        for match in near where !scored.contains(match.node) { set(bm25: weights.score(texts[PastNodes.place(match.node)]), of: match.node) }
+    }
+
+    private mutating func gather() {
+        for match in near { parts[match.node, default: ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling)].cosine = match.cosine }
+        for match in worded { set(bm25: match.score, of: match.node) }
+    }
+
+    private mutating func set(bm25: Float, of node: NodeID) {
+        // A prefix may bring more than the ceiling counts for it.
+        parts[node, default: ScoreParts(cosine: 0, bm25: 0, ceiling: 0)].bm25 = bm25
+        parts[node]?.ceiling = max(weights.ceiling, bm25)
     }
 
     /// Places count from 1; nil when the node is not among the candidates of that side.
@@ -52,6 +124,15 @@ extension NodeSearch {
         let nothing = [Float?](repeating: nil, count: nodes.count)
         let cosines = try question.vector.map { try VectorIndex(scope: scope, dimension: dimension).cosines($0, of: nodes, in: view) } ?? nothing
         let scores = mode == .semantic ? nothing : try TextIndex(scope: scope).scores(weights, of: nodes, in: view)
-        return zip(cosines, scores).map { ScoreParts(cosine: $0 ?? 0, bm25: $1 ?? 0, ceiling: weights.ceiling) }
+        return zip(cosines, scores).map { ScoreParts(cosine: $0 ?? 0, bm25: $1 ?? 0, ceiling: max(weights.ceiling, $1 ?? 0)) }
+    }
+
+    /// The same of nodes of the past.
+    func scores(of nodes: [NodeID], _ question: Question, _ weights: QueryWeights, among past: PastNodes) -> [ScoreParts] {
+        nodes.map { node in
+            let bm25 = mode == .semantic ? 0 : weights.score(past.texts[PastNodes.place(node)])
+            return ScoreParts(
+                cosine: question.vector.map { past.cosine($0, past[node]) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25))
+        }
     }
 }

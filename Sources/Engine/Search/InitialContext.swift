@@ -53,8 +53,10 @@ struct ContextSettings: Sendable {
             for node in try keys.nodes(key, in: view) where nodes.count < Self.pinnedMax && !nodes.contains(node) { nodes.append(node) }
         }
         var similarities = [Float](repeating: 0, count: nodes.count)
+        let texts = TextIndex(scope: search.scope)
+        let analyzer = try texts.options(in: view).analyzer
         for question in questions {
-            let weights = try TextIndex(scope: search.scope).weights(TextQuery(question.text), in: view)
+            let weights = try texts.weights(TextQuery(question.text, analyzer: analyzer), in: view)
             let scores = try search.scores(of: nodes, question, weights, in: view)
             for (place, parts) in scores.enumerated() { similarities[place] = max(similarities[place], parts.similarity(search.mode)) }
         }

@@ -30,13 +30,16 @@ final class NeedMatcher: Sendable {
             let query: TextQuery
         }
         let generation: UInt64
+        /// Of the project's text index: what the needs' words went through.
+        let analyzer: Analyzer
         let names: [UInt32: Name]
         let needs: [Need]
         /// needs x dimension
         let vectors: [Float]
 
-        init(generation: UInt64, names: [UInt32: Name], needs: [Need], vectors: [Float]) {
+        init(generation: UInt64, analyzer: Analyzer, names: [UInt32: Name], needs: [Need], vectors: [Float]) {
             self.generation = generation
+            self.analyzer = analyzer
             self.names = names
             self.needs = needs
             self.vectors = vectors
@@ -52,12 +55,13 @@ final class NeedMatcher: Sendable {
     func standing(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Standing {
         let store = NeedStore(scope: scope)
         let generation = try store.generation(in: view)
-        if let standing = known.withLock({ $0[scope] }), standing.generation == generation { return standing }
+        let analyzer = try TextIndex(scope: scope).options(in: view).analyzer
+        if let standing = known.withLock({ $0[scope] }), standing.generation == generation, standing.analyzer == analyzer { return standing }
         let records = try store.needs(in: view)
         let standing = Standing(
-            generation: generation,
+            generation: generation, analyzer: analyzer,
             names: Dictionary(uniqueKeysWithValues: try store.agents(in: view).map { ($0.number, $0.name) }),
-            needs: records.map { Standing.Need(agent: $0.agent, query: TextQuery($0.text)) },
+            needs: records.map { Standing.Need(agent: $0.agent, query: TextQuery($0.text, analyzer: analyzer)) },
             vectors: records.flatMap(\.vector))
         known.withLock { $0[scope] = standing }
         return standing

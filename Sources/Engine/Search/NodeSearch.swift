@@ -14,6 +14,15 @@ struct Question {
     let text: String
     /// Unit length; nil in `.keyword` mode.
     let vector: [Float]?
+    /// A query's signs count (docs/query-syntax.md); a need is plain words.
+    var hasSyntax = false
+
+    /// The signs of the text, nil when it is plain words.
+    func syntax(_ mode: SearchMode, _ analyzer: Analyzer) -> TextSearchQuery? {
+        guard hasSyntax, mode != .semantic else { return nil }
+        let syntax = TextSearchQuery(text, analyzer: analyzer, isField: QueryFields.isField)
+        return syntax.isPlain ? nil : syntax
+    }
 }
 
 struct NodeSearch {
@@ -28,10 +37,22 @@ struct NodeSearch {
     /// At most `count` nodes of at least the threshold, best first, equal ones by node number.
     func matches(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> [Match] {
         let candidates = try Candidates(question, count: count, of: self, in: view)
-        let ranked = rank(candidates)
         let documents = DocumentStore(scope: scope)
-        return try ranked.prefix(count).enumerated().map { place, hit in
-            let record = try documents.indexed(hit.node, in: view)
+        var records: [NodeID: NodeRecord] = [:]
+        let hits = rank(candidates).prefix(count)
+        for hit in hits { records[hit.node] = try documents.indexed(hit.node, in: view) }
+        return matches(hits, candidates) { records[$0] }
+    }
+
+    /// At most `count` nodes of a project's past.
+    func matches(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) -> [Match] {
+        let candidates = Candidates(question, count: count, of: mode, among: past)
+        return matches(rank(candidates).prefix(count), candidates) { past.record(of: $0, countTokens) }
+    }
+
+    private func matches(_ hits: ArraySlice<Hit>, _ candidates: Candidates, _ record: (NodeID) -> NodeRecord?) -> [Match] {
+        hits.enumerated().compactMap { place, hit in
+            guard let record = record(hit.node) else { return nil }
             let explanation = explain ? self.explanation(of: hit, rank: place + 1, record, candidates) : nil
             return Match(hit.node, record, similarity: Double(hit.similarity), explanation: explanation)
         }
@@ -59,7 +80,7 @@ struct NodeSearch {
         Explanation(
             mode: mode, rank: rank, similarity: Double(hit.similarity), threshold: threshold, parts: hit.parts.contributions(mode),
             cosine: Double(hit.parts.cosine), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
-            terms: candidates.weights.explain(AnalyzedText(record.description)).map { ($0.term, Double($0.score)) },
+            terms: candidates.weights.explain(AnalyzedText(record.description, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
             vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
             weights: FusionWeights.standard.named)
     }

@@ -9,15 +9,16 @@ internal import Vectors
 extension Database {
     /// The nodes of a project that answer a text, a vector, or both, best first: at most `topK`, all of at least the threshold,
     /// packed into `maxTokens`; pinned ones before them. An unknown project has none.
-    /// - Throws: `.invalid` for a vector that is none of the model's dimension, a mode that the question does not serve, and an
-    ///   effort that is out of range; `.unavailable`; `.damaged`.
+    /// - Throws: `.invalid` for a vector that is none of the model's dimension, a mode that the question does not serve, an effort that is
+    ///   out of range, and an `asOf` in the future; `.tooLarge` for a past of too many nodes; `.unavailable`; `.damaged`.
     public func query(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
         var search = try QuerySearch(tenant, request, configuration, models)
-        if search.needsVector {
-            search.vector = try await models.embed([request.text])[0]
-            queryUse.note(request.text, of: tenant)
+        if let text = search.textToEmbed {
+            search.vector = try await models.embed([text])[0]
+            queryUse.note(text, of: tenant)
         }
-        return try await read { [search] in try search.run(in: $0) } then: { [search] in try search.answer($0) }
+        let reached = try await read { [self, search] in try search.run(in: $0, self) } then: { [search] in try search.reached($0) }
+        return try await answer(search, reached)
     }
 
     /// Many queries on one snapshot, one outcome each, in order. The texts are embedded at once, the searches share the pool's threads.
@@ -31,16 +32,17 @@ extension Database {
                 return .failure(error)
             }
         }
-        let worded = searches.indices.filter { if case .success(let search) = searches[$0] { search.needsVector } else { false } }
+        let texts = searches.map { try? $0.get().textToEmbed }
+        let worded = texts.indices.filter { texts[$0] != nil }
         do {
-            let vectors = worded.isEmpty ? [] : try await models.embed(worded.map { requests[$0].text })
+            let vectors = worded.isEmpty ? [] : try await models.embed(worded.compactMap { texts[$0] })
             for (place, vector) in zip(worded, vectors) {
                 searches[place] = searches[place].map { search in
                     var search = search
                     search.vector = vector
                     return search
                 }
-                queryUse.note(requests[place].text, of: tenant)
+                if let text = texts[place] { queryUse.note(text, of: tenant) }
             }
         } catch {
             let failure = ContexError(anyError: error)
@@ -51,14 +53,34 @@ extension Database {
             for _ in 0..<min(configuration.threads, (searches.count + 3) / 4) {
                 group.addTask { [self] in
                     do {
-                        try await read { try batch.search(in: $0) } then: { batch.answer($0) }
+                        try await read { [self] in try batch.search(in: $0, self) } then: { batch.answer($0) }
                     } catch {
                         batch.note(ContexError(anyError: error))
                     }
                 }
             }
         }
-        return batch.results
+        var outcomes: [Result<QueryAnswer, ContexError>] = []
+        for (search, outcome) in zip(searches, batch.outcomes) {
+            do {
+                outcomes.append(.success(try await answer(search.get(), outcome.get())))
+            } catch {
+                outcomes.append(.failure(ContexError(anyError: error)))
+            }
+        }
+        return outcomes
+    }
+
+    /// Of the past, what has no vector any more is embedded first.
+    private func answer(_ search: QuerySearch, _ reached: QuerySearch.Reached) async throws -> QueryAnswer {
+        switch reached {
+        case .answer(let answer): return answer
+        case .past(let nodeSearch, let draft):
+            var nodes = try await onPool { try draft.nodes() }
+            if search.mode != .keyword { nodes = try await embed(nodes) }
+            let past = nodes
+            return try await onPool { try search.answer(nodeSearch, among: PastNodes(past, analyzer: draft.analyzer)) }
+        }
     }
 }
 
@@ -72,7 +94,7 @@ private final class QueryBatch: Sendable {
         var snapshot: TransactionView.State?
         var next = 0
         var bytes = 0
-        var results: [Result<QueryAnswer, ContexError>?]
+        var outcomes: [Result<QuerySearch.Reached, ContexError>?]
         var failure = ContexError(.unavailable, "The batch was not searched")
     }
     private let searches: [Result<QuerySearch, ContexError>]
@@ -82,15 +104,15 @@ private final class QueryBatch: Sendable {
 
     init(_ searches: [Result<QuerySearch, ContexError>]) {
         self.searches = searches
-        state = Mutex(State(results: searches.map { _ in nil }))
+        state = Mutex(State(outcomes: searches.map { _ in nil }))
     }
 
-    func search(in view: borrowing TransactionView) throws -> [(place: Int, found: QuerySearch.Found)] {
+    func search(in view: borrowing TransactionView, _ database: Database) throws -> [(place: Int, found: QuerySearch.Found)] {
         let snapshot = view.state
         var all: [(place: Int, found: QuerySearch.Found)] = []
         while let place = take(on: snapshot) {
             do {
-                let found = try searches[place].get().run(in: view)
+                let found = try searches[place].get().run(in: view, database)
                 let bytes = found.bytes
                 let isOver = state.withLock { state in
                     state.bytes += bytes
@@ -108,7 +130,7 @@ private final class QueryBatch: Sendable {
     func answer(_ all: [(place: Int, found: QuerySearch.Found)]) {
         for (place, found) in all {
             do {
-                finish(place, .success(try searches[place].get().answer(found)))
+                finish(place, .success(try searches[place].get().reached(found)))
             } catch {
                 finish(place, .failure(ContexError(anyError: error)))
             }
@@ -117,7 +139,9 @@ private final class QueryBatch: Sendable {
 
     func note(_ failure: ContexError) { state.withLock { $0.failure = failure } }
 
-    var results: [Result<QueryAnswer, ContexError>] { state.withLock { state in state.results.map { $0 ?? .failure(state.failure) } } }
+    var outcomes: [Result<QuerySearch.Reached, ContexError>] {
+        state.withLock { state in state.outcomes.map { $0 ?? .failure(state.failure) } }
+    }
 
     private func take(on snapshot: TransactionView.State) -> Int? {
         state.withLock { state in
@@ -128,7 +152,7 @@ private final class QueryBatch: Sendable {
         }
     }
 
-    private func finish(_ place: Int, _ result: Result<QueryAnswer, ContexError>) { state.withLock { $0.results[place] = result } }
+    private func finish(_ place: Int, _ outcome: Result<QuerySearch.Reached, ContexError>) { state.withLock { $0.outcomes[place] = outcome } }
 }
 
 extension QueryRequest {

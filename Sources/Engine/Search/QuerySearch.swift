@@ -7,6 +7,7 @@
 internal import Base
 internal import Content
 internal import Documents
+internal import FullText
 internal import KeySpace
 internal import LMDB
 internal import Vectors
@@ -34,8 +35,13 @@ struct QuerySearch: Sendable {
         countTokens = models.countTokens
     }
 
-    /// Whether the text's vector has yet to be computed.
-    var needsVector: Bool { vector == nil && mode != .keyword }
+    /// The text whose vector has yet to be computed, without its signs: as typed, as the original does it, when the vectors decide alone.
+    var textToEmbed: String? {
+        guard vector == nil, mode != .keyword else { return nil }
+        return mode == .semantic ? request.text : TextSearchQuery(request.text, isField: QueryFields.isField).plainText
+    }
+
+    private var question: Question { Question(text: request.text, vector: vector, hasSyntax: true) }
 
     /// Candidates of a choice for each match.
     private static let poolFactor = 4
@@ -81,6 +87,7 @@ struct QuerySearch: Sendable {
         case noProject
         case matches([Match])
         case pool(Pool)
+        case past(NodeSearch, PastDraft)
 
         /// About the bytes that it holds.
         var bytes: Int {
@@ -88,83 +95,136 @@ struct QuerySearch: Sendable {
             case .noProject: 0
             case .matches(let matches): matches.reduce(0) { $0 + $1.description.utf8.count * 4 }
             case .pool(let pool): pool.entries.reduce(0) { $0 + $1.record.data.count + $1.record.description.utf8.count }
+            case .past(_, let draft):
+                draft.documents.reduce(0) { sum, document in
+                    document.nodes.reduce(sum + (document.event?.data.count ?? 0)) { $0 + $1.record.data.count + $1.record.description.utf8.count }
+                }
             }
         }
     }
 
+    /// An answer, or what it takes to make one of the past.
+    enum Reached: Sendable {
+        case answer(QueryAnswer)
+        case past(NodeSearch, PastDraft)
+    }
+
     // MARK: - On the snapshot
 
-    func run(in view: borrowing TransactionView) throws -> Found {
-        guard let scope = try Database.scope(tenant, request.project, view) else { return .noProject }
-        let search = NodeSearch(scope: scope, dimension: dimension, mode: mode, threshold: threshold, explain: request.explain, effort: effort)
-        let question = Question(text: request.text, vector: vector)
+    func run(in view: borrowing TransactionView, _ database: Database) throws -> Found {
+        let scope = try Database.scope(tenant, request.project, view)
+        let past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
+        guard let scope else { return .noProject }
+        let search = NodeSearch(
+            scope: scope, dimension: dimension, mode: mode, threshold: threshold, explain: request.explain, effort: effort)
+        if let past { return .past(search, try PastDraft(scope, at: past, dimension: dimension, withVectors: mode != .keyword, in: view)) }
+        let question = question
         if isPlain { return .matches(try search.matches(question, count: request.topK, in: view)) }
 
         let documents = DocumentStore(scope: scope)
-        let candidates = try Candidates(question, count: chooses ? Self.poolFactor * request.topK : request.topK, of: search, in: view)
+        let index = VectorIndex(scope: scope, dimension: dimension)
+        let candidates = try Candidates(question, count: poolMax, of: search, tellsWhy: !request.explainKeys.isEmpty, in: view)
+        var keys = NamedKeys(scope)
+        return .pool(
+            try pool(search, candidates) {
+                try keys.nodes($0, in: view)
+            } record: {
+                try documents.indexed($0, in: view)
+            } scores: {
+                try search.scores(of: $0, question, candidates.weights, in: view)
+            } vector: {
+                try index.vector(of: $0, in: view)
+            })
+    }
+
+    private var poolMax: Int { chooses ? Self.poolFactor * request.topK : request.topK }
+
+    /// - Parameters:
+    ///   - named: the nodes that a key stands for.
+    ///   - record, scores, vector: of nodes.
+    private func pool(
+        _ search: NodeSearch, _ candidates: Candidates, named: (String) throws -> [NodeID], record: (NodeID) throws -> NodeRecord,
+        scores: ([NodeID]) throws -> [ScoreParts], vector: (NodeID) throws -> [Float]?
+    ) throws -> Pool {
         let ranked = search.rank(candidates)
         let ranks = Dictionary(uniqueKeysWithValues: ranked.enumerated().map { ($1.node, $0 + 1) })
-        var keys = NamedKeys(scope)
-        func entries(_ nodes: [NodeID], isPinned: Bool, in view: borrowing TransactionView) throws -> [Entry] {
-            let scores = try search.scores(of: nodes, question, candidates.weights, in: view)
-            var found: [Entry] = []
-            for (node, parts) in zip(nodes, scores) {
+        func entries(_ nodes: [NodeID], isPinned: Bool) throws -> [Entry] {
+            try zip(nodes, try scores(nodes)).map { node, parts in
                 let hit = NodeSearch.Hit(node: node, parts: parts, similarity: parts.similarity(mode))
-                found.append(Entry(hit: hit, rank: ranks[node], record: try documents.indexed(node, in: view), isPinned: isPinned))
+                return Entry(hit: hit, rank: ranks[node], record: try record(node), isPinned: isPinned)
             }
-            return found
         }
 
         var pinned: [NodeID] = []
         var isPinned: Set<NodeID> = []
         var missing: [String] = []
         for key in request.pinned {
-            let nodes = try keys.nodes(key, in: view)
+            let nodes = try named(key)
             if nodes.isEmpty { missing.append(key) }
             for node in nodes where pinned.count < Self.pinnedMax && isPinned.insert(node).inserted { pinned.append(node) }
         }
-        var pool = try entries(pinned, isPinned: true, in: view)
+        var pool = try entries(pinned, isPinned: true)
         var bytes = 0
         for hit in ranked where !isPinned.contains(hit.node) {
             let place = pool.count - pinned.count
-            if place == (chooses ? Self.poolFactor * request.topK : request.topK) || place >= request.topK && bytes > Self.poolBytesMax { break }
-            let record = try documents.indexed(hit.node, in: view)
+            if place == poolMax || place >= request.topK && bytes > Self.poolBytesMax { break }
+            let record = try record(hit.node)
             if place >= request.topK { bytes += record.data.count + record.description.utf8.count }
             pool.append(Entry(hit: hit, rank: ranks[hit.node], record: record, isPinned: false))
         }
 
         var vectors: [[Float]] = []
         if let diversity = request.diversity, diversity > 0 {
-            let index = VectorIndex(scope: scope, dimension: dimension)
             let nothing = [Float](repeating: 0, count: dimension)
-            for entry in pool { vectors.append(try index.vector(of: entry.hit.node, in: view) ?? nothing) }
+            for entry in pool { vectors.append(try vector(entry.hit.node) ?? nothing) }
         }
 
-        var named: [Named] = []
+        var explained: [Named] = []
         for key in request.explainKeys {
-            let nodes = try keys.nodes(key, in: view)
+            let nodes = try named(key)
             let scored = Array(nodes.prefix(Self.explainedNodesMax))
-            let similarities = try search.scores(of: scored, question, candidates.weights, in: view).map { $0.similarity(mode) }
+            let similarities = try scores(scored).map { $0.similarity(mode) }
             let best = scored.indices.max { (similarities[$0], $1) < (similarities[$1], $0) }
-            named.append(Named(key: key, nodes: nodes, best: try best.map { try entries([scored[$0]], isPinned: false, in: view)[0] }))
+            explained.append(Named(key: key, nodes: nodes, best: try best.map { try entries([scored[$0]], isPinned: false)[0] }))
         }
-        return .pool(Pool(search: search, candidates: candidates, entries: pool, vectors: vectors, missingPins: missing, named: named))
+        return Pool(search: search, candidates: candidates, entries: pool, vectors: vectors, missingPins: missing, named: explained)
     }
 
     // MARK: - After it
 
     /// - Throws: `.bug` when data cannot be written in the format of the answer.
-    func answer(_ found: Found) throws -> QueryAnswer {
+    func reached(_ found: Found) throws -> Reached {
         switch found {
+        case .past(let search, let draft): .past(search, draft)
+        case .pool(let pool): .answer(try choose(among: pool))
+        case .matches(let matches): .answer(QueryAnswer(query: request.text, matches: matches))
         case .noProject:
-            return QueryAnswer(
-                query: request.text, matches: [], packing: report(.init(), missingPins: request.pinned),
-                explained: request.explainKeys.map {
-                    KeyExplanation(key: $0, outcome: .notThere, nodeKey: nil, nodes: 0, duplicateOf: nil, explanation: nil)
-                })
-        case .matches(let matches): return QueryAnswer(query: request.text, matches: matches)
-        case .pool(let pool): return try choose(among: pool)
+            .answer(
+                QueryAnswer(
+                    query: request.text, matches: [], packing: report(.init(), missingPins: request.pinned),
+                    explained: request.explainKeys.map {
+                        KeyExplanation(key: $0, outcome: .notThere, nodeKey: nil, nodes: 0, duplicateOf: nil, explanation: nil)
+                    }))
         }
+    }
+
+    /// The answer of a past state, in which every node is looked at.
+    func answer(_ search: NodeSearch, among past: PastNodes) throws -> QueryAnswer {
+        let question = question
+        if isPlain { return QueryAnswer(query: request.text, matches: search.matches(question, count: request.topK, among: past, countTokens)) }
+        let candidates = Candidates(question, count: poolMax, of: mode, among: past)
+        return try choose(
+            among: pool(search, candidates) { key in
+                let ofDocument = past.nodes.indices.filter { ExactText(past.nodes[$0].record.documentKey) == ExactText(key) }
+                if !ofDocument.isEmpty { return ofDocument.map(PastNodes.id) }
+                return past.nodes.indices.filter { ExactText(past.nodes[$0].record.nodeKey) == ExactText(key) }.map(PastNodes.id)
+            } record: {
+                past.record(of: $0, countTokens)
+            } scores: {
+                search.scores(of: $0, question, candidates.weights, among: past)
+            } vector: {
+                past[$0].vector
+            })
     }
 
     private func choose(among pool: Pool) throws -> QueryAnswer {
@@ -257,6 +317,7 @@ struct QuerySearch: Sendable {
             return told(best, .duplicate, of: pool.entries[duplicate.of].record.nodeKey)
         }
         if selection.omitted.contains(where: { pool.entries[$0].hit.node == best.hit.node }) { return told(best, .maxTokens) }
+        if !pool.candidates.admission.admits(best.hit.node) { return told(best, .filteredOut) }
         if Double(best.hit.similarity) < threshold { return told(best, .belowThreshold) }
         guard let rank = best.rank else { return told(best, .notACandidate) }
         return told(best, rank > request.topK ? .beyondTopK : .diversity)

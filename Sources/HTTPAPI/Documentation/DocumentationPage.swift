@@ -107,7 +107,7 @@ enum DocumentationPage {
         p{margin:.25rem 0}code,pre{font:.9em/1.45 ui-monospace,monospace}pre{overflow:auto;padding:.75rem;border:1px solid var(--line);border-radius:.4rem}
         table{border-collapse:collapse;width:100%}td{padding:.2rem .75rem .2rem 0;border-top:1px solid var(--line);vertical-align:top}
         em{font-style:normal;font-size:.8em;padding:.05rem .4rem;border:1px solid var(--line);border-radius:1rem;white-space:nowrap}
-        b{display:inline-block;min-width:4.5rem}.get{color:#1a7f37}.post{color:#0969da}.delete{color:#cf222e}
+        b{display:inline-block;min-width:4.5rem}.get{color:#1a7f37}.post{color:#0969da}.put{color:#9a6700}.delete{color:#cf222e}
         """
 }
 
@@ -132,6 +132,7 @@ extension FieldRule {
         case .word(let words, _): words.joined(separator: ", ")
         case .address: "http or https URL"
         case .vector(let countMax): "list of at most \(countMax) numbers"
+        case .moment: "number of an event, or ISO 8601 time"
         case .anything: "any JSON"
         }
     }

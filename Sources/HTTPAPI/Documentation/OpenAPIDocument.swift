@@ -192,6 +192,8 @@ public enum OpenAPIDocument {
             type("array")
             schema["items"] = ["type": "number"]
             schema["maxItems"] = .integer(countMax)
+            schema["examples"] = .array([.array([0.12, -0.034, 0.5].map(JSONValue.double))])
+        case .moment: schema["type"] = .array(["string", "integer"] + (field.takesNull ? ["null"] : []))
         case .anything: break
         }
         schema["description"] = .string(field.summary)

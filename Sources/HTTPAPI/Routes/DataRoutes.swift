@@ -28,7 +28,9 @@ extension RouteTable {
         static let includeEvents = Field.flag("include_events", default: false, "Export, with the events")
         static let includeEmbeddings = Field.flag("include_embeddings", default: false, "Export, with the nodes")
         static let includeAgents = Field.flag("include_agents", default: false, "Export, with the agents")
-        static let shapes = [includeContent.shape, Fields.format.shape, includeEvents.shape, includeEmbeddings.shape, includeAgents.shape]
+        static let shapes = [
+            includeContent.shape, Fields.format.shape, includeEvents.shape, includeEmbeddings.shape, includeAgents.shape, Fields.asOf.shape,
+        ]
     }
 
     private enum Import {
@@ -112,19 +114,42 @@ extension RouteTable {
             let sections = ExportSections(
                 events: call.query[Listing.includeEvents], embeddings: call.query[Listing.includeEmbeddings],
                 agents: call.query[Listing.includeAgents])
+            let asOf = call.query[Fields.asOf]
             if sections.events || sections.embeddings || sections.agents {
+                if asOf != nil {
+                    throw ContexError.invalid(field: "as_of", kind: "value_error", message: "Value error, an export is of now: as_of goes with no include flag")
+                        .inQuery
+                }
                 let name = call.query[Fields.format]
                 guard let format = AnswerFormat(rawValue: name) else { throw ContexError.badRequest("Unsupported format: \(name)") }
                 let document = try await call.operations.export(project: project, sections: sections, by: call.caller)
                 return .bytes(try format.encode(document, jsonStyle: .pretty2), contentType: format.contentType)
             }
             guard call.query[Listing.includeContent] else {
-                let keys = try await call.operations.listKeysOfData(project: project, by: call.caller)
+                let keys = try await inQuery { try await call.operations.listKeysOfData(project: project, asOf: asOf, by: call.caller) }
                 return .json([
                     "project_id": .string(project.text), "data_keys": .array(keys.map(JSONValue.string)), "count": .integer(keys.count),
                 ])
             }
-            return .json(.array(try await call.operations.listData(project: project, by: call.caller).map(listed)))
+            return .json(.array(try await inQuery { try await call.operations.listData(project: project, asOf: asOf, by: call.caller) }.map(listed)))
+        },
+
+        Route(
+            "GET", "/projects/{project_id}/data/{data_key}", bases: .current, action: .showData, group: group, "What a key holds or held",
+            path: [Fields.project.shape, Fields.key.shape], query: [Fields.asOf.shape],
+            #"""
+            {"project_id":"app","data_key":"tech","sequence":"1","timestamp":"2026-01-01T00:00:00+00:00","data":{"db":"PostgreSQL"},
+            "data_format":"json","nodes":[{"data_key":"tech.root","description":"root | db: PostgreSQL","data":{"db":"PostgreSQL"},
+            "data_format":"json","is_structured":true,"toon":"db: PostgreSQL"}]}
+            """#
+        ) { call in
+            let (project, key) = (call.path[Fields.project], call.path[Fields.key])
+            let held = try await inQuery { try await call.operations.data(project: project, key: key, asOf: call.query[Fields.asOf], by: call.caller) }
+            return .json([
+                "project_id": .string(project.text), "data_key": .string(held.key.text), "sequence": .string(held.sequence.description),
+                "timestamp": held.recordedAt.map { .string($0.iso8601) } ?? .null, "data": held.data ?? .null, "data_format": .string(held.format),
+                "nodes": .array(held.nodes.map(listed)),
+            ])
         },
 
         Route(
@@ -167,6 +192,15 @@ extension RouteTable {
             ])
         },
     ]
+
+    /// Runs what takes its fields from the query: a refusal names its place there.
+    private static func inQuery<T>(_ body: () async throws -> T) async throws -> T {
+        do {
+            return try await body()
+        } catch let error as ContexError where error.category == .invalid {
+            throw error.inQuery
+        }
+    }
 
     private static func listed(_ node: ListedNode) -> JSONValue {
         let data: JSONValue = node.data.objectValue == nil ? ["value": node.data] : node.data

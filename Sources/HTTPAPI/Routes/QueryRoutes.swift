@@ -6,7 +6,9 @@ internal import Service
 extension RouteTable {
     private enum Query {
         static let text = Field.text(
-            "query", scalarsMin: 1, scalarsMax: Limits.queryScalars, "What is looked for, in plain words"
+            "query", scalarsMin: 1, scalarsMax: Limits.queryScalars,
+            "What is looked for, in plain words. In the modes hybrid and keyword \"a phrase\", +must, -not, prefix* and field:value (data_key, "
+                + "data_format, kind, path) mean more; whatever is not clearly one of these is a word"
         ).required(without: "query_vector")
         static let vector = Field.optionalVector(
             "query_vector",
@@ -32,7 +34,7 @@ extension RouteTable {
         private static func shapes(_ format: Field<String>) -> [FieldShape] {
             [
                 text.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, explain.shape,
-                vector.shape, efSearch.shape, recall.shape, Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
+                vector.shape, efSearch.shape, recall.shape, Fields.asOf.shape, Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
             ]
         }
 
@@ -46,6 +48,7 @@ extension RouteTable {
             request.explain = body[explain]
             request.efSearch = body[efSearch]
             request.recall = body[recall]
+            request.asOf = body[Fields.asOf]
             request.format = format
             request.diversity = body[Fields.diversity]
             request.pinned = body[Fields.pinned]

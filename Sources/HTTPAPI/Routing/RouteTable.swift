@@ -5,7 +5,7 @@ internal import Base
 public enum RouteTable {
     /// In the order of the documents; of two routes that fit, the first answers.
     public static let all: [Route] =
-        serverRoutes + dataRoutes + queryRoutes + embeddingRoutes + agentRoutes + eventRoutes + versionRoutes + keyRoutes + documentationRoutes
+        serverRoutes + dataRoutes + settingsRoutes + queryRoutes + embeddingRoutes + agentRoutes + eventRoutes + versionRoutes + keyRoutes + documentationRoutes
 }
 
 /// Fields that several routes share.
@@ -15,6 +15,10 @@ enum Fields {
     static let agent = Field.name("agent_id", "The agent's name in its project")
     static let keyID = Field.text("key_id", "The key's public name, 16 hexadecimal digits")
     static let role = Field.text("role", "admin, publisher, consumer or readonly")
+    static let asOf = Field.optionalMoment(
+        "as_of",
+        "As the project was after this event (0: before the first), or at this time (ISO 8601, UTC when it names no offset); now when not given. "
+            + "Of a past state at most \(Limits.pastNodes) nodes are looked at (413)")
     static let format = Field.text("format", default: "json", "json, yaml, toml, csv, xml, markdown, toon or text")
     static let responseFormat = Field.word("response_format", of: AnswerFormat.names, default: "toon", "What the answer is written in")
     static let maxTokens = Field.optionalInteger(

@@ -34,8 +34,8 @@ extension Field where Value == String {
     ) -> Field {
         Field(name, .text(scalarsMin: scalarsMin, scalarsMax: scalarsMax), `default`.map(JSONValue.string), summary) { $0.stringValue! }
     }
-    static func word(_ name: String, of words: [String], isLiteral: Bool = false, default: String, _ summary: String) -> Field {
-        Field(name, .word(words, isLiteral: isLiteral), .string(`default`), summary) { $0.stringValue! }
+    static func word(_ name: String, of words: [String], isLiteral: Bool = false, default: String?, _ summary: String) -> Field {
+        Field(name, .word(words, isLiteral: isLiteral), `default`.map(JSONValue.string), summary) { $0.stringValue! }
     }
 }
 extension Field where Value == String? {
@@ -92,6 +92,11 @@ extension Field where Value == [String] {
 extension Field where Value == [Float]? {
     static func optionalVector(_ name: String, _ summary: String) -> Field {
         Field(name, .vector(countMax: Limits.vectorNumbers), .null, summary) { $0.arrayValue?.map { Float($0.doubleValue!) } }
+    }
+}
+extension Field where Value == Moment? {
+    static func optionalMoment(_ name: String, _ summary: String) -> Field {
+        Field(name, .moment, .null, summary) { $0.stringValue.flatMap { Moment($0) } }
     }
 }
 extension Field where Value == JSONValue {

@@ -19,6 +19,8 @@ public enum FieldRule: Sendable {
     case address
     /// A list of finite numbers, as numbers; how many there must be, and that they are not all zero, the engine says.
     case vector(countMax: Int)
+    /// A sequence number or an ISO 8601 time: `Moment`. The value is a text.
+    case moment
     /// Any JSON without NUL in its texts.
     case anything
 
@@ -96,6 +98,16 @@ extension FieldRule {
         case .vector(let countMax):
             Self.checkVector(input, countMax: countMax, at: location, into: &errors)
             value = input
+        case .moment:
+            let text = input.stringValue ?? input.integerValue.map(String.init) ?? ""
+            guard Moment(text) != nil else {
+                errors.append(
+                    .value(
+                        "\(location.last?.fieldName ?? "the field") must be the number of an event, from 0, or a time in ISO 8601, such as "
+                            + "2026-01-31T08:30:00Z", at: location, input: input))
+                return nil
+            }
+            value = .string(text)
         case .anything:
             if Self.hasNUL(input) { errors.append(Self.noNUL(.null, at: location)) }
             value = input

@@ -71,3 +71,10 @@ public struct ValidationFailure: Error, Sendable, Equatable {
 
     public var json: JSONValue { .object(JSONObject([("detail", .array(errors.map(\.json)))])) }
 }
+
+extension ContexError {
+    /// The refusal of a parameter of the query.
+    var inQuery: ValidationFailure {
+        ValidationFailure([ValidationError(kind ?? "value_error", at: [.name("query")] + (field.map { [.name($0)] } ?? []), message, input: .null)])
+    }
+}

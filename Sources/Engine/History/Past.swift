@@ -1,0 +1,248 @@
+// The state of a project after an event that is not its last: listed, or searched.
+//
+// Nothing is kept for this. What a key held is in the log (its newest event at or before the moment); which event that is, the
+// document's marks say in O(log n), so that the log itself is not walked. A document that has not changed since has its nodes in
+// the store; of the others the data of the event is split again, as the publish split it. A node that its document has today as
+// well has today's vector; the rest is embedded through the same cache as everything.
+//
+//     on a snapshot:  marks -> unchanged nodes and their vectors, data of old events     (bounded: Limits.pastNodes, pastBytes)
+//     without one:    split, analyse, embed what is new, score every node, rank          (on the readers' threads)
+//
+// The scores are those of a project that had stopped at the event: BM25 with the statistics of its nodes alone, analysed as the
+// project does now. docs/decisions/0030-as-of.md says what cannot be had this way.
+
+internal import Base
+internal import Content
+internal import Documents
+internal import Events
+internal import FullText
+internal import KeySpace
+internal import LMDB
+internal import Vectors
+
+/// What one snapshot says about a moment before its last event.
+struct PastDraft: Sendable {
+    /// A document with what is needed to show its nodes.
+    struct Document: Sendable {
+        let key: Name
+        /// The event that gave it this state.
+        let sequence: Sequence
+        /// Its nodes when they are still there.
+        var nodes: [PastNodes.Node] = []
+        /// Else the event, to be split, and what its document has today, with its vectors.
+        var event: EventRecord?
+        var present: [NodeIdentity: [[Float]]] = [:]
+    }
+    let sequence: Sequence
+    let analyzer: Analyzer
+    let dimension: Int
+    let documents: [Document]
+
+    /// - Parameters:
+    ///   - key: only this one.
+    ///   - withVectors: what is unchanged brings its vectors.
+    /// - Throws: `.tooLarge`
+    init(
+        _ scope: TenantScope, at sequence: Sequence, key: Name? = nil, dimension: Int, withVectors: Bool, in view: borrowing TransactionView
+    ) throws {
+        self.sequence = sequence
+        self.dimension = dimension
+        analyzer = try TextIndex(scope: scope).options(in: view).analyzer
+        let store = DocumentStore(scope: scope)
+        let vectors = VectorIndex(scope: scope, dimension: dimension)
+        var found: [Document] = []
+        var (nodeCount, byteCount, reused) = (0, 0, 0)
+        func add(_ record: DocumentRecord) throws {
+            guard var document = try Self.document(record, at: sequence, scope, in: view) else { return }
+            byteCount += document.event?.data.count ?? 0
+            nodeCount += document.event == nil ? record.nodes.count : 1
+            if key == nil { try Self.refuse(sequence, nodes: nodeCount, bytes: byteCount) }
+            if document.event != nil {
+                // What is not looked up here is embedded again.
+                reused += record.nodes.count
+                if !withVectors || reused > Limits.pastNodes { return found.append(document) }
+            }
+            for id in record.nodes {
+                guard let node = try store.node(id, in: view) else {
+                    throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there: run 'contex check'")
+                }
+                let vector = withVectors ? try vectors.vector(of: id, in: view) : nil
+                if document.event == nil {
+                    document.nodes.append(PastNodes.Node(record: node, vector: vector))
+                } else if let vector, !node.hasOwnVector {
+                    // An own vector stands in its event.
+                    document.present[NodeIdentity(node, ownVector: nil), default: []].append(vector)
+                }
+            }
+            found.append(document)
+        }
+        if let key {
+            if let record = try store.document(key, in: view) { try add(record) }
+        } else {
+            try store.forEachDocument(deleted: true, in: view) { try add($0) }
+        }
+        // As the numbers of nodes come from the order of publishes; who was there first decides between equal scores.
+        documents = found.sorted { $0.sequence == $1.sequence ? $0.key < $1.key : $0.sequence < $1.sequence }
+    }
+
+    /// nil when the key held nothing.
+    private static func document(
+        _ record: DocumentRecord, at sequence: Sequence, _ scope: TenantScope, in view: borrowing TransactionView
+    ) throws -> Document? {
+        let store = DocumentStore(scope: scope)
+        switch try store.mark(of: record.id, at: sequence, in: view) {
+        case .deletion: return nil
+        case .content(let version):
+            if record.exists, record.sequence == version { return Document(key: record.key, sequence: version) }
+            guard let event = try EventLog(scope: scope).event(version, in: view) else {
+                throw ContexError.damaged("a version of '\(record.key)' names event \(version), which is not there: run 'contex check'")
+            }
+            return Document(key: record.key, sequence: version, event: event)
+        case nil:
+            // Imported without its events, and never touched since: there from the event on at which the import found the log.
+            guard record.exists, record.sequence <= sequence, try store.marks(of: record.id, in: view).isEmpty else { return nil }
+            return Document(key: record.key, sequence: record.sequence)
+        }
+    }
+
+    /// In the order of a listing.
+    func byKey() -> PastDraft { PastDraft(self, documents.sorted { $0.key < $1.key }) }
+
+    private init(_ draft: PastDraft, _ documents: [Document]) {
+        (sequence, analyzer, dimension) = (draft.sequence, draft.analyzer, draft.dimension)
+        self.documents = documents
+    }
+
+    private static func refuse(_ sequence: Sequence, nodes: Int, bytes: Int) throws(ContexError) {
+        if nodes > Limits.pastNodes {
+            throw ContexError(
+                .tooLarge,
+                "as_of: the project had more than \(Limits.pastNodes) nodes at event \(sequence), the most that are looked at of the past; "
+                    + "single keys can be read")
+        }
+        if bytes > Limits.pastBytes {
+            throw ContexError(
+                .tooLarge,
+                "as_of: more than \(Limits.pastBytes >> 20) MiB of data have changed since event \(sequence), the most that is split anew; "
+                    + "single keys can be read")
+        }
+    }
+
+    /// Splits what must be split.
+    /// - Throws: `.tooLarge`, what the splitter throws.
+    func nodes() throws -> [PastNodes.Node] {
+        var nodes: [PastNodes.Node] = []
+        for document in documents {
+            if let event = document.event {
+                nodes += try Self.split(document, event, dimension: dimension)
+            } else {
+                nodes += document.nodes
+            }
+            if documents.count > 1 { try Self.refuse(sequence, nodes: nodes.count, bytes: 0) }
+        }
+        return nodes
+    }
+
+    private static func split(_ document: Document, _ event: EventRecord, dimension: Int) throws -> [PastNodes.Node] {
+        let data = EventData.parsed(event.data)
+        let split = event.vector == nil ? try ContentSplitter.split(data, hint: event.format) : try ContentSplitter.whole(data, hint: event.format)
+        // Of another model's dimension it is of no use: the text is embedded, as a rebuild of the indexes does it.
+        let own = event.vector?.count == dimension ? event.vector : nil
+        var present = document.present
+        return split.nodes.map { node in
+            let record = NodeRecord(
+                document: DocumentID(rawValue: 0), documentKey: document.key.text, path: node.path, kind: node.kind.rawValue,
+                format: split.format.rawValue, description: node.description, data: JSONPrinter.bytes(node.value), tokenCount: 0,
+                hasOwnVector: event.vector != nil)
+            return PastNodes.Node(record: record, vector: own ?? present[NodeIdentity(record, ownVector: nil)]?.popLast())
+        }
+    }
+}
+
+/// The nodes of a past state, numbered by place.
+struct PastNodes: Sendable {
+    struct Node: Sendable {
+        let record: NodeRecord
+        /// nil until it is embedded.
+        var vector: [Float]?
+    }
+    var nodes: [Node]
+    let texts: TextCollection
+    let analyzer: Analyzer
+
+    init(_ nodes: [Node], analyzer: Analyzer) {
+        self.nodes = nodes
+        self.analyzer = analyzer
+        texts = TextCollection(nodes.map { AnalyzedText($0.record.description, analyzer: analyzer) })
+    }
+
+    static func id(_ place: Int) -> NodeID { NodeID(rawValue: UInt32(place)) }
+    static func place(_ id: NodeID) -> Int { Int(id.rawValue) }
+    subscript(id: NodeID) -> Node { nodes[Self.place(id)] }
+
+    /// As `VectorIndex` gives it.
+    func cosine(_ query: [Float], _ node: Node) -> Float {
+        guard let vector = node.vector else { return 0 }
+        return min(1, max(-1, VectorMath.dot(query[...], vector)))
+    }
+
+    /// With the tokens of its data counted, which only answers need.
+    func record(of id: NodeID, _ countTokens: (String) -> Int) -> NodeRecord {
+        let node = self[id].record
+        if node.tokenCount > 0 { return node }
+        let tokens = countTokens(JSONPrinter.text(MatchData.wrapped(EventData.parsed(node.data)), style: .python))
+        return NodeRecord(
+            document: node.document, documentKey: node.documentKey, path: node.path, kind: node.kind, format: node.format,
+            description: node.description, data: node.data, tokenCount: tokens, hasOwnVector: node.hasOwnVector)
+    }
+}
+
+extension Database {
+    /// The event that a moment means on this snapshot.
+    ///
+    /// Of a time: the last event recorded at or before it. Events are recorded with the time at which their request came, in the order
+    /// of commits, so that neighbours may differ by the length of a request; among those any cut is as good as another.
+    /// - Returns: nil when it is the last one: the present.
+    /// - Throws: `.invalid` for what is in the future.
+    /// - Complexity: O(log n) events.
+    func pastSequence(_ moment: Moment, _ scope: TenantScope?, in view: borrowing TransactionView) throws -> Sequence? {
+        let log = scope.map { EventLog(scope: $0) }
+        let head = try log?.head(in: view).sequence ?? .zero
+        switch moment {
+        case .sequence(let sequence):
+            guard sequence <= head else {
+                throw ContexError.invalid(
+                    field: "as_of", kind: "value_error", message: "Value error, as_of is in the future: the log of the project ends at event \(head)")
+            }
+            return sequence == head ? nil : sequence
+        case .time(let time):
+            guard time <= now() else {
+                throw ContexError.invalid(field: "as_of", kind: "value_error", message: "Value error, as_of is in the future: it is \(now().iso8601)")
+            }
+            // Recorded at or before: `low`. After: `high`.
+            var (low, high) = (UInt64(0), head.rawValue + 1)
+            while high - low > 1 {
+                let middle = low + (high - low) / 2
+                guard let event = try log?.event(Sequence(rawValue: middle), in: view) else {
+                    throw ContexError.damaged("event \(middle) is missing: run 'contex check'")
+                }
+                if event.recordedAt <= time { low = middle } else { high = middle }
+            }
+            return low == head.rawValue ? nil : Sequence(rawValue: low)
+        }
+    }
+
+    /// Embeds what has no vector yet, in batches, so that the cache and others' queries get their turn between them.
+    func embed(_ nodes: [PastNodes.Node]) async throws -> [PastNodes.Node] {
+        var nodes = nodes
+        let open = nodes.indices.filter { nodes[$0].vector == nil }
+        for start in stride(from: 0, to: open.count, by: Self.pastBatch) {
+            let batch = open[start..<min(start + Self.pastBatch, open.count)]
+            let vectors = try await models.embed(documents: batch.map { nodes[$0].record.description })
+            for (place, vector) in zip(batch, vectors) { nodes[place].vector = vector }
+        }
+        return nodes
+    }
+
+    private static let pastBatch = 256
+}

@@ -1,0 +1,87 @@
+// An index for one search: texts in memory, each scored alone. For states that no index in the store is of (a project as it
+// was), and small enough that building one would cost more than asking every text.
+
+internal import Base
+
+/// Texts in memory under one set of statistics. Every answer is what a `TextIndex` of just these texts gives, bit for bit.
+public struct TextCollection: Sendable {
+    private let texts: [AnalyzedText]
+    private let hasPositions: Bool
+    public let statistics: TextStatistics
+
+    /// - Parameter positions: as in `TextIndexOptions`.
+    public init(_ texts: [AnalyzedText], positions: Bool = true) {
+        self.texts = texts
+        hasPositions = positions
+        statistics = TextStatistics(documents: texts.count, totalLength: texts.reduce(0) { $0 + $1.length })
+    }
+
+    public subscript(place: Int) -> AnalyzedText { texts[place] }
+
+    /// - Complexity: O(texts x prefixes x log terms + terms with the prefixes).
+    public func resolve(_ syntax: TextSearchQuery) -> ResolvedTextQuery {
+        ResolvedTextQuery(syntax) { prefix, count in
+            var documents: [ExactText: Int] = [:]
+            for text in texts {
+                for term in text.terms(beginning: prefix.text) { documents[ExactText(term), default: 0] += 1 }
+            }
+            let found = documents.keys.sorted().prefix(TextIndex.prefixScanMax).map { (term: $0.text, documents: documents[$0] ?? 0) }
+            return TextIndex.mostFrequent(found, prefix, count: count)
+        }
+    }
+
+    /// - Complexity: O(texts x terms of the query x log terms of a text).
+    public func weights(_ resolved: ResolvedTextQuery) -> QueryWeights {
+        let frequencies = resolved.query.terms.map { term in texts.count { $0.frequency(of: term) > 0 } }
+        let weights = QueryWeights(resolved.query, documentFrequencies: frequencies, statistics: statistics)
+        return weights.with(ceiling: resolved.ceiling(weights))
+    }
+
+    /// Whether a text has what the query demands, and nothing of what it excludes.
+    public func admits(_ resolved: ResolvedTextQuery, _ place: Int) -> Bool {
+        let text = texts[place]
+        for group in resolved.required where !group.contains(where: { text.frequency(of: $0) > 0 }) { return false }
+        if hasPositions { for phrase in resolved.phrases where !text.holds(phrase) { return false } }
+        for (terms, isPhrase) in resolved.excluded where terms.allSatisfy({ text.frequency(of: $0) > 0 }) {
+            if !(isPhrase && hasPositions) || text.holds(terms) { return false }
+        }
+        return true
+    }
+
+    /// The texts, by place, that have a term of the query and what it demands, best first, equal scores by place.
+    public func search(
+        _ resolved: ResolvedTextQuery, _ weights: QueryWeights, count: Int, where filter: (Int) -> Bool
+    ) -> [(place: Int, score: Float)] {
+        var found: [(place: Int, score: Float)] = []
+        for place in texts.indices {
+            let score = weights.score(texts[place])
+            if score > 0, filter(place), admits(resolved, place) { found.append((place, score)) }
+        }
+        found.sort { $0.score != $1.score ? $0.score > $1.score : $0.place < $1.place }
+        return Array(found.prefix(count))
+    }
+}
+
+extension AnalyzedText {
+    /// Whether terms, all of them in the text, stand in it one after another.
+    fileprivate func holds(_ phrase: [String]) -> Bool {
+        var wanted: [UInt32] = []
+        for term in phrase {
+            guard let place = place(of: Array(term.utf8)) else { return false }
+            wanted.append(UInt32(place))
+        }
+        guard wanted.count <= order.count else { return false }
+        return (0...(order.count - wanted.count)).contains { order[$0..<$0 + wanted.count].elementsEqual(wanted) }
+    }
+
+    fileprivate func terms(beginning prefix: String) -> [String] {
+        let wanted = Array(prefix.utf8)
+        var terms: [String] = []
+        var place = lowerBound(wanted)
+        while place < distinct, bytes[range(place)].starts(with: wanted) {
+            terms.append(String(decoding: bytes[range(place)], as: UTF8.self))
+            place += 1
+        }
+        return terms
+    }
+}
