@@ -82,11 +82,19 @@ import Testing
                 let limit = Int32.random(in: 0...(1 << 28), using: &random)
                 let over = expected.indices.filter { expected[$0] > limit }
                 for level in Self.levels.map({ Int32($0) }) {
-                    var norms = [Float](repeating: base, count: window)
-                    unsafe ck_norms(level, lengths, width, covered, base, slope, &norms)
-                    #expect(norms == expectedNorms)
+                    var narrow = [UInt16](repeating: 0, count: window)
+                    var wide = [UInt32](repeating: 0, count: window)
+                    unsafe ck_widen_lengths(level, lengths, width, covered, &narrow, &wide)
+                    var scale = ck_scale(weight: weight, base: base, slope: slope)
+                    var table = [Int32](repeating: 0, count: Int(CK_TABLE_COUNTS * CK_TABLE_LENGTHS))
+                    unsafe ck_share_table(level, &scale, &table)
                     var sums = [Int32](repeating: 5, count: window)
-                    unsafe ck_add_shares(level, nodes, counts, nodes.count, start, norms, weight, &sums)
+                    unsafe narrow.withUnsafeBufferPointer { narrow in
+                        unsafe wide.withUnsafeBufferPointer { wide in
+                            var lengths = unsafe ck_window(lengths: narrow.baseAddress, wide: width == 4 ? wide.baseAddress : nil, start: start)
+                            unsafe ck_add_counts(&scale, table, &lengths, nodes, counts, nodes.count, &sums)
+                        }
+                    }
                     #expect(sums == expected)
                     var found = [UInt32](repeating: 0, count: window)
                     var taken = [Int32](repeating: 0, count: window)
