@@ -49,7 +49,9 @@ extension TextIndex {
     }
 
     /// The query's terms in the dictionary, and its weights.
-    private func find(_ query: TextQuery, _ reader: inout TermReader, in view: borrowing TransactionView) throws -> (found: [FoundTerm?], weights: QueryWeights) {
+    private func find(
+        _ query: TextQuery, _ reader: inout TermReader, in view: borrowing TransactionView
+    ) throws -> (found: [FoundTerm?], weights: QueryWeights) {
         let statistics = try statistics(in: view)
         var found: [FoundTerm?] = []
         found.reserveCapacity(query.terms.count)

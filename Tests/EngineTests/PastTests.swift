@@ -29,7 +29,9 @@ import Testing
         let key = "k\(Int.random(in: 0..<8, using: &random))"
         switch Int.random(in: 0..<8, using: &random) {
         case 0: return .delete(key: key)
-        case 1: return .publish(key: key, data: .string("# Title \(number)\n\n\(words(2...9, &random))\n\n## Second\n\n\(words(2...9, &random))"), format: "markdown")
+        case 1:
+            let text = "# Title \(number)\n\n\(words(2...9, &random))\n\n## Second\n\n\(words(2...9, &random))"
+            return .publish(key: key, data: .string(text), format: "markdown")
         case 2: return .publish(key: key, data: .string("name,note\nn\(number),\(words(1...4, &random))\nm\(number),\(words(1...4, &random))"), format: "csv")
         case 3: return .publish(key: key, data: .string(words(3...20, &random) + " t\(number)"), format: nil)
         case 4: return .publish(key: key, data: .array((0..<3).map { ["i": .string("i\(number)x\($0) " + words(1...4, &random))] }), format: nil)
@@ -96,7 +98,8 @@ import Testing
                 for _ in 0..<12 {
                     let (a, b) = ("w\(Int.random(in: 0..<20, using: &random))", "w\(Int.random(in: 0..<20, using: &random))")
                     let texts = [
-                        "\(a) \(b)", "+\(a) \(b)", "\(a) -\(b)", "\"\(a) \(b)\"", "w1* \(b)", "always data_format:json", "-\(a)", "\(a) -data_key:k1*", "root note",
+                        "\(a) \(b)", "+\(a) \(b)", "\(a) -\(b)", "\"\(a) \(b)\"", "w1* \(b)", "always data_format:json", "-\(a)", "\(a) -data_key:k1*",
+                        "root note",
                     ]
                     let text = texts.randomElement(using: &random)!
                     for mode in SearchMode.allCases {

@@ -156,9 +156,12 @@ import Testing
     @Test func anythingIsAQuery() async throws {
         var random = SeededRandom(seed: testSeed("anythingIsAQuery"))
         let fixture = try Fixture()
-        for number in 0..<30 { try await fixture.publish("p", "k\(number)", ["note": .string("disk space config\(number) of a server"), "n": .integer(number)]) }
+        for number in 0..<30 {
+            try await fixture.publish("p", "k\(number)", ["note": .string("disk space config\(number) of a server"), "n": .integer(number)])
+        }
         let pieces = [
-            "disk", "space", "\"", "+", "-", "*", ":", " ", " ", "a", "config", "“", "_", ".", "é", "数", "\u{301}", "9", "the", "\n", "'", "/", "data_key:", "kind:",
+            "disk", "space", "\"", "+", "-", "*", ":", " ", " ", "a", "config", "“", "_", ".", "é", "数", "\u{301}", "9", "the", "\n", "'", "/", "data_key:",
+            "kind:",
             "\u{202E}", "שלום",
         ]
         var texts = (0..<400).map { _ in (0..<Int.random(in: 1...12, using: &random)).map { _ in pieces.randomElement(using: &random)! }.joined() }
