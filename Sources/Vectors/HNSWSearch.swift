@@ -43,8 +43,14 @@ extension VectorIndex {
     func matches(
         _ query: [Float], _ pool: CandidatePool, _ count: Int, _ access: GraphAccess, in view: borrowing TransactionView
     ) throws -> [VectorMatch] {
-        // An estimate is off by so little that the true best are among the first few more than are asked for.
-        let compared = min(pool.count, count + max(count / 2, parameters.rerank))
+        // An estimate is off by so little that the true best are among the first few more than are asked for, and not among those of
+        // them that fall behind by more than some 2.5 times the usual error of a difference (0.1 / sqrt(dimension) for 4 bits, less for 8).
+        var compared = min(pool.count, count + max(count / 2, parameters.rerank))
+        if compared > count {
+            let error = 0.1 * (VectorBytes.squaredLength(query) / Float(dimension)).squareRoot()
+            let least = pool[count - 1].similarity - 2.5 * error
+            while compared > count && pool[compared - 1].similarity < least { compared -= 1 }
+        }
         var exact: [Candidate] = []
         exact.reserveCapacity(compared)
         for rank in 0..<compared {
