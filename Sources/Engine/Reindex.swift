@@ -12,7 +12,7 @@
 // the model's, so the text is embedded instead, and the report says so. (The log keeps it: a later rebuild with a model of its
 // dimension brings it back.)
 //
-// Memory: one batch of nodes, 500 bytes a vector for the graph of one project, and its needs. Commits block the thread that
+// Memory: one batch of nodes, some 1.7 kB a vector for the graph of one project, and its needs. Commits block the thread that
 // runs this: the process does nothing else, and the model computes on threads of its own.
 
 public import Base

@@ -23,7 +23,8 @@ import Testing
             kind: [.published, .deleted, .imported].randomElement(using: &random)!, type: texts.randomElement(using: &random)!,
             key: texts.randomElement(using: &random)!, format: ["json", "yaml", ""].randomElement(using: &random)!,
             recordedAt: Timestamp(rawValue: Int64(bitPattern: random.next())),
-            data: (0..<Int.random(in: 0...200, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) })
+            data: (0..<Int.random(in: 0...200, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) },
+            vector: Bool.random(using: &random) ? nil : (0..<Int.random(in: 1...100, using: &random)).map { _ in Float(random.unit() - 0.5) })
     }
 
     /// The chain as docs/formats/events-v1.md defines it, written down once more.
@@ -36,7 +37,8 @@ import Testing
         }
         return SHA256.digest(
             previous, number(sequence), [draft.kind.rawValue], number(UInt64(bitPattern: draft.recordedAt.rawValue)), text(draft.type),
-            text(draft.key), text(draft.format), number(UInt64(draft.data.count)), draft.data)
+            text(draft.key), text(draft.format), number(UInt64(draft.data.count)), [UInt8(draft.vector?.count ?? 0)],
+            (draft.vector ?? []).flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32($0))) } }, draft.data)
     }
 
     @Test func aLogIsAnArray() throws {
@@ -80,6 +82,7 @@ import Testing
     static func same(_ event: EventRecord, _ draft: EventDraft) -> Bool {
         event.kind == draft.kind && ExactText(event.type) == ExactText(draft.type) && ExactText(event.key) == ExactText(draft.key)
             && event.format == draft.format && event.recordedAt == draft.recordedAt && event.data == draft.data
+            && event.vector == draft.vector
     }
 
     static func page(_ twin: [EventDraft], after since: Int, count: Int, bytesMax: Int) -> [Int] {
