@@ -54,7 +54,8 @@ enum Filtering {
                     }
                     Measuring.report([
                         ("command", "filter"), ("kind", kind.rawValue), ("share", share), ("by", form), ("recall", Double(found) / Double(wanted)),
-                        ("leastOfTen", least), ("shortfall", shortfall / Double(wanted)), ("perSecond", Double(queries.count) / processor), ("p50Microseconds", Measuring.median(times)),
+                        ("leastOfTen", least), ("shortfall", shortfall / Double(wanted)),
+                        ("perSecond", Double(queries.count) / processor), ("p50Microseconds", Measuring.median(times)),
                         ("p95Microseconds", Measuring.percentile(times, 0.95)),
                     ])
                 }
