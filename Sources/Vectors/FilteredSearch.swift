@@ -138,7 +138,8 @@ extension VectorIndex {
     private func matches(
         _ query: [Float], _ candidates: [Candidate], _ count: Int, _ filter: NodeFilter?, _ access: GraphAccess, in view: borrowing TransactionView
     ) throws -> [VectorMatch] {
-        var exact = Array(candidates.prefix(count + max(count / 2, parameters.rerank)))
+        let compared = compared(query, candidates.count, count) { candidates[$0].similarity }
+        var exact = Array(candidates.prefix(compared))
         for rank in exact.indices { exact[rank].similarity = try unsafe VectorBytes.dot(query, access.vector(exact[rank].slot, in: view)) }
         exact.sort(by: Candidate.precedes)
         var matches: [VectorMatch] = []

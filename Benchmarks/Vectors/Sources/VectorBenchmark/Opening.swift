@@ -24,7 +24,8 @@ enum Opening {
                 read.append(Double(try resident(folder + "/data.mdb")) / 1e6)
             }
             Measuring.report([
-                ("command", "cold"), ("ef", ef), ("readsAhead", readsAhead), ("queries", count), ("openP50", Measuring.median(opening)), ("queryP50", Measuring.median(searching)),
+                ("command", "cold"), ("ef", ef), ("readsAhead", readsAhead), ("queries", count),
+                ("openP50", Measuring.median(opening)), ("queryP50", Measuring.median(searching)),
                 ("queryP95", Measuring.percentile(searching, 0.95)), ("bothP50", Measuring.median(whole)),
                 ("bothP95", Measuring.percentile(whole, 0.95)), ("megabytesRead", Measuring.median(read)),
             ])
