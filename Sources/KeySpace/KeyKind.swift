@@ -41,6 +41,7 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case textPositions = 0x42
     case textTerms = 0x43
     case textLengths = 0x44
+    case textRecent = 0x45
 
     // A project: agents and their standing needs.
     case agent = 0x50
