@@ -175,7 +175,8 @@ struct Query: AsyncParsableCommand {
         }
         let mode = parts["mode"]?.stringValue ?? ""
         line("similarity \(number("similarity")) (threshold \(number("threshold")), \(place("rank"))), \(mode): \(list("parts"))")
-        line("cosine \(number("cosine")) (\(place("vector_rank"))), bm25 \(number("bm25")) of \(number("bm25_ceiling")) (\(place("text_rank"))): \(list("terms"))")
+        let words = list("terms")
+        line("cosine \(number("cosine")) (\(place("vector_rank"))), bm25 \(number("bm25")) of \(number("bm25_ceiling")) (\(place("text_rank"))): \(words)")
     }
 
     private func show(explained key: JSONValue) {
