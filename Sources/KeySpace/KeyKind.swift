@@ -49,4 +49,8 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case needState = 0x52
     case agentMatch = 0x53
     case agentMatchByDocument = 0x54
+
+    // A project: attributes of its documents, for filters.
+    case attributeNodes = 0x60
+    case attributeTimes = 0x61
 }

@@ -242,6 +242,25 @@ import Testing
         #expect(try server.stop() == 0)
     }
 
+    @Test func metadataAndFilters() throws {
+        let server = try ContexBinary.Serving()
+        func contex(_ arguments: String..., input: String = "") throws -> ContexBinary.Result {
+            try ContexBinary.run(arguments + ["--server", server.url], input: input)
+        }
+        for (key, team) in [("a", "core"), ("b", "web")] {
+            let published = try contex("publish", "shop", key, "-", "--metadata", #"{"team":"\#(team)","size":3}"#, input: "We deploy on Fridays.")
+            #expect(published.status == 0, "\(published.errors)")
+        }
+        let found = try contex("query", "shop", "when do we deploy", "--threshold", "0", "--explain", "--filter", #"{"metadata.team":"web"}"#)
+        #expect(found.status == 0 && found.output.contains("b.") && !found.output.contains("a.") && found.output.contains("1 of 2 nodes pass the filter"))
+        let refused = try contex("query", "shop", "when", "--filter", #"{"metadata.size":{"gte":"x","lt":3}}"#)
+        #expect(refused.status != 0 && refused.errors.contains("filter.metadata.size.lt: a number, but the other end of the range is a text"))
+        #expect(try contex("query", "shop", "when", "--filter", "team=web").status == 2)
+        #expect(try contex("publish", "shop", "c", "-", "--metadata", "[1]", input: "x").status == 2)
+        #expect(try server.stop() == 0)
+        #expect(try ContexBinary.run(["check", "--data-dir", server.folder.path]).output.hasPrefix("all is well: "))
+    }
+
     @Test func aKeyIsAskedFor() throws {
         let server = try ContexBinary.Serving(environment: ["AUTH_ENABLED": "true"])
         let printed = try server.printed()
