@@ -169,7 +169,9 @@ private struct FilterEvaluation {
         }
     }
 
-    private mutating func addTimes(_ moments: ClosedRange<Int64>, to found: inout NodeSet, at place: [PlacedFault.Step], in view: borrowing TransactionView) throws {
+    private mutating func addTimes(
+        _ moments: ClosedRange<Int64>, to found: inout NodeSet, at place: [PlacedFault.Step], in view: borrowing TransactionView
+    ) throws {
         let (first, last) = (moments.lowerBound, moments.upperBound)
         try view.scanRecords(prefix: index.scope.key(.attributeTimes)) { key, payload in
             try count(at: place)

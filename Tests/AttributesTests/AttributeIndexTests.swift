@@ -156,7 +156,8 @@ import Testing
 
     static func document(_ key: String, _ metadata: String, nodes: ClosedRange<UInt32>) -> DocumentAttributes {
         DocumentAttributes(
-            key: Name(stored: key), format: "json", updatedAt: Timestamp(rawValue: 1_700_000_000_000_000), publisher: Publisher(keyID: "00000000000000aa", name: "ci"),
+            key: Name(stored: key), format: "json", updatedAt: Timestamp(rawValue: 1_700_000_000_000_000),
+            publisher: Publisher(keyID: "00000000000000aa", name: "ci"),
             metadata: try! JSONParser.parse(text: metadata).objectValue!, nodes: nodes.map { NodeID(rawValue: $0) })
     }
 

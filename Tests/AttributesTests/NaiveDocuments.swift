@@ -127,7 +127,8 @@ struct SmallWorld {
 
     static let long = String(repeating: "long", count: 64)
     static let texts = [
-        "", "a", "ab", "abc", "b", "core", "é", "e\u{301}", "\u{1}", "\u{FFFF}", "\u{10FFFF}", long, long + "a", long + "b", long + String(repeating: "x", count: 900),
+        "", "a", "ab", "abc", "b", "core", "é", "e\u{301}", "\u{1}", "\u{FFFF}", "\u{10FFFF}", long, long + "a", long + "b",
+        long + String(repeating: "x", count: 900),
         "2026-01-01", "2026-01-01T00:00:00Z", "2026-03-01T12:00:00+02:00", "2025-12-31T23:59:59.999999", "1969-07-20T20:17:40Z",
     ]
     static let numbers = [

@@ -166,9 +166,34 @@ import Testing
         await fixture.database.close()
     }
 
+    /// A past is filtered by what its documents said then.
+    @Test func thePastIsFilteredToo() async throws {
+        let fixture = try Fixture { $0.clock = SteppingClock() }
+        _ = try await publish(fixture, "k", ["text": "zebra one"], #"{"team":"core","size":1}"#, by: Publisher(keyID: "aa", name: "ada"))
+        _ = try await publish(fixture, "other", ["text": "zebra two"], #"{"team":"web"}"#)
+        _ = try await publish(fixture, "k", ["text": "zebra one"], #"{"team":"web","size":2}"#)
+        func past(_ sequence: UInt64, _ filter: String, mode: SearchMode) async throws -> [String] {
+            let filter = try Filter(JSONParser.parse(text: filter))
+            let request = QueryRequest(
+                project: Self.p, text: "zebra", threshold: 0, mode: mode, asOf: .sequence(Sequence(rawValue: sequence)), filter: filter)
+            let answer = try await fixture.database.query(Fixture.tenant, request)
+            #expect(answer.filtered?.passing == answer.matches.count)
+            return answer.matches.map(\.documentKey).sorted()
+        }
+        for mode in SearchMode.allCases {
+            #expect(try await past(2, #"{"metadata.team":"core"}"#, mode: mode) == ["k"], "\(mode)")
+            #expect(try await past(2, #"{"metadata.team":"web"}"#, mode: mode) == ["other"], "\(mode)")
+            #expect(try await past(2, #"{"published_by":"ada","metadata.size":{"lt":2},"data_format":"json"}"#, mode: mode) == ["k"], "\(mode)")
+            #expect(try await past(1, #"{"metadata.team":"web"}"#, mode: mode) == [], "\(mode)")
+            #expect(try await past(3, #"{"metadata.team":"web"}"#, mode: mode) == ["k", "other"], "\(mode)")
+        }
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
     @Test func metadataGoesWithAnExport() async throws {
         let fixture = try Fixture()
-        _ = try await publish(fixture, "k", ["a": ["x": "zebra"], "b": ["x": "lion"]], #"{"team":"core","tags":["x","y"]}"#, by: Publisher(keyID: "aa", name: "ada"))
+        let ada = Publisher(keyID: "aa", name: "ada")
+        _ = try await publish(fixture, "k", ["a": ["x": "zebra"], "b": ["x": "lion"]], #"{"team":"core","tags":["x","y"]}"#, by: ada)
         _ = try await publish(fixture, "plain", ["a": "zebra"])
         let sections = ExportSections(events: true, embeddings: true, agents: false)
         let exported = try await fixture.database.export(Fixture.tenant, project: Self.p, sections: sections)
@@ -182,7 +207,8 @@ import Testing
             #expect(try await keys(other, "zebra", #"{"not":{"metadata.team":{"exists":true}}}"#) == ["plain"])
             // What came by an import is what its publisher would publish again.
             if part.events { #expect(try await publish(other, "k2", ["a": "zebra"], #"{"team":"core"}"#).changed) }
-            let again = try await other.database.export(Fixture.tenant, project: Self.p, sections: ExportSections(events: false, embeddings: true, agents: false))
+            let nodesOnly = ExportSections(events: false, embeddings: true, agents: false)
+            let again = try await other.database.export(Fixture.tenant, project: Self.p, sections: nodesOnly)
             _ = try await other.database.importDocument(Fixture.tenant, project: Self.p, document: again, overwrite: true, validateOnly: false)
             #expect(try await keys(other, "zebra", #"{"metadata.team":"core","published_by":null}"#).contains("k"))
             #expect(try await other.closeAndCheck() == [])

@@ -84,7 +84,8 @@ private struct RecordFamily: Sendable {
 extension FuzzTargets {
     static let records: [FuzzTarget] = [
         target("events", family: { eventRecords }), target("documents", family: { documentRecords }), target("vectors", family: { vectorRecords }),
-        target("fulltext", family: { textRecords }), target("attributes", family: { attributeRecords }), target("needs", family: { needRecords }), target("access", family: { accessRecords }), sealed,
+        target("fulltext", family: { textRecords }), target("attributes", family: { attributeRecords }),
+        target("needs", family: { needRecords }), target("access", family: { accessRecords }), sealed,
     ]
 
     private static func target(_ name: String, family: @escaping @Sendable () -> RecordFamily) -> FuzzTarget {

@@ -27,7 +27,10 @@ struct FilterTests {
         try await publish(harness, "b", #"{"team":"web","size":10,"owner":{"name":"Ada"}}"#)
         let batch = await harness.send(
             "POST", "/api/v1/batch/publish",
-            #"[{"project_id":"app","data_key":"c","data":{"text":"zebra c"},"metadata":{"team":"core"}},{"project_id":"app","data_key":"d","data":{"text":"zebra"}}]"#)
+            #"""
+            [{"project_id":"app","data_key":"c","data":{"text":"zebra c"},"metadata":{"team":"core"}},
+            {"project_id":"app","data_key":"d","data":{"text":"zebra"}}]
+            """#)
         #expect(try batch.json["successful"]?.integerValue == 2)
 
         #expect(try await keys(harness, "null") == ["a.root", "b.root", "c.root", "d.root"])
