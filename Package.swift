@@ -94,13 +94,15 @@ let modules: [Module] = [
     module("Documents", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Vectors", ["Base", "CKernels", "LMDB", "KeySpace"]),
     module("FullText", ["Base", "CKernels", "LMDB", "KeySpace"]),
+    module("Attributes", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Needs", ["Base", "LMDB", "KeySpace"]),
     module("Access", ["Base", "LMDB", "KeySpace", "Hashing"]),
 
     // Level 5
     module(
         "Engine",
-        ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Needs", "Access"],
+        ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
+         "Needs", "Access"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
@@ -112,7 +114,7 @@ let modules: [Module] = [
 
     // Level 7: edges. Bytes to Service calls and back.
     module(
-        "HTTPAPI", ["Base", "Content", "TOON", "Service", "Engine", "Events", "Needs", "Access"],
+        "HTTPAPI", ["Base", "Content", "TOON", "Service", "Engine", "Events", "Attributes", "Needs", "Access"],
         [("Hummingbird", "hummingbird"), ("HummingbirdCore", "hummingbird"), ("HTTPTypes", "swift-http-types"), ("NIOCore", "swift-nio"),
          ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
@@ -146,13 +148,13 @@ let modules: [Module] = [
         target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace"], path: "Tests/TestSupport", swiftSettings: settings)),
     Module(
         name: "FuzzTargets",
-        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Needs",
-               "Access", "TestSupport"],
+        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
+               "Attributes", "Needs", "Access", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
                 "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
-                "Needs", "Access", "TestSupport",
+                "Attributes", "Needs", "Access", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["FuzzTargets", "TestSupport"]),
@@ -169,12 +171,13 @@ let modules: [Module] = [
     tests("DocumentsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Documents", "TestSupport"]),
     tests("VectorsTests", ["Base", "CKernels", "LMDB", "KeySpace", "Vectors", "TestSupport"]),
     tests("FullTextTests", ["Base", "CKernels", "LMDB", "KeySpace", "FullText", "TestSupport"]),
+    tests("AttributesTests", ["Base", "Content", "LMDB", "KeySpace", "Attributes", "TestSupport"]),
     tests("NeedsTests", ["Base", "LMDB", "KeySpace", "Needs", "TestSupport"]),
     tests("AccessTests", ["Base", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
     tests(
         "EngineTests",
-        ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Needs", "Access", "Engine",
-         "TestSupport"]),
+        ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
+         "Engine", "TestSupport"]),
     tests("ServiceTests", ["Base", "Needs", "Engine", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],
@@ -206,7 +209,7 @@ let chosen = modules.filter { wanted.contains($0.name) }
 let packagesInUse = Set(chosen.flatMap { $0.products.map(\.1) })
 
 // What the packages in Benchmarks/ may import; Fuzz/ takes FuzzTargets.
-let kit = ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "FullText", "Vectors", "Engine"].filter(wanted.contains)
+let kit = ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "FullText", "Vectors", "Attributes", "Engine"].filter(wanted.contains)
 
 let package = Package(
     name: "contex",

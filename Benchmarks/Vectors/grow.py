@@ -3,7 +3,8 @@
 
     grow.py FOLDER SOURCE COUNT OUTPUT     the first SOURCE vectors of FOLDER/vectors.f32 and COUNT - SOURCE made ones
 
-Writes OUTPUT.f32 (COUNT vectors and the 1,000 queries of vectors.f32) and OUTPUT.truth.i32 (the ten nearest of each query, exact).
+Writes OUTPUT.f32 (COUNT vectors and the 1,000 queries of vectors.f32) and OUTPUT.truth.i32 (the ten nearest of each query, exact);
+and the same for every tenth of these vectors, OUTPUT-tenth: what growth is measured against must have the same distribution.
 A made vector is w a + (1 - w) b + 0.25 (c - d) / sqrt 2, renormalised: a any real vector, b one of its ten nearest, w even in
 0.5...1, c and d any two real vectors, so that the noise varies in the directions in which texts vary.
 """
@@ -38,9 +39,12 @@ def main():
             (made / np.linalg.norm(made, axis=1, keepdims=True)).astype("<f4").tofile(out)
         queries.tofile(out)
     everything = np.memmap(f"{output}.f32", dtype="<f4", mode="r").reshape(-1, DIMENSION)[:count]
-    truth, cosines = exact(everything, queries)
-    truth.tofile(f"{output}.truth.i32")
-    print(f"{count} vectors of {source} real ones; mean cosine of a query and its nearest {cosines[:, 0].mean():.3f}, its tenth {cosines[:, -1].mean():.3f}")
+    tenth = np.ascontiguousarray(everything[::10])
+    np.concatenate([tenth, queries]).tofile(f"{output}-tenth.f32")
+    for name, base in ((output, everything), (f"{output}-tenth", tenth)):
+        truth, cosines = exact(base, queries)
+        truth.tofile(f"{name}.truth.i32")
+        print(f"{name}: {len(base)} vectors; mean cosine of a query and its nearest {cosines[:, 0].mean():.3f}, its tenth {cosines[:, -1].mean():.3f}")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,9 @@ public struct Principal: Hashable, Sendable {
     /// Whoever asks while authentication is off: everything is allowed.
     public static let anonymous = Principal(keyID: nil, name: "anonymous", role: .admin, projects: .all, tenant: .standard)
 
+    /// How the log names whoever this is; nil for `anonymous`.
+    public var publisher: Publisher? { keyID.map { Publisher(keyID: $0.text, name: name) } }
+
     /// Denied unless the role grants the permission and the project, where the request names one, is in scope. The scope
     /// binds administrators too.
     public func allows(_ permission: Permission, project: String?) -> Bool {

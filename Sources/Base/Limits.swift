@@ -38,4 +38,28 @@ public enum Limits {
     public static let pastBytes = 64 << 20
     /// Nodes of a project whose analyser may be changed while it is served: one transaction, for which other writes wait.
     public static let analyzerNodes = 50_000
+
+    // Metadata of one publish.
+    /// Bytes as compact JSON.
+    public static let metadataBytes = 64 << 10
+    /// Levels of objects and arrays, with the object itself.
+    public static let metadataDepth = 8
+    /// Bytes of a path: the keys on the way to a value, joined by dots. What a key of the attribute index has room for.
+    public static let metadataPathBytes = 192
+    /// Values and paths that the attribute index keeps for one document.
+    public static let metadataEntries = 1_024
+
+    // One filter.
+    /// Levels of `and`, `or` and `not`.
+    public static let filterDepth = 16
+    /// Conditions on fields.
+    public static let filterConditions = 256
+    /// Values of all conditions together.
+    public static let filterValues = 10_000
+    /// Bytes of a text that is compared for equality.
+    public static let filterTextBytes = 4_096
+    /// Bytes of a prefix and of the bound of a range of texts: as much of a text as a key of the attribute index holds.
+    public static let filterOrderedTextBytes = 256
+    /// Records of the attribute index that one filter reads.
+    public static let filterRecords = 4_000_000
 }

@@ -11,19 +11,29 @@ public struct DocumentRecord: Sendable, Equatable {
     public var exists: Bool
     /// The format that the data was split as.
     public var format: String
-    /// Over hint, event type, own vector and data: equal fingerprints mean that a publish changes nothing.
+    /// Of the event that gave it its present state.
+    public var updatedAt: Timestamp
+    /// Whose publish it was; nil while authentication is off.
+    public var publisher: Publisher?
+    /// JSON, compact: the object that came along with the data; empty when none did.
+    public var metadata: [UInt8]
+    /// Over hint, event type, own vector, metadata and data: equal fingerprints mean that a publish changes nothing.
     public var fingerprint: SHA256Digest
     /// In the order of the document.
     public var nodes: [NodeID]
 
     public init(
-        id: DocumentID, key: Name, sequence: Sequence, exists: Bool, format: String, fingerprint: SHA256Digest, nodes: [NodeID]
+        id: DocumentID, key: Name, sequence: Sequence, exists: Bool, format: String, updatedAt: Timestamp, publisher: Publisher? = nil,
+        metadata: [UInt8] = [], fingerprint: SHA256Digest, nodes: [NodeID]
     ) {
         self.id = id
         self.key = key
         self.sequence = sequence
         self.exists = exists
         self.format = format
+        self.updatedAt = updatedAt
+        self.publisher = publisher
+        self.metadata = metadata
         self.fingerprint = fingerprint
         self.nodes = nodes
     }
@@ -34,10 +44,20 @@ public struct DocumentRecord: Sendable, Equatable {
         writer.bool(exists)
         writer.text(key.text)
         writer.text(format)
+        writer.i64(updatedAt.rawValue)
+        writer.publisher(publisher)
+        writer.blob(metadata)
         writer.raw(fingerprint.bytes)
         writer.varint(UInt64(nodes.count))
         for node in nodes { writer.varint(UInt64(node.rawValue)) }
         return writer.bytes
+    }
+
+    /// Of a record, without looking at what stands behind it.
+    static func metadata(_ bytes: [UInt8]) throws -> [UInt8] {
+        var reader = ByteReader(bytes)
+        _ = (try reader.u64(), try reader.bool(), try reader.blob(), try reader.blob(), try reader.i64(), try reader.publisher())
+        return Array(try reader.blob())
     }
 
     static func decode(_ bytes: [UInt8], id: DocumentID) throws -> DocumentRecord {
@@ -46,13 +66,17 @@ public struct DocumentRecord: Sendable, Equatable {
         let exists = try reader.bool()
         let key = Name(stored: try reader.text())
         let format = try reader.text()
+        let updatedAt = Timestamp(rawValue: try reader.i64())
+        let publisher = try reader.publisher()
+        let metadata = Array(try reader.blob())
         let fingerprint = try reader.sha256()
         let count = try reader.count(limit: reader.remaining)
         var nodes: [NodeID] = []
         for _ in 0..<count { nodes.append(NodeID(rawValue: UInt32(try reader.count(limit: Int(UInt32.max))))) }
         try reader.end()
         return DocumentRecord(
-            id: id, key: key, sequence: sequence, exists: exists, format: format, fingerprint: fingerprint, nodes: nodes)
+            id: id, key: key, sequence: sequence, exists: exists, format: format, updatedAt: updatedAt, publisher: publisher, metadata: metadata,
+            fingerprint: fingerprint, nodes: nodes)
     }
 }
 

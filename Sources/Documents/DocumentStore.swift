@@ -37,6 +37,12 @@ public struct DocumentStore: Sendable {
         return try DocumentRecord.decode(bytes, id: id)
     }
 
+    /// Of a document: JSON, compact; empty when it has none. Its nodes are not read.
+    public func metadata(of id: DocumentID, in view: borrowing TransactionView) throws -> [UInt8] {
+        guard let bytes = try view.loadBytes(scope.key(.document, id.rawValue)) else { return [] }
+        return try DocumentRecord.metadata(bytes)
+    }
+
     public func node(_ id: NodeID, in view: borrowing TransactionView) throws -> NodeRecord? {
         guard let bytes = try view.loadBytes(scope.key(.node, id.rawValue)) else { return nil }
         return try NodeRecord.decode(bytes)

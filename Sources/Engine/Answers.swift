@@ -1,5 +1,6 @@
 // What the engine answers.
 
+internal import Attributes
 public import Base
 internal import Documents
 public import Needs
@@ -43,6 +44,8 @@ public struct Match: Sendable {
     /// The data is the head of what is stored: the whole is larger than the budget.
     public var isCut = false
     public var isPinned = false
+    /// Of its document; empty when it was published without.
+    public var metadata = JSONObject()
     let node: NodeID
     let document: DocumentID
 }
@@ -124,6 +127,13 @@ public struct KeyExplanation: Sendable {
     public let nodes: Int
     public let duplicateOf: String?
     public let explanation: Explanation?
+    /// With a filter: how many nodes of how many it let the search see.
+    public var filtered: Filtered?
+
+    public struct Filtered: Sendable, Equatable {
+        public let passing: Int
+        public let nodes: Int
+    }
 }
 
 public struct Registration: Sendable {
@@ -166,13 +176,17 @@ public struct ListedNode: Sendable {
     public let format: String
     /// Whether its publisher brought the vector.
     public let hasOwnVector: Bool
+    /// Of its document; empty when it was published without.
+    public let metadata: JSONObject
+    public let publisher: Publisher?
 }
 
 extension ListedNode {
-    init(_ node: NodeRecord) {
+    init(_ node: NodeRecord, of document: DocumentAttributes) {
         self.init(
             nodeKey: node.nodeKey, documentKey: node.documentKey, path: node.path, kind: node.kind, description: node.description,
-            data: EventData.parsed(node.data), format: node.format, hasOwnVector: node.hasOwnVector)
+            data: EventData.parsed(node.data), format: node.format, hasOwnVector: node.hasOwnVector, metadata: document.metadata,
+            publisher: document.publisher)
     }
 }
 
@@ -188,6 +202,9 @@ public struct HeldDocument: Sendable {
     /// What it was split as.
     public let format: String
     public let nodes: [ListedNode]
+    /// Empty when it was published without.
+    public let metadata: JSONObject
+    public let publisher: Publisher?
 }
 
 /// One state that a key had.
@@ -200,6 +217,9 @@ public struct DocumentVersion: Sendable {
     public let eventType: String
     /// The vector that its publisher brought.
     public let ownVector: [Float]?
+    /// Empty when it was published without.
+    public let metadata: JSONObject
+    public let publisher: Publisher?
 }
 
 public struct VersionDifference: Sendable {

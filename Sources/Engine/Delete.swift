@@ -1,3 +1,4 @@
+internal import Attributes
 public import Base
 internal import Documents
 internal import Events
@@ -8,8 +9,9 @@ internal import Vectors
 
 extension Database {
     /// Removes a key: its nodes leave every index at once, an event says so, its versions stay readable from the log.
+    /// - Parameter publisher: whose key the deletion came with.
     /// - Throws: `.notFound` when the key holds nothing.
-    public func delete(_ tenant: TenantID, project: Name, key: Name) async throws -> DeleteReceipt {
+    public func delete(_ tenant: TenantID, project: Name, key: Name, by publisher: Publisher? = nil) async throws -> DeleteReceipt {
         let time = now()
         return try await writer.submit { [self] transaction, effects in
             guard let scope = try Self.scope(tenant, project, transaction.view),
@@ -17,13 +19,18 @@ extension Database {
             else { throw ContexError.notFound("Data key '\(key)' not found") }
             let event = try EventLog(scope: scope).append(
                 EventDraft(
-                    kind: .deleted, type: "\(key)_deleted", key: key.text, format: "json", recordedAt: time, data: Array("null".utf8)),
+                    kind: .deleted, type: "\(key)_deleted", key: key.text, format: "json", recordedAt: time, data: Array("null".utf8),
+                    publisher: publisher),
                 in: &transaction)
             let documents = DocumentStore(scope: scope)
             for node in document.nodes { try removeNode(node, scope, in: &transaction) }
+            try AttributeIndex(scope: scope).replace(document.attributes, with: nil, in: &transaction)
             document.nodes = []
             document.exists = false
             document.sequence = event.sequence
+            document.updatedAt = time
+            document.publisher = publisher
+            document.metadata = []
             try documents.put(document, in: &transaction)
             try documents.addDeletion(event.sequence, of: document.id, in: &transaction)
             try tellFollowers(

@@ -10,6 +10,9 @@ public enum EventData {
         return event.kind == .imported ? data : .object(JSONObject([(event.key, data)]))
     }
 
+    /// The object that came along with the data; empty when none did.
+    public static func metadata(_ bytes: [UInt8]) -> JSONObject { bytes.isEmpty ? JSONObject() : parsed(bytes).objectValue ?? JSONObject() }
+
     /// What was published.
     public static func parsed(_ bytes: [UInt8]) -> JSONValue {
         do {

@@ -30,6 +30,8 @@ extension Database {
                 ("created_at", .string(event.recordedAt.iso8601)),
             ])
             if let vector = event.vector { members["vector"] = numbers(vector) }
+            if !event.metadata.isEmpty { members["metadata"] = EventData.parsed(event.metadata) }
+            if let publisher = event.publisher { members["published_by"] = publisher.json }
             return .object(members)
         }
     }
@@ -44,14 +46,17 @@ extension Database {
         let vectors = VectorIndex(scope: scope, dimension: dimension)
         var exported: [JSONValue] = []
         try documents.forEachDocument(in: view) { document in
-            for id in document.nodes {
-                let node = try listed(id, documents, in: view)
+            let attributes = document.attributes
+            for (place, id) in document.nodes.enumerated() {
+                let node = try listed(id, attributes, documents, in: view)
                 var members = JSONObject([
                     ("key", .string(node.nodeKey)), ("data_key", .string(node.documentKey)), ("node_path", .string(node.path)),
                     ("node_type", .string(node.kind)), ("description", .string(node.description)), ("data", node.data),
                     ("data_format", .string(node.format)),
                 ])
                 if node.hasOwnVector, let vector = try vectors.vector(of: id, in: view) { members["vector"] = numbers(vector) }
+                // The document's, so once is enough.
+                if place == 0, !node.metadata.isEmpty { members["metadata"] = .object(node.metadata) }
                 exported.append(.object(members))
             }
         }
@@ -64,7 +69,10 @@ extension Database {
         let documents = DocumentStore(scope: scope)
         return try store.agents(in: view).map { agent in
             let keys = try store.followed(by: agent.number, in: view).values.joined().sorted().map { id in
-                JSONValue.string(try listed(id, documents, in: view).nodeKey)
+                guard let node = try documents.node(id, in: view) else {
+                    throw ContexError.damaged("agent '\(agent.name)' holds node \(id.rawValue), which is not there")
+                }
+                return JSONValue.string(node.nodeKey)
             }
             return [
                 "agent_id": .string(agent.name.text),

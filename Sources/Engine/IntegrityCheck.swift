@@ -1,6 +1,7 @@
 // The proof that a store is what it should be: every seal, the chain of every log, every index against the documents.
 
 internal import Access
+internal import Attributes
 internal import Base
 internal import Content
 internal import Documents
@@ -101,6 +102,7 @@ public enum IntegrityCheck {
         let analyzer = try texts.options(in: view).analyzer
         var owners: [NodeID: DocumentID] = [:]
         var signatures: [NodeID: TextSignature] = [:]
+        var attributes = AttributeCheck(AttributeIndex(scope: scope))
         try documents.forEachDocument(in: view) { document in
             report.documents += 1
             if document.sequence > head { report.findings.append("'\(document.key)' names event \(document.sequence), the log ends at \(head)") }
@@ -117,6 +119,7 @@ public enum IntegrityCheck {
                     report.findings.append("node \(id.rawValue) of '\(document.key)' is indexed by another vector than its publisher's")
                 }
             }
+            try attributes.expect(document.attributes, in: view)
         }
         try documents.forEachDocument(deleted: true, in: view) { document in
             for mark in try documents.marks(of: document.id, in: view) {
@@ -134,6 +137,7 @@ public enum IntegrityCheck {
         let nodes = Set(owners.keys)
         report.findings += try VectorIndexCheck.findings(index, expectedNodes: nodes, in: view)
         report.findings += try TextIndexCheck.findings(texts, expected: signatures, in: view)
+        report.findings += try attributes.findings(in: view)
         let needs = NeedStore(scope: scope)
         report.agents += try needs.agents(in: view).count
         report.findings += try needs.findings(nodes: owners, in: view)

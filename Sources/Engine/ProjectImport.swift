@@ -8,6 +8,7 @@
 // An own vector lives in the event that its document names. A node that comes without such an event, or stays while the log
 // is replaced, therefore gets one: the publish of its data with its vector.
 
+internal import Attributes
 public import Base
 internal import Content
 internal import Documents
@@ -24,10 +25,11 @@ extension Database {
     ///
     /// - Parameters:
     ///   - overwrite: replaces the sections that are present; without it a project that has events is refused.
+    ///   - publisher: whose import it is; the documents are his then, whoever they were published by.
     ///   - validateOnly: checks the document and changes nothing.
     /// - Throws: `.badRequest` with the original's words; nothing is changed then.
     public func importDocument(
-        _ tenant: TenantID, project: Name, document: JSONValue, overwrite: Bool, validateOnly: Bool
+        _ tenant: TenantID, project: Name, document: JSONValue, overwrite: Bool, validateOnly: Bool, by publisher: Publisher? = nil
     ) async throws -> ImportReceipt {
         let plan = try ImportPlan(document, project: project, dimension: models.dimension)
         if validateOnly { return plan.receipt(agents: 0, events: 0, embeddings: 0) }
@@ -39,7 +41,8 @@ extension Database {
         }
         let time = now()
         try await writer.submit { [self] transaction, _ in
-            try apply(tenant, project, plan, vectors: vectors, tokenCounts: tokenCounts, overwrite: overwrite, at: time, in: &transaction)
+            try apply(tenant, project, plan, vectors: vectors, tokenCounts: tokenCounts, overwrite: overwrite, at: time, by: publisher,
+                in: &transaction)
         }
         for agent in plan.agents {
             let head = try await read { view in
@@ -54,7 +57,7 @@ extension Database {
 
     private func apply(
         _ tenant: TenantID, _ project: Name, _ plan: ImportPlan, vectors: [[Float]], tokenCounts: [Int], overwrite: Bool,
-        at time: Timestamp, in transaction: inout WriteTransaction
+        at time: Timestamp, by publisher: Publisher?, in transaction: inout WriteTransaction
     ) throws {
         let registry = ProjectRegistry(tenant: tenant)
         if let known = try registry.scope(of: project, in: transaction.view), !overwrite,
@@ -76,7 +79,8 @@ extension Database {
         var versions: [String: [Sequence]] = [:]
         for imported in plan.events ?? [] {
             var draft = EventDraft(
-                kind: .imported, type: imported.type, key: "", format: "json", recordedAt: time, data: JSONPrinter.bytes(imported.data))
+                kind: .imported, type: imported.type, key: "", format: "json", recordedAt: time, data: JSONPrinter.bytes(imported.data),
+                metadata: PreparedDocument.bytes(ofMetadata: imported.metadata), publisher: publisher)
             if case .object(let members) = imported.data, members.count == 1, (try? Name(members[0].key, field: "data_key")) != nil {
                 draft.kind = .published
                 draft.key = members[0].key
@@ -117,21 +121,23 @@ extension Database {
                 place += 1
             }
             var event = lastEvents[key.text]
+            let metadata = imported.metadata.map(PreparedDocument.bytes(ofMetadata:)) ?? event?.metadata ?? []
             if let node = imported.nodes.first, let vector = node.vector, event?.vector != vector {
                 event = try log.append(
                     EventDraft(
                         kind: .published, type: "\(key.text)_updated", key: key.text, format: node.format, recordedAt: time,
-                        data: JSONPrinter.bytes(node.value), vector: vector),
+                        data: JSONPrinter.bytes(node.value), vector: vector, metadata: metadata, publisher: publisher),
                     in: &transaction)
                 versions[key.text, default: []].append(event!.sequence)
             }
-            try documents.put(
-                DocumentRecord(
-                    id: id, key: key, sequence: try event?.sequence ?? log.head(in: transaction.view).sequence, exists: true,
-                    format: imported.nodes.first?.format ?? "json",
-                    fingerprint: event.map { PreparedDocument.fingerprint(format: nil, eventType: $0.type, vector: $0.vector, data: $0.data) } ?? .zero,
-                    nodes: nodes),
-                in: &transaction)
+            let document = DocumentRecord(
+                id: id, key: key, sequence: try event?.sequence ?? log.head(in: transaction.view).sequence, exists: true,
+                format: imported.nodes.first?.format ?? "json", updatedAt: time, publisher: publisher, metadata: metadata,
+                fingerprint: event.map {
+                    PreparedDocument.fingerprint(format: nil, eventType: $0.type, vector: $0.vector, metadata: metadata, data: $0.data)
+                } ?? .zero, nodes: nodes)
+            try documents.put(document, in: &transaction)
+            try AttributeIndex(scope: scope).replace(present?.attributes, with: document.attributes, in: &transaction)
             for version in versions[key.text] ?? [] { try documents.addVersion(version, of: id, in: &transaction) }
         }
     }
@@ -163,10 +169,12 @@ extension Database {
             for node in document.nodes { try documents.removeNode(node, in: &transaction) }
             document.nodes = []
             document.exists = false
+            document.metadata = []
             try documents.put(document, in: &transaction)
         }
         try VectorIndex(scope: scope, dimension: models.dimension).removeAll(in: &transaction)
         try TextIndex(scope: scope).removeAll(in: &transaction)
+        try AttributeIndex(scope: scope).removeAll(in: &transaction)
     }
 }
 
@@ -176,6 +184,7 @@ private struct ImportPlan: Sendable {
         let type: String
         let data: JSONValue
         let vector: [Float]?
+        let metadata: JSONObject
     }
     struct Node: Sendable {
         let path: String
@@ -188,6 +197,8 @@ private struct ImportPlan: Sendable {
     struct Document: Sendable {
         let key: Name
         var nodes: [Node]
+        /// nil: the nodes say nothing, the last event does.
+        var metadata: JSONObject?
     }
 
     /// nil when the section is absent, which is not the same as empty.
@@ -212,7 +223,7 @@ private struct ImportPlan: Sendable {
             try Self.refuseUnstorable(body)
             let type = item["event_type"]?.stringValue ?? "imported"
             try Self.refuseUnstorable(.string(type))
-            return Event(type: type, data: body, vector: try Self.vector(of: item, dimension))
+            return Event(type: type, data: body, vector: try Self.vector(of: item, dimension), metadata: try Self.metadata(item) ?? JSONObject())
         }
         let nodes = try Self.section("embeddings", of: data)
         hasNodes = nodes != nil
@@ -259,6 +270,7 @@ private struct ImportPlan: Sendable {
                 places[key] = documents.count
                 documents.append(Document(key: key, nodes: [node]))
             }
+            if let metadata = try metadata(item) { documents[places[key]!].metadata = metadata }
             let nodes = documents[places[key]!].nodes
             guard nodes.count <= Limits.nodesPerDocument else { throw refusal }
             guard nodes.count == 1 || (nodes[0].vector == nil && node.vector == nil) else {
@@ -266,6 +278,15 @@ private struct ImportPlan: Sendable {
             }
         }
         return documents
+    }
+
+    private static func metadata(_ item: JSONValue) throws -> JSONObject? {
+        guard let member = item["metadata"], !member.isNull else { return nil }
+        guard case .object(let metadata) = member else { throw refusal }
+        do throws(PlacedFault) { try Metadata.check(metadata) } catch {
+            throw ContexError.badRequest("Data validation failed: \(error)")
+        }
+        return metadata
     }
 
     private static func agent(_ item: JSONValue, project: Name) throws -> RegisterCommand {

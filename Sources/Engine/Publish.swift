@@ -5,6 +5,7 @@
 // same key comes between, the command finds a node without a vector, is refused as stale before its first write, and
 // comes again with all vectors.
 
+internal import Attributes
 public import Base
 internal import Content
 internal import Documents
@@ -145,7 +146,7 @@ extension Database {
             EventDraft(
                 kind: .published, type: prepared.eventType, key: command.key.text,
                 format: command.format ?? prepared.split.format.rawValue, recordedAt: time, data: prepared.dataBytes,
-                vector: prepared.vector),
+                vector: prepared.vector, metadata: prepared.metadataBytes, publisher: command.publisher),
             in: &transaction)
 
         let isBulk = try indexing?.isBulk(scope, in: transaction.view) ?? false
@@ -170,11 +171,11 @@ extension Database {
             freshNodes.append(FreshNode(id: nodeID, vector: vector, text: text))
         }
         if indexing == nil { try texts.apply(freshNodes.map { TextChange(node: $0.id, new: $0.text) }, in: &transaction) }
-        try documents.put(
-            DocumentRecord(
-                id: id, key: command.key, sequence: event.sequence, exists: true, format: prepared.split.format.rawValue,
-                fingerprint: prepared.fingerprint, nodes: ids),
-            in: &transaction)
+        let document = DocumentRecord(
+            id: id, key: command.key, sequence: event.sequence, exists: true, format: prepared.split.format.rawValue, updatedAt: time,
+            publisher: command.publisher, metadata: prepared.metadataBytes, fingerprint: prepared.fingerprint, nodes: ids)
+        try documents.put(document, in: &transaction)
+        try AttributeIndex(scope: scope).replace(present?.attributes, with: document.attributes, in: &transaction)
         try documents.addVersion(event.sequence, of: id, in: &transaction)
         let (standing, added) = (Set(ids), freshNodes)
         func tell(_ transaction: inout WriteTransaction, _ effects: inout Effects) throws {
@@ -269,6 +270,8 @@ struct PreparedDocument: Sendable {
     let dataBytes: [UInt8]
     /// The command's own, of unit length.
     let vector: [Float]?
+    /// Empty without metadata.
+    let metadataBytes: [UInt8]
     let fingerprint: SHA256Digest
     var nodes: [Node]
 
@@ -280,6 +283,7 @@ struct PreparedDocument: Sendable {
     init(_ command: PublishCommand, dimension: Int, at time: Timestamp) throws(ContexError) {
         self.command = command
         recordedAt = time
+        do throws(PlacedFault) { try Metadata.check(command.metadata) } catch { throw error.contexError }
         var own: [Float]? = nil
         if let vector = command.vector { own = try VectorIndex.unit(vector, dimension: dimension, field: "vector") }
         vector = own
@@ -287,7 +291,9 @@ struct PreparedDocument: Sendable {
             own == nil ? try ContentSplitter.split(command.data, hint: command.format) : try ContentSplitter.whole(command.data, hint: command.format)
         self.split = split
         dataBytes = JSONPrinter.bytes(command.data)
-        fingerprint = Self.fingerprint(format: command.format, eventType: Self.eventType(command), vector: own, data: dataBytes)
+        metadataBytes = Self.bytes(ofMetadata: command.metadata)
+        fingerprint = Self.fingerprint(
+            format: command.format, eventType: Self.eventType(command), vector: own, metadata: metadataBytes, data: dataBytes)
         nodes = split.nodes.map { node in
             Node(
                 content: node,
@@ -297,13 +303,16 @@ struct PreparedDocument: Sendable {
         }
     }
 
-    static func fingerprint(format: String?, eventType: String, vector: [Float]?, data: [UInt8]) -> SHA256Digest {
+    static func bytes(ofMetadata metadata: JSONObject) -> [UInt8] { metadata.isEmpty ? [] : JSONPrinter.bytes(.object(metadata)) }
+
+    static func fingerprint(format: String?, eventType: String, vector: [Float]?, metadata: [UInt8], data: [UInt8]) -> SHA256Digest {
         var head = ByteWriter()
         head.bool(format != nil)
         head.text(format ?? "")
         head.text(eventType)
         head.varint(UInt64(vector?.count ?? 0))
         head.floats(vector ?? [])
+        head.blob(metadata)
         return SHA256.digest(head.bytes, data)
     }
 
@@ -336,6 +345,14 @@ struct PreparedDocument: Sendable {
         var copy = self
         for place in nodes.indices where nodes[place].wantsEmbedding { copy.nodes[place].vector = vectors.removeFirst() }
         return copy
+    }
+}
+
+extension DocumentRecord {
+    /// What the attribute index has of a document; a deleted one has no nodes and so nothing there.
+    var attributes: DocumentAttributes {
+        DocumentAttributes(
+            key: key, format: format, updatedAt: updatedAt, publisher: publisher, metadata: EventData.metadata(metadata), nodes: nodes)
     }
 }
 

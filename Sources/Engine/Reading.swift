@@ -1,5 +1,6 @@
 // Reading what is there: events, versions, listings, projects.
 
+internal import Attributes
 public import Base
 internal import Content
 internal import Documents
@@ -28,19 +29,20 @@ extension Database {
             let documents = DocumentStore(scope: scope)
             var listed: [ListedNode] = []
             try documents.forEachDocument(in: view) { document in
-                for id in document.nodes { listed.append(try Self.listed(id, documents, in: view)) }
+                let attributes = document.attributes
+                for id in document.nodes { listed.append(try Self.listed(id, attributes, documents, in: view)) }
             }
             return listed
         } past: { draft in
-            try draft.byKey().nodes().map { ListedNode($0.record) }
+            try draft.byKey().nodes().map { ListedNode($0.record, of: $0.attributes) }
         } ?? []
     }
 
-    static func listed(_ id: NodeID, _ documents: DocumentStore, in view: borrowing TransactionView) throws -> ListedNode {
+    static func listed(_ id: NodeID, _ document: DocumentAttributes, _ documents: DocumentStore, in view: borrowing TransactionView) throws -> ListedNode {
         guard let node = try documents.node(id, in: view) else {
             throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there")
         }
-        return ListedNode(node)
+        return ListedNode(node, of: document)
     }
 
     /// The keys of a project that hold something, in order.
@@ -69,7 +71,7 @@ extension Database {
             return try PastDraft(scope, at: sequence, key: key, dimension: dimension, withVectors: false, in: view)
         }
         guard let found, let document = found.documents.first else { throw ContexError.notFound("Data key '\(key)' not found") }
-        let nodes = try await onPool { try found.nodes().map { ListedNode($0.record) } }
+        let nodes = try await onPool { try found.nodes().map { ListedNode($0.record, of: $0.attributes) } }
         // The event of a document that is as it was left: nil only of one that was imported without it.
         let event: EventRecord? = try await read { view in
             if let event = document.event { return event }
@@ -78,7 +80,8 @@ extension Database {
         }
         return HeldDocument(
             key: key, sequence: document.sequence, recordedAt: event?.recordedAt, data: event.map { EventData.parsed($0.data) },
-            format: nodes.first?.format ?? event?.format ?? "json", nodes: nodes)
+            format: nodes.first?.format ?? event?.format ?? "json", nodes: nodes, metadata: document.attributes.metadata,
+            publisher: document.attributes.publisher)
     }
 
     /// Reads a project as it is or was; nil when it was never there.
@@ -149,17 +152,19 @@ extension Database {
         }
         return DocumentVersion(
             sequence: sequence, recordedAt: event.recordedAt, data: EventData.parsed(event.data), format: event.format,
-            description: "\(event.key) (\(event.format))", eventType: event.type, ownVector: event.vector)
+            description: "\(event.key) (\(event.format))", eventType: event.type, ownVector: event.vector,
+            metadata: EventData.metadata(event.metadata), publisher: event.publisher)
     }
 
-    /// Publishes an old state again, with its own vector when it had one, as a new event `data.restored.<key>`.
+    /// Publishes an old state again, data and metadata, with its own vector when it had one, as a new event `data.restored.<key>`.
     /// - Throws: `.notFound`; `.invalid` for an own vector of another model's dimension.
     public func restore(
-        _ tenant: TenantID, project: Name, key: Name, sequence: Sequence
+        _ tenant: TenantID, project: Name, key: Name, sequence: Sequence, by publisher: Publisher? = nil
     ) async throws -> (receipt: PublishReceipt, data: JSONValue) {
         let version = try await version(tenant, project: project, key: key, sequence: sequence)
         let command = PublishCommand(
-            project: project, key: key, data: version.data, format: version.format, eventType: "data.restored.\(key)", vector: version.ownVector)
+            project: project, key: key, data: version.data, format: version.format, eventType: "data.restored.\(key)", vector: version.ownVector,
+            metadata: version.metadata, publisher: publisher)
         return (try await publish(tenant, [command])[0].get(), version.data)
     }
 

@@ -4,17 +4,18 @@
 // rebuild that was cut off goes on where it stopped, because each of its transactions moves the mark together with what it
 // wrote. Documents, log, keys and registrations are not touched.
 //
-//     project by project:  clear both indexes  ->  nodes in order, a batch a transaction: texts, and vectors without a graph
-//                          ->  the graph of all of them, on all cores  ->  needs and whom they follow
+//     project by project:  clear the indexes  ->  nodes in order, a batch a transaction: texts, and vectors without a graph
+//                          ->  the graph of all of them, on all cores  ->  attributes  ->  needs and whom they follow
 //
 // Cut off while the graph is made, it makes the graph again: that is the shorter part, and its vectors are stored by then. A
 // vector that its publisher brought is taken from the log; one of another dimension than the model's cannot be compared with
 // the model's, so the text is embedded instead, and the report says so. (The log keeps it: a later rebuild with a model of its
 // dimension brings it back.)
 //
-// Memory: one batch of nodes, 500 bytes a vector for the graph of one project, and its needs. Commits block the thread that
+// Memory: one batch of nodes, some 1.7 kB a vector for the graph of one project, and its needs. Commits block the thread that
 // runs this: the process does nothing else, and the model computes on threads of its own.
 
+internal import Attributes
 public import Base
 internal import Documents
 internal import Events
@@ -162,6 +163,7 @@ public enum Reindex {
                 while !isWritten { try write(environment, models, mark) { isWritten = try build.write(in: &$0) } }
             }
             done = before + size
+            try rebuildAttributes(environment, scope)
             report.needs += try await rebuildNeeds(environment, scope, entry.name, configuration, models)
             report.projects += 1
             mark = .init(project: entry.project.rawValue + 1, node: 0, isCleared: false)
@@ -191,6 +193,27 @@ public enum Reindex {
         report.foreignVectors += zip(own, fitting).count { $0 != nil && $1 == nil }
         var embedded = try await models.embed(documents: zip(nodes, fitting).filter { $1 == nil }.map(\.0.description))[...]
         return fitting.map { $0 ?? embedded.removeFirst() }
+    }
+
+    /// Empties the attribute index and fills it from the documents; begun again when it was cut off.
+    private static func rebuildAttributes(_ environment: Environment, _ scope: TenantScope) throws {
+        let index = AttributeIndex(scope: scope)
+        let ids = try environment.read { view in
+            var ids: [DocumentID] = []
+            try DocumentStore(scope: scope).forEachDocument(in: view) { ids.append($0.id) }
+            return ids
+        }
+        var transaction = try environment.beginWrite()
+        try index.removeAll(in: &transaction)
+        try transaction.commit()
+        for start in stride(from: 0, to: ids.count, by: batchNodes) {
+            var transaction = try environment.beginWrite()
+            for id in ids[start..<min(ids.count, start + batchNodes)] {
+                try index.replace(nil, with: DocumentStore(scope: scope).document(id, in: transaction.view)?.attributes, in: &transaction)
+            }
+            try transaction.commit()
+            environment.growFile()
+        }
     }
 
     /// Embeds every need anew and lets its agent follow what it matches now, as a registration does. Nobody is told.

@@ -1,5 +1,6 @@
 // What the engine is asked, as every adapter asks it.
 
+public import Attributes
 public import Base
 public import Needs
 
@@ -14,14 +15,23 @@ public struct PublishCommand: Sendable {
     public var eventType: String?
     /// The publisher's own, of any length but zero: the data is then one node with this vector, and nothing is embedded.
     public var vector: [Float]?
+    /// What filters can ask of the document; replaces what it had. No metadata and an empty object are the same.
+    public var metadata: JSONObject
+    /// Whose key it came with; nil while authentication is off.
+    public var publisher: Publisher?
 
-    public init(project: Name, key: Name, data: JSONValue, format: String? = nil, eventType: String? = nil, vector: [Float]? = nil) {
+    public init(
+        project: Name, key: Name, data: JSONValue, format: String? = nil, eventType: String? = nil, vector: [Float]? = nil,
+        metadata: JSONObject = JSONObject(), publisher: Publisher? = nil
+    ) {
         self.project = project
         self.key = key
         self.data = data
         self.format = format
         self.eventType = eventType
         self.vector = vector
+        self.metadata = metadata
+        self.publisher = publisher
     }
 }
 
@@ -65,10 +75,12 @@ public struct QueryRequest: Sendable {
     public var efSearch: Int?
     /// Instead of it: the share of the true nearest to aim for, 0.5...0.999.
     public var recall: Double?
+    /// Only nodes that pass are searched; nil: all.
+    public var filter: Filter?
 
     public init(
         project: Name, text: String, vector: [Float]? = nil, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil,
-        mode: SearchMode? = nil, explain: Bool = false, asOf: Moment? = nil
+        mode: SearchMode? = nil, explain: Bool = false, asOf: Moment? = nil, filter: Filter? = nil
     ) {
         self.project = project
         self.text = text
@@ -79,6 +91,7 @@ public struct QueryRequest: Sendable {
         self.mode = mode
         self.explain = explain
         self.asOf = asOf
+        self.filter = filter
     }
 }
 

@@ -42,7 +42,7 @@ public struct EventLog: Sendable {
         try transaction.store(scope.key(.logState), writer.bytes)
         return EventRecord(
             sequence: sequence, kind: draft.kind, type: draft.type, key: draft.key, format: draft.format,
-            recordedAt: draft.recordedAt, data: draft.data, vector: draft.vector, hash: hash)
+            recordedAt: draft.recordedAt, data: draft.data, vector: draft.vector, metadata: draft.metadata, publisher: draft.publisher, hash: hash)
     }
 
     public func event(_ sequence: Sequence, in view: borrowing TransactionView) throws -> EventRecord? {

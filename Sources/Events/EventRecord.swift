@@ -25,12 +25,16 @@ public struct EventRecord: Sendable, Equatable {
     public let data: [UInt8]
     /// The vector that the publisher brought, of unit length; nil when the text is embedded. Never empty.
     public let vector: [Float]?
+    /// JSON, compact: the object that came along with the data; empty when none did.
+    public let metadata: [UInt8]
+    /// nil while authentication is off.
+    public let publisher: Publisher?
     /// SHA-256 over the hash of the event before and every field of this one.
     public let hash: SHA256Digest
 
     public init(
         sequence: Sequence, kind: Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8], vector: [Float]? = nil,
-        hash: SHA256Digest
+        metadata: [UInt8] = [], publisher: Publisher? = nil, hash: SHA256Digest
     ) {
         self.sequence = sequence
         self.kind = kind
@@ -40,6 +44,8 @@ public struct EventRecord: Sendable, Equatable {
         self.recordedAt = recordedAt
         self.data = data
         self.vector = vector
+        self.metadata = metadata
+        self.publisher = publisher
         self.hash = hash
     }
 }
@@ -54,8 +60,13 @@ public struct EventDraft: Sendable {
     public var data: [UInt8]
     /// The publisher's own, of unit length.
     public var vector: [Float]?
+    public var metadata: [UInt8]
+    public var publisher: Publisher?
 
-    public init(kind: EventRecord.Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8], vector: [Float]? = nil) {
+    public init(
+        kind: EventRecord.Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8], vector: [Float]? = nil,
+        metadata: [UInt8] = [], publisher: Publisher? = nil
+    ) {
         self.kind = kind
         self.type = type
         self.key = key
@@ -63,11 +74,13 @@ public struct EventDraft: Sendable {
         self.recordedAt = recordedAt
         self.data = data
         self.vector = vector
+        self.metadata = metadata
+        self.publisher = publisher
     }
 }
 
 extension EventRecord {
-    /// docs/formats/events-v1.md: kind, time, type, key, format, data, vector, hash.
+    /// docs/formats/events-v1.md: kind, time, type, key, format, data, vector, metadata, publisher, hash.
     static func encode(_ draft: EventDraft, hash: SHA256Digest) -> [UInt8] {
         var writer = ByteWriter(capacity: draft.data.count + 4 * (draft.vector?.count ?? 0) + 128)
         writer.u8(draft.kind.rawValue)
@@ -78,6 +91,8 @@ extension EventRecord {
         writer.blob(draft.data)
         writer.varint(UInt64(draft.vector?.count ?? 0))
         writer.floats(draft.vector ?? [])
+        writer.blob(draft.metadata)
+        writer.publisher(draft.publisher)
         writer.raw(hash.bytes)
         return writer.bytes
     }
@@ -93,11 +108,13 @@ extension EventRecord {
         let format = try reader.text()
         let data = Array(try reader.blob())
         let vector = try reader.floats(try reader.count(limit: reader.remaining / 4))
+        let metadata = Array(try reader.blob())
+        let publisher = try reader.publisher()
         let hash = try reader.sha256()
         try reader.end()
         return EventRecord(
             sequence: sequence, kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data,
-            vector: vector.isEmpty ? nil : vector, hash: hash)
+            vector: vector.isEmpty ? nil : vector, metadata: metadata, publisher: publisher, hash: hash)
     }
 
     static func chainHash(after previous: SHA256Digest, sequence: Sequence, _ draft: EventDraft) -> SHA256Digest {
@@ -109,6 +126,8 @@ extension EventRecord {
         writer.text(draft.type)
         writer.text(draft.key)
         writer.text(draft.format)
+        writer.publisher(draft.publisher)
+        writer.blob(draft.metadata)
         writer.u64(UInt64(draft.data.count))
         writer.varint(UInt64(draft.vector?.count ?? 0))
         writer.floats(draft.vector ?? [])
@@ -117,6 +136,8 @@ extension EventRecord {
 
     /// What it would be appended as again.
     public var draft: EventDraft {
-        EventDraft(kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data, vector: vector)
+        EventDraft(
+            kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data, vector: vector, metadata: metadata,
+            publisher: publisher)
     }
 }

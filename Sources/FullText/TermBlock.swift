@@ -352,11 +352,25 @@ struct TermBlockMerge {
         }
         return a.count - b.count
     }
+}
 
-    /// Takes in the payload of the record after this one.
-    mutating func append(next more: [UInt8]) throws {
-        // What was copied at the end was not looked at.
-        last = try unsafe payload.withUnsafeBytes { buffer in
+/// What comes out of neighbouring records, one after another, on its way into as few as hold it.
+struct TermBlockRun {
+    private var payload: [UInt8] = []
+    private var first: [UInt8] = []
+    private var last: [UInt8] = []
+
+    /// Records that are gathered before the full ones go out.
+    private static let recordsMax = 8
+
+    var isEmpty: Bool { payload.isEmpty }
+    var count: Int { payload.count }
+
+    /// Appends a payload whose terms are all after those before it.
+    mutating func append(_ more: [UInt8], first moreFirst: [UInt8]) throws {
+        if more.isEmpty { return }
+        let start = last
+        last = try unsafe more.withUnsafeBytes { buffer in
             var walk = unsafe TermBlockWalk(buffer)
             while !walk.isAtEnd {
                 try walk.next()
@@ -364,17 +378,35 @@ struct TermBlockMerge {
             }
             return walk.term
         }
-        try unsafe more.withUnsafeBytes { buffer in
-            var walk = unsafe TermBlockWalk(buffer)
-            try walk.next()
-            let body = walk.reader.position
-            unsafe append(walk.term[...], UnsafeRawBufferPointer(rebasing: buffer[body...]))
+        if payload.isEmpty {
+            (payload, first) = (more, moreFirst)
+            return
         }
+        // The first term shares nothing with the one before in its own record; here it does.
+        let shared = zip(start, moreFirst).prefix { $0 == $1 }.count
+        payload.append(UInt8(shared))
+        payload.append(UInt8(moreFirst.count - shared))
+        payload += moreFirst.dropFirst(shared)
+        payload += more[(2 + moreFirst.count)...]
+    }
+
+    /// Takes out the full records of a long run; the last one stays.
+    mutating func full() throws -> [(first: [UInt8], payload: [UInt8])] {
+        guard payload.count > Self.recordsMax * TermBlock.bytesMax else { return [] }
+        var records = try Self.records(payload, first: first)
+        (first, payload) = records.removeLast()
+        return records
+    }
+
+    /// Takes out all.
+    mutating func finish() throws -> [(first: [UInt8], payload: [UInt8])] {
+        defer { self = TermBlockRun() }
+        return try Self.records(payload, first: first)
     }
 
     /// The records of a payload: one when it fits, else as few as hold it, of even size. A long run that comes at once (a bulk build) is
     /// packed tight.
-    static func records(_ payload: [UInt8], first: [UInt8]) throws -> [(first: [UInt8], payload: [UInt8])] {
+    private static func records(_ payload: [UInt8], first: [UInt8]) throws -> [(first: [UInt8], payload: [UInt8])] {
         if payload.isEmpty { return [] }
         if payload.count <= TermBlock.bytesMax { return [(first, payload)] }
         let parts = (payload.count + TermBlock.bytesMax - 1) / TermBlock.bytesMax

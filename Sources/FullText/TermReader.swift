@@ -9,82 +9,119 @@ internal import LMDB
 @safe
 struct FoundTerm {
     /// Texts that have the term.
-    let documents: Int
-    /// Stands before the tail, and ends with it or later.
-    let tail: RecordReader
+    var documents: Int { (merged?.documents ?? 0) + (recent?.documents ?? 0) }
+    /// Of `textTerms` and of `textRecent`.
+    fileprivate var merged: Entry?
+    fileprivate var recent: Entry?
+
+    fileprivate struct Entry {
+        let documents: Int
+        /// Stands before the tail, and ends with it or later.
+        let tail: RecordReader
+    }
 }
 
 /// Looks up one term after another, best in the order of their bytes: what lies on one page is found without another descent.
 @safe
 struct TermReader: ~Copyable, ~Escapable {
-    private let index: TextIndex
-    private let dictionary: TableCursor
+    private var merged: Dictionary
+    private var recent: Dictionary
     private let postings: TableCursor
-    private var dictionaryKey: [UInt8]
     private var postingKey: [UInt8]
-    /// The dictionary record that was opened last.
-    private var page: UnsafeRawBufferPointer?
+    /// Which of them have anything.
+    private let levels: DictionaryLevels
+
+    @safe
+    private struct Dictionary: ~Copyable, ~Escapable {
+        private let cursor: TableCursor
+        private var key: [UInt8]
+        /// The record that was opened last.
+        private var page: UnsafeRawBufferPointer?
+
+        @_lifetime(copy view)
+        init(_ kind: KeyKind, _ index: TextIndex, in view: borrowing TransactionView) throws {
+            let cursor = try TableCursor(view)
+            self.cursor = cursor
+            key = index.scope.key(kind)
+            unsafe page = nil
+        }
+
+        mutating func find(_ term: ArraySlice<UInt8>) throws -> FoundTerm.Entry? {
+            key.removeLast(key.count - TenantScope.prefixBytes)
+            key += term
+            guard let entry = try cursor.floor(key), TermReader.isPrefixed(entry.key, key) else { return nil }
+            // The addresses stay good: the page is mapped and unchanged as long as the view.
+            let payload = try unsafe TermReader.open(entry, known: page)
+            unsafe page = payload
+            var reader = unsafe RecordReader(payload)
+            guard try unsafe term.withUnsafeBytes({ try unsafe TermBlock.find($0, &reader) }) else { return nil }
+            let documents = Int(try reader.number32())
+            guard documents >= 1 else { throw RecordReader.damaged }
+            return FoundTerm.Entry(documents: documents, tail: reader)
+        }
+    }
 
     @_lifetime(copy view)
-    init(_ index: TextIndex, in view: borrowing TransactionView) throws {
-        let first = try TableCursor(view)
-        let second = try TableCursor(view)
-        self.index = index
-        dictionary = first
-        postings = second
-        dictionaryKey = index.scope.key(.textTerms)
+    init(_ index: TextIndex, _ state: TextIndex.State, in view: borrowing TransactionView) throws {
+        let merged = try Dictionary(.textTerms, index, in: view)
+        let recent = try Dictionary(.textRecent, index, in: view)
+        let postings = try TableCursor(view)
+        self.merged = merged
+        self.recent = recent
+        self.postings = postings
         postingKey = index.scope.key(.posting)
-        unsafe page = nil
+        levels = state.levels
     }
 
     /// Nil when no text has the term.
     mutating func find(_ term: ArraySlice<UInt8>) throws -> FoundTerm? {
-        dictionaryKey.removeLast(dictionaryKey.count - TenantScope.prefixBytes)
-        dictionaryKey += term
-        guard let entry = try dictionary.floor(dictionaryKey), Self.isPrefixed(entry.key, dictionaryKey) else { return nil }
-        // The addresses stay good beyond the closure: the page is mapped and unchanged as long as the view.
-        let payload = try unsafe Self.open(entry, known: page)
-        unsafe page = payload
-        var reader = unsafe RecordReader(payload)
-        guard try unsafe term.withUnsafeBytes({ try unsafe TermBlock.find($0, &reader) }) else { return nil }
-        let documents = Int(try reader.number32())
-        guard documents >= 1 else { throw RecordReader.damaged }
-        return FoundTerm(documents: documents, tail: reader)
+        let merged = levels.termsBytes > 0 ? try merged.find(term) : nil
+        let recent = levels.recentBytes > 0 ? try recent.find(term) : nil
+        return merged == nil && recent == nil ? nil : FoundTerm(merged: merged, recent: recent)
     }
 
     /// A cursor over a term's postings.
     mutating func open(_ term: ArraySlice<UInt8>, _ found: FoundTerm, weight: Float, _ norm: LengthNorm, _ memory: SearchMemory) throws -> PostingCursor {
         let scale = norm.scale(weight)
         var blocks = BlockList(memory, capacity: found.documents / 96 + 4)
-        var tail = found.tail
-        let nodes = unsafe memory.allocate(UInt32.self, 2 * BlockHeader.postingsMax)
-        let count = try unsafe TermEntry.readTail(&tail, documents: found.documents, nodes, nodes + BlockHeader.postingsMax)
-        var total = count
-        if count < found.documents {
-            postingKey.removeLast(postingKey.count - TenantScope.prefixBytes)
-            postingKey += term
-            postingKey.append(0)
-            var next = try postings.ceiling(postingKey)
-            while let entry = next, entry.key.starts(with: postingKey) {
-                total += try unsafe blocks.append(Self.segment(entry.key), Self.open(entry, known: nil), scale)
-                next = try postings.next()
+        if let merged = found.merged {
+            var tail = merged.tail
+            let nodes = unsafe memory.allocate(UInt32.self, 2 * BlockHeader.postingsMax)
+            let count = try unsafe TermEntry.readTail(&tail, documents: merged.documents, nodes, nodes + BlockHeader.postingsMax)
+            var total = count
+            if count < merged.documents {
+                postingKey.removeLast(postingKey.count - TenantScope.prefixBytes)
+                postingKey += term
+                postingKey.append(0)
+                var next = try postings.ceiling(postingKey)
+                while let entry = next, entry.key.starts(with: postingKey) {
+                    total += try unsafe blocks.append(Self.segment(entry.key), Self.open(entry, known: nil), scale)
+                    next = try postings.next()
+                }
             }
+            guard total == merged.documents else {
+                throw TextIndex.contradiction("'\(String(decoding: term, as: UTF8.self))' has \(total) postings of \(merged.documents)")
+            }
+            try unsafe blocks.append(tail: nodes, count: count, scale)
         }
-        guard total == found.documents else {
-            throw TextIndex.contradiction("'\(String(decoding: term, as: UTF8.self))' has \(total) postings of \(found.documents)")
+        if let recent = found.recent {
+            var tail = recent.tail
+            let nodes = unsafe memory.allocate(UInt32.self, 2 * BlockHeader.postingsMax)
+            let count = try unsafe TermEntry.readTail(&tail, documents: recent.documents, nodes, nodes + BlockHeader.postingsMax)
+            guard count == recent.documents else { throw RecordReader.damaged }
+            try unsafe blocks.append(tail: nodes, count: count, scale)
         }
-        try unsafe blocks.append(tail: nodes, count: count, scale)
         return unsafe PostingCursor(blocks.all, scale, memory)
     }
 
-    private static func isPrefixed(_ key: RawSpan, _ wanted: [UInt8]) -> Bool {
+    fileprivate static func isPrefixed(_ key: RawSpan, _ wanted: [UInt8]) -> Bool {
         guard key.byteCount > TenantScope.prefixBytes else { return false }
         for place in 0..<TenantScope.prefixBytes where unsafe key.unsafeLoad(fromByteOffset: place, as: UInt8.self) != wanted[place] { return false }
         return true
     }
 
     /// The payload of a record, its seal checked unless it is the one that was checked before.
-    private static func open(_ entry: borrowing TableCursor.Entry, known: UnsafeRawBufferPointer?) throws -> UnsafeRawBufferPointer {
+    fileprivate static func open(_ entry: borrowing TableCursor.Entry, known: UnsafeRawBufferPointer?) throws -> UnsafeRawBufferPointer {
         if let known = unsafe known, let start = known.baseAddress {
             let isKnown = unsafe entry.value.withUnsafeBytes { unsafe $0.baseAddress! + Seal.headerBytes == start }
             if isKnown { return unsafe known }

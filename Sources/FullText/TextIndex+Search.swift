@@ -11,8 +11,9 @@ extension TextIndex {
     ) throws -> [TextMatch] {
         guard count > 0 else { return [] }
         return try SearchMemory.lend { memory in
-            var reader = try TermReader(self, in: view)
-            let (found, weights) = try find(query, &reader, in: view)
+            let state = try state(in: view)
+            var reader = try TermReader(self, state, in: view)
+            let (found, weights) = try find(query, &reader, state.statistics)
             var search = TextSearch(self, weights.lengthNorm, count: count, memory)
             search.scored = try open(query, found, weights, &reader, memory)
             return try search.run(weights, where: filter, in: view)
@@ -22,8 +23,9 @@ extension TextIndex {
     /// The query under the statistics of now.
     /// - Complexity: O(terms x log n).
     public func weights(_ query: TextQuery, in view: borrowing TransactionView) throws -> QueryWeights {
-        var reader = try TermReader(self, in: view)
-        return try find(query, &reader, in: view).weights
+        let state = try state(in: view)
+        var reader = try TermReader(self, state, in: view)
+        return try find(query, &reader, state.statistics).weights
     }
 
     /// The scores of some nodes, 0 of a text with none of the terms, nil of a node without a text.
@@ -34,7 +36,7 @@ extension TextIndex {
         var lengths: [UInt32?] = []
         for place in nodes.indices { lengths.append(try length(of: nodes[place], in: view).map { UInt32($0) }) }
         try SearchMemory.lend { memory in
-            var reader = try TermReader(self, in: view)
+            var reader = try TermReader(self, state(in: view), in: view)
             for (place, term) in weights.terms.enumerated() where term.documentFrequency > 0 {
                 let bytes = Array(term.term.utf8)
                 guard let found = try reader.find(bytes[...]) else { continue }
@@ -49,8 +51,9 @@ extension TextIndex {
     }
 
     /// The query's terms in the dictionary, and its weights.
-    private func find(_ query: TextQuery, _ reader: inout TermReader, in view: borrowing TransactionView) throws -> (found: [FoundTerm?], weights: QueryWeights) {
-        let statistics = try statistics(in: view)
+    private func find(
+        _ query: TextQuery, _ reader: inout TermReader, _ statistics: TextStatistics
+    ) throws -> (found: [FoundTerm?], weights: QueryWeights) {
         var found: [FoundTerm?] = []
         found.reserveCapacity(query.terms.count)
         for place in query.terms.indices { found.append(try reader.find(query.bytes(place))) }
@@ -181,10 +184,11 @@ extension TextIndex {
         _ resolved: ResolvedTextQuery, count: Int, where filter: ((NodeID) throws -> Bool)? = nil, in view: borrowing TransactionView
     ) throws -> [TextMatch] {
         guard count > 0 else { return [] }
-        let hasPositions = try options(in: view).positions
         return try SearchMemory.lend { memory in
-            var reader = try TermReader(self, in: view)
-            let (found, weights) = try find(resolved.query, &reader, in: view)
+            let state = try state(in: view)
+            let hasPositions = state.options.positions
+            var reader = try TermReader(self, state, in: view)
+            let (found, weights) = try find(resolved.query, &reader, state.statistics)
             let norm = weights.lengthNorm
             var search = TextSearch(self, norm, count: count, memory)
             search.scored = try open(resolved.query, found, weights, &reader, memory)
@@ -291,33 +295,35 @@ extension TextIndex {
     /// The terms that begin with a prefix, and what the word is alone; the most frequent when there are more than `count`.
     private func terms(_ prefix: TextSearchQuery.Prefix, count: Int, in view: borrowing TransactionView) throws -> [String] {
         let wanted = Array(prefix.text.utf8)
-        let key = scope.key(.textTerms)
-        var found: [(term: String, documents: Int)] = []
-        var scanned = 0
-        // The record in whose stretch the prefix falls, then those after it.
-        var start = key
-        try view.scanRecords(prefix: key, from: key + wanted, .descending) { recordKey, _ in
-            start = recordKey
-            return .stop
-        }
-        try view.scanRecords(prefix: key, from: start) { _, payload in
-            try unsafe payload.withUnsafeBytes { buffer in
-                var walk = unsafe TermBlockWalk(buffer)
-                while !walk.isAtEnd {
-                    try walk.next()
-                    let documents = Int(try walk.documents())
-                    if walk.term.starts(with: wanted) {
-                        found.append((String(decoding: walk.term, as: UTF8.self), documents))
-                        scanned += 1
-                    } else if wanted.lexicographicallyPrecedes(walk.term) {
-                        scanned = Self.prefixScanMax
-                        return .stop
+        var counts: [[UInt8]: Int] = [:]
+        for kind in [KeyKind.textTerms, .textRecent] {
+            let key = scope.key(kind)
+            var scanned = 0
+            // The record in whose stretch the prefix falls, then those after it.
+            var start = key
+            try view.scanRecords(prefix: key, from: key + wanted, .descending) { recordKey, _ in
+                start = recordKey
+                return .stop
+            }
+            try view.scanRecords(prefix: key, from: start) { _, payload in
+                try unsafe payload.withUnsafeBytes { buffer in
+                    var walk = unsafe TermBlockWalk(buffer)
+                    while !walk.isAtEnd {
+                        try walk.next()
+                        let documents = Int(try walk.documents())
+                        if walk.term.starts(with: wanted) {
+                            counts[walk.term, default: 0] += documents
+                            scanned += 1
+                        } else if wanted.lexicographicallyPrecedes(walk.term) {
+                            return .stop
+                        }
+                        if scanned >= Self.prefixScanMax { return .stop }
                     }
-                    if scanned >= Self.prefixScanMax { return .stop }
+                    return .onward
                 }
-                return .onward
             }
         }
+        let found = counts.map { (term: String(decoding: $0.key, as: UTF8.self), documents: $0.value) }
         return Self.mostFrequent(found, prefix, count: count)
     }
 

@@ -32,7 +32,7 @@ public struct TextChange: Sendable {
 
 /// The inverted index of one project, inside the store: changed in the caller's write transaction, read in any view.
 ///
-/// Records: the state of the project (`textState`), the dictionary (`textTerms`, TermBlock.swift), packed postings (`posting`,
+/// Records: the state of the project (`textState`), the dictionary (`textTerms` and `textRecent`, TermBlock.swift), packed postings (`posting`,
 /// PackedBlock.swift), lengths (`textLengths`, LengthTable.swift), the order of terms (`textPositions`, PositionRecord.swift).
 /// Texts themselves are not kept: whoever removes one says what it was. Statistics and document frequencies are exact
 /// after every call. The same calls give the same bytes.
@@ -88,8 +88,8 @@ public struct TextIndex: Sendable {
     /// - Complexity: O(records).
     public func removeAll(in transaction: inout WriteTransaction) throws {
         var state = try state(anyVersion: true, in: transaction.view)
-        for kind in [KeyKind.posting, .textPositions, .textTerms, .textLengths] { try transaction.deleteAll(prefix: scope.key(kind)) }
-        state.statistics = TextStatistics(documents: 0, totalLength: 0)
+        for kind in [KeyKind.posting, .textPositions, .textTerms, .textRecent, .textLengths] { try transaction.deleteAll(prefix: scope.key(kind)) }
+        state = State(options: state.options)
         try store(state, in: &transaction)
     }
 
@@ -114,6 +114,7 @@ public struct TextIndex: Sendable {
     struct State: Equatable {
         var options = TextIndexOptions()
         var statistics = TextStatistics(documents: 0, totalLength: 0)
+        var levels = DictionaryLevels()
     }
 
     func state(anyVersion: Bool = false, in view: borrowing TransactionView) throws -> State {
@@ -123,12 +124,17 @@ public struct TextIndex: Sendable {
         let version = try reader.u8()
         let positions = try reader.bool()
         let statistics = TextStatistics(documents: try reader.count(), totalLength: try reader.count(limit: Int.max))
+        var levels = DictionaryLevels()
+        levels.termsBytes = try reader.count(limit: DictionaryLevels.bytesMax)
+        levels.recentBytes = try reader.count(limit: DictionaryLevels.bytesMax)
+        levels.termsLast = try reader.u32()
+        levels.mergeFrom = Array(try reader.blob())
         try reader.end()
         guard let kind = Analyzer.Kind(rawValue: kind), version == Analyzer.version || anyVersion else {
             throw ContexError.damaged(
                 "the text index was made by analyser \(kind) of version \(version), this build has version \(Analyzer.version): run 'contex reindex'")
         }
-        return State(options: TextIndexOptions(analyzer: Analyzer(kind), positions: positions), statistics: statistics)
+        return State(options: TextIndexOptions(analyzer: Analyzer(kind), positions: positions), statistics: statistics, levels: levels)
     }
 
     func store(_ state: State, in transaction: inout WriteTransaction) throws {
@@ -137,12 +143,16 @@ public struct TextIndex: Sendable {
             try transaction.delete(key)
             return
         }
-        var writer = ByteWriter(capacity: 24)
+        var writer = ByteWriter(capacity: 40)
         writer.u8(state.options.analyzer.kind.rawValue)
         writer.u8(Analyzer.version)
         writer.bool(state.options.positions)
         writer.varint(UInt64(state.statistics.documents))
         writer.varint(UInt64(state.statistics.totalLength))
+        writer.varint(UInt64(state.levels.termsBytes))
+        writer.varint(UInt64(state.levels.recentBytes))
+        writer.u32(state.levels.termsLast)
+        writer.blob(state.levels.mergeFrom)
         try transaction.store(key, writer.bytes)
     }
 

@@ -42,9 +42,12 @@ public enum TextIndexCheck {
             inspection.lengths(Array(key), value)
             return .onward
         }
-        try view.scan(prefix: index.scope.key(.textTerms)) { key, value in
-            inspection.terms(Array(key), value)
-            return .onward
+        for kind in [KeyKind.textTerms, .textRecent] {
+            inspection.lastTerm = []
+            try view.scan(prefix: index.scope.key(kind)) { key, value in
+                inspection.terms(Array(key), value, kind)
+                return .onward
+            }
         }
         try view.scan(prefix: index.scope.key(.posting)) { key, value in
             inspection.segment(Array(key), value)
@@ -68,13 +71,15 @@ public enum TextIndexCheck {
             var documents: Int
             var found: Int
             let tailFirst: UInt32
+            let tailLast: UInt32
             var lastNode: UInt32?
         }
+        private var levels = DictionaryLevels()
         private var ofLengths: [UInt32: UInt32] = [:]
         private var ofPostings: [UInt32: (sum: UInt64, length: Int)] = [:]
         private var withPositions: Set<UInt32> = []
         private var dictionary: [[UInt8]: Term] = [:]
-        private var lastTerm: [UInt8] = []
+        var lastTerm: [UInt8] = []
 
         init(_ index: TextIndex) { self.index = index }
 
@@ -91,9 +96,10 @@ public enum TextIndexCheck {
             }
         }
 
-        mutating func terms(_ key: [UInt8], _ value: RawSpan) {
+        mutating func terms(_ key: [UInt8], _ value: RawSpan, _ kind: KeyKind) {
             do {
                 let payload = Array(try Seal.open(key: key, value: value, version: 1))
+                if kind == .textTerms { levels.termsBytes += payload.count } else { levels.recentBytes += payload.count }
                 try unsafe payload.withUnsafeBytes { buffer in
                     var walk = unsafe TermBlockWalk(buffer)
                     repeat {
@@ -107,7 +113,17 @@ public enum TextIndexCheck {
                         }
                         let entry = try walk.entry()
                         count(entry.nodes, entry.counts, walk.term)
-                        dictionary[walk.term] = Term(documents: entry.documents, found: entry.nodes.count, tailFirst: entry.nodes[0])
+                        if kind == .textTerms {
+                            levels.termsLast = max(levels.termsLast, entry.nodes[entry.nodes.count - 1])
+                            dictionary[walk.term] = Term(
+                                documents: entry.documents, found: entry.nodes.count, tailFirst: entry.nodes[0],
+                                tailLast: entry.nodes[entry.nodes.count - 1])
+                        } else {
+                            if entry.hasBlocks { findings.append("'\(text(walk.term))' counts more recent texts than it has") }
+                            if let term = dictionary[walk.term], term.tailLast >= entry.nodes[0] {
+                                findings.append("'\(text(walk.term))' has recent postings among the merged ones")
+                            }
+                        }
                         lastTerm = walk.term
                     } while !walk.isAtEnd
                 }
@@ -172,6 +188,10 @@ public enum TextIndexCheck {
             }
             let real = TextStatistics(documents: ofLengths.count, totalLength: ofLengths.values.reduce(0) { $0 + Int($1) })
             if state.statistics != real { findings.append("the statistics are \(state.statistics), the lengths give \(real)") }
+            let kept = state.levels
+            if (kept.termsBytes, kept.recentBytes) != (levels.termsBytes, levels.recentBytes) || kept.termsLast < levels.termsLast {
+                findings.append("the state tells other sizes of the dictionaries than they have")
+            }
             let nodes = Set(expected.keys.map(\.rawValue))
             for node in nodes.union(ofLengths.keys).union(ofPostings.keys).union(withPositions).sorted() {
                 guard let signature = expected[NodeID(rawValue: node)] else {

@@ -2,8 +2,8 @@
 //
 // 1. Gather: every term of every change, into one table of terms (open addressing); a counting sort puts the postings of each
 //    term together, in the order of nodes.
-// 2. Walk: the batch's terms in order, and with them the dictionary's records. A record's entries and the terms that fall into
-//    its stretch are merged, and what comes out replaces the record, as one or several.
+// 2. Walk: the batch's terms in order, and with them the records of the small dictionary; then those that must or are to go to the large one
+//    (DictionaryLevels.swift). A record's entries and the terms that fall into its stretch are merged; what comes out of neighbours replaces them.
 // 3. A term's change, usually: new postings above its tail. They are appended; each 128 that are then too many become a
 //    packed block, and blocks go to the end of the term's last record or into a new one.
 //    In the rare case (a removal, a node number below the tail's) the posting is sought where it must be, and the block
@@ -99,23 +99,149 @@ struct TextWriter {
         }
     }
 
-    // MARK: - The dictionary
+    // MARK: - The dictionaries
+
+    /// What becomes of one term: places of its postings in `nodes` and `counts`.
+    private struct Move {
+        let term: ArraySlice<UInt8>
+        /// What `textRecent` had of it, all to be added.
+        var recent: Range<Int> = 0..<0
+        /// What the batch says of it.
+        var batch: Range<Int> = 0..<0
+    }
 
     private mutating func writeTerms(in transaction: inout WriteTransaction) throws {
-        let order = table.sorted()
-        let prefix = index.scope.key(.textTerms)
-        var position = 0
-        while position < order.count {
-            let key = prefix + table.term(order[position])
-            let (found, next) = try Self.recordCovering(key, prefix, in: transaction.view)
-            let old = found?.payload ?? []
-            let (first, payload) = try unsafe old.withUnsafeBytes { buffer in
+        let all = table.sorted().map { Move(term: table.term($0), batch: starts[$0]..<starts[$0 + 1]) }
+        let isLarge = nodes.count > DictionaryLevels.postingsMax
+        var direct: [Move] = []
+        if isLarge {
+            direct = all
+        } else {
+            try write(all, to: .textRecent, in: &transaction) { writer, move, transaction in
+                if try writer.changeRecent(move) { return }
+                var moved = move
+                moved.recent = try writer.take()
+                direct.append(moved)
+            }
+        }
+        let due = try takeRecent(leaving: isLarge ? 0 : state.levels.recentMax, in: &transaction)
+        let moves = Self.merged(direct, due)
+        for move in moves {
+            for range in [move.recent, move.batch] where !range.isEmpty { state.levels.termsLast = max(state.levels.termsLast, nodes[range.upperBound - 1]) }
+        }
+        try write(moves, to: .textTerms, in: &transaction) { writer, move, transaction in
+            try writer.change(move.term, move.recent, in: &transaction)
+            try writer.change(move.term, move.batch, in: &transaction)
+        }
+        if state.statistics.documents == 0 {
+            guard state.levels.termsBytes == 0, state.levels.recentBytes == 0 else { throw TextIndex.contradiction("terms without texts") }
+            state.levels = DictionaryLevels()
+        }
+    }
+
+    /// Both in the order of terms; a term that is in both has what is recent from the second.
+    private static func merged(_ direct: [Move], _ due: [Move]) -> [Move] {
+        if due.isEmpty { return direct }
+        var moves: [Move] = []
+        moves.reserveCapacity(direct.count + due.count)
+        var place = 0
+        for move in direct {
+            while place < due.count, due[place].term.lexicographicallyPrecedes(move.term) {
+                moves.append(due[place])
+                place += 1
+            }
+            var move = move
+            if place < due.count, due[place].term == move.term {
+                move.recent = due[place].recent
+                place += 1
+            }
+            moves.append(move)
+        }
+        return moves + due[place...]
+    }
+
+    /// Adds the batch's postings to the entry of `textRecent` when the rules allow it.
+    private mutating func changeRecent(_ move: Move) throws -> Bool {
+        let first = move.batch.lowerBound
+        guard !entry.hasBlocks, entry.nodes.count + move.batch.count <= TermEntry.tailMax, state.levels.termsBytes == 0 || nodes[first] > state.levels.termsLast,
+            entry.nodes.last.map({ $0 < nodes[first] }) ?? true, !counts[move.batch].contains(0)
+        else { return false }
+        // They rise: a node that is there twice is there once as a removal.
+        entry.nodes += nodes[move.batch]
+        entry.counts += counts[move.batch]
+        entry.documents = entry.nodes.count
+        return true
+    }
+
+    /// Moves the postings of the entry to the end of `nodes` and `counts`.
+    private mutating func take() throws -> Range<Int> {
+        guard !entry.hasBlocks else { throw TextIndex.contradiction("recent postings in blocks") }
+        let start = nodes.count
+        nodes += entry.nodes
+        counts += entry.counts
+        entry.reset()
+        return start..<nodes.count
+    }
+
+    /// Takes records out of `textRecent` until no more than `bytes` are left, from where the last step ended.
+    private mutating func takeRecent(leaving bytes: Int, in transaction: inout WriteTransaction) throws -> [Move] {
+        guard state.levels.recentBytes > bytes else { return [] }
+        let prefix = index.scope.key(.textRecent)
+        // From the start of the alphabet on, and before that from the place of the last step.
+        var parts: [[Move]] = []
+        for isRest in [true, false] {
+            var part: [Move] = []
+            var keys: [[UInt8]] = []
+            let from = prefix + (isRest ? state.levels.mergeFrom : [])
+            var next: [UInt8] = []
+            try transaction.view.scanRecords(prefix: prefix, from: from) { key, payload in
+                guard state.levels.recentBytes > bytes else {
+                    next = Array(key[prefix.count...])
+                    return .stop
+                }
+                try unsafe payload.withUnsafeBytes { buffer in
+                    var walk = unsafe TermBlockWalk(buffer)
+                    while !walk.isAtEnd {
+                        try walk.next()
+                        let term = walk.term[...]
+                        try walk.read(&entry)
+                        part.append(Move(term: term, recent: try take()))
+                    }
+                }
+                state.levels.recentBytes -= payload.byteCount
+                keys.append(key)
+                return .onward
+            }
+            for key in keys { try transaction.delete(key) }
+            state.levels.mergeFrom = next
+            parts.insert(part, at: 0)
+            if state.levels.recentBytes <= bytes { break }
+        }
+        return parts.flatMap { $0 }
+    }
+
+    /// Merges changes into the records of a dictionary. Neighbouring records that change are written anew as one run, full.
+    private mutating func write(
+        _ moves: [Move], to kind: KeyKind, in transaction: inout WriteTransaction,
+        _ body: (inout TextWriter, Move, inout WriteTransaction) throws -> Void
+    ) throws {
+        let prefix = index.scope.key(kind)
+        var (position, bytes) = (0, 0)
+        var run = TermBlockRun()
+        /// Keys of the run's old records that no new one has taken yet.
+        var old: Set<[UInt8]> = []
+        while position < moves.count {
+            let (found, next) = try Self.recordCovering(prefix + moves[position].term, prefix, in: transaction.view)
+            let payload = found?.payload ?? []
+            if let found { old.insert(found.key) }
+            bytes -= payload.count
+            try unsafe payload.withUnsafeBytes { buffer in
                 var merge = unsafe TermBlockMerge(buffer)
-                while position < order.count {
-                    let term = table.term(order[position])
+                while position < moves.count {
+                    let term = moves[position].term
                     if let next, !term.lexicographicallyPrecedes(next[prefix.count...]) { break }
                     let isOld = try merge.seek(term, &entry)
-                    try change(term, starts[order[position]]..<starts[order[position] + 1], in: &transaction)
+                    try body(&self, moves[position], &transaction)
                     if entry.documents > 0 {
                         merge.put(term, entry, isNew: !isOld)
                     } else if isOld {
@@ -124,19 +250,49 @@ struct TextWriter {
                     position += 1
                 }
                 try merge.finish()
-                // What has become small takes in the next record when both fit well.
-                if let next, !merge.payload.isEmpty, merge.payload.count < TermBlock.bytesMax / 4,
-                    let more = try transaction.view.loadBytes(next), more.count < TermBlock.bytesMax / 2
-                {
-                    try merge.append(next: more)
-                    try transaction.delete(next)
-                }
-                return (merge.first, merge.payload)
+                try run.append(merge.payload, first: merge.first)
             }
-            let records = try TermBlockMerge.records(payload, first: first)
-            if let oldKey = found?.key, records.first.map({ prefix + $0.first }) != oldKey { try transaction.delete(oldKey) }
-            for record in records { try transaction.store(prefix + record.first, record.payload) }
+            // The run goes on when the next record changes as well.
+            let goesOn: Bool
+            if position < moves.count, let next {
+                let covering = try Self.keyCovering(prefix + moves[position].term, prefix, in: transaction.view)
+                goesOn = covering == next
+            } else {
+                goesOn = false
+            }
+            if !goesOn, let next, !run.isEmpty, run.count < TermBlock.bytesMax / 4,
+                let more = try transaction.view.loadBytes(next), more.count < TermBlock.bytesMax / 2
+            {
+                // What has become small takes in the next record when both fit well.
+                try run.append(more, first: Array(next[prefix.count...]))
+                old.insert(next)
+                bytes -= more.count
+            }
+            for record in try goesOn ? run.full() : run.finish() {
+                let key = prefix + record.first
+                old.remove(key)
+                bytes += record.payload.count
+                try transaction.store(key, record.payload)
+            }
+            if !goesOn {
+                for key in old { try transaction.delete(key) }
+                old = []
+            }
         }
+        switch kind {
+        case .textRecent: state.levels.recentBytes += bytes
+        default: state.levels.termsBytes += bytes
+        }
+        guard state.levels.recentBytes >= 0, state.levels.termsBytes >= 0 else { throw TextIndex.contradiction("the size of the dictionaries") }
+    }
+
+    private static func keyCovering(_ key: [UInt8], _ prefix: [UInt8], in view: borrowing TransactionView) throws -> [UInt8]? {
+        var found: [UInt8]?
+        try view.scan(prefix: prefix, from: key, .descending) { key, _ in
+            found = Array(key)
+            return .stop
+        }
+        return found
     }
 
     /// The dictionary record in whose stretch a key falls, and the key of the next one. Before the first record, the first.
@@ -167,6 +323,7 @@ struct TextWriter {
 
     /// Applies the changes of one term to `entry`.
     private mutating func change(_ term: ArraySlice<UInt8>, _ range: Range<Int>, in transaction: inout WriteTransaction) throws {
+        if range.isEmpty { return }
         var place = range.lowerBound
         // One by one while they remove or fall among the old ones, then the rest as one run.
         while place < range.upperBound, counts[place] == 0 || !(entry.nodes.last.map { $0 < nodes[place] } ?? true) {

@@ -41,6 +41,7 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case textPositions = 0x42
     case textTerms = 0x43
     case textLengths = 0x44
+    case textRecent = 0x45
 
     // A project: agents and their standing needs.
     case agent = 0x50
@@ -48,4 +49,8 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case needState = 0x52
     case agentMatch = 0x53
     case agentMatchByDocument = 0x54
+
+    // A project: attributes of its documents, for filters.
+    case attributeNodes = 0x60
+    case attributeTimes = 0x61
 }

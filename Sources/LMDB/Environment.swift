@@ -33,14 +33,18 @@ public final class Environment: @unchecked Sendable {
         public var mapBytes: Int
         /// Slots of the reader table: 64 bytes each; one is taken for each open read transaction.
         public var readersMax: Int
+        /// Whether a page that is not in memory brings its neighbours with it, as many as the disk's `read_ahead_kb` says. Good for
+        /// whoever reads from one end to the other, bad for searches in a store larger than memory.
+        public var readsAhead: Bool
 
         public init(
-            mode: Mode = .writer, durability: Durability = .everyCommit, mapBytes: Int = 1 << 40, readersMax: Int = 1_022
+            mode: Mode = .writer, durability: Durability = .everyCommit, mapBytes: Int = 1 << 40, readersMax: Int = 1_022, readsAhead: Bool = true
         ) {
             self.mode = mode
             self.durability = durability
             self.mapBytes = mapBytes
             self.readersMax = readersMax
+            self.readsAhead = readsAhead
         }
     }
 
@@ -72,6 +76,7 @@ public final class Environment: @unchecked Sendable {
             unsafe try check(mdb_env_set_maxreaders(env, UInt32(options.readersMax)), "set reader count")
             var flags = UInt32(MDB_NOTLS)
             if options.mode == .reader { flags |= UInt32(MDB_RDONLY) }
+            if !options.readsAhead { flags |= UInt32(MDB_NORDAHEAD) }
             if options.durability == .unsafeNoSync { flags |= UInt32(MDB_NOSYNC) }
             unsafe try check(mdb_env_open(env, path, flags, 0o600), "open \(dataFile)")
             var dead: Int32 = 0

@@ -5,7 +5,7 @@ public import Engine
 extension Operations {
     public func publish(_ command: PublishCommand, by caller: Caller) async throws -> PublishReceipt {
         try await perform(.publish, project: command.project, by: caller) { principal in
-            try await database.publish(principal.tenant, [command])[0].get()
+            try await database.publish(principal.tenant, [command.published(by: principal)])[0].get()
         }
     }
 
@@ -24,7 +24,7 @@ extension Operations {
                 }
             }
             let open = commands.indices.filter { outcomes[$0] == nil }
-            for (place, outcome) in zip(open, await database.publish(principal.tenant, open.map { commands[$0] })) {
+            for (place, outcome) in zip(open, await database.publish(principal.tenant, open.map { commands[$0].published(by: principal) })) {
                 outcomes[place] = outcome
             }
             return outcomes.compactMap { $0 }
@@ -33,7 +33,9 @@ extension Operations {
 
     /// - Throws: `.notFound`
     public func delete(_ key: Name, project: Name, by caller: Caller) async throws -> DeleteReceipt {
-        try await perform(.deleteData, project: project, by: caller) { try await database.delete($0.tenant, project: project, key: key) }
+        try await perform(.deleteData, project: project, by: caller) {
+            try await database.delete($0.tenant, project: project, key: key, by: $0.publisher)
+        }
     }
 
     /// - Parameter asOf: as the project was then; nil: now.
@@ -65,7 +67,8 @@ extension Operations {
     ) async throws -> ImportReceipt {
         try await perform(.importData, project: project, by: caller) {
             try await database.importDocument(
-                $0.tenant, project: project, document: document, overwrite: overwrite, validateOnly: validateOnly)
+                $0.tenant, project: project, document: document, overwrite: overwrite, validateOnly: validateOnly,
+                by: $0.publisher)
         }
     }
 
@@ -114,5 +117,14 @@ extension Operations {
         try await perform(.changeSettings, project: project, by: caller) {
             try await database.setAnalyzer($0.tenant, project: project, name)
         }
+    }
+}
+
+extension PublishCommand {
+    /// Whoever a command says it comes from, it comes from the caller.
+    fileprivate func published(by principal: Principal) -> PublishCommand {
+        var command = self
+        command.publisher = principal.publisher
+        return command
     }
 }

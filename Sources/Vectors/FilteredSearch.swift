@@ -21,41 +21,36 @@ public import LMDB
 /// Which nodes a search may answer.
 public struct NodeFilter: Sendable {
     fileprivate enum Kind: Sendable {
-        case nodes([NodeID])
+        /// So many of the bitmap.
+        case nodes(Int)
         case test(@Sendable (NodeID) -> Bool)
     }
 
     fileprivate let kind: Kind
-    private let bitmap: [UInt64]
+    fileprivate let bitmap: NodeSet
 
     /// Exactly these; nodes without a vector and nodes named twice do no harm.
     /// - Complexity: one bit for each number up to the largest.
     public init(nodes: some Swift.Sequence<NodeID>) {
-        let nodes = Array(nodes)
-        var bitmap = [UInt64](repeating: 0, count: (nodes.map { Int($0.rawValue) }.max() ?? 0) / 64 + 1)
-        var distinct: [NodeID] = []
-        distinct.reserveCapacity(nodes.count)
-        for node in nodes {
-            let (word, bit) = (Int(node.rawValue) / 64, UInt64(1) << UInt64(node.rawValue % 64))
-            if bitmap[word] & bit == 0 { distinct.append(node) }
-            bitmap[word] |= bit
-        }
-        kind = .nodes(distinct)
-        self.bitmap = bitmap
+        self.init(NodeSet(nodes))
+    }
+
+    /// Exactly these; nodes without a vector do no harm.
+    public init(_ nodes: NodeSet) {
+        kind = .nodes(nodes.count)
+        bitmap = nodes
     }
 
     /// Those that pass a test, which should cost no more than some nanoseconds: it is asked about many nodes.
     public init(_ test: @escaping @Sendable (NodeID) -> Bool) {
         kind = .test(test)
-        bitmap = []
+        bitmap = NodeSet()
     }
 
     @inline(__always)
     fileprivate func passes(_ node: UInt32) -> Bool {
         switch kind {
-        case .nodes:
-            let word = Int(node) / 64
-            return word < bitmap.count && bitmap[word] & (1 << UInt64(node % 64)) != 0
+        case .nodes: return bitmap.contains(NodeID(rawValue: node))
         case .test(let test): return test(NodeID(rawValue: node))
         }
     }
@@ -86,7 +81,7 @@ extension VectorIndex {
             let share = try share(of: filter, access, in: view)
             let passing = share * Double(state.count)
             // In comparisons of codes, about 15 ns each.
-            let lookUps = if case .nodes(let nodes) = filter.kind { 30 * Double(nodes.count) } else { Double.infinity }
+            let lookUps = if case .nodes(let count) = filter.kind { 30 * Double(count) } else { Double.infinity }
             let scan = Double(state.slots) / 6 + passing
             let graph = state.count < parameters.exactBelow ? .infinity : 40 * Double(wanted) / max(share, 1e-9)
             if graph <= min(scan, lookUps) {
@@ -98,8 +93,8 @@ extension VectorIndex {
                 if found.count >= min(count, Int(passing)) { return try matches(query, found, count, filter, access, in: view) }
             }
             var pool = scratch.pools(min(state.count, count + max(count / 2, parameters.rerank)), 0).0
-            if case .nodes(let nodes) = filter.kind, lookUps <= scan {
-                for node in nodes {
+            if case .nodes = filter.kind, lookUps <= scan {
+                for node in filter.bitmap.members {
                     guard let slot = try slot(of: node.rawValue, in: view) else { continue }
                     pool.offer(slot, try walk.similarity(to: slot, in: view))
                 }
@@ -112,7 +107,7 @@ extension VectorIndex {
 
     /// Of the slots in use, about.
     private func share(of filter: NodeFilter, _ access: GraphAccess, in view: borrowing TransactionView) throws -> Double {
-        if case .nodes(let nodes) = filter.kind { return min(1, Double(nodes.count) / Double(access.state.count)) }
+        if case .nodes(let count) = filter.kind { return min(1, Double(count) / Double(access.state.count)) }
         let step = max(1, access.state.slots / 1_000)
         var (asked, passed) = (0, 0)
         for slot in stride(from: 0, to: access.state.slots, by: step) {
@@ -138,7 +133,8 @@ extension VectorIndex {
     private func matches(
         _ query: [Float], _ candidates: [Candidate], _ count: Int, _ filter: NodeFilter?, _ access: GraphAccess, in view: borrowing TransactionView
     ) throws -> [VectorMatch] {
-        var exact = Array(candidates.prefix(count + max(count / 2, parameters.rerank)))
+        let compared = compared(query, candidates.count, count) { candidates[$0].similarity }
+        var exact = Array(candidates.prefix(compared))
         for rank in exact.indices { exact[rank].similarity = try unsafe VectorBytes.dot(query, access.vector(exact[rank].slot, in: view)) }
         exact.sort(by: Candidate.precedes)
         var matches: [VectorMatch] = []

@@ -26,6 +26,7 @@
 
 internal import Base
 internal import CKernels
+internal import Glibc
 internal import KeySpace
 internal import LMDB
 internal import Synchronization
@@ -37,6 +38,8 @@ final class PointerTable: @unchecked Sendable {
 
     /// Slots it has room for.
     let slots: Int
+    /// Whether the operating system was asked for the codes.
+    let isAnnounced = Atomic(false)
     /// Thrown away when the numbers of the tags come round.
     let era: UInt64
     private let entries: UnsafeMutablePointer<Atomic<UInt64>>
@@ -202,6 +205,7 @@ final class GraphAccess {
     private func findCodes(_ chunk: Int, in view: borrowing TransactionView) throws -> UnsafeRawPointer {
         codesKey.point(to: chunk)
         let place = table.codesBase + chunk
+        if kind == .snapshot && !table.isAnnounced.exchange(true, ordering: .relaxed) { try announceCodes(in: view) }
         guard let value = try view.get(codesKey.bytes), value.byteCount > Seal.headerBytes else { throw GraphDamage.missing("codes", chunk) }
         var payload = value.extracting(Seal.headerBytes..<value.byteCount)
         let isUnchanged = unsafe kind == .session || (kind == .snapshot && table.remembers(Self.address(payload), at: place))
@@ -213,6 +217,21 @@ final class GraphAccess {
         let address = unsafe stays ? Self.address(payload) : UnsafeRawPointer(arena.copy(payload))
         unsafe table.store(address, at: place, tag: tag)
         return unsafe address
+    }
+
+    /// Asks the operating system for all codes records at once. A search meets most of them, and when the file is not in the page
+    /// cache, one after the other would each wait for the disk.
+    private func announceCodes(in view: borrowing TransactionView) throws {
+        var key = codesKey
+        for chunk in 0...(state.slots - 1) >> ChunkLayout.shift {
+            key.point(to: chunk)
+            guard let value = try view.get(key.bytes) else { continue }
+            unsafe value.withUnsafeBytes { bytes in
+                let start = UInt(bitPattern: bytes.baseAddress!)
+                let page = start & ~4_095
+                _ = unsafe madvise(UnsafeMutableRawPointer(bitPattern: page), bytes.count + Int(start - page), MADV_WILLNEED)
+            }
+        }
     }
 
     /// The session's own copy of a codes record from now on, to be changed.

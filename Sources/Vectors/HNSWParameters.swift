@@ -19,11 +19,12 @@ public struct HNSWParameters: Sendable, Equatable {
     public let exactBelow: Int
     /// Of a code, a dimension: 4 or 8.
     public let codeBits: Int
-    /// Candidates beyond those asked for that are compared by their vectors at the end.
+    /// At most so many candidates beyond those asked for are compared by their vectors at the end (and half as many as are asked for, when
+    /// that is more): those whose estimate comes near enough. Many only where vectors crowd together.
     public let rerank: Int
 
     public init(
-        M: Int = 16, M0: Int = 32, efConstruction: Int = 200, efSearch: Int = 128, exactBelow: Int = 1_000, codeBits: Int = 4, rerank: Int = 6
+        M: Int = 16, M0: Int = 32, efConstruction: Int = 200, efSearch: Int = 128, exactBelow: Int = 1_000, codeBits: Int = 4, rerank: Int = 32
     ) {
         precondition(codeBits == 4 || codeBits == 8, "codes of \(codeBits) bits: 4 or 8")
         precondition((0...4_096).contains(rerank), "rerank \(rerank) is outside 0...4096")

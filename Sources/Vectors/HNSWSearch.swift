@@ -43,8 +43,7 @@ extension VectorIndex {
     func matches(
         _ query: [Float], _ pool: CandidatePool, _ count: Int, _ access: GraphAccess, in view: borrowing TransactionView
     ) throws -> [VectorMatch] {
-        // An estimate is off by so little that the true best are among the first few more than are asked for.
-        let compared = min(pool.count, count + max(count / 2, parameters.rerank))
+        let compared = compared(query, pool.count, count) { pool[$0].similarity }
         var exact: [Candidate] = []
         exact.reserveCapacity(compared)
         for rank in 0..<compared {
@@ -68,6 +67,18 @@ extension VectorIndex {
             }
         }
         return Self.sorted(matches)
+    }
+
+    /// How many of `found` candidates, best first by their codes, may be among the `count` best: those that do not fall behind the last of
+    /// them by more than twice the usual error of a difference of two estimates, and not more than `rerank` beyond them.
+    func compared(_ query: [Float], _ found: Int, _ count: Int, _ similarity: (Int) -> Float) -> Int {
+        var compared = min(found, count + max(count / 2, parameters.rerank))
+        guard compared > count else { return compared }
+        // One estimate's error is about 0.1 / sqrt(dimension) times the query's length with 4 bits, and less with 8.
+        let error = 0.1 * (VectorBytes.squaredLength(query) / Float(dimension)).squareRoot()
+        let least = similarity(count - 1) - 2.5 * error
+        while compared > count && similarity(compared - 1) < least { compared -= 1 }
+        return compared
     }
 
     static func nextTwin(_ record: UnsafeRawPointer) -> UInt32? {

@@ -15,6 +15,7 @@ struct Publish: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp("A vector of your own for it, a file with a JSON list of numbers: it is then one node and not embedded.", valueName: "file"))
     var vector: String?
+    @Option(help: ArgumentHelp("What filters can ask of the data, a JSON object: '{\"team\":\"core\"}'.", valueName: "json")) var metadata: JSONOption?
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
@@ -36,6 +37,7 @@ struct Publish: AsyncParsableCommand {
         if let format { body["data_format"] = .string(format.rawValue) }
         if let eventType { body["event_type"] = .string(eventType) }
         if let vector { body["vector"] = try InputFile.vector(of: vector) }
+        if let metadata { body["metadata"] = .object(metadata.object) }
         let answer = try await options.client().post(["data", "publish"], .object(body))
         if options.json {
             Terminal.say(JSONPrinter.text(answer))

@@ -33,6 +33,8 @@ struct Query: AsyncParsableCommand {
     var explainKey: [String] = []
     @Option(help: ArgumentHelp("A file of questions; - for standard input.", valueName: "file")) var batch: String?
     @Option(help: ArgumentHelp("As the project was after this event, or at this ISO 8601 time.", valueName: "sequence|time")) var asOf: String?
+    @Option(help: ArgumentHelp("Only data that passes: '{\"metadata.team\":\"core\",\"updated_after\":\"2026-01-01\"}'.", valueName: "json"))
+    var filter: JSONOption?
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
@@ -77,6 +79,7 @@ struct Query: AsyncParsableCommand {
         if let asOf { body["as_of"] = .string(asOf) }
         if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
         if let diversity { body["diversity"] = .double(diversity) }
+        if let filter { body["filter"] = .object(filter.object) }
         if !pin.isEmpty { body["pinned"] = .array(pin.map(JSONValue.string)) }
         if !explainKey.isEmpty { body["explain_keys"] = .array(explainKey.map(JSONValue.string)) }
         return body
@@ -136,6 +139,9 @@ struct Query: AsyncParsableCommand {
     private func show(_ answer: JSONValue) {
         let matches = answer["matches"]?.arrayValue ?? []
         if matches.isEmpty { Terminal.complainPlainly("nothing in \(Terminal.clean(project)) is similar enough; --threshold 0 shows what comes nearest") }
+        if let passing = answer["filter"]?["passing"]?.integerValue, let nodes = answer["filter"]?["nodes"]?.integerValue {
+            Terminal.say(Terminal.paint("\(passing) of \(nodes) nodes pass the filter", .dim))
+        }
         for match in matches {
             let similarity = match["similarity"]?.doubleValue ?? 0
             let key = Terminal.clean(match["data_key"]?.stringValue ?? "")

@@ -67,7 +67,9 @@ import Testing
             twin.nodes[number] = node
         }
         let record = DocumentRecord(
-            id: id, key: key, sequence: sequence, exists: !deleted, format: "json",
+            id: id, key: key, sequence: sequence, exists: !deleted, format: "json", updatedAt: Timestamp(rawValue: Int64(bitPattern: random.next())),
+            publisher: Bool.random(using: &random) ? nil : Publisher(keyID: "00000000000000aa", name: "ci"),
+            metadata: Bool.random(using: &random) ? [] : Array(#"{"a":1}"#.utf8),
             fingerprint: SHA256.digest(Array("\(random.next())".utf8)), nodes: fresh.shuffled(using: &random))
         try documents.put(record, in: &transaction)
         twin.documents[key] = record
@@ -213,10 +215,11 @@ import Testing
         [
             DocumentRecord(
                 id: DocumentID(rawValue: 1), key: try Self.name("orders"), sequence: Sequence(rawValue: 3), exists: true, format: "json",
-                fingerprint: SHA256Digest(Array(0..<32))!, nodes: [1, 300, 2].map { NodeID(rawValue: $0) }),
+                updatedAt: Timestamp(rawValue: 1_700_000_000_000_000), publisher: Publisher(keyID: "00000000000000aa", name: "ci"),
+                metadata: Array(#"{"team":"core"}"#.utf8), fingerprint: SHA256Digest(Array(0..<32))!, nodes: [1, 300, 2].map { NodeID(rawValue: $0) }),
             DocumentRecord(
                 id: DocumentID(rawValue: 2), key: try Self.name(Self.long), sequence: Sequence(rawValue: 2), exists: false, format: "markdown",
-                fingerprint: .zero, nodes: []),
+                updatedAt: Timestamp(rawValue: -1), fingerprint: .zero, nodes: []),
         ]
     }
 

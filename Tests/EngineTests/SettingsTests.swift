@@ -21,11 +21,17 @@ import Testing
         #expect(settings.analyzer == analyzer && settings.analyzerVersion == Int(Analyzer.version))
         switch analyzer {
         case "english":
-            #expect(try await keys(fixture, "cats") == ["a", "b", "c"] && keys(fixture, "the") == [] && keys(fixture, "names") == ["c"])
+            #expect(try await keys(fixture, "cats") == ["a", "b", "c"])
+            #expect(try await keys(fixture, "the") == [])
+            #expect(try await keys(fixture, "names") == ["c"])
         case "simple":
-            #expect(try await keys(fixture, "cats") == ["a", "c"] && keys(fixture, "the") == ["a", "d"] && keys(fixture, "names") == [])
+            #expect(try await keys(fixture, "cats") == ["a", "c"])
+            #expect(try await keys(fixture, "the") == ["a", "d"])
+            #expect(try await keys(fixture, "names") == [])
         default:
-            #expect(try await keys(fixture, "cats") == ["a", "c"] && keys(fixture, "the") == ["a", "d"] && keys(fixture, "names") == ["c"])
+            #expect(try await keys(fixture, "cats") == ["a", "c"])
+            #expect(try await keys(fixture, "the") == ["a", "d"])
+            #expect(try await keys(fixture, "names") == ["c"])
         }
     }
 

@@ -23,7 +23,10 @@ import Testing
             kind: [.published, .deleted, .imported].randomElement(using: &random)!, type: texts.randomElement(using: &random)!,
             key: texts.randomElement(using: &random)!, format: ["json", "yaml", ""].randomElement(using: &random)!,
             recordedAt: Timestamp(rawValue: Int64(bitPattern: random.next())),
-            data: (0..<Int.random(in: 0...200, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) })
+            data: (0..<Int.random(in: 0...200, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) },
+            vector: Bool.random(using: &random) ? nil : (0..<Int.random(in: 1...100, using: &random)).map { _ in Float(random.unit() - 0.5) },
+            metadata: Bool.random(using: &random) ? [] : Array(#"{"a":1}"#.utf8),
+            publisher: Bool.random(using: &random) ? nil : Publisher(keyID: "00000000000000aa", name: texts.randomElement(using: &random)!))
     }
 
     /// The chain as docs/formats/events-v1.md defines it, written down once more.
@@ -36,7 +39,9 @@ import Testing
         }
         return SHA256.digest(
             previous, number(sequence), [draft.kind.rawValue], number(UInt64(bitPattern: draft.recordedAt.rawValue)), text(draft.type),
-            text(draft.key), text(draft.format), number(UInt64(draft.data.count)), draft.data)
+            text(draft.key), text(draft.format), draft.publisher.map { [1] + text($0.keyID) + text($0.name) } ?? [0], [UInt8(draft.metadata.count)],
+            draft.metadata, number(UInt64(draft.data.count)), [UInt8(draft.vector?.count ?? 0)],
+            (draft.vector ?? []).flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32($0))) } }, draft.data)
     }
 
     @Test func aLogIsAnArray() throws {
@@ -80,6 +85,7 @@ import Testing
     static func same(_ event: EventRecord, _ draft: EventDraft) -> Bool {
         event.kind == draft.kind && ExactText(event.type) == ExactText(draft.type) && ExactText(event.key) == ExactText(draft.key)
             && event.format == draft.format && event.recordedAt == draft.recordedAt && event.data == draft.data
+            && event.vector == draft.vector && event.metadata == draft.metadata && event.publisher == draft.publisher
     }
 
     static func page(_ twin: [EventDraft], after since: Int, count: Int, bytesMax: Int) -> [Int] {
@@ -190,7 +196,7 @@ import Testing
     static let golden = [
         EventDraft(
             kind: .published, type: "orders_updated", key: "orders", format: "json", recordedAt: Timestamp(rawValue: 1_700_000_000_000_000),
-            data: Array(#"{"a":[1,2.50,"é"]}"#.utf8)),
+            data: Array(#"{"a":[1,2.50,"é"]}"#.utf8), metadata: Array(#"{"team":"core"}"#.utf8), publisher: Publisher(keyID: "00000000000000aa", name: "ci")),
         EventDraft(
             kind: .deleted, type: "orders_deleted", key: "orders", format: "json", recordedAt: Timestamp(rawValue: -1), data: Array("null".utf8)),
         EventDraft(kind: .imported, type: "custom", key: "", format: "", recordedAt: Timestamp(rawValue: 0), data: Array("{}".utf8)),

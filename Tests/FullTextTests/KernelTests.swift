@@ -56,37 +56,45 @@ import Testing
     @Test func sharesAreTheSameOnEveryLevel() throws {
         var random = SeededRandom(seed: testSeed("sharesAreTheSameOnEveryLevel"))
         let window = Int(CK_POSTINGS_WINDOW)
-        for width in [UInt32(1), 2, 4] {
+        for width in [1, 2, 4] {
             for _ in 0..<50 {
                 let start = UInt32.random(in: 0...100_000, using: &random) * UInt32(window)
-                let lengths = (0..<window * Int(width)).map { place in
-                    Int(width) == 4 && place % 4 > 1 ? 0 : UInt8.random(in: 0...255, using: &random)
-                }
-                let count = Int.random(in: 0...128, using: &random)
-                let places = Set((0..<count).map { _ in UInt32.random(in: 0..<UInt32(window), using: &random) }).sorted()
-                let nodes = places.map { start + $0 }
-                let counts = places.map { _ in UInt32.random(in: 1...(random.unit() < 0.1 ? 100_000 : 5), using: &random) }
-                let (base, slope, weight) = (Float(0.3), Float(random.unit()), Float(random.unit()) * 0x1p29)
                 let covered = Int.random(in: 1...window, using: &random)
-                var expectedNorms = [Float](repeating: base, count: window)
-                for place in 0..<covered {
-                    var length: UInt32 = 0
-                    for byte in 0..<Int(width) { length |= UInt32(lengths[place * Int(width) + byte]) << UInt32(8 * byte) }
-                    expectedNorms[place] = base + slope * Float(length == 0 ? 0 : length - 1)
+                let stored = (0..<covered).map { _ in
+                    UInt32.random(in: 0...(width == 1 || random.unit() < 0.8 ? 255 : width == 2 ? 65_535 : 1_000_000), using: &random)
                 }
+                let bytes = stored.flatMap { value in (0..<width).map { UInt8(truncatingIfNeeded: value >> UInt32(8 * $0)) } }
+                let places = Set((0..<Int.random(in: 0...128, using: &random)).map { _ in UInt32.random(in: 0..<UInt32(covered), using: &random) }).sorted()
+                let nodes = places.map { start + $0 }
+                let isOnes = Bool.random(using: &random)
+                let counts = places.map { _ in isOnes ? 1 : UInt32.random(in: 1...(random.unit() < 0.1 ? 100_000 : 5), using: &random) }
+                var scale = ck_scale(weight: Float(random.unit()) * 0x1p29, base: 0.3, slope: Float(random.unit()))
                 var expected = [Int32](repeating: 5, count: window)
                 for (place, count) in zip(places, counts) {
-                    let share = weight * (Float(count) / (Float(count) + expectedNorms[Int(place)]))
-                    expected[Int(place)] += Int32(share.rounded(.toNearestOrEven))
+                    let norm = scale.base + scale.slope * Float(max(stored[Int(place)], 1) - 1)
+                    expected[Int(place)] += Int32((scale.weight * (Float(count) / (Float(count) + norm))).rounded(.toNearestOrEven))
                 }
                 let limit = Int32.random(in: 0...(1 << 28), using: &random)
                 let over = expected.indices.filter { expected[$0] > limit }
                 for level in Self.levels.map({ Int32($0) }) {
-                    var norms = [Float](repeating: base, count: window)
-                    unsafe ck_norms(level, lengths, width, covered, base, slope, &norms)
-                    #expect(norms == expectedNorms)
+                    var table = [Int32](repeating: 0, count: Int(CK_TABLE_COUNTS * CK_TABLE_LENGTHS))
+                    unsafe ck_share_table(level, &scale, &table)
+                    var lengths = [UInt16](repeating: 0, count: window)
+                    var wide = [UInt32](repeating: 0, count: window)
+                    unsafe ck_widen_lengths(level, bytes, UInt32(width), covered, &lengths, &wide)
+                    #expect(lengths[..<covered].elementsEqual(stored.map { UInt16(min($0, 65_535)) }))
+                    if width == 4 { #expect(wide[..<covered].elementsEqual(stored)) }
                     var sums = [Int32](repeating: 5, count: window)
-                    unsafe ck_add_shares(level, nodes, counts, nodes.count, start, norms, weight, &sums)
+                    unsafe lengths.withUnsafeBufferPointer { lengths in
+                        unsafe wide.withUnsafeBufferPointer { wide in
+                            var place = unsafe ck_window(lengths: lengths.baseAddress!, wide: width == 4 ? wide.baseAddress! : nil, start: start)
+                            if isOnes {
+                                unsafe ck_add_ones(&scale, table, &place, nodes, nodes.count, &sums)
+                            } else {
+                                unsafe ck_add_counts(&scale, table, &place, nodes, counts, nodes.count, &sums)
+                            }
+                        }
+                    }
                     #expect(sums == expected)
                     var found = [UInt32](repeating: 0, count: window)
                     var taken = [Int32](repeating: 0, count: window)
@@ -94,8 +102,17 @@ import Testing
                     #expect(found[..<number].elementsEqual(over.map { UInt32($0) }))
                     #expect(taken[..<number].elementsEqual(over.map { expected[$0] }))
                     #expect(sums.allSatisfy { $0 == 0 })
+                    for _ in 0..<20 where !nodes.isEmpty {
+                        let node = random.unit() < 0.5 ? nodes.randomElement(using: &random)! : start &+ UInt32.random(in: 0...5_000, using: &random)
+                        let below = unsafe ck_count_below(level, nodes, nodes.count, node)
+                        #expect(below == nodes.count { $0 < node })
+                    }
                 }
             }
+        }
+        let high: [UInt32] = [1, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF]
+        for level in Self.levels.map({ Int32($0) }) {
+            for node in high { #expect(unsafe ck_count_below(level, high, high.count, node) == high.firstIndex(of: node)!) }
         }
     }
 }

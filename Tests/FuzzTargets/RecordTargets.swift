@@ -2,6 +2,7 @@
 // accidents; what lies under a good seal may still be the work of a bug or of another build, and must not bring the process down.
 
 internal import Access
+internal import Attributes
 internal import Base
 internal import Documents
 internal import Events
@@ -83,7 +84,7 @@ private struct RecordFamily: Sendable {
 extension FuzzTargets {
     static let records: [FuzzTarget] = [
         target("events", family: { eventRecords }), target("documents", family: { documentRecords }), target("vectors", family: { vectorRecords }),
-        target("fulltext", family: { textRecords }), target("needs", family: { needRecords }), target("access", family: { accessRecords }), sealed,
+        target("fulltext", family: { textRecords }), target("attributes", family: { attributeRecords }), target("needs", family: { needRecords }), target("access", family: { accessRecords }), sealed,
     ]
 
     private static func target(_ name: String, family: @escaping @Sendable () -> RecordFamily) -> FuzzTarget {
@@ -159,7 +160,8 @@ extension FuzzTargets {
                 for number in nodes { try documents.put(node, as: number, in: &transaction) }
                 try documents.put(
                     DocumentRecord(
-                        id: id, key: key, sequence: Sequence(rawValue: 1), exists: true, format: "json", fingerprint: .zero, nodes: nodes),
+                        id: id, key: key, sequence: Sequence(rawValue: 1), exists: true, format: "json", updatedAt: time,
+                        publisher: Publisher(keyID: "00000000000000aa", name: "ci"), metadata: Array("{}".utf8), fingerprint: .zero, nodes: nodes),
                     in: &transaction)
                 try documents.addVersion(Sequence(rawValue: 1), of: id, in: &transaction)
             })
@@ -223,6 +225,41 @@ extension FuzzTargets {
             fill: { transaction in
                 // "z" is in more texts than a block holds.
                 for node in nodes { try index.add(node, text(node), in: &transaction) }
+            })
+    }()
+
+    private static let attributeRecords: RecordFamily = {
+        let index = AttributeIndex(scope: scope)
+        @Sendable func document(_ key: String, _ size: Int, _ nodes: [UInt32]) -> DocumentAttributes {
+            DocumentAttributes(
+                key: Name(stored: key), format: "json", updatedAt: time, publisher: Publisher(keyID: "00000000000000aa", name: "ci"),
+                metadata: JSONObject([("team", "core"), ("size", .integer(size)), ("due", "2026-01-31")]), nodes: nodes.map { NodeID(rawValue: $0) })
+        }
+        // A run over two chunks, places, and bits.
+        let documents = [
+            document("a", 1, Array(8_190...8_195)), document("b", 2, [1, 3, 200]), document("c", 3, Array(stride(from: 16_384, to: 18_000, by: 2))),
+        ]
+        let filters: [JSONValue] = [
+            ["metadata.team": "core"], ["metadata.size": ["gte": .integer(1), "lt": .integer(3)]], ["metadata.due": ["lte": "2026-02-01"]],
+            ["updated_after": "2020-01-01", "not": ["data_key": ["prefix": "a"]]], ["published_by": ["exists": .bool(true)]],
+        ]
+        return RecordFamily(
+            read: { view in
+                for filter in filters {
+                    let found = try index.nodes(passing: try Filter(filter), in: view)
+                    try require(found.count == found.members.count, "\(found.count) nodes are counted, \(found.members.count) listed")
+                }
+                var check = AttributeCheck(index)
+                for document in documents { try check.expect(document, in: view) }
+                _ = try check.findings(in: view)
+            },
+            change: { transaction in
+                try index.replace(documents[0], with: document("a", 9, Array(8_191...8_196)), in: &transaction)
+                try index.replace(documents[2], with: nil, in: &transaction)
+                try index.replace(nil, with: document("d", 1, [2, 16_385]), in: &transaction)
+            },
+            fill: { transaction in
+                for document in documents { try index.replace(nil, with: document, in: &transaction) }
             })
     }()
 

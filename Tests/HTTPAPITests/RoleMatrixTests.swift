@@ -105,6 +105,8 @@ struct RoleMatrixTests {
         if field.name == "project_id" { return .string(project) }
         return switch field.rule {
         case .text, .name: "sample"
+        case .metadata: ["team": "core"]
+        case .filter: ["metadata.team": "core"]
         case .integer(let min, _): .integer(min ?? 1)
         case .number(let min, _): .double(min)
         case .flag: .bool(false)

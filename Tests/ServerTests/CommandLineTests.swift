@@ -14,7 +14,7 @@ import Testing
         #expect(try ContexBinary.run(["version", "--json"]).json?["version"]?.stringValue == "0.1.0")
         let help = try ContexBinary.run(["--help"])
         #expect(help.status == 0 && help.errors.isEmpty)
-        for name in ["serve", "publish", "query", "agent", "events", "projects", "check", "stats", "import", "version"] {
+        for name in ["serve", "publish", "query", "agent", "events", "projects", "check", "stats", "import", "version", "data", "settings"] {
             #expect(help.output.contains("  \(name) "))
         }
         let serve = try ContexBinary.run(["serve", "--help"])
@@ -29,6 +29,8 @@ import Testing
         (["query", "p", "q", "--server", "http://127.0.0.1:1"], 6), (["events", "p", "--follow", "--server", "http://127.0.0.1:1"], 6),
         (["agent", "list", "--server", "http://127.0.0.1:1"], 6), (["query", "p", "q", "--max-tokens", "999"], 2), (["query", "p"], 2),
         (["query", "p", "q", "--diversity", "1.5"], 2), (["query", "p", "q", "--batch", "-"], 2), (["query", "p", "--batch", "/no/such/file"], 3),
+        (["data", "p", "--server", "http://127.0.0.1:1"], 6), (["data", "p", "k", "--keys"], 2), (["settings", "p", "--analyzer", "klingon"], 2),
+        (["reindex", "--analyzer", "code"], 2), (["reindex", "--project", "p"], 2), (["reindex", "--project", "p", "--analyzer", "klingon"], 2),
     ]) func mistakes(arguments: [String], status: Int) throws {
         let result = try ContexBinary.run(arguments)
         #expect(result.status == status)
@@ -90,6 +92,68 @@ import Testing
         let words = URL(fileURLWithPath: copy + "/vocab.txt")
         try (Data(contentsOf: words) + Data("more\n".utf8)).write(to: words)
         #expect(try serve(["--data-dir", folder.path + "/data", "--model-dir", copy]).errors.contains("vocab.txt"))
+    }
+}
+
+/// The past and the settings of a project at the command line, and a change of analyser that a kill interrupts.
+@Suite(.serialized, .enabled(if: ContexBinary.isThere && TestData.hasModel)) struct HistoryCommandTests {
+    @Test func pastAndSettings() throws {
+        let server = try ContexBinary.Serving()
+        func contex(_ arguments: String..., input: String = "") throws -> ContexBinary.Result {
+            try ContexBinary.run(arguments + ["--server", server.url], input: input)
+        }
+        #expect(try contex("publish", "shop", "note", "-", input: "We deploy on Fridays.").status == 0)
+        #expect(try contex("publish", "shop", "note", "-", input: "We deploy on Mondays.").status == 0)
+        #expect(try contex("data", "shop", "note").output == "\"We deploy on Mondays.\"\n")
+        #expect(try contex("data", "shop", "note", "--as-of", "1").output == "\"We deploy on Fridays.\"\n")
+        #expect(try contex("data", "shop", "--keys").output == "note\n" && contex("data", "shop", "--keys", "--as-of", "0").output.isEmpty)
+        #expect(try contex("data", "shop", "--as-of", "1").output.contains("Fridays"))
+        #expect(try contex("data", "shop", "nothing").status == 3)
+        let past = try contex("query", "shop", "+deploy -mondays", "--threshold", "0", "--as-of", "1")
+        #expect(past.status == 0 && past.output.contains("Fridays"))
+        #expect(try contex("query", "shop", "deploy -mondays", "--threshold", "0").output.isEmpty)
+        let future = try contex("query", "shop", "deploy", "--as-of", "9")
+        #expect(future.status == 1 && future.errors.contains("as_of") && future.errors.contains("future"))
+        #expect(try contex("data", "shop", "--as-of", "soon").errors.contains("as_of"))
+
+        #expect(try contex("settings", "shop").output == "analyzer: english (version 1)\n")
+        #expect(try contex("settings", "shop", "--analyzer", "code").output == "analyzer: code (version 1), 1 nodes indexed anew\n")
+        #expect(try contex("settings", "shop", "--json").json?["analyzer"] == "code")
+        #expect(try server.stop() == 0)
+        let rebuilt = try ContexBinary.run(["reindex", "--data-dir", server.folder.path, "--project", "shop", "--analyzer", "simple"])
+        #expect(rebuilt.status == 0, "\(rebuilt.errors)")
+        #expect(try ContexBinary.run(["reindex", "--data-dir", server.folder.path, "--project", "no", "--analyzer", "simple"]).status == 3)
+        #expect(try ContexBinary.run(["check", "--data-dir", server.folder.path]).status == 0)
+    }
+
+    /// Killed while an analyser is changed, a project has the old one or the new one, whole.
+    @Test func aChangeOfTheAnalyserSurvivesAKill() async throws {
+        var random = SeededRandom(seed: testSeed("aChangeOfTheAnalyserSurvivesAKill"))
+        var server = try ContexBinary.Serving()
+        let folder = server.folder
+        let rows = JSONValue.array((0..<3_000).map { ["row": .string("theCats number\($0 % 7) of \($0)")] })
+        let published = try ContexBinary.run(["publish", "shop", "rows", "-", "--server", server.url], input: JSONPrinter.text(rows))
+        #expect(published.status == 0, "\(published.errors)")
+        var analyzer = "english"
+        for round in 0..<4 {
+            let (next, url) = (round % 2 == 0 ? "code" : "simple", server.url)
+            let change = Task.detached { try? ContexBinary.run(["settings", "shop", "--analyzer", next, "--server", url]) }
+            try await Task.sleep(for: .milliseconds(Int.random(in: 0...150, using: &random)))
+            kill(server.processID, SIGKILL)
+            _ = try server.wait()
+            _ = await change.value
+            let check = try ContexBinary.run(["check", "--data-dir", folder.path])
+            #expect(check.status == 0, "\(check.output)")
+            server = try ContexBinary.Serving(folder: folder)
+            let found = try ContexBinary.run(["settings", "shop", "--json", "--server", server.url]).json?["analyzer"]?.stringValue
+            #expect(found == analyzer || found == next)
+            analyzer = found ?? ""
+            let answer = try ContexBinary.run(
+                ["query", "shop", "cats", "--mode", "keyword", "--threshold", "0", "--json", "--server", server.url]
+            ).json
+            #expect(answer?["matches"]?.arrayValue?.count == (analyzer == "simple" ? 0 : 5), "\(analyzer)")
+        }
+        #expect(try server.stop() == 0)
     }
 }
 
@@ -176,6 +240,25 @@ import Testing
         let broken = try contex("query", "shop", "--batch", "-", input: "fine\n{broken\n")
         #expect(broken.status == 1 && broken.errors.contains("standard input, line 2"))
         #expect(try server.stop() == 0)
+    }
+
+    @Test func metadataAndFilters() throws {
+        let server = try ContexBinary.Serving()
+        func contex(_ arguments: String..., input: String = "") throws -> ContexBinary.Result {
+            try ContexBinary.run(arguments + ["--server", server.url], input: input)
+        }
+        for (key, team) in [("a", "core"), ("b", "web")] {
+            let published = try contex("publish", "shop", key, "-", "--metadata", #"{"team":"\#(team)","size":3}"#, input: "We deploy on Fridays.")
+            #expect(published.status == 0, "\(published.errors)")
+        }
+        let found = try contex("query", "shop", "when do we deploy", "--threshold", "0", "--explain", "--filter", #"{"metadata.team":"web"}"#)
+        #expect(found.status == 0 && found.output.contains("b.") && !found.output.contains("a.") && found.output.contains("1 of 2 nodes pass the filter"))
+        let refused = try contex("query", "shop", "when", "--filter", #"{"metadata.size":{"gte":"x","lt":3}}"#)
+        #expect(refused.status != 0 && refused.errors.contains("filter.metadata.size.lt: a number, but the other end of the range is a text"))
+        #expect(try contex("query", "shop", "when", "--filter", "team=web").status == 2)
+        #expect(try contex("publish", "shop", "c", "-", "--metadata", "[1]", input: "x").status == 2)
+        #expect(try server.stop() == 0)
+        #expect(try ContexBinary.run(["check", "--data-dir", server.folder.path]).output.hasPrefix("all is well: "))
     }
 
     @Test func aKeyIsAskedFor() throws {

@@ -62,7 +62,7 @@ enum ContexBinary {
 
     /// `contex serve` on a folder of its own.
     final class Serving {
-        let folder = TemporaryFolder()
+        let folder: TemporaryFolder
         let port: Int
         private let files = TemporaryFolder()
         private let process: Process
@@ -71,7 +71,9 @@ enum ContexBinary {
 
         struct NotServing: Error { let said: String }
 
-        init(environment: [String: String] = [:]) throws {
+        /// - Parameter folder: of a server before, for a restart.
+        init(folder: TemporaryFolder = TemporaryFolder(), environment: [String: String] = [:]) throws {
+            self.folder = folder
             for name in ["out", "err"] { _ = FileManager.default.createFile(atPath: files.path + "/" + name, contents: nil) }
             process = ContexBinary.process(["serve", "--data-dir", folder.path, "--http-port", "0", "--resp-port", "off"], environment)
             process.standardInput = FileHandle.nullDevice

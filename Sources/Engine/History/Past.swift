@@ -11,6 +11,7 @@
 // The scores are those of a project that had stopped at the event: BM25 with the statistics of its nodes alone, analysed as the
 // project does now. docs/decisions/0030-as-of.md says what cannot be had this way.
 
+internal import Attributes
 internal import Base
 internal import Content
 internal import Documents
@@ -27,6 +28,8 @@ struct PastDraft: Sendable {
         let key: Name
         /// The event that gave it this state.
         let sequence: Sequence
+        /// What filters can ask of it; without nodes, and without the format of what is still to be split.
+        let attributes: DocumentAttributes
         /// Its nodes when they are still there.
         var nodes: [PastNodes.Node] = []
         /// Else the event, to be split, and what its document has today, with its vectors.
@@ -68,7 +71,7 @@ struct PastDraft: Sendable {
                 }
                 let vector = withVectors ? try vectors.vector(of: id, in: view) : nil
                 if document.event == nil {
-                    document.nodes.append(PastNodes.Node(record: node, vector: vector))
+                    document.nodes.append(PastNodes.Node(record: node, attributes: document.attributes, vector: vector))
                 } else if let vector, !node.hasOwnVector {
                     // An own vector stands in its event.
                     document.present[NodeIdentity(node, ownVector: nil), default: []].append(vector)
@@ -93,15 +96,18 @@ struct PastDraft: Sendable {
         switch try store.mark(of: record.id, at: sequence, in: view) {
         case .deletion: return nil
         case .content(let version):
-            if record.exists, record.sequence == version { return Document(key: record.key, sequence: version) }
+            if record.exists, record.sequence == version { return Document(key: record.key, sequence: version, attributes: record.attributes) }
             guard let event = try EventLog(scope: scope).event(version, in: view) else {
                 throw ContexError.damaged("a version of '\(record.key)' names event \(version), which is not there: run 'contex check'")
             }
-            return Document(key: record.key, sequence: version, event: event)
+            let attributes = DocumentAttributes(
+                key: record.key, format: "", updatedAt: event.recordedAt, publisher: event.publisher, metadata: EventData.metadata(event.metadata),
+                nodes: [])
+            return Document(key: record.key, sequence: version, attributes: attributes, event: event)
         case nil:
             // Imported without its events, and never touched since: there from the event on at which the import found the log.
             guard record.exists, record.sequence <= sequence, try store.marks(of: record.id, in: view).isEmpty else { return nil }
-            return Document(key: record.key, sequence: record.sequence)
+            return Document(key: record.key, sequence: record.sequence, attributes: record.attributes)
         }
     }
 
@@ -149,12 +155,14 @@ struct PastDraft: Sendable {
         // Of another model's dimension it is of no use: the text is embedded, as a rebuild of the indexes does it.
         let own = event.vector?.count == dimension ? event.vector : nil
         var present = document.present
+        var attributes = document.attributes
+        attributes.format = split.format.rawValue
         return split.nodes.map { node in
             let record = NodeRecord(
                 document: DocumentID(rawValue: 0), documentKey: document.key.text, path: node.path, kind: node.kind.rawValue,
                 format: split.format.rawValue, description: node.description, data: JSONPrinter.bytes(node.value), tokenCount: 0,
                 hasOwnVector: event.vector != nil)
-            return PastNodes.Node(record: record, vector: own ?? present[NodeIdentity(record, ownVector: nil)]?.popLast())
+            return PastNodes.Node(record: record, attributes: attributes, vector: own ?? present[NodeIdentity(record, ownVector: nil)]?.popLast())
         }
     }
 }
@@ -163,6 +171,8 @@ struct PastDraft: Sendable {
 struct PastNodes: Sendable {
     struct Node: Sendable {
         let record: NodeRecord
+        /// Of its document.
+        let attributes: DocumentAttributes
         /// nil until it is embedded.
         var vector: [Float]?
     }

@@ -30,7 +30,8 @@ enum ImportLine {
             throw .invalid(field: "event_type", kind: "string_too_long", message: "String should have at most \(Limits.nameScalars) characters")
         }
         return PublishCommand(
-            project: project, key: key, data: data, format: try text("data_format", of: members), eventType: eventType, vector: try vector(of: members))
+            project: project, key: key, data: data, format: try text("data_format", of: members), eventType: eventType, vector: try vector(of: members),
+            metadata: try metadata(of: members))
     }
 
     private static func missing(_ field: String) -> ContexError { .invalid(field: field, kind: "missing", message: "Field required") }
@@ -42,6 +43,13 @@ enum ImportLine {
             throw .invalid(field: field, kind: "value_error", message: "Value error, \(field) must not contain NUL characters")
         }
         return text
+    }
+
+    /// What else is wrong with it is looked at when the document is prepared.
+    private static func metadata(of members: JSONObject) throws(ContexError) -> JSONObject {
+        guard let value = members["metadata"], !value.isNull else { return JSONObject() }
+        guard let metadata = value.objectValue else { throw .invalid(field: "metadata", kind: "dict_type", message: "Input should be a valid dictionary") }
+        return metadata
     }
 
     /// How many numbers there must be, and that they are not all zero, is looked at when the document is prepared.

@@ -11,8 +11,9 @@
 // project cannot be searched, and no server serves the folder. The rule is that of the rented skis: build anew when what was spent
 // on single inserts comes to what building anew costs, and at most twice the least is spent, however long the input goes on.
 //
-// Memory: one batch and the next (8 MiB of lines each, or one line), and 500 bytes a vector for the graph of one project at the
-// end. This blocks the thread it runs on: the process does nothing else.
+// Memory: one batch (8 MiB of lines, or one line), and some 1.7 kB a vector while the graph of one project is built at the end.
+// Measured, without mapped pages: 31 MB for 10,000 vectors, 82 MB for 40,000. This blocks the thread it runs on: the process does
+// nothing else.
 
 public import Base
 internal import Content

@@ -35,10 +35,11 @@ struct Candidates {
         } else {
             query = ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer))
         }
+        if let passing = search.passing { admission.meet(passing) }
         let fields = admission
         weights = try texts.weights(query, in: view)
         let wanted = Self.count(for: count, search.mode)
-        // What the fields leave is asked node by node; what else is demanded the text index knows itself.
+        // What the fields and the filter leave is asked node by node; what else is demanded the text index knows itself.
         worded =
             search.mode == .semantic
             ? [] : try texts.search(query, count: wanted, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
@@ -66,7 +67,7 @@ struct Candidates {
     }
 
     /// The same from nodes in memory, each of which is looked at.
-    init(_ question: Question, count: Int, of mode: SearchMode, among past: PastNodes) {
+    init(_ question: Question, count: Int, of mode: SearchMode, passing: NodeSet?, among past: PastNodes) {
         analyzer = past.analyzer
         let texts = past.texts
         var fields: [TextSearchQuery.FieldTerm] = []
@@ -79,7 +80,9 @@ struct Candidates {
         }
         weights = texts.weights(query)
         let wanted = Self.count(for: count, mode)
-        let fits = past.nodes.map { fields.isEmpty || QueryFields.fits($0.record, fields) }
+        let fits = past.nodes.indices.map { place in
+            (passing?.contains(PastNodes.id(place)) ?? true) && (fields.isEmpty || QueryFields.fits(past.nodes[place].record, fields))
+        }
         var admission = Admission()
         let admitted = past.nodes.indices.filter { fits[$0] && texts.admits(query, $0) }
         if admitted.count < past.nodes.count { admission.meet(.only(admitted.map(PastNodes.id))) }

@@ -27,6 +27,7 @@ extension Match {
             nodeKey: nodeKey, documentKey: documentKey, similarity: similarity, data: head, description: MatchData.beginning(description),
             tokenCount: tokenCount, preview: MatchData.preview(head), explanation: explanation, isCut: true, node: node, document: document)
         match.isPinned = isPinned
+        match.metadata = metadata
         return match
     }
 }

@@ -33,28 +33,37 @@ struct NodeSearch {
     var explain = false
     /// Of the search among vectors; nil leaves it to the index.
     var effort: SearchEffort? = nil
+    /// The nodes that may be found, of a past the places; nil: all.
+    var passing: NodeSet? = nil
+    /// With a filter: how many pass, of how many.
+    var filtered: QueryAnswer.Filtered? = nil
 
     /// At most `count` nodes of at least the threshold, best first, equal ones by node number.
     func matches(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> [Match] {
         let candidates = try Candidates(question, count: count, of: self, in: view)
         let documents = DocumentStore(scope: scope)
-        var records: [NodeID: NodeRecord] = [:]
+        var records: [NodeID: (NodeRecord, JSONObject)] = [:]
         let hits = rank(candidates).prefix(count)
-        for hit in hits { records[hit.node] = try documents.indexed(hit.node, in: view) }
+        for hit in hits {
+            let record = try documents.indexed(hit.node, in: view)
+            records[hit.node] = (record, EventData.metadata(try documents.metadata(of: record.document, in: view)))
+        }
         return matches(hits, candidates) { records[$0] }
     }
 
     /// At most `count` nodes of a project's past.
     func matches(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) -> [Match] {
-        let candidates = Candidates(question, count: count, of: mode, among: past)
-        return matches(rank(candidates).prefix(count), candidates) { past.record(of: $0, countTokens) }
+        let candidates = Candidates(question, count: count, of: mode, passing: passing, among: past)
+        return matches(rank(candidates).prefix(count), candidates) { (past.record(of: $0, countTokens), past[$0].attributes.metadata) }
     }
 
-    private func matches(_ hits: ArraySlice<Hit>, _ candidates: Candidates, _ record: (NodeID) -> NodeRecord?) -> [Match] {
+    private func matches(_ hits: ArraySlice<Hit>, _ candidates: Candidates, _ record: (NodeID) -> (NodeRecord, JSONObject)?) -> [Match] {
         hits.enumerated().compactMap { place, hit in
-            guard let record = record(hit.node) else { return nil }
+            guard let (record, metadata) = record(hit.node) else { return nil }
             let explanation = explain ? self.explanation(of: hit, rank: place + 1, record, candidates) : nil
-            return Match(hit.node, record, similarity: Double(hit.similarity), explanation: explanation)
+            var match = Match(hit.node, record, similarity: Double(hit.similarity), explanation: explanation)
+            match.metadata = metadata
+            return match
         }
     }
 

@@ -1,5 +1,6 @@
 // Query: candidates from both indexes, every candidate scored by both, one similarity, one threshold, one choice among them.
 
+internal import Attributes
 public import Base
 internal import KeySpace
 internal import LMDB
@@ -9,8 +10,11 @@ internal import Vectors
 extension Database {
     /// The nodes of a project that answer a text, a vector, or both, best first: at most `topK`, all of at least the threshold,
     /// packed into `maxTokens`; pinned ones before them. An unknown project has none.
+    ///
+    /// With a filter, nodes that do not pass are not searched: as many come back as without it, when so many pass.
     /// - Throws: `.invalid` for a vector that is none of the model's dimension, a mode that the question does not serve, an effort that is
-    ///   out of range, and an `asOf` in the future; `.tooLarge` for a past of too many nodes; `.unavailable`; `.damaged`.
+    ///   out of range, a filter that reads too much, and an `asOf` in the future; `.tooLarge` for a past of too many nodes; `.unavailable`;
+    ///   `.damaged`.
     public func query(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
         var search = try QuerySearch(tenant, request, configuration, models)
         if let text = search.textToEmbed {
@@ -153,6 +157,29 @@ private final class QueryBatch: Sendable {
     }
 
     private func finish(_ place: Int, _ outcome: Result<QuerySearch.Reached, ContexError>) { state.withLock { $0.outcomes[place] = outcome } }
+}
+
+extension NodeSearch {
+    /// Only the nodes of the project that pass.
+    mutating func admit(_ filter: Filter, in view: borrowing TransactionView) throws {
+        let index = AttributeIndex(scope: scope)
+        let nodes = try index.nodes(passing: filter, in: view)
+        passing = nodes
+        filtered = .init(passing: nodes.count, nodes: try index.nodes(in: view).count)
+    }
+
+    /// Only the nodes whose documents pass, each of which is asked: a past has no index.
+    mutating func admit(_ filter: Filter, among past: PastNodes) {
+        var nodes = NodeSet()
+        var known: [Name: Bool] = [:]
+        for (place, node) in past.nodes.enumerated() {
+            let passes = known[node.attributes.key] ?? filter.passes(node.attributes)
+            known[node.attributes.key] = passes
+            if passes { nodes.insert(PastNodes.id(place)) }
+        }
+        passing = nodes
+        filtered = .init(passing: nodes.count, nodes: past.nodes.count)
+    }
 }
 
 extension QueryRequest {

@@ -62,6 +62,8 @@ struct QuerySearch: Sendable {
         /// Place among all candidates that reach the threshold.
         let rank: Int?
         let record: NodeRecord
+        /// Of its document.
+        let metadata: JSONObject
         let isPinned: Bool
     }
 
@@ -86,7 +88,7 @@ struct QuerySearch: Sendable {
 
     enum Found {
         case noProject
-        case matches([Match])
+        case matches([Match], QueryAnswer.Filtered?)
         case pool(Pool)
         case past(NodeSearch, PastDraft)
 
@@ -94,7 +96,7 @@ struct QuerySearch: Sendable {
         var bytes: Int {
             switch self {
             case .noProject: 0
-            case .matches(let matches): matches.reduce(0) { $0 + $1.description.utf8.count * 4 }
+            case .matches(let matches, _): matches.reduce(0) { $0 + $1.description.utf8.count * 4 }
             case .pool(let pool): pool.entries.reduce(0) { $0 + $1.record.data.count + $1.record.description.utf8.count }
             case .past(_, let draft):
                 draft.documents.reduce(0) { sum, document in
@@ -116,11 +118,15 @@ struct QuerySearch: Sendable {
         let scope = try Database.scope(tenant, request.project, view)
         let past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
         guard let scope else { return .noProject }
-        let search = NodeSearch(
+        var search = NodeSearch(
             scope: scope, dimension: dimension, mode: mode, threshold: threshold, explain: request.explain, effort: effort)
         if let past { return .past(search, try PastDraft(scope, at: past, dimension: dimension, withVectors: mode != .keyword, in: view)) }
         let question = question
-        if isPlain { return .matches(try search.matches(question, count: request.topK, in: view)) }
+        if let filter = request.filter { try search.admit(filter, in: view) }
+        if isPlain {
+            let isNone = search.filtered?.passing == 0
+            return .matches(isNone ? [] : try search.matches(question, count: request.topK, in: view), search.filtered)
+        }
 
         let documents = DocumentStore(scope: scope)
         let index = VectorIndex(scope: scope, dimension: dimension)
@@ -131,6 +137,8 @@ struct QuerySearch: Sendable {
                 try keys.nodes($0, in: view)
             } record: {
                 try documents.indexed($0, in: view)
+            } metadata: {
+                EventData.metadata(try documents.metadata(of: $1.document, in: view))
             } scores: {
                 try search.scores(of: $0, question, candidates.weights, in: view)
             } vector: {
@@ -142,17 +150,18 @@ struct QuerySearch: Sendable {
 
     /// - Parameters:
     ///   - named: the nodes that a key stands for.
-    ///   - record, scores, vector: of nodes.
+    ///   - record, metadata, scores, vector: of nodes.
     private func pool(
         _ search: NodeSearch, _ candidates: Candidates, named: (String) throws -> [NodeID], record: (NodeID) throws -> NodeRecord,
-        scores: ([NodeID]) throws -> [ScoreParts], vector: (NodeID) throws -> [Float]?
+        metadata: (NodeID, NodeRecord) throws -> JSONObject, scores: ([NodeID]) throws -> [ScoreParts], vector: (NodeID) throws -> [Float]?
     ) throws -> Pool {
         let ranked = search.rank(candidates)
         let ranks = Dictionary(uniqueKeysWithValues: ranked.enumerated().map { ($1.node, $0 + 1) })
         func entries(_ nodes: [NodeID], isPinned: Bool) throws -> [Entry] {
             try zip(nodes, try scores(nodes)).map { node, parts in
                 let hit = NodeSearch.Hit(node: node, parts: parts, similarity: parts.similarity(mode))
-                return Entry(hit: hit, rank: ranks[node], record: try record(node), isPinned: isPinned)
+                let record = try record(node)
+                return Entry(hit: hit, rank: ranks[node], record: record, metadata: try metadata(node, record), isPinned: isPinned)
             }
         }
 
@@ -171,7 +180,8 @@ struct QuerySearch: Sendable {
             if place == poolMax || place >= request.topK && bytes > Self.poolBytesMax { break }
             let record = try record(hit.node)
             if place >= request.topK { bytes += record.data.count + record.description.utf8.count }
-            pool.append(Entry(hit: hit, rank: ranks[hit.node], record: record, isPinned: false))
+            pool.append(
+                Entry(hit: hit, rank: ranks[hit.node], record: record, metadata: try metadata(hit.node, record), isPinned: false))
         }
 
         var vectors: [[Float]] = []
@@ -198,22 +208,27 @@ struct QuerySearch: Sendable {
         switch found {
         case .past(let search, let draft): .past(search, draft)
         case .pool(let pool): .answer(try choose(among: pool))
-        case .matches(let matches): .answer(QueryAnswer(query: request.text, matches: matches))
+        case .matches(let matches, let filtered): .answer(QueryAnswer(query: request.text, matches: matches, filtered: filtered))
         case .noProject:
             .answer(
                 QueryAnswer(
                     query: request.text, matches: [], packing: report(.init(), missingPins: request.pinned),
                     explained: request.explainKeys.map {
                         KeyExplanation(key: $0, outcome: .notThere, nodeKey: nil, nodes: 0, duplicateOf: nil, explanation: nil)
-                    }))
+                    }, filtered: request.filter.map { _ in .init(passing: 0, nodes: 0) }))
         }
     }
 
     /// The answer of a past state, in which every node is looked at.
     func answer(_ search: NodeSearch, among past: PastNodes) throws -> QueryAnswer {
         let question = question
-        if isPlain { return QueryAnswer(query: request.text, matches: search.matches(question, count: request.topK, among: past, countTokens)) }
-        let candidates = Candidates(question, count: poolMax, of: mode, among: past)
+        var search = search
+        if let filter = request.filter { search.admit(filter, among: past) }
+        if isPlain {
+            return QueryAnswer(
+                query: request.text, matches: search.matches(question, count: request.topK, among: past, countTokens), filtered: search.filtered)
+        }
+        let candidates = Candidates(question, count: poolMax, of: mode, passing: search.passing, among: past)
         return try choose(
             among: pool(search, candidates) { key in
                 let ofDocument = past.nodes.indices.filter { ExactText(past.nodes[$0].record.documentKey) == ExactText(key) }
@@ -221,7 +236,9 @@ struct QuerySearch: Sendable {
                 return past.nodes.indices.filter { ExactText(past.nodes[$0].record.nodeKey) == ExactText(key) }.map(PastNodes.id)
             } record: {
                 past.record(of: $0, countTokens)
-            } scores: {
+            } metadata: { node, _ in
+                past[node].attributes.metadata
+            } scores: { [search] in
                 search.scores(of: $0, question, candidates.weights, among: past)
             } vector: {
                 past[$0].vector
@@ -274,6 +291,7 @@ struct QuerySearch: Sendable {
                 entry.hit.node, entry.record, data: isCut ? head! : parsed(place), similarity: Double(entry.hit.similarity), explanation: explanation,
                 isCut: isCut)
             match.isPinned = entry.isPinned
+            match.metadata = entry.metadata
             if request.maxTokens != nil {
                 let count = isCut ? try scale.tokens(of: match.data) : counted[place]
                 if isCut { tokens += count ?? 0 }
@@ -283,7 +301,8 @@ struct QuerySearch: Sendable {
         }
 
         let report = report(selection, entries, tokens: tokens, isCut: head != nil, missingPins: pool.missingPins)
-        return QueryAnswer(query: request.text, matches: matches, packing: report, explained: pool.named.map { explain($0, pool, selection) })
+        return QueryAnswer(query: request.text, matches: matches, packing: report, explained: pool.named.map { explain($0, pool, selection) },
+            filtered: pool.search.filtered)
     }
 
     /// Nil for a query that asked for no choice.

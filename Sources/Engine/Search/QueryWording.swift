@@ -11,15 +11,19 @@ internal import Vectors
 /// The nodes that may answer: the meet of any number of selections.
 struct Admission: Sendable {
     /// nil: all that are not in `except`.
-    private var only: Set<NodeID>?
-    private var except: Set<NodeID> = []
+    private var only: NodeSet?
+    private var except = NodeSet()
 
     mutating func meet(_ selection: TextSelection) {
         switch selection {
         case .all: break
-        case .only(let nodes): only = only.map { $0.intersection(nodes) } ?? Set(nodes)
-        case .except(let nodes): except.formUnion(nodes)
+        case .only(let nodes): meet(NodeSet(nodes))
+        case .except(let nodes): except.formUnion(NodeSet(nodes))
         }
+    }
+
+    mutating func meet(_ nodes: NodeSet) {
+        if only == nil { only = nodes } else { only?.formIntersection(nodes) }
     }
 
     var admitsAll: Bool { only == nil && except.isEmpty }
@@ -28,7 +32,10 @@ struct Admission: Sendable {
 
     /// For the vector index.
     var filter: NodeFilter {
-        if let only { return NodeFilter(nodes: only.subtracting(except).sorted()) }
+        if var only {
+            only.subtract(except)
+            return NodeFilter(only)
+        }
         let except = except
         return NodeFilter { !except.contains($0) }
     }

@@ -134,6 +134,8 @@ extension FieldRule {
         case .vector(let countMax): "list of at most \(countMax) numbers"
         case .moment: "number of an event, or ISO 8601 time"
         case .anything: "any JSON"
+        case .metadata: "object of up to \(Limits.metadataBytes) bytes"
+        case .filter: "filter, an object of conditions"
         }
     }
 }

@@ -155,6 +155,13 @@ public enum OpenAPIDocument {
         ]
     }
 
+    /// docs/filters.md has the whole language.
+    private static let filterExamples: JSONValue = .array([
+        ["metadata.team": "core", "data_format": .array(["json", "yaml"]), "metadata.size": ["gte": .integer(3), "lt": .integer(10)]],
+        ["or": .array([["data_key": ["prefix": "docs/"]], ["updated_after": "2026-01-01T00:00:00Z"]]), "not": ["metadata.draft": .bool(true)]],
+        ["metadata.owner.name": ["exists": .bool(true)], "published_by": .array(["ci"])],
+    ])
+
     private static func schema(of field: FieldShape) -> JSONValue {
         var schema = JSONObject()
         func type(_ name: String) { schema["type"] = field.takesNull ? .array([.string(name), "null"]) : .string(name) }
@@ -195,6 +202,14 @@ public enum OpenAPIDocument {
             schema["examples"] = .array([.array([0.12, -0.034, 0.5].map(JSONValue.double))])
         case .moment: schema["type"] = .array(["string", "integer"] + (field.takesNull ? ["null"] : []))
         case .anything: break
+        case .metadata:
+            type("object")
+            schema["additionalProperties"] = .bool(true)
+            schema["examples"] = .array([["team": "core", "size": .integer(3), "owner": ["name": "Ada"], "due": "2026-01-31T08:30:00Z"]])
+        case .filter:
+            type("object")
+            schema["additionalProperties"] = .bool(true)
+            schema["examples"] = filterExamples
         }
         schema["description"] = .string(field.summary)
         if case .optional(let fallback) = field.presence, !fallback.isNull { schema["default"] = fallback }

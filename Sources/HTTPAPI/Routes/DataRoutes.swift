@@ -14,12 +14,13 @@ extension RouteTable {
         static let eventType = Field.optionalText("event_type", scalarsMax: Limits.nameScalars, "The event's name, <data_key>_updated when not given")
         static let vector = Field.optionalVector(
             "vector", "The publisher's own vector, of the model's dimension and any length but zero: the data is then one node, and its text is not embedded")
-        static let shapes = [Fields.project.shape, Fields.key.shape, data.shape, format.shape, eventType.shape, vector.shape]
+        static let metadata = Field.metadata("metadata", "What filters can ask of the data; replaces what the key had")
+        static let shapes = [Fields.project.shape, Fields.key.shape, data.shape, format.shape, eventType.shape, vector.shape, metadata.shape]
 
         static func command(_ body: FieldValues) -> PublishCommand {
             PublishCommand(
                 project: body[Fields.project], key: body[Fields.key], data: body[data], format: body[format], eventType: body[eventType],
-                vector: body[vector])
+                vector: body[vector], metadata: body[metadata])
         }
     }
 
@@ -145,11 +146,13 @@ extension RouteTable {
         ) { call in
             let (project, key) = (call.path[Fields.project], call.path[Fields.key])
             let held = try await inQuery { try await call.operations.data(project: project, key: key, asOf: call.query[Fields.asOf], by: call.caller) }
-            return .json([
-                "project_id": .string(project.text), "data_key": .string(held.key.text), "sequence": .string(held.sequence.description),
-                "timestamp": held.recordedAt.map { .string($0.iso8601) } ?? .null, "data": held.data ?? .null, "data_format": .string(held.format),
-                "nodes": .array(held.nodes.map(listed)),
+            var answer = JSONObject([
+                ("project_id", .string(project.text)), ("data_key", .string(held.key.text)), ("sequence", .string(held.sequence.description)),
+                ("timestamp", held.recordedAt.map { .string($0.iso8601) } ?? .null), ("data", held.data ?? .null),
+                ("data_format", .string(held.format)), ("nodes", .array(held.nodes.map(listed))),
             ])
+            add(held.metadata, held.publisher, to: &answer)
+            return .json(.object(answer))
         },
 
         Route(
@@ -204,10 +207,18 @@ extension RouteTable {
 
     private static func listed(_ node: ListedNode) -> JSONValue {
         let data: JSONValue = node.data.objectValue == nil ? ["value": node.data] : node.data
-        return [
-            "data_key": .string(node.nodeKey), "description": .string(node.description), "data": data, "data_format": .string(node.format),
-            "is_structured": .bool(NodeKind(rawValue: node.kind)?.isStructured ?? false), "toon": .string(TOONEncoder.encode(data)),
-        ]
+        var members = JSONObject([
+            ("data_key", .string(node.nodeKey)), ("description", .string(node.description)), ("data", data), ("data_format", .string(node.format)),
+            ("is_structured", .bool(NodeKind(rawValue: node.kind)?.isStructured ?? false)), ("toon", .string(TOONEncoder.encode(data))),
+        ])
+        add(node.metadata, node.publisher, to: &members)
+        return .object(members)
+    }
+
+    /// Members that the original's answers do not have stand at the end, and only where there is something to say.
+    static func add(_ metadata: JSONObject, _ publisher: Publisher?, to members: inout JSONObject) {
+        if !metadata.isEmpty { members["metadata"] = .object(metadata) }
+        if let publisher { members["published_by"] = publisher.json }
     }
 
     /// Levels that an export puts around what was published.

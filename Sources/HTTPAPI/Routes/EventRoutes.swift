@@ -22,10 +22,11 @@ extension RouteTable {
             return .json([
                 "events": .array(
                     events.map { event in
-                        [
-                            "sequence": .string(event.sequence.description), "event_type": .string(event.type),
-                            "data": EventData.visible(event),
-                        ]
+                        var members = JSONObject([
+                            ("sequence", .string(event.sequence.description)), ("event_type", .string(event.type)), ("data", EventData.visible(event)),
+                        ])
+                        add(EventData.metadata(event.metadata), event.publisher, to: &members)
+                        return .object(members)
                     }), "count": .integer(events.count),
             ])
         }

@@ -26,6 +26,7 @@ extension RouteTable {
         static let explainKeys = Field.optionalTexts(
             "explain_keys", countMax: Limits.namedKeys, scalarsMax: Limits.nodeKeyScalars,
             "Keys of documents or nodes: the answer says of each whether it is a match, and if not, why")
+        static let filter = Field.filter("filter", "Only data that passes is searched: conditions on metadata and on what is known of each key")
         static let batchFormat = Field.word(
             "response_format", of: AnswerFormat.names, default: "json", "What the result is written in; another than json comes as the text `content`")
         static let shapes = shapes(Fields.responseFormat)
@@ -35,6 +36,7 @@ extension RouteTable {
             [
                 text.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, explain.shape,
                 vector.shape, efSearch.shape, recall.shape, Fields.asOf.shape, Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
+                filter.shape,
             ]
         }
 
@@ -53,6 +55,7 @@ extension RouteTable {
             request.diversity = body[Fields.diversity]
             request.pinned = body[Fields.pinned]
             request.explainKeys = body[explainKeys]
+            request.filter = body[filter]
             return request
         }
     }
@@ -127,6 +130,7 @@ extension RouteTable {
             ("query", .string(answer.query)), ("matches", .array(answer.matches.map(match))), ("total_matches", .integer(answer.matches.count)),
         ])
         if let report = answer.packing { members["packing"] = packing(report) }
+        if let filtered = answer.filtered { members["filter"] = ["passing": .integer(filtered.passing), "nodes": .integer(filtered.nodes)] }
         if !answer.explained.isEmpty { members["explained"] = .array(answer.explained.map(explained)) }
         return members
     }
@@ -139,6 +143,7 @@ extension RouteTable {
         if let tokens = match.tokens { members["tokens"] = .integer(tokens) }
         if match.isPinned { members["pinned"] = .bool(true) }
         if match.isCut { members["truncated"] = .bool(true) }
+        add(match.metadata, nil, to: &members)
         if let parts = match.explanation { members["explanation"] = explanation(parts) }
         return .object(members)
     }

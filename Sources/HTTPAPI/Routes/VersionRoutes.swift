@@ -36,6 +36,7 @@ extension RouteTable {
                     versions.map { version in
                         var members = described(version)
                         members["event_type"] = .string(version.eventType)
+                        add(version.metadata, version.publisher, to: &members)
                         return .object(members)
                     }), "count": .integer(versions.count),
             ])
@@ -50,6 +51,7 @@ extension RouteTable {
                 project: project, key: key, sequence: try sequence(call.path[Version.sequence], of: key), by: call.caller)
             var members = JSONObject([("project_id", .string(project.text)), ("data_key", .string(key.text))])
             for (name, value) in described(version) { members[name] = value }
+            add(version.metadata, version.publisher, to: &members)
             return .json(.object(members))
         },
 

@@ -1,6 +1,7 @@
 // A request is declared, not parsed by hand: every route lists its fields, and the list is what decodes them, what the
 // OpenAPI document shows, and what the tests walk.
 
+internal import Attributes
 public import Base
 
 /// A field as it is declared, whatever its Swift type.
@@ -102,6 +103,19 @@ extension Field where Value == Moment? {
 extension Field where Value == JSONValue {
     static func anything(_ name: String, _ summary: String) -> Field {
         Field(name, .anything, nil, summary) { $0 }
+    }
+}
+
+extension Field where Value == JSONObject {
+    /// Null and an object without members are the same.
+    static func metadata(_ name: String, _ summary: String) -> Field {
+        Field(name, .metadata, .null, summary) { $0.objectValue ?? JSONObject() }
+    }
+}
+extension Field where Value == Filter? {
+    static func filter(_ name: String, _ summary: String) -> Field {
+        // `FieldRule.filter` has made sure that it is one.
+        Field(name, .filter, .null, summary) { $0.isNull ? nil : try? Filter($0) }
     }
 }
 

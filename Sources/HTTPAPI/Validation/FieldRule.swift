@@ -1,3 +1,4 @@
+internal import Attributes
 internal import Base
 
 /// What a field may hold. `check` collects faults and gives the value as the handlers want it: a number that came as text
@@ -23,9 +24,21 @@ public enum FieldRule: Sendable {
     case moment
     /// Any JSON without NUL in its texts.
     case anything
+    /// An object within the bounds of `Metadata`.
+    case metadata
+    /// A filter of docs/filters.md.
+    case filter
 
     /// Texts that have no tighter bound: whatever the body may hold.
     public static let text = FieldRule.text(scalarsMin: 0, scalarsMax: .max)
+
+    /// Whether a value that is nested too deep for the parser is a fault of this field.
+    var boundsDepth: Bool {
+        switch self {
+        case .metadata, .filter: true
+        default: false
+        }
+    }
 }
 
 extension FieldRule {
@@ -111,8 +124,29 @@ extension FieldRule {
         case .anything:
             if Self.hasNUL(input) { errors.append(Self.noNUL(.null, at: location)) }
             value = input
+        case .metadata:
+            guard case .object(let object) = input else {
+                errors.append(ValidationError("dict_type", at: location, "Input should be a valid dictionary", input: input))
+                return nil
+            }
+            do throws(PlacedFault) { try Metadata.check(object) } catch { errors.append(Self.placed(error, at: location)) }
+            value = input
+        case .filter:
+            do throws(PlacedFault) { _ = try Filter(input) } catch { errors.append(Self.placed(error, at: location)) }
+            value = input
         }
         return errors.count == before ? value : nil
+    }
+
+    /// Places of a fault begin with the field's own name.
+    private static func placed(_ fault: PlacedFault, at location: [Step]) -> ValidationError {
+        let steps = fault.place.dropFirst().map { step in
+            switch step {
+            case .name(let name): Step.name(PlacedFault.path([.name(name)]))
+            case .item(let number): Step.place(number)
+            }
+        }
+        return .value(fault.description, at: location + steps, input: .null)
     }
 
     /// `'a', 'b' or 'c'`

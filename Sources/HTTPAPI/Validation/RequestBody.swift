@@ -48,7 +48,7 @@ extension BodyShape {
                 errors.append(.missing(at: body, input: .null))
                 return .none
             }
-            return Self.object(try Self.json(bytes, contentType: contentType), fields, at: body, into: &errors).map(BodyContent.object) ?? .none
+            return Self.object(try Self.json(bytes, contentType: contentType, fields), fields, at: body, into: &errors).map(BodyContent.object) ?? .none
         case .objects(let fields, let countMax):
             guard !bytes.isEmpty else {
                 errors.append(.missing(at: body, input: .null))
@@ -84,13 +84,17 @@ extension BodyShape {
 
     /// As FastAPI reads it: without a content type, or with one that says JSON, the bytes are parsed; else they are a text.
     /// That keeps a web page from posting JSON as `text/plain`, which a browser would send without asking first.
-    private static func json(_ bytes: [UInt8], contentType: String?) throws -> JSONValue {
+    /// - Parameter fields: of an object; one that bounds its own depth names itself when it is too deep for the parser.
+    private static func json(_ bytes: [UInt8], contentType: String?, _ fields: [FieldShape] = []) throws -> JSONValue {
         guard let text = String(validating: bytes, as: UTF8.self) else { throw unparsed }
         guard isJSON(contentType) else { return .string(text) }
         do throws(JSONParseError) {
             return try JSONParser.parse(bytes)
         } catch {
-            if error.reason == .tooDeep { throw unparsed }
+            if error.reason == .tooDeep {
+                guard let name = member(of: bytes, at: error.offset), fields.contains(where: { $0.rule.boundsDepth && $0.name == name }) else { throw unparsed }
+                throw ValidationFailure([.value("\(name): nested too deep", at: [.name("body"), .name(name)], input: .null)])
+            }
             // Python counts characters where the parser counts bytes.
             let offset = bytes[..<min(error.offset, bytes.count)].count { $0 & 0xC0 != 0x80 }
             throw ValidationFailure([
@@ -99,6 +103,28 @@ extension BodyShape {
                     context: JSONObject([("error", .string(error.message))]))
             ])
         }
+    }
+
+    /// The member of the outermost object that a byte belongs to. The text before it is well formed: the parser has been there.
+    private static func member(of bytes: [UInt8], at offset: Int) -> String? {
+        var (depth, isText, isEscaped) = (0, false, false)
+        var (start, text, key) = (0, 0..<0, 0..<0)
+        for place in 0..<min(offset, bytes.count) {
+            let byte = bytes[place]
+            if isText {
+                if !isEscaped, byte == UInt8(ascii: "\"") { (isText, text) = (false, start..<place) }
+                isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): (isText, start) = (true, place + 1)
+            case UInt8(ascii: ":") where depth == 1: key = text
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            default: break
+            }
+        }
+        return depth > 0 ? String(decoding: bytes[key], as: UTF8.self) : nil
     }
 
     private static let unparsed = ContexError.badRequest("There was an error parsing the body")

@@ -53,7 +53,7 @@ struct Arguments {
         let M = try option("--M", 16)
         return HNSWParameters(
             M: M, M0: 2 * M, efConstruction: try option("--efConstruction", 200), codeBits: try option("--bits", 4),
-            rerank: try option("--rerank", 6))
+            rerank: try option("--rerank", 32))
     }
 
     func end() throws {

@@ -38,7 +38,9 @@ enum Measuring {
     /// Address space: enough for some millions of vectors.
     static let mapBytes = 1 << 34
 
-    static func reader(_ folder: String) throws -> Environment { try Environment(path: folder, options: .init(mode: .reader, mapBytes: mapBytes)) }
+    static func reader(_ folder: String, readsAhead: Bool = true) throws -> Environment {
+        try Environment(path: folder, options: .init(mode: .reader, mapBytes: mapBytes, readsAhead: readsAhead))
+    }
 
     static func seconds() -> Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
 

@@ -6,7 +6,7 @@ import Vectors
 /// What a process pays before it has searched for long.
 enum Opening {
     /// Each query on a store opened anew, whose pages were dropped from the page cache; nobody else may have the file open.
-    static func cold(_ folder: String, _ vectors: VectorFile, first: Int, queries count: Int, efs: [Int]) throws {
+    static func cold(_ folder: String, _ vectors: VectorFile, first: Int, queries count: Int, efs: [Int], readsAhead: Bool) throws {
         let index = VectorIndex(scope: Measuring.scope)
         for ef in efs {
             var (opening, searching, whole, read): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
@@ -14,7 +14,7 @@ enum Opening {
                 let query = vectors[number]
                 try drop(folder + "/data.mdb")
                 let start = Measuring.seconds()
-                let environment = try Measuring.reader(folder)
+                let environment = try Measuring.reader(folder, readsAhead: readsAhead)
                 let opened = Measuring.seconds()
                 _ = try environment.read { try index.search(query, count: 10, effort: .candidates(ef), in: $0) }
                 let end = Measuring.seconds()
@@ -24,7 +24,8 @@ enum Opening {
                 read.append(Double(try resident(folder + "/data.mdb")) / 1e6)
             }
             Measuring.report([
-                ("command", "cold"), ("ef", ef), ("queries", count), ("openP50", Measuring.median(opening)), ("queryP50", Measuring.median(searching)),
+                ("command", "cold"), ("ef", ef), ("readsAhead", readsAhead), ("queries", count),
+                ("openP50", Measuring.median(opening)), ("queryP50", Measuring.median(searching)),
                 ("queryP95", Measuring.percentile(searching, 0.95)), ("bothP50", Measuring.median(whole)),
                 ("bothP95", Measuring.percentile(whole, 0.95)), ("megabytesRead", Measuring.median(read)),
             ])
@@ -63,19 +64,21 @@ enum Opening {
     static func hot(_ folder: String, _ vectors: VectorFile, first: Int, times: Int) throws {
         let index = VectorIndex(scope: Measuring.scope)
         let query = vectors[first]
-        var (opening, whole): ([Double], [Double]) = ([], [])
+        var (opening, whole, processor): ([Double], [Double], [Double]) = ([], [], [])
         for _ in 0..<times + 1 {
-            let start = Measuring.seconds()
+            let (start, begun) = (Measuring.seconds(), Measuring.processorSeconds())
             let environment = try Measuring.reader(folder)
             opening.append((Measuring.seconds() - start) * 1e3)
             _ = try environment.read { try index.search(query, count: 10, in: $0) }
             whole.append((Measuring.seconds() - start) * 1e3)
+            processor.append((Measuring.processorSeconds() - begun) * 1e3)
         }
         // The first one brought the file into the page cache.
         whole.removeFirst()
+        processor.removeFirst()
         Measuring.report([
             ("command", "open"), ("times", times), ("openP50", Measuring.median(opening)), ("firstAnswerP50", Measuring.median(whole)),
-            ("firstAnswerLeast", whole.min()!), ("firstAnswerMost", whole.max()!),
+            ("firstAnswerLeast", whole.min()!), ("firstAnswerMost", whole.max()!), ("firstAnswerProcessorP50", Measuring.median(processor)),
         ])
     }
 

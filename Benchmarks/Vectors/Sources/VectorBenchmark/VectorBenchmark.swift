@@ -40,7 +40,8 @@ enum VectorBenchmark {
             try Churn.run(folder, beside: fresh, vectors, count: count, truth: truth, rounds: rounds)
         case "cold":
             let (folder, vectors, first) = try (arguments.folder(), arguments.vectors(), arguments.number("first-query"))
-            try Opening.cold(folder, vectors, first: first, queries: arguments.number("queries"), efs: arguments.numbers("efSearch"))
+            let (queries, readsAhead) = (try arguments.number("queries"), !arguments.flag("--no-readahead"))
+            try Opening.cold(folder, vectors, first: first, queries: queries, efs: arguments.numbers("efSearch"), readsAhead: readsAhead)
         case "open":
             let (folder, vectors, first) = try (arguments.folder(), arguments.vectors(), arguments.number("first-query"))
             try Opening.hot(folder, vectors, first: first, times: arguments.number("times"))
@@ -56,13 +57,13 @@ enum VectorBenchmark {
         VectorBenchmark insert folder vectors.f32 count [parameter...] [--nosync]      in transactions of 256, one thread
         VectorBenchmark build  folder vectors.f32 count threads [parameter...]         in bulk
         VectorBenchmark search folder vectors.f32 first-query truth.i32 [parameter...] efSearch...
-        VectorBenchmark filter folder vectors.f32 first-query queries                  by set and by test, three kinds of filters
+        VectorBenchmark filter folder vectors.f32 first-query queries                  by set and by test, four kinds of filters
         VectorBenchmark churn  folder fresh-folder vectors.f32 count truth.i32 rounds  each replaces a fifth; changes the first store
-        VectorBenchmark cold   folder vectors.f32 first-query queries efSearch...      page cache dropped for the file before each query
+        VectorBenchmark cold   folder vectors.f32 first-query queries [--no-readahead] efSearch...   file dropped from the page cache each time
         VectorBenchmark open   folder vectors.f32 first-query times                    with the file in the page cache
         VectorBenchmark memory folder vectors.f32 first-query
 
-        Parameters: --M 16 --efConstruction 200 --bits 4 --rerank 6. Vectors are 384 float32 each; the vectors from first-query on are
+        Parameters: --M 16 --efConstruction 200 --bits 4 --rerank 32. Vectors are 384 float32 each; the vectors from first-query on are
         queries; truth.i32 has the ten nearest of each query. Rates are per processor second of one thread, times are by the clock.
         """
 }
