@@ -77,6 +77,13 @@ public struct QueryAnswer: Sendable {
     public var packing: PackingReport?
     /// Of each key of `explainKeys`, in order.
     public var explained: [KeyExplanation] = []
+    /// With a filter: how many nodes of how many it let the search see.
+    public var filtered: Filtered?
+
+    public struct Filtered: Sendable, Equatable {
+        public let passing: Int
+        public let nodes: Int
+    }
 }
 
 /// What packing did to an answer.
@@ -127,13 +134,6 @@ public struct KeyExplanation: Sendable {
     public let nodes: Int
     public let duplicateOf: String?
     public let explanation: Explanation?
-    /// With a filter: how many nodes of how many it let the search see.
-    public var filtered: Filtered?
-
-    public struct Filtered: Sendable, Equatable {
-        public let passing: Int
-        public let nodes: Int
-    }
 }
 
 public struct Registration: Sendable {

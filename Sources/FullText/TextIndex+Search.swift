@@ -240,7 +240,7 @@ extension TextIndex {
         try SearchMemory.lend { memory in
             // Only whether a term is there counts: no length.
             let norm = LengthNorm(averageLength: 0)
-            var reader = try TermReader(self, in: view)
+            var reader = try TermReader(self, state(in: view), in: view)
             var opened: [(cursors: [PostingCursor], documents: Int)] = []
             for group in groups {
                 let cursors = try open(group, weight: Self.presence, norm, &reader, memory)

@@ -2,6 +2,7 @@
 //
 //     candidates (Candidates.swift)  ->  both scores of each  ->  one similarity and the threshold  ->  records of the best
 
+internal import Attributes
 internal import Base
 internal import Documents
 internal import FullText

@@ -4,6 +4,7 @@
 // among `poolFactor` times as many, because what takes the place of a match that is too large, or says nothing new, stands
 // behind them. Records and vectors are copied out of the snapshot; parsing, encoding and counting need none.
 
+internal import Attributes
 internal import Base
 internal import Content
 internal import Documents
