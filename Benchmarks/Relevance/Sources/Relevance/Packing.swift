@@ -17,12 +17,12 @@ struct Packing {
     static let threshold: Float = 0.5
 
     /// One way to pack.
-    struct Way {
+    struct Way: Sendable {
         let name: String
         let format: AnswerFormat
         let style: JSONStyle
         /// nil: the original's truncation.
-        let packing: ((Int) -> ContextPacking)?
+        let packing: (@Sendable (Int) -> ContextPacking)?
         var power = 1.0
     }
     static let ways = [
