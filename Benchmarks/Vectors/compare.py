@@ -6,8 +6,8 @@
     compare.py cold FOLDER                        hannoy's first queries with its file dropped from the page cache
     compare.py report FOLDER                      medians of all rounds: FOLDER/curves.json, a table, FOLDER/curves.svg
 
-FOLDER has vectors.f32 (texts.py, EmbedTexts), CONTEX is the VectorBenchmark binary. The first 100,000 vectors are indexed, the
-other 1,000 are the queries; the truth is computed exactly. Indexes are kept in FOLDER, rounds are added to FOLDER/rounds.jsonl.
+FOLDER has vectors.f32 (texts.py, EmbedTexts), CONTEX is the VectorBenchmark binary. The first 100,000 vectors (or COUNT of the environment) are
+indexed, the others are the queries; the truth is computed exactly. Indexes are kept in FOLDER, rounds are added to FOLDER/rounds.jsonl.
 Seconds are those of the process on a processor, so that other work on the machine does not count twice. hnswlib, faiss, usearch
 and SymphonyQG (rabitqlib) hold their index in memory; hannoy's is in LMDB, like ours.
 """
@@ -25,7 +25,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = os.environ["OP
 
 import numpy as np
 
-DIMENSION, COUNT, K = 384, 100_000, 10
+DIMENSION, K = 384, 10
+COUNT = int(os.environ.get("COUNT", 100_000))
 
 
 EFS = [12, 16, 24, 32, 48, 100, 150, 220]
