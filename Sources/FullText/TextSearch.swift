@@ -7,7 +7,8 @@
 // worst of the best so far are not *essential*: a text that has only these is none of the results. The essential
 // ones are added up, block by block, into an array of 4,096 sums; every sum that could still get over the worst with the help of
 // the others is a candidate, and only for candidates the others are looked up, the greatest bound first, until the rest can
-// no longer help. (Where looking up would cost more than adding, the others are added too.) When no term is essential the window is passed over, and nothing of it is unpacked.
+// no longer help. (Where looking up would cost more than adding, the others are added too.) When no term is essential the window is passed
+// over, and nothing of it is unpacked.
 //
 // Sums are integers (BM25.swift), so the order of adding does not show in them. Candidates come in rising order, so that of two equal
 // scores the later node never displaces the earlier: a candidate must be over the worst.
