@@ -180,8 +180,8 @@ struct LengthWindow: ~Copyable {
         isEmpty = false
         // Inside the record (first, end), and inside the window's arrays.
         unsafe ck_widen_lengths(
-            kernelLevel, UnsafeRawPointer(lengths.start).assumingMemoryBound(to: UInt8.self) + (first - lengths.first) * lengths.width, UInt32(lengths.width), end - first,
-            memory.lengths + (first - from), memory.wide + (first - from))
+            kernelLevel, lengths.start.assumingMemoryBound(to: UInt8.self) + (first - lengths.first) * lengths.width, UInt32(lengths.width),
+            end - first, memory.lengths + (first - from), memory.wide + (first - from))
         if lengths.width == 4 { unsafe window.wide = UnsafePointer(memory.wide) }
     }
 

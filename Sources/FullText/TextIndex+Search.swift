@@ -5,7 +5,7 @@ public import LMDB
 extension TextIndex {
     /// The `count` best texts of a query, best first, equal scores by node number: what scoring every text and sorting would give.
     /// - Parameter filter: says whether a node may be among them; asked only about nodes that would be.
-    /// - Complexity: at worst O(postings of the query's terms), about 1.5 ns each; most blocks of frequent terms are passed over.
+    /// - Complexity: at worst O(postings of the query's terms), about 1 ns each; most blocks of frequent terms are passed over.
     public func search(
         _ query: TextQuery, count: Int, where filter: ((NodeID) throws -> Bool)? = nil, in view: borrowing TransactionView
     ) throws -> [TextMatch] {

@@ -127,7 +127,9 @@ struct TextWriter {
         let due = try takeRecent(leaving: isLarge ? 0 : state.levels.recentMax, in: &transaction)
         let moves = Self.merged(direct, due)
         for move in moves {
-            for range in [move.recent, move.batch] where !range.isEmpty { state.levels.termsLast = max(state.levels.termsLast, nodes[range.upperBound - 1]) }
+            for range in [move.recent, move.batch] where !range.isEmpty {
+                state.levels.termsLast = max(state.levels.termsLast, nodes[range.upperBound - 1])
+            }
         }
         try write(moves, to: .textTerms, in: &transaction) { writer, move, transaction in
             try writer.change(move.term, move.recent, in: &transaction)
@@ -163,7 +165,8 @@ struct TextWriter {
     /// Adds the batch's postings to the entry of `textRecent` when the rules allow it.
     private mutating func changeRecent(_ move: Move) throws -> Bool {
         let first = move.batch.lowerBound
-        guard !entry.hasBlocks, entry.nodes.count + move.batch.count <= TermEntry.tailMax, state.levels.termsBytes == 0 || nodes[first] > state.levels.termsLast,
+        guard !entry.hasBlocks, entry.nodes.count + move.batch.count <= TermEntry.tailMax,
+            state.levels.termsBytes == 0 || nodes[first] > state.levels.termsLast,
             entry.nodes.last.map({ $0 < nodes[first] }) ?? true, !counts[move.batch].contains(0)
         else { return false }
         // They rise: a node that is there twice is there once as a removal.

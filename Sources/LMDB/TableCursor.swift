@@ -34,7 +34,7 @@ public struct TableCursor: ~Copyable, ~Escapable {
         var value = unsafe MDB_val()
         var code = unsafe place(key, &found, &value)
         if code == MDB_SUCCESS {
-            let isExact = unsafe key.withUnsafeBytes { unsafe found.mv_size == $0.count && $0.elementsEqual(UnsafeRawBufferPointer(start: found.mv_data, count: $0.count)) }
+            let isExact = unsafe key.withUnsafeBytes { unsafe $0.elementsEqual(UnsafeRawBufferPointer(start: found.mv_data, count: found.mv_size)) }
             if !isExact { code = unsafe mdb_cursor_get(raw, &found, &value, MDB_PREV) }
         } else if code == MDB_NOTFOUND {
             code = unsafe mdb_cursor_get(raw, &found, &value, MDB_LAST)

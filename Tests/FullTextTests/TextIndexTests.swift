@@ -84,7 +84,8 @@ import Testing
             }
         }
         // Enough that steps of the rolling merge were taken, and that something is recent.
-        for kind in [KeyKind.textTerms, .textRecent] { #expect(try Self.count(TenantScope(tenant: .standard, project: ProjectID(rawValue: 7)).key(kind), in: write.view) > 5) }
+        let scope = TenantScope(tenant: .standard, project: ProjectID(rawValue: 7))
+        for kind in [KeyKind.textTerms, .textRecent] { #expect(try Self.count(scope.key(kind), in: write.view) > 5) }
         let queries = (0..<6).map { _ in Self.text(&random, words: 3_000) } + ["w0 w1 w2 w3", "w0", "w2900 w0 w7", "w5 w5 w80 w700"]
         for query in queries { try index.expectEqual(naive, query, in: write.view) }
         #expect(try TextIndexCheck.findings(index, expected: naive.signatures, in: write.view) == [])
