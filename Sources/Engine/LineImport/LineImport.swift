@@ -260,7 +260,7 @@ private final class LineImportRun {
             document.countTokens(models.countTokens)
             return document
         }
-        var vectors = try await models.embed(documents: documents.flatMap { $0.nodes.filter(\.wantsEmbedding).map(\.content.description) })[...]
+        var vectors = try await models.embed(documents: documents.flatMap { document in document.nodes.filter(\.wantsEmbedding).map { $0.embeddedText(key: document.command.key) } })[...]
         documents = documents.map { $0.taking(vectors: &vectors) }
 
         var moved = mark
