@@ -111,7 +111,8 @@ import Tokens
             let threshold = plain[10].similarity
             #expect(try await ask(method, threshold: threshold).allSatisfy { $0.similarity >= threshold })
         }
-        #expect(try await ask(nil, FusionWeights(semantic: 0, keyword: 1)).map(\.nodeKey) == ask(.convex, FusionWeights(semantic: 0, keyword: 1)).map(\.nodeKey))
+        let words = FusionWeights(semantic: 0, keyword: 1)
+        #expect(try await ask(nil, words).map(\.nodeKey) == ask(.convex, words).map(\.nodeKey))
         #expect(try await fixture.closeAndCheck().isEmpty)
     }
 

@@ -180,7 +180,8 @@ extension RouteTable {
         func named(_ values: [(name: String, value: Double)]) -> JSONValue { .object(JSONObject(values.map { ($0.name, .double($0.value)) })) }
         func place(_ rank: Int?) -> JSONValue { rank.map { .integer($0) } ?? .null }
         return [
-            "mode": .string(parts.mode.rawValue), "fusion": .string(parts.fusion.rawValue), "similarity": .double(parts.similarity), "threshold": .double(parts.threshold),
+            "mode": .string(parts.mode.rawValue), "fusion": .string(parts.fusion.rawValue), "similarity": .double(parts.similarity),
+            "threshold": .double(parts.threshold),
             "rank": place(parts.rank), "cosine": .double(parts.cosine), "bm25": .double(parts.bm25), "bm25_ceiling": .double(parts.bm25Ceiling),
             "terms": .object(JSONObject(parts.terms.map { ($0.term, .double($0.score)) })),
             "vector_rank": place(parts.vectorRank), "text_rank": place(parts.textRank), "weights": named(parts.weights), "parts": named(parts.parts),

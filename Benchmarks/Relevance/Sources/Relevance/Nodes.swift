@@ -28,7 +28,8 @@ enum Nodes {
             for query in set.queries {
                 let request = QueryRequest(project: project, text: query.text, topK: 100, threshold: mode == .semantic ? -1 : 0, mode: mode)
                 var seen: Set<String> = []
-                let ranking = try await database.query(.standard, request).matches.filter { seen.insert($0.documentKey).inserted }.compactMap { places[$0.documentKey] }
+                let keys = try await database.query(.standard, request).matches.map(\.documentKey).filter { seen.insert($0).inserted }
+                let ranking = keys.compactMap { places[$0] }
                 sum += nDCG(ranking, query.grades)
             }
             print(String(format: "\(set.name) as nodes, \(mode.rawValue): nDCG@10 %.4f", sum / Double(set.queries.count)))
