@@ -67,7 +67,7 @@ public struct Calibration: Sendable, Equatable {
     /// What `tools/calibrate` printed.
     public static let standard = Calibration(
         cosine: 8, text: 6.65, points: 30, coverage: 0.35, textMax: 2.2,
-        base: 5.319, shortTexts: 2.683, longTexts: 0.371, documents: 0.061, deviation: 0.611, knownShare: 0.638, bounds: 2.15...9)
+        base: 5.142, shortTexts: 2.634, longTexts: 0.253, documents: 0.043, deviation: 0.828, knownShare: 0.643, bounds: 2.15...9)
 
     /// What the cut of any query is at least: all that can be said before terms are looked up.
     func leastCut(_ statistics: TextStatistics) -> Float { bounded(project(statistics)) }
