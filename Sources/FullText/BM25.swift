@@ -68,10 +68,12 @@ public struct QueryWeights: Sendable {
         return copy
     }
 
-    /// What part of `ceiling` is of terms that some text has, 0...1; 0 for a query without terms.
+    /// What part of the sum of count x idf is of terms that some text has, 0...1; 0 for a query without terms.
     public var knownShare: Float {
-        guard ceiling > 0 else { return 0 }
-        return zip(weights, terms).reduce(0) { $1.1.documentFrequency > 0 ? $0 + $1.0 : $0 } / scale / ceiling
+        // Against their own sum: the ceiling of a query with prefixes counts one term of each.
+        let sum = weights.reduce(0, +)
+        guard sum > 0 else { return 0 }
+        return zip(weights, terms).reduce(0) { $1.1.documentFrequency > 0 ? $0 + $1.0 : $0 } / sum
     }
 
     /// How far scores of this query spread over the texts by chance: the standard deviation of the sum of count x idf of a text's terms, were
