@@ -7,6 +7,7 @@
 internal import Base
 internal import Content
 internal import Documents
+internal import Events
 internal import FullText
 internal import KeySpace
 internal import LMDB
