@@ -209,7 +209,7 @@ let chosen = modules.filter { wanted.contains($0.name) }
 let packagesInUse = Set(chosen.flatMap { $0.products.map(\.1) })
 
 // What the packages in Benchmarks/ may import; Fuzz/ takes FuzzTargets.
-let kit = ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "FullText", "Vectors", "Attributes", "Engine"].filter(wanted.contains)
+let kit = ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "FullText", "Vectors", "Attributes", "Needs", "Engine"].filter(wanted.contains)
 
 let package = Package(
     name: "contex",

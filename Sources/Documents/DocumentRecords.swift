@@ -89,7 +89,7 @@ public struct NodeRecord: Sendable, Equatable {
     public let path: String
     public let kind: String
     public let format: String
-    /// The text that is embedded and indexed.
+    /// What answers show of it.
     public let description: String
     /// JSON, compact.
     public let data: [UInt8]

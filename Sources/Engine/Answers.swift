@@ -64,9 +64,12 @@ public struct Explanation: Sendable {
     /// The best BM25 score that any text could reach for this query.
     public let bm25Ceiling: Double
     public let terms: [(term: String, score: Double)]
+    /// What ordered the answers; of meaning in hybrid mode only.
+    public let fusion: FusionMethod
     /// Place among the candidates by cosine and by BM25, 1 is the best; nil when not among them.
     public let vectorRank: Int?
     public let textRank: Int?
+    /// Of the calibrated similarity, whose sigmoid is 0.5 where cosine x `cosine` + text x `text` + `bias` is 0, and of the fusion where it has some.
     public let weights: [(name: String, value: Double)]
 }
 

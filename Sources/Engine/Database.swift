@@ -1,5 +1,6 @@
 public import Access
 public import Base
+internal import Content
 internal import Documents
 internal import KeySpace
 public import LMDB
@@ -60,7 +61,7 @@ extension Models {
         texts.isEmpty ? [] : try await (embedDocuments ?? embed)(texts)
     }
 
-    var vectorModel: VectorModel { VectorModel(identity: identity, dimension: dimension) }
+    var vectorModel: VectorModel { VectorModel(identity: identity, dimension: dimension, texts: SearchText.version) }
 }
 
 public struct DatabaseConfiguration: Sendable {

@@ -48,7 +48,7 @@ extension Database {
         // The index does not keep texts: it is told what it has of the node.
         if let record = try documents.node(node, in: transaction.view) {
             let texts = TextIndex(scope: scope)
-            let text = AnalyzedText(record.description, analyzer: try texts.options(in: transaction.view).analyzer)
+            let text = AnalyzedText(record.indexedText, analyzer: try texts.options(in: transaction.view).analyzer)
             try texts.remove(node, text, in: &transaction)
         }
         try documents.removeNode(node, in: &transaction)

@@ -33,8 +33,14 @@ extension Database {
     ) async throws -> ImportReceipt {
         let plan = try ImportPlan(document, project: project, dimension: models.dimension)
         if validateOnly { return plan.receipt(agents: 0, events: 0, embeddings: 0) }
+        var texts: [String] = []
+        for document in plan.documents {
+            for node in document.nodes where node.vector == nil {
+                texts.append(SearchText.embedded(key: document.key.text, path: node.path, kind: node.kind, value: node.value))
+            }
+        }
         let nodes = plan.documents.flatMap(\.nodes)
-        var embedded = try await models.embed(documents: nodes.filter { $0.vector == nil }.map(\.description))[...]
+        var embedded = try await models.embed(documents: texts)[...]
         let vectors = nodes.map { $0.vector ?? embedded.removeFirst() }
         let tokenCounts = try await onPool { [models] in
             plan.documents.flatMap { $0.nodes.map { models.countTokens(JSONPrinter.text(MatchData.wrapped($0.value), style: .python)) } }
@@ -110,14 +116,13 @@ extension Database {
             let id = try present?.id ?? documents.create(key, in: &transaction)
             let nodes = try documents.reserveNodes(imported.nodes.count, in: &transaction)
             for (node, nodeID) in zip(imported.nodes, nodes) {
-                try documents.put(
-                    NodeRecord(
-                        document: id, documentKey: key.text, path: node.path, kind: node.kind, format: node.format,
-                        description: node.description, data: JSONPrinter.bytes(node.value), tokenCount: tokenCounts[place],
-                        hasOwnVector: node.vector != nil),
-                    as: nodeID, in: &transaction)
+                let record = NodeRecord(
+                    document: id, documentKey: key.text, path: node.path, kind: node.kind, format: node.format,
+                    description: node.description, data: JSONPrinter.bytes(node.value), tokenCount: tokenCounts[place],
+                    hasOwnVector: node.vector != nil)
+                try documents.put(record, as: nodeID, in: &transaction)
                 try VectorIndex(scope: scope, dimension: models.dimension).insert(nodeID, vectors[place], in: &transaction)
-                try texts.add(nodeID, AnalyzedText(node.description, analyzer: analyzer), in: &transaction)
+                try texts.add(nodeID, AnalyzedText(record.indexedText, analyzer: analyzer), in: &transaction)
                 place += 1
             }
             var event = lastEvents[key.text]

@@ -86,7 +86,7 @@ extension Database {
             }
             var texts: [String] = []
             for case .success(let document) in documents {
-                for node in document.nodes where node.wantsEmbedding { texts.append(node.content.description) }
+                for node in document.nodes where node.wantsEmbedding { texts.append(node.embeddedText(key: document.command.key)) }
             }
             var vectors = (try await models.embed(documents: texts))[...]
             for place in documents.indices {
@@ -164,9 +164,10 @@ extension Database {
             }
             let nodeID = fresh.removeFirst()
             ids.append(nodeID)
-            try documents.put(node.record(document: id, key: command.key, format: prepared.split.format), as: nodeID, in: &transaction)
+            let record = node.record(document: id, key: command.key, format: prepared.split.format)
+            try documents.put(record, as: nodeID, in: &transaction)
             let vector = node.vector!
-            let text = AnalyzedText(node.content.description, analyzer: analyzer)
+            let text = AnalyzedText(record.indexedText, analyzer: analyzer)
             if indexing == nil { try vectors.insert(nodeID, vector, in: &transaction) }
             freshNodes.append(FreshNode(id: nodeID, vector: vector, text: text))
         }
@@ -255,6 +256,9 @@ struct PreparedDocument: Sendable {
         var vector: [Float]? = nil
 
         var wantsEmbedding: Bool { !isKept && identity.ownVector == nil }
+        func embeddedText(key: Name) -> String {
+            SearchText.embedded(key: key.text, path: content.path, kind: content.kind.rawValue, value: content.value)
+        }
 
         func record(document: DocumentID, key: Name, format: ContentFormat) -> NodeRecord {
             NodeRecord(

@@ -98,7 +98,9 @@ public enum Reindex {
             return (projects, sizes, try VectorModel.load(view))
         }
         var mark = VectorModel.Progress(project: 0, node: 0, isCleared: false)
-        if let present, let rebuild = present.rebuild, present.identity == models.identity, present.dimension == models.dimension {
+        if let present, let rebuild = present.rebuild, present.identity == models.identity, present.dimension == models.dimension,
+            present.texts == models.vectorModel.texts
+        {
             mark = rebuild
             report.wasResumed = true
         }
@@ -144,7 +146,7 @@ public enum Reindex {
                 let batch = try environment.read { try DocumentStore(scope: scope).nodes(from: NodeID(rawValue: from), count: batchNodes, in: $0) }
                 guard let last = batch.last else { break }
                 let vectors = try await Self.vectors(of: batch.map(\.record), scope, environment, models, &report)
-                let texts = batch.mapOnAllCores { TextChange(node: $0.id, new: AnalyzedText($0.record.description, analyzer: analyzer)) }
+                let texts = batch.mapOnAllCores { TextChange(node: $0.id, new: AnalyzedText($0.record.indexedText, analyzer: analyzer)) }
                 mark.node = last.id.rawValue + 1
                 try write(environment, models, mark) { transaction in
                     try build.add(zip(batch, vectors).map { ($0.id, $1) }, in: &transaction)
@@ -191,7 +193,7 @@ public enum Reindex {
         let fitting = own.map { $0?.count == models.dimension ? $0 : nil }
         report.ownVectors += fitting.count { $0 != nil }
         report.foreignVectors += zip(own, fitting).count { $0 != nil && $1 == nil }
-        var embedded = try await models.embed(documents: zip(nodes, fitting).filter { $1 == nil }.map(\.0.description))[...]
+        var embedded = try await models.embed(documents: zip(nodes, fitting).filter { $1 == nil }.map(\.0.embeddedText))[...]
         return fitting.map { $0 ?? embedded.removeFirst() }
     }
 
@@ -248,7 +250,9 @@ public enum Reindex {
     ) throws {
         var transaction = try environment.beginWrite()
         try body(&transaction)
-        try VectorModel(identity: models.identity, dimension: models.dimension, rebuild: mark).store(in: &transaction)
+        var model = models.vectorModel
+        model.rebuild = mark
+        try model.store(in: &transaction)
         try transaction.commit()
         environment.growFile()
     }

@@ -59,6 +59,10 @@ public struct QueryRequest: Sendable {
     public var maxTokens: Int?
     /// nil takes the server's.
     public var mode: SearchMode?
+    /// Orders the answers of hybrid mode; nil: `convex` when there are weights, else `calibrated`.
+    public var fusion: FusionMethod?
+    /// nil: those of the method.
+    public var weights: FusionWeights?
     /// Asks for the parts of each score.
     public var explain: Bool
     /// What tokens are counted in.
@@ -80,7 +84,8 @@ public struct QueryRequest: Sendable {
 
     public init(
         project: Name, text: String, vector: [Float]? = nil, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil,
-        mode: SearchMode? = nil, explain: Bool = false, asOf: Moment? = nil, filter: Filter? = nil
+        mode: SearchMode? = nil, fusion: FusionMethod? = nil, weights: FusionWeights? = nil, explain: Bool = false, asOf: Moment? = nil,
+        filter: Filter? = nil
     ) {
         self.project = project
         self.text = text
@@ -89,6 +94,8 @@ public struct QueryRequest: Sendable {
         self.threshold = threshold
         self.maxTokens = maxTokens
         self.mode = mode
+        self.fusion = fusion
+        self.weights = weights
         self.explain = explain
         self.asOf = asOf
         self.filter = filter

@@ -68,6 +68,25 @@ public struct QueryWeights: Sendable {
         return copy
     }
 
+    /// What part of the sum of count x idf is of terms that some text has, 0...1; 0 for a query without terms.
+    public var knownShare: Float {
+        // Against their own sum: the ceiling of a query with prefixes counts one term of each.
+        let sum = weights.reduce(0, +)
+        guard sum > 0 else { return 0 }
+        return zip(weights, terms).reduce(0) { $1.1.documentFrequency > 0 ? $0 + $1.0 : $0 } / sum
+    }
+
+    /// How far scores of this query spread over the texts by chance: the standard deviation of the sum of count x idf of a text's terms, were
+    /// they independent of each other. High when the query's weight lies in words that many texts have, low when in words that few or none have.
+    public var deviation: Float {
+        let count = Float(max(1, statistics.documents))
+        let variance = zip(weights, terms).reduce(Float(0)) { sum, entry in
+            let (weight, share) = (entry.0 / scale, min(1, Float(entry.1.documentFrequency) / count))
+            return sum + weight * weight * share * (1 - share)
+        }
+        return variance.squareRoot()
+    }
+
     static func idf(documentFrequency: Int, documents: Int) -> Float {
         let (frequency, count) = (Double(documentFrequency), Double(documents))
         return Float(log(1 + max(0, count - frequency + 0.5) / (frequency + 0.5)))

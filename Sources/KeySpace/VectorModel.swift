@@ -1,10 +1,10 @@
 internal import Base
 public import LMDB
 
-/// Which embedding model made the vectors of a store, and how far a rebuild with it has come. One record, of the store itself.
+/// Which embedding model made the vectors of a store, of which texts, and how far a rebuild with it has come. One record, of the store itself.
 ///
-/// Vectors of two models have nothing to say to each other, so a store is served with the model that made its vectors, or its
-/// vectors are made anew (`contex reindex`).
+/// Vectors of two models have nothing to say to each other, and an index gives up a node only for the text that it was given. So a store
+/// is served with the model and the rule of texts that made its indexes, or they are made anew (`contex reindex`).
 public struct VectorModel: Sendable, Equatable {
     /// Where a rebuild stands: every project before `project` is done; of that one, every node before `node`.
     public struct Progress: Sendable, Equatable {
@@ -23,12 +23,15 @@ public struct VectorModel: Sendable, Equatable {
     /// The model's name and a digest of what its vectors depend on.
     public let identity: String
     public let dimension: Int
+    /// The version of the rule that makes a node's texts (`SearchText.version`).
+    public let texts: UInt32
     /// nil: every vector is of this model.
     public var rebuild: Progress?
 
-    public init(identity: String, dimension: Int, rebuild: Progress? = nil) {
+    public init(identity: String, dimension: Int, texts: UInt32, rebuild: Progress? = nil) {
         self.identity = identity
         self.dimension = dimension
+        self.texts = texts
         self.rebuild = rebuild
     }
 
@@ -36,17 +39,18 @@ public struct VectorModel: Sendable, Equatable {
     public static func load(_ view: borrowing TransactionView) throws -> VectorModel? {
         guard let bytes = try view.loadBytes(TenantScope.system.key(.vectorModel)) else { return nil }
         var reader = ByteReader(bytes)
-        let (identity, dimension) = (try reader.text(), Int(try reader.u32()))
+        let (identity, dimension, texts) = (try reader.text(), Int(try reader.u32()), try reader.u32())
         var rebuild: Progress? = nil
         if try reader.bool() { rebuild = Progress(project: try reader.u32(), node: try reader.u32(), isCleared: try reader.bool()) }
         try reader.end()
-        return VectorModel(identity: identity, dimension: dimension, rebuild: rebuild)
+        return VectorModel(identity: identity, dimension: dimension, texts: texts, rebuild: rebuild)
     }
 
     public func store(in transaction: inout WriteTransaction) throws {
         var writer = ByteWriter()
         writer.text(identity)
         writer.u32(UInt32(dimension))
+        writer.u32(texts)
         writer.bool(rebuild != nil)
         if let rebuild {
             writer.u32(rebuild.project)
@@ -57,12 +61,18 @@ public struct VectorModel: Sendable, Equatable {
     }
 
     /// Marks a store that has no vectors as this model's.
-    /// - Throws: `.conflict` when the vectors are of another model, or a rebuild was not finished.
+    /// - Throws: `.conflict` when the vectors are of another model or the texts of another rule, or a rebuild was not finished.
     public static func verifyOrCreate(_ wanted: VectorModel, directory: String, in transaction: inout WriteTransaction) throws {
         guard let found = try load(transaction.view) else { return try wanted.store(in: &transaction) }
         if found.rebuild != nil {
             throw ContexError(
                 .conflict, "the indexes of \(directory) are half rebuilt (with \(found.identity)): finish it with 'contex reindex --data-dir \(directory)'")
+        }
+        guard found.texts == wanted.texts else {
+            throw ContexError(
+                .conflict,
+                "the indexes of \(directory) hold the texts of rule \(found.texts), this build makes those of rule \(wanted.texts): "
+                    + "make them anew with 'contex reindex --data-dir \(directory)'")
         }
         guard found == wanted else {
             throw ContexError(

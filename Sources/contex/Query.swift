@@ -28,6 +28,9 @@ struct Query: AsyncParsableCommand {
     @Option(help: "How much it counts that a match says something new, 0 to 1.") var diversity: Double?
     @Option(help: ArgumentHelp("A document or node that comes first, whatever its similarity; may be repeated.", valueName: "key"))
     var pin: [String] = []
+    @Option(help: "What orders the matches in hybrid mode: calibrated, convex or rrf (default: convex with --weights, else calibrated).")
+    var fusion: FusionMethod?
+    @Option(help: "How much each side counts in fusion convex or rrf, as semantic=0.7,keyword=0.3.") var weights: FusionShares?
     @Flag(help: "Show the parts of each similarity.") var explain = false
     @Option(help: ArgumentHelp("Say what became of a document or node, and why; may be repeated.", valueName: "key"))
     var explainKey: [String] = []
@@ -76,6 +79,8 @@ struct Query: AsyncParsableCommand {
         if let recall { body["recall"] = .double(recall) }
         if let threshold { body["threshold"] = .double(threshold) }
         if let mode { body["mode"] = .string(mode.rawValue) }
+        if let fusion { body["fusion"] = .string(fusion.rawValue) }
+        if let weights { body["weights"] = .object(JSONObject(weights.shares.map { ($0.name, .double($0.value)) })) }
         if let asOf { body["as_of"] = .string(asOf) }
         if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
         if let diversity { body["diversity"] = .double(diversity) }
@@ -214,3 +219,23 @@ struct Query: AsyncParsableCommand {
 }
 
 extension SearchMode: ExpressibleByArgument {}
+extension FusionMethod: ExpressibleByArgument {}
+
+/// `semantic=0.7,keyword=0.3`
+struct FusionShares: ExpressibleByArgument {
+    let shares: [(name: String, value: Double)]
+
+    init?(argument: String) {
+        var shares: [(name: String, value: Double)] = []
+        for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+            let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard sides.count == 2, ["semantic", "keyword"].contains(sides[0]), !shares.contains(where: { $0.name == sides[0] }),
+                let value = Double(sides[1])
+            else { return nil }
+            shares.append((sides[0], value))
+        }
+        func share(_ name: String) -> Double { shares.first { $0.name == name }?.value ?? 0 }
+        guard FusionWeights(semantic: share("semantic"), keyword: share("keyword")) != nil else { return nil }
+        self.shares = shares
+    }
+}

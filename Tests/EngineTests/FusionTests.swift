@@ -14,11 +14,12 @@ import Tokens
         var random = SeededRandom(seed: testSeed("risesInBothPartsAndStaysInside"))
         for _ in 0..<10_000 {
             let ceiling = Float(random.unit() * 60)
+            let score = CalibratedScore(ceiling: ceiling, cut: Float(random.unit() * 10))
             let (cosine, bm25) = (Float(random.unit() * 2 - 1), ceiling * Float(random.unit()))
-            let similarity = Fusion.similarity(cosine: cosine, bm25: bm25, ceiling: ceiling)
+            let similarity = score.similarity(cosine: cosine, bm25: bm25)
             #expect(similarity > 0 && similarity < 1)
-            #expect(Fusion.similarity(cosine: cosine - 0.02, bm25: bm25, ceiling: ceiling) < similarity)
-            if ceiling > 1 { #expect(Fusion.similarity(cosine: cosine, bm25: bm25 * 0.9 - 0.01, ceiling: ceiling) < similarity) }
+            #expect(score.similarity(cosine: cosine - 0.02, bm25: bm25) < similarity)
+            if ceiling > 1 { #expect(score.similarity(cosine: cosine, bm25: bm25 * 0.9 - 0.01) < similarity) }
         }
     }
 
@@ -27,11 +28,107 @@ import Tokens
         let cases: [(cosine: Float, bm25: Float, ceiling: Float)] = [
             (0, 0, 0), (1, 0, 0), (-1, 0, 0), (1, 5.001, 5), (1, 1, 0), (0, 0, 1e-30), (0, 1e-30, 1e-30), (1.0001, 60, 60), (1, 1e9, 1e9),
         ]
-        for (cosine, bm25, ceiling) in cases {
-            let similarity = Fusion.similarity(cosine: cosine, bm25: bm25, ceiling: ceiling)
-            #expect(similarity >= 0 && similarity <= 1, "\(cosine) \(bm25) \(ceiling) \(similarity)")
+        for cut in [Calibration.standard.bounds.lowerBound, Calibration.standard.bounds.upperBound] {
+            for (cosine, bm25, ceiling) in cases {
+                let similarity = CalibratedScore(ceiling: ceiling, cut: cut).similarity(cosine: cosine, bm25: bm25)
+                #expect(similarity >= 0 && similarity <= 1, "\(cosine) \(bm25) \(ceiling) \(similarity)")
+            }
+            #expect(
+                CalibratedScore(ceiling: 0, cut: cut).similarity(cosine: 0.4, bm25: 3)
+                    == CalibratedScore(ceiling: 0, cut: cut).similarity(cosine: 0.4, bm25: 0))
         }
-        #expect(Fusion.similarity(cosine: 0.4, bm25: 3, ceiling: 0) == Fusion.similarity(cosine: 0.4, bm25: 0, ceiling: 0))
+    }
+
+    /// The cut of a query is one number whatever the project holds, inside its bounds, and no less than what is known before look-ups.
+    @Test func theCutStaysInItsBounds() throws {
+        let folder = TemporaryFolder()
+        let store = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 30))
+        let index = TextIndex(scope: TenantScope(tenant: .standard, project: ProjectID(rawValue: 1)))
+        let bounds = Calibration.standard.bounds
+        var random = SeededRandom(seed: testSeed("theCutStaysInItsBounds"))
+        let queries = ["", "the", "w1", "w1 w2 w1", "unknown", "w3 unknown w3 words", String(repeating: "w5 ", count: 3_000)]
+        for round in 0..<40 {
+            for text in queries {
+                let score = try store.read { CalibratedScore(try index.weights(TextQuery(text), in: $0)) }
+                #expect(bounds.contains(score.cut), "\(round) texts, '\(text.prefix(20))': \(score.cut)")
+            }
+            var write = try store.beginWrite()
+            let words = (0..<(1 << Int(random.unit() * 13))).map { _ in "w\(Int(random.unit() * 200))" }
+            try index.add(NodeID(rawValue: UInt32(round)), AnalyzedText(words.joined(separator: " ")), in: &write)
+            try write.commit()
+        }
+    }
+
+    // MARK: - Methods
+
+    private static let near: [NodeID] = [3, 1, 2].map { NodeID(rawValue: $0) }
+    private static let worded: [NodeID] = [2, 3, 4].map { NodeID(rawValue: $0) }
+    private static let parts: [NodeID: ScoreParts] = [
+        NodeID(rawValue: 1): ScoreParts(cosine: 0.6, bm25: 0, ceiling: 20, cut: 5), NodeID(rawValue: 2): ScoreParts(cosine: 0.5, bm25: 10, ceiling: 20, cut: 5),
+        NodeID(rawValue: 3): ScoreParts(cosine: 0.7, bm25: 4, ceiling: 20, cut: 5), NodeID(rawValue: 4): ScoreParts(cosine: 0.2, bm25: 3, ceiling: 20, cut: 5),
+    ]
+
+    private func order(_ fusion: Fusion) -> [UInt32] {
+        let order = fusion.order(near: Self.near, worded: Self.worded, parts: Self.parts) ?? [:]
+        return order.keys.sorted { order[$0]! == order[$1]! ? $0 < $1 : order[$0]! > order[$1]! }.map(\.rawValue)
+    }
+
+    @Test func theOrderOfEachMethod() throws {
+        #expect(Fusion.calibrated.order(near: Self.near, worded: Self.worded, parts: Self.parts) == nil)
+        // 1/61 + 1/62; 1/63 + 1/61; 1/62; 1/63
+        #expect(order(Fusion(.rrf)) == [3, 2, 1, 4])
+        #expect(order(Fusion(.rrf, weights: FusionWeights(semantic: 0, keyword: 2))) == [2, 3, 4, 1])
+        #expect(order(Fusion(.rrf, weights: FusionWeights(semantic: 1, keyword: 0))) == [3, 1, 2, 4])
+        // cosines scaled by 0.2...0.7: 0.8, 0.6, 1, 0; scores by 10: 0, 1, 0.4, 0.3
+        #expect(order(Fusion(.convex)) == [3, 2, 1, 4])
+        #expect(order(Fusion(.convex, weights: FusionWeights(semantic: 1, keyword: 9))) == [2, 3, 4, 1])
+        #expect(order(Fusion(.convex, weights: FusionWeights(semantic: 1, keyword: 0))) == [3, 1, 2, 4])
+        let sums = try #require(Fusion(.convex).order(near: Self.near, worded: Self.worded, parts: Self.parts))
+        #expect(abs(sums[NodeID(rawValue: 3)]! - 0.82) < 1e-6 && abs(sums[NodeID(rawValue: 2)]! - 0.72) < 1e-6)
+    }
+
+    /// The method orders, the threshold and the similarity stay the calibrated ones.
+    @Test func methodsChangeTheOrderAlone() async throws {
+        let fixture = try Fixture()
+        for number in 0..<40 { try await fixture.publish("p", "k\(number)", ["word": .string("common w\(number % 7) v\(number % 5) u\(number)")]) }
+        func ask(_ fusion: FusionMethod?, _ weights: FusionWeights? = nil, threshold: Double = 0) async throws -> [Match] {
+            try await fixture.database.query(
+                Fixture.tenant,
+                QueryRequest(project: Name(stored: "p"), text: "w3 v2 u17", topK: 40, threshold: threshold, fusion: fusion, weights: weights)
+            ).matches
+        }
+        let plain = try await ask(nil)
+        let similarities = Dictionary(uniqueKeysWithValues: plain.map { ($0.nodeKey, $0.similarity) })
+        #expect(plain.map(\.similarity) == plain.map(\.similarity).sorted(by: >) && plain.count == 40)
+        let keyword = try await fixture.query("p", "w3 v2 u17", mode: .keyword, topK: 40).map(\.nodeKey)
+        for method in [FusionMethod.rrf, .convex] {
+            let found = try await ask(method)
+            #expect(found.count == 40 && found.allSatisfy { similarities[$0.nodeKey] == $0.similarity }, "\(method)")
+            #expect(found.first?.nodeKey == plain.first?.nodeKey)
+            // All weight on one side is that side's order.
+            let words = try await ask(method, FusionWeights(semantic: 0, keyword: 1)).map(\.nodeKey)
+            #expect(Array(words.prefix(keyword.count)) == keyword, "\(method)")
+            let threshold = plain[10].similarity
+            #expect(try await ask(method, threshold: threshold).allSatisfy { $0.similarity >= threshold })
+        }
+        let words = FusionWeights(semantic: 0, keyword: 1)
+        #expect(try await ask(nil, words).map(\.nodeKey) == ask(.convex, words).map(\.nodeKey))
+        #expect(try await fixture.closeAndCheck().isEmpty)
+    }
+
+    @Test func nothingToScaleBy() {
+        #expect(Fusion(.convex).order(near: [], worded: [], parts: [:])?.isEmpty == true)
+        let one: [NodeID: ScoreParts] = [NodeID(rawValue: 9): ScoreParts(cosine: 0.3, bm25: 0, ceiling: 20, cut: 5)]
+        #expect(Fusion(.convex).order(near: Array(one.keys), worded: [], parts: one) == [NodeID(rawValue: 9): 0])
+    }
+
+    @Test func weightsThatAreNone() throws {
+        for (semantic, keyword) in [(-1, 1), (1, -0.5), (0, 0), (.nan, 1), (1, .infinity)] as [(Double, Double)] {
+            #expect(FusionWeights(semantic: semantic, keyword: keyword) == nil, "\(semantic) \(keyword)")
+        }
+        let greatest = try #require(FusionWeights(semantic: .greatestFiniteMagnitude, keyword: .greatestFiniteMagnitude))
+        #expect(greatest.semantic == 0.5 && greatest.keyword == 0.5)
+        #expect(FusionWeights(semantic: 7, keyword: 3) == FusionWeights(semantic: 0.7, keyword: 0.3))
     }
 
     /// Needs as agents write them, nodes as small JSON objects give them, and whether one answers the other. All nodes are one
@@ -102,7 +199,7 @@ import Tokens
         for (place, pair) in Self.pairs.enumerated() {
             let cosine = zip(needVectors[place], nodeVectors[place]).reduce(0) { $0 + $1.0 * $1.1 }
             let weights = try store.read { try index.weights(TextQuery(pair.need), in: $0) }
-            let similarity = Fusion.similarity(cosine: cosine, bm25: weights.score(AnalyzedText(pair.node)), ceiling: weights.ceiling)
+            let similarity = CalibratedScore(weights).similarity(cosine: cosine, bm25: weights.score(AnalyzedText(pair.node)))
             if (similarity >= 0.5) != pair.related { wrong.append("\(pair.need) <> \(pair.node): \(similarity), cosine \(cosine)") }
         }
         // What the model cannot see (a list of product names for "programming languages and frameworks used") may stay wrong.

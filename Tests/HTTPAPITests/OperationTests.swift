@@ -147,7 +147,15 @@ struct OperationTests {
         let parts = try #require(explained["matches"]?.arrayValue?.first?["explanation"])
         #expect(parts["mode"] == "hybrid")
         #expect(parts["cosine"]?.doubleValue ?? 0 > 0)
+        #expect(parts["fusion"] == "calibrated")
         #expect(await query(#"{"query":"q","mode":"magic"}"#).status == 422)
+        for (given, method) in [
+            (#""fusion":"rrf""#, "rrf"), (#""weights":{"semantic":0.7,"keyword":0.3}"#, "convex"), (#""weights":{"keyword":"2"},"fusion":"rrf""#, "rrf"),
+            (#""weights":null,"fusion":null"#, "calibrated"),
+        ] {
+            let answer = await query(#"{"query":"Python FastAPI","response_format":"json","explain":true,"threshold":0,\#(given)}"#)
+            #expect(try answer.json["matches"]?.arrayValue?.first?["explanation"]?["fusion"]?.stringValue == method, "\(given): \(answer.text)")
+        }
         #expect(await harness.send("POST", "/api/v1/projects/nowhere/query", #"{"query":"q","max_results":3}"#).text
             == #"{"query":"q","matches":[],"total_matches":0}"#)
         await harness.close()

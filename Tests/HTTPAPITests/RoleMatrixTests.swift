@@ -109,6 +109,7 @@ struct RoleMatrixTests {
         case .filter: ["metadata.team": "core"]
         case .integer(let min, _): .integer(min ?? 1)
         case .number(let min, _): .double(min)
+        case .shares(let names): .object(JSONObject([(names[0], .integer(1))]))
         case .flag: .bool(false)
         case .texts, .textOrTexts: .array(["sample"])
         case .word(let words, _): .string(words[0])

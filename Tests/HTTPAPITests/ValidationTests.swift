@@ -122,6 +122,30 @@ struct ValidationTests {
         await harness.close()
     }
 
+    /// Weights that are none, a method that is none, and those that contradict the rest of the request: 422 that names the field.
+    @Test(arguments: [
+        (#""weights":{"semantic":-0.1,"keyword":1}"#, #"["body","weights","semantic"]"#, "greater_than_equal"),
+        (#""weights":{"semantic":0,"keyword":0}"#, #"["body","weights"]"#, "value_error"), (#""weights":{}"#, #"["body","weights"]"#, "value_error"),
+        (#""weights":{"keyword":1e999}"#, #"["body","weights","keyword"]"#, "finite_number"),
+        (#""weights":{"keyword":"nan"}"#, #"["body","weights","keyword"]"#, "finite_number"),
+        (#""weights":{"keyword":"Infinity"}"#, #"["body","weights","keyword"]"#, "finite_number"),
+        (#""weights":{"keyword":null}"#, #"["body","weights","keyword"]"#, "float_type"),
+        (#""weights":{"keyword":"much"}"#, #"["body","weights","keyword"]"#, "float_parsing"),
+        (#""weights":{"semantic":1,"bm25":1}"#, #"["body","weights","bm25"]"#, "extra_forbidden"),
+        (#""weights":[0.7,0.3]"#, #"["body","weights"]"#, "model_attributes_type"), (#""weights":0.7"#, #"["body","weights"]"#, "model_attributes_type"),
+        (#""fusion":"magic""#, #"["body","fusion"]"#, "enum"), (#""fusion":7"#, #"["body","fusion"]"#, "enum"),
+        (#""fusion":"calibrated","weights":{"semantic":1}"#, "weights", "value_error"),
+        (#""fusion":"rrf","mode":"semantic""#, "fusion", "value_error"), (#""weights":{"semantic":1},"mode":"keyword""#, "weights", "value_error"),
+    ])
+    func fusionsThatAreNone(_ given: String, _ place: String, _ kind: String) async throws {
+        let harness = try Harness()
+        let answer = await harness.send("POST", "/api/v1/projects/p/query", #"{"query":"q",\#(given)}"#)
+        #expect(answer.status == 422, "\(answer.text)")
+        let faults = try #require(try answer.json["detail"]?.arrayValue)
+        #expect(faults.contains { JSONPrinter.text($0["loc"] ?? .null).contains(place) && $0["type"]?.stringValue == kind }, "\(answer.text)")
+        await harness.close()
+    }
+
     /// Numbers and booleans may come as text, `since` may be anything.
     @Test func laxNumbers() async throws {
         let harness = try Harness()

@@ -23,7 +23,10 @@ import Testing
 
     @Test(arguments: [
         (["nonsense"], 2), (["query"], 2), (["query", "p", "q", "--top", "0"], 2), (["query", "p", "q", "--threshold", "2"], 2),
-        (["query", "p", "q", "--mode", "magic"], 2), (["publish", "p", "k", "/no/such/file"], 3), (["events", "p", "--since", "x"], 2),
+        (["query", "p", "q", "--mode", "magic"], 2), (["query", "p", "q", "--fusion", "magic"], 2),
+        (["query", "p", "q", "--weights", "semantic=-1"], 2), (["query", "p", "q", "--weights", "semantic=0,keyword=0"], 2),
+        (["query", "p", "q", "--weights", "semantic=nan"], 2), (["query", "p", "q", "--weights", "bm25=1"], 2),
+        (["publish", "p", "k", "/no/such/file"], 3), (["events", "p", "--since", "x"], 2),
         (["projects", "--server", "not a url"], 2), (["serve", "--http-port", "x"], 2), (["serve", "--http-host", "0.0.0.0"], 2),
         (["check", "--data-dir", "/no/such/folder"], 3), (["stats", "--data-dir", "/no/such/folder"], 3), (["projects", "--server", "http://127.0.0.1:1"], 6),
         (["query", "p", "q", "--server", "http://127.0.0.1:1"], 6), (["events", "p", "--follow", "--server", "http://127.0.0.1:1"], 6),
@@ -177,6 +180,10 @@ import Testing
         #expect(found.status == 0 && found.output.contains("tech.root") && found.output.contains("db: PostgreSQL"))
         let json = try contex("query", "shop", "which database", "--threshold", "0", "--mode", "semantic", "--explain", "--json").json
         #expect(json?["matches"]?.arrayValue?.first?["explanation"]?["mode"]?.stringValue == "semantic")
+        let fused = try contex(
+            "query", "shop", "which database", "--threshold", "0", "--weights", "semantic=0.7,keyword=0.3", "--fusion", "rrf", "--explain", "--json"
+        ).json
+        #expect(fused?["matches"]?.arrayValue?.first?["explanation"]?["fusion"]?.stringValue == "rrf")
         let nothing = try contex("query", "empty", "which database")
         #expect(nothing.status == 0 && nothing.output.isEmpty && nothing.errors.contains("nothing in empty"))
 

@@ -14,6 +14,9 @@ public enum NodeKind: String, Sendable, CaseIterable {
 
     /// `is_structured` of the data listing.
     public var isStructured: Bool { self == .object || self == .row }
+
+    /// Whether the value is a text that the publisher wrote as such, in prose or code.
+    var isText: Bool { !isStructured && self != .primitive }
 }
 
 /// One searchable part of a document.
@@ -22,7 +25,7 @@ public struct ContentNode: Sendable, Equatable {
     public let path: String
     public let kind: NodeKind
     public let value: JSONValue
-    /// The text that is embedded and indexed.
+    /// What answers show of it. It is found by other texts: `SearchText`.
     public let description: String
 
     public init(path: String, kind: NodeKind, value: JSONValue, description: String) {

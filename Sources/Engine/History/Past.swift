@@ -183,7 +183,7 @@ struct PastNodes: Sendable {
     init(_ nodes: [Node], analyzer: Analyzer) {
         self.nodes = nodes
         self.analyzer = analyzer
-        texts = TextCollection(nodes.map { AnalyzedText($0.record.description, analyzer: analyzer) })
+        texts = TextCollection(nodes.map { AnalyzedText($0.record.indexedText, analyzer: analyzer) })
     }
 
     static func id(_ place: Int) -> NodeID { NodeID(rawValue: UInt32(place)) }
@@ -248,7 +248,7 @@ extension Database {
         let open = nodes.indices.filter { nodes[$0].vector == nil }
         for start in stride(from: 0, to: open.count, by: Self.pastBatch) {
             let batch = open[start..<min(start + Self.pastBatch, open.count)]
-            let vectors = try await models.embed(documents: batch.map { nodes[$0].record.description })
+            let vectors = try await models.embed(documents: batch.map { nodes[$0].record.embeddedText })
             for (place, vector) in zip(batch, vectors) { nodes[place].vector = vector }
         }
         return nodes

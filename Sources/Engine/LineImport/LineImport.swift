@@ -261,7 +261,10 @@ private final class LineImportRun {
             document.countTokens(models.countTokens)
             return document
         }
-        var vectors = try await models.embed(documents: documents.flatMap { $0.nodes.filter(\.wantsEmbedding).map(\.content.description) })[...]
+        let texts = documents.flatMap { document in
+            document.nodes.filter(\.wantsEmbedding).map { $0.embeddedText(key: document.command.key) }
+        }
+        var vectors = try await models.embed(documents: texts)[...]
         documents = documents.map { $0.taking(vectors: &vectors) }
 
         var moved = mark

@@ -62,8 +62,9 @@ struct Candidates {
             parts[node]?.cosine = cosine ?? 0
         }
         let scored = Set(worded.map(\.node))
+        let cut = Calibration.standard.cut(weights)
         let withoutScore = near.map(\.node).filter { !scored.contains($0) }
-        for (node, score) in zip(withoutScore, try texts.scores(weights, of: withoutScore, in: view)) { set(bm25: score ?? 0, of: node) }
+        for (node, score) in zip(withoutScore, try texts.scores(weights, of: withoutScore, in: view)) { set(bm25: score ?? 0, of: node, cut: cut) }
     }
 
     /// The same from nodes in memory, each of which is looked at.
@@ -102,17 +103,19 @@ struct Candidates {
         let found = Set(near.map(\.node))
         for match in worded where !found.contains(match.node) { parts[match.node]?.cosine = past.cosine(question.vector!, past[match.node]) }
         let scored = Set(worded.map(\.node))
-        for match in near where !scored.contains(match.node) { set(bm25: weights.score(texts[PastNodes.place(match.node)]), of: match.node) }
+        let cut = Calibration.standard.cut(weights)
+        for match in near where !scored.contains(match.node) { set(bm25: weights.score(texts[PastNodes.place(match.node)]), of: match.node, cut: cut) }
     }
 
     private mutating func gather() {
-        for match in near { parts[match.node, default: ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling)].cosine = match.cosine }
-        for match in worded { set(bm25: match.score, of: match.node) }
+        let cut = Calibration.standard.cut(weights)
+        for match in near { parts[match.node, default: ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling, cut: cut)].cosine = match.cosine }
+        for match in worded { set(bm25: match.score, of: match.node, cut: cut) }
     }
 
-    private mutating func set(bm25: Float, of node: NodeID) {
+    private mutating func set(bm25: Float, of node: NodeID, cut: Float) {
         // A prefix may bring more than the ceiling counts for it.
-        parts[node, default: ScoreParts(cosine: 0, bm25: 0, ceiling: 0)].bm25 = bm25
+        parts[node, default: ScoreParts(cosine: 0, bm25: 0, ceiling: 0, cut: cut)].bm25 = bm25
         parts[node]?.ceiling = max(weights.ceiling, bm25)
     }
 
@@ -127,15 +130,17 @@ extension NodeSearch {
         let nothing = [Float?](repeating: nil, count: nodes.count)
         let cosines = try question.vector.map { try VectorIndex(scope: scope, dimension: dimension).cosines($0, of: nodes, in: view) } ?? nothing
         let scores = mode == .semantic ? nothing : try TextIndex(scope: scope).scores(weights, of: nodes, in: view)
-        return zip(cosines, scores).map { ScoreParts(cosine: $0 ?? 0, bm25: $1 ?? 0, ceiling: max(weights.ceiling, $1 ?? 0)) }
+        let cut = Calibration.standard.cut(weights)
+        return zip(cosines, scores).map { ScoreParts(cosine: $0 ?? 0, bm25: $1 ?? 0, ceiling: max(weights.ceiling, $1 ?? 0), cut: cut) }
     }
 
     /// The same of nodes of the past.
     func scores(of nodes: [NodeID], _ question: Question, _ weights: QueryWeights, among past: PastNodes) -> [ScoreParts] {
-        nodes.map { node in
+        let cut = Calibration.standard.cut(weights)
+        return nodes.map { node in
             let bm25 = mode == .semantic ? 0 : weights.score(past.texts[PastNodes.place(node)])
             return ScoreParts(
-                cosine: question.vector.map { past.cosine($0, past[node]) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25))
+                cosine: question.vector.map { past.cosine($0, past[node]) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut)
         }
     }
 }

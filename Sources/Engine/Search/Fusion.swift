@@ -1,75 +1,135 @@
-// The hybrid score: one number out of two that have nothing in common.
+// In which order the candidates of both sides are answered in hybrid mode. A match's `similarity`, and with it the threshold, is the
+// calibrated one (Calibration.swift) under every method: it belongs to the pair, means the same for a query and a standing need, and
+// 0.5 stays the cut. The method changes the order of what passed the threshold, and so, with `top_k`, which of it is answered.
 //
-// A cosine lies in -1...1 and means the same in every project. A BM25 score is a sum of weights of rare words: it has no
-// upper end, grows with the number of texts (a rare word is rarer among more) and with the length of the query. Ranks (RRF)
-// or division by the query's best hit would make the two comparable inside one result list; but a standing need meets one
-// fresh document at a time, without a list, and must give it the same number that a query would. So the score is made of
-// the pair alone and what is known of the query before any document is looked at, its ceiling (the sum of its idf):
+//   calibrated  by similarity. The default, and what standing needs are matched with: they meet one document and have no list.
+//   convex      w x c + (1 - w) x b / best b of the query, with c the cosine, scaled to 0...1 between the worst and the best candidate, and
+//               b BM25: Bruch, Gai and Ingber, "An analysis of fusion functions for hybrid retrieval", TOIS 42(1), 2023.
+//   rrf         w / (60 + rank) summed over the two lists: Cormack, Clarke and Buettcher, "Reciprocal rank fusion outperforms Condorcet
+//               and individual rank learning methods", SIGIR 2009. A candidate that one list lacks gets nothing from it.
 //
-//     evidence   = bm25 / 30 + 0.3 x bm25 / ceiling
-//     text       = evidence / (1 + evidence / 3)                          0..<3, 0 when no term is shared
-//     similarity = sigmoid(8 x cosine + 6.8 x text - 2.4)
-//
-// The two halves of the evidence serve two ends of a range. Among thousands of texts the absolute score is the better witness:
-// it knows how rare the shared words are, and dividing it by the ceiling punishes every document for what a long query says
-// beyond the words that matter. Among ten nodes all words are rather common, the absolute score is near 0, and what share of
-// the query is covered says more. Softening keeps long quotations from drowning the cosine and the sum inside Float.
-//
-// Logistic regression over such features is the usual way to a probability of relevance (Gey, "Inferring probability of
-// relevance using the method of logistic regression", SIGIR 1994). Here the ratio of the parts was fitted to the order of answers
-// (nDCG@10 on four sets), and the bias to small JSON nodes against short needs, the main use: there a node that answers has
-// a cosine of 0.3 to 0.5 with this model, one that does not is below 0.2. A cosine of 0.30 without a shared word is 0.5.
-// Figures: docs/decisions/0006-hybrid-score.md.
+// Every candidate of either side brings both true scores, so that `convex` does not take "not among the best 100" for 0.
+// A fourth method, one that notices for each query which side is weak, was tried with a dozen features of query and lists and does not
+// hold on sets that it was not fitted to: docs/decisions/0027-fusion-and-calibration.md.
 
-#if canImport(Glibc)
-internal import Glibc
-#endif
+public import Base
 
-/// The parameters of the hybrid score.
-public struct FusionWeights: Sendable {
-    /// Of the cosine, > 0.
-    public var cosine: Float
-    /// Of the text part, > 0.
-    public var text: Float
-    public var bias: Float
+public enum FusionMethod: String, Sendable, CaseIterable { case calibrated, convex, rrf }
 
-    public static let standard = FusionWeights(cosine: 8, text: 6.8, bias: -2.4)
+/// How much each side counts. Only their ratio matters.
+public struct FusionWeights: Sendable, Equatable {
+    /// Of the cosine.
+    public let semantic: Double
+    /// Of BM25.
+    public let keyword: Double
+
+    /// nil unless both are finite, none is negative and one is more than 0.
+    public init?(semantic: Double, keyword: Double) {
+        guard semantic.isFinite, keyword.isFinite, semantic >= 0, keyword >= 0, max(semantic, keyword) > 0 else { return nil }
+        // Against their greater, since the sum of two finite numbers may be none.
+        let greater = max(semantic, keyword)
+        let sum = semantic / greater + keyword / greater
+        self.semantic = semantic / greater / sum
+        self.keyword = keyword / greater / sum
+    }
+
+    /// What `convex` takes by default.
+    public static let convex = FusionWeights(semantic: 0.7, keyword: 0.3)!
+    /// What `rrf` takes by default.
+    public static let equal = FusionWeights(semantic: 0.5, keyword: 0.5)!
 }
 
-/// One similarity out of cosine and BM25.
-public enum Fusion {
-    /// BM25 points that are evidence of 1.
-    private static let points: Float = 30
-    /// Evidence of reaching the query's ceiling.
-    private static let coverage: Float = 0.3
-    /// The upper bound of the text part.
-    private static let textMax: Float = 3
+public struct Fusion: Sendable, Equatable {
+    public let method: FusionMethod
+    /// Of no meaning to `calibrated`, whose weights are fitted.
+    public let weights: FusionWeights
 
+    public static let calibrated = Fusion(.calibrated)
+    /// Added to each rank, from the paper: the first places must not drown what both lists have further down.
+    static let rankOffset = 60.0
+
+    public init(_ method: FusionMethod, weights: FusionWeights? = nil) {
+        self.method = method
+        self.weights = weights ?? (method == .rrf ? .equal : .convex)
+    }
+
+    /// As a request asks: weights alone mean `convex`.
+    /// - Throws: `.invalid` when the request contradicts itself.
+    init(method: FusionMethod?, weights: FusionWeights?, mode: SearchMode) throws(ContexError) {
+        if mode != .hybrid, method != nil || weights != nil {
+            throw .invalid(
+                field: method != nil ? "fusion" : "weights", kind: "value_error",
+                message: "Value error, mode '\(mode.rawValue)' has one side only, there is nothing to fuse: leave it out or ask for mode 'hybrid'")
+        }
+        if method == .calibrated, weights != nil {
+            throw .invalid(
+                field: "weights", kind: "value_error",
+                message: "Value error, fusion 'calibrated' has fitted weights: leave them out or ask for fusion 'convex' or 'rrf'")
+        }
+        self.init(method ?? (weights == nil ? .calibrated : .convex), weights: weights)
+    }
+
+    /// A number for each candidate by which they are answered, highest first; nil when that is their similarity.
     /// - Parameters:
-    ///   - cosine: -1...1
-    ///   - bm25: the text's score for the query, 0 when they share no term.
-    ///   - ceiling: the least upper bound of BM25 scores for the query; 0 when the query has no term.
-    /// - Returns: 0...1, strictly increasing in both (up to the resolution of Float near its ends).
-    public static func similarity(cosine: Float, bm25: Float, ceiling: Float, weights: FusionWeights = .standard) -> Float {
-        1 / (1 + exp(-(weights.cosine * cosine + weights.text * text(bm25: bm25, ceiling: ceiling) + weights.bias)))
-    }
-
-    /// The softened evidence of the words, 0..<3.
-    private static func text(bm25: Float, ceiling: Float) -> Float {
-        let evidence = bm25 > 0 && ceiling > 0 ? bm25 / points + coverage * (bm25 / ceiling) : 0
-        return evidence / (1 + evidence / textMax)
-    }
-
-    /// What the log-odds of the similarity are the sum of.
-    static func contributions(cosine: Float, bm25: Float, ceiling: Float, weights: FusionWeights = .standard) -> [(name: String, value: Double)] {
-        [
-            ("cosine", Double(weights.cosine * cosine)), ("text", Double(weights.text * text(bm25: bm25, ceiling: ceiling))),
-            ("bias", Double(weights.bias)),
-        ]
+    ///   - near: by cosine, best first.
+    ///   - worded: by BM25, best first.
+    /// - Complexity: O(candidates).
+    public func order(near: [NodeID], worded: [NodeID], parts: [NodeID: ScoreParts]) -> [NodeID: Double]? {
+        switch method {
+        case .calibrated: return nil
+        case .rrf:
+            var sums = parts.mapValues { _ in 0.0 }
+            for (list, weight) in [(near, weights.semantic), (worded, weights.keyword)] {
+                for (place, node) in list.enumerated() { sums[node, default: 0] += weight / (Self.rankOffset + Double(place + 1)) }
+            }
+            return sums
+        case .convex:
+            let cosines = parts.values.map(\.cosine)
+            guard let best = cosines.max(), let floor = cosines.min() else { return [:] }
+            let (span, bestScore) = (Double(best - floor), Double(parts.values.map(\.bm25).max() ?? 0))
+            return parts.mapValues { parts in
+                // All alike: none is ahead of another on that side.
+                let near = span > 0 ? Double(parts.cosine - floor) / span : 0
+                let worded = bestScore > 0 ? Double(parts.bm25) / bestScore : 0
+                return weights.semantic * near + weights.keyword * worded
+            }
+        }
     }
 }
 
-extension FusionWeights {
-    /// For explanations.
-    var named: [(name: String, value: Double)] { [("cosine", Double(cosine)), ("text", Double(text)), ("bias", Double(bias))] }
+/// What a similarity is made of, in every mode.
+public struct ScoreParts: Sendable {
+    public var cosine: Float
+    public var bm25: Float
+    /// The most that `bm25` can be for the query.
+    public var ceiling: Float
+    /// Where the calibrated similarity is 0.5.
+    public var cut: Float
+
+    public init(cosine: Float, bm25: Float, ceiling: Float, cut: Float) {
+        self.cosine = cosine
+        self.bm25 = bm25
+        self.ceiling = ceiling
+        self.cut = cut
+    }
+
+    var calibrated: CalibratedScore { CalibratedScore(ceiling: ceiling, cut: cut) }
+
+    /// What thresholds are compared with.
+    func similarity(_ mode: SearchMode) -> Float {
+        switch mode {
+        case .hybrid: calibrated.similarity(cosine: cosine, bm25: bm25)
+        case .semantic: cosine
+        case .keyword: ceiling > 0 ? min(1, bm25 / ceiling) : 0
+        }
+    }
+
+    /// What the similarity is the sum of; in hybrid mode its log-odds.
+    func contributions(_ mode: SearchMode) -> [(name: String, value: Double)] {
+        switch mode {
+        case .hybrid: calibrated.contributions(cosine: cosine, bm25: bm25)
+        case .semantic: [("cosine", Double(cosine))]
+        case .keyword: [("bm25", ceiling > 0 ? Double(bm25 / ceiling) : 0)]
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //
 // Needs are kept in memory per project, their vectors in one flat array, and read again when the store's generation
 // number says that agents came or went. One publish of n new nodes costs n x needs dot products of 384 numbers (10,000
-// needs: about 1 ms) plus, for the needs that share a term with the node, one look-up per term.
+// needs: about 1 ms) plus, for the needs that share a term with the node or whose cosine alone may do, one look-up per term.
 //
 // Source of the idea: percolation in search engines; Yan and Garcia-Molina, "The SIFT information dissemination system",
 // TODS 24(4), 1999.
@@ -74,45 +74,27 @@ final class NeedMatcher: Sendable {
         let standing = try standing(scope, in: view)
         guard !standing.needs.isEmpty else { return [:] }
         let index = TextIndex(scope: scope)
+        // No need scores more without a shared term than under this cut.
+        let leastCut = Calibration.standard.leastCut(try index.statistics(in: view))
         var matched: [UInt32: [NodeID]] = [:]
         for node in nodes {
             let terms = Set(node.text.frequencies.map(\.term))
             let dimension = node.vector.count
             for (place, need) in standing.needs.enumerated() where matched[need.agent]?.last != node.id {
                 let cosine = VectorMath.dot(standing.vectors[place * dimension..<(place + 1) * dimension], node.vector)
-                var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0)
-                if mode != .semantic, need.query.terms.contains(where: terms.contains) {
-                    let weights = try index.weights(need.query, in: view)
-                    parts.bm25 = weights.score(node.text)
-                    parts.ceiling = weights.ceiling
+                var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: leastCut)
+                if mode != .semantic {
+                    // Terms are looked up only where the score can depend on them.
+                    let sharesTerm = need.query.terms.contains(where: terms.contains)
+                    if sharesTerm || (mode == .hybrid && Double(parts.similarity(mode)) >= threshold) {
+                        let weights = try index.weights(need.query, in: view)
+                        if sharesTerm { parts.bm25 = weights.score(node.text) }
+                        (parts.ceiling, parts.cut) = (weights.ceiling, Calibration.standard.cut(weights))
+                    }
                 }
                 if Double(parts.similarity(mode)) >= threshold { matched[need.agent, default: []].append(node.id) }
             }
         }
         return matched
-    }
-}
-
-/// What a similarity is made of, in every mode.
-struct ScoreParts: Sendable {
-    var cosine: Float
-    var bm25: Float
-    var ceiling: Float
-
-    func similarity(_ mode: SearchMode) -> Float {
-        switch mode {
-        case .hybrid: Fusion.similarity(cosine: cosine, bm25: bm25, ceiling: ceiling)
-        case .semantic: cosine
-        case .keyword: ceiling > 0 ? min(1, bm25 / ceiling) : 0
-        }
-    }
-
-    /// What the similarity is the sum of; in hybrid mode its log-odds.
-    func contributions(_ mode: SearchMode) -> [(name: String, value: Double)] {
-        switch mode {
-        case .hybrid: Fusion.contributions(cosine: cosine, bm25: bm25, ceiling: ceiling)
-        case .semantic: [("cosine", Double(cosine))]
-        case .keyword: [("bm25", ceiling > 0 ? Double(bm25 / ceiling) : 0)]
-        }
     }
 }

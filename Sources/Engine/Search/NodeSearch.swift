@@ -31,6 +31,7 @@ struct NodeSearch {
     let dimension: Int
     let mode: SearchMode
     let threshold: Double
+    var fusion = Fusion.calibrated
     var explain = false
     /// Of the search among vectors; nil leaves it to the index.
     var effort: SearchEffort? = nil
@@ -39,7 +40,7 @@ struct NodeSearch {
     /// With a filter: how many pass, of how many.
     var filtered: QueryAnswer.Filtered? = nil
 
-    /// At most `count` nodes of at least the threshold, best first, equal ones by node number.
+    /// At most `count` nodes of at least the threshold, in the order of `fusion`, equal ones by node number.
     func matches(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> [Match] {
         let candidates = try Candidates(question, count: count, of: self, in: view)
         let documents = DocumentStore(scope: scope)
@@ -73,16 +74,29 @@ struct NodeSearch {
         let node: NodeID
         let parts: ScoreParts
         let similarity: Float
+        /// What the hits are ordered by.
+        let rank: Double
+
+        /// - Parameter rank: nil orders by the similarity.
+        init(node: NodeID, parts: ScoreParts, similarity: Float, rank: Double? = nil) {
+            self.node = node
+            self.parts = parts
+            self.similarity = similarity
+            self.rank = rank ?? Double(similarity)
+        }
     }
 
     /// The candidates of at least the threshold, best first.
     func rank(_ candidates: Candidates) -> [Hit] {
+        let order = mode == .hybrid
+            ? fusion.order(near: candidates.near.map(\.node), worded: candidates.worded.map(\.node), parts: candidates.parts) : nil
         var hits: [Hit] = []
         for (node, parts) in candidates.parts {
             let similarity = parts.similarity(mode)
-            if Double(similarity) >= threshold { hits.append(Hit(node: node, parts: parts, similarity: similarity)) }
+            guard Double(similarity) >= threshold else { continue }
+            hits.append(Hit(node: node, parts: parts, similarity: similarity, rank: order?[node]))
         }
-        return hits.sorted { $0.similarity == $1.similarity ? $0.node < $1.node : $0.similarity > $1.similarity }
+        return hits.sorted { $0.rank == $1.rank ? $0.node < $1.node : $0.rank > $1.rank }
     }
 
     /// - Parameter rank: the place among all that reach the threshold, nil when it does not.
@@ -90,9 +104,15 @@ struct NodeSearch {
         Explanation(
             mode: mode, rank: rank, similarity: Double(hit.similarity), threshold: threshold, parts: hit.parts.contributions(mode),
             cosine: Double(hit.parts.cosine), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
-            terms: candidates.weights.explain(AnalyzedText(record.description, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
-            vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
-            weights: FusionWeights.standard.named)
+            terms: candidates.weights.explain(AnalyzedText(record.indexedText, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
+            fusion: fusion.method, vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
+            weights: weights(hit))
+    }
+
+    private func weights(_ hit: Hit) -> [(name: String, value: Double)] {
+        let fused = fusion.method == .calibrated || mode != .hybrid
+            ? [] : [("semantic", fusion.weights.semantic), ("keyword", fusion.weights.keyword)]
+        return hit.parts.calibrated.weights + fused
     }
 }
 

@@ -185,6 +185,8 @@ extension NodeSearch {
 extension QueryRequest {
     /// What is scored: a vector has no words, and words alone have no vector of the asker's.
     func mode(standard: SearchMode) throws(ContexError) -> SearchMode {
+        // Who asks for a fusion asks for hybrid mode.
+        let standard = fusion == nil && weights == nil ? standard : .hybrid
         guard vector != nil else { return mode ?? standard }
         if mode == .keyword {
             throw .invalid(field: "mode", kind: "value_error", message: "Value error, mode 'keyword' compares words: it has no use for a query_vector")

@@ -21,6 +21,7 @@ struct QuerySearch: Sendable {
     var vector: [Float]?
     let dimension: Int
     let mode: SearchMode
+    let fusion: Fusion
     let effort: SearchEffort?
     let threshold: Double
     let countTokens: @Sendable (String) -> Int
@@ -33,6 +34,7 @@ struct QuerySearch: Sendable {
         effort = try request.effort()
         dimension = models.dimension
         mode = try request.mode(standard: configuration.mode)
+        fusion = try Fusion(method: request.fusion, weights: request.weights, mode: mode)
         threshold = request.threshold ?? configuration.threshold
         countTokens = models.countTokens
     }
@@ -120,7 +122,7 @@ struct QuerySearch: Sendable {
         let past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
         guard let scope else { return .noProject }
         var search = NodeSearch(
-            scope: scope, dimension: dimension, mode: mode, threshold: threshold, explain: request.explain, effort: effort)
+            scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort)
         if let past { return .past(search, try PastDraft(scope, at: past, dimension: dimension, withVectors: mode != .keyword, in: view)) }
         let question = question
         if let filter = request.filter { try search.admit(filter, in: view) }

@@ -126,6 +126,7 @@ extension FieldRule {
         case .integer(let min, let max):
             "whole number" + (min.map { ", \($0)" } ?? "") + (max.map { " to \($0)" } ?? (min == nil ? "" : " or more"))
         case .number(let min, let max): "number, \(min) to \(max)"
+        case .shares(let names): "object of numbers from 0 on under " + names.joined(separator: " or ")
         case .flag: "true or false"
         case .texts(let countMax, _): "list of at most \(countMax) texts"
         case .textOrTexts(let countMax, _): "text, or list of 1 to \(countMax) texts"

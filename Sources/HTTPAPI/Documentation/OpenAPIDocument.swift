@@ -181,6 +181,11 @@ public enum OpenAPIDocument {
             type("number")
             schema["minimum"] = .double(min)
             schema["maximum"] = .double(max)
+        case .shares(let names):
+            type("object")
+            schema["properties"] = .object(JSONObject(names.map { ($0, ["type": "number", "minimum": .integer(0)]) }))
+            schema["additionalProperties"] = .bool(false)
+            schema["minProperties"] = .integer(1)
         case .flag: type("boolean")
         case .texts(let countMax, let scalarsMax):
             type("array")

@@ -22,6 +22,13 @@ extension RouteTable {
             "ef_search", min: 1, max: Limits.efSearch, "Candidates that the search among vectors keeps: more find more and take longer; 128 when not given")
         static let recall = Field.optionalNumber(
             "recall", min: 0.5, max: 0.999, "Instead of ef_search: the share of the true nearest to aim for, a wish and no promise")
+        static let fusion = Field.optionalWord(
+            "fusion", of: FusionMethod.allCases.map(\.rawValue),
+            "What orders the matches of hybrid mode: their similarity, a convex combination of both scores (the default with weights), or their ranks. "
+                + "Similarity and threshold stay calibrated")
+        static let weights = Field.optionalShares(
+            "weights", of: ["semantic", "keyword"],
+            "How much each side counts in fusion convex (default 0.7 and 0.3) or rrf (0.5 and 0.5); only the ratio matters, a side not named counts 0")
         static let explain = Field.flag("explain", default: false, "Show the parts of each similarity")
         static let explainKeys = Field.optionalTexts(
             "explain_keys", countMax: Limits.namedKeys, scalarsMax: Limits.nodeKeyScalars,
@@ -34,7 +41,8 @@ extension RouteTable {
 
         private static func shapes(_ format: Field<String>) -> [FieldShape] {
             [
-                text.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, explain.shape,
+                text.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, fusion.shape,
+                weights.shape, explain.shape,
                 vector.shape, efSearch.shape, recall.shape, Fields.asOf.shape, Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
                 filter.shape,
             ]
@@ -47,6 +55,9 @@ extension RouteTable {
             request.threshold = body[threshold]
             request.maxTokens = body[Fields.maxTokens]
             request.mode = body[mode].flatMap(SearchMode.init(rawValue:))
+            request.fusion = body[fusion].flatMap(FusionMethod.init(rawValue:))
+            // The field has made sure that they are weights.
+            request.weights = body[weights].flatMap { FusionWeights(semantic: $0["semantic"] ?? 0, keyword: $0["keyword"] ?? 0) }
             request.explain = body[explain]
             request.efSearch = body[efSearch]
             request.recall = body[recall]
@@ -174,7 +185,8 @@ extension RouteTable {
         func named(_ values: [(name: String, value: Double)]) -> JSONValue { .object(JSONObject(values.map { ($0.name, .double($0.value)) })) }
         func place(_ rank: Int?) -> JSONValue { rank.map { .integer($0) } ?? .null }
         return [
-            "mode": .string(parts.mode.rawValue), "similarity": .double(parts.similarity), "threshold": .double(parts.threshold),
+            "mode": .string(parts.mode.rawValue), "fusion": .string(parts.fusion.rawValue), "similarity": .double(parts.similarity),
+            "threshold": .double(parts.threshold),
             "rank": place(parts.rank), "cosine": .double(parts.cosine), "bm25": .double(parts.bm25), "bm25_ceiling": .double(parts.bm25Ceiling),
             "terms": .object(JSONObject(parts.terms.map { ($0.term, .double($0.score)) })),
             "vector_rank": place(parts.vectorRank), "text_rank": place(parts.textRank), "weights": named(parts.weights), "parts": named(parts.parts),

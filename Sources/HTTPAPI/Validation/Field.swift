@@ -71,6 +71,14 @@ extension Field where Value == Double? {
         Field(name, .number(min: min, max: max), .null, summary) { $0.doubleValue }
     }
 }
+extension Field where Value == [String: Double]? {
+    /// Numbers from 0 on under some of the names, one of them over 0.
+    static func optionalShares(_ name: String, of names: [String], _ summary: String) -> Field {
+        Field(name, .shares(names), .null, summary) { value in
+            value.objectValue.map { object in Dictionary(uniqueKeysWithValues: object.map { ($0.key, $0.value.doubleValue ?? 0) }) }
+        }
+    }
+}
 extension Field where Value == Bool {
     static func flag(_ name: String, default: Bool, _ summary: String) -> Field {
         Field(name, .flag, .bool(`default`), summary) { $0.boolValue! }

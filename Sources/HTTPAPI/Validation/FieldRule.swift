@@ -10,6 +10,8 @@ public enum FieldRule: Sendable {
     case name
     case integer(min: Int?, max: Int?)
     case number(min: Double, max: Double)
+    /// An object with finite numbers from 0 on under these names and no other; at least one is there and over 0.
+    case shares([String])
     case flag
     case texts(countMax: Int, scalarsMax: Int)
     /// A text, or a list of at least one; each of at least one character. The value is a list.
@@ -69,6 +71,9 @@ extension FieldRule {
         case .number(let min, let max):
             guard let number = Self.number(input, min: min, max: max, at: location, into: &errors) else { return nil }
             value = .double(number)
+        case .shares(let names):
+            guard let shares = Self.shares(input, names, at: location, into: &errors) else { return nil }
+            value = .object(shares)
         case .flag:
             guard let flag = Self.flag(input, at: location, into: &errors) else { return nil }
             value = .bool(flag)
@@ -304,6 +309,37 @@ extension FieldRule {
         // No comparison holds for NaN; pydantic reports the upper bound.
         let comparable = value.isNaN ? .infinity : value
         return bounded(comparable, min: min, max: max, input: input, at: location, into: &errors, json: { .double($0) })
+    }
+
+    private static func shares(
+        _ input: JSONValue, _ names: [String], at location: [Step], into errors: inout [ValidationError]
+    ) -> JSONObject? {
+        guard case .object(let object) = input else {
+            errors.append(
+                ValidationError(
+                    "model_attributes_type", at: location, "Input should be a valid dictionary or object to extract fields from", input: input))
+            return nil
+        }
+        let before = errors.count
+        var shares = JSONObject()
+        for member in object {
+            let place = location + [.name(member.key)]
+            if !names.contains(where: { ExactText($0) == ExactText(member.key) }) {
+                errors.append(ValidationError("extra_forbidden", at: place, "Extra inputs are not permitted", input: member.value))
+            } else if let number = number(member.value, min: 0, max: .infinity, at: place, into: &errors) {
+                if number.isFinite {
+                    shares[member.key] = .double(number)
+                } else {
+                    errors.append(ValidationError("finite_number", at: place, "Input should be a finite number", input: member.value))
+                }
+            }
+        }
+        if errors.count > before { return nil }
+        if !shares.contains(where: { $0.value.doubleValue ?? 0 > 0 }) {
+            errors.append(.value("at least one of \(names.joined(separator: " and ")) must be greater than 0", at: location, input: input))
+            return nil
+        }
+        return shares
     }
 
     private static func bounded<Value: Comparable>(

@@ -1,0 +1,127 @@
+// The calibrated similarity: one number in 0...1 out of two that have nothing in common, with 0.5 as the cut between what is worth telling
+// and what is not.
+//
+// A cosine lies in -1...1. A BM25 score is a sum of weights of rare words: it has no upper end, grows with the number of texts (a rare word is
+// rarer among more) and with the length of the query. Ranks (RRF) or division by the query's best hit would make the two comparable inside
+// one result list; but a standing need meets one fresh document at a time, without a list, and must give it the same number that a
+// query would. So the score is made of the pair, and of what is known of query and project before any document is looked at:
+//
+//     evidence   = bm25 / points + coverage x bm25 / ceiling              ceiling: the most that any text could score for the query
+//     text       = evidence / (1 + evidence / textMax)                    0..<textMax, 0 when no term is shared
+//     similarity = sigmoid(cosine weight x cosine + text weight x text - cut)
+//
+// The two halves of the evidence serve two ends of a range. Among thousands of texts the absolute score is the better witness:
+// it knows how rare the shared words are, and dividing it by the ceiling punishes every document for what a long query says
+// beyond the words that matter. Among ten nodes all words are rather common, the absolute score is near 0, and what share of
+// the query is covered says more. Softening keeps long quotations from drowning the cosine and the sum inside Float.
+//
+// The cut is where 0.5 lies. In a project of ten small nodes on ten subjects, a cosine of 0.3 without a shared word is a match: what does not belong
+// lies below 0.2. Among five thousand abstracts of one subject every text has a neighbour of 0.5 that does not answer. No constant serves both, so
+// the cut is a sum over what tells them apart: texts and their length, and how the query's words lie in the project. The features and their
+// coefficients are the table below; none looks at a document or a list, so that it is the same for queries and needs. All answers of a query
+// share the cut: it moves the threshold, never the order.
+//
+// Logistic regression over such features is the usual way to a probability of relevance (Gey, "Inferring probability of
+// relevance using the method of logistic regression", SIGIR 1994). Here it is fitted to F1, since probabilities are no use where one pair in five thousand is
+// relevant: `tools/calibrate` fits it and prints the table. Figures: docs/decisions/0027-fusion-and-calibration.md.
+
+public import FullText
+
+#if canImport(Glibc)
+internal import Glibc
+#endif
+
+/// The coefficients of the calibrated similarity.
+public struct Calibration: Sendable, Equatable {
+    // MARK: What one answer has over another
+    /// Of the cosine, > 0.
+    public var cosine: Float
+    /// Of the text part, > 0.
+    public var text: Float
+    /// BM25 points that are evidence of 1.
+    public var points: Float
+    /// Evidence of reaching the query's ceiling.
+    public var coverage: Float
+    /// The upper bound of the text part.
+    public var textMax: Float
+
+    // MARK: Where the cut is
+    public var base: Float
+    /// Of ln(1 + mean terms of the project's texts) - ln(1 + `usualLength`), where that is below 0.
+    public var shortTexts: Float
+    /// Of the same, where it is above 0.
+    public var longTexts: Float
+    /// Of ln(texts of the project).
+    public var documents: Float
+    /// Of `QueryWeights.deviation`, >= 0.
+    public var deviation: Float
+    /// Of `QueryWeights.knownShare`, >= 0.
+    public var knownShare: Float
+    /// The cut stays in here, however far from the projects of the fit a project is. The lower end serves projects of a few small nodes: a
+    /// cosine of 0.27 without a shared word.
+    public var bounds: ClosedRange<Float>
+
+    /// Mean terms of a text where the effect of length on the cut turns: above it, texts are documents; below, entries.
+    static let usualLength: Float = 39
+
+    /// What `tools/calibrate` printed.
+    public static let standard = Calibration(
+        cosine: 8, text: 6.65, points: 30, coverage: 0.35, textMax: 2.2,
+        base: 5.142, shortTexts: 2.634, longTexts: 0.253, documents: 0.043, deviation: 0.828, knownShare: 0.643, bounds: 2.15...9)
+
+    /// What the cut of any query is at least: all that can be said before terms are looked up.
+    func leastCut(_ statistics: TextStatistics) -> Float { bounded(project(statistics)) }
+
+    func cut(_ query: QueryWeights) -> Float {
+        bounded(project(query.statistics) + deviation * query.deviation + knownShare * query.knownShare)
+    }
+
+    private func project(_ statistics: TextStatistics) -> Float {
+        let size = log(1 + Float(statistics.averageLength)) - log(1 + Self.usualLength)
+        return base + shortTexts * min(size, 0) + longTexts * max(size, 0) + documents * log(Float(max(1, statistics.documents)))
+    }
+
+    private func bounded(_ cut: Float) -> Float { min(max(cut, bounds.lowerBound), bounds.upperBound) }
+}
+
+/// The calibrated similarity for one query under the statistics of one moment.
+public struct CalibratedScore: Sendable {
+    /// The least upper bound of BM25 scores for the query; 0 when the query has no term.
+    public let ceiling: Float
+    public let cut: Float
+    let calibration: Calibration
+
+    public init(_ query: QueryWeights, calibration: Calibration = .standard) {
+        self.init(ceiling: query.ceiling, cut: calibration.cut(query), calibration: calibration)
+    }
+
+    public init(ceiling: Float, cut: Float, calibration: Calibration = .standard) {
+        self.ceiling = ceiling
+        self.cut = cut
+        self.calibration = calibration
+    }
+
+    /// - Parameters:
+    ///   - cosine: -1...1
+    ///   - bm25: the text's score for the query, 0 when they share no term.
+    /// - Returns: 0...1, strictly increasing in both (up to the resolution of Float near its ends).
+    public func similarity(cosine: Float, bm25: Float) -> Float {
+        1 / (1 + exp(cut - calibration.cosine * cosine - calibration.text * text(bm25)))
+    }
+
+    private func text(_ bm25: Float) -> Float {
+        guard bm25 > 0, ceiling > 0 else { return 0 }
+        let evidence = bm25 / calibration.points + calibration.coverage * (bm25 / ceiling)
+        return evidence / (1 + evidence / calibration.textMax)
+    }
+
+    /// What the log-odds of the similarity are the sum of.
+    func contributions(cosine: Float, bm25: Float) -> [(name: String, value: Double)] {
+        [("cosine", Double(calibration.cosine * cosine)), ("text", Double(calibration.text * text(bm25))), ("bias", Double(-cut))]
+    }
+
+    /// For explanations.
+    var weights: [(name: String, value: Double)] {
+        [("cosine", Double(calibration.cosine)), ("text", Double(calibration.text)), ("bias", Double(-cut))]
+    }
+}

@@ -1,0 +1,12 @@
+// The texts by which a stored node is found, made again from its record.
+
+internal import Base
+internal import Content
+internal import Documents
+
+extension NodeRecord {
+    var embeddedText: String { SearchText.embedded(key: documentKey, path: path, kind: kind, value: EventData.parsed(data)) }
+
+    /// What the text index has of the node: it must be told the same text to give the node up.
+    var indexedText: String { SearchText.indexed(key: documentKey, path: path, kind: kind, value: EventData.parsed(data)) }
+}

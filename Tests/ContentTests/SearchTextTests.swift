@@ -1,0 +1,79 @@
+import Base
+import Content
+import TestSupport
+import Testing
+
+@Suite struct SearchTextTests {
+    /// Both texts of every node of a document published as `key`.
+    private func texts(_ data: JSONValue, hint: String? = nil, key: String = "teamNotes") throws -> [(model: String, index: String)] {
+        try ContentSplitter.split(data, hint: hint).nodes.map { node in
+            (
+                SearchText.embedded(key: key, path: node.path, kind: node.kind.rawValue, value: node.value),
+                SearchText.indexed(key: key, path: node.path, kind: node.kind.rawValue, value: node.value)
+            )
+        }
+    }
+
+    @Test func json() throws {
+        let found = try texts(
+            JSONParser.parse(
+                text: """
+                    {"people":[{"homeAddress":{"zipCode":"89073","isNew":true,"floor":null,"flats":[2,"b_side"]},"name":"Bob Fischer"}],
+                    "db":{"engine":"PostgreSQL","maxConnections":50,"entryPoint":"src/main.swift","handler":"get_user_names.run"}}
+                    """))
+        #expect(found.map(\.model) == [
+            "team notes | people | name: Bob Fischer",
+            "team notes | people home address | zip code: 89073 | is new: true | floor | flats: 2, b side",
+            "team notes | db | engine: PostgreSQL | max connections: 50 | entry point: src/main.swift | handler: get user names run",
+        ])
+        #expect(found[1].index == "teamNotes | people homeAddress | zipCode: 89073 | isNew: True | floor: None | flats: [2, 'b_side']")
+    }
+
+    @Test func yamlAndTOMLAreReadAsTheyAreWritten() throws {
+        let yaml = try texts("server:\n  listenPort: 8001\n  hosts: [a, b]\nname: test bench\n", hint: "yaml")
+        #expect(yaml.map(\.model) == ["team notes | name: test bench", "team notes | server | listen port: 8001 | hosts: a, b"])
+        let toml = try texts("[server]\nlisten_port = 8001\n", hint: "toml")
+        #expect(toml.map(\.model) == ["team notes | server | listen port: 8001"])
+        #expect(toml.map(\.index) == ["teamNotes | server | listen_port: 8001"])
+    }
+
+    /// What the splitter calls its parts is in neither text.
+    @Test func namesOfTheSplitterAreLeftOut() throws {
+        let csv = try texts("city,zipCode\nUlm,89073\n", hint: "csv")
+        #expect(csv.map(\.model) == ["team notes | city: Ulm | zip code: 89073"] && csv.map(\.index) == ["teamNotes | city: Ulm | zipCode: 89073"])
+        let markdown = try texts("# The way home\n\nA road of 3 km.\n\n```swift\nfunc goHome() {}\n```\n", hint: "markdown")
+        #expect(markdown.map(\.model) == ["team notes | The way home", "team notes | func goHome() {}", "team notes | A road of 3 km."])
+        #expect(markdown.map(\.index) == ["teamNotes | The way home", "teamNotes | func goHome() {}", "teamNotes | A road of 3 km."])
+        #expect(try texts("One. Two", hint: "text").map(\.index) == ["teamNotes | One", "teamNotes | Two"])
+        #expect(try texts(JSONParser.parse(text: #"[1,"x y"]"#)).map(\.model) == ["team notes | 1", "team notes | x y"])
+        #expect(try texts(.integer(7)).map(\.model) == ["team notes | 7"])
+    }
+
+    /// Code was measured to be found better as it stands.
+    @Test func codeStaysAsItIs() throws {
+        let code = "def create_path(path):\n    os.makedirs(path)"
+        #expect(try texts(.string(code), hint: "code").map(\.model) == ["team notes | " + code])
+    }
+
+    /// Numbers and hashes are no words for the model; the index has them.
+    @Test func keysThatSayNothing() throws {
+        #expect(try texts(["a": "b"], key: "doc-000417").map(\.model) == ["doc | a: b"])
+        #expect(try texts(["a": "b"], key: "7c9e6679").map(\.model) == ["a: b"])
+        #expect(try texts(["a": "b"], key: "7c9e6679").map(\.index) == ["7c9e6679 | a: b"])
+        #expect(try texts(["a": "b"], key: "api_limits.HTTPServer").map(\.model) == ["api limits HTTP server | a: b"])
+        #expect(try texts(.object(JSONObject()), key: "42").map(\.model) == [""])
+    }
+
+    /// Exports of the original have every value as an object.
+    @Test func wrappedValues() {
+        #expect(SearchText.embedded(key: "k", path: "sentence_0", kind: "sentence", value: ["value": "Two words"]) == "k | Two words")
+        #expect(SearchText.indexed(key: "k", path: "sentence_0", kind: "sentence", value: ["value": "Two words"]) == "k | Two words")
+        #expect(SearchText.embedded(key: "k", path: "root", kind: "object", value: ["value": "Two words"]) == "k | value: Two words")
+    }
+
+    /// Two members that spell one path are told apart by a number, which is no word either.
+    @Test func theNumberOfAnEqualPath() throws {
+        let found = try texts(JSONParser.parse(text: #"{"a.b":{"x":1},"a":{"b":{"x":2}}}"#))
+        #expect(found.map(\.model) == ["team notes | a b | x: 1", "team notes | a b | x: 2"])
+    }
+}
