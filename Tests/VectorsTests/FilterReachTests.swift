@@ -7,8 +7,12 @@ import Vectors
 
 /// Filters that have to do with the query.
 @Suite struct FilterReachTests {
+    /// As a set and as a test.
+    static func filters(_ nodes: Set<NodeID>) -> [NodeFilter] { [NodeFilter(nodes: nodes), NodeFilter { nodes.contains($0) }] }
+
     /// What passes is the part of the project that is nearest to the query, or farthest from it: then the walk meets much that does not
-    /// pass, and here and there a node that does, but not the nearest of these.
+    /// pass, and here and there a node that does, but not the nearest of these. Of the farthest many are nearly equally far: what counts
+    /// is how much less an answer's cosine is than that of the true neighbour of its rank.
     @Test func passingNodesAreNearOrFar() throws {
         let seed = testSeed("passingNodesAreNearOrFar")
         var samples = VectorSamples(seed: seed, dimension: 64, clusters: 40)
