@@ -16,7 +16,7 @@ struct ImportCommand: AsyncParsableCommand {
         commandName: "import",
         abstract: "Publish many documents at once, a line of JSON each, into a data folder or a running server.",
         discussion: """
-            A line is {"project_id", "data_key", "data"} with "data_format", "event_type" and "vector" where wanted, as in a publish. Each becomes \
+            A line is {"project_id", "data_key", "data"} with "data_format", "event_type", "metadata" and "vector" where wanted, as in a publish. Each becomes \
             an event in the log. (To take over a whole project that was exported, post the export to /projects/{id}/import.)
 
             Into a data folder the server must be stopped. Lines are stored some hundred at a time, all or none of them; cut off, the same \
