@@ -1,6 +1,7 @@
 // The table. A route that is not in it does not exist: not for the router, not for the documents, not for the tests.
 
 internal import Base
+internal import Engine
 
 public enum RouteTable {
     /// In the order of the documents; of two routes that fit, the first answers.
