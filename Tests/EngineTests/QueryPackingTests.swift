@@ -204,7 +204,7 @@ import Testing
             let sum = parts.parts.reduce(0) { $0 + $1.value }
             #expect(abs(odds(parts.similarity) - sum) < 1e-3, "\(key)")
         }
-        let packed = try await ask(fixture, "animal horse crossing", topK: 3) {
+        let packed = try await ask(fixture, "animal horse crossing", topK: 9) {
             $0.threshold = 0
             $0.maxTokens = 9
             $0.explainKeys = ["x", "y", "k0"]
