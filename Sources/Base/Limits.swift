@@ -32,11 +32,11 @@ public enum Limits {
     /// Candidates of a search among vectors; each brings up to 32 neighbours that are compared.
     public static let efSearch = 4_096
     /// Nodes that a project may have had for its past to be listed or queried (`as_of`): they are split, embedded and scored anew for each
-    /// answer, about 50 microseconds each without the embedding.
+    /// answer. A choice, not yet a measurement.
     public static let pastNodes = 20_000
     /// Bytes of published data that are split anew for one such answer.
     public static let pastBytes = 64 << 20
-    /// Nodes of a project whose analyser may be changed while it is served: one transaction, for which other writes wait.
+    /// Nodes of a project whose analyser may be changed while it is served: one transaction, for which other writes wait. A choice, not yet a measurement.
     public static let analyzerNodes = 50_000
 
     // Metadata of one publish.

@@ -2,7 +2,7 @@
 //
 // The analyser is kept in the state of the text index (fulltext-v1.md), with the version of its rules, because it says what the
 // index holds. A change makes the text index anew in one transaction: whoever reads sees the old one until the commit and the new
-// one after it, and a process that is killed leaves the one or the other. Other writes wait meanwhile, about 40 microseconds a node, so
+// one after it, and a process that is killed leaves the one or the other. Other writes wait meanwhile, so
 // projects over `Limits.analyzerNodes` are changed by `contex reindex --analyzer`, with the server stopped.
 
 public import Base

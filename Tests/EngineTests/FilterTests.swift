@@ -139,10 +139,11 @@ import Testing
             }
             for outcome in await fixture.database.publish(Fixture.tenant, commands) { _ = try outcome.get() }
         }
-        // What is embedded is the description, which says more than the text.
+        // What is embedded says more than the text.
         var vectors = [[Float]](repeating: [], count: count)
         for node in try await fixture.database.listNodes(Fixture.tenant, project: Self.p) {
-            vectors[Int(node.documentKey.dropFirst())!] = WordHash.vector(node.description)
+            vectors[Int(node.documentKey.dropFirst())!] = WordHash.vector(
+                SearchText.embedded(key: node.documentKey, path: node.path, kind: node.kind, value: node.data))
         }
         #expect(vectors.allSatisfy { !$0.isEmpty })
         for (name, every) in [("half", 2), ("tenth", 10), ("hundredth", 100), ("thousandth", 1_000)] {

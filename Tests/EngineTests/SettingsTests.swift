@@ -52,7 +52,7 @@ import Testing
     }
 
     @Test func changedWhileItIsServed() async throws {
-        let fixture = try Fixture { $0.mode = .keyword; $0.threshold = 0.9 }
+        let fixture = try Fixture { $0.mode = .keyword; $0.threshold = 0.05 }
         for (key, data) in Self.data { try await fixture.publish("p", key, data) }
         _ = try await fixture.database.register(
             Fixture.tenant, RegisterCommand(project: Self.project, agent: Name(stored: "x"), needs: ["horses"]))

@@ -87,13 +87,21 @@ struct QueryOptionTests {
 
     @Test func whyAKeyIsNoMatch() async throws {
         let harness = try await filled()
+        let all = try await harness.send(
+            "POST", "/api/v1/projects/p/query", #"{"query":"zebra stripe","top_k":50,"threshold":0,"response_format":"json"}"#).json
+        let similarities = (all["matches"]?.arrayValue ?? []).compactMap { $0["similarity"]?.doubleValue }
+        try #require(similarities.count == 31 && similarities[29] > similarities[30])
+        let threshold = (similarities[29] + similarities[30]) / 2
         let answer = try await harness.send(
             "POST", "/api/v1/projects/p/query",
-            #"{"query":"zebra stripe","top_k":1,"threshold":0.3,"response_format":"json","explain":true,"explain_keys":["menu","nothing","k29.root"]}"#
+            """
+            {"query":"zebra stripe","top_k":1,"threshold":\(threshold),"response_format":"json","explain":true,
+            "explain_keys":["menu","nothing","k29.root"]}
+            """
         ).json
         let explained = try #require(answer["explained"]?.arrayValue)
         #expect(explained.map { $0["outcome"]?.stringValue }.prefix(2) == ["below_threshold", "not_there"])
-        #expect(explained[0]["node"] == "menu.root" && explained[0]["explanation"]?["threshold"]?.doubleValue == 0.3)
+        #expect(explained[0]["node"] == "menu.root" && explained[0]["explanation"]?["threshold"]?.doubleValue == threshold)
         #expect(explained[0]["explanation"]?["rank"] == .null && explained[1]["explanation"] == nil)
         #expect(explained[2]["explanation"]?["rank"]?.integerValue != nil)
         let parts = try #require(answer["matches"]?.arrayValue?.first?["explanation"])

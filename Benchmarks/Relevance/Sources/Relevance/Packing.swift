@@ -5,7 +5,7 @@ import Foundation
 import Tokens
 
 /// How much relevance a context of so many tokens carries: the Python original's truncation beside `ContextPacking`, over the same candidates
-/// in the same order with the same similarity (hybrid; 200 best, similarity at least 0.5, at most 50 matches).
+/// in the same order with the same similarity (hybrid; 200 best, threshold 0, at most 50 matches: the budget alone decides).
 ///
 /// A document is one candidate, `{"title", "text"}`. Relevance is what the judges gave (the sum of grades), not what the search thinks.
 struct Packing {
@@ -14,7 +14,6 @@ struct Packing {
     static let budgets = [1_000, 2_000, 4_000]
     static let matchesMax = 50
     static let poolMax = 200
-    static let threshold: Float = 0.5
 
     /// One way to pack.
     struct Way: Sendable {
@@ -33,7 +32,7 @@ struct Packing {
         Way(name: "Contex, JSON", format: .json, style: .compact) { ContextPacking(budget: $0, countMax: matchesMax) },
         Way(name: "Contex, TOON", format: .toon, style: .compact) { ContextPacking(budget: $0, countMax: matchesMax) },
         Way(name: "Contex, TOON, diversity 0.3", format: .toon, style: .compact) { ContextPacking(budget: $0, diversity: 0.3, countMax: matchesMax) },
-    ] + [2.0, 4, 8, 16].map { power in
+    ] + [4.0, 16].map { power in
         Way(
             name: "  trial: similarity ^ \(Int(power)), JSON", format: .json, style: .compact,
             packing: { ContextPacking(budget: $0, countMax: matchesMax) }, power: power)
@@ -55,7 +54,7 @@ struct Packing {
             var sums = [[Sums]](repeating: [Sums](repeating: Sums(), count: Self.budgets.count), count: Self.ways.count)
             var counts: [String: Int] = [:]
             try await Relevance.forEachQuery(of: set, vectors) { query, found, all in
-                let pool = Array(found.best.prefix { found.hybrid[$0]! >= Self.threshold }.prefix(Self.poolMax))
+                let pool = Array(found.best.prefix(Self.poolMax))
                 for (place, way) in Self.ways.enumerated() {
                     func tokens(_ document: Int) throws -> Int {
                         let key = "\(way.format) \(way.style) \(document)"
