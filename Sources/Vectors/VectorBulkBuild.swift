@@ -4,7 +4,7 @@
 //     reopen, in one transaction              only when there is an index: its vectors stay where they are, its graph goes
 //     add, in transactions of the caller's    vectors, codes, slots: complete after each commit, so that a build that was cut
 //                                             short goes on where the last commit ended
-//     link, in no transaction                 the graph, in memory: about 500 bytes a vector, codes included
+//     link, in no transaction                 the graph, in memory: about 500 bytes a vector, codes included (a whole import with its texts: 1.7 kB)
 //     write, in transactions of the caller's  the links in the order of their keys; the state record at the very end, which
 //                                             makes the index visible
 //

@@ -20,11 +20,14 @@ let scope = TenantScope(tenant: .standard, project: ProjectID(rawValue: 1))
 let index = AttributeIndex(scope: scope)
 var random = SeededRandom(seed: 20)
 
+/// The numbers below a billion, out of order.
+func scattered(_ number: Int) -> Int { Int((UInt64(number) &* 0x9E37_79B9_7F4A_7C15) >> 32) % 1_000_000_000 }
+
 func document(_ number: Int) -> DocumentAttributes {
     let time = Timestamp(rawValue: 1_700_000_000_000_000 + Int64(number) * 1_000_003)
     let metadata: JSONObject = JSONObject([
         ("team", .string("team \(number % 10)")), ("half", .bool(number % 2 == 0)), ("hundredth", .bool(number % 100 == 0)),
-        ("thousandth", .bool(number % 1_000 == 0)), ("size", .integer(Int(random.next() % 1_000_000_000))), ("due", .string(time.iso8601)),
+        ("thousandth", .bool(number % 1_000 == 0)), ("size", .integer(scattered(number))), ("due", .string(time.iso8601)),
         ("owner", ["name": .string("person \(number % 317)")]), ("tags", .array([.string("t\(number % 50)"), .string("u\(number % 7)")])),
     ])
     return DocumentAttributes(

@@ -140,9 +140,9 @@ case "grow":
     for bulkFrom in [Int.max, 1] {
         let path = try folder()
         _ = try await importing(old, into: path, bulkFrom: 1)
-        var report = LineImport.Report()
-        let seconds = try await timed { report = try await importing(lines, into: path, bulkFrom: bulkFrom) }
-        print("\(new) to \(before), bulk from \(bulkFrom): \(seconds) s, \(report.linked) linked in bulk")
+        var linked = 0
+        let seconds = try await timed { linked = try await importing(lines, into: path, bulkFrom: bulkFrom).linked }
+        print("\(new) to \(before), bulk from \(bulkFrom): \(seconds) s, \(linked) linked in bulk")
         try FileManager.default.removeItem(atPath: path)
     }
 default: print("BulkBenchmark reindex [COUNT] [ROUNDS] | import [COUNT ...] | grow BEFORE NEW")
