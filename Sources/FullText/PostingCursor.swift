@@ -80,6 +80,9 @@ struct PostingCursor: BitwiseCopyable {
 
     var scale: ck_scale { unsafe state.pointee.scale }
 
+    /// Back to the first node.
+    func rewind() { unsafe (state.pointee.head, state.pointee.probe) = (0, 0) }
+
     // MARK: - Windows
 
     /// The lowest node of all.

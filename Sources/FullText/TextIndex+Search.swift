@@ -31,23 +31,46 @@ extension TextIndex {
     /// The scores of some nodes, 0 of a text with none of the terms, nil of a node without a text.
     /// - Complexity: O(terms x (their blocks + nodes)), nodes sorted.
     public func scores(_ weights: QueryWeights, of nodes: [NodeID], in view: borrowing TransactionView) throws -> [Float?] {
-        let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
-        var sums = [Int32](repeating: 0, count: nodes.count)
-        var lengths: [UInt32?] = []
-        for place in nodes.indices { lengths.append(try length(of: nodes[place], in: view).map { UInt32($0) }) }
         try SearchMemory.lend { memory in
             var reader = try TermReader(self, state(in: view), in: view)
+            var cursors: [PostingCursor] = []
             for (place, term) in weights.terms.enumerated() where term.documentFrequency > 0 {
                 let bytes = Array(term.term.utf8)
                 guard let found = try reader.find(bytes[...]) else { continue }
-                let cursor = try reader.open(bytes[...], found, weight: weights.weights[place], weights.lengthNorm, memory)
-                for place in order {
-                    guard let length = lengths[place], let count = try cursor.find(nodes[place].rawValue), count > 0 else { continue }
-                    sums[place] &+= LengthNorm.share(cursor.scale, count: count, length: length)
-                }
+                cursors.append(try reader.open(bytes[...], found, weight: weights.weights[place], weights.lengthNorm, memory))
+            }
+            return try scores(weights, of: nodes, cursors, in: view)
+        }
+    }
+
+    /// - Parameter cursors: of the query's terms, at their beginning.
+    private func scores(
+        _ weights: QueryWeights, of nodes: [NodeID], _ cursors: [PostingCursor], in view: borrowing TransactionView
+    ) throws -> [Float?] {
+        let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
+        let lengths = try lengths(of: nodes, order, in: view)
+        var sums = [Int32](repeating: 0, count: nodes.count)
+        for cursor in cursors {
+            let scale = cursor.scale
+            for place in order {
+                guard let length = lengths[place], let count = try cursor.find(nodes[place].rawValue), count > 0 else { continue }
+                sums[place] &+= LengthNorm.share(scale, count: count, length: length)
             }
         }
         return nodes.indices.map { lengths[$0] == nil ? nil : weights.score(sums[$0]) }
+    }
+
+    /// Terms of the nodes' texts, nil of those without one. Each record is opened once.
+    /// - Parameter order: the places of the nodes, by rising node.
+    private func lengths(of nodes: [NodeID], _ order: [Int], in view: borrowing TransactionView) throws -> [UInt32?] {
+        var lengths = [UInt32?](repeating: nil, count: nodes.count)
+        var open: (chunk: UInt32, lengths: LengthView?)?
+        for place in order {
+            let chunk = nodes[place].rawValue / UInt32(LengthRecord.nodes)
+            if open?.chunk != chunk { open = (chunk, try lengthView(chunk, in: view)) }
+            lengths[place] = open?.lengths?.length(of: nodes[place].rawValue)
+        }
+        return lengths
     }
 
     /// The query's terms in the dictionary, and its weights.
@@ -183,24 +206,46 @@ extension TextIndex {
     public func search(
         _ resolved: ResolvedTextQuery, count: Int, where filter: ((NodeID) throws -> Bool)? = nil, in view: borrowing TransactionView
     ) throws -> [TextMatch] {
-        guard count > 0 else { return [] }
-        return try SearchMemory.lend { memory in
+        try search(resolved, count: count, alsoScoring: [], where: filter, in: view).matches
+    }
+
+    /// The same with the weights of the query, and the scores of those other nodes of `nodes` that are not among the matches: each term is looked up
+    /// once for all.
+    /// - Returns: `others` in the order of `nodes`, 0 of a node without a text.
+    public func search(
+        _ resolved: ResolvedTextQuery, count: Int, alsoScoring nodes: [NodeID], where filter: ((NodeID) throws -> Bool)? = nil,
+        in view: borrowing TransactionView
+    ) throws -> (matches: [TextMatch], others: [TextMatch], weights: QueryWeights) {
+        try SearchMemory.lend { memory in
             let state = try state(in: view)
-            let hasPositions = state.options.positions
             var reader = try TermReader(self, state, in: view)
             let (found, weights) = try find(resolved.query, &reader, state.statistics)
-            let norm = weights.lengthNorm
-            var search = TextSearch(self, norm, count: count, memory)
-            search.scored = try open(resolved.query, found, weights, &reader, memory)
-            for group in resolved.required {
-                let cursors = try open(group, weight: 0, norm, &reader, memory)
-                if cursors.isEmpty { return [] }
-                search.required.append(cursors.map(\.cursor))
-            }
-            if hasPositions { search.phrases = resolved.phrases.map(Self.hashes) }
-            search.excluded = try exclusions(resolved, hasPositions, norm, &reader, memory)
-            return try search.run(weights, where: filter, in: view)
+            let cursors = try open(resolved.query, found, weights, &reader, memory)
+            let matches = try search(resolved, weights, cursors, count: count, state.options, &reader, memory, where: filter, in: view)
+            let matched = Set(matches.map(\.node))
+            let others = nodes.filter { !matched.contains($0) }
+            for cursor in cursors { cursor.rewind() }
+            let scores = others.isEmpty ? [] : try scores(weights, of: others, cursors, in: view)
+            return (matches, zip(others, scores).map { TextMatch(node: $0, score: $1 ?? 0) }, weights.with(ceiling: resolved.ceiling(weights)))
         }
+    }
+
+    private func search(
+        _ resolved: ResolvedTextQuery, _ weights: QueryWeights, _ cursors: [PostingCursor], count: Int, _ options: TextIndexOptions,
+        _ reader: inout TermReader, _ memory: SearchMemory, where filter: ((NodeID) throws -> Bool)?, in view: borrowing TransactionView
+    ) throws -> [TextMatch] {
+        guard count > 0 else { return [] }
+        let norm = weights.lengthNorm
+        var search = TextSearch(self, norm, count: count, memory)
+        search.scored = cursors
+        for group in resolved.required {
+            let cursors = try open(group, weight: 0, norm, &reader, memory)
+            if cursors.isEmpty { return [] }
+            search.required.append(cursors.map(\.cursor))
+        }
+        if options.positions { search.phrases = resolved.phrases.map(Self.hashes) }
+        search.excluded = try exclusions(resolved, options.positions, norm, &reader, memory)
+        return try search.run(weights, where: filter, in: view)
     }
 
     /// Cursors of what is excluded, without what no text has.

@@ -130,7 +130,7 @@ struct TextSearch {
             guard end < UInt32.max else { break }
             position = try next(after: end)
         }
-        return best.sorted().map { TextMatch(node: NodeID(rawValue: $0.node), score: weights.score($0.sum)) }
+        return best.sorted().map { TextMatch(node: NodeID(rawValue: $0.node), score: $0.sum / weights.scale) }
     }
 
     /// Adds a term's shares to the sums of the candidates; those stay that are then over `needed`. Returns how many.
@@ -222,13 +222,20 @@ struct TextSearch {
 
 /// The best so far: a binary heap with the worst on top.
 private struct BestMatches {
+    /// A match as one number, greater when it is better: the bits of its sum as a Float, which rise with it since it is not negative, then those
+    /// of its node, reversed. (Scores are told as Float: two sums that are one Float are equal.)
     struct Match {
-        var node: UInt32
-        var sum: Int32
+        let order: UInt64
+
+        init(order: UInt64) { self.order = order }
+        init(_ node: UInt32, _ sum: Int32) { order = UInt64(Float(sum).bitPattern) << 32 | UInt64(~node) }
+
+        var node: UInt32 { ~UInt32(truncatingIfNeeded: order) }
+        var sum: Float { Float(bitPattern: UInt32(truncatingIfNeeded: order >> 32)) }
     }
 
     private let count: Int
-    private var heap: [Match] = []
+    private var heap: [UInt64] = []
     /// A later node must have more than this.
     private(set) var threshold: Int32 = 0
 
@@ -237,38 +244,36 @@ private struct BestMatches {
         heap.reserveCapacity(min(count, 4_096))
     }
 
-    /// Scores are told as Float: two sums that are one Float are equal.
-    private static func isWorse(_ a: Match, _ b: Match) -> Bool {
-        let (x, y) = (Float(a.sum), Float(b.sum))
-        return x != y ? x < y : a.node > b.node
-    }
-
-    /// - Precondition: nodes come in rising order.
+    /// - Precondition: nodes come in rising order, and `sum` is over `threshold`.
     mutating func offer(_ node: UInt32, _ sum: Int32) {
-        let match = Match(node: node, sum: sum)
+        let match = Match(node, sum).order
         if heap.count < count {
             heap.append(match)
             var child = heap.count - 1
-            while child > 0, Self.isWorse(heap[child], heap[(child - 1) / 2]) {
-                heap.swapAt(child, (child - 1) / 2)
+            while child > 0, match < heap[(child - 1) / 2] {
+                heap[child] = heap[(child - 1) / 2]
                 child = (child - 1) / 2
             }
+            heap[child] = match
             if heap.count < count { return }
         } else {
-            if Self.isWorse(match, heap[0]) { return }
-            heap[0] = match
+            if match < heap[0] { return }
+            let end = heap.count
             var parent = 0
-            while true {
-                var worst = parent
-                for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && Self.isWorse(heap[child], heap[worst]) { worst = child }
-                if worst == parent { break }
-                heap.swapAt(parent, worst)
-                parent = worst
+            while 2 * parent + 1 < end {
+                var child = 2 * parent + 1
+                if child + 1 < end, heap[child + 1] < heap[child] { child += 1 }
+                if match <= heap[child] { break }
+                heap[parent] = heap[child]
+                parent = child
             }
+            heap[parent] = match
         }
         // A Float made of an integer is one, and at most 2^30 and a little unless a record is damaged.
-        threshold = Int32(clamping: Int64(Float(heap[0].sum)))
+        threshold = Int32(clamping: Int64(worst.sum))
     }
 
-    func sorted() -> [Match] { heap.sorted { Self.isWorse($1, $0) } }
+    private var worst: Match { Match(order: heap[0]) }
+
+    func sorted() -> [Match] { heap.sorted(by: >).map { Match(order: $0) } }
 }

@@ -53,6 +53,18 @@ public struct TextSearchQuery: Sendable {
         excludedPrefixes = reader.excludedPrefixes
     }
 
+    /// False of a text that cannot have a sign, by its bytes alone: it is plain, and its `plainText` is the text.
+    public static func mayHaveSigns(_ text: String) -> Bool {
+        text.utf8.contains { byte in
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "*"), UInt8(ascii: ":"): true
+            // Begins a typographic quotation mark, and others.
+            case 0xE2: true
+            default: false
+            }
+        }
+    }
+
     /// Whether a plain `TextQuery` of the same text means the same.
     public var isPlain: Bool {
         fields.isEmpty && prefixes.isEmpty && required.isEmpty && phrases.isEmpty && excluded.isEmpty && excludedPrefixes.isEmpty

@@ -37,12 +37,7 @@ struct Candidates {
         }
         if let passing = search.passing { admission.meet(passing) }
         let fields = admission
-        weights = try texts.weights(query, in: view)
         let wanted = Self.count(for: count, search.mode)
-        // What the fields and the filter leave is asked node by node; what else is demanded the text index knows itself.
-        worded =
-            search.mode == .semantic
-            ? [] : try texts.search(query, count: wanted, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
         if search.mode != .keyword || tellsWhy { admission.meet(try texts.selection(query, in: view)) }
         self.admission = admission
         if search.mode == .keyword {
@@ -53,6 +48,15 @@ struct Candidates {
                 ? try vectors.search(question.vector!, count: wanted, effort: search.effort, in: view)
                 : try vectors.search(question.vector!, count: wanted, effort: search.effort, filter: admission.filter, in: view)
         }
+        var scored: [TextMatch] = []
+        if search.mode == .semantic {
+            worded = []
+            weights = try texts.weights(query, in: view)
+        } else {
+            // What the fields and the filter leave is asked node by node; what else is demanded the text index knows itself.
+            (worded, scored, weights) = try texts.search(
+                query, count: wanted, alsoScoring: near.map(\.node), where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
+        }
 
         gather()
         guard search.mode == .hybrid else { return }
@@ -61,10 +65,8 @@ struct Candidates {
         for (node, cosine) in zip(withoutCosine, try vectors.cosines(question.vector!, of: withoutCosine, in: view)) {
             parts[node]?.cosine = cosine ?? 0
         }
-        let scored = Set(worded.map(\.node))
         let cut = Calibration.standard.cut(weights)
-        let withoutScore = near.map(\.node).filter { !scored.contains($0) }
-        for (node, score) in zip(withoutScore, try texts.scores(weights, of: withoutScore, in: view)) { set(bm25: score ?? 0, of: node, cut: cut) }
+        for match in scored { set(bm25: match.score, of: match.node, cut: cut) }
     }
 
     /// The same from nodes in memory, each of which is looked at.
@@ -108,6 +110,7 @@ struct Candidates {
     }
 
     private mutating func gather() {
+        parts.reserveCapacity(near.count + worded.count)
         let cut = Calibration.standard.cut(weights)
         for match in near { parts[match.node, default: ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling, cut: cut)].cosine = match.cosine }
         for match in worded { set(bm25: match.score, of: match.node, cut: cut) }

@@ -20,7 +20,7 @@ struct Question {
 
     /// The signs of the text, nil when it is plain words.
     func syntax(_ mode: SearchMode, _ analyzer: Analyzer) -> TextSearchQuery? {
-        guard hasSyntax, mode != .semantic else { return nil }
+        guard hasSyntax, mode != .semantic, TextSearchQuery.mayHaveSigns(text) else { return nil }
         let syntax = TextSearchQuery(text, analyzer: analyzer, isField: QueryFields.isField)
         return syntax.isPlain ? nil : syntax
     }

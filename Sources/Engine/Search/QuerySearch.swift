@@ -42,7 +42,8 @@ struct QuerySearch: Sendable {
     /// The text whose vector has yet to be computed, without its signs: as typed, as the original does it, when the vectors decide alone.
     var textToEmbed: String? {
         guard vector == nil, mode != .keyword else { return nil }
-        return mode == .semantic ? request.text : TextSearchQuery(request.text, isField: QueryFields.isField).plainText
+        return mode == .semantic || !TextSearchQuery.mayHaveSigns(request.text)
+            ? request.text : TextSearchQuery(request.text, isField: QueryFields.isField).plainText
     }
 
     private var question: Question { Question(text: request.text, vector: vector, hasSyntax: true) }
