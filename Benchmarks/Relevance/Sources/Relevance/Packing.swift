@@ -3,6 +3,7 @@ import Content
 import Engine
 import Foundation
 import Tokens
+import Vectors
 
 /// How much relevance a context of so many tokens carries: the Python original's truncation beside `ContextPacking`, over the same candidates
 /// in the same order with the same similarity (hybrid; 200 best, threshold 0, at most 50 matches: the budget alone decides).
@@ -77,7 +78,7 @@ struct Packing {
                                 ContextPacking.Candidate(relevance: pow(Double(found.hybrid[$1]!), way.power), twin: $0)
                             }
                             let selection = try packing.select(candidates, cuts: false) { try tokens(pool[$0]) } cosine: { a, b in
-                                Double(Relevance.dot(all[pool[a]], all[pool[b]]))
+                                Double(VectorMath.dot(all[pool[a]][...], all[pool[b]]))
                             }
                             kept = selection.kept.map { pool[$0] }
                             if !selection.omitted.isEmpty {
