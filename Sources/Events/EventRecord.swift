@@ -108,6 +108,7 @@ extension EventRecord {
         let format = try reader.text()
         let data = Array(try reader.blob())
         let vector = try reader.floats(try reader.count(limit: reader.remaining / 4))
+        guard vector.allSatisfy(\.isFinite) else { throw ContexError.damaged("event \(sequence) has a vector with a component that is not a number") }
         let metadata = Array(try reader.blob())
         let publisher = try reader.publisher()
         let hash = try reader.sha256()
