@@ -5,7 +5,6 @@ internal import Documents
 internal import KeySpace
 public import LMDB
 public import Needs
-internal import NIOPosix
 internal import Synchronization
 
 #if canImport(FoundationEssentials)
@@ -97,7 +96,7 @@ public final class Database: Sendable {
     let models: Models
     private let store: OpenStore
     let writer: Writer
-    let readers: NIOThreadPool
+    let readers: ReaderPool
     let matcher = NeedMatcher()
     let queryUse = QueryUse()
     let pepper: Pepper
@@ -143,8 +142,7 @@ public final class Database: Sendable {
         let sinks = Sinks()
         self.sinks = sinks
         writer = Writer(store: store, deliver: { sinks.deliver($0) }, aborted: { [matcher] in matcher.forget() })
-        readers = NIOThreadPool(numberOfThreads: configuration.threads)
-        readers.start()
+        readers = ReaderPool(store: store, threads: configuration.threads)
     }
 
     static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {
@@ -175,7 +173,7 @@ public final class Database: Sendable {
     public func close() async {
         await keepUsedQueries()
         await writer.close()
-        try? await readers.shutdownGracefully()
+        await readers.close()
         store.close()
     }
 
@@ -185,26 +183,18 @@ public final class Database: Sendable {
     // MARK: - For the operations
 
     func read<T: Sendable>(_ body: @escaping @Sendable (borrowing TransactionView) throws -> T) async throws -> T {
-        let store = store
-        return try await onPool { try store.environment().read(body) }
+        try await readers.read(body) { $0 }
     }
 
     /// Reads on a snapshot, and works on what was read after the snapshot is let go, without leaving the pool.
     func read<Found, T: Sendable>(
         _ body: @escaping @Sendable (borrowing TransactionView) throws -> Found, then finish: @escaping @Sendable (Found) throws -> T
     ) async throws -> T {
-        let store = store
-        return try await onPool { try finish(store.environment().read(body)) }
+        try await readers.read(body, then: finish)
     }
 
     /// Runs heavy work off the cooperative pool.
-    func onPool<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
-        do {
-            return try await readers.runIfActive(body)
-        } catch {
-            throw ContexError(anyError: error)
-        }
-    }
+    func onPool<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T { try await readers.run(body) }
 
     /// For tools that are the only ones at work.
     func environment() throws -> Environment { try store.environment() }

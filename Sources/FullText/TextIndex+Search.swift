@@ -206,14 +206,14 @@ extension TextIndex {
     public func search(
         _ resolved: ResolvedTextQuery, count: Int, where filter: ((NodeID) throws -> Bool)? = nil, in view: borrowing TransactionView
     ) throws -> [TextMatch] {
-        try search(resolved, count: count, alsoScoring: [], where: filter, in: view).matches
+        try search(resolved, count: count, alsoScoring: { _ in [] }, where: filter, in: view).matches
     }
 
-    /// The same with the weights of the query, and the scores of those other nodes of `nodes` that are not among the matches: each term is looked up
-    /// once for all.
+    /// The same with the weights of the query, and the scores of other nodes: each term is looked up once for all.
+    /// - Parameter nodes: is given the matches and says which nodes to score; those among the matches are left out.
     /// - Returns: `others` in the order of `nodes`, 0 of a node without a text.
     public func search(
-        _ resolved: ResolvedTextQuery, count: Int, alsoScoring nodes: [NodeID], where filter: ((NodeID) throws -> Bool)? = nil,
+        _ resolved: ResolvedTextQuery, count: Int, alsoScoring nodes: ([TextMatch]) throws -> [NodeID], where filter: ((NodeID) throws -> Bool)? = nil,
         in view: borrowing TransactionView
     ) throws -> (matches: [TextMatch], others: [TextMatch], weights: QueryWeights) {
         try SearchMemory.lend { memory in
@@ -223,7 +223,7 @@ extension TextIndex {
             let cursors = try open(resolved.query, found, weights, &reader, memory)
             let matches = try search(resolved, weights, cursors, count: count, state.options, &reader, memory, where: filter, in: view)
             let matched = Set(matches.map(\.node))
-            let others = nodes.filter { !matched.contains($0) }
+            let others = try nodes(matches).filter { !matched.contains($0) }
             for cursor in cursors { cursor.rewind() }
             let scores = others.isEmpty ? [] : try scores(weights, of: others, cursors, in: view)
             return (matches, zip(others, scores).map { TextMatch(node: $0, score: $1 ?? 0) }, weights.with(ceiling: resolved.ceiling(weights)))

@@ -21,7 +21,7 @@ internal import CKernels
 internal import KeySpace
 internal import LMDB
 
-struct TextSearch {
+struct TextSearch: ~Copyable {
     static let window = SearchMemory.window
 
     private let index: TextIndex

@@ -95,7 +95,7 @@ extension VectorIndex {
             var pool = scratch.pools(min(state.count, count + max(count / 2, parameters.rerank)), 0).0
             if case .nodes = filter.kind, lookUps <= scan {
                 for node in filter.bitmap.members {
-                    guard let slot = try slot(of: node.rawValue, in: view) else { continue }
+                    guard let slot = try access.slot(of: node.rawValue, in: view) else { continue }
                     pool.offer(slot, try walk.similarity(to: slot, in: view))
                 }
             } else {

@@ -43,7 +43,7 @@ final class PointerTable: @unchecked Sendable {
     /// Thrown away when the numbers of the tags come round.
     let era: UInt64
     private let entries: UnsafeMutablePointer<Atomic<UInt64>>
-    private let count: Int
+    let count: Int
 
     static let tagNumbers: UInt64 = 65_535
     private static let addressMask: UInt64 = (1 << 48) - 1
@@ -52,6 +52,7 @@ final class PointerTable: @unchecked Sendable {
     let codesBase: Int
     let vectorsBase: Int
     let slotsBase: Int
+    let nodesBase: Int
 
     init(slots: Int, layout: ChunkLayout, number: UInt64) {
         self.slots = slots
@@ -59,7 +60,8 @@ final class PointerTable: @unchecked Sendable {
         codesBase = slots
         vectorsBase = codesBase + slots / ChunkLayout.slots + 1
         slotsBase = vectorsBase + slots / layout.vectors + 1
-        count = slotsBase + slots / ChunkLayout.slots + 1
+        nodesBase = slotsBase + slots / ChunkLayout.slots + 1
+        count = nodesBase + slots / ChunkLayout.nodes + 1
         unsafe entries = .allocate(capacity: count)
         for place in 0..<count { unsafe (entries + place).initialize(to: Atomic(0)) }
     }
@@ -123,6 +125,7 @@ final class GraphAccess {
     private var codesKey: NumberKey
     private var vectorKey: NumberKey
     private var slotsKey: NumberKey
+    private var nodesKey: NumberKey
 
     init(scope: TenantScope, state: GraphState, layout: ChunkLayout, table: PointerTable, tag: UInt64, kind: Kind, arena: Arena) {
         self.state = state
@@ -135,6 +138,7 @@ final class GraphAccess {
         codesKey = NumberKey(scope, .vectorCodes)
         vectorKey = NumberKey(scope, .vector)
         slotsKey = NumberKey(scope, .vectorSlots)
+        nodesKey = NumberKey(scope, .vectorNodes)
     }
 
     // MARK: Links
@@ -284,6 +288,20 @@ final class GraphAccess {
         return unsafe address
     }
 
+    /// The slot of a node, nil when it has no vector.
+    func slot(of node: UInt32, in view: borrowing TransactionView) throws -> UInt32? {
+        let (chunk, place) = (Int(node) / ChunkLayout.nodes, Int(node) % ChunkLayout.nodes)
+        // Node numbers rise for ever, while the table goes by slots: the records beyond are looked up each time.
+        let entry = table.nodesBase + chunk < table.count ? table.nodesBase + chunk : nil
+        if let entry, let known = unsafe table.address(entry, tag: tag) { return unsafe NodesRecord.slot(place, known) }
+        nodesKey.point(to: chunk)
+        guard let payload = try view.load(nodesKey.bytes) else { return nil }
+        try NodesRecord.verify(payload, chunk)
+        let address = unsafe Self.address(payload)
+        if let entry, kind == .snapshot { unsafe table.store(address, at: entry, tag: tag) }
+        return unsafe NodesRecord.slot(place, address)
+    }
+
     private static func address(_ span: borrowing RawSpan) -> UnsafeRawPointer {
         // Leaves the span's scope: the essay above says why the bytes stay.
         unsafe span.withUnsafeBytes { $0.baseAddress! }
@@ -302,6 +320,19 @@ enum SlotsRecord {
     /// The number stored for a place.
     static func number(_ place: Int, _ record: UnsafeRawPointer) -> UInt32 {
         unsafe UInt32(littleEndian: record.loadUnaligned(fromByteOffset: bitmapBytes + 4 * place, as: UInt32.self))
+    }
+}
+
+/// The slots of nodes with consecutive numbers.
+enum NodesRecord {
+    static func verify(_ record: borrowing RawSpan, _ chunk: Int) throws(ContexError) {
+        guard record.byteCount == 4 * ChunkLayout.nodes else { throw GraphDamage.wrongSize("nodes", chunk, record.byteCount) }
+    }
+
+    /// Nil of a node without a vector.
+    static func slot(_ place: Int, _ record: UnsafeRawPointer) -> UInt32? {
+        let slot = unsafe UInt32(littleEndian: record.loadUnaligned(fromByteOffset: 4 * place, as: UInt32.self))
+        return slot == GraphState.none ? nil : slot
     }
 }
 

@@ -8,13 +8,10 @@ public import LMDB
 extension VectorIndex {
     /// The slot of a node, nil when it has no vector.
     func slot(of node: UInt32, in view: borrowing TransactionView) throws -> UInt32? {
-        guard let payload = try view.load(scope.key(.vectorNodes, node / UInt32(ChunkLayout.nodes))) else { return nil }
-        guard payload.byteCount == 4 * ChunkLayout.nodes else {
-            throw GraphDamage.wrongSize("nodes", Int(node) / ChunkLayout.nodes, payload.byteCount)
-        }
-        let offset = 4 * (Int(node) % ChunkLayout.nodes)
-        let slot = unsafe UInt32(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
-        return slot == GraphState.none ? nil : slot
+        let (chunk, place) = (Int(node) / ChunkLayout.nodes, Int(node) % ChunkLayout.nodes)
+        guard let payload = try view.load(scope.key(.vectorNodes, UInt32(chunk))) else { return nil }
+        try NodesRecord.verify(payload, chunk)
+        return unsafe payload.withUnsafeBytes { unsafe NodesRecord.slot(place, $0.baseAddress!) }
     }
 
     /// Every node that has a vector, ascending.

@@ -1,4 +1,5 @@
 public import Base
+internal import CKernels
 public import KeySpace
 public import LMDB
 
@@ -58,17 +59,23 @@ public struct VectorIndex: Sendable {
         try validate(query: query)
         guard let state = try state(in: view) else { return nodes.map { _ in nil } }
         let access = access(memory(of: state, in: view), state, in: view)
-        var answer: [Float?] = []
-        answer.reserveCapacity(nodes.count)
+        var vectors: [UnsafeRawPointer?] = unsafe []
+        unsafe vectors.reserveCapacity(nodes.count)
         for node in nodes {
-            guard let slot = try slot(of: node.rawValue, in: view) else {
-                answer.append(nil)
+            guard let slot = try access.slot(of: node.rawValue, in: view) else {
+                unsafe vectors.append(nil)
                 continue
             }
             guard slot < state.slots else { throw GraphDamage.outOfRange(slot, state.slots) }
-            answer.append(Self.cosine(try unsafe VectorBytes.dot(query, access.vector(slot, in: view))))
+            let vector = try unsafe access.vector(slot, in: view)
+            // They come from memory while the others are looked up.
+            unsafe ck_prefetch_bytes(vector, access.layout.vectorBytes)
+            unsafe vectors.append(vector)
         }
-        return answer
+        // In a write transaction the vectors are copies that `access` holds.
+        return withExtendedLifetime(access) {
+            unsafe vectors.map { vector in unsafe vector.map { unsafe Self.cosine(VectorBytes.dot(query, $0)) } }
+        }
     }
 
     /// The nearest `count` nodes among all, best first; equal cosines by node number (at the end of the list, any of them).

@@ -71,7 +71,7 @@ extension TextIndex {
         for (term, _, documentFrequency) in weights.terms { #expect(documentFrequency == naive.frequencies.values.count { $0[term] != nil }) }
         #expect(try scores(weights, of: found.map(\.node), in: view) == found.map(\.score))
         let nodes = Array(naive.analyzed.keys)
-        let together = try search(ResolvedTextQuery(query.terms), count: 5, alsoScoring: nodes, in: view)
+        let together = try search(ResolvedTextQuery(query.terms), count: 5, alsoScoring: { _ in nodes }, in: view)
         #expect(together.matches == naive.ranking(weights, count: 5))
         let matched = Set(together.matches.map(\.node))
         #expect(together.others == nodes.filter { !matched.contains($0) }.map { TextMatch(node: $0, score: weights.score(naive.analyzed[$0]!)) })

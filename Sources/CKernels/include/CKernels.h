@@ -65,4 +65,13 @@ void ck_encoder_project_bytes(int level, const uint8_t *a, const float *scales_a
                               const float *scales, const float *sums, const float *bias, float *c, size_t rows,
                               size_t outputs, size_t depth);
 
+// For a loop that waits for another thread: leaves the core to its twin for a moment.
+static inline void ck_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("isb");
+#endif
+}
+
 #endif

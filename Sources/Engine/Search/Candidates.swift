@@ -18,7 +18,8 @@ struct Candidates {
     /// The nodes that the query's signs and fields leave; what the text index demands by itself is in it when there is a vector, or when
     /// `tellsWhy` is asked for.
     let admission: Admission
-    private(set) var parts: [NodeID: ScoreParts] = [:]
+    /// All of both, nodes ascending.
+    let scored: [(node: NodeID, parts: ScoreParts)]
 
     /// What each index is asked for in hybrid mode: enough that fusion rarely misses a node that is middling on both sides.
     static func count(for answers: Int, _ mode: SearchMode) -> Int { mode == .hybrid ? max(100, 4 * answers) : answers }
@@ -40,33 +41,30 @@ struct Candidates {
         let wanted = Self.count(for: count, search.mode)
         if search.mode != .keyword || tellsWhy { admission.meet(try texts.selection(query, in: view)) }
         self.admission = admission
-        if search.mode == .keyword {
-            near = []
-        } else {
-            near =
-                admission.admitsAll
-                ? try vectors.search(question.vector!, count: wanted, effort: search.effort, in: view)
-                : try vectors.search(question.vector!, count: wanted, effort: search.effort, filter: admission.filter, in: view)
+        func graph(in view: borrowing TransactionView) throws -> [VectorMatch] {
+            try admission.admitsAll
+                ? vectors.search(question.vector!, count: wanted, effort: search.effort, in: view)
+                : vectors.search(question.vector!, count: wanted, effort: search.effort, filter: admission.filter, in: view)
         }
-        var scored: [TextMatch] = []
         if search.mode == .semantic {
-            worded = []
-            weights = try texts.weights(query, in: view)
+            (near, worded, weights) = (try graph(in: view), [], try texts.weights(query, in: view))
+            scored = Self.scored(near, worded, weights)
+            return
+        }
+        let ask = TextSide.Ask(
+            texts: texts, query: query, count: wanted, fields: fields, vectors: vectors, vector: search.mode == .hybrid ? question.vector : nil)
+        let text: TextSide.Found
+        if search.mode == .keyword {
+            (near, text) = ([], try ask.search(in: view, known: []) { [] })
+        } else if let side = search.textSide {
+            (near, text) = try side.search(ask, in: view) { try graph(in: $0) }
         } else {
-            // What the fields and the filter leave is asked node by node; what else is demanded the text index knows itself.
-            (worded, scored, weights) = try texts.search(
-                query, count: wanted, alsoScoring: near.map(\.node), where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
+            let answer = try graph(in: view)
+            let nodes = answer.map(\.node)
+            (near, text) = (answer, try ask.search(in: view, known: nodes) { nodes })
         }
-
-        gather()
-        guard search.mode == .hybrid else { return }
-        let found = Set(near.map(\.node))
-        let withoutCosine = worded.map(\.node).filter { !found.contains($0) }
-        for (node, cosine) in zip(withoutCosine, try vectors.cosines(question.vector!, of: withoutCosine, in: view)) {
-            parts[node]?.cosine = cosine ?? 0
-        }
-        let cut = Calibration.standard.cut(weights)
-        for match in scored { set(bm25: match.score, of: match.node, cut: cut) }
+        (worded, weights) = (text.matches, text.weights)
+        scored = Self.scored(near + text.cosines, worded + text.others, weights)
     }
 
     /// The same from nodes in memory, each of which is looked at.
@@ -100,26 +98,45 @@ struct Candidates {
             cosines.sort { $0.cosine != $1.cosine ? $0.cosine > $1.cosine : $0.node < $1.node }
         }
         near = Array(cosines.prefix(wanted))
-        gather()
-        guard mode == .hybrid else { return }
-        let found = Set(near.map(\.node))
-        for match in worded where !found.contains(match.node) { parts[match.node]?.cosine = past.cosine(question.vector!, past[match.node]) }
-        let scored = Set(worded.map(\.node))
-        let cut = Calibration.standard.cut(weights)
-        for match in near where !scored.contains(match.node) { set(bm25: weights.score(texts[PastNodes.place(match.node)]), of: match.node, cut: cut) }
+        var scores = worded
+        if mode == .hybrid {
+            let (found, scored) = (NodeSet(near.map(\.node)), NodeSet(worded.map(\.node)))
+            cosines = near
+            for match in worded where !found.contains(match.node) {
+                cosines.append(VectorMatch(node: match.node, cosine: past.cosine(question.vector!, past[match.node])))
+            }
+            for match in near where !scored.contains(match.node) {
+                scores.append(TextMatch(node: match.node, score: weights.score(texts[PastNodes.place(match.node)])))
+            }
+        }
+        scored = Self.scored(mode == .hybrid ? cosines : near, scores, weights)
     }
 
-    private mutating func gather() {
-        parts.reserveCapacity(near.count + worded.count)
+    /// Both scores of each node that has one of them; the other is 0.
+    private static func scored(_ cosines: [VectorMatch], _ scores: [TextMatch], _ weights: QueryWeights) -> [(node: NodeID, parts: ScoreParts)] {
+        // The node above the number: sorted by node, and compared as one word.
+        let cosines = cosines.map { UInt64($0.node.rawValue) << 32 | UInt64($0.cosine.bitPattern) }.sorted()
+        let scores = scores.map { UInt64($0.node.rawValue) << 32 | UInt64($0.score.bitPattern) }.sorted()
         let cut = Calibration.standard.cut(weights)
-        for match in near { parts[match.node, default: ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling, cut: cut)].cosine = match.cosine }
-        for match in worded { set(bm25: match.score, of: match.node, cut: cut) }
-    }
-
-    private mutating func set(bm25: Float, of node: NodeID, cut: Float) {
-        // A prefix may bring more than the ceiling counts for it.
-        parts[node, default: ScoreParts(cosine: 0, bm25: 0, ceiling: 0, cut: cut)].bm25 = bm25
-        parts[node]?.ceiling = max(weights.ceiling, bm25)
+        var scored: [(node: NodeID, parts: ScoreParts)] = []
+        scored.reserveCapacity(max(cosines.count, scores.count))
+        var (near, worded) = (0, 0)
+        while near < cosines.count || worded < scores.count {
+            let (nextNear, nextWorded) = (near < cosines.count ? cosines[near] : .max, worded < scores.count ? scores[worded] : .max)
+            let node = min(nextNear, nextWorded) >> 32
+            var parts = ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling, cut: cut)
+            if near < cosines.count, nextNear >> 32 == node { parts.cosine = Float(bitPattern: UInt32(truncatingIfNeeded: nextNear)) }
+            if worded < scores.count, nextWorded >> 32 == node {
+                parts.bm25 = Float(bitPattern: UInt32(truncatingIfNeeded: nextWorded))
+                // A prefix may bring more than the ceiling counts for it.
+                parts.ceiling = max(weights.ceiling, parts.bm25)
+            }
+            // Of a node that both sides found there may be two cosines, the same.
+            while near < cosines.count, cosines[near] >> 32 == node { near += 1 }
+            while worded < scores.count, scores[worded] >> 32 == node { worded += 1 }
+            scored.append((NodeID(rawValue: UInt32(node)), parts))
+        }
+        return scored
     }
 
     /// Places count from 1; nil when the node is not among the candidates of that side.

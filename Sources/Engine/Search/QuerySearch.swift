@@ -119,11 +119,14 @@ struct QuerySearch: Sendable {
     // MARK: - On the snapshot
 
     func run(in view: borrowing TransactionView, _ database: Database) throws -> Found {
+        let side = mode == .hybrid && request.asOf == nil ? TextSide(in: view) : nil
+        if let side { database.readers.offer { side.take(in: $0) } }
+        defer { side?.withdraw() }
         let scope = try Database.scope(tenant, request.project, view)
         let past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
         guard let scope else { return .noProject }
         var search = NodeSearch(
-            scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort)
+            scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort, textSide: side)
         if let past { return .past(search, try PastDraft(scope, at: past, dimension: dimension, withVectors: mode != .keyword, in: view)) }
         let question = question
         if let filter = request.filter { try search.admit(filter, in: view) }

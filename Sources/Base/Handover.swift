@@ -1,0 +1,37 @@
+internal import CKernels
+internal import Dispatch
+internal import Synchronization
+
+/// One value that one thread leaves and another waits for.
+///
+/// Whoever waits first looks for it again and again, for about as long as waking a thread takes: both sides are done at nearly
+/// the same time, and to sleep and be woken twice would cost what the second thread wins.
+public final class Handover<Value: Sendable>: Sendable {
+    private let isThere = Atomic(false)
+    private let left = Mutex<Result<Value, any Error>?>(nil)
+    private let isLeft = DispatchSemaphore(value: 0)
+
+    public init() {}
+
+    /// Some 10 ns each.
+    private static var looks: Int { 3_000 }
+
+    /// The first result counts.
+    public func leave(_ result: Result<Value, any Error>) {
+        let isFirst = left.withLock { known in
+            guard known == nil else { return false }
+            known = result
+            return true
+        }
+        guard isFirst else { return }
+        isThere.store(true, ordering: .releasing)
+        isLeft.signal()
+    }
+
+    /// To be called once.
+    public func take() throws -> Value {
+        for _ in 0..<Self.looks where !isThere.load(ordering: .acquiring) { ck_pause() }
+        if !isThere.load(ordering: .acquiring) { isLeft.wait() }
+        return try left.withLock { $0! }.get()
+    }
+}

@@ -1,0 +1,97 @@
+// The text index's half of a hybrid search. Neither index needs anything of the other until both have answered, so while the query's own
+// thread walks the graph, another thread of the pool, if one is idle, reads the postings:
+//
+//     own thread    ask ->   graph ............................ near ->                  <- found
+//     another         <- ask   postings ... cosines of matches      <- near    scores of near ->
+//
+// The own thread never waits for one that has not begun: what was not taken up when the graph is walked, it does itself. The other waits only for
+// one that has. LMDB binds a read transaction to one thread at a time, so the other begins its own, and leaves the work
+// alone when there was a commit in between.
+
+internal import Base
+internal import FullText
+internal import KeySpace
+internal import LMDB
+internal import Synchronization
+internal import Vectors
+
+final class TextSide: Sendable {
+    /// What the text index found, and what it knows of the nodes that the vectors found.
+    struct Found {
+        /// Best first.
+        let matches: [TextMatch]
+        /// Of matches; of those that the vectors found too, perhaps.
+        let cosines: [VectorMatch]
+        /// Of nodes that only the vectors found, 0 of one without a text.
+        let others: [TextMatch]
+        let weights: QueryWeights
+    }
+
+    /// What is asked.
+    struct Ask {
+        let texts: TextIndex
+        let query: ResolvedTextQuery
+        let count: Int
+        /// What the query's fields and the filter leave is asked node by node; what else is demanded the text index knows itself.
+        let fields: Admission
+        let vectors: VectorIndex
+        /// nil: cosines are not asked for.
+        let vector: [Float]?
+
+        /// - Parameters:
+        ///   - known: nodes whose cosines are known.
+        ///   - near: the nodes that the vectors found; called as late as can be.
+        func search(in view: borrowing TransactionView, known: [NodeID], near: () throws -> [NodeID]) throws -> Found {
+            var cosines: [VectorMatch] = []
+            let (matches, others, weights) = try texts.search(
+                query, count: count,
+                alsoScoring: { matches in
+                    if let vector {
+                        let known = NodeSet(known)
+                        let nodes = matches.map(\.node).filter { !known.contains($0) }
+                        cosines = zip(nodes, try vectors.cosines(vector, of: nodes, in: view)).map { VectorMatch(node: $0, cosine: $1 ?? 0) }
+                    }
+                    return try near()
+                }, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
+            return Found(matches: matches, cosines: cosines, others: others, weights: weights)
+        }
+    }
+
+    private struct Withdrawn: Error {}
+
+    private let snapshot: TransactionView.State
+    private let isTaken = Atomic(false)
+    private let ask = Handover<Ask>()
+    private let near = Handover<[NodeID]>()
+    private let found = Handover<Found>()
+
+    /// To be withdrawn, whatever happens.
+    init(in view: borrowing TransactionView) { snapshot = view.state }
+
+    /// On another thread: the work, unless it has been taken or the snapshot is another one.
+    func take(in view: borrowing TransactionView) {
+        guard view.state == snapshot, claim() else { return }
+        found.leave(Result { try ask.take().search(in: view, known: []) { try near.take() } })
+    }
+
+    /// Whoever waits for the own thread waits no longer.
+    func withdraw() {
+        ask.leave(.failure(Withdrawn()))
+        near.leave(.failure(Withdrawn()))
+    }
+
+    /// On the own thread: what both indexes answer.
+    /// - Parameter graph: asks the vector index.
+    func search(
+        _ asked: Ask, in view: borrowing TransactionView, _ graph: (borrowing TransactionView) throws -> [VectorMatch]
+    ) throws -> (near: [VectorMatch], text: Found) {
+        ask.leave(.success(asked))
+        let answer = try graph(view)
+        let nodes = answer.map(\.node)
+        if claim() { return (answer, try asked.search(in: view, known: nodes) { nodes }) }
+        near.leave(.success(nodes))
+        return (answer, try found.take())
+    }
+
+    private func claim() -> Bool { isTaken.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged }
+}
