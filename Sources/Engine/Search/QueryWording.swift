@@ -26,6 +26,11 @@ struct Admission: Sendable {
         if only == nil { only = nodes } else { only?.formIntersection(nodes) }
     }
 
+    mutating func meet(_ other: Admission) {
+        if let only = other.only { meet(only) }
+        except.formUnion(other.except)
+    }
+
     var admitsAll: Bool { only == nil && except.isEmpty }
 
     func admits(_ node: NodeID) -> Bool { (only?.contains(node) ?? true) && !except.contains(node) }
