@@ -35,7 +35,7 @@ struct Candidates {
         if let syntax = question.syntax(search.mode, analyzer) {
             let resolved = try texts.resolve(syntax, in: view)
             query = .resolved(resolved)
-            fields.meet(try QueryFields.admission(syntax.fields, scope: search.scope, in: view))
+            fields.meet(try QueryFields(syntax.fields).admission(search.scope, in: view))
             admission = fields
             if search.mode != .keyword || tellsWhy { admission.meet(try texts.selection(resolved, in: view)) }
         }
@@ -71,18 +71,19 @@ struct Candidates {
     init(_ question: Question, count: Int, of mode: SearchMode, passing: NodeSet?, among past: PastNodes) {
         analyzer = past.analyzer
         let texts = past.texts
-        var fields: [TextSearchQuery.FieldTerm] = []
+        var fields: QueryFields?
         let query: ResolvedTextQuery
         if let syntax = question.syntax(mode, analyzer) {
             query = texts.resolve(syntax)
-            fields = syntax.fields
+            fields = QueryFields(syntax.fields)
         } else {
             query = ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer))
         }
         weights = texts.weights(query)
         let wanted = Self.count(for: count, mode)
         let fits = past.nodes.indices.map { place in
-            (passing?.contains(PastNodes.id(place)) ?? true) && (fields.isEmpty || QueryFields.fits(past.nodes[place].record, fields))
+            (passing?.contains(PastNodes.id(place)) ?? true)
+                && (fields?.admit(past.nodes[place].record, past.nodes[place].attributes) ?? true)
         }
         var admission = Admission()
         let admitted = past.nodes.indices.filter { fits[$0] && texts.admits(query, $0) }
