@@ -56,6 +56,7 @@ import Testing
             ("metadata.team:*", #"{"metadata.team":{"exists":true}}"#), ("-metadata.team:*", #"{"metadata.team":{"exists":false}}"#),
             ("metadata.nothing:1", #"{"metadata.nothing":1}"#), ("published_by:ada", #"{"published_by":"ada"}"#),
             ("-published_by:ada", #"{"published_by":{"ne":"ada"}}"#), ("data_key:k1*", #"{"data_key":{"prefix":"k1"}}"#),
+            ("data_key:k1* data_key:k11* data_key:k* data_key:k*", "{}"), ("data_key:k11* data_key:k1* data_key:k2", #"{"or":[{"data_key":{"prefix":"k1"}},{"data_key":"k2"}]}"#),
             ("data_key:k1 data_key:k2*", #"{"or":[{"data_key":"k1"},{"data_key":{"prefix":"k2"}}]}"#), ("data_key:*", "{}"), ("-data_key:*", #"{"or":[]}"#),
             ("data_format:json -metadata.team:web", #"{"data_format":"json","metadata.team":{"ne":"web"}}"#), ("metadata.team:\(long)*", #"{"or":[]}"#),
             ("metadata.team:\(long)", #"{"metadata.team":"\#(long)"}"#),

@@ -95,9 +95,9 @@ struct QueryFields: Sendable {
 
     /// - Parameter values: each with a `*` at the end, for any rest, or without.
     private static func anyOf(_ values: [String], _ field: AttributeField) -> Filter {
-        var (exact, filters): ([AttributeValue], [Filter]) = ([], [])
+        var (exact, filters, prefixes): ([AttributeValue], [Filter], [String]) = ([], [], [])
         func add(_ test: Filter.Test) { filters.append(.condition(Filter.Condition(field: field, test: test, place: [.name("query")]))) }
-        for value in values {
+        for value in Set(values.map { ExactText($0) }).sorted().map(\.text) {
             if value == "*" {
                 // Every document has a key and a format; what else may be missing.
                 if case .dataKey = field { return .and([]) }
@@ -106,12 +106,20 @@ struct QueryFields: Sendable {
             } else if value.hasSuffix("*") {
                 let prefix = String(value.dropLast())
                 // No longer ones are in the index.
-                if prefix.utf8.count <= Limits.filterOrderedTextBytes { add(.prefix(prefix)) }
+                guard prefix.utf8.count <= Limits.filterOrderedTextBytes else { continue }
+                prefixes.append(prefix)
             } else {
                 exact.append(.text(ExactText(value)))
                 // Metadata has numbers, truth values and nulls as well, which a query can only spell.
                 if case .metadata = field, let other = try? JSONParser.parse(Array(value.utf8)), let other = AttributeValue(other) { exact.append(other) }
             }
+        }
+        // In the order of bytes a prefix comes just before what it covers, which is not asked for again.
+        var last: String?
+        for prefix in prefixes.map({ ExactText($0) }).sorted().map(\.text) {
+            if let last, prefix.utf8.starts(with: last.utf8) { continue }
+            add(.prefix(prefix))
+            last = prefix
         }
         if !exact.isEmpty { add(.oneOf(exact)) }
         return .or(filters)
