@@ -43,7 +43,8 @@ import Testing
         let fixture = try Fixture()
         let ada = Publisher(keyID: "00000000000000aa", name: "ada")
         for number in 0..<40 {
-            let metadata = #"{"team":"\#(["core", "web", "cobalt"][number % 3])","size":\#(number % 5),"done":\#(number % 2 == 0),"tags":["t\#(number % 4)","x"]}"#
+            let team = ["core", "web", "cobalt"][number % 3]
+            let metadata = #"{"team":"\#(team)","size":\#(number % 5),"done":\#(number % 2 == 0),"tags":["t\#(number % 4)","x"]}"#
             let data: JSONValue = number % 4 == 0 ? .string("zebra \(number)") : ["text": .string("zebra \(number)")]
             _ = try await publish(fixture, "k\(number)", data, number % 7 == 0 ? "{}" : metadata, by: number % 2 == 0 ? ada : nil)
         }
@@ -56,7 +57,8 @@ import Testing
             ("metadata.team:*", #"{"metadata.team":{"exists":true}}"#), ("-metadata.team:*", #"{"metadata.team":{"exists":false}}"#),
             ("metadata.nothing:1", #"{"metadata.nothing":1}"#), ("published_by:ada", #"{"published_by":"ada"}"#),
             ("-published_by:ada", #"{"published_by":{"ne":"ada"}}"#), ("data_key:k1*", #"{"data_key":{"prefix":"k1"}}"#),
-            ("data_key:k1* data_key:k11* data_key:k* data_key:k*", "{}"), ("data_key:k11* data_key:k1* data_key:k2", #"{"or":[{"data_key":{"prefix":"k1"}},{"data_key":"k2"}]}"#),
+            ("data_key:k1* data_key:k11* data_key:k* data_key:k*", "{}"),
+            ("data_key:k11* data_key:k1* data_key:k2", #"{"or":[{"data_key":{"prefix":"k1"}},{"data_key":"k2"}]}"#),
             ("data_key:k1 data_key:k2*", #"{"or":[{"data_key":"k1"},{"data_key":{"prefix":"k2"}}]}"#), ("data_key:*", "{}"), ("-data_key:*", #"{"or":[]}"#),
             ("data_format:json -metadata.team:web", #"{"data_format":"json","metadata.team":{"ne":"web"}}"#), ("metadata.team:\(long)*", #"{"or":[]}"#),
             ("metadata.team:\(long)", #"{"metadata.team":"\#(long)"}"#),

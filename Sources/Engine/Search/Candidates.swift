@@ -52,7 +52,8 @@ struct Candidates {
             return
         }
         let ask = TextSide.Ask(
-            snapshot: view.state, texts: texts, query: query, count: wanted, fields: fields, vectors: vectors, vector: search.mode == .hybrid ? question.vector : nil)
+            snapshot: view.state, texts: texts, query: query, count: wanted, fields: fields, vectors: vectors,
+            vector: search.mode == .hybrid ? question.vector : nil)
         let text: TextSide.Found
         if search.mode == .keyword {
             (near, text) = ([], try ask.search(in: view, known: []) { [] })
