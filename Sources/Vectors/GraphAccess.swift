@@ -76,6 +76,10 @@ final class PointerTable: @unchecked Sendable {
         return unsafe UnsafeRawPointer(bitPattern: UInt(entry & Self.addressMask))
     }
 
+    /// Begins to fetch an entry.
+    @inline(__always)
+    func prefetch(_ place: Int) { unsafe ck_prefetch_bytes(entries + place, 8) }
+
     /// Whether this address was stored here last, under any tag.
     func remembers(_ address: UnsafeRawPointer, at place: Int) -> Bool {
         unsafe entries[place].load(ordering: .relaxed) & Self.addressMask == UInt64(UInt(bitPattern: address))
