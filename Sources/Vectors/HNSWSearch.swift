@@ -48,6 +48,7 @@ extension VectorIndex {
         _ query: [Float], _ pool: CandidatePool, _ count: Int, _ access: GraphAccess, in view: borrowing TransactionView
     ) throws -> [VectorMatch] {
         let compared = compared(query, pool.count, count) { pool[$0].similarity }
+        for rank in 0..<compared { access.prefetchSlot(pool[rank].slot) }
         var exact: [Candidate] = []
         exact.reserveCapacity(compared)
         for rank in 0..<compared {
