@@ -172,9 +172,12 @@ struct GraphWalk {
         met tell: (UInt32, Float, borrowing TransactionView) throws -> Void, isDone: (Float) -> Bool
     ) throws {
         let slots = access.state.slots
-        let (visited, stamp) = unsafe scratch.beginVisit(slots: slots)
+        let visited = unsafe scratch.beginVisit(slots: slots)
+        defer { scratch.endVisit() }
         for candidate in start {
-            unsafe visited[Int(candidate.slot)] = stamp
+            unsafe visited[Int(candidate.slot >> 3)] |= 1 << UInt8(candidate.slot & 7)
+            unsafe scratch.slots[0] = candidate.slot
+            scratch.note(0..<1)
             pool.offer(candidate.slot, candidate.similarity)
         }
         /// Whose links are on their way; where the codes are noted that are gathered next; the codes that are on their way.
@@ -188,12 +191,17 @@ struct GraphWalk {
                 let (list, count) = try unsafe Self.list(access.links(expanded, in: view), at: level, of: expanded)
                 for place in 0..<count {
                     let neighbour = unsafe UInt32(littleEndian: list.loadUnaligned(fromByteOffset: 4 * place, as: UInt32.self))
-                    guard neighbour < slots else { throw GraphDamage.outOfRange(neighbour, slots) }
+                    guard neighbour < slots else {
+                        scratch.note(gathering..<met)
+                        throw GraphDamage.outOfRange(neighbour, slots)
+                    }
                     // Without a branch: which were met cannot be predicted, and each wrong guess would wait for this byte.
+                    let (byte, bit) = unsafe (visited[Int(neighbour >> 3)], UInt8(1) &<< UInt8(neighbour & 7))
                     unsafe scratch.slots[met] = neighbour
-                    met &+= unsafe visited[Int(neighbour)] == stamp ? 0 : 1
-                    unsafe visited[Int(neighbour)] = stamp
+                    met &+= byte & bit == 0 ? 1 : 0
+                    unsafe visited[Int(neighbour >> 3)] = byte | bit
                 }
+                scratch.note(gathering..<met)
                 for place in gathering..<met { _ = unsafe try gather(scratch.slots[place], place, in: view) }
             }
             chosen = nil

@@ -109,10 +109,11 @@ final class SearchScratch: @unchecked Sendable {
     let products: UnsafeMutablePointer<Int32>
     private var places: UnsafeMutablePointer<UInt64>
     private var placesCapacity = 0
-    /// Two halves, for two pools at a time.
+    /// One bit a slot, all zero between two walks. A byte would be read as fast, and of a million not stay in the second-level cache.
     private var visited: UnsafeMutablePointer<UInt8>
-    private var visitedCapacity = 0
-    private var stamp: UInt8 = 0
+    private var visitedBytes = 0
+    /// The slots whose bits are set.
+    private var met: [UInt32] = []
 
     init(padded: Int) {
         code = CodeBuffer(padded: padded)
@@ -146,19 +147,25 @@ final class SearchScratch: @unchecked Sendable {
         return unsafe (CandidatePool(places, capacity: first), CandidatePool(places + first + 1, capacity: second))
     }
 
-    /// One byte a slot: those with the stamp have been met.
-    func beginVisit(slots: Int) -> (visited: UnsafeMutablePointer<UInt8>, stamp: UInt8) {
-        if visitedCapacity < slots {
+    /// Bit i mod 8 of byte i / 8: slot i has been met. None has; whoever sets one says so with `note` before the walk ends with `endVisit`.
+    func beginVisit(slots: Int) -> UnsafeMutablePointer<UInt8> {
+        if visitedBytes < (slots + 7) / 8 {
             unsafe visited.deallocate()
-            visitedCapacity = slots + slots / 4 + 256
-            unsafe visited = .allocate(capacity: visitedCapacity)
-            stamp = .max
+            visitedBytes = (slots + slots / 4) / 8 + 32
+            unsafe visited = .allocate(capacity: visitedBytes)
+            unsafe visited.initialize(repeating: 0, count: visitedBytes)
         }
-        if stamp == .max {
-            unsafe visited.initialize(repeating: 0, count: visitedCapacity)
-            stamp = 0
-        }
-        stamp += 1
-        return unsafe (visited, stamp)
+        return unsafe visited
+    }
+
+    /// The slots at these places have been met.
+    @inline(__always)
+    func note(_ places: Range<Int>) {
+        unsafe met.append(contentsOf: UnsafeBufferPointer(start: slots + places.lowerBound, count: places.count))
+    }
+
+    func endVisit() {
+        for slot in met { unsafe visited[Int(slot >> 3)] = 0 }
+        met.removeAll(keepingCapacity: true)
     }
 }
