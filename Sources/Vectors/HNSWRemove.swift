@@ -45,7 +45,7 @@ extension VectorIndex {
             try edit.write(scope, in: &transaction)
             session.rows = edit.rows
             try transaction.delete(scope.key(.vectorLinks, gone))
-            try storeVector(nil, slot: Int(gone), state, memory.layout, in: &transaction)
+            try storeVector(nil, row: row(of: gone, state, in: transaction.view), state, memory.layout, in: &transaction)
             try freeSlot(gone, of: node.rawValue, &state, in: &transaction)
             state.count -= 1
             state.changes += 1
