@@ -5,7 +5,7 @@
 //     add, in transactions of the caller's    vectors and slots: complete after each commit, so that a build that was cut short
 //                                             goes on where the last commit ended
 //     link, in no transaction                 codes and graph, in memory: about 500 bytes a vector (a whole import with its texts: 1.7 kB)
-//     write, in transactions of the caller's  the links in the order of their keys; then, in the last, codes, slots and the state
+//     write, in transactions of the caller's  links and codes in the order of their keys; then, in the last, slots and the state
 //                                             record, which makes the index visible
 //
 // Linking takes batches. For each batch all threads search the graph of the batches before, which nobody changes meanwhile,
@@ -291,7 +291,7 @@ public final class VectorBulkBuild {
         }
     }
 
-    /// Writes up to `records` links records; the last call writes codes, slots and the state too.
+    /// Writes up to `records` links records and their codes; the last call writes slots and the state too.
     /// - Returns: true when the index is complete and, once this transaction is committed, visible.
     /// - Throws: `.conflict` when `link` has not run since the last `add`, or the build was emptied or added to by somebody else.
     public func write(records: Int = 10_000, in transaction: inout WriteTransaction) throws -> Bool {
@@ -305,11 +305,12 @@ public final class VectorBulkBuild {
             key.point(to: slot)
             try transaction.store(key.bytes, linked.links(of: slot).encoded())
         }
-        written = end
-        guard end == slots else { return false }
-        for chunk in 0...(slots - 1) >> ChunkLayout.shift {
+        let chunks = end == slots ? (slots - 1) >> ChunkLayout.shift + 1 : end >> ChunkLayout.shift
+        for chunk in written >> ChunkLayout.shift..<chunks {
             try transaction.store(index.scope.key(.vectorCodes, UInt32(chunk)), linked.codesRecord(chunk, in: transaction.view))
         }
+        written = end
+        guard end == slots else { return false }
         try Self.number(linked.order.map { (linked.nodes[Int($0)], $0) }, index, in: &transaction)
         var state = linked.state
         state.entry = linked.slots[Int(state.entry)]
