@@ -147,7 +147,7 @@ struct QuerySearch: Sendable {
             } metadata: {
                 EventData.metadata(try documents.metadata(of: $1.document, in: view))
             } scores: {
-                try search.scores(of: $0, question, candidates.weights, in: view)
+                try search.scores(of: $0, question, candidates.weights, cut: candidates.cut, in: view)
             } vector: {
                 try index.vector(of: $0, in: view)
             })
@@ -246,7 +246,7 @@ struct QuerySearch: Sendable {
             } metadata: { node, _ in
                 past[node].attributes.metadata
             } scores: { [search] in
-                search.scores(of: $0, question, candidates.weights, among: past)
+                search.scores(of: $0, question, candidates.weights, cut: candidates.cut, among: past)
             } vector: {
                 past[$0].vector
             })
