@@ -5,6 +5,7 @@ import Foundation
 import FullText
 import KeySpace
 import LMDB
+import Needs
 import TestSupport
 import Testing
 import Tokens

@@ -56,31 +56,47 @@ public struct Calibration: Sendable, Equatable {
     public var deviation: Float
     /// Of `QueryWeights.knownShare`, >= 0.
     public var knownShare: Float
-    /// Of the mean cosine of the query's vector to the project's.
+    /// Of `nearness`.
     public var meanCosine: Float
     /// The cut stays in here, however far from the projects of the fit a project is. The lower end serves projects of a few small nodes: a
     /// cosine of 0.27 without a shared word.
     public var bounds: ClosedRange<Float>
 
     /// Terms of a typical text, and one, where `lengthShare` is a half.
-    static let usualLength = 25.0
+    static let usualLength = 30.0
+
+    /// Texts of a project whose mean cosine counts half.
+    static let trusted: Float = 20
 
     /// What `tools/calibrate` printed.
     public static let standard = Calibration(
         cosine: 8, text: 6.65, points: 30, coverage: 0.35, textMax: 2.2,
-        base: 1.286, length: 3.464, documents: 0.07, deviation: 0.652, knownShare: 0.441, meanCosine: 7.167, bounds: 2.15...9)
+        base: 1.69, length: 3.914, documents: 0.058, deviation: 0.436, knownShare: 0.254, meanCosine: 7.626, bounds: 2.15...9)
 
+    /// - Parameter cosine: the mean of the query's cosines to the project's vectors.
     func cut(_ query: QueryWeights, meanCosine cosine: Float) -> Float {
-        bounded(project(query.statistics) + meanCosine * cosine + deviation * query.deviation + knownShare * query.knownShare)
+        let project = project(query.statistics)
+        return bounded(project.cut + meanCosine * project.nearness(cosine) + deviation * query.deviation + knownShare * query.knownShare)
+    }
+
+    /// What is the same for all queries of a moment.
+    struct Project {
+        let cut: Float
+        /// How much a mean cosine says: near 0 of a handful of texts, of which the one that is looked at may be a large part.
+        let trust: Float
+
+        /// How near a query is to everything in the project. Of a project that is about one thing only, all of it may be wanted: hence the upper end.
+        func nearness(_ cosine: Float) -> Float { min(max(cosine * trust, 0), 0.2) }
+    }
+
+    func project(_ statistics: TextStatistics) -> Project {
+        let documents = Float(max(1, statistics.documents))
+        return Project(
+            cut: base + length * Self.lengthShare(statistics) + self.documents * log(documents), trust: documents / (documents + Self.trusted))
     }
 
     /// What the cut of any query with this mean cosine is at least: all that can be said before terms are looked up.
-    func leastCut(project: Float, meanCosine cosine: Float) -> Float { bounded(project + meanCosine * cosine) }
-
-    /// The part that is the same for all queries.
-    func project(_ statistics: TextStatistics) -> Float {
-        base + length * Self.lengthShare(statistics) + documents * log(Float(max(1, statistics.documents)))
-    }
+    func leastCut(_ project: Project, meanCosine cosine: Float) -> Float { bounded(project.cut + meanCosine * project.nearness(cosine)) }
 
     /// 0 for entries of a line (titles, small objects), 1 for documents.
     private static func lengthShare(_ statistics: TextStatistics) -> Float {

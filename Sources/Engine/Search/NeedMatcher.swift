@@ -84,7 +84,7 @@ final class NeedMatcher: Sendable {
             let mean = try VectorIndex(scope: scope, dimension: dimension).mean(in: view)
             cuts = standing.needs.indices.map { place in
                 let cosine = mean?.cosine(vector(place)) ?? 0
-                return (cosine, Calibration.standard.leastCut(project: project, meanCosine: cosine))
+                return (cosine, Calibration.standard.leastCut(project, meanCosine: cosine))
             }
         }
         var matched: [UInt32: [NodeID]] = [:]
