@@ -16,7 +16,8 @@ import Vectors
         var random = SeededRandom(seed: testSeed("risesInBothPartsAndStaysInside"))
         for _ in 0..<10_000 {
             let ceiling = Float(random.unit() * 60)
-            let score = CalibratedScore(ceiling: ceiling, cut: Float(random.unit() * 10))
+            let bounds = Calibration.standard.bounds
+            let score = CalibratedScore(ceiling: ceiling, cut: bounds.lowerBound + Float(random.unit()) * (bounds.upperBound - bounds.lowerBound))
             let (cosine, bm25) = (Float(random.unit() * 2 - 1), ceiling * Float(random.unit()))
             let similarity = score.similarity(cosine: cosine, bm25: bm25)
             #expect(similarity > 0 && similarity < 1)
@@ -51,10 +52,12 @@ import Vectors
         let queries = ["", "the", "w1", "w1 w2 w1", "unknown", "w3 unknown w3 words", String(repeating: "w5 ", count: 3_000)]
         for round in 0..<40 {
             for text in queries {
-                for mean: Float in [-1, 0, 0.3, 1] {
-                    let score = try store.read { CalibratedScore(try index.weights(TextQuery(text), in: $0), meanCosine: mean) }
-                    #expect(bounds.contains(score.cut), "\(round) texts, '\(text.prefix(20))', \(mean): \(score.cut)")
-                }
+                let weights = try store.read { try index.weights(TextQuery(text), in: $0) }
+                let cuts = [-1, 0, 0.3, 1].map { CalibratedScore(weights, meanCosine: $0).cut }
+                #expect(cuts.allSatisfy(bounds.contains), "\(round) texts, '\(text.prefix(20))': \(cuts)")
+                // Nearer to everything is a higher cut; but one text is not held against itself, and a subject that all share not without end.
+                #expect(cuts == cuts.sorted() && cuts[0] == cuts[1] && cuts[3] - cuts[1] <= Calibration.standard.meanCosine * 0.2 + 1e-4)
+                if round <= 1 { #expect(cuts[3] - cuts[1] <= Calibration.standard.meanCosine / 21 + 1e-4) }
             }
             var write = try store.beginWrite()
             let words = (0..<(1 << Int(random.unit() * 13))).map { _ in "w\(Int(random.unit() * 200))" }
