@@ -23,14 +23,42 @@ public struct TextStatistics: Sendable, Equatable {
     public let documents: Int
     /// Terms of all texts, with repeats.
     public let totalLength: Int
+    /// The sum of `logLength` over all texts.
+    public let totalLogLength: Int
 
-    public init(documents: Int, totalLength: Int) {
+    public init(documents: Int, totalLength: Int, totalLogLength: Int) {
         self.documents = documents
         self.totalLength = totalLength
+        self.totalLogLength = totalLogLength
     }
+
+    public static let none = TextStatistics(documents: 0, totalLength: 0, totalLogLength: 0)
 
     /// Mean terms of a text, 0 of an empty index.
     public var averageLength: Double { documents == 0 ? 0 : Double(totalLength) / Double(documents) }
+
+    /// Terms of a typical text: the geometric mean of 1 + length, 1 of an empty index. Where half of the texts are titles, `averageLength` is still
+    /// that of the other half.
+    public var typicalLength: Double { documents == 0 ? 1 : exp2(Double(totalLogLength) / Double(documents) / Double(1 << Self.logBits)) }
+
+    private static let logBits = 16
+
+    /// log2(1 + terms) in 65,536ths, rounded down; by whole numbers, so that it is the same on every machine, and sums are exact under removal.
+    /// - Parameter length: 0...2^32 - 2.
+    public static func logLength(_ length: Int) -> Int {
+        let value = UInt64(length) + 1
+        let exponent = 63 - value.leadingZeroBitCount
+        // 1..<2 in 31 bits behind the point: each squaring gives the next bit of the logarithm.
+        var rest = value << UInt64(31 - exponent)
+        var log = exponent
+        for _ in 0..<logBits {
+            rest = (rest * rest) >> 31
+            let bit = rest >> 32
+            rest >>= bit
+            log = log << 1 | Int(bit)
+        }
+        return log
+    }
 }
 
 /// A query under the statistics of one moment: enough to score any text without the index.

@@ -13,7 +13,9 @@ public struct TextCollection: Sendable {
     public init(_ texts: [AnalyzedText], positions: Bool = true) {
         self.texts = texts
         hasPositions = positions
-        statistics = TextStatistics(documents: texts.count, totalLength: texts.reduce(0) { $0 + $1.length })
+        statistics = TextStatistics(
+            documents: texts.count, totalLength: texts.reduce(0) { $0 + $1.length },
+            totalLogLength: texts.reduce(0) { $0 + TextStatistics.logLength($1.length) })
     }
 
     public subscript(place: Int) -> AnalyzedText { texts[place] }

@@ -298,7 +298,7 @@ extension TextIndex {
             search.required = opened.indices.filter { $0 != rarest }.map { opened[$0].cursors }
             if hasPositions { search.phrases = phrases.map(Self.hashes) }
             if let exclusions { search.excluded = try self.exclusions(exclusions, hasPositions, norm, &reader, memory) }
-            let none = QueryWeights(TextQuery(terms: []), documentFrequencies: [], statistics: TextStatistics(documents: 0, totalLength: 0))
+            let none = QueryWeights(TextQuery(terms: []), documentFrequencies: [], statistics: .none)
             var nodes: [NodeID] = []
             _ = try search.run(
                 none,

@@ -113,7 +113,7 @@ public struct TextIndex: Sendable {
 
     struct State: Equatable {
         var options = TextIndexOptions()
-        var statistics = TextStatistics(documents: 0, totalLength: 0)
+        var statistics = TextStatistics.none
         var levels = DictionaryLevels()
     }
 
@@ -123,7 +123,8 @@ public struct TextIndex: Sendable {
         let kind = try reader.u8()
         let version = try reader.u8()
         let positions = try reader.bool()
-        let statistics = TextStatistics(documents: try reader.count(), totalLength: try reader.count(limit: Int.max))
+        let statistics = TextStatistics(
+            documents: try reader.count(), totalLength: try reader.count(limit: Int.max), totalLogLength: try reader.count(limit: Int.max))
         var levels = DictionaryLevels()
         levels.termsBytes = try reader.count(limit: DictionaryLevels.bytesMax)
         levels.recentBytes = try reader.count(limit: DictionaryLevels.bytesMax)
@@ -143,12 +144,13 @@ public struct TextIndex: Sendable {
             try transaction.delete(key)
             return
         }
-        var writer = ByteWriter(capacity: 40)
+        var writer = ByteWriter(capacity: 48)
         writer.u8(state.options.analyzer.kind.rawValue)
         writer.u8(Analyzer.version)
         writer.bool(state.options.positions)
         writer.varint(UInt64(state.statistics.documents))
         writer.varint(UInt64(state.statistics.totalLength))
+        writer.varint(UInt64(state.statistics.totalLogLength))
         writer.varint(UInt64(state.levels.termsBytes))
         writer.varint(UInt64(state.levels.recentBytes))
         writer.u32(state.levels.termsLast)

@@ -186,7 +186,9 @@ public enum TextIndexCheck {
             for (term, entry) in dictionary.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) where entry.documents != entry.found {
                 findings.append("'\(text(term))' counts \(entry.documents) texts and has \(entry.found) postings")
             }
-            let real = TextStatistics(documents: ofLengths.count, totalLength: ofLengths.values.reduce(0) { $0 + Int($1) })
+            let real = TextStatistics(
+                documents: ofLengths.count, totalLength: ofLengths.values.reduce(0) { $0 + Int($1) },
+                totalLogLength: ofLengths.values.reduce(0) { $0 + TextStatistics.logLength(Int($1)) })
             if state.statistics != real { findings.append("the statistics are \(state.statistics), the lengths give \(real)") }
             let kept = state.levels
             if (kept.termsBytes, kept.recentBytes) != (levels.termsBytes, levels.recentBytes) || kept.termsLast < levels.termsLast {

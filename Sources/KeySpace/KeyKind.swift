@@ -34,6 +34,7 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case vectorCodes = 0x34
     case vectorNodes = 0x35
     case vectorBulk = 0x36
+    case vectorSum = 0x37
 
     // A project: the inverted index.
     case textState = 0x40

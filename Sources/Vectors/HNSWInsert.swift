@@ -69,6 +69,7 @@ extension VectorIndex {
             }
             try edit.write(scope, in: &transaction)
             session.rows = edit.rows
+            try changeSums(isFirst: state.count == 0, in: &transaction) { VectorSum.add(vector, to: &$0) }
             state.count += 1
             state.changes += 1
             try transaction.store(scope.key(.vectorState), state.encoded())

@@ -45,6 +45,8 @@ extension VectorIndex {
             try edit.write(scope, in: &transaction)
             session.rows = edit.rows
             try transaction.delete(scope.key(.vectorLinks, gone))
+            guard let vector = try self.vector(of: node, in: transaction.view) else { throw GraphDamage.missing("vector", gone) }
+            try changeSums(isFirst: false, in: &transaction) { VectorSum.subtract(vector, from: &$0) }
             try storeVector(nil, row: row(of: gone, state, in: transaction.view), state, memory.layout, in: &transaction)
             try freeSlot(gone, of: node.rawValue, &state, in: &transaction)
             state.count -= 1

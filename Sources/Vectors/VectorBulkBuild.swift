@@ -190,6 +190,7 @@ public final class VectorBulkBuild {
             }
         }
         for key in records.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) { try transaction.store(key, records[key]!) }
+        try index.changeSums(isFirst: state.count == 0, in: &transaction) { sums in for (_, vector) in vectors { VectorSum.add(vector, to: &sums) } }
         state.count = state.slots
         state.changes = UInt64(state.slots)
         try transaction.store(scope.key(.vectorBulk), state.encoded())

@@ -136,7 +136,7 @@ public struct VectorIndex: Sendable {
     /// Removes every vector of the project and the graph with them.
     /// - Complexity: O(n log n).
     public func removeAll(in transaction: inout WriteTransaction) throws {
-        for kind in [KeyKind.vectorState, .vector, .vectorLinks, .vectorSlots, .vectorCodes, .vectorNodes, .vectorBulk] {
+        for kind in [KeyKind.vectorState, .vector, .vectorLinks, .vectorSlots, .vectorCodes, .vectorNodes, .vectorBulk, .vectorSum] {
             try transaction.deleteAll(prefix: scope.key(kind))
         }
     }

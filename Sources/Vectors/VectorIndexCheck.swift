@@ -12,7 +12,7 @@ public enum VectorIndexCheck {
     /// belongs to it, and one links record, and nothing else has; free slots hold zeros and are all in the list of free ones;
     /// lists ascending, within twice their bound, without the slot itself and without numbers of absent slots; every link at
     /// both ends; each level in one piece; every twin in the chain of a member with the same bytes; count, entry point and
-    /// highest level of the state.
+    /// highest level of the state; the sum of the vectors.
     /// - Complexity: O(n x dimension) time, O(n x M0) memory.
     public static func findings(_ index: VectorIndex, expectedNodes: Set<NodeID>, in view: borrowing TransactionView) throws -> [String] {
         var findings: [String] = []
@@ -26,9 +26,12 @@ public enum VectorIndexCheck {
         }
         guard let state else {
             if !expected.isEmpty { findings.append("there is no state record of a vector graph, and \(expected.count) nodes should be in it") }
-            for kind in [KeyKind.vector, .vectorLinks, .vectorSlots, .vectorCodes, .vectorNodes] {
+            for kind in [KeyKind.vector, .vectorLinks, .vectorSlots, .vectorCodes, .vectorNodes, .vectorSum] {
                 var count = 0
-                try walk(index, kind, in: view, &findings) { _, _, _ in count += 1 }
+                try view.scan(prefix: index.scope.key(kind)) { _, _ in
+                    count += 1
+                    return .onward
+                }
                 if count > 0 { findings.append("there is no state record of a vector graph, and \(count) records of kind \(kind)") }
             }
             return findings
@@ -128,6 +131,7 @@ public enum VectorIndexCheck {
         let quantiser = Quantiser(layout: layout, project: index.scope.project.rawValue)
         let buffer = CodeBuffer(padded: layout.padded)
         var codes: [UInt32: (sum: UInt32, factor: Float)] = [:]
+        var sums = [Int64](repeating: 0, count: index.dimension)
         try walk(index, .vector, in: view, &findings) { chunk, payload, findings in
             let first = Int(chunk) * layout.vectors
             let count = max(0, min(layout.vectors, state.slots - first))
@@ -147,12 +151,19 @@ public enum VectorIndexCheck {
                     findings.append("the vector of slot \(slot) has squared length \(length)")
                     continue
                 }
+                VectorSum.add(vector, to: &sums)
                 var code = [UInt8](repeating: 0, count: layout.codeBytes)
                 let factor = unsafe code.withUnsafeMutableBufferPointer { unsafe quantiser.encode(vector, buffer, into: $0.baseAddress!) }
                 codes[slot] = (CRC32C.of(code), factor)
             }
         }
         for slot in Set(slots.values).subtracting(codes.keys).sorted() { findings.append("slot \(slot) has no sound vector") }
+        do {
+            // Of what is sound: a vector that is not is said above.
+            if try index.sums(in: view) != sums { findings.append("the sum of the vectors is not that of the sound ones") }
+        } catch let error as ContexError {
+            findings.append(error.message)
+        }
         try walk(index, .vectorCodes, in: view, &findings) { chunk, payload, findings in
             let capacity = ChunkLayout.capacity(chunk: Int(chunk), slots: state.slots)
             let bytes = Array(payload)

@@ -5,16 +5,19 @@ import Foundation
 import FullText
 import KeySpace
 import LMDB
+import Needs
 import TestSupport
 import Testing
 import Tokens
+import Vectors
 
 @Suite struct FusionTests {
     @Test func risesInBothPartsAndStaysInside() {
         var random = SeededRandom(seed: testSeed("risesInBothPartsAndStaysInside"))
         for _ in 0..<10_000 {
             let ceiling = Float(random.unit() * 60)
-            let score = CalibratedScore(ceiling: ceiling, cut: Float(random.unit() * 10))
+            let bounds = Calibration.standard.bounds
+            let score = CalibratedScore(ceiling: ceiling, cut: bounds.lowerBound + Float(random.unit()) * (bounds.upperBound - bounds.lowerBound))
             let (cosine, bm25) = (Float(random.unit() * 2 - 1), ceiling * Float(random.unit()))
             let similarity = score.similarity(cosine: cosine, bm25: bm25)
             #expect(similarity > 0 && similarity < 1)
@@ -49,8 +52,12 @@ import Tokens
         let queries = ["", "the", "w1", "w1 w2 w1", "unknown", "w3 unknown w3 words", String(repeating: "w5 ", count: 3_000)]
         for round in 0..<40 {
             for text in queries {
-                let score = try store.read { CalibratedScore(try index.weights(TextQuery(text), in: $0)) }
-                #expect(bounds.contains(score.cut), "\(round) texts, '\(text.prefix(20))': \(score.cut)")
+                let weights = try store.read { try index.weights(TextQuery(text), in: $0) }
+                let cuts = [-1, 0, 0.3, 1].map { CalibratedScore(weights, meanCosine: $0).cut }
+                #expect(cuts.allSatisfy(bounds.contains), "\(round) texts, '\(text.prefix(20))': \(cuts)")
+                // Nearer to everything is a higher cut; but one text is not held against itself, and a subject that all share not without end.
+                #expect(cuts == cuts.sorted() && cuts[0] == cuts[1] && cuts[3] - cuts[1] <= Calibration.standard.meanCosine * 0.2 + 1e-4)
+                if round <= 1 { #expect(cuts[3] - cuts[1] <= Calibration.standard.meanCosine / 21 + 1e-4) }
             }
             var write = try store.beginWrite()
             let words = (0..<(1 << Int(random.unit() * 13))).map { _ in "w\(Int(random.unit() * 200))" }
@@ -182,6 +189,38 @@ import Tokens
         ("quarterly revenue numbers", "logger | level: debug | output: stdout | format: json", false),
     ]
 
+    /// Who is told of a fresh node is who would find it by a query at that moment, whatever came, changed and went before.
+    @Test func needsAreToldByTheSimilarityOfAQuery() async throws {
+        let fixture = try Fixture()
+        var random = SeededRandom(seed: testSeed("needsAreToldByTheSimilarityOfAQuery"))
+        func words(_ count: Int) -> String { (0..<count).map { _ in "w\(Int(random.unit() * random.unit() * 40))" }.joined(separator: " ") }
+        let project = Name(stored: "p")
+        let needs = (0..<25).map { _ in words(1 + Int(random.unit() * 6)) }
+        for (place, need) in needs.enumerated() {
+            _ = try await fixture.database.register(
+                Fixture.tenant, RegisterCommand(project: project, agent: Name(stored: "\(place)"), needs: [need]))
+        }
+        var (told, untold) = (0, 0)
+        for step in 0..<90 {
+            if step % 5 == 4 {
+                // The texts and vectors of what goes must leave the statistics and the mean.
+                _ = try await fixture.database.delete(Fixture.tenant, project: project, key: Name(stored: "k\(step - 2)"))
+                try await fixture.publish("p", "k\(step - 4)", .string(words(20)))
+            }
+            _ = fixture.sink.take()
+            try await fixture.publish("p", "k\(step)", .string(words(1 + Int(random.unit() * 30))))
+            let names = Set(fixture.sink.take().map(\.agent.name.text))
+            for (place, need) in needs.enumerated() {
+                let match = try await fixture.query("p", need, topK: 100).first { $0.documentKey == "k\(step)" }
+                let similarity = match?.similarity ?? 0
+                #expect(names.contains("\(place)") == (similarity >= 0.5), "step \(step), '\(need)': \(similarity)")
+                if similarity >= 0.5 { told += 1 } else { untold += 1 }
+            }
+        }
+        #expect(told > 100 && untold > 100, "\(told) and \(untold)")
+        #expect(try await fixture.closeAndCheck().isEmpty)
+    }
+
     @Test(.enabled(if: TestData.hasModel)) func halfIsTheCutForSmallNodes() async throws {
         let model = try EmbeddingModel(folder: TestData.model!.path)
         let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 1, cacheBytes: 0)
@@ -196,11 +235,13 @@ import Tokens
 
         let needVectors = try await embedder.embed(Self.pairs.map(\.need))
         let nodeVectors = try await embedder.embed(Self.pairs.map(\.node))
+        let mean = VectorMean(try await embedder.embed(nodes), dimension: model.dimension)
         var wrong: [String] = []
         for (place, pair) in Self.pairs.enumerated() {
             let cosine = zip(needVectors[place], nodeVectors[place]).reduce(0) { $0 + $1.0 * $1.1 }
             let weights = try store.read { try index.weights(TextQuery(pair.need), in: $0) }
-            let similarity = CalibratedScore(weights).similarity(cosine: cosine, bm25: weights.score(AnalyzedText(pair.node)))
+            let score = CalibratedScore(weights, meanCosine: mean.cosine(needVectors[place][...]))
+            let similarity = score.similarity(cosine: cosine, bm25: weights.score(AnalyzedText(pair.node)))
             if (similarity >= 0.5) != pair.related { wrong.append("\(pair.need) <> \(pair.node): \(similarity), cosine \(cosine)") }
         }
         // What the model cannot see (a list of product names for "programming languages and frameworks used") may stay wrong.

@@ -22,6 +22,11 @@ struct NaiveIndex {
 
     var nodes: [NodeID] { texts.keys.sorted() }
     var totalLength: Int { analyzed.values.reduce(0) { $0 + $1.length } }
+    var statistics: TextStatistics {
+        TextStatistics(
+            documents: texts.count, totalLength: totalLength,
+            totalLogLength: analyzed.values.reduce(0) { $0 + Int(Foundation.log2(Double($1.length + 1)) * 65_536) })
+    }
     var signatures: [NodeID: TextSignature] { analyzed.mapValues { TextSignature($0) } }
 
     /// BM25 in double precision, straight from the formula.

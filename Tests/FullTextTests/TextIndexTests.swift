@@ -52,7 +52,7 @@ import Testing
                 }
                 try index.apply(changes, in: &write)
                 naive = after
-                #expect(try index.statistics(in: write.view) == TextStatistics(documents: naive.texts.count, totalLength: naive.totalLength))
+                #expect(try index.statistics(in: write.view) == naive.statistics)
             }
             for _ in 0..<4 { try index.expectEqual(naive, Self.text(&random) + " w0 nowhere", in: write.view) }
             #expect(try TextIndexCheck.findings(index, expected: naive.signatures, in: write.view) == [])
@@ -252,6 +252,19 @@ import Testing
         }
     }
 
+    /// By whole numbers what the C library's logarithm gives.
+    @Test func logLengthsAreExact() {
+        #expect([0, 1, 3, 1_023, (1 << 32) - 2].map(TextStatistics.logLength) == [0, 65_536, 131_072, 655_360, 2_097_151])
+        var random = SeededRandom(seed: testSeed("logLengthsAreExact"))
+        for length in Array(0..<2_000) + (0..<5_000).map({ _ in Int(exp2(random.unit() * 31.99)) }) {
+            let exact = log2(Double(length) + 1) * 65_536
+            let found = Double(TextStatistics.logLength(length))
+            // Rounded down, and 16 squarings may lose the last bit.
+            #expect(found <= exact && found > exact - 2, "\(length): \(found), \(exact)")
+        }
+        #expect(abs(TextStatistics(documents: 2, totalLength: 18, totalLogLength: [3, 15].map(TextStatistics.logLength).reduce(0, +)).typicalLength - 8) < 1e-9)
+    }
+
     @Test func edges() throws {
         let environment = try open()
         var write = try environment.beginWrite()
@@ -259,10 +272,11 @@ import Testing
         #expect(try index.search(query, count: 10, in: write.view) == [])
         let empty = try index.weights(query, in: write.view)
         #expect(empty.statistics.averageLength == 0)
+        #expect(empty.statistics.typicalLength == 1)
         #expect(empty.score(AnalyzedText("some words")) >= 0)
         var naive = NaiveIndex()
         try index.put(NodeID(rawValue: .max), "", &naive, in: &write)
-        #expect(try index.statistics(in: write.view) == TextStatistics(documents: 1, totalLength: 0))
+        #expect(try index.statistics(in: write.view) == TextStatistics(documents: 1, totalLength: 0, totalLogLength: 0))
         try index.put(NodeID(rawValue: 0), "some words, the", &naive, in: &write)
         try index.put(NodeID(rawValue: .max), "words", &naive, in: &write)
         #expect(try index.search(query, count: 10, in: write.view).map(\.node.rawValue) == [0, .max])

@@ -94,7 +94,7 @@ import Testing
     }
 
     /// One byte of one stored value is flipped: the project it belongs to says so by name, another goes on.
-    @Test(arguments: [KeyKind.vector, .vectorLinks, .vectorCodes, .vectorState, .node])
+    @Test(arguments: [KeyKind.vector, .vectorLinks, .vectorCodes, .vectorState, .vectorSum, .node])
     func aFlippedByteIsFoundNamedAndContained(_ kind: KeyKind) async throws {
         let folder = TemporaryFolder()
         var random = SeededRandom(seed: testSeed("aFlippedByte \(kind)"))
@@ -137,7 +137,7 @@ import Testing
         }
 
         let second = try Harness(folder)
-        let body = #"{"query_vector":\#(Self.list(vectors[wanted])),"response_format":"json","top_k":5}"#
+        let body = #"{"query":"no such words","query_vector":\#(Self.list(vectors[wanted])),"response_format":"json","top_k":5}"#
         for _ in 0..<2 {
             let broken = await second.send("POST", "/api/v1/projects/broken/query", body)
             #expect(broken.status == 500 && broken.text.contains("project 'broken'") && broken.text.contains("contex check"), "\(broken.text)")

@@ -34,6 +34,7 @@ import Vectors
             let index = VectorIndex(scope: store.scope, dimension: 64, parameters: HNSWParameters(exactBelow: 0))
             try build(store, index, vectors, threads: threads, group: group)
             #expect(try store.findings(index, (0..<3_000).map { UInt32(3 * $0) }) == [])
+            #expect(try store.environment.read { try index.mean(in: $0) } == VectorMean(vectors, dimension: 64))
             #expect(try store.recall(index, queries) >= 0.98)
             var everything = try store.everything()
             // How many slots the first codes record has room for depends on how many came at once, until it is full.
@@ -63,6 +64,8 @@ import Vectors
         _ = consume lost
         #expect(try store.environment.read { try VectorBulkBuild.stored(index, in: $0) } == 250)
         #expect(try store.environment.read { try index.search(vectors[0], count: 5, in: $0) } == [])
+        // Needs are matched while a bulk build goes on, by the mean of what it has.
+        #expect(try store.environment.read { try index.mean(in: $0) } == VectorMean(vectors[..<250], dimension: 32))
         let refused = #expect(throws: ContexError.self) { try store.write { try index.insert(node(999), vectors[0], in: &$0) } }
         #expect(refused?.category == .conflict)
         let second = VectorBulkBuild(index, threads: 2)

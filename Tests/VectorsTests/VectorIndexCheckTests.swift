@@ -57,6 +57,8 @@ import Vectors
         #expect(try payload(key(.vectorSlots, 0))?[0] == 0b0011_1111)
         #expect(try payload(key(.vectorNodes, 0))?[4..<8] == [0, 0, 0, 0])
         #expect(try payload(key(.vectorCodes, 0))?.count == 2 + 16 * (4 + 64))
+        // (2, 0): 1 + 0 - 1 + 0 + 1 + 1.
+        #expect(try payload(store.scope.key(.vectorSum)) == [0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
         #expect(try payload(key(.vectorLinks, 0)) == [1, 1, 5, 0, 0, 0, 3, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0])
         #expect(try payload(key(.vectorLinks, 1)) == [0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0])
         #expect(try payload(key(.vectorLinks, 4)) == [255, 0, 0, 0, 0, 0, 5, 0, 0, 0])
@@ -122,6 +124,9 @@ import Vectors
         try expect("names slot 9", nodes) { $0[8] = 9 }
         try expect("5 nodes name a slot", nodes) { $0.replaceSubrange(8..<12, with: [255, 255, 255, 255]) }
         try expect("nodes record 0 has", nodes) { $0.removeLast() }
+        let sum = store.scope.key(.vectorSum)
+        try expect("sum of the vectors is not", sum) { $0[9] ^= 1 }
+        try expect("sum record", sum) { $0.removeLast() }
     }
 
     /// Each kind of record without a sound seal, or absent: found by the check, and named by whatever needs it.
@@ -147,6 +152,12 @@ import Vectors
             #expect(error?.message.contains("contex check") == true)
             #expect(try findings(after: sound, under: key(kind, number)) == [])
         }
+        let sum = store.scope.key(.vectorSum)
+        let sound = try payload(sum)
+        #expect(try findings(after: nil, under: sum).contains { $0.contains("sum is missing") })
+        let error = #expect(throws: ContexError.self) { _ = try store.environment.read { try index.mean(in: $0) } }
+        #expect(error?.category == .damaged && error?.message.contains("contex check") == true)
+        #expect(try findings(after: sound, under: sum) == [])
         let found = try findings(after: nil, under: store.scope.key(.vectorState))
         #expect(found.contains { $0.contains("no state record") })
     }

@@ -107,6 +107,7 @@ import Vectors
             #expect(try store.findings(index, oracle.keys) == [])
             let query = samples.next()
             try store.environment.read { (view: borrowing TransactionView) throws in
+                try expectMean(of: oracle, index, in: view)
                 let answer = try index.search(query, count: 400, effort: .candidates(400), in: view)
                 #expect(Set(answer.map(\.node.rawValue)) == Set(oracle.keys), "every node is reached and no removed one is")
                 #expect(answer == (try index.exactSearch(query, count: 400, in: view)))
@@ -116,6 +117,43 @@ import Vectors
             for id in oracle.keys.sorted() { #expect(try index.remove(node(id), in: &transaction)) }
         }
         #expect(try store.everything().isEmpty)
+    }
+
+    /// The mean after any history is, to the bit, that of the vectors that are there, in whatever order they are added up; and within rounding that
+    /// of floating-point numbers.
+    private func expectMean(of oracle: [UInt32: [Float]], _ index: VectorIndex, in view: borrowing TransactionView) throws {
+        let mean = try index.mean(in: view)
+        guard !oracle.isEmpty else {
+            #expect(mean == nil)
+            return
+        }
+        #expect(mean == VectorMean(oracle.keys.sorted().map { oracle[$0]! }, dimension: index.dimension))
+        #expect(mean == VectorMean(oracle.keys.sorted(by: >).map { oracle[$0]! }, dimension: index.dimension))
+        for place in 0..<index.dimension {
+            let naive = oracle.values.reduce(0.0) { $0 + Double($1[place]) } / Double(oracle.count)
+            #expect(abs(naive - Double(mean?.components[place] ?? .nan)) < 2e-7)
+        }
+    }
+
+    @Test func theMeanByHand() throws {
+        let store = try IndexStore()
+        let index = VectorIndex(scope: store.scope, dimension: 3, parameters: small)
+        #expect(try store.environment.read { try index.mean(in: $0) } == nil)
+        try store.write {
+            try index.insert(node(1), [1, 0, 0], in: &$0)
+            try index.insert(node(2), [1, 0, 0], in: &$0)
+            try index.insert(node(3), [0, 0, -1], in: &$0)
+            try index.insert(node(4), [0.6, 0.8, 0], in: &$0)
+            try index.insert(node(4), [0, 1, 0], in: &$0)
+        }
+        let mean = try #require(try store.environment.read { try index.mean(in: $0) })
+        #expect(mean.components == [0.5, 0.25, -0.25])
+        #expect(mean.cosine([1, 0, 0][...]) == 0.5 && mean.cosine([0, 0, 1][...]) == -0.25)
+        #expect(VectorMean([], dimension: 2).components == [0, 0])
+        // Another dimension is a conflict, as for a search.
+        #expect(throws: ContexError.self) {
+            try store.environment.read { _ = try VectorIndex(scope: store.scope, dimension: 4).mean(in: $0) }
+        }
     }
 
     @Test func sameOperationsGiveSameBytes() throws {

@@ -196,6 +196,10 @@ struct PastNodes: Sendable {
         return min(1, max(-1, VectorMath.dot(query[...], vector)))
     }
 
+    /// As `VectorMean` of an index has it, of all nodes.
+    /// - Complexity: O(nodes x dimension).
+    func meanCosine(_ query: [Float]) -> Float { VectorMean(nodes.lazy.compactMap(\.vector), dimension: query.count).cosine(query[...]) }
+
     /// With the tokens of its data counted, which only answers need.
     func record(of id: NodeID, _ countTokens: (String) -> Int) -> NodeRecord {
         let node = self[id].record

@@ -17,9 +17,10 @@
 //
 // The cut is where 0.5 lies. In a project of ten small nodes on ten subjects, a cosine of 0.3 without a shared word is a match: what does not belong
 // lies below 0.2. Among five thousand abstracts of one subject every text has a neighbour of 0.5 that does not answer. No constant serves both, so
-// the cut is a sum over what tells them apart: texts and their length, and how the query's words lie in the project. The features and their
-// coefficients are the table below; none looks at a document or a list, so that it is the same for queries and needs. All answers of a query
-// share the cut: it moves the threshold, never the order.
+// the cut is a sum over what tells them apart: texts and their typical length, how the query's words lie in the project, and how near the query
+// is to the project as a whole: the mean of its cosines to all vectors, so that a cosine counts by how far it stands above what any text
+// would have. The features and their coefficients are the table below; none looks at a document or a list, so that it is the same for queries and
+// needs. All answers of a query share the cut: it moves the threshold, never the order.
 //
 // Logistic regression over such features is the usual way to a probability of relevance (Gey, "Inferring probability of
 // relevance using the method of logistic regression", SIGIR 1994). Here it is fitted to F1, since probabilities are no use where one pair in five thousand is
@@ -47,38 +48,60 @@ public struct Calibration: Sendable, Equatable {
 
     // MARK: Where the cut is
     public var base: Float
-    /// Of ln(1 + mean terms of the project's texts) - ln(1 + `usualLength`), where that is below 0.
-    public var shortTexts: Float
-    /// Of the same, where it is above 0.
-    public var longTexts: Float
+    /// Of `lengthShare`.
+    public var length: Float
     /// Of ln(texts of the project).
     public var documents: Float
     /// Of `QueryWeights.deviation`, >= 0.
     public var deviation: Float
     /// Of `QueryWeights.knownShare`, >= 0.
     public var knownShare: Float
+    /// Of `nearness`.
+    public var meanCosine: Float
     /// The cut stays in here, however far from the projects of the fit a project is. The lower end serves projects of a few small nodes: a
     /// cosine of 0.27 without a shared word.
     public var bounds: ClosedRange<Float>
 
-    /// Mean terms of a text where the effect of length on the cut turns: above it, texts are documents; below, entries.
-    static let usualLength: Float = 39
+    /// Terms of a typical text, and one, where `lengthShare` is a half.
+    static let usualLength = 30.0
+
+    /// Texts of a project whose mean cosine counts half.
+    static let trusted: Float = 20
 
     /// What `tools/calibrate` printed.
     public static let standard = Calibration(
         cosine: 8, text: 6.65, points: 30, coverage: 0.35, textMax: 2.2,
-        base: 5.142, shortTexts: 2.634, longTexts: 0.253, documents: 0.043, deviation: 0.828, knownShare: 0.643, bounds: 2.15...9)
+        base: 1.69, length: 3.914, documents: 0.058, deviation: 0.436, knownShare: 0.254, meanCosine: 7.626, bounds: 2.15...9)
 
-    /// What the cut of any query is at least: all that can be said before terms are looked up.
-    func leastCut(_ statistics: TextStatistics) -> Float { bounded(project(statistics)) }
-
-    func cut(_ query: QueryWeights) -> Float {
-        bounded(project(query.statistics) + deviation * query.deviation + knownShare * query.knownShare)
+    /// - Parameter cosine: the mean of the query's cosines to the project's vectors.
+    func cut(_ query: QueryWeights, meanCosine cosine: Float) -> Float {
+        let project = project(query.statistics)
+        return bounded(project.cut + meanCosine * project.nearness(cosine) + deviation * query.deviation + knownShare * query.knownShare)
     }
 
-    private func project(_ statistics: TextStatistics) -> Float {
-        let size = log(1 + Float(statistics.averageLength)) - log(1 + Self.usualLength)
-        return base + shortTexts * min(size, 0) + longTexts * max(size, 0) + documents * log(Float(max(1, statistics.documents)))
+    /// What is the same for all queries of a moment.
+    struct Project {
+        let cut: Float
+        /// How much a mean cosine says: near 0 of a handful of texts, of which the one that is looked at may be a large part.
+        let trust: Float
+
+        /// How near a query is to everything in the project. Of a project that is about one thing only, all of it may be wanted: hence the upper end.
+        func nearness(_ cosine: Float) -> Float { min(max(cosine * trust, 0), 0.2) }
+    }
+
+    func project(_ statistics: TextStatistics) -> Project {
+        let documents = Float(max(1, statistics.documents))
+        return Project(
+            cut: base + length * Self.lengthShare(statistics) + self.documents * log(documents), trust: documents / (documents + Self.trusted))
+    }
+
+    /// What the cut of any query with this mean cosine is at least: all that can be said before terms are looked up.
+    func leastCut(_ project: Project, meanCosine cosine: Float) -> Float { bounded(project.cut + meanCosine * project.nearness(cosine)) }
+
+    /// 0 for entries of a line (titles, small objects), 1 for documents.
+    private static func lengthShare(_ statistics: TextStatistics) -> Float {
+        let ratio = usualLength / statistics.typicalLength
+        return Float(1 / (1 + ratio * ratio * ratio * ratio))
     }
 
     private func bounded(_ cut: Float) -> Float { min(max(cut, bounds.lowerBound), bounds.upperBound) }
@@ -91,8 +114,9 @@ public struct CalibratedScore: Sendable {
     public let cut: Float
     let calibration: Calibration
 
-    public init(_ query: QueryWeights, calibration: Calibration = .standard) {
-        self.init(ceiling: query.ceiling, cut: calibration.cut(query), calibration: calibration)
+    /// - Parameter meanCosine: of the query's vector to those of the project (`VectorMean`), 0 of an empty one.
+    public init(_ query: QueryWeights, meanCosine: Float, calibration: Calibration = .standard) {
+        self.init(ceiling: query.ceiling, cut: calibration.cut(query, meanCosine: meanCosine), calibration: calibration)
     }
 
     public init(ceiling: Float, cut: Float, calibration: Calibration = .standard) {

@@ -18,6 +18,8 @@ struct Candidates {
     /// The nodes that the query's signs and fields leave; what the text index demands by itself is in it when there is a vector, or when
     /// `tellsWhy` is asked for.
     let admission: Admission
+    /// Where 0.5 lies for the question.
+    let cut: Float
     /// All of both.
     let scored: [(node: NodeID, parts: ScoreParts)]
 
@@ -48,7 +50,8 @@ struct Candidates {
         }
         if search.mode == .semantic {
             (near, worded, weights) = (try graph(in: view), [], try texts.weights(query.resolved, in: view))
-            scored = Self.scored(near, worded, weights)
+            cut = Calibration.standard.cut(weights, meanCosine: 0)
+            scored = Self.scored(near, worded, weights, cut)
             return
         }
         let ask = TextSide.Ask(
@@ -65,7 +68,8 @@ struct Candidates {
             (near, text) = (answer, try ask.search(in: view, known: nodes) { nodes })
         }
         (worded, weights) = (text.matches, text.weights)
-        scored = Self.scored(near + text.cosines, worded + text.others, weights)
+        cut = try search.cut(question, weights, in: view)
+        scored = Self.scored(near + text.cosines, worded + text.others, weights, cut)
     }
 
     /// The same from nodes in memory, each of which is looked at.
@@ -111,15 +115,18 @@ struct Candidates {
                 scores.append(TextMatch(node: match.node, score: weights.score(texts[PastNodes.place(match.node)])))
             }
         }
-        scored = Self.scored(mode == .hybrid ? cosines : near, scores, weights)
+        cut = Calibration.standard.cut(weights, meanCosine: mode == .hybrid ? past.meanCosine(question.vector!) : 0)
+        scored = Self.scored(mode == .hybrid ? cosines : near, scores, weights, cut)
     }
 
     /// Both scores of each node that has one of them; the other is 0.
-    private static func scored(_ cosines: [VectorMatch], _ scores: [TextMatch], _ weights: QueryWeights) -> [(node: NodeID, parts: ScoreParts)] {
+    private static func scored(
+        _ cosines: [VectorMatch], _ scores: [TextMatch], _ weights: QueryWeights, _ cut: Float
+    ) -> [(node: NodeID, parts: ScoreParts)] {
         var scored: [(node: NodeID, parts: ScoreParts)] = []
         scored.reserveCapacity(cosines.count + scores.count)
         var places = NodePlaces(nodesMax: cosines.count + scores.count)
-        let none = ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling, cut: Calibration.standard.cut(weights))
+        let none = ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling, cut: cut)
         for match in cosines {
             let place = places.place(of: match.node, orElse: scored.count)
             if place == scored.count { scored.append((match.node, none)) }
@@ -141,19 +148,27 @@ struct Candidates {
 }
 
 extension NodeSearch {
+    /// Where 0.5 lies for a question; in a mode that has no use for it, without the vectors' part.
+    func cut(_ question: Question, _ weights: QueryWeights, in view: borrowing TransactionView) throws -> Float {
+        guard mode == .hybrid, let vector = question.vector else { return Calibration.standard.cut(weights, meanCosine: 0) }
+        let mean = try VectorIndex(scope: scope, dimension: dimension).mean(in: view)
+        return Calibration.standard.cut(weights, meanCosine: mean?.cosine(vector[...]) ?? 0)
+    }
+
     /// Both true scores of any nodes, candidates or not.
-    func scores(of nodes: [NodeID], _ question: Question, _ weights: QueryWeights, in view: borrowing TransactionView) throws -> [ScoreParts] {
+    /// - Parameter cut: of the question.
+    func scores(
+        of nodes: [NodeID], _ question: Question, _ weights: QueryWeights, cut: Float, in view: borrowing TransactionView
+    ) throws -> [ScoreParts] {
         let nothing = [Float?](repeating: nil, count: nodes.count)
         let cosines = try question.vector.map { try VectorIndex(scope: scope, dimension: dimension).cosines($0, of: nodes, in: view) } ?? nothing
         let scores = mode == .semantic ? nothing : try TextIndex(scope: scope).scores(weights, of: nodes, in: view)
-        let cut = Calibration.standard.cut(weights)
         return zip(cosines, scores).map { ScoreParts(cosine: $0 ?? 0, bm25: $1 ?? 0, ceiling: max(weights.ceiling, $1 ?? 0), cut: cut) }
     }
 
     /// The same of nodes of the past.
-    func scores(of nodes: [NodeID], _ question: Question, _ weights: QueryWeights, among past: PastNodes) -> [ScoreParts] {
-        let cut = Calibration.standard.cut(weights)
-        return nodes.map { node in
+    func scores(of nodes: [NodeID], _ question: Question, _ weights: QueryWeights, cut: Float, among past: PastNodes) -> [ScoreParts] {
+        nodes.map { node in
             let bm25 = mode == .semantic ? 0 : weights.score(past.texts[PastNodes.place(node)])
             return ScoreParts(
                 cosine: question.vector.map { past.cosine($0, past[node]) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut)

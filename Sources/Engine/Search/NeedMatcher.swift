@@ -1,8 +1,9 @@
 // Standing queries: each publish is held against every need of its project, with the score and the threshold of a query.
 //
 // Needs are kept in memory per project, their vectors in one flat array, and read again when the store's generation
-// number says that agents came or went. One publish of n new nodes costs n x needs dot products of 384 numbers (10,000
-// needs: about 1 ms) plus, for the needs that share a term with the node or whose cosine alone may do, one look-up per term.
+// number says that agents came or went. One publish of n new nodes costs (n + 1) x needs dot products of 384 numbers (10,000
+// needs: about 1 ms each; the one more says how near each need is to the project) plus, for the needs that share a term with the node or
+// whose cosine alone may do, one look-up per term.
 //
 // Source of the idea: percolation in search engines; Yan and Garcia-Molina, "The SIFT information dissemination system",
 // TODS 24(4), 1999.
@@ -74,22 +75,32 @@ final class NeedMatcher: Sendable {
         let standing = try standing(scope, in: view)
         guard !standing.needs.isEmpty else { return [:] }
         let index = TextIndex(scope: scope)
-        // No need scores more without a shared term than under this cut.
-        let leastCut = Calibration.standard.leastCut(try index.statistics(in: view))
+        guard let dimension = nodes.first?.vector.count else { return [:] }
+        func vector(_ place: Int) -> ArraySlice<Float> { standing.vectors[place * dimension..<(place + 1) * dimension] }
+        // Of each need, how near it is to the project, and its least cut: without a shared term it scores no more than under that.
+        var cuts: [(meanCosine: Float, least: Float)] = []
+        if mode == .hybrid {
+            let project = Calibration.standard.project(try index.statistics(in: view))
+            let mean = try VectorIndex(scope: scope, dimension: dimension).mean(in: view)
+            cuts = standing.needs.indices.map { place in
+                let cosine = mean?.cosine(vector(place)) ?? 0
+                return (cosine, Calibration.standard.leastCut(project, meanCosine: cosine))
+            }
+        }
         var matched: [UInt32: [NodeID]] = [:]
         for node in nodes {
             let terms = Set(node.text.frequencies.map(\.term))
-            let dimension = node.vector.count
             for (place, need) in standing.needs.enumerated() where matched[need.agent]?.last != node.id {
-                let cosine = VectorMath.dot(standing.vectors[place * dimension..<(place + 1) * dimension], node.vector)
-                var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: leastCut)
+                let cosine = VectorMath.dot(vector(place), node.vector)
+                var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
                 if mode != .semantic {
                     // Terms are looked up only where the score can depend on them.
                     let sharesTerm = need.query.terms.contains(where: terms.contains)
                     if sharesTerm || (mode == .hybrid && Double(parts.similarity(mode)) >= threshold) {
                         let weights = try index.weights(need.query, in: view)
                         if sharesTerm { parts.bm25 = weights.score(node.text) }
-                        (parts.ceiling, parts.cut) = (weights.ceiling, Calibration.standard.cut(weights))
+                        parts.ceiling = weights.ceiling
+                        if mode == .hybrid { parts.cut = Calibration.standard.cut(weights, meanCosine: cuts[place].meanCosine) }
                     }
                 }
                 if Double(parts.similarity(mode)) >= threshold { matched[need.agent, default: []].append(node.id) }

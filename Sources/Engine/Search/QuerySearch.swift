@@ -146,7 +146,7 @@ struct QuerySearch: Sendable {
             } metadata: {
                 try metadata.metadata(of: $1.document, in: view)
             } scores: {
-                try search.scores(of: $0, question, candidates.weights, in: view)
+                try search.scores(of: $0, question, candidates.weights, cut: candidates.cut, in: view)
             } vector: {
                 try index.vector(of: $0, in: view)
             })
@@ -245,7 +245,7 @@ struct QuerySearch: Sendable {
             } metadata: { node, _ in
                 past[node].attributes.metadata
             } scores: { [search] in
-                search.scores(of: $0, question, candidates.weights, among: past)
+                search.scores(of: $0, question, candidates.weights, cut: candidates.cut, among: past)
             } vector: {
                 past[$0].vector
             })

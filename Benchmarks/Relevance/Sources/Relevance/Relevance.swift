@@ -6,6 +6,7 @@ import FullText
 import KeySpace
 import LMDB
 import Tokens
+import Vectors
 
 /// `ranking` (the default) ranks the documents of each set for each of its judged queries and prints the mean nDCG@10 beside the
 /// figures that others reached (BM25: Lucene; dense: sentence-transformers, exact; RRF of two lists of 100; convex combination). The hybrid
@@ -139,6 +140,7 @@ enum Relevance {
 
         let documents = try await vectors.vectors(of: set.modelTexts, name: "\(set.name).\(set.vectors)")
         let queries = try await vectors.vectors(of: set.queries.map(\.text), name: "\(set.name).queries")
+        let mean = VectorMean(documents, dimension: documents[0].count)
         for (query, vector) in zip(set.queries, queries) {
             let cosines = documents.map { dot($0, vector) }
             let near = Array(cosines.indices.sorted { (-cosines[$0], $0) < (-cosines[$1], $1) }.prefix(candidates))
@@ -150,7 +152,7 @@ enum Relevance {
                 let scores = try index.scores(weights, of: union.map { NodeID(rawValue: UInt32($0)) }, in: view)
                 return (worded, weights, Dictionary(uniqueKeysWithValues: zip(union, scores.map { $0 ?? 0 })))
             }
-            let score = CalibratedScore(weights)
+            let score = CalibratedScore(weights, meanCosine: mean.cosine(vector[...]))
             var (parts, hybrid): ([NodeID: ScoreParts], [Int: Float]) = ([:], [:])
             for (document, bm25) in scores {
                 parts[NodeID(rawValue: UInt32(document))] = ScoreParts(
