@@ -32,16 +32,16 @@ COUNT = int(os.environ.get("COUNT", 100_000))
 EFS = [12, 16, 24, 32, 48, 100, 150, 220]
 
 
-def exact(base, queries):
-    """Numbers and cosines of the K nearest of each query, best first."""
-    cosines = np.full((len(queries), K), -2, dtype=np.float32)
-    numbers = np.zeros((len(queries), K), dtype=np.int32)
+def exact(base, queries, nearest=K):
+    """Numbers and cosines of the nearest of each query, best first."""
+    cosines = np.full((len(queries), nearest), -2, dtype=np.float32)
+    numbers = np.zeros((len(queries), nearest), dtype=np.int32)
     for first in range(0, len(base), 50_000):
         part = queries @ np.asarray(base[first:first + 50_000]).T
-        nearest = np.argpartition(-part, K, axis=1)[:, :K]
-        both = np.concatenate([cosines, np.take_along_axis(part, nearest, axis=1)], axis=1)
-        order = np.argsort(-both, axis=1, kind="stable")[:, :K]
-        numbers = np.take_along_axis(np.concatenate([numbers, (nearest + first).astype(np.int32)], axis=1), order, axis=1)
+        best = np.argpartition(-part, nearest, axis=1)[:, :nearest]
+        both = np.concatenate([cosines, np.take_along_axis(part, best, axis=1)], axis=1)
+        order = np.argsort(-both, axis=1, kind="stable")[:, :nearest]
+        numbers = np.take_along_axis(np.concatenate([numbers, (best + first).astype(np.int32)], axis=1), order, axis=1)
         cosines = np.take_along_axis(both, order, axis=1)
     return numbers, cosines
 

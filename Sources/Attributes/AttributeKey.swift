@@ -26,6 +26,8 @@ enum AttributeKey {
     static let digestBytes = 16
 
     static let every: [UInt8] = [0x01, 0x00]
+    /// What every field of metadata begins with.
+    static let anyMetadata: [UInt8] = [0x10]
 
     /// - Precondition: not `.updatedAt`, which has a column of its own.
     static func prefix(_ field: AttributeField) -> [UInt8] {
@@ -33,7 +35,7 @@ enum AttributeKey {
         case .dataKey: [0x02]
         case .dataFormat: [0x03]
         case .publishedBy: [0x04]
-        case .metadata(let path): [0x10] + Array(path.utf8) + [0x00]
+        case .metadata(let path): anyMetadata + Array(path.utf8) + [0x00]
         case .updatedAt: preconditionFailure("times are not kept by value")
         }
     }

@@ -12,7 +12,7 @@ public enum AttributeValue: Sendable, Hashable {
     case text(ExactText)
 
     /// A scalar; nil for an array, an object, and a number that no binary64 is near.
-    init?(_ value: JSONValue) {
+    public init?(_ value: JSONValue) {
         switch value {
         case .null: self = .null
         case .bool(let bool): self = .bool(bool)

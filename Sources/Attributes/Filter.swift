@@ -13,6 +13,12 @@ public indirect enum Filter: Sendable, Equatable {
         public let test: Test
         /// Where it stood in the request.
         public let place: [PlacedFault.Step]
+
+        public init(field: AttributeField, test: Test, place: [PlacedFault.Step]) {
+            self.field = field
+            self.test = test
+            self.place = place
+        }
     }
 
     public enum Test: Sendable, Equatable {

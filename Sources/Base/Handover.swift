@@ -28,10 +28,20 @@ public final class Handover<Value: Sendable>: Sendable {
         isLeft.signal()
     }
 
-    /// To be called once.
+    /// To be called once, this or the other.
     public func take() throws -> Value {
-        for _ in 0..<Self.looks where !isThere.load(ordering: .acquiring) { ck_pause() }
-        if !isThere.load(ordering: .acquiring) { isLeft.wait() }
+        if !looked() { isLeft.wait() }
         return try left.withLock { $0! }.get()
+    }
+
+    /// Nil when nothing was left for so long.
+    public func take(within microseconds: Int) throws -> Value? {
+        if !looked(), isLeft.wait(timeout: .now() + .microseconds(microseconds)) == .timedOut { return nil }
+        return try left.withLock { $0! }.get()
+    }
+
+    private func looked() -> Bool {
+        for _ in 0..<Self.looks where !isThere.load(ordering: .acquiring) { ck_pause() }
+        return isThere.load(ordering: .acquiring)
     }
 }

@@ -37,15 +37,30 @@ final class ReaderPool: Sendable {
         try await run { [store] in try finish(store.environment().read(body)) }
     }
 
-    /// Offers work that whoever offers it does itself if it must: it may run on another thread, now, later or not at all.
+    /// The same, with a part of it offered to another thread: `beside` runs on a snapshot of its own at the same time, earlier, later or not at all.
+    /// `body` must be able to do without, and `beside` must not wait for ever for `body` to begin.
     ///
-    /// Nothing is offered when no thread is idle: two queries on two threads are served better by one thread each.
-    func offer(_ body: @escaping @Sendable (borrowing TransactionView) throws -> Void) {
-        guard busy.load(ordering: .relaxed) < count else { return }
-        threads.submit { [self] state in
-            guard state == .active else { return }
-            // Errors of its own work `body` has handed over; without a snapshot it is not done.
-            try? working { try store.environment().read(body) }
+    /// Nothing is offered when no second thread is idle: two queries on two threads are served better by one each. A thread that is woken
+    /// tends to land on another core, if one is idle, else on that of whoever wakes it; so the one that may come late is woken first, and
+    /// `body` finds the core that the caller is about to leave.
+    func read<Found, T: Sendable>(
+        _ body: @escaping @Sendable (borrowing TransactionView) throws -> Found, then finish: @escaping @Sendable (Found) throws -> T,
+        beside: @escaping @Sendable (borrowing TransactionView) -> Void
+    ) async throws -> T {
+        guard busy.load(ordering: .relaxed) + 1 < count else { return try await read(body, then: finish) }
+        do {
+            return try await withCheckedThrowingContinuation { waiting in
+                threads.submit { [self] state in
+                    // Without a snapshot it is not done.
+                    if state == .active { try? working { try store.environment().read(beside) } }
+                }
+                threads.submit { [self] state in
+                    guard state == .active else { return waiting.resume(throwing: ContexError(.unavailable, "The store is closed")) }
+                    waiting.resume(with: Result { try working { try finish(store.environment().read(body)) } })
+                }
+            }
+        } catch {
+            throw ContexError(anyError: error)
         }
     }
 

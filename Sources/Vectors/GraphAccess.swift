@@ -78,6 +78,10 @@ final class PointerTable: @unchecked Sendable {
         return unsafe UnsafeRawPointer(bitPattern: UInt(entry & Self.addressMask))
     }
 
+    /// Begins to fetch an entry.
+    @inline(__always)
+    func prefetch(_ place: Int) { unsafe ck_prefetch_bytes(entries + place, 8) }
+
     /// Whether this address was stored here last, under any tag.
     func remembers(_ address: UnsafeRawPointer, at place: Int) -> Bool {
         unsafe entries[place].load(ordering: .relaxed) & Self.addressMask == UInt64(UInt(bitPattern: address))
@@ -249,9 +253,10 @@ final class GraphAccess {
 
     /// The float32 vector of a slot, its seal checked.
     func vector(_ slot: UInt32, in view: borrowing TransactionView) throws -> UnsafeRawPointer {
-        let chunk = Int(slot) / layout.vectors
+        let row = try row(of: slot, in: view)
+        let chunk = row / layout.vectors
         let place = table.vectorsBase + chunk
-        let offset = (Int(slot) - chunk * layout.vectors) * layout.vectorBytes
+        let offset = (row - chunk * layout.vectors) * layout.vectorBytes
         if let known = unsafe table.address(place, tag: tag) { return unsafe known + offset }
         vectorKey.point(to: chunk)
         guard let payload = try view.load(vectorKey.bytes) else { throw GraphDamage.missing("vector", slot) }
@@ -264,7 +269,20 @@ final class GraphAccess {
         return unsafe address + offset
     }
 
-    // MARK: Nodes
+    // MARK: Rows and nodes
+
+    /// Where a slot's vector is among the vectors.
+    private func row(of slot: UInt32, in view: borrowing TransactionView) throws -> Int {
+        let row = try unsafe SlotsRecord.row(Int(slot) & (ChunkLayout.slots - 1), slotsRecord(Int(slot) >> ChunkLayout.shift, in: view))
+        guard row < state.slots else { throw GraphDamage.outOfRange(row, state.slots) }
+        return Int(row)
+    }
+
+    /// Begins to fetch what `vector` and `node` need to know of a slot.
+    func prefetchSlot(_ slot: UInt32) {
+        guard let record = unsafe table.address(table.slotsBase + Int(slot) >> ChunkLayout.shift, tag: tag) else { return }
+        unsafe ck_prefetch_bytes(record + SlotsRecord.offset(Int(slot) & (ChunkLayout.slots - 1)), SlotsRecord.entryBytes)
+    }
 
     /// The node that has a slot, nil for a free one.
     func node(_ slot: UInt32, in view: borrowing TransactionView) throws -> UInt32? {
@@ -280,7 +298,7 @@ final class GraphAccess {
         if let known = unsafe table.address(place, tag: tag) { return unsafe known }
         slotsKey.point(to: chunk)
         guard let payload = try view.load(slotsKey.bytes) else { throw GraphDamage.missing("slots record", chunk) }
-        let size = SlotsRecord.bitmapBytes + 4 * min(ChunkLayout.slots, state.slots - chunk << ChunkLayout.shift)
+        let size = SlotsRecord.offset(min(ChunkLayout.slots, state.slots - chunk << ChunkLayout.shift))
         guard payload.byteCount == size else { throw GraphDamage.wrongSize("slots", chunk, payload.byteCount) }
         guard kind == .snapshot else { return unsafe UnsafeRawPointer(arena.copy(payload)) }
         let address = unsafe Self.address(payload)
@@ -308,10 +326,13 @@ final class GraphAccess {
     }
 }
 
-/// Which nodes have the slots of a chunk: a bitmap of the slots in use, then a number for each slot: of its node, or for a
-/// free one the next free slot.
+/// Which nodes have the slots of a chunk: a bitmap of the slots in use, then two numbers for each slot: of its node, or for a
+/// free one the next free slot; and of its row among the vectors, which is the slot's own for as long as the index is not built anew.
 enum SlotsRecord {
     static let bitmapBytes = ChunkLayout.slots / 8
+    static let entryBytes = 8
+
+    static func offset(_ place: Int) -> Int { bitmapBytes + entryBytes * place }
 
     static func isUsed(_ place: Int, _ record: UnsafeRawPointer) -> Bool {
         unsafe record.load(fromByteOffset: place / 8, as: UInt8.self) & (1 << UInt8(place % 8)) != 0
@@ -319,7 +340,11 @@ enum SlotsRecord {
 
     /// The number stored for a place.
     static func number(_ place: Int, _ record: UnsafeRawPointer) -> UInt32 {
-        unsafe UInt32(littleEndian: record.loadUnaligned(fromByteOffset: bitmapBytes + 4 * place, as: UInt32.self))
+        unsafe UInt32(littleEndian: record.loadUnaligned(fromByteOffset: offset(place), as: UInt32.self))
+    }
+
+    static func row(_ place: Int, _ record: UnsafeRawPointer) -> UInt32 {
+        unsafe UInt32(littleEndian: record.loadUnaligned(fromByteOffset: offset(place) + 4, as: UInt32.self))
     }
 }
 

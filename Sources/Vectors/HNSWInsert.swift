@@ -36,8 +36,8 @@ extension VectorIndex {
         try withSession(&transaction) { (memory, session, transaction: inout WriteTransaction) throws in
             var state = session.state ?? GraphState(dimension: dimension, parameters: parameters)
             let slotsBefore = state.slots
-            let slot = try takeSlot(for: node.rawValue, &state, in: &transaction)
-            try storeVector(vector, slot: Int(slot), state, memory.layout, in: &transaction)
+            let (slot, row) = try takeSlot(for: node.rawValue, &state, in: &transaction)
+            try storeVector(vector, row: row, state, memory.layout, in: &transaction)
             let access = session.access(scope, state)
             let scratch = session.scratch
             var code = [UInt8](repeating: 0, count: memory.layout.codeBytes)

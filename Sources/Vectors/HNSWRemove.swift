@@ -47,7 +47,7 @@ extension VectorIndex {
             try transaction.delete(scope.key(.vectorLinks, gone))
             guard let vector = try self.vector(of: node, in: transaction.view) else { throw GraphDamage.missing("vector", gone) }
             try changeSums(isFirst: false, in: &transaction) { VectorSum.subtract(vector, from: &$0) }
-            try storeVector(nil, slot: Int(gone), state, memory.layout, in: &transaction)
+            try storeVector(nil, row: row(of: gone, state, in: transaction.view), state, memory.layout, in: &transaction)
             try freeSlot(gone, of: node.rawValue, &state, in: &transaction)
             state.count -= 1
             state.changes += 1

@@ -3,9 +3,13 @@
 // doi:10.1109/TPAMI.2018.2889473. Where the paper has distances, this has cosines: larger is nearer.
 //
 // The walk compares codes (VectorCode.swift). A hop reads one links record, gathers the codes of the neighbours that were
-// not met yet, and gives them to one kernel call. The gathering fetches the codes' cache lines ahead of the kernel, and the
-// links of the next candidate ahead of the next hop. What the walk found best is compared again by the vectors themselves
-// before it is answered.
+// not met yet, and gives them to one kernel call. What the walk found best is compared again by the vectors themselves before
+// it is answered.
+//
+// Most of a hop is waiting for memory: a links record, then some twenty codes at any places. So three hops are under way at a
+// time: while the codes of one are compared, those of the next and the links of the one after it are fetched. A candidate is
+// chosen before the two hops ahead of it have told what they found; it may not be the nearest then. Nothing is lost by that: the walk ends
+// when all that the pool keeps are expanded, in whatever order, and the few that it expands too much only add to what it has seen.
 
 internal import Base
 internal import CKernels
@@ -44,6 +48,7 @@ extension VectorIndex {
         _ query: [Float], _ pool: CandidatePool, _ count: Int, _ access: GraphAccess, in view: borrowing TransactionView
     ) throws -> [VectorMatch] {
         let compared = compared(query, pool.count, count) { pool[$0].similarity }
+        for rank in 0..<compared { access.prefetchSlot(pool[rank].slot) }
         var exact: [Candidate] = []
         exact.reserveCapacity(compared)
         for rank in 0..<compared {
@@ -130,7 +135,7 @@ struct GraphWalk {
     func similarity(to slot: UInt32, in view: borrowing TransactionView) throws -> Float {
         guard slot < access.state.slots else { throw GraphDamage.outOfRange(slot, access.state.slots) }
         unsafe scratch.codes[0] = try access.code(slot, in: view)
-        products(1)
+        products(0..<1)
         return similarity(0)
     }
 
@@ -145,7 +150,7 @@ struct GraphWalk {
                 guard slot < access.state.slots else { throw GraphDamage.outOfRange(slot, access.state.slots) }
                 met = try gather(slot, met, in: view)
             }
-            products(met)
+            products(0..<met)
             let before = nearest.slot
             for place in 0..<met {
                 let found = unsafe Candidate(similarity: similarity(place), slot: scratch.slots[place])
@@ -167,40 +172,63 @@ struct GraphWalk {
         met tell: (UInt32, Float, borrowing TransactionView) throws -> Void, isDone: (Float) -> Bool
     ) throws {
         let slots = access.state.slots
-        let (visited, stamp) = unsafe scratch.beginVisit(slots: slots)
+        let visited = unsafe scratch.beginVisit(slots: slots)
+        defer { scratch.endVisit() }
         for candidate in start {
-            unsafe visited[Int(candidate.slot)] = stamp
+            unsafe visited[Int(candidate.slot >> 3)] |= 1 << UInt8(candidate.slot & 7)
+            unsafe scratch.slots[0] = candidate.slot
+            scratch.note(0..<1)
             pool.offer(candidate.slot, candidate.similarity)
         }
-        while let next = pool.nextToExpand() {
-            if isDone(next.similarity) { return }
-            let (list, count) = try unsafe Self.list(access.links(next.slot, in: view), at: level, of: next.slot)
-            var met = 0
-            for place in 0..<count {
-                let neighbour = unsafe UInt32(littleEndian: list.loadUnaligned(fromByteOffset: 4 * place, as: UInt32.self))
-                guard neighbour < slots else { throw GraphDamage.outOfRange(neighbour, slots) }
-                guard unsafe visited[Int(neighbour)] != stamp else { continue }
-                unsafe visited[Int(neighbour)] = stamp
-                met = try gather(neighbour, met, in: view)
+        /// Whose links are on their way; where the codes are noted that are gathered next; the codes that are on their way.
+        var chosen: UInt32?
+        var gathering = 0
+        var coming = 0..<0
+        while true {
+            let expanded = chosen
+            var met = gathering
+            if let expanded {
+                let (list, count) = try unsafe Self.list(access.links(expanded, in: view), at: level, of: expanded)
+                for place in 0..<count {
+                    let neighbour = unsafe UInt32(littleEndian: list.loadUnaligned(fromByteOffset: 4 * place, as: UInt32.self))
+                    guard neighbour < slots else {
+                        scratch.note(gathering..<met)
+                        throw GraphDamage.outOfRange(neighbour, slots)
+                    }
+                    // Without a branch: which were met cannot be predicted, and each wrong guess would wait for this byte.
+                    let (byte, bit) = unsafe (visited[Int(neighbour >> 3)], UInt8(1) &<< UInt8(neighbour & 7))
+                    unsafe scratch.slots[met] = neighbour
+                    met &+= byte & bit == 0 ? 1 : 0
+                    unsafe visited[Int(neighbour >> 3)] = byte | bit
+                }
+                scratch.note(gathering..<met)
+                for place in gathering..<met { _ = unsafe try gather(scratch.slots[place], place, in: view) }
             }
-            // Unless this hop finds a nearer one, it is the next.
-            if let next = pool.peek(), let record = unsafe access.knownLinks(next) { unsafe ck_prefetch_bytes(record, 140) }
-            products(met)
-            for place in 0..<met {
+            chosen = nil
+            if let next = pool.nextOpen(), !isDone(next.similarity) {
+                pool.markExpanded()
+                chosen = next.slot
+                if let record = unsafe access.knownLinks(next.slot) { unsafe ck_prefetch_bytes(record, 140) }
+            } else if expanded == nil, coming.isEmpty {
+                return
+            }
+            products(coming)
+            for place in coming {
                 let (slot, similarity) = unsafe (scratch.slots[place], similarity(place))
-                pool.offer(slot, similarity)
+                if pool.offer(slot, similarity) { access.table.prefetch(Int(slot)) }
                 try tell(slot, similarity, view)
             }
+            (coming, gathering) = (gathering..<met, SearchScratch.listMax - gathering)
         }
     }
 
     /// Puts the first `count` that were gathered into the pool.
     func offer(_ count: Int, to pool: inout CandidatePool) {
-        products(count)
+        products(0..<count)
         for place in 0..<count { unsafe pool.offer(scratch.slots[place], similarity(place)) }
     }
 
-    /// Notes a slot's code as number `met` of the next kernel call and begins to fetch it.
+    /// Notes a slot's code at place `met` of the scratch and begins to fetch it.
     @inline(__always)
     func gather(_ slot: UInt32, _ met: Int, in view: borrowing TransactionView) throws -> Int {
         let code = try unsafe access.code(slot, in: view)
@@ -211,14 +239,13 @@ struct GraphWalk {
     }
 
     @inline(__always)
-    private func products(_ count: Int) {
-        let layout = access.layout
-        unsafe scratch.codes.withMemoryRebound(to: UnsafePointer<UInt8>?.self, capacity: SearchScratch.listMax) { codes in
-            unsafe ck_codes_products(quantiser.level, Int32(layout.bits), side.query, layout.padded, codes, count, scratch.products)
-        }
+    private func products(_ places: Range<Int>) {
+        let (layout, first) = (access.layout, places.lowerBound)
+        unsafe ck_codes_products(
+            quantiser.level, Int32(layout.bits), side.query, layout.padded, scratch.codes + first, places.count, scratch.products + first)
     }
 
-    /// Of number `place` of the last kernel call.
+    /// Of the code at a place that `products` has done.
     @inline(__always)
     private func similarity(_ place: Int) -> Float {
         unsafe GraphAccess.factor(scratch.codes[place]!) * side.scale * (Float(scratch.products[place]) - side.offset)

@@ -48,11 +48,11 @@ struct CandidatePool {
     private static func slot(_ place: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: place & 0xFFFF_FFFF) >> 1 }
 
     /// Takes the candidate in when it is among the best `capacity`.
-    @inline(__always)
-    mutating func offer(_ slot: UInt32, _ similarity: Float) {
+    @inline(__always) @discardableResult
+    mutating func offer(_ slot: UInt32, _ similarity: Float) -> Bool {
         let new = Self.place(similarity, slot)
         if count == capacity {
-            guard unsafe new < places[count - 1] else { return }
+            guard unsafe new < places[count - 1] else { return false }
             count -= 1
         }
         var low = 0
@@ -65,33 +65,23 @@ struct CandidatePool {
         unsafe places[low] = new
         count += 1
         if low < firstOpen { firstOpen = low }
+        return true
     }
 
-    /// The best candidate that was not expanded yet, marked as expanded; nil when all are.
+    /// The best candidate that was not expanded yet; nil when all are.
     @inline(__always)
-    mutating func nextToExpand() -> Candidate? {
+    mutating func nextOpen() -> Candidate? {
         while firstOpen < count {
             let place = unsafe places[firstOpen]
-            if place & 1 == 0 {
-                unsafe places[firstOpen] = place | 1
-                return Candidate(similarity: Self.similarity(place), slot: Self.slot(place))
-            }
+            if place & 1 == 0 { return Candidate(similarity: Self.similarity(place), slot: Self.slot(place)) }
             firstOpen += 1
         }
         return nil
     }
 
-    /// Who is expanded next, as things stand.
+    /// What `nextOpen` returned last is expanded.
     @inline(__always)
-    func peek() -> UInt32? {
-        var at = firstOpen
-        while at < count {
-            let place = unsafe places[at]
-            if place & 1 == 0 { return Self.slot(place) }
-            at += 1
-        }
-        return nil
-    }
+    mutating func markExpanded() { unsafe places[firstOpen] |= 1 }
 
     var isFull: Bool { count == capacity }
 
@@ -112,27 +102,28 @@ final class SearchScratch: @unchecked Sendable {
     let code: CodeBuffer
     /// The other side of products between stored vectors.
     let expanded: CodeBuffer
-    /// A level's lists hold 255 slots at most.
+    /// A level's lists hold 255 slots at most. There is room for two lists: a walk compares one while it gathers the next.
     static let listMax = 256
     let slots: UnsafeMutablePointer<UInt32>
     let codes: UnsafeMutablePointer<UnsafePointer<UInt8>?>
     let products: UnsafeMutablePointer<Int32>
     private var places: UnsafeMutablePointer<UInt64>
     private var placesCapacity = 0
-    /// Two halves, for two pools at a time.
+    /// One bit a slot, all zero between two walks. A byte would be read as fast, and of a million not stay in the second-level cache.
     private var visited: UnsafeMutablePointer<UInt8>
-    private var visitedCapacity = 0
-    private var stamp: UInt8 = 0
+    private var visitedBytes = 0
+    /// The slots whose bits are set.
+    private var met: [UInt32] = []
 
     init(padded: Int) {
         code = CodeBuffer(padded: padded)
         expanded = CodeBuffer(padded: padded)
-        unsafe slots = .allocate(capacity: Self.listMax)
-        unsafe codes = .allocate(capacity: Self.listMax)
-        unsafe products = .allocate(capacity: Self.listMax)
-        unsafe slots.initialize(repeating: 0, count: Self.listMax)
-        unsafe codes.initialize(repeating: nil, count: Self.listMax)
-        unsafe products.initialize(repeating: 0, count: Self.listMax)
+        unsafe slots = .allocate(capacity: 2 * Self.listMax)
+        unsafe codes = .allocate(capacity: 2 * Self.listMax)
+        unsafe products = .allocate(capacity: 2 * Self.listMax)
+        unsafe slots.initialize(repeating: 0, count: 2 * Self.listMax)
+        unsafe codes.initialize(repeating: nil, count: 2 * Self.listMax)
+        unsafe products.initialize(repeating: 0, count: 2 * Self.listMax)
         unsafe places = .allocate(capacity: 1)
         unsafe visited = .allocate(capacity: 1)
     }
@@ -156,19 +147,25 @@ final class SearchScratch: @unchecked Sendable {
         return unsafe (CandidatePool(places, capacity: first), CandidatePool(places + first + 1, capacity: second))
     }
 
-    /// One byte a slot: those with the stamp have been met.
-    func beginVisit(slots: Int) -> (visited: UnsafeMutablePointer<UInt8>, stamp: UInt8) {
-        if visitedCapacity < slots {
+    /// Bit i mod 8 of byte i / 8: slot i has been met. None has; whoever sets one says so with `note` before the walk ends with `endVisit`.
+    func beginVisit(slots: Int) -> UnsafeMutablePointer<UInt8> {
+        if visitedBytes < (slots + 7) / 8 {
             unsafe visited.deallocate()
-            visitedCapacity = slots + slots / 4 + 256
-            unsafe visited = .allocate(capacity: visitedCapacity)
-            stamp = .max
+            visitedBytes = (slots + slots / 4) / 8 + 32
+            unsafe visited = .allocate(capacity: visitedBytes)
+            unsafe visited.initialize(repeating: 0, count: visitedBytes)
         }
-        if stamp == .max {
-            unsafe visited.initialize(repeating: 0, count: visitedCapacity)
-            stamp = 0
-        }
-        stamp += 1
-        return unsafe (visited, stamp)
+        return unsafe visited
+    }
+
+    /// The slots at these places have been met.
+    @inline(__always)
+    func note(_ places: Range<Int>) {
+        unsafe met.append(contentsOf: UnsafeBufferPointer(start: slots + places.lowerBound, count: places.count))
+    }
+
+    func endVisit() {
+        for slot in met { unsafe visited[Int(slot >> 3)] = 0 }
+        met.removeAll(keepingCapacity: true)
     }
 }

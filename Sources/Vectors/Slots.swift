@@ -31,8 +31,21 @@ extension VectorIndex {
         return found
     }
 
-    /// Gives a node a slot: the last one that was freed, or the next one.
-    func takeSlot(for node: UInt32, _ state: inout GraphState, in transaction: inout WriteTransaction) throws -> UInt32 {
+    /// The row of a slot's vector.
+    func row(of slot: UInt32, _ state: GraphState, in view: borrowing TransactionView) throws -> Int {
+        let place = Int(slot) & (ChunkLayout.slots - 1)
+        guard slot < state.slots, let record = try view.load(scope.key(.vectorSlots, slot >> UInt32(ChunkLayout.shift))),
+            record.byteCount >= SlotsRecord.offset(place + 1)
+        else { throw GraphDamage.missing("slots record", slot >> UInt32(ChunkLayout.shift)) }
+        let row = unsafe UInt32(littleEndian: record.unsafeLoadUnaligned(fromByteOffset: SlotsRecord.offset(place) + 4, as: UInt32.self))
+        guard row < state.slots else { throw GraphDamage.outOfRange(row, state.slots) }
+        return Int(row)
+    }
+
+    /// Gives a node a slot: the last one that was freed, or the next one. A slot keeps its row; that of a new slot has its number.
+    func takeSlot(
+        for node: UInt32, _ state: inout GraphState, in transaction: inout WriteTransaction
+    ) throws -> (slot: UInt32, row: Int) {
         let slot: UInt32
         if state.firstFree != GraphState.none {
             slot = state.firstFree
@@ -46,9 +59,12 @@ extension VectorIndex {
         let key = scope.key(.vectorSlots, slot >> UInt32(ChunkLayout.shift))
         let place = Int(slot) & (ChunkLayout.slots - 1)
         var record = try transaction.view.loadBytes(key) ?? [UInt8](repeating: 0, count: SlotsRecord.bitmapBytes)
-        let size = SlotsRecord.bitmapBytes + 4 * place
-        if record.count == size { record += [0, 0, 0, 0] }
-        guard record.count >= size + 4, record[place / 8] & (1 << UInt8(place % 8)) == 0 else {
+        let size = SlotsRecord.offset(place)
+        if record.count == size {
+            record += [UInt8](repeating: 0, count: SlotsRecord.entryBytes)
+            record.setLittleEndian(slot, at: size + 4)
+        }
+        guard record.count >= size + SlotsRecord.entryBytes, record[place / 8] & (1 << UInt8(place % 8)) == 0 else {
             throw GraphDamage.wrongSize("slots", Int(slot) >> ChunkLayout.shift, record.count)
         }
         if state.firstFree == slot { state.firstFree = record.littleEndian(at: size) }
@@ -56,18 +72,20 @@ extension VectorIndex {
         record.setLittleEndian(node, at: size)
         try transaction.store(key, record)
         try setSlot(slot, of: node, in: &transaction)
-        return slot
+        let row = record.littleEndian(at: size + 4)
+        guard row < state.slots else { throw GraphDamage.outOfRange(row, state.slots) }
+        return (slot, Int(row))
     }
 
     /// Takes a slot from its node and puts it at the head of the free ones.
     func freeSlot(_ slot: UInt32, of node: UInt32, _ state: inout GraphState, in transaction: inout WriteTransaction) throws {
         let key = scope.key(.vectorSlots, slot >> UInt32(ChunkLayout.shift))
         let place = Int(slot) & (ChunkLayout.slots - 1)
-        guard var record = try transaction.view.loadBytes(key), record.count >= SlotsRecord.bitmapBytes + 4 * (place + 1) else {
+        guard var record = try transaction.view.loadBytes(key), record.count >= SlotsRecord.offset(place + 1) else {
             throw GraphDamage.missing("slots record", slot >> UInt32(ChunkLayout.shift))
         }
         record[place / 8] &= ~(1 << UInt8(place % 8))
-        record.setLittleEndian(state.firstFree, at: SlotsRecord.bitmapBytes + 4 * place)
+        record.setLittleEndian(state.firstFree, at: SlotsRecord.offset(place))
         try transaction.store(key, record)
         state.firstFree = slot
         try setSlot(GraphState.none, of: node, in: &transaction)
@@ -81,11 +99,11 @@ extension VectorIndex {
         if record.allSatisfy({ $0 == 0xFF }) { try transaction.delete(key) } else { try transaction.store(key, record) }
     }
 
-    /// Writes a slot's vector among its neighbours; nil overwrites it with zeros.
-    func storeVector(_ vector: [Float]?, slot: Int, _ state: GraphState, _ layout: ChunkLayout, in transaction: inout WriteTransaction) throws {
-        let chunk = slot / layout.vectors
+    /// Writes a vector into its row; nil overwrites it with zeros.
+    func storeVector(_ vector: [Float]?, row: Int, _ state: GraphState, _ layout: ChunkLayout, in transaction: inout WriteTransaction) throws {
+        let chunk = row / layout.vectors
         let key = scope.key(.vector, UInt32(chunk))
-        let offset = (slot - chunk * layout.vectors) * layout.vectorBytes
+        let offset = (row - chunk * layout.vectors) * layout.vectorBytes
         var record = try transaction.view.loadBytes(key) ?? []
         if record.count == offset { record += [UInt8](repeating: 0, count: layout.vectorBytes) }
         guard record.count >= offset + layout.vectorBytes else { throw GraphDamage.wrongSize("vectors", chunk, record.count) }

@@ -2,16 +2,19 @@
 // apart for it.
 //
 //     reopen, in one transaction              only when there is an index: its vectors stay where they are, its graph goes
-//     add, in transactions of the caller's    vectors, codes, slots: complete after each commit, so that a build that was cut
-//                                             short goes on where the last commit ended
-//     link, in no transaction                 the graph, in memory: about 500 bytes a vector, codes included (a whole import with its texts: 1.7 kB)
-//     write, in transactions of the caller's  the links in the order of their keys; the state record at the very end, which
-//                                             makes the index visible
+//     add, in transactions of the caller's    vectors and slots: complete after each commit, so that a build that was cut short
+//                                             goes on where the last commit ended
+//     link, in no transaction                 codes and graph, in memory: about 500 bytes a vector (a whole import with its texts: 1.7 kB)
+//     write, in transactions of the caller's  links and codes in the order of their keys; then, in the last, slots and the state
+//                                             record, which makes the index visible
 //
 // Linking takes batches. For each batch all threads search the graph of the batches before, which nobody changes meanwhile,
 // for the neighbours of their share, compare it with the others of the batch, and choose. Then one thread links, in the order
 // of the slots. So the graph does not depend on the number of threads, and the same vectors in the same order give the same
 // bytes (not those that single inserts give: there each search sees every node before).
+//
+// While a build is under way a slot is the number of the vector's row, in the order of `add`. At the end the slots are numbered anew, so
+// that near ones lie near (LocalityOrder.swift); the vectors stay in their rows.
 
 public import Base
 internal import CKernels
@@ -27,7 +30,7 @@ public final class VectorBulkBuild {
     private let threads: Int
     /// Searched together. At most a quarter of what is linked, so that few neighbours are missed.
     private static let batchMax = 512
-    private var linked: (state: GraphState, rows: LinkRows)?
+    private var linked: Linked?
     private var written = 0
 
     /// - Parameter threads: that search at a time, 1 or more.
@@ -55,13 +58,14 @@ public final class VectorBulkBuild {
     /// - Returns: how many vectors the build has stored: none, and nothing changed, when the index has none; those of the unfinished
     ///   build when there is one.
     /// - Throws: `.damaged` for a broken record. After an error the transaction must be dropped.
-    /// - Complexity: O(links records + free slots x vectors of a value).
+    /// - Complexity: O(records of all kinds but vectors + free slots x vectors of a value).
     public static func reopen(_ index: VectorIndex, in transaction: inout WriteTransaction) throws -> Int {
         if let unfinished = try state(index, in: transaction.view) { return unfinished.count }
         guard var state = try index.state(in: transaction.view) else { return 0 }
-        try transaction.deleteAll(prefix: index.scope.key(.vectorLinks))
+        let nodes = try nodesByRow(state, index, in: transaction.view)
+        for kind in [KeyKind.vectorLinks, .vectorCodes, .vectorSlots] { try transaction.deleteAll(prefix: index.scope.key(kind)) }
         try transaction.delete(index.scope.key(.vectorState))
-        if state.count < state.slots { try close(up: state, index, in: &transaction) }
+        try close(up: state, nodes, index, in: &transaction)
         state.slots = state.count
         state.firstFree = GraphState.none
         state.entry = 0
@@ -71,95 +75,77 @@ public final class VectorBulkBuild {
         return state.count
     }
 
-    /// Moves the vectors of the highest slots into the free ones below, and cuts off what is free then.
-    private static func close(up state: GraphState, _ index: VectorIndex, in transaction: inout WriteTransaction) throws {
-        let scope = index.scope
-        let layout = ChunkLayout(dimension: state.dimension, bits: state.bits)
-        var holes: [Int] = []
-        var movers: [(slot: Int, node: UInt32)] = []
-        func slotsRecord(_ chunk: Int, in view: borrowing TransactionView) throws -> [UInt8] {
+    /// The node whose vector is in each row, nil for a row of a free slot.
+    private static func nodesByRow(_ state: GraphState, _ index: VectorIndex, in view: borrowing TransactionView) throws -> [UInt32?] {
+        var used: [(node: UInt32, row: UInt32)] = []
+        for chunk in 0...(state.slots - 1) >> ChunkLayout.shift {
             let places = min(ChunkLayout.slots, state.slots - chunk * ChunkLayout.slots)
-            guard let record = try view.loadBytes(scope.key(.vectorSlots, UInt32(chunk))), record.count == SlotsRecord.bitmapBytes + 4 * places else {
+            guard let record = try view.loadBytes(index.scope.key(.vectorSlots, UInt32(chunk))), record.count == SlotsRecord.offset(places) else {
                 throw GraphDamage.missing("slots record", UInt32(chunk))
             }
-            return record
-        }
-        for chunk in 0...(state.slots - 1) >> ChunkLayout.shift {
-            let record = try slotsRecord(chunk, in: transaction.view)
-            for place in 0..<min(ChunkLayout.slots, state.slots - chunk * ChunkLayout.slots) {
-                let (slot, isUsed) = (chunk * ChunkLayout.slots + place, record[place / 8] & (1 << UInt8(place % 8)) != 0)
-                if slot < state.count, !isUsed { holes.append(slot) }
-                if slot >= state.count, isUsed { movers.append((slot, record.littleEndian(at: SlotsRecord.bitmapBytes + 4 * place))) }
+            for place in 0..<places where record[place / 8] & (1 << UInt8(place % 8)) != 0 {
+                let offset = SlotsRecord.offset(place)
+                used.append((record.littleEndian(at: offset), record.littleEndian(at: offset + 4)))
             }
         }
-        guard holes.count == movers.count else { throw ContexError.damaged("the vector index has \(state.count) vectors and another number of used slots") }
+        // Only now, when there are so many records, so many rows.
+        var nodes = [UInt32?](repeating: nil, count: state.slots)
+        for (node, row) in used {
+            guard row < state.slots, nodes[Int(row)] == nil else { throw GraphDamage.outOfRange(row, state.slots) }
+            nodes[Int(row)] = node
+        }
+        guard used.count == state.count else {
+            throw ContexError.damaged("the vector index has \(state.count) vectors and \(used.count) used slots: stop the server and run 'contex check'")
+        }
+        return nodes
+    }
 
-        var records: [[UInt8]: [UInt8]] = [:]
-        func part(_ kind: KeyKind, _ chunk: Int, _ range: Range<Int>, in view: borrowing TransactionView) throws -> ArraySlice<UInt8> {
-            guard let record = try view.loadBytes(scope.key(kind, UInt32(chunk))), record.count >= range.upperBound else {
-                throw GraphDamage.missing("\(kind)", UInt32(chunk))
-            }
-            return record[range]
+    /// Moves the vectors of the highest rows into the free ones below, cuts off what is free then, and makes rows of the slots.
+    private static func close(up state: GraphState, _ nodes: [UInt32?], _ index: VectorIndex, in transaction: inout WriteTransaction) throws {
+        let layout = ChunkLayout(dimension: state.dimension, bits: state.bits)
+        var nodes = nodes
+        func record(_ row: Int, in view: borrowing TransactionView) throws -> ([UInt8], Range<Int>) {
+            let offset = row % layout.vectors * layout.vectorBytes
+            guard let record = try view.loadBytes(index.scope.key(.vector, UInt32(row / layout.vectors))), record.count >= offset + layout.vectorBytes
+            else { throw GraphDamage.missing("vector", row) }
+            return (record, offset..<offset + layout.vectorBytes)
         }
-        func replace(
-            _ kind: KeyKind, _ chunk: Int, _ range: Range<Int>, with bytes: some Collection<UInt8>, in view: borrowing TransactionView
-        ) throws {
-            let key = scope.key(kind, UInt32(chunk))
-            try change(key, &records, in: view, empty: { [] }) { record in
-                if record.count >= range.upperBound { record.replaceSubrange(range, with: bytes) } else { record = [] }
-            }
-            if records[key]!.isEmpty { throw GraphDamage.missing("\(kind)", UInt32(chunk)) }
+        var mover = state.slots
+        for hole in 0..<state.count where nodes[hole] == nil {
+            repeat { mover -= 1 } while nodes[mover] == nil
+            let (from, vector) = try record(mover, in: transaction.view)
+            var (to, free) = try record(hole, in: transaction.view)
+            to.replaceSubrange(free, with: from[vector])
+            try transaction.store(index.scope.key(.vector, UInt32(hole / layout.vectors)), to)
+            nodes[hole] = nodes[mover]
         }
-        func flush(_ transaction: inout WriteTransaction) throws {
-            for key in records.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) { try transaction.store(key, records[key]!) }
-            records = [:]
-        }
-        for (moved, (hole, mover)) in zip(holes, movers).enumerated() {
-            func vectorRange(_ slot: Int) -> Range<Int> {
-                let offset = slot % layout.vectors * layout.vectorBytes
-                return offset..<offset + layout.vectorBytes
-            }
-            func codeRange(_ slot: Int) -> Range<Int> {
-                let offset = layout.codeOffset(slot)
-                return offset - ChunkLayout.factorBytes..<offset + layout.codeBytes
-            }
-            func number(_ value: UInt32) -> [UInt8] { [0, 8, 16, 24].map { UInt8(truncatingIfNeeded: value >> UInt32($0)) } }
-            let vector = try part(.vector, mover.slot / layout.vectors, vectorRange(mover.slot), in: transaction.view)
-            try replace(.vector, hole / layout.vectors, vectorRange(hole), with: vector, in: transaction.view)
-            let code = try part(.vectorCodes, mover.slot >> ChunkLayout.shift, codeRange(mover.slot), in: transaction.view)
-            try replace(.vectorCodes, hole >> ChunkLayout.shift, codeRange(hole), with: code, in: transaction.view)
-            let place = hole & (ChunkLayout.slots - 1)
-            let at = SlotsRecord.bitmapBytes + 4 * place
-            try replace(.vectorSlots, hole >> ChunkLayout.shift, at..<at + 4, with: number(mover.node), in: transaction.view)
-            records[scope.key(.vectorSlots, UInt32(hole >> ChunkLayout.shift))]![place / 8] |= 1 << UInt8(place % 8)
-            let nodeAt = 4 * (Int(mover.node) % ChunkLayout.nodes)
-            try replace(.vectorNodes, Int(mover.node) / ChunkLayout.nodes, nodeAt..<nodeAt + 4, with: number(UInt32(hole)), in: transaction.view)
-            if moved % 512 == 511 { try flush(&transaction) }
-        }
-        try flush(&transaction)
+        let last = (state.count - 1) / layout.vectors
+        var (rest, _) = try record(state.count - 1, in: transaction.view)
+        rest.removeLast(max(0, rest.count - (state.count - last * layout.vectors) * layout.vectorBytes))
+        try transaction.store(index.scope.key(.vector, UInt32(last)), rest)
+        for chunk in last + 1..<max(last + 1, (state.slots - 1) / layout.vectors + 1) { try transaction.delete(index.scope.key(.vector, UInt32(chunk))) }
+        let order = nodes.prefix(state.count).enumerated().map { row, node in (node: node!, row: UInt32(row)) }
+        try number(order, index, in: &transaction)
+    }
 
-        func cut(_ kind: KeyKind, perRecord: Int, in transaction: inout WriteTransaction, _ body: (Int, inout [UInt8]) -> Void) throws {
-            let last = (state.count - 1) / perRecord
-            let key = scope.key(kind, UInt32(last))
-            guard var record = try transaction.view.loadBytes(key) else { throw GraphDamage.missing("\(kind)", UInt32(last)) }
-            body(state.count - last * perRecord, &record)
-            try transaction.store(key, record)
-            for chunk in last + 1..<max(last + 1, (state.slots - 1) / perRecord + 1) { try transaction.delete(scope.key(kind, UInt32(chunk))) }
+    /// Stores which node and which row has each slot.
+    private static func number(_ slots: [(node: UInt32, row: UInt32)], _ index: VectorIndex, in transaction: inout WriteTransaction) throws {
+        for first in stride(from: 0, to: slots.count, by: ChunkLayout.slots) {
+            let chunk = slots[first..<min(slots.count, first + ChunkLayout.slots)]
+            var record = [UInt8](repeating: 0, count: SlotsRecord.offset(chunk.count))
+            for (place, slot) in chunk.enumerated() {
+                record[place / 8] |= 1 << UInt8(place % 8)
+                record.setLittleEndian(slot.node, at: SlotsRecord.offset(place))
+                record.setLittleEndian(slot.row, at: SlotsRecord.offset(place) + 4)
+            }
+            try transaction.store(index.scope.key(.vectorSlots, UInt32(first >> ChunkLayout.shift)), record)
         }
-        try cut(.vector, perRecord: layout.vectors, in: &transaction) { left, record in
-            record.removeLast(max(0, record.count - left * layout.vectorBytes))
+        var records: [UInt32: [UInt8]] = [:]
+        for (slot, (node, _)) in slots.enumerated() {
+            records[node / UInt32(ChunkLayout.nodes), default: [UInt8](repeating: 0xFF, count: 4 * ChunkLayout.nodes)]
+                .setLittleEndian(UInt32(slot), at: 4 * (Int(node) % ChunkLayout.nodes))
         }
-        try cut(.vectorSlots, perRecord: ChunkLayout.slots, in: &transaction) { left, record in
-            record.removeLast(max(0, record.count - SlotsRecord.bitmapBytes - 4 * left))
-            for place in left..<ChunkLayout.slots { record[place / 8] &= ~(1 << UInt8(place % 8)) }
-        }
-        let codesLast = (state.count - 1) >> ChunkLayout.shift
-        let capacity = ChunkLayout.capacity(chunk: codesLast, slots: state.count)
-        try cut(.vectorCodes, perRecord: ChunkLayout.slots, in: &transaction) { _, record in
-            record.removeLast(max(0, record.count - layout.codesBytes(capacity: capacity)))
-            record[0] = UInt8(capacity >> 8)
-            record[1] = UInt8(capacity & 0xFF)
-        }
+        for number in records.keys.sorted() { try transaction.store(index.scope.key(.vectorNodes, number), records[number]!) }
     }
 
     /// Stores vectors of unit length of nodes that have none. They are not found before the build is written.
@@ -175,12 +161,8 @@ public final class VectorBulkBuild {
         let scope = index.scope
         var state = try Self.state(index, in: transaction.view) ?? GraphState(dimension: first.vector.count, parameters: index.parameters)
         let layout = ChunkLayout(dimension: state.dimension, bits: state.bits)
-        let quantiser = Quantiser(layout: layout, project: scope.project.rawValue)
-        let buffer = CodeBuffer(padded: layout.padded)
-        var code = [UInt8](repeating: 0, count: layout.codeBytes)
         /// Records that this call changes, each written once at the end.
         var records: [[UInt8]: [UInt8]] = [:]
-        let slots = state.slots + vectors.count
         for (node, vector) in vectors {
             let slot = state.slots
             state.slots += 1
@@ -198,23 +180,13 @@ public final class VectorBulkBuild {
             try Self.change(slotsKey, &records, in: transaction.view, empty: { [UInt8](repeating: 0, count: SlotsRecord.bitmapBytes) }) { record in
                 let place = slot & (ChunkLayout.slots - 1)
                 record[place / 8] |= 1 << UInt8(place % 8)
-                for shift: UInt32 in [0, 8, 16, 24] { record.append(UInt8(truncatingIfNeeded: node.rawValue >> shift)) }
+                for number in [node.rawValue, UInt32(slot)] {
+                    for shift: UInt32 in [0, 8, 16, 24] { record.append(UInt8(truncatingIfNeeded: number >> shift)) }
+                }
             }
             let vectorKey = scope.key(.vector, UInt32(slot / layout.vectors))
             try Self.change(vectorKey, &records, in: transaction.view, empty: { [] }) { record in
                 for value in vector { for shift: UInt32 in [0, 8, 16, 24] { record.append(UInt8(truncatingIfNeeded: value.bitPattern >> shift)) } }
-            }
-            let factor = unsafe code.withUnsafeMutableBufferPointer { unsafe quantiser.encode(vector, buffer, into: $0.baseAddress!) }
-            let capacity = ChunkLayout.capacity(chunk: Int(chunk), slots: slots)
-            try Self.change(scope.key(.vectorCodes, chunk), &records, in: transaction.view, empty: { [] }) { record in
-                if record.count < layout.codesBytes(capacity: capacity) {
-                    record += [UInt8](repeating: 0, count: layout.codesBytes(capacity: capacity) - record.count)
-                    record[0] = UInt8(capacity >> 8)
-                    record[1] = UInt8(capacity & 0xFF)
-                }
-                let offset = layout.codeOffset(slot)
-                record.setLittleEndian(factor.bitPattern, at: offset - ChunkLayout.factorBytes)
-                record.replaceSubrange(offset..<offset + layout.codeBytes, with: code)
             }
         }
         for key in records.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) { try transaction.store(key, records[key]!) }
@@ -255,12 +227,11 @@ public final class VectorBulkBuild {
         }
         try environment.read { (view: borrowing TransactionView) throws in
             let reading = access(stored)
-            // Every codes record is copied here, so that the threads never look one up.
-            for chunk in 0...(stored.slots - 1) >> ChunkLayout.shift { _ = try unsafe reading.codes(chunk, in: view) }
             for slot in 0..<stored.slots {
                 guard let node = try reading.node(UInt32(slot), in: view) else { throw GraphDamage.missing("node", slot) }
                 nodes.append(node)
             }
+            try encode(stored, layout, quantiser, reading, in: view)
         }
 
         var state = stored
@@ -296,29 +267,100 @@ public final class VectorBulkBuild {
             state.count = batch.upperBound
             guard progress(state.count, stored.slots) else { throw CancellationError() }
         }
-        linked = (state, edit.rows)
+        let order = try environment.read { try LocalityOrder.of(stored.slots, access(stored), quantiser, scratches[0], in: $0) }
+        linked = Linked(state: state, rows: edit.rows, nodes: nodes, order: order, codes: access(stored))
         written = 0
     }
 
-    /// Writes up to `records` links records; the last call writes the state too.
+    /// Makes every code, in memory, where the threads find it.
+    private func encode(
+        _ state: GraphState, _ layout: ChunkLayout, _ quantiser: Quantiser, _ access: GraphAccess, in view: borrowing TransactionView
+    ) throws {
+        let buffer = CodeBuffer(padded: layout.padded)
+        var code = [UInt8](repeating: 0, count: layout.codeBytes)
+        var record: [UInt8] = []
+        for first in stride(from: 0, to: state.slots, by: layout.vectors) {
+            for (place, vector) in try BatchWork.vectors(first / layout.vectors, layout, index, in: view).enumerated() {
+                let slot = first + place
+                let (chunk, offset) = (slot >> ChunkLayout.shift, layout.codeOffset(slot))
+                if slot & (ChunkLayout.slots - 1) == 0 { record = layout.emptyCodes(capacity: ChunkLayout.capacity(chunk: chunk, slots: state.slots)) }
+                let factor = unsafe code.withUnsafeMutableBufferPointer { unsafe quantiser.encode(vector, buffer, into: $0.baseAddress!) }
+                record.setLittleEndian(factor.bitPattern, at: offset - ChunkLayout.factorBytes)
+                record.replaceSubrange(offset..<offset + layout.codeBytes, with: code)
+                if slot + 1 == min(state.slots, (chunk + 1) << ChunkLayout.shift) { _ = unsafe access.replaceCodes(chunk, record) }
+            }
+        }
+    }
+
+    /// Writes up to `records` links records and their codes; the last call writes slots and the state too.
     /// - Returns: true when the index is complete and, once this transaction is committed, visible.
     /// - Throws: `.conflict` when `link` has not run since the last `add`, or the build was emptied or added to by somebody else.
     public func write(records: Int = 10_000, in transaction: inout WriteTransaction) throws -> Bool {
-        guard let (state, rows) = linked, try Self.state(index, in: transaction.view)?.changes == state.changes else {
+        guard let linked, try Self.state(index, in: transaction.view)?.changes == linked.state.changes else {
             throw ContexError(.conflict, "the bulk build is not linked, or was changed since: link it again")
         }
         var key = NumberKey(index.scope, .vectorLinks)
-        let end = min(state.slots, written + records)
+        let slots = linked.order.count
+        let end = min(slots, written + records)
         for slot in written..<end {
-            guard let links = rows[UInt32(slot)] else { throw GraphDamage.missing("links", slot) }
             key.point(to: slot)
-            try transaction.store(key.bytes, links.encoded())
+            try transaction.store(key.bytes, linked.links(of: slot).encoded())
+        }
+        let chunks = end == slots ? (slots - 1) >> ChunkLayout.shift + 1 : end >> ChunkLayout.shift
+        for chunk in written >> ChunkLayout.shift..<chunks {
+            try transaction.store(index.scope.key(.vectorCodes, UInt32(chunk)), linked.codesRecord(chunk, in: transaction.view))
         }
         written = end
-        guard end == state.slots else { return false }
+        guard end == slots else { return false }
+        try Self.number(linked.order.map { (linked.nodes[Int($0)], $0) }, index, in: &transaction)
+        var state = linked.state
+        state.entry = linked.slots[Int(state.entry)]
         try transaction.store(index.scope.key(.vectorState), state.encoded())
         try transaction.delete(index.scope.key(.vectorBulk))
         return true
+    }
+}
+
+/// A graph by rows, and the order in which these become slots.
+private struct Linked {
+    let state: GraphState
+    private let rows: LinkRows
+    let nodes: [UInt32]
+    /// The row of each slot, and the slot of each row.
+    let order: [UInt32]
+    let slots: [UInt32]
+    private let codes: GraphAccess
+
+    init(state: GraphState, rows: LinkRows, nodes: [UInt32], order: [UInt32], codes: GraphAccess) {
+        self.state = state
+        self.rows = rows
+        self.nodes = nodes
+        self.order = order
+        self.codes = codes
+        var slots = [UInt32](repeating: 0, count: order.count)
+        for (slot, row) in order.enumerated() { slots[Int(row)] = UInt32(slot) }
+        self.slots = slots
+    }
+
+    func links(of slot: Int) throws -> NodeLinks {
+        guard var links = rows[order[slot]] else { throw GraphDamage.missing("links", slot) }
+        for level in links.levels.indices { links.levels[level] = links.levels[level].map { slots[Int($0)] }.sorted() }
+        links.nextTwin = links.nextTwin.map { slots[Int($0)] }
+        links.previousTwin = links.previousTwin.map { slots[Int($0)] }
+        return links
+    }
+
+    func codesRecord(_ chunk: Int, in view: borrowing TransactionView) throws -> [UInt8] {
+        let layout = codes.layout
+        var record = layout.emptyCodes(capacity: ChunkLayout.capacity(chunk: chunk, slots: order.count))
+        for slot in chunk << ChunkLayout.shift..<min(order.count, (chunk + 1) << ChunkLayout.shift) {
+            let code = try unsafe codes.code(order[slot], in: view) - ChunkLayout.factorBytes
+            let offset = layout.codeOffset(slot) - ChunkLayout.factorBytes
+            unsafe record.replaceSubrange(
+                offset..<offset + ChunkLayout.factorBytes + layout.codeBytes,
+                with: unsafe UnsafeBufferPointer(start: code, count: ChunkLayout.factorBytes + layout.codeBytes))
+        }
+        return record
     }
 }
 
@@ -459,13 +501,26 @@ private final class BatchWork: @unchecked Sendable {
         unsafe places[place].chosen = chosen
     }
 
+    /// While a build is under way, slots are rows.
     private func vector(_ slot: UInt32, in view: borrowing TransactionView) throws -> [Float] {
         let chunk = Int(slot) / layout.vectors
         guard let payload = try view.load(index.scope.key(.vector, UInt32(chunk))) else { throw GraphDamage.missing("vector", slot) }
         let offset = (Int(slot) - chunk * layout.vectors) * layout.vectorBytes
         guard payload.byteCount >= offset + layout.vectorBytes else { throw GraphDamage.wrongSize("vectors", chunk, payload.byteCount) }
-        return (0..<layout.dimension).map { place in
-            Float(bitPattern: unsafe UInt32(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: offset + 4 * place, as: UInt32.self)))
+        return Self.floats(payload, offset..<offset + layout.vectorBytes)
+    }
+
+    /// Of one record.
+    static func vectors(_ chunk: Int, _ layout: ChunkLayout, _ index: VectorIndex, in view: borrowing TransactionView) throws -> [[Float]] {
+        guard let payload = try view.load(index.scope.key(.vector, UInt32(chunk))) else { throw GraphDamage.missing("vector", chunk * layout.vectors) }
+        return stride(from: 0, to: payload.byteCount - layout.vectorBytes + 1, by: layout.vectorBytes).map {
+            floats(payload, $0..<$0 + layout.vectorBytes)
+        }
+    }
+
+    private static func floats(_ payload: borrowing RawSpan, _ range: Range<Int>) -> [Float] {
+        stride(from: range.lowerBound, to: range.upperBound, by: 4).map {
+            Float(bitPattern: unsafe UInt32(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: $0, as: UInt32.self)))
         }
     }
 

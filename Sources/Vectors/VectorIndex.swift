@@ -42,11 +42,11 @@ public struct VectorIndex: Sendable {
     /// - Complexity: O(log n).
     public func vector(of node: NodeID, in view: borrowing TransactionView) throws -> [Float]? {
         guard let state = try state(in: view), let slot = try slot(of: node.rawValue, in: view) else { return nil }
-        guard slot < state.slots else { throw GraphDamage.outOfRange(slot, state.slots) }
+        let row = try row(of: slot, state, in: view)
         let layout = ChunkLayout(dimension: dimension, bits: state.bits)
-        let chunk = Int(slot) / layout.vectors
+        let chunk = row / layout.vectors
         guard let payload = try view.load(scope.key(.vector, UInt32(chunk))) else { throw GraphDamage.missing("vector", slot) }
-        let offset = (Int(slot) - chunk * layout.vectors) * layout.vectorBytes
+        let offset = (row - chunk * layout.vectors) * layout.vectorBytes
         guard payload.byteCount >= offset + layout.vectorBytes else { throw GraphDamage.wrongSize("vectors", chunk, payload.byteCount) }
         return (0..<dimension).map { place in
             Float(bitPattern: unsafe UInt32(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: offset + 4 * place, as: UInt32.self)))

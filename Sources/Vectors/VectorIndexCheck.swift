@@ -36,13 +36,13 @@ public enum VectorIndexCheck {
             }
             return findings
         }
-        let slots = try checkSlots(index, state, in: view, &findings)
+        let (slots, rows) = try checkSlots(index, state, in: view, &findings)
         let nodes = Set(slots.values)
         if state.count != slots.count { findings.append("the vector graph counts \(state.count) nodes, \(slots.count) slots are in use") }
         for node in expected.subtracting(nodes).sorted() { findings.append("node \(node) has no vector") }
         for node in nodes.subtracting(expected).sorted() { findings.append("there is a vector of node \(node), which does not exist") }
         try checkNodes(index, slots, in: view, &findings)
-        try checkVectors(index, state, slots, in: view, &findings)
+        try checkVectors(index, state, rows, in: view, &findings)
         let links = try links(of: index, in: view, &findings)
         for slot in Set(slots.keys).subtracting(links.keys).sorted() { findings.append("slot \(slot) is in use and has no links record") }
         for slot in Set(links.keys).subtracting(slots.keys).sorted() { findings.append("slot \(slot) has a links record and is not in use") }
@@ -54,26 +54,33 @@ public enum VectorIndexCheck {
 
     // MARK: - Records
 
-    /// The node of every slot in use.
+    /// The node of every slot in use, and the slot of its row.
     private static func checkSlots(
         _ index: VectorIndex, _ state: GraphState, in view: borrowing TransactionView, _ findings: inout [String]
-    ) throws -> [UInt32: UInt32] {
+    ) throws -> (nodes: [UInt32: UInt32], slots: [UInt32: UInt32]) {
         var used: [UInt32: UInt32] = [:]
+        var slots: [UInt32: UInt32] = [:]
+        var rows: Set<UInt32> = []
         var nextFree: [UInt32: UInt32] = [:]
         var chunks = 0
         try walk(index, .vectorSlots, in: view, &findings) { chunk, payload, findings in
             chunks += 1
             let first = Int(chunk) * ChunkLayout.slots
-            let size = SlotsRecord.bitmapBytes + 4 * max(0, min(ChunkLayout.slots, state.slots - first))
+            let size = SlotsRecord.offset(max(0, min(ChunkLayout.slots, state.slots - first)))
             guard payload.byteCount == size, size > SlotsRecord.bitmapBytes else {
                 findings.append("the slots record \(chunk) has \(payload.byteCount) bytes instead of \(size)")
                 return
             }
             unsafe payload.withUnsafeBytes { bytes in
-                for place in 0..<(size - SlotsRecord.bitmapBytes) / 4 {
+                for place in 0..<(size - SlotsRecord.bitmapBytes) / SlotsRecord.entryBytes {
                     let number = unsafe SlotsRecord.number(place, bytes.baseAddress!)
+                    let row = unsafe SlotsRecord.row(place, bytes.baseAddress!)
+                    if row >= state.slots || !rows.insert(row).inserted {
+                        findings.append("slot \(first + place) has row \(row), which \(row >= state.slots ? "there is not" : "another slot has")")
+                    }
                     if unsafe SlotsRecord.isUsed(place, bytes.baseAddress!) {
                         used[UInt32(first + place)] = number
+                        slots[row] = UInt32(first + place)
                     } else {
                         nextFree[UInt32(first + place)] = number
                     }
@@ -91,7 +98,7 @@ public enum VectorIndexCheck {
             at = next
         }
         if let first = nextFree.keys.min() { findings.append("\(nextFree.count) free slots are not in the list of free ones, slot \(first) the first") }
-        return used
+        return (used, slots)
     }
 
     /// The way from node to slot must be that from slot to node.
@@ -116,7 +123,7 @@ public enum VectorIndexCheck {
         if named != slots.count { findings.append("\(named) nodes name a slot, \(slots.count) slots are in use") }
     }
 
-    /// Vectors, and the codes that must follow from them.
+    /// Vectors, and the codes that must follow from them. `slots`: by row.
     private static func checkVectors(
         _ index: VectorIndex, _ state: GraphState, _ slots: [UInt32: UInt32], in view: borrowing TransactionView, _ findings: inout [String]
     ) throws {
@@ -133,10 +140,10 @@ public enum VectorIndexCheck {
                 return
             }
             var reader = ByteReader(Array(payload))
-            for slot in UInt32(first)..<UInt32(first + count) {
+            for row in UInt32(first)..<UInt32(first + count) {
                 let vector = try reader.floats(index.dimension)
-                guard slots[slot] != nil else {
-                    if !vector.allSatisfy({ $0.bitPattern == 0 }) { findings.append("the free slot \(slot) holds a vector") }
+                guard let slot = slots[row] else {
+                    if !vector.allSatisfy({ $0.bitPattern == 0 }) { findings.append("the row \(row) of a free slot holds a vector") }
                     continue
                 }
                 let length = VectorBytes.squaredLength(vector)
@@ -150,7 +157,7 @@ public enum VectorIndexCheck {
                 codes[slot] = (CRC32C.of(code), factor)
             }
         }
-        for slot in Set(slots.keys).subtracting(codes.keys).sorted() { findings.append("slot \(slot) has no sound vector") }
+        for slot in Set(slots.values).subtracting(codes.keys).sorted() { findings.append("slot \(slot) has no sound vector") }
         do {
             // Of what is sound: a vector that is not is said above.
             if try index.sums(in: view) != sums { findings.append("the sum of the vectors is not that of the sound ones") }

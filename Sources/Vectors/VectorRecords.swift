@@ -145,6 +145,14 @@ struct ChunkLayout: Equatable {
         return capacity
     }
 
+    /// A codes record without codes.
+    func emptyCodes(capacity: Int) -> [UInt8] {
+        var record = [UInt8](repeating: 0, count: codesBytes(capacity: capacity))
+        record[0] = UInt8(capacity >> 8)
+        record[1] = UInt8(capacity & 0xFF)
+        return record
+    }
+
     func codesBytes(capacity: Int) -> Int { Self.codesHeadBytes + capacity * (Self.factorBytes + codeBytes) }
 
     /// Where a slot's code begins in its record.

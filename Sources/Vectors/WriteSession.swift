@@ -53,9 +53,7 @@ final class WriteSession: @unchecked Sendable {
         let capacity = ChunkLayout.capacity(chunk: chunk, slots: slots.after)
         let had = ChunkLayout.capacity(chunk: chunk, slots: slots.before)
         if unsafe changedCodes[chunk] == nil || had != capacity {
-            var payload = [UInt8](repeating: 0, count: layout.codesBytes(capacity: capacity))
-            payload[0] = UInt8(capacity >> 8)
-            payload[1] = UInt8(capacity & 0xFF)
+            var payload = layout.emptyCodes(capacity: capacity)
             if let old = try transaction.view.loadBytes(key) {
                 guard old.count == layout.codesBytes(capacity: had) else { throw GraphDamage.wrongSize("codes", chunk, old.count) }
                 payload.replaceSubrange(ChunkLayout.codesHeadBytes..<old.count, with: old[ChunkLayout.codesHeadBytes...])

@@ -38,6 +38,51 @@ import Testing
         try await answer(fixture, text, filter, mode: mode).matches.map(\.documentKey)
     }
 
+    /// `field:value` in a query and the same as a filter, now and of the past.
+    @Test func fieldsOfAQueryAskWhatAFilterAsks() async throws {
+        let fixture = try Fixture()
+        let ada = Publisher(keyID: "00000000000000aa", name: "ada")
+        for number in 0..<40 {
+            let team = ["core", "web", "cobalt"][number % 3]
+            let metadata = #"{"team":"\#(team)","size":\#(number % 5),"done":\#(number % 2 == 0),"tags":["t\#(number % 4)","x"]}"#
+            let data: JSONValue = number % 4 == 0 ? .string("zebra \(number)") : ["text": .string("zebra \(number)")]
+            _ = try await publish(fixture, "k\(number)", data, number % 7 == 0 ? "{}" : metadata, by: number % 2 == 0 ? ada : nil)
+        }
+        let long = String(repeating: "l", count: 300)
+        let pairs = [
+            ("metadata.team:core", #"{"metadata.team":"core"}"#), ("metadata.team:co*", #"{"metadata.team":{"prefix":"co"}}"#),
+            ("-metadata.team:core", #"{"metadata.team":{"ne":"core"}}"#), ("metadata.size:3", #"{"metadata.size":3}"#),
+            ("metadata.size:3.0", #"{"metadata.size":3}"#), ("metadata.size:3x", #"{"metadata.size":"3x"}"#),
+            ("metadata.done:true", #"{"metadata.done":true}"#), ("metadata.tags:t1 metadata.tags:t2", #"{"metadata.tags":["t1","t2"]}"#),
+            ("metadata.team:*", #"{"metadata.team":{"exists":true}}"#), ("-metadata.team:*", #"{"metadata.team":{"exists":false}}"#),
+            ("metadata.nothing:1", #"{"metadata.nothing":1}"#), ("published_by:ada", #"{"published_by":"ada"}"#),
+            ("-published_by:ada", #"{"published_by":{"ne":"ada"}}"#), ("data_key:k1*", #"{"data_key":{"prefix":"k1"}}"#),
+            ("data_key:k1* data_key:k11* data_key:k* data_key:k*", "{}"),
+            ("data_key:k11* data_key:k1* data_key:k2", #"{"or":[{"data_key":{"prefix":"k1"}},{"data_key":"k2"}]}"#),
+            ("data_key:k1 data_key:k2*", #"{"or":[{"data_key":"k1"},{"data_key":{"prefix":"k2"}}]}"#), ("data_key:*", "{}"), ("-data_key:*", #"{"or":[]}"#),
+            ("data_format:json -metadata.team:web", #"{"data_format":"json","metadata.team":{"ne":"web"}}"#), ("metadata.team:\(long)*", #"{"or":[]}"#),
+            ("metadata.team:\(long)", #"{"metadata.team":"\#(long)"}"#),
+        ]
+        let before = try await fixture.database.query(Fixture.tenant, QueryRequest(project: Self.p, text: "zebra", topK: 100, threshold: 0)).matches.count
+        #expect(before == 40)
+        for mode in [SearchMode.hybrid, .keyword] {
+            for (fields, filter) in pairs {
+                let expected = try await keys(fixture, "zebra", filter, mode: mode)
+                #expect(try await keys(fixture, "zebra \(fields)", "{}", mode: mode) == expected, "\(fields)")
+                let past = try await fixture.database.query(
+                    Fixture.tenant,
+                    QueryRequest(project: Self.p, text: "zebra \(fields)", topK: 100, threshold: 0, mode: mode, asOf: .sequence(.init(rawValue: 40))))
+                #expect(Set(past.matches.map(\.documentKey)) == Set(expected), "\(fields), as of")
+            }
+            // What only nodes know, after what the index knows.
+            #expect(try await keys(fixture, "zebra kind:object metadata.team:core", "{}", mode: mode).sorted()
+                == keys(fixture, "zebra", #"{"metadata.team":"core","data_format":"json"}"#, mode: mode).sorted())
+            #expect(try await keys(fixture, "zebra data_key:k1 path:ro*", "{}", mode: mode) == ["k1"])
+            #expect(try await keys(fixture, "zebra data_key:k1 -path:ro*", "{}", mode: mode) == [])
+        }
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
     @Test func metadataIsPartOfWhatIsPublished() async throws {
         let embedded = Mutex(0)
         var models = WordHash.models

@@ -133,7 +133,22 @@ import Vectors
             for place in kept.prefix(50) { try index.remove(node(place * 2), in: &transaction) }
             for place in 0..<80 { try index.insert(node(20_000 + place), samples.next(), in: &transaction) }
         }
-        #expect(try store.findings(index, nodes.dropFirst(min(50, kept.count)) + (20_000..<20_080).map { UInt32($0) }) == [])
+        let rest = nodes.dropFirst(min(50, kept.count)) + (20_000..<20_080).map { UInt32($0) }
+        #expect(try store.findings(index, rest) == [])
+        // And is taken apart again, now that its slots are in an order of their own; gaps are where `remove` left them.
+        try store.write { (transaction: inout WriteTransaction) throws in
+            for place in 0..<90 { try index.remove(node(10_001 + place), in: &transaction) }
+            #expect(try VectorBulkBuild.reopen(index, in: &transaction) == rest.count - 90)
+        }
+        try build.link(in: store.environment)
+        isDone = false
+        while !isDone { try store.write { isDone = try build.write(records: 200, in: &$0) } }
+        #expect(try store.findings(index, rest.filter { !(10_001..<10_091).contains($0) }) == [])
+        try store.environment.read { (view: borrowing TransactionView) throws in
+            for place in kept.dropFirst(50) { #expect(try index.vector(of: node(place * 2), in: view) == vectors[place]) }
+            for place in 90..<300 { #expect(try index.vector(of: node(10_001 + place), in: view) == added[place]) }
+        }
+        #expect(try store.recall(index, samples.next(50)) >= 0.95)
     }
 
     @Test func anEmptyIndexStaysEmpty() throws {

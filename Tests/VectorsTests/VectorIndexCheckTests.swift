@@ -53,7 +53,7 @@ import Vectors
                 0, 2, 0, 0, 0, 6, 0, 0, 0, 6, 255, 255, 255, 255, 0, 0, 0, 0, 1, 0, 4, 0, 8, 0, 16, 4, 0, 0, 0, 0, 0, 0, 0, 6,
             ])
         #expect(try payload(key(.vector, 0))?[16..<24] == [0, 0, 0x80, 0xBF, 0, 0, 0, 0])
-        #expect(try payload(key(.vectorSlots, 0))?.count == 32 + 24)
+        #expect(try payload(key(.vectorSlots, 0))?.count == 32 + 48)
         #expect(try payload(key(.vectorSlots, 0))?[0] == 0b0011_1111)
         #expect(try payload(key(.vectorNodes, 0))?[4..<8] == [0, 0, 0, 0])
         #expect(try payload(key(.vectorCodes, 0))?.count == 2 + 16 * (4 + 64))
@@ -117,6 +117,8 @@ import Vectors
         try expect("not in the list of free", slots) { $0[0] = 0b0001_1111 }
         try expect("node 6 has no vector", slots) { $0[0] = 0b0001_1111 }
         try expect("which does not exist", slots) { $0[32] = 77 }
+        try expect("slot 1 has row 0, which another slot has", slots) { $0[44] = 0 }
+        try expect("slot 5 has row 6, which there is not", slots) { $0[76] = 6 }
         try expect("slots record 0 has", slots) { $0.removeLast() }
         let nodes = key(.vectorNodes, 0)
         try expect("names slot 9", nodes) { $0[8] = 9 }

@@ -40,7 +40,7 @@ void ck_codes_products(int level, int bits, const int8_t *query, size_t padded, 
 
 // The lines of a code, or of a links record.
 static inline void ck_prefetch_bytes(const void *p, size_t bytes) {
-    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)p + at, 0, 3);
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)p + at, 0, 2);
 }
 
 #endif

@@ -20,7 +20,7 @@ struct Candidates {
     let admission: Admission
     /// Where 0.5 lies for the question.
     let cut: Float
-    /// All of both, nodes ascending.
+    /// All of both.
     let scored: [(node: NodeID, parts: ScoreParts)]
 
     /// What each index is asked for in hybrid mode: enough that fusion rarely misses a node that is middling on both sides.
@@ -30,32 +30,33 @@ struct Candidates {
         let vectors = VectorIndex(scope: search.scope, dimension: search.dimension)
         let texts = TextIndex(scope: search.scope)
         analyzer = try texts.options(in: view).analyzer
-        let query: ResolvedTextQuery
+        var query = TextSide.Ask.Query.plain(question.text, analyzer)
         var admission = Admission()
-        if let syntax = question.syntax(search.mode, analyzer) {
-            query = try texts.resolve(syntax, in: view)
-            admission = try QueryFields.admission(syntax.fields, scope: search.scope, in: view)
-        } else {
-            query = ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer))
-        }
         if let passing = search.passing { admission.meet(passing) }
-        let fields = admission
-        let wanted = Self.count(for: count, search.mode)
-        if search.mode != .keyword || tellsWhy { admission.meet(try texts.selection(query, in: view)) }
+        var fields = admission
+        if let syntax = question.syntax(search.mode, analyzer) {
+            let resolved = try texts.resolve(syntax, in: view)
+            query = .resolved(resolved)
+            fields.meet(try QueryFields(syntax.fields).admission(search.scope, in: view))
+            admission = fields
+            if search.mode != .keyword || tellsWhy { admission.meet(try texts.selection(resolved, in: view)) }
+        }
         self.admission = admission
+        let wanted = Self.count(for: count, search.mode)
         func graph(in view: borrowing TransactionView) throws -> [VectorMatch] {
             try admission.admitsAll
                 ? vectors.search(question.vector!, count: wanted, effort: search.effort, in: view)
                 : vectors.search(question.vector!, count: wanted, effort: search.effort, filter: admission.filter, in: view)
         }
         if search.mode == .semantic {
-            (near, worded, weights) = (try graph(in: view), [], try texts.weights(query, in: view))
+            (near, worded, weights) = (try graph(in: view), [], try texts.weights(query.resolved, in: view))
             cut = Calibration.standard.cut(weights, meanCosine: 0)
             scored = Self.scored(near, worded, weights, cut)
             return
         }
         let ask = TextSide.Ask(
-            texts: texts, query: query, count: wanted, fields: fields, vectors: vectors, vector: search.mode == .hybrid ? question.vector : nil)
+            snapshot: view.state, texts: texts, query: query, count: wanted, fields: fields, vectors: vectors,
+            vector: search.mode == .hybrid ? question.vector : nil)
         let text: TextSide.Found
         if search.mode == .keyword {
             (near, text) = ([], try ask.search(in: view, known: []) { [] })
@@ -75,18 +76,19 @@ struct Candidates {
     init(_ question: Question, count: Int, of mode: SearchMode, passing: NodeSet?, among past: PastNodes) {
         analyzer = past.analyzer
         let texts = past.texts
-        var fields: [TextSearchQuery.FieldTerm] = []
+        var fields: QueryFields?
         let query: ResolvedTextQuery
         if let syntax = question.syntax(mode, analyzer) {
             query = texts.resolve(syntax)
-            fields = syntax.fields
+            fields = QueryFields(syntax.fields)
         } else {
             query = ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer))
         }
         weights = texts.weights(query)
         let wanted = Self.count(for: count, mode)
         let fits = past.nodes.indices.map { place in
-            (passing?.contains(PastNodes.id(place)) ?? true) && (fields.isEmpty || QueryFields.fits(past.nodes[place].record, fields))
+            (passing?.contains(PastNodes.id(place)) ?? true)
+                && (fields?.admit(past.nodes[place].record, past.nodes[place].attributes) ?? true)
         }
         var admission = Admission()
         let admitted = past.nodes.indices.filter { fits[$0] && texts.admits(query, $0) }
@@ -121,26 +123,21 @@ struct Candidates {
     private static func scored(
         _ cosines: [VectorMatch], _ scores: [TextMatch], _ weights: QueryWeights, _ cut: Float
     ) -> [(node: NodeID, parts: ScoreParts)] {
-        // The node above the number: sorted by node, and compared as one word.
-        let cosines = cosines.map { UInt64($0.node.rawValue) << 32 | UInt64($0.cosine.bitPattern) }.sorted()
-        let scores = scores.map { UInt64($0.node.rawValue) << 32 | UInt64($0.score.bitPattern) }.sorted()
         var scored: [(node: NodeID, parts: ScoreParts)] = []
-        scored.reserveCapacity(max(cosines.count, scores.count))
-        var (near, worded) = (0, 0)
-        while near < cosines.count || worded < scores.count {
-            let (nextNear, nextWorded) = (near < cosines.count ? cosines[near] : .max, worded < scores.count ? scores[worded] : .max)
-            let node = min(nextNear, nextWorded) >> 32
-            var parts = ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling, cut: cut)
-            if near < cosines.count, nextNear >> 32 == node { parts.cosine = Float(bitPattern: UInt32(truncatingIfNeeded: nextNear)) }
-            if worded < scores.count, nextWorded >> 32 == node {
-                parts.bm25 = Float(bitPattern: UInt32(truncatingIfNeeded: nextWorded))
-                // A prefix may bring more than the ceiling counts for it.
-                parts.ceiling = max(weights.ceiling, parts.bm25)
-            }
-            // Of a node that both sides found there may be two cosines, the same.
-            while near < cosines.count, cosines[near] >> 32 == node { near += 1 }
-            while worded < scores.count, scores[worded] >> 32 == node { worded += 1 }
-            scored.append((NodeID(rawValue: UInt32(node)), parts))
+        scored.reserveCapacity(cosines.count + scores.count)
+        var places = NodePlaces(nodesMax: cosines.count + scores.count)
+        let none = ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling, cut: cut)
+        for match in cosines {
+            let place = places.place(of: match.node, orElse: scored.count)
+            if place == scored.count { scored.append((match.node, none)) }
+            scored[place].parts.cosine = match.cosine
+        }
+        for match in scores {
+            let place = places.place(of: match.node, orElse: scored.count)
+            if place == scored.count { scored.append((match.node, none)) }
+            scored[place].parts.bm25 = match.score
+            // A prefix may bring more than the ceiling counts for it.
+            scored[place].parts.ceiling = max(weights.ceiling, match.score)
         }
         return scored
     }
@@ -176,5 +173,26 @@ extension NodeSearch {
             return ScoreParts(
                 cosine: question.vector.map { past.cosine($0, past[node]) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut)
         }
+    }
+}
+
+/// Where the nodes of a list are in it. A hash table with open addressing for a few hundred nodes: a dictionary takes ten times as long.
+private struct NodePlaces {
+    /// Node and place + 1; 0 is free.
+    private var entries: [UInt64]
+
+    init(nodesMax: Int) { entries = [UInt64](repeating: 0, count: 1 << (Int.bitWidth - (2 * nodesMax | 1).leadingZeroBitCount)) }
+
+    /// The place of a node; one that has none gets the other.
+    mutating func place(of node: NodeID, orElse other: Int) -> Int {
+        let mask = entries.count - 1
+        // Fibonacci hashing: nodes of one document follow each other.
+        var at = Int(truncatingIfNeeded: UInt64(node.rawValue) &* 0x9E37_79B9_7F4A_7C15 >> 40) & mask
+        while entries[at] != 0 {
+            if entries[at] >> 32 == node.rawValue { return Int(UInt32(truncatingIfNeeded: entries[at])) - 1 }
+            at = (at + 1) & mask
+        }
+        entries[at] = UInt64(node.rawValue) << 32 | UInt64(other + 1)
+        return other
     }
 }

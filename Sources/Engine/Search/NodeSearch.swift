@@ -46,11 +46,12 @@ struct NodeSearch {
     func matches(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> [Match] {
         let candidates = try Candidates(question, count: count, of: self, in: view)
         let documents = DocumentStore(scope: scope)
+        var metadata = try MetadataReader(scope, in: view)
         var records: [NodeID: (NodeRecord, JSONObject)] = [:]
         let hits = rank(candidates, best: count)
         for hit in hits {
             let record = try documents.indexed(hit.node, in: view)
-            records[hit.node] = (record, EventData.metadata(try documents.metadata(of: record.document, in: view)))
+            records[hit.node] = (record, try metadata.metadata(of: record.document, in: view))
         }
         return matches(hits, candidates) { records[$0] }
     }

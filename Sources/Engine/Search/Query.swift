@@ -21,7 +21,20 @@ extension Database {
             search.vector = try await models.embed([text])[0]
             queryUse.note(text, of: tenant)
         }
-        let reached = try await read { [self, search] in try search.run(in: $0, self) } then: { [search] in try search.reached($0) }
+        let reached: QuerySearch.Reached
+        if search.mode == .hybrid, request.asOf == nil {
+            let side = TextSide()
+            reached = try await readers.read { [self, search] in
+                defer { side.withdraw() }
+                return try search.run(in: $0, self, side)
+            } then: { [search] in
+                try search.reached($0)
+            } beside: {
+                side.take(in: $0)
+            }
+        } else {
+            reached = try await read { [self, search] in try search.run(in: $0, self) } then: { [search] in try search.reached($0) }
+        }
         return try await answer(search, reached)
     }
 

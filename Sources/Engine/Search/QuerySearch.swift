@@ -118,15 +118,13 @@ struct QuerySearch: Sendable {
 
     // MARK: - On the snapshot
 
-    func run(in view: borrowing TransactionView, _ database: Database) throws -> Found {
-        let side = mode == .hybrid && request.asOf == nil ? TextSide(in: view) : nil
-        if let side { database.readers.offer { side.take(in: $0) } }
-        defer { side?.withdraw() }
+    /// - Parameter textSide: when another thread may help.
+    func run(in view: borrowing TransactionView, _ database: Database, _ textSide: TextSide? = nil) throws -> Found {
         let scope = try Database.scope(tenant, request.project, view)
         let past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
         guard let scope else { return .noProject }
         var search = NodeSearch(
-            scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort, textSide: side)
+            scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort, textSide: textSide)
         if let past { return .past(search, try PastDraft(scope, at: past, dimension: dimension, withVectors: mode != .keyword, in: view)) }
         let question = question
         if let filter = request.filter { try search.admit(filter, in: view) }
@@ -139,13 +137,14 @@ struct QuerySearch: Sendable {
         let index = VectorIndex(scope: scope, dimension: dimension)
         let candidates = try Candidates(question, count: poolMax, of: search, tellsWhy: !request.explainKeys.isEmpty, in: view)
         var keys = NamedKeys(scope)
+        var metadata = try MetadataReader(scope, in: view)
         return .pool(
             try pool(search, candidates) {
                 try keys.nodes($0, in: view)
             } record: {
                 try documents.indexed($0, in: view)
             } metadata: {
-                EventData.metadata(try documents.metadata(of: $1.document, in: view))
+                try metadata.metadata(of: $1.document, in: view)
             } scores: {
                 try search.scores(of: $0, question, candidates.weights, cut: candidates.cut, in: view)
             } vector: {

@@ -1,7 +1,9 @@
 // What a query's signs demand of the nodes that answer it (docs/query-syntax.md), for both indexes: the text index takes part of it
 // itself, the vector index is given the nodes that are left.
 
+internal import Attributes
 internal import Base
+internal import Content
 internal import Documents
 internal import FullText
 internal import KeySpace
@@ -26,6 +28,11 @@ struct Admission: Sendable {
         if only == nil { only = nodes } else { only?.formIntersection(nodes) }
     }
 
+    mutating func meet(_ other: Admission) {
+        if let only = other.only { meet(only) }
+        except.formUnion(other.except)
+    }
+
     var admitsAll: Bool { only == nil && except.isEmpty }
 
     func admits(_ node: NodeID) -> Bool { (only?.contains(node) ?? true) && !except.contains(node) }
@@ -41,56 +48,117 @@ struct Admission: Sendable {
     }
 }
 
-/// The fields that a query may name with `field:value`; another name is two plain words.
-enum QueryFields {
-    /// The key under which the data was published.
-    static let dataKey = "data_key"
-    /// What the data was split as: json, csv, markdown ...
-    static let dataFormat = "data_format"
-    /// What kind of part a node is, and its place in its document.
-    static let (kind, path) = ("kind", "path")
+/// The `field:value` terms of a query. What a filter can ask for they ask as a filter would, of the index; what only a node knows, its kind and
+/// path, is asked of each node that is left. Another name is two plain words.
+struct QueryFields: Sendable {
+    /// Values of one field are alternatives, fields must all fit, `-` excludes.
+    private struct Wanted {
+        var values: [String] = []
+        var excluded: [String] = []
+    }
 
-    static func isField(_ name: String) -> Bool { [dataKey, dataFormat, kind, path].contains { ExactText($0) == ExactText(name) } }
+    /// Of documents.
+    private let filter: Filter?
+    /// Of nodes, by name.
+    private let ofNodes: [(read: @Sendable (NodeRecord) -> String, wanted: Wanted)]
 
-    /// What a query's `field:value` terms leave. Values of one field are alternatives, fields must all fit, `-` excludes; a `*` at the end of
-    /// a value stands for any rest.
-    /// - Complexity: O(nodes of the keys) when only keys are named without a `*`, else O(nodes of the project).
-    static func admission(_ terms: [TextSearchQuery.FieldTerm], scope: TenantScope, in view: borrowing TransactionView) throws -> Admission {
-        var admission = Admission()
-        if terms.isEmpty { return admission }
-        let documents = DocumentStore(scope: scope)
-        if terms.allSatisfy({ $0.field == dataKey && !$0.value.hasSuffix("*") }) {
-            for isExcluded in [false, true] {
-                let keys = terms.filter { $0.isExcluded == isExcluded }.compactMap { try? Name($0.value, field: dataKey) }
-                guard terms.contains(where: { $0.isExcluded == isExcluded }) else { continue }
-                var nodes: [NodeID] = []
-                for key in keys { nodes += try documents.document(key, in: view)?.nodes ?? [] }
-                admission.meet(isExcluded ? .except(nodes) : .only(nodes))
-            }
-            return admission
+    private static let (kind, path, metadata) = ("kind", "path", "metadata.")
+    private static let builtIn: [String: AttributeField] = ["data_key": .dataKey, "data_format": .dataFormat, "published_by": .publishedBy]
+
+    static func isField(_ name: String) -> Bool { name == kind || name == path || attribute(name) != nil }
+
+    private static func attribute(_ name: String) -> AttributeField? {
+        guard name.hasPrefix(metadata) else { return builtIn[name] }
+        let path = String(name.dropFirst(metadata.count))
+        return path.isEmpty || path.utf8.count > Limits.metadataPathBytes ? nil : .metadata(path: path)
+    }
+
+    init(_ terms: [TextSearchQuery.FieldTerm]) {
+        var wanted: [String: Wanted] = [:]
+        for term in terms {
+            var known = wanted[term.field] ?? Wanted()
+            if term.isExcluded { known.excluded.append(term.value) } else { known.values.append(term.value) }
+            wanted[term.field] = known
         }
-        var nodes: [NodeID] = []
-        try documents.forEachNode(in: view) { id, node in if fits(node, terms) { nodes.append(id) } }
-        admission.meet(.only(nodes))
+        var filters: [Filter] = []
+        for (name, wanted) in wanted.sorted(by: { $0.key < $1.key }) {
+            guard let attribute = Self.attribute(name) else { continue }
+            if !wanted.values.isEmpty { filters.append(Self.anyOf(wanted.values, attribute)) }
+            if !wanted.excluded.isEmpty { filters.append(.not(Self.anyOf(wanted.excluded, attribute))) }
+        }
+        filter = filters.isEmpty ? nil : .and(filters)
+        var ofNodes: [(read: @Sendable (NodeRecord) -> String, wanted: Wanted)] = []
+        if let wanted = wanted[Self.kind] { ofNodes.append(({ $0.kind }, wanted)) }
+        if let wanted = wanted[Self.path] { ofNodes.append(({ $0.path }, wanted)) }
+        self.ofNodes = ofNodes
+    }
+
+    /// - Parameter values: each with a `*` at the end, for any rest, or without.
+    private static func anyOf(_ values: [String], _ field: AttributeField) -> Filter {
+        var (exact, filters, prefixes): ([AttributeValue], [Filter], [String]) = ([], [], [])
+        func add(_ test: Filter.Test) { filters.append(.condition(Filter.Condition(field: field, test: test, place: [.name("query")]))) }
+        for value in Set(values.map { ExactText($0) }).sorted().map(\.text) {
+            if value == "*" {
+                // Every document has a key and a format; what else may be missing.
+                if case .dataKey = field { return .and([]) }
+                if case .dataFormat = field { return .and([]) }
+                add(.exists)
+            } else if value.hasSuffix("*") {
+                let prefix = String(value.dropLast())
+                // No longer ones are in the index.
+                guard prefix.utf8.count <= Limits.filterOrderedTextBytes else { continue }
+                prefixes.append(prefix)
+            } else {
+                exact.append(.text(ExactText(value)))
+                // Metadata has numbers, truth values and nulls as well, which a query can only spell.
+                if case .metadata = field, let other = try? JSONParser.parse(Array(value.utf8)), let other = AttributeValue(other) { exact.append(other) }
+            }
+        }
+        // In the order of bytes a prefix comes just before what it covers, which is not asked for again.
+        var last: String?
+        for prefix in prefixes.map({ ExactText($0) }).sorted().map(\.text) {
+            if let last, prefix.utf8.starts(with: last.utf8) { continue }
+            add(.prefix(prefix))
+            last = prefix
+        }
+        if !exact.isEmpty { add(.oneOf(exact)) }
+        return .or(filters)
+    }
+
+    var isEmpty: Bool { filter == nil && ofNodes.isEmpty }
+
+    /// What the terms leave of a project.
+    /// - Complexity: as the filter; with `kind` or `path` a look at each node that it leaves.
+    func admission(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Admission {
+        var admission = Admission()
+        let index = AttributeIndex(scope: scope)
+        var left: NodeSet?
+        if let filter { left = try index.nodes(passing: filter, in: view) }
+        if !ofNodes.isEmpty {
+            let documents = DocumentStore(scope: scope)
+            var fitting = NodeSet()
+            if let left, try left.count < index.nodes(in: view).count / 8 {
+                for node in left.members where fits(try documents.indexed(node, in: view)) { fitting.insert(node) }
+            } else {
+                try documents.forEachNode(in: view) { id, node in
+                    if left?.contains(id) ?? true, fits(node) { fitting.insert(id) }
+                }
+            }
+            left = fitting
+        }
+        if let left { admission.meet(left) }
         return admission
     }
 
-    static func fits(_ node: NodeRecord, _ terms: [TextSearchQuery.FieldTerm]) -> Bool {
-        for name in [dataKey, dataFormat, kind, path] {
-            let ofField = terms.filter { $0.field == name }
-            if ofField.isEmpty { continue }
-            let value =
-                switch name {
-                case dataKey: node.documentKey
-                case dataFormat: node.format
-                case kind: node.kind
-                default: node.path
-                }
-            let wanted = ofField.filter { !$0.isExcluded }
-            if !wanted.isEmpty, !wanted.contains(where: { Self.fits(value, $0.value) }) { return false }
-            if ofField.contains(where: { $0.isExcluded && Self.fits(value, $0.value) }) { return false }
+    /// Whether a node of the past is left.
+    func admit(_ record: NodeRecord, _ attributes: DocumentAttributes) -> Bool { (filter?.passes(attributes) ?? true) && fits(record) }
+
+    private func fits(_ record: NodeRecord) -> Bool {
+        ofNodes.allSatisfy { read, wanted in
+            let value = read(record)
+            if !wanted.values.isEmpty, !wanted.values.contains(where: { Self.fits(value, $0) }) { return false }
+            return !wanted.excluded.contains { Self.fits(value, $0) }
         }
-        return true
     }
 
     private static func fits(_ value: String, _ pattern: String) -> Bool {

@@ -4,8 +4,8 @@
 //     own thread    ask ->   graph ............................ near ->                  <- found
 //     another         <- ask   postings ... cosines of matches      <- near    scores of near ->
 //
-// The own thread never waits for one that has not begun: what was not taken up when the graph is walked, it does itself. The other waits only for
-// one that has. LMDB binds a read transaction to one thread at a time, so the other begins its own, and leaves the work
+// The own thread never waits for one that has not begun: what was not taken up when the graph is walked, it does itself. The other waits a
+// moment for it to begin. LMDB binds a read transaction to one thread at a time, so the other begins its own, and leaves the work
 // alone when there was a commit in between.
 
 internal import Base
@@ -29,8 +29,24 @@ final class TextSide: Sendable {
 
     /// What is asked.
     struct Ask {
+        /// Where.
+        let snapshot: TransactionView.State
+
+        enum Query {
+            /// Taken apart by whoever reads the postings.
+            case plain(String, Analyzer)
+            case resolved(ResolvedTextQuery)
+
+            var resolved: ResolvedTextQuery {
+                switch self {
+                case .plain(let text, let analyzer): ResolvedTextQuery(TextQuery(text, analyzer: analyzer))
+                case .resolved(let query): query
+                }
+            }
+        }
+
         let texts: TextIndex
-        let query: ResolvedTextQuery
+        let query: Query
         let count: Int
         /// What the query's fields and the filter leave is asked node by node; what else is demanded the text index knows itself.
         let fields: Admission
@@ -44,7 +60,7 @@ final class TextSide: Sendable {
         func search(in view: borrowing TransactionView, known: [NodeID], near: () throws -> [NodeID]) throws -> Found {
             var cosines: [VectorMatch] = []
             let (matches, others, weights) = try texts.search(
-                query, count: count,
+                query.resolved, count: count,
                 alsoScoring: { matches in
                     if let vector {
                         let known = NodeSet(known)
@@ -59,22 +75,18 @@ final class TextSide: Sendable {
 
     private struct Withdrawn: Error {}
 
-    private let snapshot: TransactionView.State
     private let isTaken = Atomic(false)
     private let ask = Handover<Ask>()
     private let near = Handover<[NodeID]>()
     private let found = Handover<Found>()
 
-    /// To be withdrawn, whatever happens.
-    init(in view: borrowing TransactionView) { snapshot = view.state }
-
     /// On another thread: the work, unless it has been taken or the snapshot is another one.
     func take(in view: borrowing TransactionView) {
-        guard view.state == snapshot, claim() else { return }
-        found.leave(Result { try ask.take().search(in: view, known: []) { try near.take() } })
+        guard let asked = try? ask.take(within: 1_000), view.state == asked.snapshot, claim() else { return }
+        found.leave(Result { try asked.search(in: view, known: []) { try near.take() } })
     }
 
-    /// Whoever waits for the own thread waits no longer.
+    /// Whoever waits for the own thread waits no longer: to be called at the end, whatever happened.
     func withdraw() {
         ask.leave(.failure(Withdrawn()))
         near.leave(.failure(Withdrawn()))

@@ -8,13 +8,13 @@ import Tokens
 enum EmbedTexts {
     static func main() async throws {
         let arguments = CommandLine.arguments.dropFirst()
-        guard arguments.count == 3 || arguments.count == 4, let model = arguments.first else {
-            print("EmbedTexts model-folder texts.txt vectors.f32 [threads]")
+        guard (3...5).contains(arguments.count), let model = arguments.first else {
+            print("EmbedTexts model-folder texts.txt vectors.f32 [threads] [float32 | int8]")
             exit(2)
         }
         let (texts, output) = (arguments[2], arguments[3])
-        let threads = arguments.count == 4 ? Int(arguments[4]) ?? 1 : 1
-        let embedding = try EmbeddingModel(folder: model)
+        let threads = arguments.count > 3 ? Int(arguments[4]) ?? 1 : 1
+        let embedding = try EmbeddingModel(folder: model, precision: arguments.count > 4 && arguments[5] == "int8" ? .int8 : .float32)
         let embedder = Embedder(model: embedding, tokenizer: embedding.tokenizer, threads: threads, cacheBytes: 0)
         defer { embedder.shutdown() }
         let lines = try String(contentsOfFile: texts, encoding: .utf8).split(separator: "\n").map(String.init)
