@@ -40,7 +40,8 @@ enum VectorSum {
     /// What stands for 1.
     static let one = 0x1p24
 
-    static func fixed(_ value: Float) -> Int64 { Int64((Double(value) * one).rounded()) }
+    /// 0 for what no component of a unit vector can be: a damaged vector that is removed must not end the process.
+    static func fixed(_ value: Float) -> Int64 { abs(value) <= 2 ? Int64((Double(value) * one).rounded()) : 0 }
 
     static func add(_ vector: [Float], to sums: inout [Int64]) { for (place, value) in vector.enumerated() { sums[place] &+= fixed(value) } }
 
