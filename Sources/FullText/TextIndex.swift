@@ -87,10 +87,9 @@ public struct TextIndex: Sendable {
     /// Empties the index; its options stay, also when another version of the analyser made it: what comes next is of this build's.
     /// - Complexity: O(records).
     public func removeAll(in transaction: inout WriteTransaction) throws {
-        var state = try state(anyVersion: true, in: transaction.view)
+        let options = try storedOptions(in: transaction.view)?.options ?? TextIndexOptions()
         for kind in [KeyKind.posting, .textPositions, .textTerms, .textRecent, .textLengths] { try transaction.deleteAll(prefix: scope.key(kind)) }
-        state = State(options: state.options)
-        try store(state, in: &transaction)
+        try store(State(options: options), in: &transaction)
     }
 
     // MARK: - Single records
@@ -117,25 +116,36 @@ public struct TextIndex: Sendable {
         var levels = DictionaryLevels()
     }
 
-    func state(anyVersion: Bool = false, in view: borrowing TransactionView) throws -> State {
-        guard let bytes = try view.loadBytes(scope.key(.textState)) else { return State() }
-        var reader = ByteReader(bytes)
-        let kind = try reader.u8()
-        let version = try reader.u8()
-        let positions = try reader.bool()
-        let statistics = TextStatistics(
-            documents: try reader.count(), totalLength: try reader.count(limit: Int.max), totalLogLength: try reader.count(limit: Int.max))
-        var levels = DictionaryLevels()
-        levels.termsBytes = try reader.count(limit: DictionaryLevels.bytesMax)
-        levels.recentBytes = try reader.count(limit: DictionaryLevels.bytesMax)
-        levels.termsLast = try reader.u32()
-        levels.mergeFrom = Array(try reader.blob())
-        try reader.end()
-        guard let kind = Analyzer.Kind(rawValue: kind), version == Analyzer.version || anyVersion else {
+    func state(in view: borrowing TransactionView) throws -> State {
+        guard let (options, version, rest) = try storedOptions(in: view) else { return State() }
+        guard version == Analyzer.version else {
             throw ContexError.damaged(
-                "the text index was made by analyser \(kind) of version \(version), this build has version \(Analyzer.version): run 'contex reindex'")
+                "the text index was made by analyser \(options.analyzer.kind) of version \(version), this build has version \(Analyzer.version): "
+                    + "run 'contex reindex'")
         }
-        return State(options: TextIndexOptions(analyzer: Analyzer(kind), positions: positions), statistics: statistics, levels: levels)
+        do {
+            var reader = ByteReader(rest)
+            let statistics = TextStatistics(
+                documents: try reader.count(), totalLength: try reader.count(limit: Int.max), totalLogLength: try reader.count(limit: Int.max))
+            var levels = DictionaryLevels()
+            levels.termsBytes = try reader.count(limit: DictionaryLevels.bytesMax)
+            levels.recentBytes = try reader.count(limit: DictionaryLevels.bytesMax)
+            levels.termsLast = try reader.u32()
+            levels.mergeFrom = Array(try reader.blob())
+            try reader.end()
+            return State(options: options, statistics: statistics, levels: levels)
+        } catch {
+            throw ContexError.damaged("the state of the text index does not fit its layout (\(error)): run 'contex reindex'")
+        }
+    }
+
+    /// How the index says that it was made, of whatever version; and the rest of its state.
+    private func storedOptions(in view: borrowing TransactionView) throws -> (options: TextIndexOptions, version: UInt8, rest: [UInt8])? {
+        guard let bytes = try view.loadBytes(scope.key(.textState)) else { return nil }
+        guard bytes.count >= 3, let kind = Analyzer.Kind(rawValue: bytes[0]), bytes[2] <= 1 else {
+            throw ContexError.damaged("the state of the text index names no analyser of this build: use the build that wrote it")
+        }
+        return (TextIndexOptions(analyzer: Analyzer(kind), positions: bytes[2] == 1), bytes[1], Array(bytes.dropFirst(3)))
     }
 
     func store(_ state: State, in transaction: inout WriteTransaction) throws {

@@ -335,4 +335,23 @@ import Testing
         #expect(try index.options(in: write.view) == TextIndexOptions(analyzer: Analyzer(.code)))
         #expect(try index.statistics(in: write.view).documents == 0)
     }
+
+    /// So is one whose state cannot be read beyond how it was made.
+    @Test func aStateCutShortCanBeEmptied() throws {
+        let environment = try open()
+        var write = try environment.beginWrite()
+        try index.configure(TextIndexOptions(analyzer: Analyzer(.code), positions: false), in: &write)
+        try index.add(NodeID(rawValue: 1), AnalyzedText("func", analyzer: Analyzer(.code)), in: &write)
+        let key = TenantScope(tenant: .standard, project: ProjectID(rawValue: 7)).key(.textState)
+        let state = try #require(try write.view.loadBytes(key))
+        try write.store(key, Array(state.dropLast()))
+        let error = #expect(throws: ContexError.self) { try index.statistics(in: write.view) }
+        #expect(error?.category == .damaged && error?.message.contains("contex reindex") == true)
+        try index.removeAll(in: &write)
+        #expect(try index.options(in: write.view) == TextIndexOptions(analyzer: Analyzer(.code), positions: false))
+        for short in [[], [9, 1, 0], [0, 1]] as [[UInt8]] {
+            try write.store(key, short)
+            #expect(throws: ContexError.self) { try index.removeAll(in: &write) }
+        }
+    }
 }
