@@ -8,7 +8,7 @@ struct Query: AsyncParsableCommand {
         abstract: "Ask a project in plain words, by a vector of your own, or by both.",
         discussion: """
             In the modes hybrid and keyword these mean more: "a phrase" stands so, +word must be there, -word must not, pre* begins so, \
-            field:value is of that data_key, data_format, kind or path. A question that begins with a minus goes after --.
+            field:value is of that data_key, data_format, published_by, metadata.path, kind or path. A question that begins with a minus goes after --.
 
             With --batch, a file has a question on each line, or a JSON object with the fields of a query of its own ("query", "top_k" ...), which go \
             before the options; all are asked at one moment, by the hundred.

@@ -18,7 +18,7 @@ def fill(server, project):
 def test_budget(server):
     project = unique("packing")
     fill(server, project)
-    query = {"query": "how is the shop deployed", "top_k": 50, "threshold": 0.1, "max_tokens": 2000, "pinned": ["rules"], "response_format": "json"}
+    query = {"query": "how is the shop deployed", "top_k": 50, "threshold": 0, "max_tokens": 2000, "pinned": ["rules"], "response_format": "json"}
     answer = call(server, f"/api/v1/projects/{project}/query", query)
     packing, matches = answer["packing"], answer["matches"]
     assert sum(match["tokens"] for match in matches) == packing["tokens"] <= 2000
@@ -45,7 +45,8 @@ def test_batch_is_of_one_moment_and_fails_by_item(server):
 def test_why_not(server):
     project = unique("why")
     fill(server, project)
-    query = {"query": "how is the shop deployed", "top_k": 2, "threshold": 0.3, "explain_keys": ["rules", "step3", "nowhere"], "response_format": "json"}
+    # Thirty texts that all say so: none of them stands out much.
+    query = {"query": "how is the shop deployed", "top_k": 2, "threshold": 0.1, "explain_keys": ["rules", "step3", "nowhere"], "response_format": "json"}
     explained = call(server, f"/api/v1/projects/{project}/query", query)["explained"]
     assert [entry["outcome"] for entry in explained][0::2] == ["below_threshold", "not_there"]
-    assert explained[0]["explanation"]["similarity"] < 0.3 <= explained[1]["explanation"]["similarity"]
+    assert explained[0]["explanation"]["similarity"] < 0.1 <= explained[1]["explanation"]["similarity"]

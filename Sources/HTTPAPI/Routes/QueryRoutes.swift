@@ -8,7 +8,7 @@ extension RouteTable {
         static let text = Field.text(
             "query", scalarsMin: 1, scalarsMax: Limits.queryScalars,
             "What is looked for, in plain words. In the modes hybrid and keyword \"a phrase\", +must, -not, prefix* and field:value (data_key, "
-                + "data_format, kind, path) mean more; whatever is not clearly one of these is a word"
+                + "data_format, published_by, metadata.<path>, kind, path) mean more; whatever is not clearly one of these is a word"
         ).required(without: "query_vector")
         static let vector = Field.optionalVector(
             "query_vector",
