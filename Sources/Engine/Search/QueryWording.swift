@@ -125,8 +125,6 @@ struct QueryFields: Sendable {
         return .or(filters)
     }
 
-    var isEmpty: Bool { filter == nil && ofNodes.isEmpty }
-
     /// What the terms leave of a project.
     /// - Complexity: as the filter; with `kind` or `path` a look at each node that it leaves.
     func admission(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Admission {
