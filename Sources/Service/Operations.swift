@@ -4,7 +4,8 @@ public import Engine
 internal import Logging
 
 /// Every operation of Contex, the same for every adapter. Each goes through the same steps, in this order: authenticate,
-/// authorise, meter, run, audit. Adapters turn bytes into these calls and have no rules of their own.
+/// authorise, meter, run, audit. Adapters turn bytes into these calls and have no rules of their own; what they refuse
+/// themselves, because no operation can be made of it, they say with `refuse`.
 public final class Operations: Sendable {
     /// False when the operator runs without authentication: everyone is the anonymous administrator, on loopback only.
     public let authenticationRequired: Bool
@@ -46,7 +47,7 @@ public final class Operations: Sendable {
             let known = try authenticate(caller)
             principal = known
             try authorise(known, action, project: project)
-            try await meter.admit(action, principal: known, project: project)
+            try await meter.admit(action, principal: known, project: project, caller: caller)
             let answer = try await body(known)
             await audit.record(action, principal: known, project: project, caller: caller, failure: nil)
             return answer
@@ -62,29 +63,53 @@ public final class Operations: Sendable {
             throw failure
         }
     }
+
+    /// Counts and writes down what an edge has refused by itself, before any operation ran: a path or command that is unknown,
+    /// a body that cannot be read, a limit, a key that does not hold. An operation that ran has done this already.
+    ///
+    /// - Parameters:
+    ///   - action: what was asked for; nil when that cannot be told.
+    ///   - project: the one that the request names, when it was read so far.
+    /// - Returns: what to answer: the refusal, or that of the meter once the caller has had its share.
+    @discardableResult
+    public func refuse(_ action: Action?, project: Name? = nil, by caller: Caller, _ refusal: ContexError) async -> ContexError {
+        let principal = try? authenticate(caller)
+        var refusal = refusal
+        do {
+            try await meter.admit(action, principal: principal, project: project, caller: caller)
+        } catch {
+            refusal = ContexError(from: error)
+        }
+        await audit.record(action, principal: principal, project: project, caller: caller, failure: refusal)
+        return refusal
+    }
 }
 
-/// Counts and limits operations before they run.
+/// Counts and limits operations before they run, and what edges refuse.
 public protocol Meter: Sendable {
+    /// - Parameters:
+    ///   - action: nil for a refused request that names no operation.
+    ///   - principal: nil for a refused request without a valid key.
     /// - Throws: `.limited`
-    func admit(_ action: Action, principal: Principal, project: Name?) async throws
+    func admit(_ action: Action?, principal: Principal?, project: Name?, caller: Caller) async throws
 }
 
 /// Admits everything.
 public struct NoMeter: Meter {
     public init() {}
-    public func admit(_ action: Action, principal: Principal, project: Name?) async throws {}
+    public func admit(_ action: Action?, principal: Principal?, project: Name?, caller: Caller) async throws {}
 }
 
 /// Writes down who did what, and what was refused.
 public protocol AuditTrail: Sendable {
-    func record(_ action: Action, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async
+    /// - Parameter action: nil for a refused request that names no operation.
+    func record(_ action: Action?, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async
 }
 
 /// Keeps nothing.
 public struct NoAuditTrail: AuditTrail {
     public init() {}
-    public func record(_ action: Action, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async {}
+    public func record(_ action: Action?, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async {}
 }
 
 extension ContexError {

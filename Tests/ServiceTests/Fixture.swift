@@ -9,23 +9,23 @@ import Testing
 /// What was metered and what was written down, in order.
 final class Journal: Meter, AuditTrail {
     struct Entry: Equatable {
-        let action: Action
+        let action: Action?
         let who: String?
         let project: String?
         let failure: ContexError.Category?
     }
     private struct Pages {
-        var metered: [Action] = []
+        var metered: [Action?] = []
         var audited: [Entry] = []
         var refusal: ContexError? = nil
     }
     private let pages = Mutex(Pages())
 
-    var metered: [Action] { pages.withLock { $0.metered } }
+    var metered: [Action?] { pages.withLock { $0.metered } }
     var audited: [Entry] { pages.withLock { $0.audited } }
     func refuse(with error: ContexError?) { pages.withLock { $0.refusal = error } }
 
-    func admit(_ action: Action, principal: Principal, project: Name?) async throws {
+    func admit(_ action: Action?, principal: Principal?, project: Name?, caller: Caller) async throws {
         let refusal = pages.withLock { pages in
             pages.metered.append(action)
             return pages.refusal
@@ -33,7 +33,7 @@ final class Journal: Meter, AuditTrail {
         if let refusal { throw refusal }
     }
 
-    func record(_ action: Action, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async {
+    func record(_ action: Action?, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async {
         pages.withLock {
             $0.audited.append(Entry(action: action, who: principal?.name, project: project?.text, failure: failure?.category))
         }

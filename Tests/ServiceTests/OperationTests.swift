@@ -45,6 +45,26 @@ import Testing
         await fixture.database.close()
     }
 
+    /// What an edge refuses before an operation could run is counted and written down too, and the meter may refuse it first.
+    @Test func refusalsOfTheEdgesAreCountedAndWrittenDown() async throws {
+        let fixture = try await Fixture()
+        let (operations, journal) = (fixture.operations, fixture.journal)
+        let unreadable = ContexError(.invalid, "a body that is no JSON")
+        #expect(await operations.refuse(.publish, project: Name(stored: "p"), by: fixture.admin, unreadable).category == .invalid)
+        #expect(await operations.refuse(nil, by: fixture.caller("ck_wrong"), .notFound("no such path")).category == .notFound)
+        journal.refuse(with: ContexError(.limited, "slower"))
+        #expect(await operations.refuse(nil, by: fixture.caller(nil), .notFound("no such path")).category == .limited)
+        #expect(journal.metered == [.publish, nil, nil])
+        typealias Entry = Journal.Entry
+        #expect(
+            journal.audited == [
+                Entry(action: .publish, who: "root", project: "p", failure: .invalid),
+                Entry(action: nil, who: nil, project: nil, failure: .notFound),
+                Entry(action: nil, who: nil, project: nil, failure: .limited),
+            ])
+        await fixture.database.close()
+    }
+
     @Test func withoutAuthenticationEveryoneIsTheAnonymousAdministrator() async throws {
         let fixture = try await Fixture(authentication: false)
         for key in [nil, "ck_wrong"] {
