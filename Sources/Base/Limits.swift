@@ -2,8 +2,10 @@
 public enum Limits {
     /// Scalars in a project id, data key or agent id (the original's column width).
     public static let nameScalars = 255
-    /// Levels of objects and arrays in a JSON, YAML, TOML or XML document.
+    /// Levels of objects and arrays in what is published, imported or stored, measured on the value that a text was read as.
     public static let nestingDepth = 64
+    /// Levels that stored JSON and an answer with it may have: ours around a value are two (`{"key": data}`, `{"value": item}`).
+    public static let storedNestingDepth = nestingDepth + 2
     /// Bytes of a request body, unless configured otherwise.
     public static let bodyBytes = 10 << 20
     /// Needs of one agent; each costs one embedding and 1.6 kB in the store.
@@ -62,4 +64,23 @@ public enum Limits {
     public static let filterOrderedTextBytes = 256
     /// Records of the attribute index that one filter reads.
     public static let filterRecords = 4_000_000
+
+    // MARK: - One published document
+
+    /// Characters of a number. No program writes so many, and other readers of JSON stop at 4,300 (Python) or fewer.
+    public static let numberCharacters = 1_000
+    /// Bytes of a name: a key, a column, an element. A longer one is a text in the wrong place, and names are repeated.
+    public static let contentNameBytes = 16 << 10
+    /// Bytes of the path of a node, so that its key is not over `nodeKeyScalars`.
+    public static let pathBytes = nodeKeyScalars - nameScalars - 1
+    /// Fields of a table, in all rows together: each costs some 100 bytes while it is split.
+    public static let tableCells = 2_000_000
+    /// Columns of a table: four times those of a spreadsheet.
+    public static let tableColumns = 65_536
+
+    /// Bytes that the nodes of a document may come to, names and paths counted as often as they are repeated. A row of 200 columns under
+    /// names of 30 letters is 7 times the text that it came as, a path as long as `pathBytes` in a node of some letters 500 times: what is
+    /// repeated that often fits into the first 16 MiB, where 20,000 nodes may have paths of 800 bytes.
+    /// - Parameter bytes: of the document as it came.
+    public static func expandedBytes(of bytes: Int) -> Int { (16 << 20) + 8 * bytes }
 }

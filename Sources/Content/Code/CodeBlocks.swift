@@ -5,8 +5,8 @@ internal import Base
 enum CodeBlocks {
     /// Blocks begin at a line in the first column that follows a blank line and opens something (not a closing bracket),
     /// so that a function stays whole however many blank lines it holds.
-    static func nodes(of text: String) throws(ContexError) -> [ContentNode] {
-        var collector = NodeCollector()
+    static func nodes(of text: String, _ collector: NodeCollector) throws(ContexError) -> [ContentNode] {
+        var collector = collector
         let bytes = Array(text.utf8)
         var start: Int? = nil
         var end = 0

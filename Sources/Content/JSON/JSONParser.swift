@@ -20,6 +20,10 @@ public struct JSONParseError: Error, Sendable, Equatable, CustomStringConvertibl
         case trailing
         /// Nothing but white space.
         case empty
+        /// A number of more characters than allowed.
+        case tooLong
+        /// Nobody wants the value any more.
+        case cancelled
     }
     public let reason: Reason
     /// Bytes from the start of the input.
@@ -39,20 +43,32 @@ public enum JSONParser {
     /// Parses one JSON text. A UTF-8 byte order mark before it is passed over.
     ///
     /// - Complexity: O(*n*) for *n* bytes; memory for the value and `maximumDepth` open containers.
-    public static func parse(_ bytes: some Collection<UInt8>, maximumDepth: Int = Limits.nestingDepth) throws(JSONParseError) -> JSONValue {
+    public static func parse(
+        _ bytes: some Collection<UInt8>, maximumDepth: Int = Limits.nestingDepth, cancellation: Cancellation = .never
+    ) throws(JSONParseError) -> JSONValue {
         let direct = bytes.withContiguousStorageIfAvailable { buffer in
-            unsafe parse(span: Span(_unsafeElements: buffer), maximumDepth: maximumDepth)
+            unsafe parse(span: Span(_unsafeElements: buffer), maximumDepth, cancellation)
         }
         if let direct { return try direct.get() }
-        return try parse(span: Array(bytes).span, maximumDepth: maximumDepth).get()
+        return try parse(span: Array(bytes).span, maximumDepth, cancellation).get()
     }
 
-    public static func parse(text: String) throws(JSONParseError) -> JSONValue {
-        try parse(Array(text.utf8))
+    public static func parse(text: String, cancellation: Cancellation = .never) throws(JSONParseError) -> JSONValue {
+        try parse(Array(text.utf8), cancellation: cancellation)
     }
 
-    private static func parse(span: Span<UInt8>, maximumDepth: Int) -> Result<JSONValue, JSONParseError> {
-        var reader = JSONReader(bytes: span, maximumDepth: maximumDepth)
+    /// Parses what the store has: it may have our own levels around what was published.
+    /// - Throws: `.damaged`
+    public static func parse(stored bytes: [UInt8]) throws(ContexError) -> JSONValue {
+        do throws(JSONParseError) {
+            return try parse(bytes, maximumDepth: Limits.storedNestingDepth)
+        } catch {
+            throw .damaged("a stored value is no JSON that this build writes: \(error)")
+        }
+    }
+
+    private static func parse(span: Span<UInt8>, _ maximumDepth: Int, _ cancellation: Cancellation) -> Result<JSONValue, JSONParseError> {
+        var reader = JSONReader(bytes: span, maximumDepth: maximumDepth, cancellation: cancellation)
         do throws(JSONParseError) {
             return .success(try reader.document())
         } catch {
@@ -74,13 +90,19 @@ private struct JSONReader: ~Escapable {
 
     let bytes: Span<UInt8>
     let maximumDepth: Int
+    let cancellation: Cancellation
     var position = 0
     var open: [Open] = []
+    /// Where to ask next whether the value is still wanted.
+    var askAt = Self.askBytes
+
+    static var askBytes: Int { 64 << 10 }
 
     @_lifetime(copy bytes)
-    init(bytes: Span<UInt8>, maximumDepth: Int) {
+    init(bytes: Span<UInt8>, maximumDepth: Int, cancellation: Cancellation) {
         self.bytes = bytes
         self.maximumDepth = maximumDepth
+        self.cancellation = cancellation
     }
 
     func failure(_ message: String, at offset: Int? = nil, _ reason: JSONParseError.Reason = .syntax) -> JSONParseError {
@@ -117,6 +139,10 @@ private struct JSONReader: ~Escapable {
     mutating func value() throws(JSONParseError) -> JSONValue {
         while true {
             var finished: JSONValue
+            if position >= askAt {
+                guard !cancellation.isCancelled else { throw failure("Given up", .cancelled) }
+                askAt = position + Self.askBytes
+            }
             switch next {
             case UInt8(ascii: "{"):
                 try enter(object: true)
@@ -226,6 +252,9 @@ private struct JSONReader: ~Escapable {
             position += 1
             if next == UInt8(ascii: "+") || next == UInt8(ascii: "-") { position += 1 }
             guard digits() else { throw failure("Expecting a digit in the exponent") }
+        }
+        guard position - start <= Limits.numberCharacters else {
+            throw failure("A number of more than \(Limits.numberCharacters) characters", at: start, .tooLong)
         }
         return JSONNumber(uncheckedText: try text(start..<position))
     }

@@ -4,8 +4,8 @@
 internal import Base
 
 enum MarkdownNodes {
-    static func nodes(of text: String) throws(ContexError) -> [ContentNode] {
-        var collector = NodeCollector()
+    static func nodes(of text: String, _ collector: NodeCollector) throws(ContexError) -> [ContentNode] {
+        var collector = collector
         var headings = 0
         var code: [String] = []
         var prose: [String] = []

@@ -17,11 +17,12 @@ public import Base
 public enum ContentSplitter {
     /// Splits what was published under one key. An unknown hint is as good as none.
     ///
-    /// - Throws: `.invalid` for NUL in a text, nesting over `Limits.nestingDepth`, or too many nodes.
-    /// - Complexity: O(size of the data).
-    public static func split(_ data: JSONValue, hint: String?) throws(ContexError) -> SplitContent {
-        let found = try read(data, hint: hint)
-        return SplitContent(format: found.format, nodes: try nodes(of: found.reading), hintNote: found.hintNote)
+    /// - Throws: `.invalid` for what the store does not take: NUL in a text, too many levels, nodes or bytes in all nodes, too long names, paths
+    ///   and numbers (`Limits`); `.unavailable` once cancelled.
+    /// - Complexity: O(size of the data and of its nodes, which is bounded by it).
+    public static func split(_ data: JSONValue, hint: String?, cancellation: Cancellation = .never) throws(ContexError) -> SplitContent {
+        let found = try read(data, hint: hint, cancellation)
+        return SplitContent(format: found.format, nodes: try nodes(of: found, cancellation), hintNote: found.hintNote)
     }
 
     /// The same read and not split: one node at `root`, with the value that a structure has, the list of a table's rows, or the text
@@ -29,8 +30,8 @@ public enum ContentSplitter {
     ///
     /// - Throws: `.invalid` as `split` does.
     /// - Complexity: O(size of the data).
-    public static func whole(_ data: JSONValue, hint: String?) throws(ContexError) -> SplitContent {
-        let found = try read(data, hint: hint)
+    public static func whole(_ data: JSONValue, hint: String?, cancellation: Cancellation = .never) throws(ContexError) -> SplitContent {
+        let found = try read(data, hint: hint, cancellation)
         let (kind, value): (NodeKind, JSONValue) =
             switch found.reading {
             case .structure(let value): (value.objectValue == nil ? .primitive : .object, value)
@@ -38,14 +39,14 @@ public enum ContentSplitter {
             case .code(let text): (.codeBlock, .string(text))
             case .markdown(let text), .text(let text): (.paragraph, .string(text))
             }
-        var collector = NodeCollector()
+        var collector = NodeCollector(of: found.inputBytes, cancellation)
         try collector.add("root", kind, value)
         return SplitContent(format: found.format, nodes: collector.nodes, hintNote: found.hintNote)
     }
 
     /// Checks data that is stored without being split.
-    /// - Throws: `.invalid` for NUL in a text or nesting over `Limits.nestingDepth`.
-    public static func validate(_ data: JSONValue) throws(ContexError) { try checkData(data, level: 0) }
+    /// - Throws: `.invalid` as `split` does.
+    public static func validate(_ data: JSONValue) throws(ContexError) { try ContentBounds.check(data) }
 
     // MARK: - Reading
 
@@ -63,115 +64,100 @@ public enum ContentSplitter {
         let format: ContentFormat
         let reading: Reading
         let hintNote: String?
+        /// Of the data, about.
+        let inputBytes: Int
     }
 
-    private static func read(_ data: JSONValue, hint: String?) throws(ContexError) -> Found {
-        try checkData(data, level: 0)
-        guard case .string(let text) = data else { return Found(format: .json, reading: .structure(data), hintNote: nil) }
-        if text.utf8.allSatisfy(TextNodes.isSpace) { return Found(format: .text, reading: .text(text), hintNote: nil) }
+    private static func read(_ data: JSONValue, hint: String?, _ cancellation: Cancellation) throws(ContexError) -> Found {
+        let bytes = try ContentBounds.check(data)
+        func found(_ format: ContentFormat, _ reading: Reading, _ note: String? = nil) throws(ContexError) -> Found {
+            // The text of a format may spell what its bytes do not hold: NUL, levels.
+            if case .structure(let value) = reading { try ContentBounds.check(value) }
+            return Found(format: format, reading: reading, hintNote: note, inputBytes: bytes)
+        }
+        guard case .string(let text) = data else { return Found(format: .json, reading: .structure(data), hintNote: nil, inputBytes: bytes) }
+        if text.utf8.allSatisfy(TextNodes.isSpace) { return try found(.text, .text(text)) }
         guard let hint, let wanted = ContentFormat(rawValue: hint.lowercased()) else {
-            let (format, reading) = try detect(text)
-            return Found(format: format, reading: try checked(reading), hintNote: nil)
+            let (format, reading) = try detect(text, cancellation)
+            return try found(format, reading)
         }
         let reading: Reading
         do throws(FormatError) {
-            reading = try read(text, as: wanted)
+            reading = try read(text, as: wanted, cancellation)
         } catch {
-            if error.reason == .limit { throw invalid("data as \(wanted.rawValue): \(error.description)") }
-            let (format, reading) = try detect(text)
-            return Found(
-                format: format, reading: try checked(reading),
-                hintNote: "The data does not fit data_format '\(wanted.rawValue)': \(error.description). It was read as \(format.rawValue).")
+            try cancellation.check()
+            if error.reason == .limit { throw ContentBounds.invalid("data as \(wanted.rawValue): \(error.description)") }
+            let (format, reading) = try detect(text, cancellation)
+            return try found(
+                format, reading, "The data does not fit data_format '\(wanted.rawValue)': \(error.description). It was read as \(format.rawValue).")
         }
-        return Found(format: wanted, reading: try checked(reading), hintNote: nil)
+        return try found(wanted, reading)
     }
 
-    /// The text of a format may spell NUL where its bytes hold none.
-    private static func checked(_ reading: Reading) throws(ContexError) -> Reading {
-        if case .structure(let value) = reading { try checkData(value, level: 0, maximumLevel: 2 * Limits.nestingDepth) }
-        return reading
-    }
-
-    private static func read(_ text: String, as format: ContentFormat) throws(FormatError) -> Reading {
+    private static func read(_ text: String, as format: ContentFormat, _ cancellation: Cancellation) throws(FormatError) -> Reading {
         switch format {
         case .json:
             do throws(JSONParseError) {
-                return .structure(try JSONParser.parse(text: text))
+                return .structure(try JSONParser.parse(text: text, cancellation: cancellation))
             } catch {
-                throw FormatError(.json, error.reason == .tooDeep ? .limit : .syntax, line: 0, error.description)
+                let reason: FormatError.Reason =
+                    switch error.reason {
+                    case .tooDeep, .tooLong: .limit
+                    case .cancelled: .cancelled
+                    default: .syntax
+                    }
+                throw FormatError(.json, reason, line: 0, error.description)
             }
-        case .yaml: return .structure(try YAMLReader.value(text))
-        case .toml: return .structure(try TOMLReader.value(text))
-        case .xml: return .structure(try XMLReader.value(text))
-        case .csv: return .rows(try CSVReader.rows(text))
+        case .yaml: return .structure(try YAMLReader.value(text, cancellation: cancellation))
+        case .toml: return .structure(try TOMLReader.value(text, cancellation: cancellation))
+        case .xml: return .structure(try XMLReader.value(text, cancellation: cancellation))
+        case .csv: return .rows(try CSVReader.rows(text, cancellation: cancellation))
         case .markdown: return .markdown(text)
         case .code: return .code(text)
         case .text: return .text(text)
         }
     }
 
-    private static func nodes(of reading: Reading) throws(ContexError) -> [ContentNode] {
-        switch reading {
-        case .structure(let value): return try StructureNodes.nodes(of: value)
+    private static func nodes(of found: Found, _ cancellation: Cancellation) throws(ContexError) -> [ContentNode] {
+        var collector = NodeCollector(of: found.inputBytes, cancellation)
+        switch found.reading {
+        case .structure(let value): return try StructureNodes.nodes(of: value, collector)
         case .rows(let rows):
-            var collector = NodeCollector()
             for (index, row) in rows.enumerated() { try collector.add("row_\(index)", .row, .object(row)) }
             return collector.nodes
-        case .markdown(let text): return try MarkdownNodes.nodes(of: text)
-        case .code(let text): return try CodeBlocks.nodes(of: text)
-        case .text(let text): return try TextNodes.nodes(of: text)
+        case .markdown(let text): return try MarkdownNodes.nodes(of: text, collector)
+        case .code(let text): return try CodeBlocks.nodes(of: text, collector)
+        case .text(let text): return try TextNodes.nodes(of: text, collector)
         }
     }
 
     // MARK: - Detection
 
-    private static func detect(_ text: String) throws(ContexError) -> (ContentFormat, Reading) {
+    private static func detect(_ text: String, _ cancellation: Cancellation) throws(ContexError) -> (ContentFormat, Reading) {
         do throws(FormatError) {
-            return (.json, try read(text, as: .json))
+            return (.json, try read(text, as: .json, cancellation))
         } catch {
-            // So far into its depth it was JSON and nothing else.
-            if error.reason == .limit { throw tooDeep }
+            try cancellation.check()
+            // So far into its depth, or to one of its numbers, it was JSON and nothing else. (A number alone may be a text of digits.)
+            let isContainer = text.utf8.first { !TextNodes.isSpace($0) }.map { "[{".utf8.contains($0) } == true
+            if error.reason == .limit, isContainer { throw ContentBounds.invalid("data as json: \(error.description)") }
         }
-        let evidence = TextEvidence(text)
-        if evidence.mayBeYAML, let documents = try? YAMLReader.documents(text), evidence.looksLikeYAML(documents) {
+        let evidence = TextEvidence(text, cancellation)
+        try cancellation.check()
+        if evidence.mayBeYAML, let documents = try? YAMLReader.documents(text, cancellation: cancellation), evidence.looksLikeYAML(documents) {
             return (.yaml, .structure(documents.count == 1 ? documents[0] : .array(documents)))
         }
-        if evidence.mayBeTOML, let value = try? TOMLReader.value(text), value.objectValue?.isEmpty == false {
+        try cancellation.check()
+        if evidence.mayBeTOML, let value = try? TOMLReader.value(text, cancellation: cancellation), value.objectValue?.isEmpty == false {
             return (.toml, .structure(value))
         }
-        if evidence.mayBeXML, let value = try? XMLReader.value(text) { return (.xml, .structure(value)) }
-        if evidence.isCSV, let rows = try? CSVReader.rows(text) { return (.csv, .rows(rows)) }
+        try cancellation.check()
+        if evidence.mayBeXML, let value = try? XMLReader.value(text, cancellation: cancellation) { return (.xml, .structure(value)) }
+        try cancellation.check()
+        if evidence.isCSV, let rows = try? CSVReader.rows(text, cancellation: cancellation) { return (.csv, .rows(rows)) }
+        try cancellation.check()
         if evidence.isCode { return (.code, .code(text)) }
         if evidence.isMarkdown { return (.markdown, .markdown(text)) }
         return (.text, .text(text))
-    }
-
-    // MARK: - Limits
-
-    /// What the store refuses: NUL in any text, and depth that would make recursion over the value unsafe. (XML may come
-    /// with twice the levels: each element can bring an array of its likes.)
-    private static func checkData(_ value: JSONValue, level: Int, maximumLevel: Int = Limits.nestingDepth) throws(ContexError) {
-        guard level <= maximumLevel else { throw tooDeep }
-        switch value {
-        case .string(let text): try checkText(text)
-        case .array(let items):
-            for item in items { try checkData(item, level: level + 1, maximumLevel: maximumLevel) }
-        case .object(let members):
-            for member in members {
-                try checkText(member.key)
-                try checkData(member.value, level: level + 1, maximumLevel: maximumLevel)
-            }
-        case .null, .bool, .number: break
-        }
-    }
-
-    private static func checkText(_ text: String) throws(ContexError) {
-        if text.utf8.contains(0) { throw invalid("data must not contain NUL characters") }
-    }
-
-    private static var tooDeep: ContexError { invalid("data is nested deeper than \(Limits.nestingDepth) levels") }
-
-    private static func invalid(_ message: String) -> ContexError {
-        .invalid(field: "data", kind: "value_error", message: "Value error, \(message)")
     }
 }

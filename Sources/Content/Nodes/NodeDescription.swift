@@ -36,8 +36,7 @@ enum NodeDescription {
             out.append(bytes[at] == UInt8(ascii: ".") ? UInt8(ascii: " ") : bytes[at])
             at += 1
         }
-        while out.first == UInt8(ascii: " ") { out.removeFirst() }
         while out.last == UInt8(ascii: " ") { out.removeLast() }
-        return String(decoding: out, as: UTF8.self)
+        return String(decoding: out.drop { $0 == UInt8(ascii: " ") }, as: UTF8.self)
     }
 }

@@ -7,38 +7,46 @@
 internal import Base
 
 enum StructureNodes {
-    static func nodes(of value: JSONValue) throws(ContexError) -> [ContentNode] {
-        var collector = NodeCollector()
+    static func nodes(of value: JSONValue, _ collector: NodeCollector) throws(ContexError) -> [ContentNode] {
+        var walk = StructureWalk(collector: collector)
         switch value {
-        case .object(let object):
-            try add(object, path: "", to: &collector)
-        case .array(let items):
-            for (index, item) in items.enumerated() { try add(item: item, path: "[\(index)]", to: &collector) }
+        case .object(let object): try walk.add(object)
+        case .array(let items): try walk.add(items, HeldObjects(in: items), 0)
         default:
             if case .string(let text) = value, text.isEmpty { return [] }
-            try collector.add("value", .primitive, value)
+            try walk.collector.add("value", .primitive, value)
         }
-        return collector.nodes
+        return walk.collector.nodes
     }
+}
 
-    /// - Parameter path: empty at the top.
-    private static func add(_ object: JSONObject, path: String, to collector: inout NodeCollector) throws(ContexError) {
-        let own = path.isEmpty ? "root" : path
-        guard object.contains(where: { holdsObject($0.value) }) else {
-            return try collector.add(own, .object, .object(object))
-        }
+private struct StructureWalk {
+    var collector: NodeCollector
+    /// Of the value that the walk is at; empty at the top. One for the whole walk: to make each would cost its length on every level.
+    private var path: [UInt8] = []
+
+    init(collector: NodeCollector) { self.collector = collector }
+
+    mutating func add(_ object: JSONObject) throws(ContexError) {
+        guard object.contains(where: { HeldObjects.areIn($0.value) }) else { return try add(.object, .object(object)) }
         let first = collector.count
+        let end = path.count
         var rest = JSONObject()
         for member in object {
-            let inner = path.isEmpty ? member.key : "\(path).\(member.key)"
             switch member.value {
             case .object(let object):
-                try add(object, path: inner, to: &collector)
-            case .array(let items) where holdsObject(member.value):
-                var plain: [JSONValue] = []
-                for (index, item) in items.enumerated() {
-                    if holdsObject(item) { try add(item: item, path: "\(inner)[\(index)]", to: &collector) } else { plain.append(item) }
+                try enter(member.key)
+                try add(object)
+                path.removeSubrange(end...)
+            case .array(let items):
+                let held = HeldObjects(in: items)
+                if !held.arrays[0].holds {
+                    rest[member.key] = member.value
+                    continue
                 }
+                try enter(member.key)
+                let plain = try add(items, held, 0, keepsPlain: true)
+                path.removeSubrange(end...)
                 if !plain.isEmpty { rest[member.key] = .array(plain) }
             default:
                 rest[member.key] = member.value
@@ -46,24 +54,85 @@ enum StructureNodes {
         }
         if !rest.isEmpty {
             // Added last, so that a member named `root` keeps its path; placed first, where a reader looks for it.
-            try collector.add(own, .object, .object(rest))
+            try add(.object, .object(rest))
             collector.moveLast(to: first)
         }
     }
 
-    private static func add(item: JSONValue, path: String, to collector: inout NodeCollector) throws(ContexError) {
-        switch item {
-        case .object(let object): try add(object, path: path, to: &collector)
-        case .array(let items) where holdsObject(item):
-            for (index, inner) in items.enumerated() { try add(item: inner, path: "\(path)[\(index)]", to: &collector) }
-        default: try collector.add(path, .primitive, item)
+    /// The items of an array, each a node or more.
+    /// - Parameters:
+    ///   - place: of the array in `held`.
+    ///   - keepsPlain: those without objects are no nodes but are given back.
+    @discardableResult
+    mutating func add(_ items: [JSONValue], _ held: HeldObjects, _ place: Int, keepsPlain: Bool = false) throws(ContexError) -> [JSONValue] {
+        var plain: [JSONValue] = []
+        var next = place + 1
+        let end = path.count
+        for (index, item) in items.enumerated() {
+            var here = 0
+            var holds = false
+            switch item {
+            case .object: holds = true
+            case .array:
+                (here, holds, next) = (next, held.arrays[next].holds, held.arrays[next].end)
+            default: break
+            }
+            if !holds, keepsPlain {
+                plain.append(item)
+                continue
+            }
+            path += "[\(index)]".utf8
+            switch item {
+            case .object(let object): try add(object)
+            case .array(let items) where holds: try add(items, held, here)
+            default: try add(.primitive, item)
+            }
+            path.removeSubrange(end...)
         }
+        return plain
     }
 
-    private static func holdsObject(_ value: JSONValue) -> Bool {
+    private mutating func add(_ kind: NodeKind, _ value: JSONValue) throws(ContexError) {
+        try collector.add(path.isEmpty ? "root" : String(decoding: path, as: UTF8.self), kind, value)
+    }
+
+    private mutating func enter(_ key: String) throws(ContexError) {
+        let bytes = path.count + (path.isEmpty ? 0 : 1) + key.utf8.count
+        guard bytes <= Limits.pathBytes else { throw NodeCollector.pathTooLong(String(decoding: path + key.utf8.prefix(Limits.pathBytes), as: UTF8.self)) }
+        if !path.isEmpty { path.append(UInt8(ascii: ".")) }
+        path += key.utf8
+    }
+}
+
+/// Which of the arrays in an array hold objects, found in one walk. (Asked of each by itself, what lies innermost is walked once a level.)
+private struct HeldObjects {
+    /// For each array in the order in which a walk comes to it: whether an object is anywhere in it, and where in this list the arrays inside
+    /// it end. The first is the outermost.
+    private(set) var arrays: [(holds: Bool, end: Int)] = []
+
+    init(in items: [JSONValue]) { note(items) }
+
+    @discardableResult
+    private mutating func note(_ items: [JSONValue]) -> Bool {
+        let place = arrays.count
+        arrays.append((false, 0))
+        var holds = false
+        for item in items {
+            switch item {
+            case .object: holds = true
+            case .array(let inner): if note(inner) { holds = true }
+            default: break
+            }
+        }
+        arrays[place] = (holds, arrays.count)
+        return holds
+    }
+
+    /// Whether a value is an object or holds one.
+    static func areIn(_ value: JSONValue) -> Bool {
         switch value {
         case .object: true
-        case .array(let items): items.contains(where: holdsObject)
+        case .array(let items): items.contains(where: areIn)
         default: false
         }
     }

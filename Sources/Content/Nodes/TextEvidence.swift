@@ -14,7 +14,7 @@ struct TextEvidence {
     /// See `looksLikeCSV`.
     let isCSV: Bool
 
-    init(_ text: String) {
+    init(_ text: String, _ cancellation: Cancellation) {
         bytes = Array(text.utf8)
         firstByte = bytes.first { !TextNodes.isSpace($0) } ?? 0
         var headings = 0, fences = 0, listLines = 0, lines = 0, assignments = 0
@@ -34,7 +34,7 @@ struct TextEvidence {
         }
         (self.headings, self.fences, self.listLines, self.assignments) = (headings, fences, listLines, assignments)
         isCode = fences == 0 && CodeBlocks.looksLikeCode(bytes)
-        isCSV = lines >= 2 && Self.looksLikeCSV(text)
+        isCSV = lines >= 2 && Self.looksLikeCSV(text, cancellation)
     }
 
     var isMarkdown: Bool { headings > 0 || fences > 0 || listLines >= 2 }
@@ -81,8 +81,8 @@ struct TextEvidence {
 
     /// Equal numbers of fields in every record, and a header of non-empty, different names that is no sentence and no
     /// code. (Two sentences with one comma each are equally many fields too.)
-    private static func looksLikeCSV(_ text: String) -> Bool {
-        guard text.utf8.contains(UInt8(ascii: ",")), let records = try? CSVReader.records(text) else { return false }
+    private static func looksLikeCSV(_ text: String, _ cancellation: Cancellation) -> Bool {
+        guard text.utf8.contains(UInt8(ascii: ",")), let records = try? CSVReader.records(text, cancellation) else { return false }
         guard records.count >= 2, let header = records.first?.fields, header.count >= 2 else { return false }
         guard records.allSatisfy({ $0.fields.count == header.count }) else { return false }
         var names: Set<[UInt8]> = []

@@ -3,8 +3,8 @@
 internal import Base
 
 enum TextNodes {
-    static func nodes(of text: String) throws(ContexError) -> [ContentNode] {
-        var collector = NodeCollector()
+    static func nodes(of text: String, _ collector: NodeCollector) throws(ContexError) -> [ContentNode] {
+        var collector = collector
         let paragraphs = paragraphs(of: Array(text.utf8))
         if paragraphs.count > 1 {
             for (index, paragraph) in paragraphs.enumerated() { try collector.add("paragraph_\(index)", .paragraph, .string(paragraph)) }

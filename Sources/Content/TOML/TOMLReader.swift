@@ -14,13 +14,13 @@ public import Base
 
 public enum TOMLReader {
     /// - Complexity: O(*n*).
-    public static func value(_ text: String) throws(FormatError) -> JSONValue {
-        try value(bytes: Array(text.utf8))
+    public static func value(_ text: String, cancellation: Cancellation = .never) throws(FormatError) -> JSONValue {
+        try value(bytes: Array(text.utf8), cancellation: cancellation)
     }
 
-    public static func value(bytes: [UInt8]) throws(FormatError) -> JSONValue {
+    public static func value(bytes: [UInt8], cancellation: Cancellation = .never) throws(FormatError) -> JSONValue {
         guard (try? UTF8Span(validating: bytes.span)) != nil else { throw FormatError(.toml, line: 0, "Bytes that are not UTF-8") }
-        var parser = TOMLParser(bytes: bytes)
+        var parser = TOMLParser(bytes: bytes, cancellation: cancellation)
         return try parser.document()
     }
 }
@@ -53,14 +53,16 @@ private struct TOMLTable {
 
 private struct TOMLParser {
     private let bytes: [UInt8]
+    private let cancellation: Cancellation
     private var position = 0
     private var tables = [TOMLTable(depth: 1)]
     /// The table of the last header, and the number of headers so far.
     private var current = 0
     private var section = 0
 
-    init(bytes: [UInt8]) {
+    init(bytes: [UInt8], cancellation: Cancellation) {
         self.bytes = bytes
+        self.cancellation = cancellation
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
     }
 
@@ -118,6 +120,7 @@ private struct TOMLParser {
 
     mutating func document() throws(FormatError) -> JSONValue {
         while true {
+            try cancellation.check(.toml)
             try skipLines()
             guard position < bytes.count else { return value(of: 0) }
             if take("[") {
@@ -277,6 +280,7 @@ private struct TOMLParser {
         while true {
             try skipLines()
             if take("]") { return .array(items) }
+            try cancellation.check(.toml)
             items.append(try value(depth: depth))
             try skipLines()
             if take("]") { return .array(items) }
@@ -320,7 +324,13 @@ private struct TOMLParser {
         case "nan", "+nan", "-nan": return .string("nan")
         case "": throw failure("Expecting a value")
         case let text:
-            if let number = TOMLScalar.number(token) { return .number(number) }
+            if let number = TOMLScalar.number(token) {
+                guard number.text.utf8.count <= Limits.numberCharacters else {
+                    position = start
+                    throw failure("A number of more than \(Limits.numberCharacters) characters", .limit)
+                }
+                return .number(number)
+            }
             if let time = TOMLScalar.time(token) { return .string(time) }
             position = start
             throw failure("Not a value: \(text)")

@@ -36,42 +36,48 @@ public struct XMLElement: Sendable, Equatable {
 
 public enum XMLReader {
     /// Parses text that is already decoded; an encoding declared in it is no longer true and is passed over.
-    public static func element(_ text: String) throws(FormatError) -> XMLElement {
-        var parser = XMLParser(bytes: Array(text.utf8))
+    public static func element(_ text: String, cancellation: Cancellation = .never) throws(FormatError) -> XMLElement {
+        var parser = XMLParser(bytes: Array(text.utf8), cancellation: cancellation)
         return try parser.document()
     }
 
     /// Parses bytes in UTF-8, UTF-16, ISO-8859-1 or US-ASCII, by byte order mark or declaration.
-    public static func element(bytes: [UInt8]) throws(FormatError) -> XMLElement {
-        var parser = XMLParser(bytes: try XMLEncoding.utf8(bytes))
+    public static func element(bytes: [UInt8], cancellation: Cancellation = .never) throws(FormatError) -> XMLElement {
+        var parser = XMLParser(bytes: try XMLEncoding.utf8(bytes), cancellation: cancellation)
         return try parser.document()
     }
 
     /// The document as a JSON value: `{"<root>": <content>}`.
-    public static func value(_ text: String) throws(FormatError) -> JSONValue {
-        let root = try element(text)
-        return .object(JSONObject([(root.name, value(of: root))]))
+    public static func value(_ text: String, cancellation: Cancellation = .never) throws(FormatError) -> JSONValue {
+        let root = try element(text, cancellation: cancellation)
+        return .object(JSONObject([(root.name, try value(of: root, level: 1))]))
     }
 
     /// An element without attributes and inner elements is its text. Any other is an object: attributes as `@name`, text
     /// as `#text`, inner elements by name, several of one name as an array. White space at the ends of text is dropped.
-    private static func value(of element: XMLElement) -> JSONValue {
+    /// - Parameter level: of the value, which is not that of the element: several of one name lie in an array.
+    private static func value(of element: XMLElement, level: Int) throws(FormatError) -> JSONValue {
         let text = TextNodes.trimmed(Array(element.text.utf8)[...])
         if element.attributes.isEmpty, element.elements.isEmpty { return .string(text) }
+        guard level < Limits.nestingDepth else {
+            throw FormatError(
+                .xml, .limit, line: 0, "Nested deeper than \(Limits.nestingDepth) levels at <\(element.name)>; several elements of one name are one more")
+        }
         var object = JSONObject()
         for attribute in element.attributes { object["@\(attribute.name)"] = .string(attribute.value) }
-        var groups = JSONObject()
-        for inner in element.elements {
-            let value = self.value(of: inner)
-            // Gathered as arrays first: an inner element never becomes an array itself, so a single one is unwrapped below.
-            var group = groups[inner.name]?.arrayValue ?? []
-            groups[inner.name] = .null
-            group.append(value)
-            groups[inner.name] = .array(group)
+        let inner = element.elements
+        var counts: [ExactText: Int] = [:]
+        for element in inner { counts[ExactText(element.name), default: 0] += 1 }
+        var groups: [ExactText: [JSONValue]] = [:]
+        for element in inner {
+            let name = ExactText(element.name)
+            let isAlone = counts[name] == 1
+            let value = try self.value(of: element, level: isAlone ? level + 1 : level + 2)
+            // Its place is that of the first; what stands there meanwhile is no matter.
+            if isAlone || groups[name] == nil { object[element.name] = value }
+            if !isAlone { groups[name, default: []].append(value) }
         }
-        for group in groups {
-            if case .array(let values) = group.value { object[group.key] = values.count == 1 ? values[0] : group.value }
-        }
+        for (name, values) in groups { object[name.text] = .array(values) }
         if !text.isEmpty { object["#text"] = .string(text) }
         return .object(object)
     }
@@ -87,6 +93,7 @@ private struct XMLParser {
     }
 
     private let bytes: [UInt8]
+    private let cancellation: Cancellation
     private var position = 0
     private var open: [Open] = []
     /// Prefix -> the namespaces that open elements gave it, innermost last. The empty prefix is the default namespace.
@@ -97,7 +104,10 @@ private struct XMLParser {
     private static let xml = Array("xml".utf8)
     private static let xmlns = Array("xmlns".utf8)
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
+    init(bytes: [UInt8], cancellation: Cancellation) {
+        self.bytes = bytes
+        self.cancellation = cancellation
+    }
 
     private func failure(_ message: String, _ reason: FormatError.Reason = .syntax) -> FormatError {
         let line = bytes[..<min(position, bytes.count)].reduce(1) { $1 == 0x0A ? $0 + 1 : $0 }
@@ -235,6 +245,7 @@ private struct XMLParser {
         while true {
             // An empty-element tag may have closed the root.
             if let root = closed { return root }
+            try cancellation.check(.xml)
             guard position < bytes.count else { throw failure("Element <\(open[open.count - 1].element.name)> is not closed") }
             switch bytes[position] {
             case UInt8(ascii: "<"):

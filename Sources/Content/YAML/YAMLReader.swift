@@ -14,17 +14,17 @@ public enum YAMLReader {
     /// The document as a JSON value; several documents of one stream as an array of them, none as null.
     ///
     /// - Complexity: O(*n*), aliases expanded to at most 8 *n* + 1 MiB.
-    public static func value(_ text: String) throws(FormatError) -> JSONValue {
-        let documents = try documents(text)
+    public static func value(_ text: String, cancellation: Cancellation = .never) throws(FormatError) -> JSONValue {
+        let documents = try documents(text, cancellation: cancellation)
         return documents.count == 1 ? documents[0] : documents.isEmpty ? .null : .array(documents)
     }
 
     /// Each document of the stream.
-    static func documents(_ text: String) throws(FormatError) -> [JSONValue] {
+    static func documents(_ text: String, cancellation: Cancellation) throws(FormatError) -> [JSONValue] {
         try checkAliasKeys(text)
         let text = padded(text)
         var documents: [JSONValue] = []
-        var conversion = YAMLConversion(budget: text.utf8.count * 8 + 1 << 20)
+        var conversion = YAMLConversion(budget: text.utf8.count * 8 + 1 << 20, cancellation: cancellation)
         do {
             let parser = try Yams.Parser(yaml: text, resolver: .basic, encoding: .utf8)
             while let root = try parser.nextRoot() { documents.append(try conversion.value(of: root, level: 0)) }
@@ -93,6 +93,7 @@ public enum YAMLReader {
 private struct YAMLConversion {
     /// Values and bytes of text that may still be made.
     var budget: Int
+    let cancellation: Cancellation
 
     mutating func spend(_ cost: Int) throws(FormatError) {
         budget -= cost
@@ -100,23 +101,33 @@ private struct YAMLConversion {
     }
 
     mutating func value(of node: Node, level: Int) throws(FormatError) -> JSONValue {
-        guard level <= Limits.nestingDepth else {
-            throw FormatError(.yaml, .limit, line: node.mark?.line ?? 0, "Nested deeper than \(Limits.nestingDepth) levels")
-        }
+        try cancellation.check(.yaml)
         switch node {
         case .scalar(let scalar):
             try spend(1 + scalar.string.utf8.count)
-            return YAMLScalar.value(scalar)
+            let value = YAMLScalar.value(scalar)
+            if case .number(let number) = value, number.text.utf8.count > Limits.numberCharacters {
+                throw FormatError(.yaml, .limit, line: scalar.mark?.line ?? 0, "A number of more than \(Limits.numberCharacters) characters")
+            }
+            return value
         case .sequence(let sequence):
+            try checkLevel(level, node)
             try spend(1)
             var items: [JSONValue] = []
             for item in sequence { items.append(try value(of: item, level: level + 1)) }
             return .array(items)
         case .mapping(let mapping):
+            try checkLevel(level, node)
             try spend(1)
             return .object(try object(of: mapping, level: level))
         case .alias:
             throw FormatError(.yaml, line: node.mark?.line ?? 0, "An alias without its anchor")
+        }
+    }
+
+    private func checkLevel(_ level: Int, _ node: Node) throws(FormatError) {
+        guard level < Limits.nestingDepth else {
+            throw FormatError(.yaml, .limit, line: node.mark?.line ?? 0, "Nested deeper than \(Limits.nestingDepth) levels")
         }
     }
 
