@@ -83,4 +83,12 @@ public enum Limits {
     /// repeated that often fits into the first 16 MiB, where 20,000 nodes may have paths of 800 bytes.
     /// - Parameter bytes: of the document as it came.
     public static func expandedBytes(of bytes: Int) -> Int { (16 << 20) + 8 * bytes }
+
+    // MARK: - Memory and threads
+    /// Bytes of data up to which work on it is done where it is met; larger ones go to the threads for heavy work. 16 KiB are parsed in
+    /// some 0.1 ms, about what two changes of thread may cost.
+    public static let lightBytes = 16 << 10
+    /// Bytes that all requests may hold together, unless configured otherwise: bodies on their way, what they become, answers until they
+    /// are sent. With the model, its tables and what allocators keep it stays under 512 MB.
+    public static let inflightBytes = 192 << 20
 }

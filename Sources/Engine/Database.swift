@@ -76,8 +76,10 @@ public struct DatabaseConfiguration: Sendable {
     public var contextTokensMax = 51_200
     /// `HYBRID_SEARCH_ENABLED=false` makes it `.semantic`.
     public var mode = SearchMode.hybrid
-    /// Threads for reads and for splitting documents.
+    /// Threads for reads.
     public var threads = max(2, ProcessInfo.processInfo.activeProcessorCount)
+    /// Threads for what would keep a reader's thread too long: `HeavyPool`.
+    public var heavyThreads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     public var clock: any WallClock = SystemClock()
 
     public init(directory: String) { self.directory = directory }
@@ -97,6 +99,7 @@ public final class Database: Sendable {
     private let store: OpenStore
     let writer: Writer
     let readers: ReaderPool
+    private let heavy: HeavyPool
     let matcher = NeedMatcher()
     let queryUse = QueryUse()
     let pepper: Pepper
@@ -143,6 +146,7 @@ public final class Database: Sendable {
         self.sinks = sinks
         writer = Writer(store: store, deliver: { sinks.deliver($0) }, aborted: { [matcher] in matcher.forget() })
         readers = ReaderPool(store: store, threads: configuration.threads)
+        heavy = HeavyPool(threads: configuration.heavyThreads)
     }
 
     static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {
@@ -173,6 +177,7 @@ public final class Database: Sendable {
     public func close() async {
         await keepUsedQueries()
         await writer.close()
+        await heavy.close()
         await readers.close()
         store.close()
     }
@@ -193,8 +198,24 @@ public final class Database: Sendable {
         try await readers.read(body, then: finish)
     }
 
-    /// Runs heavy work off the cooperative pool.
+    /// Runs work of a few milliseconds off the cooperative pool, among the reads.
     func onPool<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T { try await readers.run(body) }
+
+    /// Runs work that may take long where no read waits behind it.
+    public func onHeavyPool<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T { try await heavy.run(body) }
+
+    /// Where tasks run that do much work themselves.
+    public var heavyExecutor: any TaskExecutor { heavy }
+
+    /// Runs work whose size is known: a small one among the reads, without waiting behind large ones.
+    func onPool<T: Sendable>(isHeavy: Bool, _ body: @escaping @Sendable () throws -> T) async throws -> T {
+        isHeavy ? try await heavy.run(body) : try await readers.run(body)
+    }
+
+    /// Reads on a snapshot for long.
+    func readHeavily<T: Sendable>(_ body: @escaping @Sendable (borrowing TransactionView) throws -> T) async throws -> T {
+        try await heavy.run { [store] in try store.environment().read(body) }
+    }
 
     /// For tools that are the only ones at work.
     func environment() throws -> Environment { try store.environment() }

@@ -10,19 +10,26 @@ public final class Operations: Sendable {
     /// False when the operator runs without authentication: everyone is the anonymous administrator, on loopback only.
     public let authenticationRequired: Bool
     let database: Database
+    /// What adapters ask before they hold memory for a request.
+    public let memory: InflightMemory
     private let meter: any Meter
     private let audit: any AuditTrail
     private let logger: Logger
 
     public init(
-        database: Database, authenticationRequired: Bool, meter: any Meter = NoMeter(), audit: any AuditTrail = NoAuditTrail()
+        database: Database, authenticationRequired: Bool, inflightBytesMax: Int = Limits.inflightBytes, meter: any Meter = NoMeter(),
+        audit: any AuditTrail = NoAuditTrail()
     ) {
         self.database = database
+        memory = InflightMemory(total: inflightBytesMax)
         self.authenticationRequired = authenticationRequired
         self.meter = meter
         self.audit = audit
         logger = Logger(label: "contex.service")
     }
+
+    /// Where an adapter runs the tasks of requests that are much work: reading large bodies, printing large answers.
+    public var heavyExecutor: any TaskExecutor { database.heavyExecutor }
 
     // MARK: - The steps
 
