@@ -177,7 +177,7 @@ let modules: [Module] = [
     tests(
         "EngineTests",
         ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
-         "Engine", "TestSupport"]),
+         "TOON", "Engine", "TestSupport"]),
     tests("ServiceTests", ["Base", "Needs", "Engine", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],

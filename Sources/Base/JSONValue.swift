@@ -15,7 +15,8 @@ public enum JSONValue: Sendable, Equatable {
     case object(JSONObject)
 
     public static func integer(_ value: some BinaryInteger) -> JSONValue { .number(JSONNumber(value)) }
-    public static func double(_ value: Double) -> JSONValue { .number(JSONNumber(value)) }
+    /// null for what JSON has no number for: a score that a damaged vector gave must not end the process that shows it.
+    public static func double(_ value: Double) -> JSONValue { value.isFinite ? .number(JSONNumber(value)) : .null }
     public static func object(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
         .object(JSONObject(members.map { ($0.key, $0.value) }))
     }

@@ -4,6 +4,8 @@ public enum Limits {
     public static let nameScalars = 255
     /// Levels of objects and arrays in what is published, imported or stored, measured on the value that a text was read as.
     public static let nestingDepth = 64
+    /// Levels that requests and export documents may have around data.
+    public static let envelopeLevels = 8
     /// Levels that stored JSON and an answer with it may have: ours around a value are two (`{"key": data}`, `{"value": item}`).
     public static let storedNestingDepth = nestingDepth + 2
     /// Bytes of a request body, unless configured otherwise.

@@ -185,10 +185,11 @@ public struct ListedNode: Sendable {
 }
 
 extension ListedNode {
-    init(_ node: NodeRecord, of document: DocumentAttributes) {
+    /// - Throws: `.damaged`
+    init(_ node: NodeRecord, of document: DocumentAttributes) throws(ContexError) {
         self.init(
             nodeKey: node.nodeKey, documentKey: node.documentKey, path: node.path, kind: node.kind, description: node.description,
-            data: EventData.parsed(node.data), format: node.format, hasOwnVector: node.hasOwnVector, metadata: document.metadata,
+            data: try EventData.parsed(node.data), format: node.format, hasOwnVector: node.hasOwnVector, metadata: document.metadata,
             publisher: document.publisher)
     }
 }

@@ -100,6 +100,8 @@ public final class Database: Sendable {
     let writer: Writer
     let readers: ReaderPool
     private let heavy: HeavyPool
+    /// Of all work that looks at it.
+    private let closing = Cancellation()
     let matcher = NeedMatcher()
     let queryUse = QueryUse()
     let pepper: Pepper
@@ -172,9 +174,10 @@ public final class Database: Sendable {
     /// Who carries notifications; set once at start.
     public func setSink(_ sink: any NotificationSink, for delivery: AgentDelivery) { sinks.set(sink, for: delivery) }
 
-    /// Finishes waiting writes and running reads, and closes the store: when this returns, the folder is free for the next.
-    /// Every later operation is `.unavailable`.
+    /// Finishes waiting writes and running reads, gives up what is still being split, and closes the store: when this returns, the folder
+    /// is free for the next. Every later operation is `.unavailable`.
     public func close() async {
+        closing.cancel()
         await keepUsedQueries()
         await writer.close()
         await heavy.close()
@@ -215,6 +218,20 @@ public final class Database: Sendable {
     /// Reads on a snapshot for long.
     func readHeavily<T: Sendable>(_ body: @escaping @Sendable (borrowing TransactionView) throws -> T) async throws -> T {
         try await heavy.run { [store] in try store.environment().read(body) }
+    }
+
+    /// Runs work that is as long as a document is large, the long among what is heavy: it ends when its task is cancelled (a client has
+    /// left) or the store closes.
+    func onPool<T: Sendable>(isHeavy: Bool, _ body: @escaping @Sendable (Cancellation) throws -> T) async throws -> T {
+        let cancellation = Cancellation(within: closing)
+        return try await withTaskCancellationHandler {
+            try await onPool(isHeavy: isHeavy) {
+                try cancellation.check()
+                return try body(cancellation)
+            }
+        } onCancel: {
+            cancellation.cancel()
+        }
     }
 
     /// For tools that are the only ones at work.

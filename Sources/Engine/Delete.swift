@@ -24,7 +24,7 @@ extension Database {
                 in: &transaction)
             let documents = DocumentStore(scope: scope)
             for node in document.nodes { try removeNode(node, scope, in: &transaction) }
-            try AttributeIndex(scope: scope).replace(document.attributes, with: nil, in: &transaction)
+            try AttributeIndex(scope: scope).replace(try document.attributes, with: nil, in: &transaction)
             document.nodes = []
             document.exists = false
             document.sequence = event.sequence
@@ -48,7 +48,7 @@ extension Database {
         // The index does not keep texts: it is told what it has of the node.
         if let record = try documents.node(node, in: transaction.view) {
             let texts = TextIndex(scope: scope)
-            let text = AnalyzedText(record.indexedText, analyzer: try texts.options(in: transaction.view).analyzer)
+            let text = AnalyzedText(try record.indexedText, analyzer: try texts.options(in: transaction.view).analyzer)
             try texts.remove(node, text, in: &transaction)
         }
         try documents.removeNode(node, in: &transaction)

@@ -5,21 +5,30 @@ public import Events
 /// The data of an event as readers see it.
 public enum EventData {
     /// `{"<key>": <data as published>}`; an imported event keeps whatever object it had.
-    public static func visible(_ event: EventRecord) -> JSONValue {
-        let data = parsed(event.data)
+    /// - Throws: `.damaged`
+    public static func visible(_ event: EventRecord) throws(ContexError) -> JSONValue {
+        let data = try parsed(event.data)
         return event.kind == .imported ? data : .object(JSONObject([(event.key, data)]))
     }
 
     /// The object that came along with the data; empty when none did.
-    public static func metadata(_ bytes: [UInt8]) -> JSONObject { bytes.isEmpty ? JSONObject() : parsed(bytes).objectValue ?? JSONObject() }
+    /// - Throws: `.damaged`
+    public static func metadata(_ bytes: [UInt8]) throws(ContexError) -> JSONObject {
+        if bytes.isEmpty { return JSONObject() }
+        guard let metadata = try parsed(bytes).objectValue else { throw .damaged("stored metadata is no object") }
+        return metadata
+    }
 
     /// What was published.
-    public static func parsed(_ bytes: [UInt8]) -> JSONValue {
-        do {
-            return try JSONParser.parse(bytes)
+    /// - Throws: `.damaged`: what doors admit this reads, and seals tell what the disk has changed; so it is a bug, or an older build's.
+    public static func parsed(_ bytes: [UInt8]) throws(ContexError) -> JSONValue { try JSONParser.parse(stored: bytes) }
+
+    /// What a message says of an event: its `data`, or that the store cannot give it.
+    public static func told(_ event: EventRecord) -> [(String, JSONValue)] {
+        do throws(ContexError) {
+            return [("data", try visible(event))]
         } catch {
-            // It was printed by us and is sealed: a failure here is a bug of printer or parser.
-            preconditionFailure("stored JSON does not parse: \(error)")
+            return [("data", .null), ("error", .string("event \(event.sequence): \(error.message)"))]
         }
     }
 }

@@ -26,11 +26,11 @@ extension Database {
     private static func exportedEvents(_ scope: TenantScope, in view: borrowing TransactionView) throws -> [JSONValue] {
         try EventLog(scope: scope).events(after: .zero, count: .max, in: view).map { event in
             var members = JSONObject([
-                ("event_id", .string(event.sequence.description)), ("event_type", .string(event.type)), ("data", EventData.visible(event)),
+                ("event_id", .string(event.sequence.description)), ("event_type", .string(event.type)), ("data", try EventData.visible(event)),
                 ("created_at", .string(event.recordedAt.iso8601)),
             ])
             if let vector = event.vector { members["vector"] = numbers(vector) }
-            if !event.metadata.isEmpty { members["metadata"] = EventData.parsed(event.metadata) }
+            if !event.metadata.isEmpty { members["metadata"] = .object(try EventData.metadata(event.metadata)) }
             if let publisher = event.publisher { members["published_by"] = publisher.json }
             return .object(members)
         }
@@ -46,7 +46,7 @@ extension Database {
         let vectors = VectorIndex(scope: scope, dimension: dimension)
         var exported: [JSONValue] = []
         try documents.forEachDocument(in: view) { document in
-            let attributes = document.attributes
+            let attributes = try document.attributes
             for (place, id) in document.nodes.enumerated() {
                 let node = try listed(id, attributes, documents, in: view)
                 var members = JSONObject([

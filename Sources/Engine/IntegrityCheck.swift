@@ -113,13 +113,13 @@ public enum IntegrityCheck {
                 }
                 if node.document != document.id { report.findings.append("node \(id.rawValue) of '\(document.key)' says it belongs elsewhere") }
                 if owners.updateValue(document.id, forKey: id) != nil { report.findings.append("node \(id.rawValue) is listed twice") }
-                signatures[id] = TextSignature(AnalyzedText(node.indexedText, analyzer: analyzer))
+                signatures[id] = TextSignature(AnalyzedText(try node.indexedText, analyzer: analyzer))
                 // Of another dimension it was replaced by an embedding when the model was changed.
                 if let own = try log.ownVector(of: node, in: view), own.count == dimension, try index.vector(of: id, in: view) != own {
                     report.findings.append("node \(id.rawValue) of '\(document.key)' is indexed by another vector than its publisher's")
                 }
             }
-            try attributes.expect(document.attributes, in: view)
+            try attributes.expect(try document.attributes, in: view)
         }
         try documents.forEachDocument(deleted: true, in: view) { document in
             for mark in try documents.marks(of: document.id, in: view) {

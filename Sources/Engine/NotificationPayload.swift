@@ -24,10 +24,10 @@ public enum NotificationPayload {
             add(context, to: &members)
             return .object(members)
         case .event(let event):
-            return [
-                "type": .string("event"), "sequence": .string(event.sequence.description), "event_type": .string(event.type),
-                "data": EventData.visible(event),
+            let members: [(String, JSONValue)] = [
+                ("type", .string("event")), ("sequence", .string(event.sequence.description)), ("event_type", .string(event.type)),
             ]
+            return .object(JSONObject(members + EventData.told(event)))
         case .update(let sequence, let key, let data):
             return [
                 "type": .string("data_update"), "sequence": .string(sequence.description), "data_key": .string(key),

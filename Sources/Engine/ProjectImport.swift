@@ -87,10 +87,10 @@ extension Database {
             var draft = EventDraft(
                 kind: .imported, type: imported.type, key: "", format: "json", recordedAt: time, data: JSONPrinter.bytes(imported.data),
                 metadata: PreparedDocument.bytes(ofMetadata: imported.metadata), publisher: publisher)
-            if case .object(let members) = imported.data, members.count == 1, (try? Name(members[0].key, field: "data_key")) != nil {
+            if let published = ImportPlan.published(imported.data) {
                 draft.kind = .published
-                draft.key = members[0].key
-                draft.data = JSONPrinter.bytes(members[0].value)
+                draft.key = published.key.text
+                draft.data = JSONPrinter.bytes(published.data)
                 draft.vector = imported.vector
             }
             let event = try log.append(draft, in: &transaction)
@@ -122,7 +122,7 @@ extension Database {
                     hasOwnVector: node.vector != nil)
                 try documents.put(record, as: nodeID, in: &transaction)
                 try VectorIndex(scope: scope, dimension: models.dimension).insert(nodeID, vectors[place], in: &transaction)
-                try texts.add(nodeID, AnalyzedText(record.indexedText, analyzer: analyzer), in: &transaction)
+                try texts.add(nodeID, AnalyzedText(try record.indexedText, analyzer: analyzer), in: &transaction)
                 place += 1
             }
             var event = lastEvents[key.text]
@@ -142,7 +142,7 @@ extension Database {
                     PreparedDocument.fingerprint(format: nil, eventType: $0.type, vector: $0.vector, metadata: metadata, data: $0.data)
                 } ?? .zero, nodes: nodes)
             try documents.put(document, in: &transaction)
-            try AttributeIndex(scope: scope).replace(present?.attributes, with: document.attributes, in: &transaction)
+            try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
             for version in versions[key.text] ?? [] { try documents.addVersion(version, of: id, in: &transaction) }
         }
     }
@@ -225,7 +225,8 @@ private struct ImportPlan: Sendable {
         warnings = top["version"] == nil ? ["Missing version field"] : []
         events = try Self.section("events", of: data)?.map { item in
             guard item["event_id"] != nil, let body = item["data"] else { throw Self.refusal }
-            try Self.refuseUnstorable(body)
+            // The publish of a key again is one level deeper than what was published.
+            try Self.refuseUnstorable(Self.published(body)?.data ?? body)
             let type = item["event_type"]?.stringValue ?? "imported"
             try Self.refuseUnstorable(.string(type))
             return Event(type: type, data: body, vector: try Self.vector(of: item, dimension), metadata: try Self.metadata(item) ?? JSONObject())
@@ -234,6 +235,12 @@ private struct ImportPlan: Sendable {
         hasNodes = nodes != nil
         documents = try Self.documents(nodes ?? [], dimension)
         agents = try (Self.section("agents", of: data) ?? []).map { try Self.agent($0, project: project) }
+    }
+
+    /// What an event of one member publishes again.
+    static func published(_ body: JSONValue) -> (key: Name, data: JSONValue)? {
+        guard case .object(let members) = body, members.count == 1, let key = try? Name(members[0].key, field: "data_key") else { return nil }
+        return (key, members[0].value)
     }
 
     private static func section(_ name: String, of data: JSONObject) throws -> [JSONValue]? {
@@ -261,9 +268,14 @@ private struct ImportPlan: Sendable {
             guard let keyText = item["data_key"]?.stringValue, let path = item["node_path"]?.stringValue, let value = item["data"],
                 let description = item["description"]?.stringValue, let key = try? Name(keyText, field: "data_key")
             else { throw refusal }
-            try refuseUnstorable(value)
+            let kind = item["node_type"]?.stringValue ?? "object"
+            // What is no object was exported under `value`.
+            try refuseUnstorable(NodeKind(rawValue: kind)?.isStructured == false && value.objectValue?.count == 1 ? value["value"] ?? value : value)
+            guard path.utf8.count <= Limits.pathBytes else {
+                throw ContexError.badRequest("Data validation failed: '\(key)' has a node whose path is over \(Limits.pathBytes) bytes")
+            }
             let node = Node(
-                path: path, kind: item["node_type"]?.stringValue ?? "object", format: item["data_format"]?.stringValue ?? "json",
+                path: path, kind: kind, format: item["data_format"]?.stringValue ?? "json",
                 description: description, value: value, vector: try vector(of: item, dimension))
             for text in [node.path, node.kind, node.format, node.description] { try refuseUnstorable(.string(text)) }
             guard paths[key, default: []].insert(ExactText(path)).inserted else {

@@ -59,6 +59,9 @@ extension Database {
         return outcomes.map { $0 ?? .failure(ContexError(.bug, "a publish with every vector was called stale")) }
     }
 
+    /// Small documents that are split as quickly as a large one is.
+    private static let lightCommands = 16
+
     private enum Applied: Sendable {
         case receipt(PublishReceipt)
         case stale
@@ -70,16 +73,27 @@ extension Database {
         var documents: [Result<PreparedDocument, ContexError>] = []
         do {
             let (models, time) = (models, now())
-            documents = try await read { view in
-                commands.map { command in
+            let isHeavy = commands.contains { $0.data.isLarger(than: Limits.lightBytes) } || commands.count > Self.lightCommands
+            documents = try await onPool(isHeavy: isHeavy) { [self] cancellation in
+                var documents = commands.map { command in
                     Result { () throws(ContexError) in
-                        do {
-                            var document = try PreparedDocument(command, dimension: models.dimension, at: time)
-                            if !all { try document.keepUnchanged(tenant, dimension: models.dimension, in: view) }
-                            document.countTokens(models.countTokens)
+                        try PreparedDocument(command, dimension: models.dimension, at: time, cancellation: cancellation)
+                    }
+                }
+                // No snapshot is open while data is split or tokens are counted: pages that it holds cannot be written again.
+                if !all {
+                    try environment().read { view in
+                        for place in documents.indices {
+                            documents[place] = documents[place].flatMap { $0.keepingUnchanged(tenant, dimension: models.dimension, in: view) }
+                        }
+                    }
+                }
+                return documents.map { document in
+                    document.flatMap { document in
+                        Result { () throws(ContexError) in
+                            var document = document
+                            try document.countTokens(models.countTokens, cancellation)
                             return document
-                        } catch {
-                            throw ContexError(anyError: error)
                         }
                     }
                 }
@@ -167,7 +181,7 @@ extension Database {
             let record = node.record(document: id, key: command.key, format: prepared.split.format)
             try documents.put(record, as: nodeID, in: &transaction)
             let vector = node.vector!
-            let text = AnalyzedText(record.indexedText, analyzer: analyzer)
+            let text = AnalyzedText(node.indexedText(key: command.key), analyzer: analyzer)
             if indexing == nil { try vectors.insert(nodeID, vector, in: &transaction) }
             freshNodes.append(FreshNode(id: nodeID, vector: vector, text: text))
         }
@@ -176,7 +190,7 @@ extension Database {
             id: id, key: command.key, sequence: event.sequence, exists: true, format: prepared.split.format.rawValue, updatedAt: time,
             publisher: command.publisher, metadata: prepared.metadataBytes, fingerprint: prepared.fingerprint, nodes: ids)
         try documents.put(document, in: &transaction)
-        try AttributeIndex(scope: scope).replace(present?.attributes, with: document.attributes, in: &transaction)
+        try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
         try documents.addVersion(event.sequence, of: id, in: &transaction)
         let (standing, added) = (Set(ids), freshNodes)
         func tell(_ transaction: inout WriteTransaction, _ effects: inout Effects) throws {
@@ -260,6 +274,10 @@ struct PreparedDocument: Sendable {
             SearchText.embedded(key: key.text, path: content.path, kind: content.kind.rawValue, value: content.value)
         }
 
+        func indexedText(key: Name) -> String {
+            SearchText.indexed(key: key.text, path: content.path, kind: content.kind.rawValue, value: content.value)
+        }
+
         func record(document: DocumentID, key: Name, format: ContentFormat) -> NodeRecord {
             NodeRecord(
                 document: document, documentKey: key.text, path: content.path, kind: content.kind.rawValue, format: format.rawValue,
@@ -283,8 +301,8 @@ struct PreparedDocument: Sendable {
 
     private static func eventType(_ command: PublishCommand) -> String { command.eventType ?? "\(command.key.text)_updated" }
 
-    /// - Throws: `.invalid` for data that cannot be stored and for an own vector that is none of `dimension`.
-    init(_ command: PublishCommand, dimension: Int, at time: Timestamp) throws(ContexError) {
+    /// - Throws: `.invalid` for data that cannot be stored and for an own vector that is none of `dimension`; `.unavailable` once cancelled.
+    init(_ command: PublishCommand, dimension: Int, at time: Timestamp, cancellation: Cancellation = .never) throws(ContexError) {
         self.command = command
         recordedAt = time
         do throws(PlacedFault) { try Metadata.check(command.metadata) } catch { throw error.contexError }
@@ -292,7 +310,9 @@ struct PreparedDocument: Sendable {
         if let vector = command.vector { own = try VectorIndex.unit(vector, dimension: dimension, field: "vector") }
         vector = own
         let split =
-            own == nil ? try ContentSplitter.split(command.data, hint: command.format) : try ContentSplitter.whole(command.data, hint: command.format)
+            own == nil
+            ? try ContentSplitter.split(command.data, hint: command.format, cancellation: cancellation)
+            : try ContentSplitter.whole(command.data, hint: command.format, cancellation: cancellation)
         self.split = split
         dataBytes = JSONPrinter.bytes(command.data)
         metadataBytes = Self.bytes(ofMetadata: command.metadata)
@@ -320,6 +340,17 @@ struct PreparedDocument: Sendable {
         return SHA256.digest(head.bytes, data)
     }
 
+    /// With the nodes marked that the key has already.
+    fileprivate func keepingUnchanged(_ tenant: TenantID, dimension: Int, in view: borrowing TransactionView) -> Result<PreparedDocument, ContexError> {
+        do {
+            var document = self
+            try document.keepUnchanged(tenant, dimension: dimension, in: view)
+            return .success(document)
+        } catch {
+            return .failure(ContexError(anyError: error))
+        }
+    }
+
     /// Marks the nodes that the key has already: they need no vector.
     mutating func keepUnchanged(_ tenant: TenantID, dimension: Int, in view: borrowing TransactionView) throws {
         guard let scope = try ProjectRegistry(tenant: tenant).scope(of: command.project, in: view) else { return }
@@ -338,8 +369,10 @@ struct PreparedDocument: Sendable {
         }
     }
 
-    mutating func countTokens(_ count: (String) -> Int) {
+    /// - Throws: `.unavailable` once cancelled.
+    mutating func countTokens(_ count: (String) -> Int, _ cancellation: Cancellation = .never) throws(ContexError) {
         for place in nodes.indices where !nodes[place].isKept {
+            try cancellation.check()
             nodes[place].tokenCount = count(JSONPrinter.text(MatchData.wrapped(nodes[place].content.value), style: .python))
         }
     }
@@ -355,8 +388,10 @@ struct PreparedDocument: Sendable {
 extension DocumentRecord {
     /// What the attribute index has of a document; a deleted one has no nodes and so nothing there.
     var attributes: DocumentAttributes {
-        DocumentAttributes(
-            key: key, format: format, updatedAt: updatedAt, publisher: publisher, metadata: EventData.metadata(metadata), nodes: nodes)
+        get throws(ContexError) {
+            DocumentAttributes(
+                key: key, format: format, updatedAt: updatedAt, publisher: publisher, metadata: try EventData.metadata(metadata), nodes: nodes)
+        }
     }
 }
 

@@ -29,12 +29,12 @@ extension Database {
             let documents = DocumentStore(scope: scope)
             var listed: [ListedNode] = []
             try documents.forEachDocument(in: view) { document in
-                let attributes = document.attributes
+                let attributes = try document.attributes
                 for id in document.nodes { listed.append(try Self.listed(id, attributes, documents, in: view)) }
             }
             return listed
-        } past: { draft in
-            try draft.byKey().nodes().map { ListedNode($0.record, of: $0.attributes) }
+        } past: { draft, cancellation in
+            try draft.byKey().nodes(cancellation).map { try ListedNode($0.record, of: $0.attributes) }
         } ?? []
     }
 
@@ -42,7 +42,7 @@ extension Database {
         guard let node = try documents.node(id, in: view) else {
             throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there")
         }
-        return ListedNode(node, of: document)
+        return try ListedNode(node, of: document)
     }
 
     /// The keys of a project that hold something, in order.
@@ -53,7 +53,7 @@ extension Database {
             var keys: [String] = []
             try DocumentStore(scope: scope).forEachDocument(in: view) { keys.append($0.key.text) }
             return keys
-        } past: { draft in
+        } past: { draft, _ in
             draft.byKey().documents.map(\.key.text)
         } ?? []
     }
@@ -71,7 +71,7 @@ extension Database {
             return try PastDraft(scope, at: sequence, key: key, dimension: dimension, withVectors: false, in: view)
         }
         guard let found, let document = found.documents.first else { throw ContexError.notFound("Data key '\(key)' not found") }
-        let nodes = try await onPool { try found.nodes().map { ListedNode($0.record, of: $0.attributes) } }
+        let nodes = try await onPool(isHeavy: true) { cancellation in try found.nodes(cancellation).map { try ListedNode($0.record, of: $0.attributes) } }
         // The event of a document that is as it was left: nil only of one that was imported without it.
         let event: EventRecord? = try await read { view in
             if let event = document.event { return event }
@@ -79,7 +79,7 @@ extension Database {
             return try EventLog(scope: scope).event(document.sequence, in: view).flatMap { $0.kind == .published && $0.key == key.text ? $0 : nil }
         }
         return HeldDocument(
-            key: key, sequence: document.sequence, recordedAt: event?.recordedAt, data: event.map { EventData.parsed($0.data) },
+            key: key, sequence: document.sequence, recordedAt: event?.recordedAt, data: try event.map { try EventData.parsed($0.data) },
             format: nodes.first?.format ?? event?.format ?? "json", nodes: nodes, metadata: document.attributes.metadata,
             publisher: document.attributes.publisher)
     }
@@ -87,7 +87,7 @@ extension Database {
     /// Reads a project as it is or was; nil when it was never there.
     private func state<T: Sendable>(
         _ tenant: TenantID, _ project: Name, _ asOf: Moment?,
-        present: @escaping @Sendable (TenantScope, borrowing TransactionView) throws -> T, past: @escaping @Sendable (PastDraft) throws -> T
+        present: @escaping @Sendable (TenantScope, borrowing TransactionView) throws -> T, past: @escaping @Sendable (PastDraft, Cancellation) throws -> T
     ) async throws -> T? {
         let dimension = models.dimension
         let (now, draft): (T?, PastDraft?) = try await read { [self] view in
@@ -98,7 +98,7 @@ extension Database {
             return (nil, try PastDraft(scope, at: sequence, dimension: dimension, withVectors: false, in: view))
         }
         guard let draft else { return now }
-        return try await onPool { try past(draft) }
+        return try await onPool(isHeavy: true) { try past(draft, $0) }
     }
 
     /// The tenant's projects, by name.
@@ -151,9 +151,9 @@ extension Database {
             throw ContexError.damaged("a version names event \(sequence), which is not there")
         }
         return DocumentVersion(
-            sequence: sequence, recordedAt: event.recordedAt, data: EventData.parsed(event.data), format: event.format,
+            sequence: sequence, recordedAt: event.recordedAt, data: try EventData.parsed(event.data), format: event.format,
             description: "\(event.key) (\(event.format))", eventType: event.type, ownVector: event.vector,
-            metadata: EventData.metadata(event.metadata), publisher: event.publisher)
+            metadata: try EventData.metadata(event.metadata), publisher: event.publisher)
     }
 
     /// Publishes an old state again, data and metadata, with its own vector when it had one, as a new event `data.restored.<key>`.

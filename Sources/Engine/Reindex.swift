@@ -146,7 +146,9 @@ public enum Reindex {
                 let batch = try environment.read { try DocumentStore(scope: scope).nodes(from: NodeID(rawValue: from), count: batchNodes, in: $0) }
                 guard let last = batch.last else { break }
                 let vectors = try await Self.vectors(of: batch.map(\.record), scope, environment, models, &report)
-                let texts = batch.mapOnAllCores { TextChange(node: $0.id, new: AnalyzedText($0.record.indexedText, analyzer: analyzer)) }
+                let texts = try batch.mapOnAllCores { node in
+                    Result { () throws(ContexError) in TextChange(node: node.id, new: AnalyzedText(try node.record.indexedText, analyzer: analyzer)) }
+                }.map { try $0.get() }
                 mark.node = last.id.rawValue + 1
                 try write(environment, models, mark) { transaction in
                     try build.add(zip(batch, vectors).map { ($0.id, $1) }, in: &transaction)
@@ -193,7 +195,7 @@ public enum Reindex {
         let fitting = own.map { $0?.count == models.dimension ? $0 : nil }
         report.ownVectors += fitting.count { $0 != nil }
         report.foreignVectors += zip(own, fitting).count { $0 != nil && $1 == nil }
-        var embedded = try await models.embed(documents: zip(nodes, fitting).filter { $1 == nil }.map(\.0.embeddedText))[...]
+        var embedded = try await models.embed(documents: zip(nodes, fitting).filter { $1 == nil }.map { try $0.0.embeddedText })[...]
         return fitting.map { $0 ?? embedded.removeFirst() }
     }
 

@@ -67,7 +67,7 @@ extension Database {
                 let batch = try DocumentStore(scope: scope).nodes(from: from, count: Self.analyzerBatch, in: transaction.view)
                 guard let last = batch.last else { break }
                 try index.apply(
-                    batch.map { TextChange(node: $0.id, new: AnalyzedText($0.record.indexedText, analyzer: options.analyzer)) }, in: &transaction)
+                    batch.map { TextChange(node: $0.id, new: AnalyzedText(try $0.record.indexedText, analyzer: options.analyzer)) }, in: &transaction)
                 nodes += batch.count
                 guard last.id.rawValue < .max else { break }
                 from = NodeID(rawValue: last.id.rawValue + 1)

@@ -6,7 +6,7 @@
 //   member   -> `key: value` | `key:` members one level deeper | header and its contents one level deeper
 //   contents -> inline values | rows (table) | entries (keyed table) | `- item` lines
 //
-// Recursion is bounded by Limits.nestingDepth, which every array, object and group of fields counts against.
+// Recursion is bounded by `depthMax` of the options, which every array, object and group of fields counts against.
 // Strict mode forbids blank lines between the first and the last line of an array; `openArrays` counts in how many arrays
 // the line stands whose first line has gone by.
 public import Base
@@ -30,7 +30,8 @@ public enum TOONDecoder {
         guard bytes.count <= options.bytesMax else {
             throw TOONError(line: 1, message: "the text has \(bytes.count) bytes; at most \(options.bytesMax) are read")
         }
-        var parser = Parser(lines: try TOONLines(bytes, options: options), strict: options.strict)
+        var parser = Parser(lines: try TOONLines(bytes, options: options), strict: options.strict, depthMax: options.depthMax,
+            nameBytesMax: Limits.expandedBytes(of: bytes.count))
         return try parser.document()
     }
 }
@@ -38,11 +39,16 @@ public enum TOONDecoder {
 private struct Parser {
     var lines: TOONLines
     let strict: Bool
+    private let depthMax: Int
     private var openArrays = 0
+    /// Bytes of the names that rows may still repeat.
+    private var nameBytes: Int
 
-    init(lines: TOONLines, strict: Bool) {
+    init(lines: TOONLines, strict: Bool, depthMax: Int, nameBytesMax: Int) {
         self.lines = lines
+        nameBytes = nameBytesMax
         self.strict = strict
+        self.depthMax = depthMax
     }
 
     // MARK: Lines
@@ -70,8 +76,8 @@ private struct Parser {
     }
 
     private func descend(_ level: Int, line: Int) throws(TOONError) {
-        guard level <= Limits.nestingDepth else {
-            throw TOONError(line: line, message: "nested deeper than \(Limits.nestingDepth) levels")
+        guard level <= depthMax else {
+            throw TOONError(line: line, message: "nested deeper than \(depthMax) levels")
         }
     }
 
@@ -190,7 +196,7 @@ private struct Parser {
         try descend(level, line: line)
         do throws(TOONError) {
             return try TOONHeaderParser.header(
-                key: key, content[bracket...], line: line, strict: strict, depthMax: Limits.nestingDepth - level)
+                key: key, content[bracket...], line: line, strict: strict, depthMax: depthMax - level)
         } catch {
             if strict { throw error }
             return nil
@@ -222,6 +228,11 @@ private struct Parser {
         }
     }
 
+    private mutating func repeatNames(of header: TOONHeader, line: TOONLine) throws(TOONError) {
+        nameBytes -= header.nameBytes
+        guard nameBytes >= 0 else { throw TOONError(line: line.number, message: "the names in headers come to too many bytes in the rows below them") }
+    }
+
     private mutating func rows(
         _ header: TOONHeader, _ fields: [TOONField], of opening: TOONLine, depth: Int
     ) throws(TOONError) -> [JSONValue] {
@@ -232,6 +243,7 @@ private struct Parser {
             if let at = line.content.firstUnquoted(header.delimiter, or: ASCII.colon), line.content[at] == ASCII.colon { break }
             try consume(line)
             if rows.isEmpty { openArrays += 1 }
+            try repeatNames(of: header, line: line)
             rows.append(.object(try row(line.content, header, fields, line: line.number)))
         }
         if !rows.isEmpty { openArrays -= 1 }
@@ -253,6 +265,7 @@ private struct Parser {
             guard !cells.isEmpty else {
                 throw TOONError(line: line.number, message: "the entry has no cells, the header names \(header.leaves) fields")
             }
+            try repeatNames(of: header, line: line)
             try insert(key, .object(try row(cells, header, fields, line: line.number)), line: line, into: &entries)
         }
         if found > 0 { openArrays -= 1 }
@@ -339,6 +352,9 @@ private struct Parser {
         guard let first = token.first else { return .string("") }
         if first == ASCII.quote { return .string(try TOONText.unquote(token, line: line)) }
         if first == ASCII.minus || ASCII.isDigit(first), TOONNumber.isNumber(token) {
+            guard token.count <= Limits.numberCharacters else {
+                throw TOONError(line: line, message: "a number of more than \(Limits.numberCharacters) characters")
+            }
             return .number(JSONNumber(uncheckedText: TOONNumber.canonical(Array(token))[...].text))
         }
         if token.elementsEqual("true".utf8) { return .bool(true) }

@@ -18,6 +18,8 @@ struct TOONHeader {
     let fields: [TOONField]?
     /// Cells that a row must have.
     let leaves: Int
+    /// Bytes of the names of all fields, which each row repeats.
+    let nameBytes: Int
     /// What follows the colon, trimmed.
     let inline: ArraySlice<UInt8>
 }
@@ -29,6 +31,7 @@ struct TOONHeaderParser {
     private let depthMax: Int
     private var delimiter = ASCII.comma
     private var leaves = 0
+    private var nameBytes = 0
 
     /// - Parameter rest: from the opening bracket on.
     private init(_ rest: ArraySlice<UInt8>, line: Int, strict: Bool, depthMax: Int) {
@@ -74,7 +77,8 @@ struct TOONHeaderParser {
         if keyed, fields == nil { throw failure("a keyed header needs the names of its fields in braces") }
         if fields != nil, !inline.isEmpty { throw failure("values follow a header with fields; its rows stand on lines of their own") }
         return TOONHeader(
-            key: key, length: length, delimiter: delimiter, keyed: keyed, fields: fields, leaves: leaves, inline: inline)
+            key: key, length: length, delimiter: delimiter, keyed: keyed, fields: fields, leaves: leaves,
+            nameBytes: nameBytes, inline: inline)
     }
 
     private mutating func length() throws(TOONError) -> Int {
@@ -93,6 +97,7 @@ struct TOONHeaderParser {
         var names: Set<[UInt8]> = []
         while true {
             let name = try name()
+            nameBytes += name.utf8.count + 6
             if strict, !names.insert(Array(name.utf8)).inserted { throw failure("field \(TOONError.shown(name)) is named twice") }
             if accept(ASCII.openBrace) {
                 fields.append(TOONField(name: name, group: try group(depth: depth + 1)))

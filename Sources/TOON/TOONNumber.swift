@@ -12,7 +12,8 @@ public enum TOONNumber {
     }
 
     static func canonical(_ text: [UInt8]) -> [UInt8] {
-        if isPlainInteger(text) { return text }
+        // One near the bound is left as it was written: its canonical form may be a few characters longer, and would be over it.
+        if isPlainInteger(text) || text.count > Limits.numberCharacters - 32 { return text }
         var digits: [UInt8] = []
         var exponent = 0
         var position = 0

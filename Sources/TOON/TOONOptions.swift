@@ -1,3 +1,5 @@
+public import Base
+
 /// What separates the values of an inline array and the cells of a row.
 public enum TOONDelimiter: UInt8, Sendable, CaseIterable {
     case comma = 0x2C
@@ -28,13 +30,16 @@ public struct TOONDecodingOptions: Sendable {
     public var strict: Bool
     /// Longer texts are refused before they are read.
     public var bytesMax: Int
+    /// Levels of arrays, objects and groups of fields.
+    public var depthMax: Int
 
     /// - Precondition: `indent` is at least 1.
-    public init(indent: Int = 2, strict: Bool = true, bytesMax: Int = 64 << 20) {
+    public init(indent: Int = 2, strict: Bool = true, bytesMax: Int = 64 << 20, depthMax: Int = Limits.nestingDepth) {
         precondition(indent >= 1, "a level of TOON needs at least one space, not \(indent)")
         self.indent = indent
         self.strict = strict
         self.bytesMax = bytesMax
+        self.depthMax = depthMax
     }
 }
 

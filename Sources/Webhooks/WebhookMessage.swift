@@ -24,10 +24,11 @@ struct WebhookMessage {
             object = .object(members)
         case .event(let record):
             event = "event"
-            object = [
-                "type": .string(event), "agent_id": agent, "sequence": .string(record.sequence.description),
-                "event_type": .string(record.type), "data": EventData.visible(record),
+            let members: [(String, JSONValue)] = [
+                ("type", .string(event)), ("agent_id", agent), ("sequence", .string(record.sequence.description)),
+                ("event_type", .string(record.type)),
             ]
+            object = .object(JSONObject(members + EventData.told(record)))
         case .update(let sequence, let key, let data):
             event = "data_update"
             object = [

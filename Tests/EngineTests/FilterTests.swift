@@ -114,7 +114,7 @@ import Testing
         #expect(try await keys(fixture, "zebra", #"{"updated_before":1000002}"#) == [])
 
         let events = try await fixture.database.events(Fixture.tenant, project: Self.p, since: .zero, count: 10)
-        #expect(events.map { EventData.metadata($0.metadata) } == [Self.object(#"{"team":"core","size":3}"#), Self.object(#"{"team":"web","size":3}"#)])
+        #expect(try events.map { try EventData.metadata($0.metadata) } == [Self.object(#"{"team":"core","size":3}"#), Self.object(#"{"team":"web","size":3}"#)])
         #expect(events.map(\.publisher) == [ada, ci])
         let listed = try await fixture.database.listNodes(Fixture.tenant, project: Self.p)
         #expect(listed.map(\.metadata) == [Self.object(#"{"team":"web","size":3}"#)] && listed.map(\.publisher) == [ci])

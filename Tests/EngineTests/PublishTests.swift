@@ -19,7 +19,7 @@ import Testing
         #expect(matches.first?.description == "root | backend: Python | db: PostgreSQL")
         let events = try await fixture.database.events(Fixture.tenant, project: Name(stored: "p"), since: .zero, count: 10)
         #expect(events.map(\.type) == ["tech_updated"])
-        #expect(EventData.visible(events[0]) == ["tech": ["backend": "Python", "db": "PostgreSQL"]])
+        #expect(try EventData.visible(events[0]) == ["tech": ["backend": "Python", "db": "PostgreSQL"]])
         #expect(try await fixture.query("elsewhere", "PostgreSQL").isEmpty)
         #expect(try await fixture.closeAndCheck() == [])
     }

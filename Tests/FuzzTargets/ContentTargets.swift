@@ -1,8 +1,9 @@
 internal import Base
 internal import Content
+internal import TestSupport
 
 extension FuzzTargets {
-    static let contents: [FuzzTarget] = [json, yaml, toml, csv, xml, markdown, split, responses]
+    static let contents: [FuzzTarget] = [json, yaml, toml, csv, xml, markdown, split, responses, slowContent]
 
     static let json = FuzzTarget("json", "what parses is printed in every style so that it parses to the same; errors lie inside the input") { input in
         let value: JSONValue
@@ -52,7 +53,7 @@ extension FuzzTargets {
         }
         try require(value.objectValue != nil, "a document that is no table")
         try requireJSON(value)
-        try require(depth(value) <= Limits.nestingDepth + 1, "nested \(depth(value)) levels deep")
+        try require(depth(value) <= Limits.nestingDepth, "nested \(depth(value)) levels deep")
         let written = try ResponseEncoder.encode(value, as: .toml)
         let back = try TOMLReader.value(bytes: written)
         try require(
@@ -91,7 +92,7 @@ extension FuzzTargets {
         }
         var characters = 0
         func count(_ element: XMLElement, level: Int) throws {
-            try require(level <= 2 * Limits.nestingDepth, "elements nested \(level) deep")
+            try require(level <= Limits.nestingDepth, "elements nested \(level) deep")
             characters += element.name.utf8.count + element.attributes.reduce(0) { $0 + $1.value.utf8.count }
             for part in element.content {
                 switch part {
@@ -103,7 +104,10 @@ extension FuzzTargets {
         try count(element, level: 1)
         // ISO-8859-1 doubles, UTF-16 grows by half; a reference is always longer than what it means.
         try require(characters <= 2 * input.count, "\(characters) bytes of text out of \(input.count)")
-        if let text = String(validating: input, as: UTF8.self), let value = try? XMLReader.value(text) { try requireJSON(value) }
+        if let text = String(validating: input, as: UTF8.self), let value = try? XMLReader.value(text) {
+            try require(depth(value) <= Limits.nestingDepth, "nested \(depth(value)) levels deep")
+            try requireJSON(value)
+        }
     }
 
     static let markdown = FuzzTarget(
@@ -146,12 +150,46 @@ extension FuzzTargets {
         try require(content.nodes.count <= Limits.nodesPerDocument, "\(content.nodes.count) nodes")
         try require(Set(content.nodes.map { Array($0.path.utf8) }).count == content.nodes.count, "two nodes of one path")
         for node in content.nodes {
-            try require(!node.path.isEmpty, "a node without a path")
+            try require(!node.path.isEmpty && node.path.utf8.count <= Limits.pathBytes, "a node with a path of \(node.path.utf8.count) bytes")
+            try require(depth(node.value) <= Limits.nestingDepth, "a node of \(depth(node.value)) levels")
             try require(!node.path.utf8.contains(0) && !node.description.utf8.contains(0), "NUL in node \(node.path)")
             try requireJSON(node.data)
             _ = PythonNotation.repr(node.value)
         }
+        let sizes = content.nodes.map { $0.path.utf8.count + JSONPrinter.bytes($0.value).count }
+        // A character can be escaped: six bytes for one.
+        try require(sizes.reduce(0, +) <= 6 * Limits.expandedBytes(of: JSONPrinter.bytes(data).count), "\(sizes.reduce(0, +)) bytes in nodes")
         try require(try ContentSplitter.split(data, hint: hint) == content, "another result the second time")
+    }
+
+    /// Looks for slow inputs: three bytes choose the hint and a part of the rest, which is repeated.
+    static let slowContent = FuzzTarget(
+        "slow-content", "a part that is repeated four times as often costs about four times as much",
+        seeds: {
+            [
+                ("csv", "a,", "a\n1\n"), ("json", "{\"k\":1,", "\"k\":1}"), ("yaml", "- &a x\n", "- *a\n"), ("toml", "[[a]]\nb=1\n", ""),
+                ("xml", "<r>&amp;", "</r>"), ("markdown", "[a](*b_", ""), ("text", "a. \t", "b"), ("code", "a\n\n", "}"),
+            ].map { hint, part, end in [UInt8(hints.firstIndex(of: hint)!), 0, UInt8(part.utf8.count)] + Array((part + end).utf8) }
+        }
+    ) { input in
+        var reader = InputReader(input)
+        let choice = reader.byte()
+        let hint = hints[choice % hints.count]
+        let bytes = RepeatedPart(&reader)
+        func split(_ count: Int) -> () throws -> Void {
+            let text = bytes.repeated(to: count)
+            var data = JSONValue.string(String(decoding: text, as: UTF8.self))
+            if choice >= 128, let value = try? JSONParser.parse(text) { data = value }
+            return {
+                guard let content = try? ContentSplitter.split(data, hint: hint) else { return }
+                for node in content.nodes {
+                    _ = SearchText.embedded(key: "k", path: node.path, kind: node.kind.rawValue, value: node.value)
+                    _ = SearchText.indexed(key: "k", path: node.path, kind: node.kind.rawValue, value: node.value)
+                }
+            }
+        }
+        let excess = try WorkTime.excess(factor: 4, floor: 0.1, small: split(16 << 10), large: split(64 << 10))
+        try require(excess == nil, "\(excess ?? "")")
     }
 
     static let responses = FuzzTarget(
@@ -195,7 +233,8 @@ func depth(_ value: JSONValue) -> Int {
 func requireReads(_ bytes: [UInt8], as value: JSONValue, _ what: String) throws {
     let back: JSONValue
     do throws(JSONParseError) {
-        back = try JSONParser.parse(bytes, maximumDepth: 1_000)
+        // As the server reads what it has stored.
+        back = try JSONParser.parse(bytes, maximumDepth: Limits.storedNestingDepth)
     } catch {
         throw FuzzFinding("\(what): \(String(decoding: bytes, as: UTF8.self)) is not JSON: \(error)")
     }

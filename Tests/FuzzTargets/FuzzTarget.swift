@@ -57,3 +57,26 @@ struct InputReader {
     var rest: [UInt8] { Array(bytes) }
     var text: String { String(decoding: bytes, as: UTF8.self) }
 }
+
+/// An input of which a part can be repeated: two bytes say where it begins and how long it is.
+struct RepeatedPart {
+    private let before: ArraySlice<UInt8>
+    private let part: ArraySlice<UInt8>
+    private let after: ArraySlice<UInt8>
+
+    init(_ reader: inout InputReader) {
+        let (start, count) = (reader.byte(), reader.byte())
+        let bytes = reader.rest[...]
+        before = bytes.prefix(start)
+        part = bytes.dropFirst(start).prefix(max(1, count))
+        after = bytes.dropFirst(start + max(1, count))
+    }
+
+    /// - Parameter count: bytes, about.
+    func repeated(to count: Int) -> [UInt8] {
+        guard !part.isEmpty else { return Array(before + after) }
+        var bytes = Array(before)
+        for _ in 0..<max(1, count / part.count) { bytes += part }
+        return bytes + after
+    }
+}

@@ -3,7 +3,7 @@ internal import TestSupport
 internal import Tokens
 
 extension FuzzTargets {
-    static let tokens: [FuzzTarget] = [wordPiece, cl100k, vocabulary, ranks]
+    static let tokens: [FuzzTarget] = [wordPiece, cl100k, vocabulary, ranks, slowTokens]
 
     /// The model's own files where tools/setup has unpacked them, nil without.
     private static let files: (pieces: WordPieceTokenizer, ranks: CL100KTokenizer)? = {
@@ -52,6 +52,23 @@ extension FuzzTargets {
             try require(ids.count <= text.utf8.count && ids.isEmpty == text.isEmpty, "\(ids.count) ids of \(text.utf8.count) bytes")
             try require(ids.allSatisfy { $0 >= 0 && $0 < 100_256 }, "ids \(ids)")
         }
+    }
+
+    /// Two bytes choose a part of the rest, which is repeated.
+    static let slowTokens = FuzzTarget("slow-tokens", "a part that is repeated four times as often costs about four times as much", seeds: seedTexts) { input in
+        var reader = InputReader(input)
+        let bytes = RepeatedPart(&reader)
+        let pieces = try files?.pieces ?? WordPieceTokenizer(vocabulary: smallVocabulary)
+        let ranks = try files?.ranks ?? CL100KTokenizer(ranks: smallRanks)
+        func count(_ count: Int) -> () throws -> Void {
+            let text = String(decoding: bytes.repeated(to: count), as: UTF8.self)
+            return {
+                _ = pieces.ids(text, limit: nil)
+                _ = ranks.count(text)
+            }
+        }
+        let excess = try WorkTime.excess(factor: 4, floor: 0.1, small: count(64 << 10), large: count(256 << 10))
+        try require(excess == nil, "\(excess ?? "")")
     }
 
     static let vocabulary = FuzzTarget(

@@ -96,18 +96,18 @@ struct PastDraft: Sendable {
         switch try store.mark(of: record.id, at: sequence, in: view) {
         case .deletion: return nil
         case .content(let version):
-            if record.exists, record.sequence == version { return Document(key: record.key, sequence: version, attributes: record.attributes) }
+            if record.exists, record.sequence == version { return Document(key: record.key, sequence: version, attributes: try record.attributes) }
             guard let event = try EventLog(scope: scope).event(version, in: view) else {
                 throw ContexError.damaged("a version of '\(record.key)' names event \(version), which is not there: run 'contex check'")
             }
             let attributes = DocumentAttributes(
-                key: record.key, format: "", updatedAt: event.recordedAt, publisher: event.publisher, metadata: EventData.metadata(event.metadata),
+                key: record.key, format: "", updatedAt: event.recordedAt, publisher: event.publisher, metadata: try EventData.metadata(event.metadata),
                 nodes: [])
             return Document(key: record.key, sequence: version, attributes: attributes, event: event)
         case nil:
             // Imported without its events, and never touched since: there from the event on at which the import found the log.
             guard record.exists, record.sequence <= sequence, try store.marks(of: record.id, in: view).isEmpty else { return nil }
-            return Document(key: record.key, sequence: record.sequence, attributes: record.attributes)
+            return Document(key: record.key, sequence: record.sequence, attributes: try record.attributes)
         }
     }
 
@@ -135,12 +135,12 @@ struct PastDraft: Sendable {
     }
 
     /// Splits what must be split.
-    /// - Throws: `.tooLarge`, what the splitter throws.
-    func nodes() throws -> [PastNodes.Node] {
+    /// - Throws: `.tooLarge`, what the splitter throws, `.unavailable` once cancelled.
+    func nodes(_ cancellation: Cancellation) throws -> [PastNodes.Node] {
         var nodes: [PastNodes.Node] = []
         for document in documents {
             if let event = document.event {
-                nodes += try Self.split(document, event, dimension: dimension)
+                nodes += try Self.split(document, event, dimension: dimension, cancellation)
             } else {
                 nodes += document.nodes
             }
@@ -149,9 +149,14 @@ struct PastDraft: Sendable {
         return nodes
     }
 
-    private static func split(_ document: Document, _ event: EventRecord, dimension: Int) throws -> [PastNodes.Node] {
-        let data = EventData.parsed(event.data)
-        let split = event.vector == nil ? try ContentSplitter.split(data, hint: event.format) : try ContentSplitter.whole(data, hint: event.format)
+    private static func split(
+        _ document: Document, _ event: EventRecord, dimension: Int, _ cancellation: Cancellation
+    ) throws -> [PastNodes.Node] {
+        let data = try EventData.parsed(event.data)
+        let split =
+            event.vector == nil
+            ? try ContentSplitter.split(data, hint: event.format, cancellation: cancellation)
+            : try ContentSplitter.whole(data, hint: event.format, cancellation: cancellation)
         // Of another model's dimension it is of no use: the text is embedded, as a rebuild of the indexes does it.
         let own = event.vector?.count == dimension ? event.vector : nil
         var present = document.present
@@ -180,10 +185,13 @@ struct PastNodes: Sendable {
     let texts: TextCollection
     let analyzer: Analyzer
 
-    init(_ nodes: [Node], analyzer: Analyzer) {
+    /// - Throws: `.damaged`
+    init(_ nodes: [Node], analyzer: Analyzer) throws(ContexError) {
         self.nodes = nodes
         self.analyzer = analyzer
-        texts = TextCollection(nodes.map { AnalyzedText($0.record.indexedText, analyzer: analyzer) })
+        var analyzed: [AnalyzedText] = []
+        for node in nodes { analyzed.append(AnalyzedText(try node.record.indexedText, analyzer: analyzer)) }
+        texts = TextCollection(analyzed)
     }
 
     static func id(_ place: Int) -> NodeID { NodeID(rawValue: UInt32(place)) }
@@ -201,10 +209,10 @@ struct PastNodes: Sendable {
     func meanCosine(_ query: [Float]) -> Float { VectorMean(nodes.lazy.compactMap(\.vector), dimension: query.count).cosine(query[...]) }
 
     /// With the tokens of its data counted, which only answers need.
-    func record(of id: NodeID, _ countTokens: (String) -> Int) -> NodeRecord {
+    func record(of id: NodeID, _ countTokens: (String) -> Int) throws(ContexError) -> NodeRecord {
         let node = self[id].record
         if node.tokenCount > 0 { return node }
-        let tokens = countTokens(JSONPrinter.text(MatchData.wrapped(EventData.parsed(node.data)), style: .python))
+        let tokens = countTokens(JSONPrinter.text(MatchData.wrapped(try EventData.parsed(node.data)), style: .python))
         return NodeRecord(
             document: node.document, documentKey: node.documentKey, path: node.path, kind: node.kind, format: node.format,
             description: node.description, data: node.data, tokenCount: tokens, hasOwnVector: node.hasOwnVector)
@@ -252,7 +260,7 @@ extension Database {
         let open = nodes.indices.filter { nodes[$0].vector == nil }
         for start in stride(from: 0, to: open.count, by: Self.pastBatch) {
             let batch = open[start..<min(start + Self.pastBatch, open.count)]
-            let vectors = try await models.embed(documents: batch.map { nodes[$0].record.embeddedText })
+            let vectors = try await models.embed(documents: batch.map { try nodes[$0].record.embeddedText })
             for (place, vector) in zip(batch, vectors) { nodes[place].vector = vector }
         }
         return nodes

@@ -7,7 +7,7 @@ enum ImportLine {
     static func members(_ line: [UInt8]) throws(ContexError) -> JSONObject {
         let value: JSONValue
         do throws(JSONParseError) {
-            value = try JSONParser.parse(line)
+            value = try JSONParser.parse(line, maximumDepth: Limits.nestingDepth + Limits.envelopeLevels)
         } catch {
             throw .badRequest("no JSON: \(error)")
         }

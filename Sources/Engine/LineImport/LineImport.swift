@@ -258,7 +258,8 @@ private final class LineImportRun {
         }
         documents = documents.mapOnAllCores { document in
             var document = document
-            document.countTokens(models.countTokens)
+            // Nobody gives it up: only that throws.
+            try? document.countTokens(models.countTokens)
             return document
         }
         let texts = documents.flatMap { document in

@@ -63,7 +63,7 @@ struct ContextSettings: Sendable {
         }
         let documents = DocumentStore(scope: search.scope)
         return try zip(nodes, similarities).map { node, similarity in
-            var match = Match(node, try documents.indexed(node, in: view), similarity: Double(similarity), explanation: nil)
+            var match = try Match(node, documents.indexed(node, in: view), similarity: Double(similarity), explanation: nil)
             match.isPinned = true
             return match
         }

@@ -5,8 +5,9 @@ internal import Content
 internal import Documents
 
 extension Match {
-    init(_ node: NodeID, _ record: NodeRecord, similarity: Double, explanation: Explanation?) {
-        self.init(node, record, data: MatchData.wrapped(EventData.parsed(record.data)), similarity: similarity, explanation: explanation)
+    /// - Throws: `.damaged`
+    init(_ node: NodeID, _ record: NodeRecord, similarity: Double, explanation: Explanation?) throws(ContexError) {
+        self.init(node, record, data: MatchData.wrapped(try EventData.parsed(record.data)), similarity: similarity, explanation: explanation)
     }
 
     /// - Parameters:

@@ -18,7 +18,7 @@ struct MetadataReader {
     mutating func metadata(of document: DocumentID, in view: borrowing TransactionView) throws -> JSONObject {
         guard isNeeded else { return JSONObject() }
         if let metadata = known[document] { return metadata }
-        let metadata = EventData.metadata(try documents.metadata(of: document, in: view))
+        let metadata = try EventData.metadata(documents.metadata(of: document, in: view))
         known[document] = metadata
         return metadata
     }

@@ -53,20 +53,20 @@ struct NodeSearch {
             let record = try documents.indexed(hit.node, in: view)
             records[hit.node] = (record, try metadata.metadata(of: record.document, in: view))
         }
-        return matches(hits, candidates) { records[$0] }
+        return try matches(hits, candidates) { records[$0] }
     }
 
     /// At most `count` nodes of a project's past.
-    func matches(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) -> [Match] {
+    func matches(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) throws -> [Match] {
         let candidates = Candidates(question, count: count, of: mode, passing: passing, among: past)
-        return matches(rank(candidates, best: count), candidates) { (past.record(of: $0, countTokens), past[$0].attributes.metadata) }
+        return try matches(rank(candidates, best: count), candidates) { (try past.record(of: $0, countTokens), past[$0].attributes.metadata) }
     }
 
-    private func matches(_ hits: [Hit], _ candidates: Candidates, _ record: (NodeID) -> (NodeRecord, JSONObject)?) -> [Match] {
-        hits.enumerated().compactMap { place, hit in
-            guard let (record, metadata) = record(hit.node) else { return nil }
-            let explanation = explain ? self.explanation(of: hit, rank: place + 1, record, candidates) : nil
-            var match = Match(hit.node, record, similarity: Double(hit.similarity), explanation: explanation)
+    private func matches(_ hits: [Hit], _ candidates: Candidates, _ record: (NodeID) throws -> (NodeRecord, JSONObject)?) throws -> [Match] {
+        try hits.enumerated().compactMap { place, hit in
+            guard let (record, metadata) = try record(hit.node) else { return nil }
+            let explanation = explain ? try self.explanation(of: hit, rank: place + 1, record, candidates) : nil
+            var match = try Match(hit.node, record, similarity: Double(hit.similarity), explanation: explanation)
             match.metadata = metadata
             return match
         }
@@ -115,11 +115,11 @@ struct NodeSearch {
     }
 
     /// - Parameter rank: the place among all that reach the threshold, nil when it does not.
-    func explanation(of hit: Hit, rank: Int?, _ record: NodeRecord, _ candidates: Candidates) -> Explanation {
+    func explanation(of hit: Hit, rank: Int?, _ record: NodeRecord, _ candidates: Candidates) throws(ContexError) -> Explanation {
         Explanation(
             mode: mode, rank: rank, similarity: Double(hit.similarity), threshold: threshold, parts: hit.parts.contributions(mode),
             cosine: Double(hit.parts.cosine), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
-            terms: candidates.weights.explain(AnalyzedText(record.indexedText, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
+            terms: candidates.weights.explain(AnalyzedText(try record.indexedText, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
             fusion: fusion.method, vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
             weights: weights(hit))
     }

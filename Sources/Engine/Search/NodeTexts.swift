@@ -5,8 +5,12 @@ internal import Content
 internal import Documents
 
 extension NodeRecord {
-    var embeddedText: String { SearchText.embedded(key: documentKey, path: path, kind: kind, value: EventData.parsed(data)) }
+    var embeddedText: String {
+        get throws(ContexError) { SearchText.embedded(key: documentKey, path: path, kind: kind, value: try EventData.parsed(data)) }
+    }
 
     /// What the text index has of the node: it must be told the same text to give the node up.
-    var indexedText: String { SearchText.indexed(key: documentKey, path: path, kind: kind, value: EventData.parsed(data)) }
+    var indexedText: String {
+        get throws(ContexError) { SearchText.indexed(key: documentKey, path: path, kind: kind, value: try EventData.parsed(data)) }
+    }
 }

@@ -93,7 +93,7 @@ extension Database {
         switch reached {
         case .answer(let answer): return answer
         case .past(let nodeSearch, let draft):
-            var nodes = try await onPool { try draft.nodes() }
+            var nodes = try await onPool(isHeavy: true) { try draft.nodes($0) }
             if search.mode != .keyword { nodes = try await embed(nodes) }
             let past = nodes
             return try await onPool { try search.answer(nodeSearch, among: PastNodes(past, analyzer: draft.analyzer)) }

@@ -232,7 +232,7 @@ struct QuerySearch: Sendable {
         if let filter = request.filter { search.admit(filter, among: past) }
         if isPlain {
             return QueryAnswer(
-                query: request.text, matches: search.matches(question, count: request.topK, among: past, countTokens), filtered: search.filtered)
+                query: request.text, matches: try search.matches(question, count: request.topK, among: past, countTokens), filtered: search.filtered)
         }
         let candidates = Candidates(question, count: poolMax, of: mode, passing: search.passing, among: past)
         return try choose(
@@ -241,7 +241,7 @@ struct QuerySearch: Sendable {
                 if !ofDocument.isEmpty { return ofDocument.map(PastNodes.id) }
                 return past.nodes.indices.filter { ExactText(past.nodes[$0].record.nodeKey) == ExactText(key) }.map(PastNodes.id)
             } record: {
-                past.record(of: $0, countTokens)
+                try past.record(of: $0, countTokens)
             } metadata: { node, _ in
                 past[node].attributes.metadata
             } scores: { [search] in
@@ -263,9 +263,9 @@ struct QuerySearch: Sendable {
             return ContextPacking.Candidate(relevance: Double(entry.hit.similarity), twin: chooses ? twin : place, isPinned: entry.isPinned)
         }
         var data = [JSONValue?](repeating: nil, count: entries.count)
-        func parsed(_ place: Int) -> JSONValue {
+        func parsed(_ place: Int) throws(ContexError) -> JSONValue {
             if let known = data[place] { return known }
-            let value = MatchData.wrapped(EventData.parsed(entries[place].record.data))
+            let value = MatchData.wrapped(try EventData.parsed(entries[place].record.data))
             data[place] = value
             return value
         }
@@ -291,10 +291,10 @@ struct QuerySearch: Sendable {
         var matches: [Match] = []
         for place in selection.kept {
             let entry = entries[place]
-            let explanation = request.explain ? pool.search.explanation(of: entry.hit, rank: entry.rank, entry.record, pool.candidates) : nil
+            let explanation = request.explain ? try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.record, pool.candidates) : nil
             let isCut = head != nil && selection.head?.place == place
             var match = Match(
-                entry.hit.node, entry.record, data: isCut ? head! : parsed(place), similarity: Double(entry.hit.similarity), explanation: explanation,
+                entry.hit.node, entry.record, data: try isCut ? head! : parsed(place), similarity: Double(entry.hit.similarity), explanation: explanation,
                 isCut: isCut)
             match.isPinned = entry.isPinned
             match.metadata = entry.metadata
@@ -307,7 +307,7 @@ struct QuerySearch: Sendable {
         }
 
         let report = report(selection, entries, tokens: tokens, isCut: head != nil, missingPins: pool.missingPins)
-        return QueryAnswer(query: request.text, matches: matches, packing: report, explained: pool.named.map { explain($0, pool, selection) },
+        return QueryAnswer(query: request.text, matches: matches, packing: report, explained: try pool.named.map { try explain($0, pool, selection) },
             filtered: pool.search.filtered)
     }
 
@@ -330,23 +330,25 @@ struct QuerySearch: Sendable {
         let data: [UInt8]
     }
 
-    private func explain(_ named: Named, _ pool: Pool, _ selection: ContextPacking.Selection) -> KeyExplanation {
+    private func explain(_ named: Named, _ pool: Pool, _ selection: ContextPacking.Selection) throws(ContexError) -> KeyExplanation {
         let nodes = Set(named.nodes)
-        func told(_ entry: Entry?, _ outcome: KeyExplanation.Outcome, of other: String? = nil) -> KeyExplanation {
+        func told(_ entry: Entry?, _ outcome: KeyExplanation.Outcome, of other: String? = nil) throws(ContexError) -> KeyExplanation {
             KeyExplanation(
                 key: named.key, outcome: outcome, nodeKey: entry?.record.nodeKey, nodes: named.nodes.count, duplicateOf: other,
-                explanation: entry.map { pool.search.explanation(of: $0.hit, rank: $0.rank, $0.record, pool.candidates) })
+                explanation: try entry.map { (entry) throws(ContexError) in
+                    try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.record, pool.candidates)
+                })
         }
-        if let place = selection.kept.first(where: { nodes.contains(pool.entries[$0].hit.node) }) { return told(pool.entries[place], .match) }
-        guard let best = named.best else { return told(nil, .notThere) }
+        if let place = selection.kept.first(where: { nodes.contains(pool.entries[$0].hit.node) }) { return try told(pool.entries[place], .match) }
+        guard let best = named.best else { return try told(nil, .notThere) }
         if let duplicate = selection.duplicates.first(where: { pool.entries[$0.place].hit.node == best.hit.node }) {
-            return told(best, .duplicate, of: pool.entries[duplicate.of].record.nodeKey)
+            return try told(best, .duplicate, of: pool.entries[duplicate.of].record.nodeKey)
         }
-        if selection.omitted.contains(where: { pool.entries[$0].hit.node == best.hit.node }) { return told(best, .maxTokens) }
-        if !pool.candidates.admission.admits(best.hit.node) { return told(best, .filteredOut) }
-        if Double(best.hit.similarity) < threshold { return told(best, .belowThreshold) }
-        guard let rank = best.rank else { return told(best, .notACandidate) }
-        return told(best, rank > request.topK ? .beyondTopK : .diversity)
+        if selection.omitted.contains(where: { pool.entries[$0].hit.node == best.hit.node }) { return try told(best, .maxTokens) }
+        if !pool.candidates.admission.admits(best.hit.node) { return try told(best, .filteredOut) }
+        if Double(best.hit.similarity) < threshold { return try told(best, .belowThreshold) }
+        guard let rank = best.rank else { return try told(best, .notACandidate) }
+        return try told(best, rank > request.topK ? .beyondTopK : .diversity)
     }
 }
 

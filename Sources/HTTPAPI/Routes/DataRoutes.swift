@@ -221,21 +221,18 @@ extension RouteTable {
         if let publisher { members["published_by"] = publisher.json }
     }
 
-    /// Levels that an export puts around what was published.
-    private static let exportLevels = 8
-
     private static func importedDocument(_ bytes: [UInt8], format: String) throws -> JSONValue {
         let document: JSONValue
         switch format {
         case "json":
             do throws(JSONParseError) {
-                document = try JSONParser.parse(bytes, maximumDepth: Limits.nestingDepth + exportLevels)
+                document = try JSONParser.parse(bytes, maximumDepth: Limits.nestingDepth + Limits.envelopeLevels)
             } catch {
                 throw ContexError.badRequest("Invalid JSON: \(error)")
             }
         case "toon":
             do throws(TOONError) {
-                document = try TOONDecoder.decode(utf8: bytes)
+                document = try TOONDecoder.decode(utf8: bytes, options: .init(depthMax: Limits.nestingDepth + Limits.envelopeLevels))
             } catch {
                 throw ContexError.badRequest("Invalid TOON: \(error)")
             }

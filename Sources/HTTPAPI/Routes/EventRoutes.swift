@@ -21,11 +21,11 @@ extension RouteTable {
                 by: call.caller)
             return .json([
                 "events": .array(
-                    events.map { event in
+                    try events.map { event in
                         var members = JSONObject([
-                            ("sequence", .string(event.sequence.description)), ("event_type", .string(event.type)), ("data", EventData.visible(event)),
+                            ("sequence", .string(event.sequence.description)), ("event_type", .string(event.type)), ("data", try EventData.visible(event)),
                         ])
-                        add(EventData.metadata(event.metadata), event.publisher, to: &members)
+                        add(try EventData.metadata(event.metadata), event.publisher, to: &members)
                         return .object(members)
                     }), "count": .integer(events.count),
             ])

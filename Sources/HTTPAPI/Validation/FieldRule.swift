@@ -222,7 +222,7 @@ extension FieldRule {
         }
     }
 
-    /// Recursion is bounded: the parser refused what is nested deeper than `Limits.nestingDepth`.
+    /// Recursion is bounded: the parser refused what is nested much deeper than `Limits.nestingDepth`.
     private static func hasNUL(_ value: JSONValue) -> Bool {
         switch value {
         case .null, .bool, .number: false

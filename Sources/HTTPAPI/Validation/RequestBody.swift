@@ -89,7 +89,8 @@ extension BodyShape {
         guard let text = String(validating: bytes, as: UTF8.self) else { throw unparsed }
         guard isJSON(contentType) else { return .string(text) }
         do throws(JSONParseError) {
-            return try JSONParser.parse(bytes)
+            // How deep data may be is measured on the data, at every door alike.
+            return try JSONParser.parse(bytes, maximumDepth: Limits.nestingDepth + Limits.envelopeLevels)
         } catch {
             if error.reason == .tooDeep {
                 guard let name = member(of: bytes, at: error.offset), fields.contains(where: { $0.rule.boundsDepth && $0.name == name }) else { throw unparsed }
