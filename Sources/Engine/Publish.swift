@@ -240,7 +240,7 @@ struct NodeIdentity: Hashable, Sendable {
     let path: String
     let kind: String
     let format: String
-    let description: [UInt8]
+    let description: ExactText
     let data: [UInt8]
     /// As bits, so that equal is equal in the store.
     let ownVector: [UInt32]?
@@ -249,7 +249,7 @@ struct NodeIdentity: Hashable, Sendable {
         self.path = path
         self.kind = kind
         self.format = format
-        self.description = Array(description.utf8)
+        self.description = ExactText(description)
         self.data = data
         self.ownVector = ownVector?.map(\.bitPattern)
     }

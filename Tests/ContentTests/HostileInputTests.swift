@@ -45,7 +45,7 @@ enum HostileInput {
         value("keys of 60 kB") { bytes in "{" + numbered(bytes, each: 60_000) { "\"\(many("k", 60_000))\($0)\":1," } + "\"k\":1}" },
         value("arrays in arrays over an object") { nested("[", many("0,", $0) + "0", ",{\"a\":1}]", 62) },
         value("empty arrays over an object") { "[[" + many("[[[]]],", $0) + "[]],{}]" },
-        value("levels with scalars") { many("{\"a\":1,\"b\":", 480) + many("[0,", 60) + many("0,", $0) + "0" + many("]", 20) + many("}", 40) },
+        value("levels with scalars") { nested("{\"a\":1,\"b\":", nested("[0,", many("0,", $0) + "0", "]", 20), "}", 40) },
         value("one text of one letter") { "\"\(many("a", $0))\"" },
         value("one text of spaces") { "\"\(many(" ", $0))\"" },
         value("one text of quotes") { "\"\(many("'\\\"", $0))\"" },

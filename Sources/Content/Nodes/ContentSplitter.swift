@@ -69,6 +69,7 @@ public enum ContentSplitter {
     }
 
     private static func read(_ data: JSONValue, hint: String?, _ cancellation: Cancellation) throws(ContexError) -> Found {
+        try cancellation.check()
         let bytes = try ContentBounds.check(data)
         func found(_ format: ContentFormat, _ reading: Reading, _ note: String? = nil) throws(ContexError) -> Found {
             // The text of a format may spell what its bytes do not hold: NUL, levels.
