@@ -32,6 +32,25 @@ private func failure(_ text: String, _ options: TOONDecodingOptions = .init()) -
         #expect(failure(lists, .init(indent: 1, strict: false)) != nil)
     }
 
+    /// Each row repeats the names of the header: a megabyte of them over a thousand rows would be a gigabyte.
+    @Test func namesThatRowsRepeatHaveABound() {
+        let name = String(repeating: "k", count: 1 << 20)
+        for header in ["a[1000]{\(name),b}:", "a[1000]{\(name){c},b}:"] {
+            #expect(failure(header + "\n" + String(repeating: "  1,2\n", count: 1_000))?.message.contains("names in headers") == true)
+        }
+        #expect(failure("a[1000:]{\(name)}:\n" + (0..<1_000).map { "  k\($0): 1\n" }.joined())?.message.contains("names in headers") == true)
+        #expect(failure("a[1000]{name_of_a_column,b}:\n" + String(repeating: "  1,2\n", count: 1_000)) == nil)
+    }
+
+    @Test func numbersHaveABound() {
+        let longest = String(repeating: "7", count: Limits.numberCharacters)
+        #expect(failure("a: \(longest)") == nil)
+        #expect(failure("a: 1\nb: \(longest)7") == TOONError(line: 2, message: "a number of more than 1000 characters"))
+        // Its canonical form would be longer than what is read again.
+        let value = JSONValue.array([.number(JSONNumber(uncheckedText: longest))])
+        #expect((try? TOONDecoder.decode(TOONEncoder.encode(value))) == value)
+    }
+
     @Test func lengthIsBounded() {
         #expect(failure("abcdef", .init(bytesMax: 5))?.message == "the text has 6 bytes; at most 5 are read")
         #expect(failure("a[99999999999999999999]: 1") != nil)
