@@ -157,7 +157,7 @@ let modules: [Module] = [
                 "Attributes", "Needs", "Access", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
-    tests("FuzzReplayTests", ["FuzzTargets", "TestSupport"]),
+    tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),
     tests("BaseTests", ["Base", "CKernels", "TestSupport"]),
     tests("LMDBTests", ["Base", "LMDB", "TestSupport"]),
     tests("HashingTests", ["Base", "Hashing", "TestSupport"]),

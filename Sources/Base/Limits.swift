@@ -77,6 +77,9 @@ public enum Limits {
     public static let pathBytes = nodeKeyScalars - nameScalars - 1
     /// Fields of a table, in all rows together: each costs some 100 bytes while it is split.
     public static let tableCells = 2_000_000
+    /// What the trees of other parsers may have: values of YAML, elements of XML, marks and lines of Markdown. Each costs 150 to 300 bytes
+    /// until it is read: 10 MiB of brackets were 1.9 GB of cmark's nodes.
+    public static let documentParts = 1_000_000
     /// Columns of a table: four times those of a spreadsheet.
     public static let tableColumns = 65_536
 

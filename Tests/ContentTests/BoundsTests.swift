@@ -103,6 +103,13 @@ import Testing
         #expect(refusal(.string(many(",", 10 << 20)), hint: "csv")?.contains("More than 2000000 fields") == true)
         #expect(refusal(.string(many("a,", 100_000) + "\n1\n"), hint: "csv")?.contains("More than 65536 columns") == true)
 
+        // The trees of other parsers: cmark's had 1.9 GB for 10 MiB of brackets.
+        for (hint, text) in [
+            ("markdown", many("[", 10 << 20)), ("markdown", many("a\n", 5 << 20)), ("yaml", "[" + many("0,", 5 << 20) + "0]"), ("yaml", many("- 0\n", 2 << 20)),
+            ("yaml", many("- 0\r", 2 << 20)), ("xml", "<a>" + many("<b/>", 2 << 20) + "</a>"),
+        ] { #expect(refusal(.string(text), hint: hint)?.contains("More than 1000000") == true, "\(hint) \(text.prefix(8))") }
+        #expect(try ContentSplitter.split(.string("# a" + many("\n* a b", 5 << 18)), hint: nil).format == .text)
+
         // Paths within their bound, and too many of them.
         let long = try refusal(JSONParser.parse(text: "{\"\(many("K", 3_800))\":[" + many("{\"a\":1},", 10_000) + "{\"a\":1}]}"))
         #expect(long?.contains("bytes in nodes, at 'KKK") == true, "\(long ?? "taken")")

@@ -1,3 +1,4 @@
+import Base
 import Foundation
 import FuzzTargets
 import TestSupport
@@ -23,6 +24,23 @@ import Testing
             #expect(throws: Never.self, "Fuzz/Failures/\(name)/\(file)") { try target.check(bytes) }
         }
         try target.check([])
+    }
+
+    /// A short search for slow inputs in every run of the suite; tools/fuzz slow-content goes on where it ends.
+    @Test func repeatedPartsCostWhatTheyWeigh() throws {
+        let target = try #require(FuzzTargets.named("slow-content"))
+        var random = SeededRandom(seed: testSeed("repeated parts"))
+        let pieces = [
+            "{", "}", "[", "]", "(", ")", "\"", "'", ":", ",", "\n", " ", "- ", "a", "1", ".", "#", "# ", "```", "`", "*", "_", "&a ", "*a ", "|", "? ", "!",
+            "<", ">", "/", "=", "<a>", "</a>", "<a ", "&amp;", "<!--", "-->", "<![CDATA[", "\\", "\\u", "é", "\r\n", "\t", "\"\"\"", "[[", "]]", "---\n", "a: ",
+            "a = ", "\u{301}", "~", "\"a\":", "{\"a\":", "a,",
+        ]
+        for _ in 0..<150 {
+            func text(_ count: Int) -> [UInt8] { (0..<count).flatMap { _ in Array(pieces.randomElement(using: &random)!.utf8) } }
+            let (before, part, after) = (text(Int.random(in: 0..<4, using: &random)), text(Int.random(in: 1..<5, using: &random)), text(2))
+            let input = [UInt8.random(in: 0...255, using: &random), UInt8(before.count), UInt8(part.count)] + before + part + after
+            #expect(throws: Never.self, "\(input)") { try target.check(input) }
+        }
     }
 
     @Test func everyFolderOfFailuresHasATarget() throws {

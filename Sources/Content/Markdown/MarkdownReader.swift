@@ -4,6 +4,7 @@
 // source text, so that nothing that was written is lost to search. The tree is walked with siblings only: the depth of
 // quotes in quotes stays cmark's affair, which keeps it on the heap.
 
+internal import Base
 internal import CCmark
 
 public enum MarkdownReader {
@@ -13,6 +14,16 @@ public enum MarkdownReader {
         case code(String)
         case paragraph(String)
     }
+
+    /// Whether a text has more lines and marks than `Limits.documentParts`: cmark's tree may have two nodes for each.
+    static func isTooLarge(_ text: String) -> Bool {
+        var parts = 0
+        for byte in text.utf8 where isPart[Int(byte)] { parts += 1 }
+        return parts > Limits.documentParts
+    }
+
+    /// The bytes at which cmark ends a piece of text.
+    private static let isPart: [Bool] = (0..<256).map { "\n\r`\\&<>*_[]!".utf8.contains(UInt8($0)) }
 
     /// The blocks in order. Any text is Markdown, so this does not fail.
     ///

@@ -113,7 +113,11 @@ public enum ContentSplitter {
         case .toml: return .structure(try TOMLReader.value(text, cancellation: cancellation))
         case .xml: return .structure(try XMLReader.value(text, cancellation: cancellation))
         case .csv: return .rows(try CSVReader.rows(text, cancellation: cancellation))
-        case .markdown: return .markdown(text)
+        case .markdown:
+            guard !MarkdownReader.isTooLarge(text) else {
+                throw FormatError(.markdown, .limit, line: 0, "More than \(Limits.documentParts) lines and marks; publish it in parts under several keys")
+            }
+            return .markdown(text)
         case .code: return .code(text)
         case .text: return .text(text)
         }
@@ -158,7 +162,7 @@ public enum ContentSplitter {
         if evidence.isCSV, let rows = try? CSVReader.rows(text, cancellation: cancellation) { return (.csv, .rows(rows)) }
         try cancellation.check()
         if evidence.isCode { return (.code, .code(text)) }
-        if evidence.isMarkdown { return (.markdown, .markdown(text)) }
+        if evidence.isMarkdown, !MarkdownReader.isTooLarge(text) { return (.markdown, .markdown(text)) }
         return (.text, .text(text))
     }
 }

@@ -96,6 +96,7 @@ private struct XMLParser {
     private let cancellation: Cancellation
     private var position = 0
     private var open: [Open] = []
+    private var elements = 0
     /// Prefix -> the namespaces that open elements gave it, innermost last. The empty prefix is the default namespace.
     private var namespaces: [[UInt8]: [[UInt8]]] = [:]
 
@@ -301,6 +302,10 @@ private struct XMLParser {
         let name = try self.name()
         guard open.count < Limits.nestingDepth else {
             throw failure("Nested deeper than \(Limits.nestingDepth) levels", .limit)
+        }
+        elements += 1
+        guard elements <= Limits.documentParts else {
+            throw failure("More than \(Limits.documentParts) elements; publish it in parts under several keys", .limit)
         }
         if !open.isEmpty { flushText() }
         var attributes: [(name: [UInt8], value: [UInt8])] = []

@@ -64,12 +64,15 @@ public enum YAMLReader {
         let bytes = Array(text.utf8)
         func isName(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26 || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-") }
         var aliases = 0
+        var parts = 0
         var hasKeySign = false
         var index = 0
         while index < bytes.count {
             let byte = bytes[index]
             switch byte {
             case 0: throw FormatError(.yaml, line: 0, "NUL is not a character of YAML")
+            case UInt8(ascii: ","), 0x0A: parts += 1
+            case 0x0D where index + 1 == bytes.count || bytes[index + 1] != 0x0A: parts += 1
             case UInt8(ascii: "*"), UInt8(ascii: "]"), UInt8(ascii: "}"):
                 var end = index + 1
                 if byte == UInt8(ascii: "*") {
@@ -84,6 +87,10 @@ public enum YAMLReader {
             default: break
             }
             index += 1
+        }
+        // Brackets and indentation alone end with libyaml's bound of depth: each value more has a comma or a line.
+        guard parts <= Limits.documentParts else {
+            throw FormatError(.yaml, .limit, line: 0, "More than \(Limits.documentParts) values; publish it in parts under several keys")
         }
         if aliases > 12, hasKeySign { throw FormatError(.yaml, .limit, line: 0, "Many aliases beside keys that are not plain text") }
     }
