@@ -7,6 +7,8 @@ import Testing
 @Suite struct DoorTests {
     private static func nested(_ levels: Int) -> String { String(repeating: "[", count: levels) + String(repeating: "]", count: levels) }
 
+    private static let export = "/api/v1/projects/p/data?include_events=true&include_embeddings=true&include_agents=true&format="
+
     /// Of an answer that holds the deepest data.
     private static func number(_ name: String, _ answer: APIAnswer) throws -> Int? {
         try JSONParser.parse(answer.body, maximumDepth: Limits.nestingDepth + Limits.envelopeLevels)[name]?.integerValue
@@ -31,7 +33,7 @@ import Testing
 
         // An export with it comes in again, and an event of it can be read, exported and told.
         for format in ["json", "toon"] {
-            let exported = await harness.send("GET", "/api/v1/projects/p/export?format=\(format)&include_agents=true")
+            let exported = await harness.send("GET", Self.export + format)
             #expect(exported.status == 200)
             let other = try Harness()
             let imported = await other.send("POST", "/api/v1/projects/p/import?format=\(format)", exported.text)
@@ -39,7 +41,7 @@ import Testing
             #expect(try Self.number("count", await other.send("GET", "/api/v1/projects/p/events")) == 2)
             let agent = #"{"agent_id":"a","project_id":"p","data_needs":["value"],"last_seen_sequence":"0"}"#
             #expect(try Self.number("caught_up_events", await other.send("POST", "/api/v1/agents/register", agent)) == 2)
-            #expect(await other.send("GET", "/api/v1/projects/p/export").status == 200)
+            #expect(await other.send("GET", Self.export + format).status == 200)
             await other.close()
         }
         await harness.close()
