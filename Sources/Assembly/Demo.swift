@@ -12,7 +12,7 @@ enum Demo {
     /// Publishes the demo project when it is not there. Returns whether it did.
     static func publish(into database: Database, tenant: TenantID) async throws -> Bool {
         let project = Name(stored: Self.project)
-        if try await database.projects(tenant).contains(where: { $0.name == project }) { return false }
+        if try await !database.projects(tenant, PageRequest(limit: 1), visible: { $0 == project }).items.isEmpty { return false }
         let commands = documents.map { key, format, data in
             PublishCommand(project: project, key: Name(stored: key), data: data, format: format)
         }

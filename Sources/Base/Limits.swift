@@ -35,10 +35,10 @@ public enum Limits {
     public static let vectorNumbers = 8_192
     /// Candidates of a search among vectors; each brings up to 32 neighbours that are compared.
     public static let efSearch = 4_096
-    /// Nodes that a project may have had for its past to be listed or queried (`as_of`): they are split, embedded and scored anew for each
+    /// Nodes that a project may have had for its past to be queried (`as_of`): they are split, embedded and scored anew for each
     /// answer. A choice, not yet a measurement.
     public static let pastNodes = 20_000
-    /// Bytes of published data that are split anew for one such answer.
+    /// Bytes of what is held of it for one such answer: events that are split anew, nodes, their metadata and vectors.
     public static let pastBytes = 64 << 20
     /// Nodes of a project whose analyser may be changed while it is served: one transaction, for which other writes wait. A choice, not yet a measurement.
     public static let analyzerNodes = 50_000
@@ -96,4 +96,25 @@ public enum Limits {
     /// Bytes that all requests may hold together, unless configured otherwise: bodies on their way, what they become, answers until they
     /// are sent. With the model, its tables and what allocators keep it stays under 512 MB.
     public static let inflightBytes = 192 << 20
+
+    // MARK: - Reading
+    /// Bytes of one answer that lists something (nodes, keys, events, versions, agents, projects): what is behind them is asked for with the
+    /// cursor that the answer gives. Also of what the matches of a query, of a batch of queries or of a registration hold. One item is
+    /// always there, however large. As a value, a text of numbers takes thirty times its bytes: 8 MiB are at most 240 MB for a moment.
+    public static let answerBytes = 8 << 20
+    /// Events and nodes of one import document: one transaction, for which other writes wait.
+    public static let importEvents = 100_000
+    public static let importNodes = 50_000
+    /// Bytes of an export that are made at a time.
+    public static let exportPieceBytes = 1 << 20
+    /// Items of one page, when the request asks for so many.
+    public static let pageItems = 10_000
+    /// Bytes of the missed events that a registration sends: 100 events of 10 MB would be held until the last is delivered.
+    public static let catchUpBytes = 8 << 20
+    /// States of the past that the whole server holds at a time; who comes later waits.
+    public static let pastStates = 2
+    /// Queries and batches that wait for one; more are refused until later.
+    public static let pastWaiting = 32
+    /// Different moments that the queries of one batch may ask for, of a project each: every one is a state of its own.
+    public static let batchMoments = 8
 }

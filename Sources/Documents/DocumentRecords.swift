@@ -147,3 +147,8 @@ public struct NodeRecord: Sendable, Equatable {
             data: data, tokenCount: tokenCount, hasOwnVector: hasOwnVector)
     }
 }
+
+extension NodeRecord {
+    /// About what it holds in memory.
+    public var byteCount: Int { data.count + description.utf8.count + documentKey.utf8.count + path.utf8.count + 64 }
+}

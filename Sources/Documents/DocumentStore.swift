@@ -91,6 +91,22 @@ public struct DocumentStore: Sendable {
         }
     }
 
+    /// Documents by key, the deleted ones too, from a place on: the bytes that stand for a key in this order. For reading only.
+    /// - Parameter place: of the first, or before it; empty: from the beginning.
+    /// - Complexity: O(log n) to begin and for each; one is loaded at a time.
+    public func forEachDocument(
+        from place: [UInt8], in view: borrowing TransactionView, _ body: (_ place: [UInt8], DocumentRecord) throws -> TransactionView.Step
+    ) throws {
+        let prefix = scope.key(.documentByKey)
+        try view.scanRecords(prefix: prefix, from: prefix + place) { key, payload in
+            let id = try Self.place(Array(payload))
+            guard let document = try document(id, in: view) else {
+                throw ContexError.damaged("document \(id.rawValue) is listed by key but is not there")
+            }
+            return try body(Array(key.dropFirst(prefix.count)), document)
+        }
+    }
+
     /// What an event did to a document.
     public enum Mark: Sendable, Equatable {
         /// It took new content.
@@ -108,12 +124,12 @@ public struct DocumentStore: Sendable {
     /// - Parameter last: no event after this one; nil: from the newest on.
     /// - Complexity: O(log n + marks).
     private func forEachMark(
-        of id: DocumentID, upTo last: Sequence? = nil, in view: borrowing TransactionView, _ body: (Mark) -> TransactionView.Step
+        of id: DocumentID, upTo last: Sequence? = nil, in view: borrowing TransactionView, _ body: (Mark) throws -> TransactionView.Step
     ) throws {
         let from = last.map { scope.key(.documentVersion, id.rawValue, $0.rawValue) }
         try view.scanRecords(prefix: scope.key(.documentVersion, id.rawValue), from: from, .descending) { key, payload in
             let sequence = Sequence(rawValue: key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) })
-            return body(try Self.mark(sequence, payload))
+            return try body(try Self.mark(sequence, payload))
         }
     }
 
@@ -135,6 +151,16 @@ public struct DocumentStore: Sendable {
             return found.count < count ? .onward : .stop
         }
         return found
+    }
+
+    /// The same one by one, from an event on.
+    public func forEachVersion(
+        of id: DocumentID, upTo last: Sequence?, in view: borrowing TransactionView, _ body: (Sequence) throws -> TransactionView.Step
+    ) throws {
+        try forEachMark(of: id, upTo: last, in: view) { mark in
+            guard case .content(let sequence) = mark else { return .onward }
+            return try body(sequence)
+        }
     }
 
     public func hasVersion(_ sequence: Sequence, of id: DocumentID, in view: borrowing TransactionView) throws -> Bool {
@@ -203,6 +229,9 @@ public struct DocumentStore: Sendable {
         try counters.store(scope, in: &transaction)
         return (first...counters.lastNode).map { NodeID(rawValue: $0) }
     }
+
+    /// The last number that was given to a node.
+    public func lastNode(in view: borrowing TransactionView) throws -> UInt32 { try Counters.load(scope, in: view).lastNode }
 
     public func put(_ document: DocumentRecord, in transaction: inout WriteTransaction) throws {
         try transaction.store(scope.key(.document, document.id.rawValue), document.encode())

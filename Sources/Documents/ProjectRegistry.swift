@@ -57,6 +57,17 @@ public struct ProjectRegistry: Sendable {
         return entries
     }
 
+    /// Projects by name, from a place on: the bytes that stand for a name in this order.
+    public func entries(from place: [UInt8], count: Int, in view: borrowing TransactionView) throws -> [(place: [UInt8], entry: Entry)] {
+        let prefix = scope.key(.projectName)
+        var entries: [(place: [UInt8], entry: Entry)] = []
+        try view.scanRecords(prefix: prefix, from: prefix + place) { key, payload in
+            entries.append((Array(key.dropFirst(prefix.count)), try Self.decode(Array(payload))))
+            return entries.count < count ? .onward : .stop
+        }
+        return entries
+    }
+
     private func entry(_ name: Name, in view: borrowing TransactionView) throws -> Entry? {
         guard let bytes = try view.loadBytes(scope.key(.projectName, text: name.text)) else { return nil }
         let entry = try Self.decode(bytes)

@@ -7,6 +7,7 @@
 public import Base
 internal import Documents
 internal import Events
+internal import FullText
 internal import KeySpace
 internal import LMDB
 internal import Needs
@@ -28,7 +29,7 @@ extension Database {
             let found = try await read { try searching.run(in: $0) }
             do {
                 return try await writer.submit { [self] transaction, effects in
-                    guard try searching.head(in: transaction.view) == found.head else { throw ContexError(.conflict, "stale registration") }
+                    guard try searching.stamp(in: transaction.view) == found.stamp else { throw ContexError(.conflict, "stale registration") }
                     return try enter(tenant, command, searching, found, at: time, in: &transaction, &effects)
                 }
             } catch let error as ContexError where error.category == .conflict {
@@ -99,7 +100,7 @@ extension Database {
             // Agents are listed by the time of registration: no two of a round share it.
             let time = Timestamp(rawValue: time.rawValue + Int64(place))
             entries.append { [self] transaction, effects in
-                let isStale = try search.head(in: transaction.view) != found.head
+                let isStale = try search.stamp(in: transaction.view) != found.stamp
                 let current = isStale ? try search.run(in: transaction.view) : found
                 return try enter(tenant, command, search, current, at: time, in: &transaction, &effects)
             }
@@ -147,22 +148,45 @@ extension Database {
         try found.setFollows(of: agent.number, store, in: &transaction)
         try AgentDirectory(tenant: tenant).put(
             .init(agent: command.agent, project: scope.project, projectName: command.project, registeredAt: time), in: &transaction)
-        let missed = try EventLog(scope: scope).events(after: command.lastSeen, count: Self.catchUpMax, in: transaction.view)
+        let missed = try EventLog(scope: scope).events(
+            after: command.lastSeen, count: Self.catchUpMax, bytesMax: Limits.catchUpBytes, in: transaction.view)
         for message in [.initialContext(found.context)] + missed.map({ Notification.Message.event($0) }) {
             effects.notifications.append(Notification(tenant: tenant, project: command.project, agent: agent, message: message))
         }
         return Registration(
-            project: command.project, agent: command.agent, caughtUpEvents: missed.count, currentSequence: found.head,
+            project: command.project, agent: command.agent, caughtUpEvents: missed.count,
+            caughtUpTo: missed.last.flatMap { $0.sequence < found.head ? $0.sequence : nil }, currentSequence: found.head,
             matchedNeeds: found.context.needs.map { ($0.need, $0.matches.count) }, channel: agent.channel)
     }
 
-    /// The agents of one project, or of all projects of the tenant, in the order of registration.
-    public func agents(_ tenant: TenantID, project: Name?) async throws -> [AgentStatus] {
+    /// The agents of one project, or of all projects of the tenant that the asker may see, in the order of registration.
+    /// - Throws: `.invalid` for a cursor of another listing.
+    public func agents(
+        _ tenant: TenantID, project: Name?, _ request: PageRequest, visible: @escaping @Sendable (Name) -> Bool
+    ) async throws -> Page<ListedAgent> {
         try await read { view in
-            let entries = try AgentDirectory(tenant: tenant).entries(in: view)
-            return try entries.filter { project == nil || $0.projectName == project }.map { try Self.status(tenant, $0, in: view) }
+            let place = try request.cursor.map { text -> AgentDirectory.Place in
+                var reader = ByteReader(try PageCursor(text, of: .agents).place)
+                return AgentDirectory.Place(registeredAt: Timestamp(rawValue: try reader.i64()), key: Array(try reader.raw(reader.remaining)))
+            }
+            let count = min(request.limit ?? .max, max(1, request.bytesMax / Self.listedAgentBytes))
+            let entries = try AgentDirectory(tenant: tenant).entries(from: place, count: count + 1, in: view) {
+                (project == nil || $0 == project) && visible($0)
+            }
+            var next: PageCursor?
+            if entries.count > count {
+                var writer = ByteWriter()
+                writer.i64(entries[count].place.registeredAt.rawValue)
+                writer.raw(entries[count].place.key)
+                next = PageCursor(.agents, place: writer.bytes)
+            }
+            let items = entries.prefix(count).map { ListedAgent(agent: $0.entry.agent, project: $0.entry.projectName, registeredAt: $0.entry.registeredAt) }
+            return Page(items: items, next: next?.text)
         }
     }
+
+    /// A name has 1,020 bytes at most and some 20 mostly; with what is held beside it.
+    private static let listedAgentBytes = 256
 
     /// The registrations under one agent id, oldest first; of one project when it is named.
     public func agent(_ tenant: TenantID, _ agent: Name, project: Name?) async throws -> [AgentStatus] {
@@ -180,15 +204,18 @@ extension Database {
         guard let record = try store.agent(entry.agent, in: view) else {
             throw ContexError.damaged("agent '\(entry.agent)' is in the directory but is not there")
         }
+        return AgentStatus(project: entry.projectName, record: record, nodeKeys: try nodeKeys(of: record, scope, in: view))
+    }
+
+    /// The keys of the nodes that match an agent's needs.
+    static func nodeKeys(of agent: AgentRecord, _ scope: TenantScope, in view: borrowing TransactionView) throws -> [String] {
         let documents = DocumentStore(scope: scope)
-        let nodes = try store.followed(by: record.number, in: view).values.joined().sorted()
-        let keys = try nodes.map { id in
+        return try NeedStore(scope: scope).followed(by: agent.number, in: view).values.joined().sorted().map { id in
             guard let node = try documents.node(id, in: view) else {
-                throw ContexError.damaged("agent '\(entry.agent)' holds node \(id.rawValue), which is not there")
+                throw ContexError.damaged("agent '\(agent.name)' holds node \(id.rawValue), which is not there: run 'contex check'")
             }
             return node.nodeKey
         }
-        return AgentStatus(project: entry.projectName, record: record, nodeKeys: keys)
     }
 
     /// Removes registrations of an agent in the projects given; returns how many there were.
@@ -238,7 +265,8 @@ struct NeedSearch: Sendable {
     }
 
     struct Found: Sendable {
-        let head: Sequence
+        let stamp: Stamp
+        var head: Sequence { stamp.head }
         let context: InitialContext
         /// Of all that matches, also of what the context had no room for: the agent needs to hear of its changes all the same.
         let nodes: [DocumentID: Set<NodeID>]
@@ -251,26 +279,39 @@ struct NeedSearch: Sendable {
         }
     }
 
-    func head(in view: borrowing TransactionView) throws -> Sequence {
-        guard let scope = try Database.scope(tenant, project, view) else { return .zero }
-        return try EventLog(scope: scope).head(in: view).sequence
+    /// What a search depends on: equal stamps mean that it would find the same. An import of nodes leaves the log as it is.
+    struct Stamp: Sendable, Equatable {
+        var head = Sequence.zero
+        var lastNode: UInt32 = 0
+        var nodes = 0
+    }
+
+    func stamp(in view: borrowing TransactionView) throws -> Stamp {
+        guard let scope = try Database.scope(tenant, project, view) else { return Stamp() }
+        return Stamp(
+            head: try EventLog(scope: scope).head(in: view).sequence, lastNode: try DocumentStore(scope: scope).lastNode(in: view),
+            nodes: try TextIndex(scope: scope).statistics(in: view).documents)
     }
 
     func run(in view: borrowing TransactionView) throws -> Found {
         guard let scope = try Database.scope(tenant, project, view) else {
-            return Found(head: .zero, context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:])
+            return Found(stamp: Stamp(), context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:])
         }
         let search = NodeSearch(scope: scope, dimension: dimension, mode: mode, threshold: threshold)
         let questions = zip(needs, vectors).map { Question(text: $0, vector: $1) }
+        var shared = try SharedMatches(scope, in: view)
         var matched: [(need: String, matches: [Match])] = []
-        for question in questions { matched.append((question.text, try search.matches(question, count: matchesMax, in: view))) }
+        for question in questions {
+            let hits = search.rank(try Candidates(question, count: matchesMax, of: search, in: view), best: matchesMax)
+            matched.append((question.text, try shared.matches(hits, in: view)))
+        }
+        let nodes = shared.nodes
         var context = InitialContext(needs: [])
         if let settings {
-            let pinned = try settings.pinned(for: questions, search, in: view)
+            let pinned = try settings.pinned(for: questions, search, from: &shared, in: view)
             context = try settings.pack(matched, pinned: pinned, VectorIndex(scope: scope, dimension: dimension), in: view)
+            context.omitted += shared.left.sorted { $0.key < $1.key }.map(\.value).filter { !context.omitted.contains($0) }
         }
-        var nodes: [DocumentID: Set<NodeID>] = [:]
-        for match in matched.flatMap(\.matches) { nodes[match.document, default: []].insert(match.node) }
-        return Found(head: try EventLog(scope: scope).head(in: view).sequence, context: context, nodes: nodes)
+        return Found(stamp: try stamp(in: view), context: context, nodes: nodes)
     }
 }

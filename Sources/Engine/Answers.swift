@@ -39,6 +39,8 @@ public struct Match: Sendable {
     /// The data in JSON with an indent of two, first 200 characters.
     public let preview: String
     public let explanation: Explanation?
+    /// Of the stored JSON.
+    let dataBytes: Int
     /// cl100k tokens of the data in the format of the answer, when there was a budget.
     public var tokens: Int?
     /// The data is the head of what is stored: the whole is larger than the budget.
@@ -82,6 +84,8 @@ public struct QueryAnswer: Sendable {
     public var explained: [KeyExplanation] = []
     /// With a filter: how many nodes of how many it let the search see.
     public var filtered: Filtered?
+    /// Matches that were left out because with them the answer would be larger than `Limits.answerBytes`.
+    public var left = 0
 
     public struct Filtered: Sendable, Equatable {
         public let passing: Int
@@ -143,6 +147,8 @@ public struct Registration: Sendable {
     public let project: Name
     public let agent: Name
     public let caughtUpEvents: Int
+    /// The last event that was sent as missed, when more were missed than are sent at once: the rest is in the events after it.
+    public let caughtUpTo: Sequence?
     public let currentSequence: Sequence
     /// Distinct needs in the order given, with their number of matches.
     public let matchedNeeds: [(need: String, count: Int)]
@@ -157,6 +163,13 @@ public struct Embeddings: Sendable {
     public let vectors: [[Float]]
     /// cl100k tokens of all texts.
     public let tokens: Int
+}
+
+/// A registration as listings have it.
+public struct ListedAgent: Sendable {
+    public let agent: Name
+    public let project: Name
+    public let registeredAt: Timestamp
 }
 
 /// An agent as it is registered.
@@ -174,22 +187,24 @@ public struct ListedNode: Sendable {
     public let path: String
     public let kind: String
     public let description: String
-    /// As stored: not wrapped.
-    public let data: JSONValue
+    /// JSON as stored: not wrapped.
+    public let dataText: [UInt8]
     public let format: String
     /// Whether its publisher brought the vector.
     public let hasOwnVector: Bool
     /// Of its document; empty when it was published without.
     public let metadata: JSONObject
     public let publisher: Publisher?
+
+    /// - Throws: `.damaged`
+    public func parsedData() throws(ContexError) -> JSONValue { try EventData.parsed(dataText) }
 }
 
 extension ListedNode {
-    /// - Throws: `.damaged`
-    init(_ node: NodeRecord, of document: DocumentAttributes) throws(ContexError) {
+    init(_ node: NodeRecord, of document: DocumentAttributes) {
         self.init(
             nodeKey: node.nodeKey, documentKey: node.documentKey, path: node.path, kind: node.kind, description: node.description,
-            data: try EventData.parsed(node.data), format: node.format, hasOwnVector: node.hasOwnVector, metadata: document.metadata,
+            dataText: node.data, format: node.format, hasOwnVector: node.hasOwnVector, metadata: document.metadata,
             publisher: document.publisher)
     }
 }
@@ -201,8 +216,8 @@ public struct HeldDocument: Sendable {
     public let sequence: Sequence
     /// nil for imported data without its event, as `data` is.
     public let recordedAt: Timestamp?
-    /// As it was published.
-    public let data: JSONValue?
+    /// JSON as it was published.
+    public let dataText: [UInt8]?
     /// What it was split as.
     public let format: String
     public let nodes: [ListedNode]
@@ -215,7 +230,8 @@ public struct HeldDocument: Sendable {
 public struct DocumentVersion: Sendable {
     public let sequence: Sequence
     public let recordedAt: Timestamp
-    public let data: JSONValue
+    /// JSON as it was published.
+    public let dataText: [UInt8]
     public let format: String
     public let description: String
     public let eventType: String
@@ -224,12 +240,16 @@ public struct DocumentVersion: Sendable {
     /// Empty when it was published without.
     public let metadata: JSONObject
     public let publisher: Publisher?
+
+    /// - Throws: `.damaged`
+    public func parsedData() throws(ContexError) -> JSONValue { try EventData.parsed(dataText) }
 }
 
 public struct VersionDifference: Sendable {
     public let from: DocumentVersion
     public let to: DocumentVersion
-    public var changed: Bool { from.data != to.data || from.ownVector != to.ownVector }
+    /// Equal data is equal text: all of it was printed by one printer.
+    public var changed: Bool { from.dataText != to.dataText || from.ownVector != to.ownVector }
 
     public init(from: DocumentVersion, to: DocumentVersion) {
         self.from = from

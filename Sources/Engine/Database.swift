@@ -104,6 +104,7 @@ public final class Database: Sendable {
     private let closing = Cancellation()
     let matcher = NeedMatcher()
     let queryUse = QueryUse()
+    let pastGate = PastGate()
     let pepper: Pepper
     /// Every valid key, for whoever authenticates.
     public let keyRing: KeyRing

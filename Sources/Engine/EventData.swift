@@ -11,6 +11,14 @@ public enum EventData {
         return event.kind == .imported ? data : .object(JSONObject([(event.key, data)]))
     }
 
+    /// The same as text.
+    public static func visibleText(_ event: EventRecord) -> [UInt8] {
+        if event.kind == .imported { return event.data }
+        var members = JSONMembers()
+        members.add(event.key, text: event.data)
+        return members.text
+    }
+
     /// The object that came along with the data; empty when none did.
     /// - Throws: `.damaged`
     public static func metadata(_ bytes: [UInt8]) throws(ContexError) -> JSONObject {

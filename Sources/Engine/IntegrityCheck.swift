@@ -94,7 +94,7 @@ public enum IntegrityCheck {
         let log = EventLog(scope: scope)
         report.findings += try log.findings(in: view)
         let head = try log.head(in: view).sequence
-        report.events += Int(head.rawValue)
+        report.events += Int(clamping: head.rawValue)
 
         let documents = DocumentStore(scope: scope)
         let texts = TextIndex(scope: scope)

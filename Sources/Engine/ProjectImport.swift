@@ -5,6 +5,10 @@
 // it is. Nodes are taken as they stand in the export and embedded here, unless they bring their own vector: the original
 // stored zero vectors, which never matched. Everything is checked before anything is written.
 //
+// Sections contradict each other no more than they must: an event whose content a document has becomes the document's own, and every other
+// event of its key one of its versions; a document that no event of the new log accounts for stands from the end of that log on. Agents that were
+// there before follow what is there now; they are not told, since nothing was published.
+//
 // An own vector lives in the event that its document names. A node that comes without such an event, or stays while the log
 // is replaced, therefore gets one: the publish of its data with its vector.
 
@@ -105,16 +109,18 @@ extension Database {
             try documents.addVersion(document.sequence, of: document.id, in: &transaction)
         }
 
-        if overwrite, plan.hasNodes { try removeAllDocuments(scope, in: &transaction) }
+        if overwrite, plan.hasNodes { try removeAllDocuments(scope, at: log.head(in: transaction.view).sequence, in: &transaction) }
         let texts = TextIndex(scope: scope)
         let analyzer = try texts.options(in: transaction.view).analyzer
         var place = 0
+        var fresh: [(document: DocumentID, nodes: [FreshNode])] = []
         for imported in plan.documents {
             let key = imported.key
             let present = try documents.document(key, in: transaction.view)
             for node in present?.nodes ?? [] { try removeNode(node, scope, in: &transaction) }
             let id = try present?.id ?? documents.create(key, in: &transaction)
             let nodes = try documents.reserveNodes(imported.nodes.count, in: &transaction)
+            fresh.append((id, []))
             for (node, nodeID) in zip(imported.nodes, nodes) {
                 let record = NodeRecord(
                     document: id, documentKey: key.text, path: node.path, kind: node.kind, format: node.format,
@@ -122,7 +128,9 @@ extension Database {
                     hasOwnVector: node.vector != nil)
                 try documents.put(record, as: nodeID, in: &transaction)
                 try VectorIndex(scope: scope, dimension: models.dimension).insert(nodeID, vectors[place], in: &transaction)
-                try texts.add(nodeID, AnalyzedText(try record.indexedText, analyzer: analyzer), in: &transaction)
+                let text = AnalyzedText(try record.indexedText, analyzer: analyzer)
+                try texts.add(nodeID, text, in: &transaction)
+                fresh[fresh.count - 1].nodes.append(FreshNode(id: nodeID, vector: vectors[place], text: text))
                 place += 1
             }
             var event = lastEvents[key.text]
@@ -145,6 +153,49 @@ extension Database {
             try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
             for version in versions[key.text] ?? [] { try documents.addVersion(version, of: id, in: &transaction) }
         }
+        // Needs are scored by the statistics that the indexes have with all that came.
+        for (document, nodes) in fresh { try noteFollowers(scope, document: document, fresh: nodes, in: &transaction) }
+        if plan.events != nil {
+            let settled = Set(plan.documents.map(\.key) + kept.map(\.document.key))
+            try settle(scope, but: settled, lastEvents, versions, in: &transaction)
+        }
+    }
+
+    /// Gives the documents that the import did not bring their place in the log that it brought.
+    private func settle(
+        _ scope: TenantScope, but settled: Set<Name>, _ lastEvents: [String: EventRecord], _ versions: [String: [Sequence]],
+        in transaction: inout WriteTransaction
+    ) throws {
+        let documents = DocumentStore(scope: scope)
+        let head = try EventLog(scope: scope).head(in: transaction.view).sequence
+        var present: [DocumentRecord] = []
+        try documents.forEachDocument(deleted: true, in: transaction.view) { if !settled.contains($0.key) { present.append($0) } }
+        for var document in present {
+            document.sequence = head
+            let known = document.fingerprint
+            document.fingerprint = .zero
+            if document.exists, let event = lastEvents[document.key.text] {
+                // Whether the hint was given or found is not told by an export.
+                for format in [nil, document.format] as [String?] where known == PreparedDocument.fingerprint(
+                    format: format, eventType: event.type, vector: event.vector, metadata: event.metadata, data: event.data)
+                {
+                    document.sequence = event.sequence
+                    document.fingerprint = known
+                }
+            }
+            try documents.put(document, in: &transaction)
+            for version in versions[document.key.text] ?? [] { try documents.addVersion(version, of: document.id, in: &transaction) }
+        }
+    }
+
+    /// Notes whose needs the nodes of a document answer now; what they followed of it before is gone.
+    private func noteFollowers(_ scope: TenantScope, document: DocumentID, fresh: [FreshNode], in transaction: inout WriteTransaction) throws {
+        let needs = NeedStore(scope: scope)
+        let followers = try needs.followers(of: document, in: transaction.view)
+        let matched = try matcher.match(fresh, scope: scope, mode: configuration.mode, threshold: configuration.threshold, in: transaction.view)
+        for agent in Set(followers).union(matched.keys).sorted() {
+            try needs.setFollow(agent: agent, document: document, nodes: matched[agent] ?? [], in: &transaction)
+        }
     }
 
     /// The documents with a vector of their own, each with the event that has it.
@@ -162,7 +213,8 @@ extension Database {
     }
 
     /// Empties documents and indexes of a project; the log, the agents and the numbers given so far stay.
-    private func removeAllDocuments(_ scope: TenantScope, in transaction: inout WriteTransaction) throws {
+    /// - Parameter sequence: of the last event: they are gone from there on.
+    private func removeAllDocuments(_ scope: TenantScope, at sequence: Sequence, in transaction: inout WriteTransaction) throws {
         let documents = DocumentStore(scope: scope)
         var present: [DocumentRecord] = []
         try documents.forEachDocument(in: transaction.view) { present.append($0) }
@@ -174,6 +226,7 @@ extension Database {
             for node in document.nodes { try documents.removeNode(node, in: &transaction) }
             document.nodes = []
             document.exists = false
+            document.sequence = sequence
             document.metadata = []
             try documents.put(document, in: &transaction)
         }
@@ -223,18 +276,21 @@ private struct ImportPlan: Sendable {
             throw ContexError.badRequest("Project ID mismatch: URL has '\(project)', data has '\(named)'")
         }
         warnings = top["version"] == nil ? ["Missing version field"] : []
-        events = try Self.section("events", of: data)?.map { item in
+        events = try Self.section("events", of: data, atMost: Limits.importEvents)?.map { item in
             guard item["event_id"] != nil, let body = item["data"] else { throw Self.refusal }
             // The publish of a key again is one level deeper than what was published.
             try Self.refuseUnstorable(Self.published(body)?.data ?? body)
             let type = item["event_type"]?.stringValue ?? "imported"
             try Self.refuseUnstorable(.string(type))
+            guard type.unicodeScalars.count <= Limits.nameScalars else {
+                throw ContexError.badRequest("Data validation failed: an event_type has at most \(Limits.nameScalars) characters")
+            }
             return Event(type: type, data: body, vector: try Self.vector(of: item, dimension), metadata: try Self.metadata(item) ?? JSONObject())
         }
-        let nodes = try Self.section("embeddings", of: data)
+        let nodes = try Self.section("embeddings", of: data, atMost: Limits.importNodes)
         hasNodes = nodes != nil
         documents = try Self.documents(nodes ?? [], dimension)
-        agents = try (Self.section("agents", of: data) ?? []).map { try Self.agent($0, project: project) }
+        agents = try (Self.section("agents", of: data, atMost: Limits.batchItems) ?? []).map { try Self.agent($0, project: project) }
     }
 
     /// What an event of one member publishes again.
@@ -243,9 +299,13 @@ private struct ImportPlan: Sendable {
         return (key, members[0].value)
     }
 
-    private static func section(_ name: String, of data: JSONObject) throws -> [JSONValue]? {
+    /// All of it is written in one transaction, for which others wait.
+    private static func section(_ name: String, of data: JSONObject, atMost limit: Int) throws -> [JSONValue]? {
         guard let section = data[name] else { return nil }
         guard let items = section.arrayValue else { throw refusal }
+        guard items.count <= limit else {
+            throw ContexError(.tooLarge, "An import holds at most \(limit) \(name), this one has \(items.count): 'contex import' takes documents line by line")
+        }
         return items
     }
 
@@ -278,6 +338,9 @@ private struct ImportPlan: Sendable {
                 path: path, kind: kind, format: item["data_format"]?.stringValue ?? "json",
                 description: description, value: value, vector: try vector(of: item, dimension))
             for text in [node.path, node.kind, node.format, node.description] { try refuseUnstorable(.string(text)) }
+            guard node.kind.utf8.count <= Limits.nameScalars, node.format.utf8.count <= Limits.nameScalars else {
+                throw ContexError.badRequest("Data validation failed: a node of '\(key)' has a type or format of more than \(Limits.nameScalars) bytes")
+            }
             guard paths[key, default: []].insert(ExactText(path)).inserted else {
                 throw ContexError.badRequest("Data validation failed: '\(key)' has two nodes '\(path)'")
             }

@@ -10,52 +10,53 @@ internal import LMDB
 internal import Needs
 
 extension Database {
-    /// Bytes of event data that one answer carries at most (at least one event, however large).
-    static let eventBytesMax = 64 << 20
+    /// Events that are read on one snapshot.
+    private static let eventsPerSnapshot = 10_000
 
-    /// Events after `since`, oldest first. An unknown project has none.
-    public func events(_ tenant: TenantID, project: Name, since: Sequence, count: Int) async throws -> [EventRecord] {
-        try await read { view in
-            guard let scope = try Self.scope(tenant, project, view) else { return [] }
-            return try EventLog(scope: scope).events(after: since, count: count, bytesMax: Self.eventBytesMax, in: view)
-        }
-    }
-
-    /// Every node of a project, by document key.
-    /// - Parameter asOf: as the project was then; nil: now.
-    /// - Throws: `.invalid` for a moment in the future; `.tooLarge` for a past of too many nodes.
-    public func listNodes(_ tenant: TenantID, project: Name, asOf: Moment? = nil) async throws -> [ListedNode] {
-        try await state(tenant, project, asOf) { scope, view in
-            let documents = DocumentStore(scope: scope)
-            var listed: [ListedNode] = []
-            try documents.forEachDocument(in: view) { document in
-                let attributes = try document.attributes
-                for id in document.nodes { listed.append(try Self.listed(id, attributes, documents, in: view)) }
+    /// Events, oldest first, as `render` has them. An unknown project has none.
+    ///
+    /// - Parameters:
+    ///   - since: after this one; of no meaning with a cursor.
+    ///   - render: an item and its size in bytes, away from any snapshot.
+    /// - Throws: `.invalid` for a cursor of another listing; `.conflict` when the log was replaced since the page before.
+    public func events<Item: Sendable>(
+        _ tenant: TenantID, project: Name, since: Sequence, _ request: PageRequest,
+        render: @escaping @Sendable (EventRecord) throws -> (item: Item, bytes: Int)
+    ) async throws -> Page<Item> {
+        guard let (scope, start) = try await read({ view -> (TenantScope, Sequence)? in
+            guard let scope = try Self.scope(tenant, project, view) else { return nil }
+            guard let text = request.cursor else { return (scope, since) }
+            let cursor = try PageCursor(text, of: .events, project: scope.project)
+            try cursor.pin.verify(EventLog(scope: scope), in: view)
+            return (scope, cursor.pin.sequence)
+        }) else { return Page(items: [], next: nil) }
+        var filler = PageFiller<Item>(request)
+        var last = start
+        while true {
+            try Task.checkCancellation()
+            let (after, count, bytes) = (last, min(filler.countLeft, Self.eventsPerSnapshot), filler.bytesLeft)
+            let (events, next) = try await read { view in
+                let log = EventLog(scope: scope)
+                let events = count > 0 && bytes > 0 ? try log.events(after: after, count: count, bytesMax: bytes, in: view) : []
+                let last = events.last?.sequence ?? after
+                return (events, try log.head(in: view).sequence > last ? try LogPin(last, log, in: view) : nil)
             }
-            return listed
-        } past: { draft, cancellation in
-            try draft.byKey().nodes(cancellation).map { try ListedNode($0.record, of: $0.attributes) }
-        } ?? []
-    }
-
-    static func listed(_ id: NodeID, _ document: DocumentAttributes, _ documents: DocumentStore, in view: borrowing TransactionView) throws -> ListedNode {
-        guard let node = try documents.node(id, in: view) else {
-            throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there")
+            guard let newest = events.last else {
+                return Page(items: filler.items, next: next.map { PageCursor(.events, project: scope.project, pin: $0, place: []).text })
+            }
+            last = newest.sequence
+            let before = filler
+            let size = events.reduce(0) { $0 + $1.byteCount }
+            filler = try await onPool(isHeavy: size > Limits.lightBytes) {
+                var filler = before
+                for event in events {
+                    let (item, bytes) = try render(event)
+                    filler.add(item, bytes: max(bytes, event.byteCount))
+                }
+                return filler
+            }
+            if next == nil { return Page(items: filler.items, next: nil) }
         }
-        return try ListedNode(node, of: document)
-    }
-
-    /// The keys of a project that hold something, in order.
-    /// - Parameter asOf: as the project was then; nil: now.
-    /// - Throws: as `listNodes`.
-    public func listKeys(_ tenant: TenantID, project: Name, asOf: Moment? = nil) async throws -> [String] {
-        try await state(tenant, project, asOf) { scope, view in
-            var keys: [String] = []
-            try DocumentStore(scope: scope).forEachDocument(in: view) { keys.append($0.key.text) }
-            return keys
-        } past: { draft, _ in
-            draft.byKey().documents.map(\.key.text)
-        } ?? []
     }
 
     /// What a key holds.
@@ -71,7 +72,7 @@ extension Database {
             return try PastDraft(scope, at: sequence, key: key, dimension: dimension, withVectors: false, in: view)
         }
         guard let found, let document = found.documents.first else { throw ContexError.notFound("Data key '\(key)' not found") }
-        let nodes = try await onPool(isHeavy: true) { cancellation in try found.nodes(cancellation).map { try ListedNode($0.record, of: $0.attributes) } }
+        let nodes = try await onPool(isHeavy: document.event != nil) { try found.nodes($0).map { ListedNode($0.record, of: $0.attributes) } }
         // The event of a document that is as it was left: nil only of one that was imported without it.
         let event: EventRecord? = try await read { view in
             if let event = document.event { return event }
@@ -79,58 +80,115 @@ extension Database {
             return try EventLog(scope: scope).event(document.sequence, in: view).flatMap { $0.kind == .published && $0.key == key.text ? $0 : nil }
         }
         return HeldDocument(
-            key: key, sequence: document.sequence, recordedAt: event?.recordedAt, data: try event.map { try EventData.parsed($0.data) },
+            key: key, sequence: document.sequence, recordedAt: event?.recordedAt, dataText: event?.data,
             format: nodes.first?.format ?? event?.format ?? "json", nodes: nodes, metadata: document.attributes.metadata,
             publisher: document.attributes.publisher)
     }
 
-    /// Reads a project as it is or was; nil when it was never there.
-    private func state<T: Sendable>(
-        _ tenant: TenantID, _ project: Name, _ asOf: Moment?,
-        present: @escaping @Sendable (TenantScope, borrowing TransactionView) throws -> T, past: @escaping @Sendable (PastDraft, Cancellation) throws -> T
-    ) async throws -> T? {
-        let dimension = models.dimension
-        let (now, draft): (T?, PastDraft?) = try await read { [self] view in
-            let scope = try Self.scope(tenant, project, view)
-            let sequence = try asOf.flatMap { try pastSequence($0, scope, in: view) }
-            guard let scope else { return (nil, nil) }
-            guard let sequence else { return (try present(scope, view), nil) }
-            return (nil, try PastDraft(scope, at: sequence, dimension: dimension, withVectors: false, in: view))
+    // MARK: - Projects
+
+    /// The tenant's projects that the asker may see, by name.
+    /// - Throws: `.invalid` for a cursor of another listing.
+    public func projects(_ tenant: TenantID, _ request: PageRequest, visible: @escaping @Sendable (Name) -> Bool) async throws -> Page<ProjectSummary> {
+        var place = try request.cursor.map { try PageCursor($0, of: .projects).place } ?? []
+        var filler = PageFiller<ProjectSummary>(request)
+        while true {
+            try Task.checkCancellation()
+            let from = place
+            let entries = try await read { try ProjectRegistry(tenant: tenant).entries(from: from, count: Self.projectsPerSnapshot, in: $0) }
+            for (key, entry) in entries where visible(entry.name) {
+                if filler.isFull { return Page(items: filler.items, next: PageCursor(.projects, place: key).text) }
+                // Of a summary as JSON, with the names of its members.
+                filler.add(try await summary(tenant, entry), bytes: entry.name.text.utf8.count + 160)
+            }
+            guard entries.count == Self.projectsPerSnapshot, let last = entries.last else { return Page(items: filler.items, next: nil) }
+            place = last.place + [0]
         }
-        guard let draft else { return now }
-        return try await onPool(isHeavy: true) { try past(draft, $0) }
     }
 
-    /// The tenant's projects, by name.
-    public func projects(_ tenant: TenantID) async throws -> [ProjectSummary] {
-        try await read { try Self.summaries(tenant, in: $0) }
+    private static let projectsPerSnapshot = 1_000
+    private static let documentsPerSnapshot = 5_000
+
+    /// Counted piece by piece: a summary of a project that is written to meanwhile is of no one moment.
+    private func summary(_ tenant: TenantID, _ entry: ProjectRegistry.Entry) async throws -> ProjectSummary {
+        let scope = TenantScope(tenant: tenant, project: entry.project)
+        let (agents, head) = try await read { (try NeedStore(scope: scope).count(in: $0), try EventLog(scope: scope).head(in: $0).sequence) }
+        var (documents, nodes) = (0, 0)
+        var place: [UInt8]? = []
+        while let from = place {
+            let (found, last) = try await read { view in try Self.count(scope, from: from, atMost: Self.documentsPerSnapshot, in: view) }
+            documents += found.documents
+            nodes += found.nodes
+            place = last.map { $0 + [0] }
+        }
+        return ProjectSummary(
+            name: entry.name, documents: documents, nodes: nodes, agents: agents, lastSequence: head, createdAt: entry.createdAt)
+    }
+
+    /// - Returns: also the place of the last that was looked at, nil when there is nothing behind it.
+    private static func count(
+        _ scope: TenantScope, from place: [UInt8], atMost limit: Int, in view: borrowing TransactionView
+    ) throws -> (found: (documents: Int, nodes: Int), last: [UInt8]?) {
+        var (documents, nodes, looked) = (0, 0, 0)
+        var last: [UInt8]?
+        try DocumentStore(scope: scope).forEachDocument(from: place, in: view) { key, document in
+            looked += 1
+            if document.exists {
+                documents += 1
+                nodes += document.nodes.count
+            }
+            guard looked == limit else { return .onward }
+            last = key
+            return .stop
+        }
+        return ((documents, nodes), last)
     }
 
     static func summaries(_ tenant: TenantID, in view: borrowing TransactionView) throws -> [ProjectSummary] {
         try ProjectRegistry(tenant: tenant).entries(in: view).map { entry in
             let scope = TenantScope(tenant: tenant, project: entry.project)
-            var (documents, nodes) = (0, 0)
-            try DocumentStore(scope: scope).forEachDocument(in: view) {
-                documents += 1
-                nodes += $0.nodes.count
-            }
+            let found = try count(scope, from: [], atMost: .max, in: view).found
             return ProjectSummary(
-                name: entry.name, documents: documents, nodes: nodes, agents: try NeedStore(scope: scope).agents(in: view).count,
+                name: entry.name, documents: found.documents, nodes: found.nodes, agents: try NeedStore(scope: scope).count(in: view),
                 lastSequence: try EventLog(scope: scope).head(in: view).sequence, createdAt: entry.createdAt)
         }
     }
 
     // MARK: - Versions
 
-    /// The states that a key had, newest first. Empty for a key that never was.
-    public func history(_ tenant: TenantID, project: Name, key: Name, limit: Int) async throws -> [DocumentVersion] {
-        try await read { view in
+    /// The states that a key had, newest first, as `render` has them. None for a key that never was.
+    ///
+    /// - Parameter render: an item and its size in bytes, away from any snapshot.
+    /// - Throws: `.invalid` for a cursor of another listing; `.conflict` when the log was replaced since the page before.
+    public func history<Item: Sendable>(
+        _ tenant: TenantID, project: Name, key: Name, _ request: PageRequest,
+        render: @escaping @Sendable (DocumentVersion) throws -> (item: Item, bytes: Int)
+    ) async throws -> Page<Item> {
+        let found = try await read { view -> (versions: [DocumentVersion], next: PageCursor?) in
             guard let scope = try Self.scope(tenant, project, view),
                 let document = try DocumentStore(scope: scope).document(key, in: view)
-            else { return [] }
-            return try DocumentStore(scope: scope).versions(of: document.id, count: limit, in: view).map {
-                try Self.version($0, scope, in: view)
+            else { return ([], nil) }
+            let log = EventLog(scope: scope)
+            let cursor = try request.cursor.map { try PageCursor($0, of: .versions, project: scope.project) }
+            try cursor?.pin.verify(log, in: view)
+            var versions: [DocumentVersion] = []
+            var bytes = 0
+            var next: PageCursor?
+            try DocumentStore(scope: scope).forEachVersion(of: document.id, upTo: cursor?.pin.sequence, in: view) { sequence in
+                let event = try Self.versionEvent(sequence, log, in: view)
+                bytes += event.byteCount
+                if !versions.isEmpty, versions.count >= request.limit ?? .max || bytes > request.bytesMax {
+                    next = PageCursor(.versions, project: scope.project, pin: try LogPin(sequence, log, in: view), place: [])
+                    return .stop
+                }
+                versions.append(try Self.version(event))
+                return .onward
             }
+            return (versions, next)
+        }
+        let size = found.versions.reduce(0) { $0 + $1.dataText.count }
+        return try await onPool(isHeavy: size > Limits.lightBytes) {
+            Page(items: try found.versions.map { try render($0).item }, next: found.next?.text)
         }
     }
 
@@ -142,16 +200,18 @@ extension Database {
                 let document = try DocumentStore(scope: scope).document(key, in: view),
                 try DocumentStore(scope: scope).hasVersion(sequence, of: document.id, in: view)
             else { throw ContexError.notFound("Version \(sequence) not found for \(key)") }
-            return try Self.version(sequence, scope, in: view)
+            return try Self.version(try Self.versionEvent(sequence, EventLog(scope: scope), in: view))
         }
     }
 
-    private static func version(_ sequence: Sequence, _ scope: TenantScope, in view: borrowing TransactionView) throws -> DocumentVersion {
-        guard let event = try EventLog(scope: scope).event(sequence, in: view) else {
-            throw ContexError.damaged("a version names event \(sequence), which is not there")
-        }
-        return DocumentVersion(
-            sequence: sequence, recordedAt: event.recordedAt, data: try EventData.parsed(event.data), format: event.format,
+    private static func versionEvent(_ sequence: Sequence, _ log: EventLog, in view: borrowing TransactionView) throws -> EventRecord {
+        guard let event = try log.event(sequence, in: view) else { throw ContexError.damaged("a version names event \(sequence), which is not there") }
+        return event
+    }
+
+    private static func version(_ event: EventRecord) throws(ContexError) -> DocumentVersion {
+        DocumentVersion(
+            sequence: event.sequence, recordedAt: event.recordedAt, dataText: event.data, format: event.format,
             description: "\(event.key) (\(event.format))", eventType: event.type, ownVector: event.vector,
             metadata: try EventData.metadata(event.metadata), publisher: event.publisher)
     }
@@ -162,10 +222,11 @@ extension Database {
         _ tenant: TenantID, project: Name, key: Name, sequence: Sequence, by publisher: Publisher? = nil
     ) async throws -> (receipt: PublishReceipt, data: JSONValue) {
         let version = try await version(tenant, project: project, key: key, sequence: sequence)
+        let data = try await onPool(isHeavy: version.dataText.count > Limits.lightBytes) { try version.parsedData() }
         let command = PublishCommand(
-            project: project, key: key, data: version.data, format: version.format, eventType: "data.restored.\(key)", vector: version.ownVector,
+            project: project, key: key, data: data, format: version.format, eventType: "data.restored.\(key)", vector: version.ownVector,
             metadata: version.metadata, publisher: publisher)
-        return (try await publish(tenant, [command])[0].get(), version.data)
+        return (try await publish(tenant, [command])[0].get(), data)
     }
 
     // MARK: - The store itself

@@ -136,15 +136,3 @@ public struct RegisterCommand: Sendable {
         self.webhookSecret = webhookSecret
     }
 }
-
-/// What an export holds beside its header.
-public struct ExportSections: Sendable {
-    public var events: Bool
-    public var embeddings: Bool
-    public var agents: Bool
-    public init(events: Bool, embeddings: Bool, agents: Bool) {
-        self.events = events
-        self.embeddings = embeddings
-        self.agents = agents
-    }
-}

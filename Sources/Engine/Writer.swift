@@ -6,7 +6,9 @@
 //
 // What when one command of a group fails? LMDB's nested transactions would undo it alone, at the price of copying every
 // page it touches, and they have a history of bugs. Here:
-// * a command that is refused before its first write (almost every refusal) has left nothing; the group goes on;
+// * a command that is refused before its first write (almost every refusal) has left nothing; the group goes on. It may have been refused
+//   for what those before it wrote (the second of two deletes: not found), which is true when that is: so it is answered after the commit,
+//   and when there is none, runs again by itself;
 // * a command that fails after a write spoils the transaction: it is aborted, and the same commands run again, each in a
 //   transaction of its own, so that only the guilty one fails.
 //
@@ -114,7 +116,8 @@ final class Writer: Sendable {
     private func next() -> Job? { queue.withLock { $0.waiting.popFirst() } }
 
     private func runGroup() {
-        var ran: [Job] = []
+        // In their order, each with the reason for which it was refused after others had written.
+        var group: [(job: Job, refusal: (any Error)?)] = []
         var effects = Effects()
         do {
             var transaction = try store.environment().beginWrite()
@@ -125,27 +128,30 @@ final class Writer: Sendable {
                 var own = Effects()
                 do {
                     try job.run(&transaction, &own)
-                    ran.append(job)
+                    group.append((job, nil))
                     effects.notifications += own.notifications
                     effects.afterCommit += own.afterCommit
                 } catch where transaction.mutationCount == mutations {
-                    job.settle(error)
+                    if mutations == 0 { job.settle(error) } else { group.append((job, error)) }
                 } catch {
                     _ = consume transaction
                     aborted()
-                    for job in ran + [job] { runAlone(job) }
+                    for job in group.map(\.job) + [job] { runAlone(job) }
                     return
                 }
             } while ContinuousClock.now < deadline
             try transaction.commit()
         } catch {
             aborted()
-            for job in ran { job.settle(error) }
             // Nothing was taken: the transaction could not begin. Whoever waits must hear of it.
-            if ran.isEmpty { next()?.settle(error) }
+            if group.isEmpty { next()?.settle(error) }
+            for (job, refusal) in group {
+                if refusal == nil { job.settle(error) } else { runAlone(job) }
+            }
             return
         }
-        finish(ran, effects)
+        finish(group.filter { $0.refusal == nil }.map(\.job), effects)
+        for (job, refusal) in group { if let refusal { job.settle(refusal) } }
     }
 
     private func runAlone(_ job: Job) {

@@ -50,7 +50,16 @@ public struct EventLog: Sendable {
         return try EventRecord.decode(bytes, sequence: sequence)
     }
 
-    /// Events after `since`, oldest first, at most `count`, and no more than about `bytesMax` of data (at least one).
+    /// The hash of an event, without its data being copied; nil when it is not there.
+    public func hash(of sequence: Sequence, in view: borrowing TransactionView) throws -> SHA256Digest? {
+        guard let payload = try view.load(scope.key(.event, sequence.rawValue)) else { return nil }
+        let begin = payload.byteCount - SHA256Digest.byteCount
+        guard begin >= 0 else { throw ByteError.truncated(at: payload.byteCount) }
+        var reader = ByteReader(Array(payload.extracting(begin..<payload.byteCount)))
+        return try reader.sha256()
+    }
+
+    /// Events after `since`, oldest first, at most `count`, and no more than `bytesMax` with all that belongs to them (at least one).
     public func events(
         after since: Sequence, count: Int, bytesMax: Int = .max, in view: borrowing TransactionView
     ) throws -> [EventRecord] {
@@ -59,9 +68,11 @@ public struct EventLog: Sendable {
         var bytes = 0
         let prefix = scope.key(.event)
         try view.scanRecords(prefix: prefix, from: scope.key(.event, since.next.rawValue)) { key, payload in
+            // The record is as large as what it holds: one that is too much is not decoded.
+            if !found.isEmpty, payload.byteCount > bytesMax - bytes { return .stop }
             let event = try EventRecord.decode(Array(payload), sequence: Self.sequence(ofKey: key))
             found.append(event)
-            bytes += event.data.count
+            bytes += event.byteCount
             return found.count < count && bytes < bytesMax ? .onward : .stop
         }
         return found

@@ -142,3 +142,8 @@ extension EventRecord {
             publisher: publisher)
     }
 }
+
+extension EventRecord {
+    /// About what it holds in memory: data, metadata and vector, and some for the rest.
+    public var byteCount: Int { data.count + metadata.count + 4 * (vector?.count ?? 0) + type.utf8.count + key.utf8.count + 128 }
+}

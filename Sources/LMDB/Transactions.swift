@@ -52,6 +52,14 @@ public struct TransactionView: ~Escapable, Copyable {
         return Array(span)
     }
 
+    /// How many keys there are.
+    /// - Complexity: O(1).
+    public func entryCount() throws(LMDBError) -> Int {
+        var stat = MDB_stat()
+        unsafe try check(mdb_stat(raw, table, &stat), "count entries")
+        return Int(stat.ms_entries)
+    }
+
     public enum Step: Sendable { case onward, stop }
     public enum Direction: Sendable { case ascending, descending }
 

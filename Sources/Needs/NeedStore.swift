@@ -33,6 +33,27 @@ public struct NeedStore: Sendable {
         return found.sorted { $0.number < $1.number }
     }
 
+    /// How many agents there are.
+    public func count(in view: borrowing TransactionView) throws -> Int {
+        var count = 0
+        try view.scanRecords(prefix: scope.key(.agent)) { _, _ in
+            count += 1
+            return .onward
+        }
+        return count
+    }
+
+    /// The names of all agents, in the order of registration; one record is held at a time.
+    public func names(in view: borrowing TransactionView) throws -> [Name] {
+        var found: [(number: UInt32, name: Name)] = []
+        try view.scanRecords(prefix: scope.key(.agent)) { _, payload in
+            let agent = try AgentRecord.decode(Array(payload))
+            found.append((agent.number, agent.name))
+            return .onward
+        }
+        return found.sorted { $0.number < $1.number }.map(\.name)
+    }
+
     /// The number that the next registration takes. Numbers are not reused.
     /// - Throws: `.limited` when the project has used up its numbers.
     public func nextNumber(in view: borrowing TransactionView) throws -> UInt32 {

@@ -32,9 +32,9 @@ extension Operations {
     }
 
     /// The agents that the caller may see, in the order of registration.
-    public func agents(project: Name?, by caller: Caller) async throws -> [AgentStatus] {
+    public func agents(project: Name?, _ page: PageRequest = PageRequest(), by caller: Caller) async throws -> Page<ListedAgent> {
         try await perform(.listAgents, project: project, by: caller) { principal in
-            try await database.agents(principal.tenant, project: project).filter { principal.projects.includes($0.project.text) }
+            try await database.agents(principal.tenant, project: project, page) { principal.projects.includes($0.text) }
         }
     }
 

@@ -38,14 +38,21 @@ extension Operations {
         }
     }
 
-    /// - Parameter asOf: as the project was then; nil: now.
-    /// - Throws: `.invalid`, `.tooLarge` (`Database.listNodes`)
-    public func listData(project: Name, asOf: Moment? = nil, by caller: Caller) async throws -> [ListedNode] {
-        try await perform(.listData, project: project, by: caller) { try await database.listNodes($0.tenant, project: project, asOf: asOf) }
+    /// - Parameters:
+    ///   - asOf: as the project was then; nil: now.
+    ///   - render: an item and its size in bytes.
+    /// - Throws: as `Database.nodes`
+    public func listData<Item: Sendable>(
+        project: Name, _ page: PageRequest, asOf: Moment? = nil, by caller: Caller,
+        render: @escaping @Sendable (ListedNode) throws -> (item: Item, bytes: Int)
+    ) async throws -> Page<Item> {
+        try await perform(.listData, project: project, by: caller) {
+            try await database.nodes($0.tenant, project: project, page, asOf: asOf, render: render)
+        }
     }
 
-    public func listKeysOfData(project: Name, asOf: Moment? = nil, by caller: Caller) async throws -> [String] {
-        try await perform(.listData, project: project, by: caller) { try await database.listKeys($0.tenant, project: project, asOf: asOf) }
+    public func listKeysOfData(project: Name, _ page: PageRequest, asOf: Moment? = nil, by caller: Caller) async throws -> Page<String> {
+        try await perform(.listData, project: project, by: caller) { try await database.keys($0.tenant, project: project, page, asOf: asOf) }
     }
 
     /// - Throws: `.notFound`, `.invalid` for an `asOf` in the future
@@ -55,10 +62,17 @@ extension Operations {
         }
     }
 
+    /// The whole document, for formats that are not written piece by piece.
+    /// - Throws: `.tooLarge`
     public func export(project: Name, sections: ExportSections, by caller: Caller) async throws -> JSONValue {
         try await perform(.exportData, project: project, by: caller) {
-            try await database.export($0.tenant, project: project, sections: sections)
+            try await database.export($0.tenant, project: project, sections: sections, bytesMax: Limits.answerBytes)
         }
+    }
+
+    /// The document as JSON, to be read piece by piece.
+    public func exportReader(project: Name, sections: ExportSections, by caller: Caller) async throws -> ExportReader {
+        try await perform(.exportData, project: project, by: caller) { database.exportReader($0.tenant, project: project, sections: sections) }
     }
 
     /// - Throws: `.badRequest`
@@ -102,9 +116,9 @@ extension Operations {
     }
 
     /// The projects that the caller may see, by name.
-    public func projects(by caller: Caller) async throws -> [ProjectSummary] {
+    public func projects(_ page: PageRequest = PageRequest(), by caller: Caller) async throws -> Page<ProjectSummary> {
         try await perform(.listProjects, project: nil, by: caller) { principal in
-            try await database.projects(principal.tenant).filter { principal.projects.includes($0.name.text) }
+            try await database.projects(principal.tenant, page) { principal.projects.includes($0.text) }
         }
     }
 

@@ -4,15 +4,25 @@ public import Engine
 public import Events
 
 extension Operations {
-    public func events(project: Name, since: Sequence, count: Int, by caller: Caller) async throws -> [EventRecord] {
+    /// - Parameter render: an item and its size in bytes.
+    /// - Throws: as `Database.events`
+    public func events<Item: Sendable>(
+        project: Name, since: Sequence, _ page: PageRequest, by caller: Caller,
+        render: @escaping @Sendable (EventRecord) throws -> (item: Item, bytes: Int)
+    ) async throws -> Page<Item> {
         try await perform(.readEvents, project: project, by: caller) {
-            try await database.events($0.tenant, project: project, since: since, count: count)
+            try await database.events($0.tenant, project: project, since: since, page, render: render)
         }
     }
 
-    public func history(project: Name, key: Name, limit: Int, by caller: Caller) async throws -> [DocumentVersion] {
+    /// - Parameter render: an item and its size in bytes.
+    /// - Throws: as `Database.history`
+    public func history<Item: Sendable>(
+        project: Name, key: Name, _ page: PageRequest, by caller: Caller,
+        render: @escaping @Sendable (DocumentVersion) throws -> (item: Item, bytes: Int)
+    ) async throws -> Page<Item> {
         try await perform(.readVersions, project: project, by: caller) {
-            try await database.history($0.tenant, project: project, key: key, limit: limit)
+            try await database.history($0.tenant, project: project, key: key, page, render: render)
         }
     }
 

@@ -47,7 +47,9 @@ public final class VectorBulkBuild {
 
     private static func state(_ index: VectorIndex, in view: borrowing TransactionView) throws -> GraphState? {
         guard let bytes = try view.loadBytes(index.scope.key(.vectorBulk)) else { return nil }
-        return try GraphState(decoding: bytes)
+        let state = try GraphState(decoding: bytes)
+        try state.verify(index.scope, in: view)
+        return state
     }
 
     // MARK: - Storing

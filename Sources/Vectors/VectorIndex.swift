@@ -175,6 +175,7 @@ public struct VectorIndex: Sendable {
     func state(in view: borrowing TransactionView) throws -> GraphState? {
         guard let bytes = try view.loadBytes(scope.key(.vectorState)) else { return nil }
         let state = try GraphState(decoding: bytes)
+        try state.verify(scope, in: view)
         guard state.dimension == dimension else {
             throw ContexError(
                 .conflict, "the project's vectors have \(state.dimension) dimensions, the embedding model gives \(dimension): reindex the project")

@@ -74,6 +74,20 @@ struct GraphState: Equatable {
         }
     }
 
+    /// Holds what the state says against what is there, before anything is made as large as it says: the record of the last slot must be there and
+    /// end with it, and each 256 slots need a record.
+    /// - Throws: `.damaged`
+    /// - Complexity: O(log n); no seal is looked at.
+    func verify(_ scope: TenantScope, in view: borrowing TransactionView) throws {
+        let last = slots - 1
+        let chunk = last >> ChunkLayout.shift
+        let bytes = Seal.headerBytes + SlotsRecord.offset((last & (ChunkLayout.slots - 1)) + 1)
+        guard try view.get(scope.key(.vectorSlots, UInt32(chunk)))?.byteCount == bytes, try view.entryCount() > chunk else {
+            throw ContexError.damaged(
+                "the state of the vector graph names \(slots) slots, and the slots records are not those of so many: stop the server and run 'contex check'")
+        }
+    }
+
     /// Of a graph that gets its first node.
     init(dimension: Int, parameters: HNSWParameters) {
         self.dimension = dimension

@@ -51,7 +51,7 @@ extension Notification {
         let data =
             switch message {
             case .initialContext(let context): context.matches.reduce(0) { $0 + Self.weight($1.data) }
-            case .event(let record): record.data.count
+            case .event(let record): record.byteCount
             case .update(_, _, let value): Self.weight(value)
             case .deletion: 0
             }

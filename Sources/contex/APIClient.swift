@@ -54,13 +54,36 @@ struct APIClient {
         self.apiKey = apiKey
     }
 
-    func get(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("GET", path, query, nil) }
-    func post(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("POST", path, [], body) }
-    func put(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("PUT", path, [], body) }
-    func delete(_ path: [String]) async throws -> JSONValue { try await call("DELETE", path, [], nil) }
+    func get(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("GET", path, query, nil).answer }
+    func post(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("POST", path, [], body).answer }
+    func put(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("PUT", path, [], body).answer }
+    func delete(_ path: [String]) async throws -> JSONValue { try await call("DELETE", path, [], nil).answer }
+
+    /// A listing, page after page, as the answer that it would be in one piece.
+    /// - Parameter list: the member that holds the items; nil when the answer is the list.
+    func getAll(_ path: [String], _ query: [(String, String)] = [], list: String? = nil) async throws -> JSONValue {
+        var (first, next) = try await call("GET", path, query, nil)
+        var items = (list.map { first[$0] } ?? first)?.arrayValue ?? []
+        while let cursor = next {
+            let page = try await call("GET", path, query.filter { $0.0 != "cursor" } + [("cursor", cursor)], nil)
+            // What is a bare list at first comes as a member of the pages after it.
+            items += page.answer[list ?? "data"]?.arrayValue ?? []
+            next = page.next
+        }
+        guard let list, case .object(var members) = first else { return .array(items) }
+        members[list] = .array(items)
+        if members["count"] != nil { members["count"] = .integer(items.count) }
+        members["has_more"] = nil
+        members["next_cursor"] = nil
+        first = .object(members)
+        return first
+    }
 
     /// - Parameter path: the segments after `/api/v1`, not yet encoded.
-    private func call(_ method: String, _ path: [String], _ query: [(String, String)], _ body: JSONValue?) async throws(CommandFailure) -> JSONValue {
+    /// - Returns: also the cursor to the rest of a listing.
+    private func call(
+        _ method: String, _ path: [String], _ query: [(String, String)], _ body: JSONValue?
+    ) async throws(CommandFailure) -> (answer: JSONValue, next: String?) {
         var url = base + "/api/v1/" + path.map(Self.encoded).joined(separator: "/")
         if !query.isEmpty { url += "?" + query.map { "\($0.0)=\(Self.encoded($0.1))" }.joined(separator: "&") }
         var request = HTTPClientRequest(url: url)
@@ -74,9 +97,11 @@ struct APIClient {
 
         let status: Int
         let bytes: [UInt8]
+        let next: String?
         do {
             let response = try await Self.http.execute(request, timeout: .seconds(Self.answerSeconds))
             status = Int(response.status.code)
+            next = response.headers.first(name: "X-Next-Cursor")
             bytes = Array(try await response.body.collect(upTo: Self.answerBytesMax).readableBytesView)
         } catch {
             throw CommandFailure(.unreachable, "no server answers at \(base): start one (contex serve) or name another (--server, CONTEX_SERVER)")
@@ -86,7 +111,7 @@ struct APIClient {
             throw CommandFailure(httpStatus: status, message: Self.refusal(status, answer, hasKey: apiKey != nil))
         }
         guard let answer else { throw CommandFailure(.failed, "\(base) does not answer as a Contex server does: its answer is no JSON") }
-        return answer
+        return (answer, next)
     }
 
     /// The server's reason, and what to do about it where that is not plain.

@@ -68,7 +68,7 @@ struct AgentList: AsyncParsableCommand {
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
-        let answer = try await options.client().get(project.map { ["projects", $0, "agents"] } ?? ["agents"])
+        let answer = try await options.client().getAll(project.map { ["projects", $0, "agents"] } ?? ["agents"], list: "agents")
         if options.json {
             Terminal.say(JSONPrinter.text(answer))
         } else {

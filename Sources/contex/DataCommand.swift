@@ -32,7 +32,8 @@ struct DataCommand: AsyncParsableCommand {
             }
             return
         }
-        let answer = try await client.get(["projects", project, "data"], moment + (keys ? [("include_content", "false")] : []))
+        let answer = try await client.getAll(
+            ["projects", project, "data"], moment + (keys ? [("include_content", "false")] : []), list: keys ? "data_keys" : nil)
         if options.json {
             Terminal.say(JSONPrinter.text(answer))
         } else if keys {

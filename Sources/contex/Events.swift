@@ -24,7 +24,7 @@ struct Events: AsyncParsableCommand {
                 show(event)
                 if let sequence = event["sequence"]?.stringValue.flatMap(UInt64.init) { last = max(last, sequence) }
             }
-            if events.count == Self.pageEvents { continue }
+            if page["has_more"]?.boolValue == true { continue }
             guard follow else { return }
             try await Task.sleep(for: .milliseconds(Self.pauseMilliseconds))
         }

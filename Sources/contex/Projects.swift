@@ -8,7 +8,7 @@ struct Projects: AsyncParsableCommand {
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
-        let answer = try await options.client().get(["projects"])
+        let answer = try await options.client().getAll(["projects"], list: "projects")
         if options.json {
             Terminal.say(JSONPrinter.text(answer))
             return

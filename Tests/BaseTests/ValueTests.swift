@@ -143,3 +143,16 @@ import TestSupport
         #expect(invalid.description == "invalid: Field required")
     }
 }
+
+@Suite struct Base64URLTests {
+    @Test func bytesAsTextInURLs() {
+        #expect(Base64URL.encode(Array("f".utf8)) == "Zg" && Base64URL.encode(Array("foobar".utf8)) == "Zm9vYmFy")
+        #expect(Base64URL.encode([0xFB, 0xFF, 0xBF]) == "-_-_" && Base64URL.decode("-_-_") == [0xFB, 0xFF, 0xBF])
+        var random = SeededRandom(seed: 7)
+        for count in 0..<200 {
+            let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
+            #expect(Base64URL.decode(Base64URL.encode(bytes)) == bytes)
+        }
+        for wrong in ["A", "Zh", "Zg==", "+/+/", "Z g", "é"] { #expect(Base64URL.decode(wrong) == nil, "\(wrong)") }
+    }
+}

@@ -123,6 +123,28 @@ func files(_ folder: String, suffix: String) throws -> [String] {
             }
         }
     }
+
+    /// Laying out a text is printing its value.
+    @Test func textIsLaidOutWithoutItsValue() throws {
+        var random = RandomJSON(seed: testSeed("textIsLaidOutWithoutItsValue"))
+        for _ in 0..<2_000 {
+            let value = random.value(depth: 6)
+            let compact = JSONPrinter.bytes(value)
+            for style in [JSONStyle.compact, .python, .pretty2, .pretty2UTF8] {
+                #expect(JSONPrinter.laidOut(compact: compact, style: style) == JSONPrinter.bytes(value, style: style))
+            }
+            var members = JSONMembers()
+            members.add("a", value)
+            members.add("b", text: compact)
+            #expect(members.text == JSONPrinter.bytes(["a": value, "b": value]))
+            #expect(JSONMembers.list([compact, compact]) == JSONPrinter.bytes(.array([value, value])))
+            // In its place in another.
+            let inside = JSONPrinter.laidOut(compact: compact, style: .pretty2, level: 1)
+            #expect(JSONPrinter.bytes(.array([value]), style: .pretty2) == Array("[\n  ".utf8) + inside + Array("\n]".utf8))
+        }
+        // What is no JSON ends all the same.
+        for text in ["\"abc", "\"\\", "{", "]", "\"\\\"", ""] { _ = JSONPrinter.laidOut(compact: Array(text.utf8), style: .pretty2) }
+    }
 }
 
 /// Values with every kind of trouble: empty containers, odd keys, control characters, numbers in all spellings.

@@ -1,5 +1,7 @@
 import Base
+import Content
 import Engine
+import Events
 import LMDB
 import Needs
 import Synchronization
@@ -72,5 +74,56 @@ struct Fixture {
     func closeAndCheck() async throws -> [String] {
         await database.close()
         return try IntegrityCheck.run(directory: folder.path).findings
+    }
+}
+
+extension ListedNode {
+    var data: JSONValue { try! parsedData() }
+}
+
+extension HeldDocument {
+    var data: JSONValue? { dataText.map { try! JSONParser.parse($0) } }
+}
+
+extension DocumentVersion {
+    var data: JSONValue { try! parsedData() }
+}
+
+/// Whole listings, page after page.
+extension Database {
+    private func all<Item>(_ page: (PageRequest) async throws -> Page<Item>) async throws -> [Item] {
+        var (items, request) = ([Item](), PageRequest())
+        repeat {
+            let page = try await page(request)
+            items += page.items
+            request.cursor = page.next
+        } while request.cursor != nil
+        return items
+    }
+
+    func listNodes(_ tenant: TenantID, project: Name, asOf: Moment? = nil) async throws -> [ListedNode] {
+        try await all { try await nodes(tenant, project: project, $0, asOf: asOf) { ($0, $0.dataText.count) } }
+    }
+
+    func listKeys(_ tenant: TenantID, project: Name, asOf: Moment? = nil) async throws -> [String] {
+        try await all { try await keys(tenant, project: project, $0, asOf: asOf) }
+    }
+
+    func events(_ tenant: TenantID, project: Name, since: Sequence, count: Int) async throws -> [EventRecord] {
+        try await events(tenant, project: project, since: since, PageRequest(limit: count)) { ($0, $0.byteCount) }.items
+    }
+
+    func history(_ tenant: TenantID, project: Name, key: Name, limit: Int) async throws -> [DocumentVersion] {
+        try await history(tenant, project: project, key: key, PageRequest(limit: limit)) { ($0, $0.dataText.count) }.items
+    }
+
+    func projects(_ tenant: TenantID) async throws -> [ProjectSummary] { try await all { try await projects(tenant, $0) { _ in true } } }
+
+    func agents(_ tenant: TenantID, project: Name?) async throws -> [AgentStatus] {
+        var found: [AgentStatus] = []
+        for listed in try await all({ try await agents(tenant, project: project, $0) { _ in true } }) {
+            found += try await agent(tenant, listed.agent, project: listed.project)
+        }
+        return found
     }
 }

@@ -108,6 +108,7 @@ extension FuzzTargets {
             read: { view in
                 let head = try log.head(in: view)
                 _ = try log.event(head.sequence, in: view)
+                _ = try log.hash(of: head.sequence, in: view)
                 for event in try log.events(after: .zero, count: 10, in: view) {
                     try require(try log.event(event.sequence, in: view) == event, "an event read twice differs")
                 }
@@ -137,9 +138,14 @@ extension FuzzTargets {
                     for node in document.nodes.prefix(10) { _ = try documents.node(node, in: view)?.nodeKey }
                     _ = try documents.versions(of: document.id, count: 10, in: view)
                 }
+                try documents.forEachDocument(from: [], in: view) { place, document in
+                    try documents.forEachVersion(of: document.id, upTo: document.sequence, in: view) { _ in .onward }
+                    return place.isEmpty ? .stop : .onward
+                }
                 for id in try documents.nodeIDs(in: view) { _ = try documents.node(id, in: view) }
                 _ = try projects.scope(of: Name(stored: "shop"), in: view)
                 _ = try projects.entries(in: view)
+                _ = try projects.entries(from: [], count: 5, in: view)
             },
             change: { transaction in
                 if let document = try documents.document(key, in: transaction.view) {
@@ -283,6 +289,8 @@ extension FuzzTargets {
                 _ = try needs.followedNodes(by: 1, document: DocumentID(rawValue: 5), in: view)
                 _ = try needs.findings(nodes: documents, in: view)
                 _ = try directory.entries(in: view)
+                _ = try directory.entries(from: nil, count: 5, in: view) { _ in true }
+                _ = try needs.names(in: view)
             },
             change: { transaction in
                 if let agent = try needs.agent(Name(stored: "a"), in: transaction.view) {

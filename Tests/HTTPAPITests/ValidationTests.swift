@@ -1,5 +1,6 @@
 import Base
 import Content
+import Engine
 import Foundation
 import HTTPAPI
 import Service
@@ -23,7 +24,7 @@ struct ValidationTests {
                 #expect(answer.header("Content-Type") == "application/json")
             }
         }
-        #expect(try await harness.operations.projects(by: .init(apiKey: nil, address: nil, requestID: "t", client: nil)).isEmpty)
+        #expect(try await harness.operations.projects(by: .init(apiKey: nil, address: nil, requestID: "t", client: nil)).items.isEmpty)
         await harness.close()
     }
 

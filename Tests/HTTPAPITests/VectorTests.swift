@@ -66,7 +66,7 @@ import Testing
         }
         // JSON has no NaN.
         #expect(await harness.send("POST", "/api/v1/data/publish", #"{"project_id":"p","data_key":"k","data":1,"vector":[NaN]}"#).status == 422)
-        #expect(try await harness.operations.projects(by: .init(apiKey: nil, address: nil, requestID: "t", client: nil)).isEmpty)
+        #expect(try await harness.operations.projects(by: .init(apiKey: nil, address: nil, requestID: "t", client: nil)).items.isEmpty)
         await harness.close()
     }
 

@@ -28,7 +28,8 @@ import Testing
         journal.refuse(with: ContexError(.limited, "slower"))
         #expect(await category { try await operations.publish(fixture.command("p"), by: fixture.admin) } == .limited)
         journal.refuse(with: nil)
-        #expect(try await operations.events(project: Name(stored: "p"), since: .zero, count: 10, by: fixture.admin).isEmpty)
+        let events = try await operations.events(project: Name(stored: "p"), since: .zero, PageRequest(limit: 10), by: fixture.admin) { ($0, 1) }
+        #expect(events.items.isEmpty)
         #expect(try await operations.publish(fixture.command("p"), by: fixture.admin).sequence.rawValue == 1)
 
         #expect(journal.metered == [.publish, .readEvents, .publish])
@@ -83,13 +84,14 @@ import Testing
         #expect(published.map { (try? $0.get())?.sequence.rawValue } == [1, nil, 2])
         guard case .failure(let refusal) = published[1] else { return #expect(Bool(false)) }
         #expect(refusal.category == .forbidden)
-        #expect(try await operations.events(project: Name(stored: "foreign"), since: .zero, count: 9, by: fixture.admin).isEmpty)
+        let foreign = try await operations.events(project: Name(stored: "foreign"), since: .zero, PageRequest(limit: 9), by: fixture.admin) { ($0, 1) }
+        #expect(foreign.items.isEmpty)
 
         let consumer = try await fixture.caller(.consumer, ["own"])
         let registered = try await operations.registerBatch(
             [fixture.registration("foreign", "a"), fixture.registration("own", "b")], by: consumer)
         #expect(registered.map { (try? $0.get())?.agent.text } == [nil, "b"])
-        #expect(try await operations.agents(project: nil, by: fixture.admin).map(\.record.name.text) == ["b"])
+        #expect(try await operations.agents(project: nil, by: fixture.admin).items.map(\.agent.text) == ["b"])
 
         let tooMany = Array(repeating: fixture.command("own"), count: Limits.batchItems + 1)
         #expect(await category { try await operations.publishBatch(tooMany, by: publisher) } == .tooLarge)
@@ -107,16 +109,16 @@ import Testing
         let consumer = try await fixture.caller(.consumer, ["own"])
         let name = { (text: String) in Name(stored: text) }
 
-        #expect(try await operations.projects(by: consumer).map(\.name.text) == ["own"])
-        #expect(try await operations.projects(by: fixture.admin).map(\.name.text) == ["foreign", "own"])
-        #expect(try await operations.agents(project: nil, by: consumer).map(\.project.text) == ["own"])
+        #expect(try await operations.projects(by: consumer).items.map(\.name.text) == ["own"])
+        #expect(try await operations.projects(by: fixture.admin).items.map(\.name.text) == ["foreign", "own"])
+        #expect(try await operations.agents(project: nil, by: consumer).items.map(\.project.text) == ["own"])
         #expect(try await operations.agent(name("agent"), project: nil, by: consumer).project.text == "own")
         #expect(await category { try await operations.agent(name("hidden"), project: nil, by: consumer) } == .notFound)
         #expect(await category { try await operations.agent(name("agent"), project: name("foreign"), by: consumer) } == .forbidden)
         // By id alone, only what the caller sees goes.
         #expect(try await operations.unregister(name("hidden"), project: nil, by: consumer) == 0)
         #expect(try await operations.unregister(name("agent"), project: nil, by: consumer) == 1)
-        #expect(try await operations.agents(project: nil, by: fixture.admin).map(\.project.text) == ["foreign", "foreign"])
+        #expect(try await operations.agents(project: nil, by: fixture.admin).items.map(\.project.text) == ["foreign", "foreign"])
         await fixture.database.close()
     }
 
@@ -152,7 +154,8 @@ import Testing
         let id = "\(created.record.keyID)"
         #expect(try await operations.role(of: id, by: chief) == (.readonly, ["own", "second"]))
         _ = try await operations.publish(fixture.command("foreign"), by: fixture.admin)
-        #expect(await category { try await operations.listData(project: Name(stored: "foreign"), by: fixture.caller(created.text)) } == .forbidden)
+        let page = PageRequest()
+        #expect(await category { try await operations.listKeysOfData(project: Name(stored: "foreign"), page, by: fixture.caller(created.text)) } == .forbidden)
 
         #expect(try await operations.assignRole(keyID: id, role: "publisher", projects: ["own"], by: chief).role == .publisher)
         for projects in [[], ["foreign"], ["own", "foreign"]] {

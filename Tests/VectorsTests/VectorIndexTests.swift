@@ -230,4 +230,31 @@ import Vectors
         #expect(try store.findings(narrow, 0..<200) == [])
         #expect(try store.findings(wide, 0..<200) == [])
     }
+
+    /// A state that names more slots than there are records of is damage, before anything is made for so many.
+    @Test func aStateClaimsNoMoreThanThereIs() throws {
+        let store = try IndexStore()
+        let index = VectorIndex(scope: store.scope, dimension: 3, parameters: small)
+        try store.write { for (id, vector) in [[1, 0, 0], [0, 1, 0], [0, 0, 1]].enumerated() { try index.insert(node(id), vector.map(Float.init), in: &$0) } }
+        let key = store.scope.key(.vectorState)
+        let sound = try #require(try store.environment.read { (view: borrowing TransactionView) throws in try view.loadBytes(key) })
+        for slots in [4, 256, 257, 1 << 20, (1 << 31) - 1] as [UInt32] {
+            var state = sound
+            for place in 0..<4 { state[6 + place] = UInt8(truncatingIfNeeded: slots >> UInt32(24 - 8 * place)) }
+            var transaction = try store.environment.beginWrite()
+            try transaction.store(key, state)
+            for attempt in 0..<3 {
+                do {
+                    switch attempt {
+                    case 0: _ = try index.search([1, 0, 0], count: 1, in: transaction.view)
+                    case 1: _ = try index.vector(of: node(0), in: transaction.view)
+                    default: try index.insert(node(9), [1, 0, 0], in: &transaction)
+                    }
+                    Issue.record("a state of \(slots) slots was read")
+                } catch let error as ContexError {
+                    #expect(error.category == .damaged && error.message.contains("slots"), "\(slots)")
+                }
+            }
+        }
+    }
 }

@@ -15,7 +15,7 @@ public enum JSONStyle: Sendable {
     case pretty2UTF8
 
     var escapesNonASCII: Bool { self == .python || self == .pretty2 }
-    var isPretty: Bool { self == .pretty2 || self == .pretty2UTF8 }
+    public var isPretty: Bool { self == .pretty2 || self == .pretty2UTF8 }
 }
 
 public enum JSONPrinter {
@@ -114,12 +114,6 @@ public enum JSONPrinter {
             }
         }
 
-        private mutating func escape(_ unit: UInt16) {
-            bytes.append(contentsOf: "\\u".utf8)
-            for shift in [12, 8, 4, 0] as [UInt16] {
-                let digit = UInt8(truncatingIfNeeded: unit >> shift & 15)
-                bytes.append(digit < 10 ? 0x30 + digit : 0x61 + digit - 10)
-            }
-        }
+        private mutating func escape(_ unit: UInt16) { JSONPrinter.escape(unit, into: &bytes) }
     }
 }

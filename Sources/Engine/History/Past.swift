@@ -1,4 +1,4 @@
-// The state of a project after an event that is not its last: listed, or searched.
+// The state of a project after an event that is not its last: of one key, or searched. (Listed piece by piece: Pages/StateWalk.swift.)
 //
 // Nothing is kept for this. What a key held is in the log (its newest event at or before the moment); which event that is, the
 // document's marks say in O(log n), so that the log itself is not walked. A document that has not changed since has its nodes in
@@ -57,7 +57,8 @@ struct PastDraft: Sendable {
         var (nodeCount, byteCount, reused) = (0, 0, 0)
         func add(_ record: DocumentRecord) throws {
             guard var document = try Self.document(record, at: sequence, scope, in: view) else { return }
-            byteCount += document.event?.data.count ?? 0
+            // All that is held: of the text index, of the vectors and of what is split from the events there is about as much again.
+            byteCount += (document.event?.byteCount ?? 0) + record.metadata.count
             nodeCount += document.event == nil ? record.nodes.count : 1
             if key == nil { try Self.refuse(sequence, nodes: nodeCount, bytes: byteCount) }
             if document.event != nil {
@@ -70,7 +71,10 @@ struct PastDraft: Sendable {
                     throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there: run 'contex check'")
                 }
                 let vector = withVectors ? try vectors.vector(of: id, in: view) : nil
+                byteCount += 4 * (vector?.count ?? 0)
                 if document.event == nil {
+                    byteCount += node.byteCount
+                    if key == nil { try Self.refuse(sequence, nodes: nodeCount, bytes: byteCount) }
                     document.nodes.append(PastNodes.Node(record: node, attributes: document.attributes, vector: vector))
                 } else if let vector, !node.hasOwnVector {
                     // An own vector stands in its event.
@@ -89,14 +93,15 @@ struct PastDraft: Sendable {
     }
 
     /// nil when the key held nothing.
-    private static func document(
+    static func document(
         _ record: DocumentRecord, at sequence: Sequence, _ scope: TenantScope, in view: borrowing TransactionView
     ) throws -> Document? {
+        // Nothing has happened to it since.
+        if record.sequence <= sequence { return record.exists ? Document(key: record.key, sequence: record.sequence, attributes: try record.attributes) : nil }
         let store = DocumentStore(scope: scope)
         switch try store.mark(of: record.id, at: sequence, in: view) {
         case .deletion: return nil
         case .content(let version):
-            if record.exists, record.sequence == version { return Document(key: record.key, sequence: version, attributes: try record.attributes) }
             guard let event = try EventLog(scope: scope).event(version, in: view) else {
                 throw ContexError.damaged("a version of '\(record.key)' names event \(version), which is not there: run 'contex check'")
             }
@@ -104,19 +109,9 @@ struct PastDraft: Sendable {
                 key: record.key, format: "", updatedAt: event.recordedAt, publisher: event.publisher, metadata: try EventData.metadata(event.metadata),
                 nodes: [])
             return Document(key: record.key, sequence: version, attributes: attributes, event: event)
-        case nil:
-            // Imported without its events, and never touched since: there from the event on at which the import found the log.
-            guard record.exists, record.sequence <= sequence, try store.marks(of: record.id, in: view).isEmpty else { return nil }
-            return Document(key: record.key, sequence: record.sequence, attributes: try record.attributes)
+        // Later than that, or imported without its events and changed since: what it held then is gone.
+        case nil: return nil
         }
-    }
-
-    /// In the order of a listing.
-    func byKey() -> PastDraft { PastDraft(self, documents.sorted { $0.key < $1.key }) }
-
-    private init(_ draft: PastDraft, _ documents: [Document]) {
-        (sequence, analyzer, dimension) = (draft.sequence, draft.analyzer, draft.dimension)
-        self.documents = documents
     }
 
     private static func refuse(_ sequence: Sequence, nodes: Int, bytes: Int) throws(ContexError) {
@@ -124,13 +119,13 @@ struct PastDraft: Sendable {
             throw ContexError(
                 .tooLarge,
                 "as_of: the project had more than \(Limits.pastNodes) nodes at event \(sequence), the most that are looked at of the past; "
-                    + "single keys can be read")
+                    + "it can be listed, and single keys can be read")
         }
         if bytes > Limits.pastBytes {
             throw ContexError(
                 .tooLarge,
-                "as_of: more than \(Limits.pastBytes >> 20) MiB of data have changed since event \(sequence), the most that is split anew; "
-                    + "single keys can be read")
+                "as_of: the project held more than \(Limits.pastBytes >> 20) MiB at event \(sequence) with metadata and vectors, the most that is "
+                    + "looked at of the past; it can be listed, and single keys can be read")
         }
     }
 
@@ -149,9 +144,7 @@ struct PastDraft: Sendable {
         return nodes
     }
 
-    private static func split(
-        _ document: Document, _ event: EventRecord, dimension: Int, _ cancellation: Cancellation
-    ) throws -> [PastNodes.Node] {
+    static func split(_ document: Document, _ event: EventRecord, dimension: Int, _ cancellation: Cancellation) throws -> [PastNodes.Node] {
         let data = try EventData.parsed(event.data)
         let split =
             event.vector == nil
@@ -180,6 +173,9 @@ struct PastNodes: Sendable {
         let attributes: DocumentAttributes
         /// nil until it is embedded.
         var vector: [Float]?
+
+        /// About what it holds, but for what it shares with its document.
+        var byteCount: Int { record.byteCount + 4 * (vector?.count ?? 0) }
     }
     var nodes: [Node]
     let texts: TextCollection
@@ -251,6 +247,21 @@ extension Database {
                 if event.recordedAt <= time { low = middle } else { high = middle }
             }
             return low == head.rawValue ? nil : Sequence(rawValue: low)
+        }
+    }
+
+    /// A state of the past for as long as `body` needs it, one of `Limits.pastStates` that the whole server holds at a time.
+    /// - Throws: `.tooLarge` for too many nodes; `.unavailable` when too many wait for their turn.
+    func withPast<T: Sendable>(
+        _ scope: TenantScope, at sequence: Sequence, withVectors: Bool, _ body: @Sendable (PastNodes) async throws -> T
+    ) async throws -> T {
+        let dimension = models.dimension
+        return try await pastGate.run {
+            let draft = try await read { try PastDraft(scope, at: sequence, dimension: dimension, withVectors: withVectors, in: $0) }
+            var nodes = try await onPool(isHeavy: true) { try draft.nodes($0) }
+            if withVectors { nodes = try await embed(nodes) }
+            let embedded = nodes
+            return try await body(try await onHeavyPool { try PastNodes(embedded, analyzer: draft.analyzer) })
         }
     }
 

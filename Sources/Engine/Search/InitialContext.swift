@@ -25,6 +25,53 @@ public struct InitialContext: Sendable {
     public var isTruncated: Bool { !omitted.isEmpty || matches.contains(where: \.isCut) }
 }
 
+/// The matches of many needs: a node that answers several of them is read and parsed once, and all together hold no more than an answer may.
+struct SharedMatches {
+    private let documents: DocumentStore
+    private var metadata: MetadataReader
+    private var known: [NodeID: Match] = [:]
+    private var bytes = 0
+    /// Of each document the nodes that answer a need, also those that there was no room for.
+    private(set) var nodes: [DocumentID: Set<NodeID>] = [:]
+    /// Keys of those.
+    private(set) var left: [NodeID: String] = [:]
+
+    init(_ scope: TenantScope, in view: borrowing TransactionView) throws {
+        documents = DocumentStore(scope: scope)
+        metadata = try MetadataReader(scope, in: view)
+    }
+
+    /// A node as a match; nil when there is no room for another.
+    mutating func match(_ node: NodeID, similarity: Double, in view: borrowing TransactionView) throws -> Match? {
+        if let known = known[node] { return known.scored(similarity) }
+        if left[node] != nil { return nil }
+        let record = try documents.indexed(node, in: view)
+        let own = try metadata.metadata(of: record.document, in: view)
+        let size = record.byteCount + own.bytes
+        guard known.isEmpty || bytes + size <= Limits.answerBytes else {
+            left[node] = record.nodeKey
+            nodes[record.document, default: []].insert(node)
+            return nil
+        }
+        bytes += size
+        var match = try Match(node, record, similarity: similarity, explanation: nil)
+        match.metadata = own.metadata
+        known[node] = match
+        return match
+    }
+
+    /// The nodes that answer a need.
+    mutating func matches(_ hits: [NodeSearch.Hit], in view: borrowing TransactionView) throws -> [Match] {
+        var matches: [Match] = []
+        for hit in hits {
+            guard let match = try match(hit.node, similarity: Double(hit.similarity), in: view) else { continue }
+            nodes[match.document, default: []].insert(hit.node)
+            matches.append(match)
+        }
+        return matches
+    }
+}
+
 /// How a registration wants its context packed.
 struct ContextSettings: Sendable {
     let tokensMax: Int
@@ -45,7 +92,9 @@ struct ContextSettings: Sendable {
     }
 
     /// The pinned nodes, each with the similarity to the need that it is most like.
-    func pinned(for questions: [Question], _ search: NodeSearch, in view: borrowing TransactionView) throws -> [Match] {
+    func pinned(
+        for questions: [Question], _ search: NodeSearch, from shared: inout SharedMatches, in view: borrowing TransactionView
+    ) throws -> [Match] {
         guard !pinned.isEmpty else { return [] }
         var keys = NamedKeys(search.scope)
         var nodes: [NodeID] = []
@@ -61,12 +110,13 @@ struct ContextSettings: Sendable {
             let scores = try search.scores(of: nodes, question, weights, cut: cut, in: view)
             for (place, parts) in scores.enumerated() { similarities[place] = max(similarities[place], parts.similarity(search.mode)) }
         }
-        let documents = DocumentStore(scope: search.scope)
-        return try zip(nodes, similarities).map { node, similarity in
-            var match = try Match(node, documents.indexed(node, in: view), similarity: Double(similarity), explanation: nil)
+        var matches: [Match] = []
+        for (node, similarity) in zip(nodes, similarities) {
+            guard var match = try shared.match(node, similarity: Double(similarity), in: view) else { continue }
             match.isPinned = true
-            return match
+            matches.append(match)
         }
+        return matches
     }
 
     /// - Complexity: O(bytes of the data) when all of it fits; else that of ContextPacking.
@@ -80,12 +130,19 @@ struct ContextSettings: Sendable {
         if try diversity == 0 && fits(all) { return context }
 
         var sayings: [Saying: Int] = [:]
+        // A node says the same whichever need it answers.
+        var twins: [NodeID: Int] = [:]
         var candidates: [ContextPacking.Candidate] = []
         func add(_ match: Match, need: Int) {
-            let saying = Saying(description: ExactText(match.description), data: ExactText(JSONPrinter.text(match.data)))
-            let twin = sayings[saying] ?? candidates.count
-            sayings[saying] = twin
-            candidates.append(.init(need: need, relevance: match.similarity, twin: twin, isPinned: match.isPinned))
+            func twin(of match: Match) -> Int {
+                if let known = twins[match.node] { return known }
+                let saying = Saying(description: ExactText(match.description), data: ExactText(JSONPrinter.text(match.data)))
+                let twin = sayings[saying] ?? candidates.count
+                sayings[saying] = twin
+                twins[match.node] = twin
+                return twin
+            }
+            candidates.append(.init(need: need, relevance: match.similarity, twin: twin(of: match), isPinned: match.isPinned))
         }
         for match in pinned { add(match, need: 0) }
         for (need, found) in context.needs.enumerated() { for match in found.matches { add(match, need: need) } }
@@ -94,8 +151,15 @@ struct ContextSettings: Sendable {
         let nothing = [Float](repeating: 0, count: index.dimension)
 
         let packing = ContextPacking(budget: tokensMax, diversity: diversity)
+        var costs: [NodeID: Int] = [:]
+        func cost(at place: Int) throws -> Int {
+            if let known = costs[all[place].node] { return known }
+            let count = try self.cost(all[place])
+            costs[all[place].node] = count
+            return count
+        }
         func select(cuts: Bool) throws -> ContextPacking.Selection {
-            try packing.select(candidates, cuts: cuts) { try cost(all[$0]) } cosine: { a, b in
+            try packing.select(candidates, cuts: cuts) { try cost(at: $0) } cosine: { a, b in
                 Double(VectorMath.dot((vectors[all[a].node] ?? nothing)[...], vectors[all[b].node] ?? nothing))
             }
         }

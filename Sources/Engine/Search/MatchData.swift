@@ -17,16 +17,27 @@ extension Match {
         self.init(
             nodeKey: record.nodeKey, documentKey: record.documentKey, similarity: similarity, data: data,
             description: isCut ? MatchData.beginning(record.description) : record.description, tokenCount: record.tokenCount,
-            preview: MatchData.preview(data), explanation: explanation, isCut: isCut, node: node, document: record.document)
+            preview: MatchData.preview(data), explanation: explanation, dataBytes: record.data.count, isCut: isCut, node: node, document: record.document)
     }
 }
 
 extension Match {
+    /// About the bytes of what its answer says.
+    var byteCount: Int { dataBytes + description.utf8.count + 64 }
+
+    /// The same match of another need.
+    func scored(_ similarity: Double) -> Match {
+        Match(
+            nodeKey: nodeKey, documentKey: documentKey, similarity: similarity, data: data, description: description, tokenCount: tokenCount,
+            preview: preview, explanation: explanation, dataBytes: dataBytes, isCut: isCut, metadata: metadata, node: node, document: document)
+    }
+
     /// The same with the head of its data.
     func cut(to head: JSONValue) -> Match {
         var match = Match(
             nodeKey: nodeKey, documentKey: documentKey, similarity: similarity, data: head, description: MatchData.beginning(description),
-            tokenCount: tokenCount, preview: MatchData.preview(head), explanation: explanation, isCut: true, node: node, document: document)
+            tokenCount: tokenCount, preview: MatchData.preview(head), explanation: explanation, dataBytes: dataBytes, isCut: true, node: node,
+            document: document)
         match.isPinned = isPinned
         match.metadata = metadata
         return match

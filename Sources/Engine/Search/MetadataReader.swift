@@ -8,17 +8,19 @@ internal import LMDB
 struct MetadataReader {
     private let documents: DocumentStore
     private let isNeeded: Bool
-    private var known: [DocumentID: JSONObject] = [:]
+    private var known: [DocumentID: (metadata: JSONObject, bytes: Int)] = [:]
 
     init(_ scope: TenantScope, in view: borrowing TransactionView) throws {
         documents = DocumentStore(scope: scope)
         isNeeded = try AttributeIndex(scope: scope).hasMetadata(in: view)
     }
 
-    mutating func metadata(of document: DocumentID, in view: borrowing TransactionView) throws -> JSONObject {
-        guard isNeeded else { return JSONObject() }
+    /// With the bytes that it has in the store.
+    mutating func metadata(of document: DocumentID, in view: borrowing TransactionView) throws -> (metadata: JSONObject, bytes: Int) {
+        guard isNeeded else { return (JSONObject(), 0) }
         if let metadata = known[document] { return metadata }
-        let metadata = try EventData.metadata(documents.metadata(of: document, in: view))
+        let bytes = try documents.metadata(of: document, in: view)
+        let metadata = (try EventData.metadata(bytes), bytes.count)
         known[document] = metadata
         return metadata
     }

@@ -42,34 +42,63 @@ struct NodeSearch {
     /// In hybrid mode, when another thread was asked to help; good for one search.
     var textSide: TextSide? = nil
 
-    /// At most `count` nodes of at least the threshold, in the order of `fusion`, equal ones by node number.
-    func matches(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> [Match] {
-        let candidates = try Candidates(question, count: count, of: self, in: view)
+    /// What a search found, copied out of the snapshot.
+    struct Found {
+        let candidates: Candidates
+        /// Best first.
+        var hits: [(hit: Hit, record: NodeRecord, metadata: JSONObject)] = []
+        /// Of the records and their metadata.
+        var bytes = 0
+        /// Matches behind them that were left, so that the answer does not become larger than it may be.
+        var left = 0
+    }
+
+    /// At most `count` nodes of at least the threshold, in the order of `fusion`, equal ones by node number; no more than `Limits.answerBytes` of
+    /// them, and at least one.
+    func found(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> Found {
+        var found = Found(candidates: try Candidates(question, count: count, of: self, in: view))
         let documents = DocumentStore(scope: scope)
         var metadata = try MetadataReader(scope, in: view)
-        var records: [NodeID: (NodeRecord, JSONObject)] = [:]
-        let hits = rank(candidates, best: count)
-        for hit in hits {
+        let hits = rank(found.candidates, best: count)
+        for (place, hit) in hits.enumerated() {
             let record = try documents.indexed(hit.node, in: view)
-            records[hit.node] = (record, try metadata.metadata(of: record.document, in: view))
+            let own = try metadata.metadata(of: record.document, in: view)
+            let bytes = record.byteCount + own.bytes
+            if place > 0, found.bytes + bytes > Limits.answerBytes {
+                found.left = hits.count - place
+                break
+            }
+            found.bytes += bytes
+            found.hits.append((hit, record, own.metadata))
         }
-        return try matches(hits, candidates) { records[$0] }
+        return found
     }
 
-    /// At most `count` nodes of a project's past.
-    func matches(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) throws -> [Match] {
-        let candidates = Candidates(question, count: count, of: mode, passing: passing, among: past)
-        return try matches(rank(candidates, best: count), candidates) { (try past.record(of: $0, countTokens), past[$0].attributes.metadata) }
-    }
-
-    private func matches(_ hits: [Hit], _ candidates: Candidates, _ record: (NodeID) throws -> (NodeRecord, JSONObject)?) throws -> [Match] {
-        try hits.enumerated().compactMap { place, hit in
-            guard let (record, metadata) = try record(hit.node) else { return nil }
-            let explanation = explain ? try self.explanation(of: hit, rank: place + 1, record, candidates) : nil
-            var match = try Match(hit.node, record, similarity: Double(hit.similarity), explanation: explanation)
-            match.metadata = metadata
+    /// The answer that was found.
+    /// - Throws: `.damaged`
+    func matches(_ found: Found) throws -> [Match] {
+        try found.hits.enumerated().map { place, entry in
+            let explanation = explain ? try self.explanation(of: entry.hit, rank: place + 1, entry.record, found.candidates) : nil
+            var match = try Match(entry.hit.node, entry.record, similarity: Double(entry.hit.similarity), explanation: explanation)
+            match.metadata = entry.metadata
             return match
         }
+    }
+
+    /// At most `count` nodes of a project's past, bounded like those of the present.
+    func found(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) throws -> Found {
+        var found = Found(candidates: Candidates(question, count: count, of: mode, passing: passing, among: past))
+        let hits = rank(found.candidates, best: count)
+        for (place, hit) in hits.enumerated() {
+            let bytes = past[hit.node].byteCount
+            if place > 0, found.bytes + bytes > Limits.answerBytes {
+                found.left = hits.count - place
+                break
+            }
+            found.bytes += bytes
+            found.hits.append((hit, try past.record(of: hit.node, countTokens), past[hit.node].attributes.metadata))
+        }
+        return found
     }
 
     /// A candidate with its similarity.

@@ -38,9 +38,10 @@ extension Database {
         return try await answer(search, reached)
     }
 
-    /// Many queries on one snapshot, one outcome each, in order. The texts are embedded at once, the searches share the pool's threads.
+    /// Many queries on one snapshot, one outcome each, in order. The texts are embedded at once, the searches share the pool's threads, and
+    /// queries of one moment of the past share the state that is made of it.
     ///
-    /// Together they hold at most 64 MB of what they found; those that come after that fail with `.tooLarge`.
+    /// Together they find at most `Limits.answerBytes`, and ask for at most `Limits.batchMoments`; those that come after that fail with `.tooLarge`.
     public func query(_ tenant: TenantID, _ requests: [QueryRequest]) async -> [Result<QueryAnswer, ContexError>] {
         var searches: [Result<QuerySearch, ContexError>] = requests.map { request in
             do throws(ContexError) {
@@ -78,11 +79,34 @@ extension Database {
             }
         }
         var outcomes: [Result<QueryAnswer, ContexError>] = []
-        for (search, outcome) in zip(searches, batch.outcomes) {
+        var pasts: [QuerySearch.PastState: [(place: Int, search: QuerySearch, nodes: NodeSearch)]] = [:]
+        var moments: [QuerySearch.PastState] = []
+        for (place, (search, outcome)) in zip(searches, batch.outcomes).enumerated() {
             do {
-                outcomes.append(.success(try await answer(search.get(), outcome.get())))
+                switch try outcome.get() {
+                case .answer(let answer): outcomes.append(.success(answer))
+                case .past(let nodes, let state):
+                    if pasts[state] == nil { moments.append(state) }
+                    pasts[state, default: []].append((place, try search.get(), nodes))
+                    // Until it is answered.
+                    outcomes.append(.failure(ContexError(.unavailable, "The batch was not searched")))
+                }
             } catch {
                 outcomes.append(.failure(ContexError(anyError: error)))
+            }
+        }
+        for (number, state) in moments.enumerated() {
+            let asked = pasts[state] ?? []
+            do {
+                guard number < Limits.batchMoments else {
+                    throw ContexError(.tooLarge, "The batch asks for more than \(Limits.batchMoments) different moments of the past: ask in smaller ones")
+                }
+                let answers = try await withPast(state.scope, at: state.sequence, withVectors: asked.contains { $0.search.mode != .keyword }) { [self] past in
+                    try await onHeavyPool { asked.map { entry in batch.bounded { try entry.search.answer(entry.nodes, among: past) } } }
+                }
+                for (entry, answer) in zip(asked, answers) { outcomes[entry.place] = answer }
+            } catch {
+                for entry in asked { outcomes[entry.place] = .failure(ContexError(anyError: error)) }
             }
         }
         return outcomes
@@ -92,11 +116,10 @@ extension Database {
     private func answer(_ search: QuerySearch, _ reached: QuerySearch.Reached) async throws -> QueryAnswer {
         switch reached {
         case .answer(let answer): return answer
-        case .past(let nodeSearch, let draft):
-            var nodes = try await onPool(isHeavy: true) { try draft.nodes($0) }
-            if search.mode != .keyword { nodes = try await embed(nodes) }
-            let past = nodes
-            return try await onPool { try search.answer(nodeSearch, among: PastNodes(past, analyzer: draft.analyzer)) }
+        case .past(let nodes, let state):
+            return try await withPast(state.scope, at: state.sequence, withVectors: search.mode != .keyword) { [self] past in
+                try await onHeavyPool { try search.answer(nodes, among: past) }
+            }
         }
     }
 }
@@ -117,8 +140,6 @@ private final class QueryBatch: Sendable {
     private let searches: [Result<QuerySearch, ContexError>]
     private let state: Mutex<State>
 
-    private static let batchBytesMax = 64 << 20
-
     init(_ searches: [Result<QuerySearch, ContexError>]) {
         self.searches = searches
         state = Mutex(State(outcomes: searches.map { _ in nil }))
@@ -130,12 +151,7 @@ private final class QueryBatch: Sendable {
         while let place = take(on: snapshot) {
             do {
                 let found = try searches[place].get().run(in: view, database)
-                let bytes = found.bytes
-                let isOver = state.withLock { state in
-                    state.bytes += bytes
-                    return state.bytes > Self.batchBytesMax
-                }
-                guard !isOver else { throw ContexError(.tooLarge, "The batch finds more than \(Self.batchBytesMax) bytes: ask in smaller ones") }
+                try admit(found.bytes)
                 all.append((place, found))
             } catch {
                 finish(place, .failure(ContexError(anyError: error)))
@@ -152,6 +168,27 @@ private final class QueryBatch: Sendable {
                 finish(place, .failure(ContexError(anyError: error)))
             }
         }
+    }
+
+    /// An answer whose bytes are known when it is there.
+    func bounded(_ answer: () throws -> QueryAnswer) -> Result<QueryAnswer, ContexError> {
+        do {
+            let answer = try answer()
+            try admit(answer.matches.reduce(0) { $0 + $1.byteCount })
+            return .success(answer)
+        } catch {
+            return .failure(ContexError(anyError: error))
+        }
+    }
+
+    /// One alone may be as large as it is.
+    private func admit(_ bytes: Int) throws(ContexError) {
+        let isOver = state.withLock { state in
+            let isOver = state.bytes > 0 && state.bytes + bytes > Limits.answerBytes
+            if !isOver { state.bytes += bytes }
+            return isOver
+        }
+        if isOver { throw ContexError(.tooLarge, "The batch finds more than \(Limits.answerBytes >> 20) MiB: ask in smaller ones") }
     }
 
     func note(_ failure: ContexError) { state.withLock { $0.failure = failure } }

@@ -50,8 +50,6 @@ struct QuerySearch: Sendable {
 
     /// Candidates of a choice for each match.
     private static let poolFactor = 4
-    /// Bytes of data beyond the `topK` best that a choice is made among.
-    private static let poolBytesMax = 16 << 20
     /// Nodes that all pinned keys together may stand for, the first of them.
     private static let pinnedMax = 200
     /// Nodes of one document that are scored for an explanation.
@@ -81,6 +79,10 @@ struct QuerySearch: Sendable {
         let vectors: [[Float]]
         let missingPins: [String]
         let named: [Named]
+        /// Of `entries` with their vectors.
+        let bytes: Int
+        /// Matches that were left, so that the answer does not become larger than it may be.
+        let left: Int
     }
 
     struct Named {
@@ -92,28 +94,30 @@ struct QuerySearch: Sendable {
 
     enum Found {
         case noProject
-        case matches([Match], QueryAnswer.Filtered?)
+        case matches(NodeSearch, NodeSearch.Found?)
         case pool(Pool)
-        case past(NodeSearch, PastDraft)
+        case past(NodeSearch, PastState)
 
         /// About the bytes that it holds.
         var bytes: Int {
             switch self {
-            case .noProject: 0
-            case .matches(let matches, _): matches.reduce(0) { $0 + $1.description.utf8.count * 4 }
-            case .pool(let pool): pool.entries.reduce(0) { $0 + $1.record.data.count + $1.record.description.utf8.count }
-            case .past(_, let draft):
-                draft.documents.reduce(0) { sum, document in
-                    document.nodes.reduce(sum + (document.event?.data.count ?? 0)) { $0 + $1.record.data.count + $1.record.description.utf8.count }
-                }
+            case .noProject, .past: 0
+            case .matches(_, let found): found?.bytes ?? 0
+            case .pool(let pool): pool.bytes
             }
         }
+    }
+
+    /// A state of a project's past: equal ones are the same.
+    struct PastState: Hashable {
+        let scope: TenantScope
+        let sequence: Sequence
     }
 
     /// An answer, or what it takes to make one of the past.
     enum Reached: Sendable {
         case answer(QueryAnswer)
-        case past(NodeSearch, PastDraft)
+        case past(NodeSearch, PastState)
     }
 
     // MARK: - On the snapshot
@@ -125,12 +129,12 @@ struct QuerySearch: Sendable {
         guard let scope else { return .noProject }
         var search = NodeSearch(
             scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort, textSide: textSide)
-        if let past { return .past(search, try PastDraft(scope, at: past, dimension: dimension, withVectors: mode != .keyword, in: view)) }
+        if let past { return .past(search, PastState(scope: scope, sequence: past)) }
         let question = question
         if let filter = request.filter { try search.admit(filter, in: view) }
         if isPlain {
             let isNone = search.filtered?.passing == 0
-            return .matches(isNone ? [] : try search.matches(question, count: request.topK, in: view), search.filtered)
+            return .matches(search, isNone ? nil : try search.found(question, count: request.topK, in: view))
         }
 
         let documents = DocumentStore(scope: scope)
@@ -144,7 +148,7 @@ struct QuerySearch: Sendable {
             } record: {
                 try documents.indexed($0, in: view)
             } metadata: {
-                try metadata.metadata(of: $1.document, in: view)
+                try metadata.metadata(of: $1.document, in: view).metadata
             } scores: {
                 try search.scores(of: $0, question, candidates.weights, cut: candidates.cut, in: view)
             } vector: {
@@ -179,13 +183,28 @@ struct QuerySearch: Sendable {
             if nodes.isEmpty { missing.append(key) }
             for node in nodes where pinned.count < Self.pinnedMax && isPinned.insert(node).inserted { pinned.append(node) }
         }
-        var pool = try entries(pinned, isPinned: true)
-        var bytes = 0
+        // All that is held is counted; the first is taken however large it is.
+        var pool: [Entry] = []
+        var (bytes, left) = (0, 0)
+        for node in pinned {
+            let entry = try entries([node], isPinned: true)[0]
+            guard pool.isEmpty || bytes + entry.record.byteCount <= Limits.answerBytes else {
+                left += 1
+                continue
+            }
+            bytes += entry.record.byteCount
+            pool.append(entry)
+        }
+        let pinnedCount = pool.count
         for hit in ranked where !isPinned.contains(hit.node) {
-            let place = pool.count - pinned.count
-            if place == poolMax || place >= request.topK && bytes > Self.poolBytesMax { break }
+            let place = pool.count - pinnedCount
+            if place == poolMax { break }
             let record = try record(hit.node)
-            if place >= request.topK { bytes += record.data.count + record.description.utf8.count }
+            if !pool.isEmpty, bytes + record.byteCount > Limits.answerBytes {
+                if place < request.topK { left += 1 }
+                break
+            }
+            bytes += record.byteCount
             pool.append(
                 Entry(hit: hit, rank: ranks[hit.node], record: record, metadata: try metadata(hit.node, record), isPinned: false))
         }
@@ -204,7 +223,9 @@ struct QuerySearch: Sendable {
             let best = scored.indices.max { (similarities[$0], $1) < (similarities[$1], $0) }
             explained.append(Named(key: key, nodes: nodes, best: try best.map { try entries([scored[$0]], isPinned: false)[0] }))
         }
-        return Pool(search: search, candidates: candidates, entries: pool, vectors: vectors, missingPins: missing, named: explained)
+        return Pool(
+            search: search, candidates: candidates, entries: pool, vectors: vectors, missingPins: missing, named: explained,
+            bytes: bytes + 4 * dimension * vectors.count, left: left)
     }
 
     // MARK: - After it
@@ -214,7 +235,9 @@ struct QuerySearch: Sendable {
         switch found {
         case .past(let search, let draft): .past(search, draft)
         case .pool(let pool): .answer(try choose(among: pool))
-        case .matches(let matches, let filtered): .answer(QueryAnswer(query: request.text, matches: matches, filtered: filtered))
+        case .matches(let search, let found):
+            .answer(
+                QueryAnswer(query: request.text, matches: try found.map(search.matches) ?? [], filtered: search.filtered, left: found?.left ?? 0))
         case .noProject:
             .answer(
                 QueryAnswer(
@@ -231,8 +254,8 @@ struct QuerySearch: Sendable {
         var search = search
         if let filter = request.filter { search.admit(filter, among: past) }
         if isPlain {
-            return QueryAnswer(
-                query: request.text, matches: try search.matches(question, count: request.topK, among: past, countTokens), filtered: search.filtered)
+            let found = try search.found(question, count: request.topK, among: past, countTokens)
+            return QueryAnswer(query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left)
         }
         let candidates = Candidates(question, count: poolMax, of: mode, passing: search.passing, among: past)
         return try choose(
@@ -306,9 +329,9 @@ struct QuerySearch: Sendable {
             matches.append(match)
         }
 
-        let report = report(selection, entries, tokens: tokens, isCut: head != nil, missingPins: pool.missingPins)
+        let report = report(selection, entries, tokens: tokens, isCut: head != nil || pool.left > 0, missingPins: pool.missingPins)
         return QueryAnswer(query: request.text, matches: matches, packing: report, explained: try pool.named.map { try explain($0, pool, selection) },
-            filtered: pool.search.filtered)
+            filtered: pool.search.filtered, left: pool.left)
     }
 
     /// Nil for a query that asked for no choice.

@@ -129,7 +129,8 @@ public struct APIHandler: Sendable {
         }
         return try await route.handler(
             Call(
-                operations: operations, caller: admitted.caller, server: facts, path: admitted.path, query: query, bodyContent: body))
+                operations: operations, caller: admitted.caller, server: facts, target: admitted.request.target, path: admitted.path,
+                query: query, bodyContent: body))
     }
 
     // MARK: - Refusals of the socket side

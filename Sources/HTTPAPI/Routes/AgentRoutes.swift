@@ -1,4 +1,5 @@
 internal import Base
+internal import Content
 internal import Engine
 internal import Needs
 internal import Service
@@ -55,12 +56,14 @@ extension RouteTable {
         ) { call in
             let command = try Register.command(call.body, at: [.name("body")])
             let registration = try await call.operations.register(command, by: call.caller)
-            return .json([
-                "status": "registered", "agent_id": .string(registration.agent.text), "project_id": .string(registration.project.text),
-                "caught_up_events": .integer(registration.caughtUpEvents),
-                "current_sequence": .string(registration.currentSequence.description), "matched_needs": matchedNeeds(registration),
-                "notification_channel": .string(registration.channel),
+            var answer = JSONObject([
+                ("status", "registered"), ("agent_id", .string(registration.agent.text)), ("project_id", .string(registration.project.text)),
+                ("caught_up_events", .integer(registration.caughtUpEvents)),
+                ("current_sequence", .string(registration.currentSequence.description)), ("matched_needs", matchedNeeds(registration)),
+                ("notification_channel", .string(registration.channel)),
             ])
+            if let last = registration.caughtUpTo { answer["caught_up_to"] = .string(last.description) }
+            return .json(.object(answer))
         },
 
         Route(
@@ -91,8 +94,8 @@ extension RouteTable {
 
         Route(
             "GET", "/agents", action: .listAgents, group: group, "The agents that the caller may see, in the order of registration",
-            #"{"agents":["coder"],"count":1}"#
-        ) { call in names(try await call.operations.agents(project: nil, by: call.caller)) },
+            query: Fields.paging, #"{"agents":["coder"],"count":1}"#
+        ) { call in try await names(call, of: nil) },
 
         Route(
             "GET", "/agents/{agent_id}", action: .showAgent, group: group, "The latest registration under an id",
@@ -123,8 +126,8 @@ extension RouteTable {
 
         Route(
             "GET", "/projects/{project_id}/agents", bases: .current, action: .listAgents, group: group, "The agents of a project",
-            path: [Fields.project.shape], #"{"agents":["coder"],"count":1}"#
-        ) { call in names(try await call.operations.agents(project: call.path[Fields.project], by: call.caller)) },
+            path: [Fields.project.shape], query: Fields.paging, #"{"agents":["coder"],"count":1}"#
+        ) { call in try await names(call, of: call.path[Fields.project]) },
 
         Route(
             "GET", "/projects/{project_id}/agents/{agent_id}", bases: .current, action: .showAgent, group: group, "An agent of a project",
@@ -151,8 +154,12 @@ extension RouteTable {
         "channel":"agent:coder:updates","webhook_url":null,"webhook_secret":null,"data_keys":["tech.root"],"last_sequence":"1"}
         """#
 
-    private static func names(_ agents: [AgentStatus]) -> APIAnswer {
-        .json(["agents": .array(agents.map { .string($0.record.name.text) }), "count": .integer(agents.count)])
+    private static func names(_ call: Call, of project: Name?) async throws -> APIAnswer {
+        let page = try await inQuery { try await call.operations.agents(project: project, call.page, by: call.caller) }
+        var answer = JSONMembers()
+        answer.add("agents", .array(page.items.map { .string($0.agent.text) }))
+        answer.add("count", .integer(page.items.count))
+        return call.object(answer, next: page.next)
     }
 
     private static func matchedNeeds(_ registration: Registration) -> JSONValue {

@@ -31,7 +31,7 @@ extension RouteTable {
         static let includeAgents = Field.flag("include_agents", default: false, "Export, with the agents")
         static let shapes = [
             includeContent.shape, Fields.format.shape, includeEvents.shape, includeEmbeddings.shape, includeAgents.shape, Fields.asOf.shape,
-        ]
+        ] + Fields.paging
     }
 
     private enum Import {
@@ -83,23 +83,26 @@ extension RouteTable {
         },
 
         Route(
-            "GET", "/projects", bases: .current, action: .listProjects, group: group, "The projects that the caller may see",
+            "GET", "/projects", bases: .current, action: .listProjects, group: group, "The projects that the caller may see", query: Fields.paging,
             #"""
             {"projects":[{"project_id":"app","documents":1,"nodes":1,"agents":0,"last_sequence":"1",
             "created_at":"2026-01-01T00:00:00+00:00"}],"count":1}
             """#
         ) { call in
-            let projects = try await call.operations.projects(by: call.caller)
-            return .json([
-                "projects": .array(
-                    projects.map { project in
+            let page = try await inQuery { try await call.operations.projects(call.page, by: call.caller) }
+            var answer = JSONMembers()
+            answer.add(
+                "projects",
+                .array(
+                    page.items.map { project in
                         [
                             "project_id": .string(project.name.text), "documents": .integer(project.documents),
                             "nodes": .integer(project.nodes), "agents": .integer(project.agents),
                             "last_sequence": .string(project.lastSequence.description), "created_at": .string(project.createdAt.iso8601),
                         ]
-                    }), "count": .integer(projects.count),
-            ])
+                    }))
+            answer.add("count", .integer(page.items.count))
+            return call.object(answer, next: page.next)
         },
 
         Route(
@@ -123,16 +126,32 @@ extension RouteTable {
                 }
                 let name = call.query[Fields.format]
                 guard let format = AnswerFormat(rawValue: name) else { throw ContexError.badRequest("Unsupported format: \(name)") }
+                if format == .json {
+                    var reader = try await call.operations.exportReader(project: project, sections: sections, by: call.caller)
+                    var bytes: [UInt8] = []
+                    while let piece = try await reader.next() { bytes += piece }
+                    return .bytes(bytes, contentType: format.contentType)
+                }
                 let document = try await call.operations.export(project: project, sections: sections, by: call.caller)
                 return .bytes(try format.encode(document, jsonStyle: .pretty2), contentType: format.contentType)
             }
             guard call.query[Listing.includeContent] else {
-                let keys = try await inQuery { try await call.operations.listKeysOfData(project: project, asOf: asOf, by: call.caller) }
-                return .json([
-                    "project_id": .string(project.text), "data_keys": .array(keys.map(JSONValue.string)), "count": .integer(keys.count),
-                ])
+                let keys = try await inQuery {
+                    try await call.operations.listKeysOfData(project: project, call.page, asOf: asOf, by: call.caller)
+                }
+                var answer = JSONMembers()
+                answer.add("project_id", .string(project.text))
+                answer.add("data_keys", .array(keys.items.map(JSONValue.string)))
+                answer.add("count", .integer(keys.items.count))
+                return call.object(answer, next: keys.next)
             }
-            return .json(.array(try await inQuery { try await call.operations.listData(project: project, asOf: asOf, by: call.caller) }.map(listed)))
+            let page = try await inQuery {
+                try await call.operations.listData(project: project, call.page, asOf: asOf, by: call.caller) { node in
+                    let item = try listed(node)
+                    return (item, item.count)
+                }
+            }
+            return call.list(page, named: "data")
         },
 
         Route(
@@ -146,13 +165,16 @@ extension RouteTable {
         ) { call in
             let (project, key) = (call.path[Fields.project], call.path[Fields.key])
             let held = try await inQuery { try await call.operations.data(project: project, key: key, asOf: call.query[Fields.asOf], by: call.caller) }
-            var answer = JSONObject([
-                ("project_id", .string(project.text)), ("data_key", .string(held.key.text)), ("sequence", .string(held.sequence.description)),
-                ("timestamp", held.recordedAt.map { .string($0.iso8601) } ?? .null), ("data", held.data ?? .null),
-                ("data_format", .string(held.format)), ("nodes", .array(held.nodes.map(listed))),
-            ])
+            var answer = JSONMembers()
+            answer.add("project_id", .string(project.text))
+            answer.add("data_key", .string(held.key.text))
+            answer.add("sequence", .string(held.sequence.description))
+            answer.add("timestamp", held.recordedAt.map { .string($0.iso8601) } ?? .null)
+            answer.add("data", text: held.dataText ?? Array("null".utf8))
+            answer.add("data_format", .string(held.format))
+            answer.add("nodes", text: JSONMembers.list(try held.nodes.map(listed)))
             add(held.metadata, held.publisher, to: &answer)
-            return .json(.object(answer))
+            return .bytes(answer.text, contentType: "application/json")
         },
 
         Route(
@@ -196,29 +218,30 @@ extension RouteTable {
         },
     ]
 
-    /// Runs what takes its fields from the query: a refusal names its place there.
-    private static func inQuery<T>(_ body: () async throws -> T) async throws -> T {
-        do {
-            return try await body()
-        } catch let error as ContexError where error.category == .invalid {
-            throw error.inQuery
-        }
-    }
-
-    private static func listed(_ node: ListedNode) -> JSONValue {
-        let data: JSONValue = node.data.objectValue == nil ? ["value": node.data] : node.data
-        var members = JSONObject([
-            ("data_key", .string(node.nodeKey)), ("description", .string(node.description)), ("data", data), ("data_format", .string(node.format)),
-            ("is_structured", .bool(NodeKind(rawValue: node.kind)?.isStructured ?? false)), ("toon", .string(TOONEncoder.encode(data))),
-        ])
+    /// One node of a listing.
+    private static func listed(_ node: ListedNode) throws -> [UInt8] {
+        var members = JSONMembers()
+        members.add("data_key", .string(node.nodeKey))
+        members.add("description", .string(node.description))
+        let stored = try node.parsedData()
+        let data = stored.objectValue == nil ? ["value": stored] : stored
+        members.add("data", data)
+        members.add("data_format", .string(node.format))
+        members.add("is_structured", .bool(NodeKind(rawValue: node.kind)?.isStructured ?? false))
+        members.add("toon", .string(TOONEncoder.encode(data)))
         add(node.metadata, node.publisher, to: &members)
-        return .object(members)
+        return members.text
     }
 
     /// Members that the original's answers do not have stand at the end, and only where there is something to say.
     static func add(_ metadata: JSONObject, _ publisher: Publisher?, to members: inout JSONObject) {
         if !metadata.isEmpty { members["metadata"] = .object(metadata) }
         if let publisher { members["published_by"] = publisher.json }
+    }
+
+    static func add(_ metadata: JSONObject, _ publisher: Publisher?, to members: inout JSONMembers) {
+        if !metadata.isEmpty { members.add("metadata", .object(metadata)) }
+        if let publisher { members.add("published_by", publisher.json) }
     }
 
     private static func importedDocument(_ bytes: [UInt8], format: String) throws -> JSONValue {

@@ -142,6 +142,10 @@ extension RouteTable {
         ])
         if let report = answer.packing { members["packing"] = packing(report) }
         if let filtered = answer.filtered { members["filter"] = ["passing": .integer(filtered.passing), "nodes": .integer(filtered.nodes)] }
+        if answer.left > 0 {
+            members["truncated"] = .bool(true)
+            members["omitted"] = .integer(answer.left)
+        }
         if !answer.explained.isEmpty { members["explained"] = .array(answer.explained.map(explained)) }
         return members
     }

@@ -1,4 +1,5 @@
 internal import Base
+internal import Content
 internal import Engine
 internal import Service
 
@@ -13,7 +14,7 @@ extension RouteTable {
         """#
 
     private enum Version {
-        static let limit = Field.integer("limit", min: 1, max: nil, default: 100, "Versions at most")
+        static let limit = Field.integer("limit", min: 1, max: nil, default: 100, "Versions at most; an answer that is not whole gives the cursor to the rest")
         static let sequence = Field.text("sequence", "The event that made the version")
         static let from = Field.text("from_sequence", "The earlier version")
         static let to = Field.text("to_sequence", "The later version")
@@ -22,24 +23,27 @@ extension RouteTable {
     static let versionRoutes: [Route] = [
         Route(
             "GET", place + "/history", bases: .current, action: .readVersions, group: group, "All versions of a key, newest first",
-            path: [Fields.project.shape, Fields.key.shape], query: [Version.limit.shape],
+            path: [Fields.project.shape, Fields.key.shape], query: [Version.limit.shape, Fields.cursor.shape],
             #"""
             {"project_id":"app","data_key":"tech","versions":[{"sequence":"1","timestamp":"2026-01-01T00:00:00+00:00",
             "data":{"db":"PostgreSQL"},"data_format":"json","description":"root | db: PostgreSQL","event_type":"tech_updated"}],"count":1}
             """#
         ) { call in
             let (project, key) = (call.path[Fields.project], call.path[Fields.key])
-            let versions = try await call.operations.history(project: project, key: key, limit: call.query[Version.limit], by: call.caller)
-            return .json([
-                "project_id": .string(project.text), "data_key": .string(key.text),
-                "versions": .array(
-                    versions.map { version in
-                        var members = described(version)
-                        members["event_type"] = .string(version.eventType)
-                        add(version.metadata, version.publisher, to: &members)
-                        return .object(members)
-                    }), "count": .integer(versions.count),
-            ])
+            let page = try await inQuery {
+                try await call.operations.history(
+                    project: project, key: key, PageRequest(limit: call.query[Version.limit], cursor: call.query[Fields.cursor]), by: call.caller
+                ) { version in
+                    var members = described(version)
+                    members.add("event_type", .string(version.eventType))
+                    add(version.metadata, version.publisher, to: &members)
+                    return (members.text, version.dataText.count)
+                }
+            }
+            var answer = named(project, key)
+            answer.add("versions", text: JSONMembers.list(page.items))
+            answer.add("count", .integer(page.items.count))
+            return call.object(answer, next: page.next)
         },
 
         Route(
@@ -49,10 +53,9 @@ extension RouteTable {
             let (project, key) = (call.path[Fields.project], call.path[Fields.key])
             let version = try await call.operations.version(
                 project: project, key: key, sequence: try sequence(call.path[Version.sequence], of: key), by: call.caller)
-            var members = JSONObject([("project_id", .string(project.text)), ("data_key", .string(key.text))])
-            for (name, value) in described(version) { members[name] = value }
+            var members = described(version, in: named(project, key))
             add(version.metadata, version.publisher, to: &members)
-            return .json(.object(members))
+            return .bytes(members.text, contentType: "application/json")
         },
 
         Route(
@@ -67,11 +70,13 @@ extension RouteTable {
             let difference = try await call.operations.difference(
                 project: project, key: key, from: try sequence(call.query[Version.from], of: key),
                 to: try sequence(call.query[Version.to], of: key), by: call.caller)
-            return .json([
-                "project_id": .string(project.text), "data_key": .string(key.text),
-                "from_sequence": .string(difference.from.sequence.description), "to_sequence": .string(difference.to.sequence.description),
-                "from_data": difference.from.data, "to_data": difference.to.data, "changed": .bool(difference.changed),
-            ])
+            var answer = named(project, key)
+            answer.add("from_sequence", .string(difference.from.sequence.description))
+            answer.add("to_sequence", .string(difference.to.sequence.description))
+            answer.add("from_data", text: difference.from.dataText)
+            answer.add("to_data", text: difference.to.dataText)
+            answer.add("changed", .bool(difference.changed))
+            return .bytes(answer.text, contentType: "application/json")
         },
 
         Route(
@@ -89,11 +94,21 @@ extension RouteTable {
         },
     ]
 
-    private static func described(_ version: DocumentVersion) -> JSONObject {
-        JSONObject([
-            ("sequence", .string(version.sequence.description)), ("timestamp", .string(version.recordedAt.iso8601)), ("data", version.data),
-            ("data_format", .string(version.format)), ("description", .string(version.description)),
-        ])
+    private static func named(_ project: Name, _ key: Name) -> JSONMembers {
+        var members = JSONMembers()
+        members.add("project_id", .string(project.text))
+        members.add("data_key", .string(key.text))
+        return members
+    }
+
+    private static func described(_ version: DocumentVersion, in members: JSONMembers = JSONMembers()) -> JSONMembers {
+        var members = members
+        members.add("sequence", .string(version.sequence.description))
+        members.add("timestamp", .string(version.recordedAt.iso8601))
+        members.add("data", text: version.dataText)
+        members.add("data_format", .string(version.format))
+        members.add("description", .string(version.description))
+        return members
     }
 
     /// A text that names no version is a version that is not there.

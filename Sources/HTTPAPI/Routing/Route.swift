@@ -84,6 +84,8 @@ struct Call: Sendable {
     let operations: Operations
     let caller: Caller
     let server: ServerFacts
+    /// As it was sent: path and query.
+    let target: String
     let path: FieldValues
     let query: FieldValues
     let bodyContent: BodyContent

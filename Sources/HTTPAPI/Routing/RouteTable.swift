@@ -19,7 +19,7 @@ enum Fields {
     static let asOf = Field.optionalMoment(
         "as_of",
         "As the project was after this event (0: before the first), or at this time (ISO 8601, UTC when it names no offset); now when not given. "
-            + "Of a past state at most \(Limits.pastNodes) nodes are looked at (413)")
+            + "A query looks at most at \(Limits.pastNodes) nodes of a past state (413)")
     static let format = Field.text("format", default: "json", "json, yaml, toml, csv, xml, markdown, toon or text")
     static let responseFormat = Field.word("response_format", of: AnswerFormat.names, default: "toon", "What the answer is written in")
     static let maxTokens = Field.optionalInteger(

@@ -1,0 +1,131 @@
+import Base
+import Content
+import HTTPAPI
+import TestSupport
+import Testing
+
+/// Pages over HTTP: an answer that is whole is as it always was, one that is not says so and leads to the rest.
+@Suite struct PagingTests {
+    private static func publish(_ harness: Harness, _ project: String, _ key: String, _ text: String) async throws {
+        let body: JSONValue = ["project_id": .string(project), "data_key": .string(key), "data": ["x": .string(text)]]
+        let answer = await harness.send("POST", "/api/v1/data/publish", JSONPrinter.text(body))
+        #expect(answer.status == 200, "\(answer.text)")
+    }
+
+    /// Follows the links until there is none.
+    private static func all(_ harness: Harness, _ target: String) async throws -> [APIAnswer] {
+        var (answers, next): ([APIAnswer], String?) = ([], target)
+        while let target = next, answers.count < 100 {
+            let answer = await harness.send("GET", target)
+            #expect(answer.status == 200, "\(target): \(answer.text)")
+            answers.append(answer)
+            next = answer.header("Link").map { link in
+                #expect(link.hasPrefix("<") && link.hasSuffix(">; rel=\"next\""))
+                return String(link.dropFirst().prefix { $0 != ">" })
+            }
+            #expect((next == nil) == (answer.header("X-Next-Cursor") == nil))
+        }
+        return answers
+    }
+
+    @Test func wholeAnswersAreAsTheyWere() async throws {
+        let harness = try Harness()
+        for key in ["a", "b", "c"] { try await Self.publish(harness, "app", key, "text") }
+        let members = [
+            "/api/v1/projects/app/events": ["events", "count"], "/api/v1/projects": ["projects", "count"], "/api/v1/agents": ["agents", "count"],
+            "/api/v1/projects/app/agents": ["agents", "count"], "/api/v1/projects/app/data?include_content=false": ["project_id", "data_keys", "count"],
+            "/api/v1/versions/projects/app/data/a/history": ["project_id", "data_key", "versions", "count"],
+        ]
+        for (target, names) in members {
+            let answer = await harness.send("GET", target)
+            #expect(try answer.json.objectValue?.keys == names, "\(target)")
+            #expect(answer.header("Link") == nil && answer.header("X-Next-Cursor") == nil)
+        }
+        let nodes = await harness.send("GET", "/api/v1/projects/app/data")
+        #expect(try nodes.json.arrayValue?.count == 3 && nodes.header("Link") == nil)
+        let expected: JSONValue = [
+            "data_key": "a.root", "description": "root | x: text", "data": ["x": "text"], "data_format": "json", "is_structured": .bool(true),
+            "toon": "x: text",
+        ]
+        #expect(try nodes.json.arrayValue?[0] == expected)
+        await harness.close()
+    }
+
+    @Test func eventsHaveTimes() async throws {
+        let harness = try Harness()
+        try await Self.publish(harness, "app", "a", "text")
+        let event = try #require(try await harness.send("GET", "/api/v1/projects/app/events").json["events"]?.arrayValue?.first)
+        #expect(event.objectValue?.keys == ["sequence", "event_type", "data", "timestamp"])
+        let time = try #require(event["timestamp"]?.stringValue)
+        #expect(Timestamp(iso8601: time) != nil && time.hasSuffix("+00:00"))
+        let version = try await harness.send("GET", "/api/v1/versions/projects/app/data/a/version/1").json
+        #expect(version["timestamp"]?.stringValue == time)
+        await harness.close()
+    }
+
+    @Test func linksLeadThroughEverything() async throws {
+        let harness = try Harness()
+        for number in 0..<7 { try await Self.publish(harness, "app", "key \(number)&=", "text \(number)") }
+        for number in 0..<4 { try await Self.publish(harness, "app", "v", "state \(number)") }
+        for project in ["b", "c"] { try await Self.publish(harness, project, "k", "text") }
+        for agent in ["x", "y", "z"] {
+            let body = #"{"agent_id":"\#(agent)","project_id":"app","data_needs":[]}"#
+            #expect(await harness.send("POST", "/api/v1/agents/register", body).status == 200)
+        }
+        let nodes = try await Self.all(harness, "/api/v1/projects/app/data?limit=3")
+        let keys = try nodes.flatMap { try $0.json["data"]!.arrayValue! }.map { $0["data_key"]?.stringValue ?? "" }
+        #expect(try nodes.map { try $0.json["has_more"]! } == [.bool(true), .bool(true), .bool(false)])
+        #expect(keys == (0..<7).map { "key \($0)&=.root" } + ["v.root"])
+        #expect(nodes.count == 3)
+        let past = try await Self.all(harness, "/api/v1/projects/app/data?as_of=2&limit=1&include_content=false")
+        #expect(try past.map { try $0.json["data_keys"]! } == [.array(["key 0&="]), .array(["key 1&="])])
+        #expect(try past.map { try $0.json["has_more"]! } == [.bool(true), .bool(false)])
+        func items(_ target: String, _ list: String, _ member: String) async throws -> [[String]] {
+            try await Self.all(harness, target).map { try $0.json[list]!.arrayValue!.map { $0[member]?.stringValue ?? $0.stringValue ?? "" } }
+        }
+        #expect(try await items("/api/v1/projects/app/events?count=4", "events", "sequence") == [["1", "2", "3", "4"], ["5", "6", "7", "8"], ["9", "10", "11"]])
+        #expect(try await items("/api/v1/projects/app/events?since=5&limit=4", "events", "sequence") == [["6", "7", "8", "9"], ["10", "11"]])
+        #expect(try await items("/api/v1/versions/projects/app/data/v/history?limit=3", "versions", "sequence") == [["11", "10", "9"], ["8"]])
+        #expect(try await items("/api/v1/projects?limit=2", "projects", "project_id") == [["app", "b"], ["c"]])
+        #expect(try await items("/api/v1/agents?limit=2", "agents", "") == [["x", "y"], ["z"]])
+        #expect(try await items("/api/v1/projects/app/agents?limit=1", "agents", "") == [["x"], ["y"], ["z"]])
+        await harness.close()
+    }
+
+    @Test func wrongPagesAreRefusedInTheirPlace() async throws {
+        let harness = try Harness()
+        for key in ["a", "b"] { try await Self.publish(harness, "app", key, "text") }
+        for target in ["data", "events", "agents"] {
+            for query in ["cursor=nonsense", "limit=0", "limit=\(Limits.pageItems + 1)", "limit=x"] {
+                let answer = await harness.send("GET", "/api/v1/projects/app/\(target)?\(query)")
+                #expect(answer.status == 422, "\(target) \(query)")
+                let place = try answer.json["detail"]?.arrayValue?[0]["loc"]
+                #expect(place == .array(["query", .string(String(query.prefix { $0 != "=" }))]), "\(target) \(query): \(answer.text)")
+            }
+        }
+        let cursor = try #require(await harness.send("GET", "/api/v1/projects/app/events?count=1").header("X-Next-Cursor"))
+        #expect(await harness.send("GET", "/api/v1/projects/app/data?cursor=\(cursor)").status == 422)
+        await harness.close()
+    }
+
+    /// Who asks for everything gets what fits into one answer, and is told.
+    @Test func anAnswerHasABound() async throws {
+        let harness = try Harness()
+        let text = String(repeating: "some words ", count: 200_000)
+        for number in 0..<5 { try await Self.publish(harness, "app", "k\(number)", "\(number) \(text)") }
+        for (target, most) in [("data", 2), ("events", 4), ("events?count=1000", 4)] {
+            let first = await harness.send("GET", "/api/v1/projects/app/\(target)")
+            #expect(first.status == 200 && first.header("X-Next-Cursor") != nil && first.body.count <= 2 * Limits.answerBytes, "\(target)")
+            let answers = try await Self.all(harness, "/api/v1/projects/app/\(target)")
+            let counts = try answers.map { try ($0.json.arrayValue ?? $0.json["data"]?.arrayValue ?? $0.json["events"]?.arrayValue ?? []).count }
+            #expect(counts.allSatisfy { $0 >= 1 && $0 <= most } && counts.reduce(0, +) == 5, "\(target): \(counts)")
+        }
+        for number in 0..<5 { try await Self.publish(harness, "app", "k0", "\(number) again \(text)") }
+        let history = await harness.send("GET", "/api/v1/versions/projects/app/data/k0/history")
+        #expect(try history.json["has_more"] == .bool(true) && history.body.count <= 2 * Limits.answerBytes)
+        let export = await harness.send("GET", "/api/v1/projects/app/data?include_events=true")
+        #expect(try export.json["data"]?["events"]?.arrayValue?.count == 10)
+        #expect(await harness.send("GET", "/api/v1/projects/app/data?include_events=true&format=toon").status == 413)
+        await harness.close()
+    }
+}
