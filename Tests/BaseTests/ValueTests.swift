@@ -156,3 +156,29 @@ import TestSupport
         for wrong in ["A", "Zh", "Zg==", "+/+/", "Z g", "é"] { #expect(Base64URL.decode(wrong) == nil, "\(wrong)") }
     }
 }
+
+@Suite struct NodeSetTests {
+    private static func set(_ numbers: Set<UInt32>) -> NodeSet { NodeSet(numbers.map { NodeID(rawValue: $0) }) }
+
+    /// Against sets of numbers, near and far.
+    @Test func setsAreSets() {
+        var random = SeededRandom(seed: testSeed("setsAreSets"))
+        func numbers() -> Set<UInt32> {
+            let most = [100, 9_000, 40_000, .max].randomElement(using: &random)!
+            return Set((0..<Int.random(in: 0..<300, using: &random)).map { _ in UInt32.random(in: 0...most, using: &random) })
+        }
+        for _ in 0..<300 {
+            let (a, b) = (numbers(), numbers())
+            var (union, common, left) = (Self.set(a), Self.set(a), Self.set(a))
+            union.formUnion(Self.set(b))
+            common.formIntersection(Self.set(b))
+            left.subtract(Self.set(b))
+            for (found, expected) in [(union, a.union(b)), (common, a.intersection(b)), (left, a.subtracting(b))] {
+                #expect(found.members.map(\.rawValue) == expected.sorted() && found.count == expected.count && found.isEmpty == expected.isEmpty)
+                #expect(found == Self.set(expected) && Self.set(expected) == found)
+                for number in a.union(b).union([0, .max]) { #expect(found.contains(NodeID(rawValue: number)) == expected.contains(number)) }
+            }
+            #expect((Self.set(a) == Self.set(b)) == (a == b))
+        }
+    }
+}

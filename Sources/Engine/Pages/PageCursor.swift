@@ -168,10 +168,6 @@ public struct Page<Item: Sendable>: Sendable {
     }
 }
 
-extension Page {
-    func map<Other>(_ transform: (Item) throws -> Other) rethrows -> Page<Other> { Page<Other>(items: try items.map(transform), next: next) }
-}
-
 /// Gathers the items of a page until it is full.
 struct PageFiller<Item: Sendable>: Sendable {
     private(set) var items: [Item] = []
