@@ -92,6 +92,7 @@ import Testing
         // One that gives up leaves its place to others.
         await running.shut()
         let held = (0..<Limits.pastStates).map { _ in Task { try await fixture.database.query(Fixture.tenant, request).matches.count } }
+        while await running.standing < Limits.pastStates { try await Task.sleep(for: .milliseconds(1)) }
         let leaving = Task { try await fixture.database.query(Fixture.tenant, request).matches.count }
         try await Task.sleep(for: .milliseconds(20))
         leaving.cancel()
@@ -107,6 +108,7 @@ import Testing
         private var isOpen = true
         private var waiting: [CheckedContinuation<Void, Never>] = []
         private(set) var most = 0
+        var standing: Int { waiting.count }
 
         func pass() async {
             if isOpen { return }
