@@ -314,6 +314,12 @@ extension Database {
             bytes += piece
         }
         let document = bytes
-        return try await onHeavyPool { try JSONParser.parse(stored: document) }
+        return try await onHeavyPool {
+            do throws(JSONParseError) {
+                return try JSONParser.parse(document, maximumDepth: Limits.storedNestingDepth + Limits.envelopeLevels)
+            } catch {
+                throw ContexError.damaged("an export is no JSON: \(error): run 'contex check'")
+            }
+        }
     }
 }
