@@ -164,7 +164,7 @@ import TestSupport
     @Test func setsAreSets() {
         var random = SeededRandom(seed: testSeed("setsAreSets"))
         func numbers() -> Set<UInt32> {
-            let most = [100, 9_000, 40_000, .max].randomElement(using: &random)!
+            let most = ([100, 9_000, 40_000, .max] as [UInt32]).randomElement(using: &random)!
             return Set((0..<Int.random(in: 0..<300, using: &random)).map { _ in UInt32.random(in: 0...most, using: &random) })
         }
         for _ in 0..<300 {
