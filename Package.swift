@@ -83,6 +83,7 @@ let modules: [Module] = [
     module("Content", ["Base", "CCmark"], [("Yams", "Yams")]),
     module("TOON", ["Base"]),
     module("RESP", ["Base"]),
+    module("Addresses", ["Base"]),
     module("Tokens", ["Base"]),
 
     // Level 3
@@ -102,13 +103,13 @@ let modules: [Module] = [
     module(
         "Engine",
         ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
-         "Needs", "Access"],
+         "Needs", "Access", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
     module("Service", ["Base", "Engine", "Events", "Access"], [("Logging", "swift-log")]),
     module(
-        "Webhooks", ["Base", "Engine", "Events", "Needs", "Hashing", "Content"],
+        "Webhooks", ["Base", "Addresses", "Engine", "Events", "Needs", "Hashing", "Content"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"),
          ("Logging", "swift-log"), ("DequeModule", "swift-collections")]),
 
@@ -118,13 +119,13 @@ let modules: [Module] = [
         [("Hummingbird", "hummingbird"), ("HummingbirdCore", "hummingbird"), ("HTTPTypes", "swift-http-types"), ("NIOCore", "swift-nio"),
          ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
-        "RESPServer", ["Base", "RESP", "Service", "Engine", "Access"],
+        "RESPServer", ["Base", "RESP", "Addresses", "Service", "Engine", "Access"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
 
     // Level 8
     module(
         "Assembly",
-        ["Base", "Content", "Embedding", "Tokens", "Engine", "Service", "Needs", "Access", "Webhooks", "HTTPAPI", "RESPServer"],
+        ["Base", "Addresses", "Content", "Embedding", "Tokens", "Engine", "Service", "Needs", "Access", "Webhooks", "HTTPAPI", "RESPServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("Hummingbird", "hummingbird"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
 
@@ -148,13 +149,13 @@ let modules: [Module] = [
         target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace"], path: "Tests/TestSupport", swiftSettings: settings)),
     Module(
         name: "FuzzTargets",
-        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
-               "Attributes", "Needs", "Access", "TestSupport"],
+        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
+               "FullText", "Attributes", "Needs", "Access", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
-                "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
-                "Attributes", "Needs", "Access", "TestSupport",
+                "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
+                "FullText", "Attributes", "Needs", "Access", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),
@@ -180,7 +181,7 @@ let modules: [Module] = [
          "TOON", "Engine", "TestSupport"]),
     tests("ServiceTests", ["Base", "Needs", "Engine", "Access", "Service", "TestSupport"]),
     tests(
-        "WebhooksTests", ["Base", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],
+        "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
         "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"], [("Logging", "swift-log")]),

@@ -19,6 +19,7 @@ public final class KeyRing: Sendable {
         /// By the first eight bytes of the hash. The rest is compared in constant time, which a dictionary's own comparison
         /// would not be.
         private var entries: [UInt64: [Entry]] = [:]
+        private var principals: [KeyID: Principal] = [:]
         public private(set) var count = 0
         /// Keys that may do everything everywhere: without one, nobody could issue keys or give roles.
         public private(set) var administrators = 0
@@ -38,6 +39,7 @@ public final class KeyRing: Sendable {
                             "API key \(key.keyID) ('\(key.name)') was made with another pepper file than the one in use: restore that file.")
                     }
                     entries[Self.place(key.hash), default: []].append(Entry(hash: key.hash, principal: principal))
+                    principals[key.keyID] = principal
                     count += 1
                     if principal.role == .admin, principal.projects.isAll { administrators += 1 }
                 }
@@ -48,11 +50,14 @@ public final class KeyRing: Sendable {
             entries[Self.place(hash)]?.first { ConstantTime.equal($0.hash, hash) }?.principal
         }
 
+        func find(_ id: KeyID) -> Principal? { principals[id] }
+
         private static func place(_ hash: SHA256Digest) -> UInt64 { hash.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } }
     }
 
     private let pepper: Pepper
     private let snapshot: Mutex<Snapshot>
+    private let observers = Mutex<[@Sendable () -> Void]>([])
 
     public init(pepper: Pepper, snapshot: Snapshot = .empty) {
         self.pepper = pepper
@@ -60,7 +65,16 @@ public final class KeyRing: Sendable {
     }
 
     /// Puts the keys of a later commit in place.
-    public func replace(with next: Snapshot) { snapshot.withLock { $0 = next } }
+    public func replace(with next: Snapshot) {
+        snapshot.withLock { $0 = next }
+        for observer in observers.withLock({ $0 }) { observer() }
+    }
+
+    /// Calls after every change of keys or roles, on the thread that made it: must not block. For as long as the ring lives.
+    public func observe(_ change: @escaping @Sendable () -> Void) { observers.withLock { $0.append(change) } }
+
+    /// Who holds the key of this id now; nil when it was revoked.
+    public func principal(of keyID: String) -> Principal? { KeyID(keyID).flatMap { id in snapshot.withLock { $0 }.find(id) } }
 
     /// `Snapshot.administrators` as of now.
     public var administrators: Int { snapshot.withLock { $0.administrators } }

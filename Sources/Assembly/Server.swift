@@ -9,6 +9,7 @@
 // edges take nothing more and finish what runs, then the sinks, then the store.
 
 internal import Access
+internal import Addresses
 internal import Base
 public import Engine
 internal import HTTPAPI
@@ -84,15 +85,19 @@ public final class Server: Sendable {
             parts.closeModels = folder.close
         }
 
-        let database = try Database(configuration: configuration.database, models: models)
+        var databaseConfiguration = configuration.database
+        let webhooks = configuration.webhooks ? try configuration.webhookConfiguration : nil
+        databaseConfiguration.webhookTargets = webhooks?.allow
+        let database = try Database(configuration: databaseConfiguration, models: models)
         parts.database = database
         let issued = try await database.bootstrapKey(tenant, name: configuration.bootstrapName, given: configuration.bootstrapKey)
         let hub = ChannelHub()
         database.setSink(ChannelSink(hub: hub), for: .redis)
-        if configuration.webhooks {
+        if let webhooks {
             let sink = WebhookSink(
-                configuration: try configuration.webhookConfiguration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-                logger: Logger(label: "contex.webhooks"))
+                configuration: webhooks, eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+                logger: Logger(label: "contex.webhooks"), 
+                mayBeTold: { [weak database] in database?.mayBeTold($0.agent, of: $0.project) ?? false })
             database.setSink(sink, for: .webhook)
             parts.webhooks = sink
         }
@@ -222,7 +227,8 @@ extension ServerConfiguration {
                 } catch {
                     throw ContexError(.invalid, "CONTEX_WEBHOOK_ALLOW: \(error.message)")
                 }
-            } else if bindsLoopbackOnly {
+            } else if bindsLoopbackOnly && !authenticationRequired {
+                // With keys there are people who may register an agent and may not reach this machine's ports.
                 webhooks.allow = .loopback
             }
             return webhooks

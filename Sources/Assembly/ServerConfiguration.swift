@@ -49,7 +49,7 @@ public struct ServerConfiguration: Sendable {
 
     public var webhooks = true
     /// Networks that webhooks may go to beside the public ones, in CIDR notation with commas between them; nil: loopback while
-    /// the server itself is bound to loopback.
+    /// the server itself is bound to loopback and authentication is off.
     public var webhookAllow: String? = nil
 
     public var logLevel = Logger.Level.info

@@ -119,7 +119,7 @@ public struct Setting: Sendable {
             "WEBHOOKS_ENABLED", also: ["WEBHOOKS_ENABLED"], flag: "webhooks", value: "BOOL", \.webhooks, .boolean,
             "deliver to the webhooks of agents"),
         Setting(
-            "WEBHOOK_ALLOW", flag: "webhook-allow", value: "NETWORKS", \.webhookAllow, .optionalText("loopback while bound to loopback"),
+            "WEBHOOK_ALLOW", flag: "webhook-allow", value: "NETWORKS", \.webhookAllow, .optionalText("loopback while bound to loopback without authentication"),
             "networks beside the public ones that webhooks may go to (CIDR, with commas)"),
 
         Setting(

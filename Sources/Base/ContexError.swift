@@ -41,10 +41,12 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
     public let role: String?
     /// With `.damaged`: the project whose data it is.
     public let project: String?
+    /// With `.conflict`: what the caller may have meant, some of it.
+    public let candidates: [String]
 
     public init(
         _ category: Category, _ message: String, field: String? = nil, kind: String? = nil,
-        requiredPermission: String? = nil, role: String? = nil, project: String? = nil
+        requiredPermission: String? = nil, role: String? = nil, project: String? = nil, candidates: [String] = []
     ) {
         self.category = category
         self.message = message
@@ -53,6 +55,7 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
         self.requiredPermission = requiredPermission
         self.role = role
         self.project = project
+        self.candidates = candidates
     }
 
     public static func invalid(field: String, kind: String, message: String) -> ContexError {

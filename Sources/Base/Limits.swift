@@ -117,4 +117,17 @@ public enum Limits {
     public static let pastWaiting = 32
     /// Different moments that the queries of one batch may ask for, of a project each: every one is a state of its own.
     public static let batchMoments = 8
+
+    // MARK: - Agents, channels and webhooks
+    /// Bytes of a channel that a registration names, and the longest that a pattern is held against: 256 elements over 512 bytes are
+    /// some 2,000 machine words of work.
+    public static let channelBytes = 512
+    /// Bytes of any channel: `agent:<project>:<id>:updates:<number>` with the longest names.
+    public static let ownChannelBytes = 2_064
+    /// Bytes of a pattern of PSUBSCRIBE.
+    public static let patternBytes = 256
+    /// Scalars of the secret of a webhook.
+    public static let webhookSecretScalars = 1_024
+    /// Registrations that a refusal lists when an id stands for several.
+    public static let candidatesShown = 20
 }

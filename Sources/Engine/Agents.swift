@@ -5,12 +5,14 @@
 // `snapshotTries` such refusals it searches inside its own transaction, so that a busy project cannot starve it.
 
 public import Base
+internal import Access
+internal import Addresses
 internal import Documents
 internal import Events
 internal import FullText
 internal import KeySpace
 internal import LMDB
-internal import Needs
+public import Needs
 internal import Vectors
 
 extension Database {
@@ -22,7 +24,7 @@ extension Database {
     ///
     /// - Throws: `.invalid` (too many needs), `.unavailable`, `.storageFull`, `.damaged`.
     public func register(_ tenant: TenantID, _ command: RegisterCommand) async throws -> Registration {
-        let needs = try Self.distinctNeeds(of: command)
+        let needs = try needs(of: command)
         let searching = searching(tenant, command, needs, vectors: needs.isEmpty ? [] : try await models.embed(needs))
         let time = now()
         for _ in 0..<Self.snapshotTries {
@@ -74,7 +76,7 @@ extension Database {
         var texts: [String] = []
         for command in commands {
             do throws(ContexError) {
-                let distinct = try Self.distinctNeeds(of: command)
+                let distinct = try self.needs(of: command)
                 needs.append(.success(distinct))
                 texts += distinct
             } catch {
@@ -112,13 +114,46 @@ extension Database {
         }
     }
 
-    /// Duplicates collapse. - Throws: `.invalid` for too many.
-    private static func distinctNeeds(of command: RegisterCommand) throws(ContexError) -> [String] {
+    /// What no registration may ask for, whichever way it comes: too many needs, a channel or format that nobody can read, a webhook
+    /// that every delivery would refuse.
+    /// - Throws: `.invalid`
+    func check(_ command: RegisterCommand) throws(ContexError) {
         guard command.needs.count <= Limits.needsPerAgent else {
             throw ContexError.invalid(
                 field: "data_needs", kind: "too_long",
                 message: "List should have at most \(Limits.needsPerAgent) items after validation, not \(command.needs.count)")
         }
+        guard AnswerFormat(rawValue: command.responseFormat) != nil else {
+            throw ContexError.invalid(
+                field: "response_format", kind: "value_error",
+                message: "Value error, response_format must be one of \(AnswerFormat.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        if let channel = command.channel, channel.utf8.count > Limits.channelBytes {
+            throw ContexError.invalid(
+                field: "notification_channel", kind: "string_too_long",
+                message: "Value error, notification_channel has \(channel.utf8.count) bytes, at most \(Limits.channelBytes) are allowed")
+        }
+        if let secret = command.webhookSecret, secret.unicodeScalars.count > Limits.webhookSecretScalars {
+            throw ContexError.invalid(
+                field: "webhook_secret", kind: "string_too_long",
+                message: "String should have at most \(Limits.webhookSecretScalars) characters")
+        }
+        if let text = command.webhookURL {
+            let url = try WebhookURL(text)
+            guard let targets = configuration.webhookTargets else {
+                throw ContexError.invalid(
+                    field: "webhook_url", kind: "value_error", message: "Value error, webhooks are switched off on this server: use a channel")
+            }
+            try targets.check(url)
+        } else if command.delivery == .webhook {
+            throw ContexError.invalid(
+                field: "webhook_url", kind: "value_error", message: "Value error, webhook_url is required when notification_method='webhook'")
+        }
+    }
+
+    /// Checked; duplicates collapse. - Throws: `.invalid`
+    private func needs(of command: RegisterCommand) throws(ContexError) -> [String] {
+        try check(command)
         var seen: Set<[UInt8]> = []
         return command.needs.filter { seen.insert(Array($0.utf8)).inserted }
     }
@@ -133,12 +168,22 @@ extension Database {
         _ tenant: TenantID, _ command: RegisterCommand, _ searching: NeedSearch, _ found: NeedSearch.Found, at time: Timestamp,
         in transaction: inout WriteTransaction, _ effects: inout Effects
     ) throws -> Registration {
-        let scope = try ProjectRegistry(tenant: tenant).scopeCreating(command.project, at: time, in: &transaction)
+        let registry = ProjectRegistry(tenant: tenant)
+        let channels = ChannelDirectory(tenant: tenant)
+        let known = try registry.scope(of: command.project, in: transaction.view)
+        let before = try known.flatMap { try NeedStore(scope: $0).agent(command.agent, in: transaction.view) }
+        let channel = try Self.channel(of: command, before: before, project: known?.project, channels, in: transaction.view)
+        // From here on the transaction changes.
+        let scope = try registry.scopeCreating(command.project, at: time, in: &transaction)
         let store = NeedStore(scope: scope)
+        if before?.channel.utf8.elementsEqual(channel.utf8) != true {
+            if let before { try channels.release(before.channel, by: scope.project, in: &transaction) }
+            try channels.claim(channel, for: scope.project, named: command.project, in: &transaction)
+        }
         let agent = AgentRecord(
             name: command.agent, number: try store.nextNumber(in: transaction.view), needs: searching.needs, delivery: command.delivery,
-            responseFormat: command.responseFormat, channel: command.channel ?? "agent:\(command.agent):updates",
-            webhookURL: command.webhookURL, webhookSecret: command.webhookSecret, lastSequence: found.head, registeredAt: time)
+            responseFormat: command.responseFormat, channel: channel, webhookURL: command.webhookURL, webhookSecret: command.webhookSecret,
+            envelope: command.envelope, registrant: command.registrant, lastSequence: found.head, registeredAt: time)
         try store.register(
             agent,
             needs: zip(searching.needs, searching.vectors).enumerated().map { index, need in
@@ -150,13 +195,46 @@ extension Database {
             .init(agent: command.agent, project: scope.project, projectName: command.project, registeredAt: time), in: &transaction)
         let missed = try EventLog(scope: scope).events(
             after: command.lastSeen, count: Self.catchUpMax, bytesMax: Limits.catchUpBytes, in: transaction.view)
-        for message in [.initialContext(found.context)] + missed.map({ Notification.Message.event($0) }) {
-            effects.notifications.append(Notification(tenant: tenant, project: command.project, agent: agent, message: message))
+        func tell(_ message: Notification.Message, _ provenance: Provenance) {
+            effects.notifications.append(
+                Notification(tenant: tenant, project: command.project, agent: agent, message: message, provenance: provenance))
         }
+        var origin = Provenance()
+        origin.sequence = found.head
+        tell(.initialContext(found.context), origin)
+        for event in missed { tell(.event(event), Provenance(event)) }
         return Registration(
             project: command.project, agent: command.agent, caughtUpEvents: missed.count,
             caughtUpTo: missed.last.flatMap { $0.sequence < found.head ? $0.sequence : nil }, currentSequence: found.head,
             matchedNeeds: found.context.needs.map { ($0.need, $0.matches.count) }, channel: agent.channel)
+    }
+
+    /// The channel on which an agent is told: the one that it asks for, else the one that it has, else the first that is open to its
+    /// project.
+    /// - Throws: `.conflict` for one that another project holds.
+    private static func channel(
+        of command: RegisterCommand, before: AgentRecord?, project: ProjectID?, _ channels: ChannelDirectory, in view: borrowing TransactionView
+    ) throws -> String {
+        if let chosen = command.channel, !chosen.isEmpty {
+            guard try channels.isOpen(chosen, to: project, in: view) else {
+                throw ContexError(
+                    .conflict,
+                    "notification_channel '\(chosen)' belongs to another project: choose another one, or leave it out and the server finds one")
+            }
+            return chosen
+        }
+        let own = ownChannels(of: command.agent, in: command.project)
+        // Whoever listens there does not have to learn a new name because another project's agent went.
+        if let before, own.contains(where: { $0.utf8.elementsEqual(before.channel.utf8) }) { return before.channel }
+        for channel in own where try channels.isOpen(channel, to: project, in: view) { return channel }
+        throw ContexError(
+            .conflict, "every channel that agent '\(command.agent)' would be told on belongs to another project: give it a notification_channel")
+    }
+
+    /// What a channel is called when nobody has named it, best first: the original's name, and what is taken when another project has it.
+    static func ownChannels(of agent: Name, in project: Name) -> [String] {
+        let further = "agent:\(project):\(agent):updates"
+        return ["agent:\(agent):updates", further] + (2...16).map { "\(further):\($0)" }
     }
 
     /// The agents of one project, or of all projects of the tenant that the asker may see, in the order of registration.
@@ -193,7 +271,31 @@ extension Database {
         try await read { view in
             let entries = try AgentDirectory(tenant: tenant).entries(agent, in: view)
             return try entries.filter { project == nil || $0.projectName == project }.map { try Self.status(tenant, $0, in: view) }
+        }.map { statusWithDelivery($0, tenant) }
+    }
+
+    private func statusWithDelivery(_ agent: AgentStatus, _ tenant: TenantID) -> AgentStatus {
+        guard agent.record.delivery == .webhook else { return agent }
+        var agent = agent
+        agent.isStopped = !mayBeTold(agent.record, of: agent.project)
+        agent.delivery = delivery(of: agent.record, tenant, agent.project)
+        return agent
+    }
+
+    /// The project that each channel belongs to; nil for nobody's.
+    public func channelOwners(_ tenant: TenantID, _ channels: [String]) async throws -> [Name?] {
+        try await read { view in
+            let directory = ChannelDirectory(tenant: tenant)
+            var owners: [Name?] = []
+            for channel in channels { owners.append(try directory.owner(of: channel, in: view)?.projectName) }
+            return owners
         }
+    }
+
+    /// Whether the webhook of an agent is still called: the key that registered it must hold, and may register agents in the project.
+    public func mayBeTold(_ agent: AgentRecord, of project: Name) -> Bool {
+        guard let registrant = agent.registrant else { return true }
+        return keyRing.principal(of: registrant.keyID)?.allows(.registerAgent, project: project.text) ?? false
     }
 
     private static func status(
@@ -225,8 +327,9 @@ extension Database {
             var removed = 0
             for project in projects {
                 guard let scope = try Self.scope(tenant, project, transaction.view),
-                    try NeedStore(scope: scope).agent(agent, in: transaction.view) != nil
+                    let record = try NeedStore(scope: scope).agent(agent, in: transaction.view)
                 else { continue }
+                try ChannelDirectory(tenant: tenant).release(record.channel, by: scope.project, in: &transaction)
                 try NeedStore(scope: scope).remove(agent, in: &transaction)
                 try AgentDirectory(tenant: tenant).remove(agent, project: scope.project, in: &transaction)
                 removed += 1

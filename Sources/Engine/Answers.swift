@@ -178,6 +178,16 @@ public struct AgentStatus: Sendable {
     public let record: AgentRecord
     /// The nodes that match its needs.
     public let nodeKeys: [String]
+    /// How its webhook is doing; nil for others.
+    public internal(set) var delivery: DeliveryStatus?
+    /// The key that registered it holds no longer, or not here: nothing is sent to its webhook until it is registered anew.
+    public internal(set) var isStopped = false
+
+    init(project: Name, record: AgentRecord, nodeKeys: [String]) {
+        self.project = project
+        self.record = record
+        self.nodeKeys = nodeKeys
+    }
 }
 
 /// A node as the listing of a project shows it.

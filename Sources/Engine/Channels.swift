@@ -1,5 +1,31 @@
-internal import Synchronization
 public import Base
+internal import Synchronization
+
+/// The text of a message, made when somebody wants it and then once for all: a publish of ten megabytes may concern a hundred agents,
+/// and nobody may be listening to any of them.
+public final class ChannelPayload: Sendable {
+    private enum Content {
+        case notification(Notification)
+        case text(String)
+    }
+    private let content: Mutex<Content>
+
+    public init(_ text: String) { content = Mutex(.text(text)) }
+    init(of notification: Notification) { content = Mutex(.notification(notification)) }
+
+    /// - Complexity: O(size of the data) the first time.
+    public var text: String {
+        content.withLock { content in
+            switch content {
+            case .text(let text): return text
+            case .notification(let notification):
+                let text = NotificationPayload.text(notification)
+                content = .text(text)
+                return text
+            }
+        }
+    }
+}
 
 /// A text on its way to the subscribers of a channel.
 public struct ChannelMessage: Sendable {
@@ -7,9 +33,9 @@ public struct ChannelMessage: Sendable {
     /// Decides who may read it, whatever the channel is called.
     public let project: Name
     public let channel: String
-    public let payload: String
+    public let payload: ChannelPayload
 
-    public init(tenant: TenantID, project: Name, channel: String, payload: String) {
+    public init(tenant: TenantID, project: Name, channel: String, payload: ChannelPayload) {
         self.tenant = tenant
         self.project = project
         self.channel = channel
@@ -17,64 +43,22 @@ public struct ChannelMessage: Sendable {
     }
 }
 
-/// Receives the messages of the channels it subscribed to. Called on the writer's thread: must hand over at once.
-public protocol ChannelSubscriber: AnyObject, Sendable {
-    /// - Parameter pattern: the pattern that matched, nil for an exact subscription.
-    func receive(_ message: ChannelMessage, pattern: String?)
+/// Receives every message, and knows who listens to which channel. Called on the writer's thread: must hand over at once.
+public protocol ChannelListener: AnyObject, Sendable {
+    func receive(_ message: ChannelMessage)
 }
 
-/// Who listens to which channel. Messages are not kept: a channel without subscribers drops them, as Redis does.
+/// Where messages for channels go. They are not kept: without listeners they are dropped, as Redis does with a channel without
+/// subscribers.
 public final class ChannelHub: Sendable {
-    private struct State {
-        var exact: [String: [ObjectIdentifier: any ChannelSubscriber]] = [:]
-        var patterns: [ObjectIdentifier: (subscriber: any ChannelSubscriber, patterns: [String: @Sendable (String) -> Bool])] = [:]
-    }
-    private let state = Mutex(State())
+    private let listeners = Mutex<[ObjectIdentifier: any ChannelListener]>([:])
 
     public init() {}
 
-    public func subscribe(_ subscriber: any ChannelSubscriber, to channel: String) {
-        state.withLock { $0.exact[channel, default: [:]][ObjectIdentifier(subscriber)] = subscriber }
-    }
+    public func add(_ listener: any ChannelListener) { listeners.withLock { $0[ObjectIdentifier(listener)] = listener } }
+    public func remove(_ listener: any ChannelListener) { _ = listeners.withLock { $0.removeValue(forKey: ObjectIdentifier(listener)) } }
 
-    public func unsubscribe(_ subscriber: any ChannelSubscriber, from channel: String) {
-        state.withLock {
-            $0.exact[channel]?[ObjectIdentifier(subscriber)] = nil
-            if $0.exact[channel]?.isEmpty == true { $0.exact[channel] = nil }
-        }
-    }
-
-    public func subscribe(_ subscriber: any ChannelSubscriber, toPattern pattern: String, matching: @escaping @Sendable (String) -> Bool) {
-        state.withLock { $0.patterns[ObjectIdentifier(subscriber), default: (subscriber, [:])].patterns[pattern] = matching }
-    }
-
-    public func unsubscribe(_ subscriber: any ChannelSubscriber, fromPattern pattern: String) {
-        state.withLock {
-            $0.patterns[ObjectIdentifier(subscriber)]?.patterns[pattern] = nil
-            if $0.patterns[ObjectIdentifier(subscriber)]?.patterns.isEmpty == true { $0.patterns[ObjectIdentifier(subscriber)] = nil }
-        }
-    }
-
-    /// The connection is gone.
-    /// - Complexity: O(channels it had); the caller names them.
-    public func remove(_ subscriber: any ChannelSubscriber, channels: some Swift.Sequence<String>) {
-        for channel in channels { unsubscribe(subscriber, from: channel) }
-        state.withLock { $0.patterns[ObjectIdentifier(subscriber)] = nil }
-    }
-
-    /// Hands the message to everyone who listens, each subscription once, outside the lock; returns how many.
-    @discardableResult
-    public func publish(_ message: ChannelMessage) -> Int {
-        let (direct, patterned) = state.withLock { state in
-            (
-                state.exact[message.channel].map { Array($0.values) } ?? [],
-                state.patterns.values.flatMap { entry in
-                    entry.patterns.filter { $0.value(message.channel) }.map { (entry.subscriber, $0.key) }
-                }
-            )
-        }
-        for subscriber in direct { subscriber.receive(message, pattern: nil) }
-        for (subscriber, pattern) in patterned { subscriber.receive(message, pattern: pattern) }
-        return direct.count + patterned.count
+    public func publish(_ message: ChannelMessage) {
+        for listener in listeners.withLock({ Array($0.values) }) { listener.receive(message) }
     }
 }

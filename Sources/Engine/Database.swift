@@ -1,4 +1,5 @@
 public import Access
+public import Addresses
 public import Base
 internal import Content
 internal import Documents
@@ -81,6 +82,8 @@ public struct DatabaseConfiguration: Sendable {
     /// Threads for what would keep a reader's thread too long: `HeavyPool`.
     public var heavyThreads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     public var clock: any WallClock = SystemClock()
+    /// Where webhooks may go: a registration that names another place is refused. nil: nowhere, webhooks are switched off.
+    public var webhookTargets: AddressPolicy? = .publicOnly
 
     public init(directory: String) { self.directory = directory }
 
@@ -174,6 +177,11 @@ public final class Database: Sendable {
 
     /// Who carries notifications; set once at start.
     public func setSink(_ sink: any NotificationSink, for delivery: AgentDelivery) { sinks.set(sink, for: delivery) }
+
+    /// How delivery to an agent goes, as its sink has it.
+    func delivery(of agent: AgentRecord, _ tenant: TenantID, _ project: Name) -> DeliveryStatus? {
+        sinks.status(of: agent, tenant, project)
+    }
 
     /// Finishes waiting writes and running reads, gives up what is still being split, and closes the store: when this returns, the folder
     /// is free for the next. Every later operation is `.unavailable`.
@@ -275,16 +283,60 @@ private final class Sinks: Sendable {
         let sink = table.withLock { $0[notification.agent.delivery] }
         sink?.deliver(notification)
     }
+    func status(of agent: AgentRecord, _ tenant: TenantID, _ project: Name) -> DeliveryStatus? {
+        let sink = table.withLock { $0[agent.delivery] }
+        return sink?.status(of: agent.name, tenant: tenant, project: project)
+    }
 }
 
 /// Delivers to the subscribers of the agent's channel.
-public struct ChannelSink: NotificationSink {
+public final class ChannelSink: NotificationSink {
+    /// What agents are told alike: the same change of the same document in the same format.
+    private struct Saying: Equatable {
+        let tenant: TenantID
+        let project: Name
+        let sequence: Sequence
+        let key: String
+        let format: String
+        let isDeletion: Bool
+
+        init?(_ notification: Notification) {
+            // Provenance names the agent's own needs.
+            guard notification.agent.envelope == .plain else { return nil }
+            switch notification.message {
+            case .update(let sequence, let key, _): (self.sequence, self.key, isDeletion) = (sequence, key, false)
+            case .deletion(let sequence, let key): (self.sequence, self.key, isDeletion) = (sequence, key, true)
+            case .initialContext, .event: return nil
+            }
+            tenant = notification.tenant
+            project = notification.project
+            format = notification.agent.responseFormat
+        }
+    }
+
     private let hub: ChannelHub
+    /// For as long as somebody listens: large texts are not kept for nobody.
+    private struct Said {
+        let saying: Saying
+        weak var payload: ChannelPayload?
+    }
+    private let last = Mutex<Said?>(nil)
+
     public init(hub: ChannelHub) { self.hub = hub }
+
     public func deliver(_ notification: Notification) {
         hub.publish(
             ChannelMessage(
-                tenant: notification.tenant, project: notification.project, channel: notification.agent.channel,
-                payload: NotificationPayload.text(notification)))
+                tenant: notification.tenant, project: notification.project, channel: notification.agent.channel, payload: payload(notification)))
+    }
+
+    private func payload(_ notification: Notification) -> ChannelPayload {
+        guard let saying = Saying(notification) else { return ChannelPayload(of: notification) }
+        return last.withLock { last in
+            if let last, last.saying == saying, let payload = last.payload { return payload }
+            let payload = ChannelPayload(of: notification)
+            last = Said(saying: saying, payload: payload)
+            return payload
+        }
     }
 }

@@ -34,7 +34,7 @@ extension Database {
             try documents.put(document, in: &transaction)
             try documents.addDeletion(event.sequence, of: document.id, in: &transaction)
             try tellFollowers(
-                tenant, scope, project, document: document.id, standing: [], fresh: [], sequence: event.sequence,
+                tenant, scope, project, document: document.id, standing: [], fresh: [], event: Provenance(event),
                 message: .deletion(sequence: event.sequence, key: key.text), in: &transaction, &effects)
             return DeleteReceipt(project: project, key: key, sequence: event.sequence)
         }

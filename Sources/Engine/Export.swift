@@ -186,14 +186,15 @@ extension Database {
     }
 
     private static func exported(_ agent: AgentRecord, _ project: Name, keys: [String]) -> [UInt8] {
-        JSONPrinter.bytes([
-            "agent_id": .string(agent.name.text),
-            "data": [
-                "project_id": .string(project.text), "tenant_id": .null, "needs": .array(agent.needs.map { .string($0) }),
-                "notification_method": .string(agent.delivery == .webhook ? "webhook" : "redis"),
-                "response_format": .string(agent.responseFormat), "notification_channel": .string(agent.channel),
-                "webhook_url": agent.webhookURL.map { .string($0) } ?? .null, "data_keys": .array(keys.map { .string($0) }),
-            ],
+        var data = JSONObject([
+            ("project_id", .string(project.text)), ("tenant_id", .null), ("needs", .array(agent.needs.map { .string($0) })),
+            ("notification_method", .string(agent.delivery == .webhook ? "webhook" : "redis")),
+            ("response_format", .string(agent.responseFormat)), ("notification_channel", .string(agent.channel)),
+            ("webhook_url", agent.webhookURL.map { .string($0) } ?? .null), ("data_keys", .array(keys.map { .string($0) })),
+        ])
+        if agent.envelope == .full { data["envelope"] = "full" }
+        return JSONPrinter.bytes([
+            "agent_id": .string(agent.name.text), "data": .object(data),
             "last_seen": .string(agent.registeredAt.iso8601), "last_sequence": .string(agent.lastSequence.description),
         ])
     }

@@ -80,12 +80,30 @@ public enum IntegrityCheck {
             for place in before..<report.findings.count { report.findings[place] = "project '\(entry.name)': " + report.findings[place] }
         }
         report.findings += try AccessRegistry.problems(view, scope: Database.registryScope(tenant))
+        report.findings += try channelFindings(tenant, entries.map(\.project), in: view)
         for agent in try AgentDirectory(tenant: tenant).entries(in: view) {
             if try NeedStore(scope: TenantScope(tenant: tenant, project: agent.project)).agent(agent.agent, in: view) == nil {
                 report.findings.append("agent '\(agent.agent)' is in the directory, but project '\(agent.projectName)' does not have it")
             }
         }
         return report
+    }
+
+    /// A project whose agents cannot be read has said so already.
+    private static func channelFindings(_ tenant: TenantID, _ projects: [ProjectID], in view: borrowing TransactionView) throws -> [String] {
+        var agents: [ProjectID: [AgentRecord]] = [:]
+        for project in projects {
+            do {
+                agents[project] = try NeedStore(scope: TenantScope(tenant: tenant, project: project)).agents(in: view)
+            } catch {
+                return []
+            }
+        }
+        do {
+            return try ChannelDirectory(tenant: tenant).findings(agents: agents, in: view)
+        } catch {
+            return ["\(ContexError(anyError: error).message)"]
+        }
     }
 
     private static func checkProject(

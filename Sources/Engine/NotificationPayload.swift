@@ -15,6 +15,12 @@ public enum NotificationPayload {
     }
 
     static func object(_ notification: Notification) -> JSONValue {
+        var members = members(notification)
+        addEnvelope(of: notification, to: &members)
+        return .object(members)
+    }
+
+    private static func members(_ notification: Notification) -> JSONObject {
         let agent = notification.agent
         switch notification.message {
         case .initialContext(let context):
@@ -22,20 +28,37 @@ public enum NotificationPayload {
                 ("type", .string("initial_context")), ("agent_id", .string(agent.name.text)), ("format", .string(agent.responseFormat)),
             ])
             add(context, to: &members)
-            return .object(members)
+            return members
         case .event(let event):
             let members: [(String, JSONValue)] = [
                 ("type", .string("event")), ("sequence", .string(event.sequence.description)), ("event_type", .string(event.type)),
             ]
-            return .object(JSONObject(members + EventData.told(event)))
+            return JSONObject(members + EventData.told(event))
         case .update(let sequence, let key, let data):
-            return [
-                "type": .string("data_update"), "sequence": .string(sequence.description), "data_key": .string(key),
-                "format": .string(agent.responseFormat), "data": data,
-            ]
+            return JSONObject([
+                ("type", .string("data_update")), ("sequence", .string(sequence.description)), ("data_key", .string(key)),
+                ("format", .string(agent.responseFormat)), ("data", data),
+            ])
         case .deletion(let sequence, let key):
-            return ["type": .string("data_deleted"), "sequence": .string(sequence.description), "data_key": .string(key)]
+            return JSONObject([("type", .string("data_deleted")), ("sequence", .string(sequence.description)), ("data_key", .string(key))])
         }
+    }
+
+    /// Project and provenance, for an agent that asked for the full envelope.
+    public static func addEnvelope(of notification: Notification, to members: inout JSONObject) {
+        guard notification.agent.envelope == .full else { return }
+        members["project_id"] = .string(notification.project.text)
+        let source = notification.provenance
+        var provenance = JSONObject()
+        if let sequence = source.sequence { provenance["sequence"] = .string(sequence.description) }
+        if let time = source.recordedAt {
+            provenance["event_time"] = .string(time.iso8601)
+            provenance["publisher"] = source.publisher?.json ?? .null
+            provenance["data_format"] = source.format.map(JSONValue.string) ?? .null
+            provenance["matched_needs"] = .array(
+                source.matches.map { ["need": .string($0.need), "similarity": .double($0.similarity)] })
+        }
+        members["provenance"] = .object(provenance)
     }
 
     /// `context` as the original sends it; beside it what was pinned, and what there was no room for, when there is any.

@@ -21,12 +21,37 @@ public struct Notification: Sendable {
     public let project: Name
     public let agent: AgentRecord
     public let message: Message
+    /// Where its data comes from.
+    public let provenance: Provenance
 
-    public init(tenant: TenantID, project: Name, agent: AgentRecord, message: Message) {
+    public init(tenant: TenantID, project: Name, agent: AgentRecord, message: Message, provenance: Provenance = Provenance()) {
         self.tenant = tenant
         self.project = project
         self.agent = agent
         self.message = message
+        self.provenance = provenance
+    }
+}
+
+/// Where the data of a notification comes from, for agents that asked for it (`envelope: "full"`).
+public struct Provenance: Sendable {
+    /// The event, or the end of the log that an initial context was made at.
+    public var sequence: Sequence?
+    public var recordedAt: Timestamp?
+    /// Whose key the event came with; nil while authentication is off.
+    public var publisher: Publisher?
+    public var format: String?
+    /// The needs that new nodes of the document match, with the best score of each. None when nothing new matches: the agent is then
+    /// told because it followed the document.
+    public var matches: [(need: String, similarity: Double)] = []
+
+    public init() {}
+
+    init(_ event: EventRecord) {
+        sequence = event.sequence
+        recordedAt = event.recordedAt
+        publisher = event.publisher
+        format = event.format
     }
 }
 
@@ -34,4 +59,43 @@ public struct Notification: Sendable {
 /// and must not fail.
 public protocol NotificationSink: Sendable {
     func deliver(_ notification: Notification)
+    /// How delivery to an agent goes; nil when this sink does not know.
+    func status(of agent: Name, tenant: TenantID, project: Name) -> DeliveryStatus?
+}
+
+extension NotificationSink {
+    public func status(of agent: Name, tenant: TenantID, project: Name) -> DeliveryStatus? { nil }
+}
+
+/// How deliveries to the webhook of an agent go, since the server was started.
+public struct DeliveryStatus: Sendable, Equatable {
+    public enum Breaker: String, Sendable {
+        case closed
+        /// Its receiver failed again and again: what comes waits until the next trial.
+        case open
+        case halfOpen = "half-open"
+    }
+    public struct Failure: Sendable, Equatable {
+        public let time: Timestamp
+        public let reason: String
+
+        public init(time: Timestamp, reason: String) {
+            self.time = time
+            self.reason = reason
+        }
+    }
+
+    public var delivered = 0
+    public var lastDelivered: Timestamp?
+    /// Of one try, whether or not another one went well later.
+    public var lastFailure: Failure?
+    /// Messages that wait or are under way.
+    public var pending = 0
+    /// Messages that gave way to a newer state of the same key while they waited.
+    public var replaced = 0
+    /// Messages that nobody will send again.
+    public var givenUp = 0
+    public var breaker = Breaker.closed
+
+    public init() {}
 }

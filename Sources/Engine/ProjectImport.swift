@@ -36,6 +36,13 @@ extension Database {
         _ tenant: TenantID, project: Name, document: JSONValue, overwrite: Bool, validateOnly: Bool, by publisher: Publisher? = nil
     ) async throws -> ImportReceipt {
         let plan = try ImportPlan(document, project: project, dimension: models.dimension)
+        // Agents are registered after the data is in: what a registration would refuse is refused here.
+        for agent in plan.agents {
+            do throws(ContexError) { try check(agent) } catch {
+                throw ContexError.badRequest("Data validation failed: agent '\(agent.agent)': \(error.message)")
+            }
+        }
+        try await refuseForeignChannels(tenant, project, plan)
         if validateOnly { return plan.receipt(agents: 0, events: 0, embeddings: 0) }
         var texts: [String] = []
         for document in plan.documents {
@@ -60,9 +67,22 @@ extension Database {
             }
             var command = agent
             command.lastSeen = head
+            command.registrant = publisher
             _ = try await register(tenant, command)
         }
         return plan.receipt(agents: plan.agents.count, events: plan.events?.count ?? 0, embeddings: nodes.count)
+    }
+
+    /// - Throws: `.badRequest` for an agent that is to be told on another project's channel.
+    private func refuseForeignChannels(_ tenant: TenantID, _ project: Name, _ plan: ImportPlan) async throws {
+        let channels = plan.agents.compactMap(\.channel)
+        guard !channels.isEmpty else { return }
+        try await read { view in
+            let known = try Self.scope(tenant, project, view)?.project
+            for channel in channels where try !ChannelDirectory(tenant: tenant).isOpen(channel, to: known, in: view) {
+                throw ContexError.badRequest("Data validation failed: notification_channel '\(channel)' belongs to another project")
+            }
+        }
     }
 
     private func apply(
@@ -373,14 +393,19 @@ private struct ImportPlan: Sendable {
         guard let id = item["agent_id"]?.stringValue, let name = try? Name(id, field: "agent_id"), let data = item["data"],
             let needs = data["needs"]?.arrayValue?.compactMap(\.stringValue)
         else { throw refusal }
-        // Agents are registered after the data is in: what a registration would refuse is refused here.
-        guard needs.count <= Limits.needsPerAgent, needs.allSatisfy({ $0.unicodeScalars.count <= Limits.queryScalars }) else { throw refusal }
+        guard needs.allSatisfy({ $0.unicodeScalars.count <= Limits.queryScalars }) else { throw refusal }
         try refuseUnstorable(data)
         let url = data["webhook_url"]?.stringValue
         let delivery: AgentDelivery = data["notification_method"]?.stringValue == "webhook" && url != nil ? .webhook : .redis
-        return RegisterCommand(
+        // A channel that a server had chosen is chosen anew: here the original's name may be another project's.
+        let channel = data["notification_channel"]?.stringValue.flatMap { text in
+            Database.ownChannels(of: name, in: project).contains { $0.utf8.elementsEqual(text.utf8) } ? nil : text
+        }
+        var command = RegisterCommand(
             project: project, agent: name, needs: needs, delivery: delivery, responseFormat: data["response_format"]?.stringValue ?? "toon",
-            channel: data["notification_channel"]?.stringValue, webhookURL: url)
+            channel: channel, webhookURL: url)
+        if data["envelope"]?.stringValue == "full" { command.envelope = .full }
+        return command
     }
 
     private static func refuseUnstorable(_ value: JSONValue) throws {

@@ -195,7 +195,7 @@ extension Database {
         let (standing, added) = (Set(ids), freshNodes)
         func tell(_ transaction: inout WriteTransaction, _ effects: inout Effects) throws {
             try tellFollowers(
-                tenant, scope, command.project, document: id, standing: standing, fresh: added, sequence: event.sequence,
+                tenant, scope, command.project, document: id, standing: standing, fresh: added, event: Provenance(event),
                 message: .update(sequence: event.sequence, key: command.key.text, data: command.data), in: &transaction, &effects)
         }
         // Needs are scored by the statistics that the text index has with the new nodes in it.
@@ -209,7 +209,7 @@ extension Database {
     /// notes who follows it now: the agents that one of its nodes matches.
     func tellFollowers(
         _ tenant: TenantID, _ scope: TenantScope, _ project: Name, document: DocumentID, standing: Set<NodeID>, fresh: [FreshNode],
-        sequence: Sequence, message: Notification.Message, in transaction: inout WriteTransaction, _ effects: inout Effects
+        event: Provenance, message: Notification.Message, in transaction: inout WriteTransaction, _ effects: inout Effects
     ) throws {
         let needs = NeedStore(scope: scope)
         let followers = try needs.followers(of: document, in: transaction.view)
@@ -223,11 +223,23 @@ extension Database {
                 throw ContexError.damaged("document \(document.rawValue) names agent number \(number) as its follower, which is not there")
             }
             let held = try needs.followedNodes(by: number, document: document, in: transaction.view)
-            let now = held.filter(standing.contains) + (matched[number] ?? [])
+            let fresh = matched[number] ?? []
+            let now = held.filter(standing.contains) + fresh.map(\.node)
             if now != held { try needs.setFollow(agent: number, document: document, nodes: now, in: &transaction) }
-            agent.lastSequence = sequence
+            if let sequence = event.sequence { agent.lastSequence = sequence }
             try needs.update(agent, in: &transaction)
-            effects.notifications.append(Notification(tenant: tenant, project: project, agent: agent, message: message))
+            var provenance = event
+            provenance.matches = Self.matches(fresh, of: agent)
+            effects.notifications.append(Notification(tenant: tenant, project: project, agent: agent, message: message, provenance: provenance))
+        }
+    }
+
+    /// Each need once, with its best node.
+    private static func matches(_ found: [NeedMatch], of agent: AgentRecord) -> [(need: String, similarity: Double)] {
+        var best: [UInt32: Double] = [:]
+        for match in found { best[match.need] = max(best[match.need] ?? 0, match.similarity) }
+        return best.sorted { $0.key < $1.key }.compactMap { place, similarity in
+            agent.needs.indices.contains(Int(place)) ? (agent.needs[Int(place)], similarity) : nil
         }
     }
 }

@@ -110,10 +110,13 @@ public struct RegisterCommand: Sendable {
     public var lastSeen: Sequence
     public var delivery: AgentRecord.Delivery
     public var responseFormat: String
-    /// nil: `agent:<agent>:updates`
+    /// nil or empty: the server chooses, `agent:<agent>:updates` when that is no other project's.
     public var channel: String?
     public var webhookURL: String?
     public var webhookSecret: String?
+    public var envelope = AgentRecord.Envelope.plain
+    /// Whose key it came with; nil while authentication is off.
+    public var registrant: Publisher?
     /// Bound of the initial context in cl100k tokens; the server's is never exceeded.
     public var maxTokens: Int?
     /// 0...1, as in a query.

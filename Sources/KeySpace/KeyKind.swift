@@ -13,6 +13,7 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case tenantState = 0x11
     case agentDirectory = 0x12
     case usedQueries = 0x13
+    case channelOwner = 0x14
     case apiKeyByHash = 0x18
     case apiKeyByID = 0x19
     case roleAssignment = 0x1A

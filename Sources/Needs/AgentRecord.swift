@@ -3,6 +3,13 @@ public import Base
 /// A registered agent of one project.
 public struct AgentRecord: Sendable, Equatable {
     public enum Delivery: UInt8, Sendable { case redis = 1, webhook = 2 }
+    /// What its messages carry beside the original's members.
+    public enum Envelope: UInt8, Sendable {
+        /// Nothing: byte for byte the original's.
+        case plain = 1
+        /// The project, and where the data comes from.
+        case full = 2
+    }
 
     public let name: Name
     /// Within the project; a re-registration takes a new one.
@@ -14,13 +21,16 @@ public struct AgentRecord: Sendable, Equatable {
     public var channel: String
     public var webhookURL: String?
     public var webhookSecret: String?
+    public var envelope: Envelope
+    /// Whose key registered it: without that key nothing is delivered to the webhook. nil while authentication is off.
+    public var registrant: Publisher?
     /// The last event that the agent was told about.
     public var lastSequence: Sequence
     public var registeredAt: Timestamp
 
     public init(
         name: Name, number: UInt32, needs: [String], delivery: Delivery, responseFormat: String, channel: String, webhookURL: String?,
-        webhookSecret: String?, lastSequence: Sequence, registeredAt: Timestamp
+        webhookSecret: String?, envelope: Envelope = .plain, registrant: Publisher? = nil, lastSequence: Sequence, registeredAt: Timestamp
     ) {
         self.name = name
         self.number = number
@@ -30,6 +40,8 @@ public struct AgentRecord: Sendable, Equatable {
         self.channel = channel
         self.webhookURL = webhookURL
         self.webhookSecret = webhookSecret
+        self.envelope = envelope
+        self.registrant = registrant
         self.lastSequence = lastSequence
         self.registeredAt = registeredAt
     }
@@ -45,6 +57,8 @@ public struct AgentRecord: Sendable, Equatable {
         if let webhookURL { writer.text(webhookURL) }
         writer.bool(webhookSecret != nil)
         if let webhookSecret { writer.text(webhookSecret) }
+        writer.u8(envelope.rawValue)
+        writer.publisher(registrant)
         writer.u64(lastSequence.rawValue)
         writer.i64(registeredAt.rawValue)
         writer.varint(UInt64(needs.count))
@@ -63,6 +77,10 @@ public struct AgentRecord: Sendable, Equatable {
         let channel = try reader.text()
         let webhookURL = try reader.bool() ? try reader.text() : nil
         let webhookSecret = try reader.bool() ? try reader.text() : nil
+        guard let envelope = Envelope(rawValue: try reader.u8()) else {
+            throw ContexError.damaged("agent '\(name)' has an envelope that this build does not know")
+        }
+        let registrant = try reader.publisher()
         let lastSequence = Sequence(rawValue: try reader.u64())
         let registeredAt = Timestamp(rawValue: try reader.i64())
         var needs: [String] = []
@@ -70,7 +88,8 @@ public struct AgentRecord: Sendable, Equatable {
         try reader.end()
         return AgentRecord(
             name: name, number: number, needs: needs, delivery: delivery, responseFormat: responseFormat, channel: channel,
-            webhookURL: webhookURL, webhookSecret: webhookSecret, lastSequence: lastSequence, registeredAt: registeredAt)
+            webhookURL: webhookURL, webhookSecret: webhookSecret, envelope: envelope, registrant: registrant,
+            lastSequence: lastSequence, registeredAt: registeredAt)
     }
 }
 

@@ -14,7 +14,7 @@ public struct RESPCommandLimits: Sendable {
 
     /// - Parameter argumentsMax: Room for ten thousand channels in one SUBSCRIBE.
     public init(
-        argumentsMax: Int = 16_384, bulkBytesMax: Int = 1 << 20, commandBytesMax: Int = 16 << 20, lineBytesMax: Int = 64 << 10,
+        argumentsMax: Int = 16_384, bulkBytesMax: Int = 1 << 20, commandBytesMax: Int = 2 << 20, lineBytesMax: Int = 64 << 10,
         unauthenticated: Bool = false
     ) {
         self.argumentsMax = argumentsMax

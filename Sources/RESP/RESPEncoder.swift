@@ -40,6 +40,18 @@ public enum RESPEncoder {
         return bytes
     }
 
+    /// A message of a channel up to its payload: what follows is the payload, and a line end.
+    /// - Parameter pattern: the one that matched, nil for a subscription of the channel itself.
+    public static func encodeHead(
+        pattern: [UInt8]?, channel: [UInt8], payloadBytes: Int, version: RESPVersion, into bytes: inout [UInt8]
+    ) {
+        line(version == .three ? ">" : "*", pattern == nil ? "3" : "4", &bytes)
+        blob("$", (pattern == nil ? "message" : "pmessage").utf8, &bytes)
+        if let pattern { blob("$", pattern, &bytes) }
+        blob("$", channel, &bytes)
+        line("$", String(payloadBytes), &bytes)
+    }
+
     /// A command as clients send it: an array of bulk strings.
     public static func command(_ arguments: [[UInt8]]) -> [UInt8] {
         encode(.array(arguments.map { .bulk($0) }), version: .two)

@@ -10,6 +10,8 @@
 // owner leaves further bytes in the parser. Texts and order of checks are those of Redis 7.0 (recorded dialogues in the
 // tests): unknown command, number of arguments, authentication, version 2 with subscriptions, then the command itself.
 
+public import Base
+
 /// What a connection may listen to.
 public enum RESPSubscription: Sendable, Hashable {
     case channel([UInt8])
@@ -25,7 +27,21 @@ public enum RESPAction: Sendable, Equatable {
     case authorise([RESPSubscription])
     case subscribe(RESPSubscription)
     case unsubscribe(RESPSubscription)
+    /// An error that the session itself answers with; the owner writes it down, and replies with it.
+    case refused(String)
+    /// Answer with `answered(_:)`.
+    case ask(RESPQuestion)
     case close
+}
+
+/// What only the owner knows: who else listens, as far as this connection may know.
+public enum RESPQuestion: Sendable, Equatable {
+    /// Channels that somebody listens to; with a pattern only those that match.
+    case channels(matching: [UInt8]?)
+    /// How many listen to each.
+    case subscribers([[UInt8]])
+    /// How many different patterns there are.
+    case patterns
 }
 
 public struct RESPSession: Sendable {
@@ -35,21 +51,24 @@ public struct RESPSession: Sendable {
         public var serverName: String
         public var redisVersion: String
         public var channelsMax: Int
-        /// Bytes of a channel or of the client's name.
+        /// Bytes of a channel.
+        public var channelBytesMax: Int
+        /// Bytes of the client's name.
         public var nameBytesMax: Int
-        /// Every message is held against every pattern, so there are few and short ones: 100 x 256 bytes against a channel
-        /// of 300 bytes are at worst 8 million steps, some 10 ms.
+        /// Every message is held against every pattern (`RESPExchange`), so there are few and short ones.
         public var patternsMax: Int
         public var patternBytesMax: Int
 
         public init(
             authenticationRequired: Bool, serverName: String = "contex", redisVersion: String = "7.0.15",
-            channelsMax: Int = 10_000, nameBytesMax: Int = 1_024, patternsMax: Int = 100, patternBytesMax: Int = 256
+            channelsMax: Int = 10_000, channelBytesMax: Int = Limits.ownChannelBytes, nameBytesMax: Int = 256, patternsMax: Int = 100,
+            patternBytesMax: Int = Limits.patternBytes
         ) {
             self.authenticationRequired = authenticationRequired
             self.serverName = serverName
             self.redisVersion = redisVersion
             self.channelsMax = channelsMax
+            self.channelBytesMax = channelBytesMax
             self.nameBytesMax = nameBytesMax
             self.patternsMax = patternsMax
             self.patternBytesMax = patternBytesMax
@@ -60,6 +79,7 @@ public struct RESPSession: Sendable {
         case nothing
         case authentication(hello: Hello?)
         case authorisation([RESPSubscription])
+        case answer
     }
 
     private struct Hello {
@@ -98,17 +118,10 @@ public struct RESPSession: Sendable {
 
     public func isSubscribed(to channel: [UInt8]) -> Bool { channels[channel] != nil }
 
-    /// The patterns of this connection that the channel matches, in the order of their coming.
-    /// - Complexity: O(patterns of the connection).
-    public func matchingPatterns(_ channel: [UInt8]) -> [[UInt8]] {
-        patterns.isEmpty ? [] : Self.inOrder(patterns.filter { RESPGlob.matches($0.key, channel) })
-    }
-
-    /// What this connection gets when something is published: a message for the channel, one more for each pattern.
-    /// - Complexity: O(patterns of the connection).
-    public func frames(channel: [UInt8], payload: [UInt8]) -> [RESPValue] {
-        (isSubscribed(to: channel) ? [.message(channel: channel, payload: payload)] : [])
-            + matchingPatterns(channel).map { .patternMessage(pattern: $0, channel: channel, payload: payload) }
+    /// Of these patterns those that the connection holds, in the order of their coming.
+    /// - Complexity: O(n log n) in the patterns given.
+    public func held(_ given: [[UInt8]]) -> [[UInt8]] {
+        given.compactMap { pattern in patterns[pattern].map { (pattern, $0) } }.sorted { $0.1 < $1.1 }.map(\.0)
     }
 
     // MARK: - Input
@@ -127,7 +140,7 @@ public struct RESPSession: Sendable {
             }
             return try run(verb, command)
         } catch {
-            return [.reply(.error(error.text))]
+            return [.refused(error.text)]
         }
     }
 
@@ -143,12 +156,13 @@ public struct RESPSession: Sendable {
     }
 
     /// The owner's answer to `.authorise`.
-    public mutating func authorised(_ allowed: Bool) -> [RESPAction] {
+    /// - Parameter refusal: what the client is told when it may not.
+    public mutating func authorised(
+        _ allowed: Bool, refusal: String = "NOPERM this user has no permissions to access one of the channels used as arguments"
+    ) -> [RESPAction] {
         guard case .authorisation(let wanted) = waiting else { preconditionFailure("nobody asked for authorisation") }
         waiting = .nothing
-        guard allowed else {
-            return [.reply(.error("NOPERM this user has no permissions to access one of the channels used as arguments"))]
-        }
+        guard allowed else { return [.reply(.error(refusal))] }
         var actions: [RESPAction] = []
         for subscription in wanted {
             if insert(subscription) { actions.append(.subscribe(subscription)) }
@@ -160,6 +174,13 @@ public struct RESPSession: Sendable {
             actions.append(confirmation(kind, .bulk(name)))
         }
         return actions
+    }
+
+    /// The owner's answer to `.ask`.
+    public mutating func answered(_ value: RESPValue) -> [RESPAction] {
+        guard case .answer = waiting else { preconditionFailure("nobody asked") }
+        waiting = .nothing
+        return [.reply(value)]
     }
 
     // MARK: - Commands
@@ -179,6 +200,18 @@ public struct RESPSession: Sendable {
         case .punsubscribe: return unsubscribe(command, "punsubscribe", patterns) { .pattern($0) }
         case .publish:
             throw RESPRefusal("ERR PUBLISH is refused: channels carry what agents are told; publish with POST /api/v1/data/publish")
+        case .pubsubChannels:
+            guard command.count <= 3 else {
+                throw RESPRefusal("ERR unknown subcommand or wrong number of arguments for 'channels'. Try PUBSUB HELP.")
+            }
+            let pattern = command.count == 3 ? command[2] : nil
+            if let pattern, pattern.count > settings.patternBytesMax {
+                throw RESPRefusal("ERR patterns are limited to \(settings.patternBytesMax) bytes")
+            }
+            return ask(.channels(matching: pattern))
+        case .pubsubNumSub: return ask(.subscribers(Array(command.dropFirst(2))))
+        case .pubsubNumPat: return ask(.patterns)
+        case .pubsubHelp: return [.reply(Self.help("pubsub"))]
         case .info: return [.reply(information(command))]
         case .clientID: return [.reply(.integer(id))]
         case .clientGetName: return [.reply(name.isEmpty ? .null : .bulk(name))]
@@ -203,6 +236,11 @@ public struct RESPSession: Sendable {
             return [.reply(.array(RESPVerb.topLevel.map { .text($0) }))]
         case .commandHelp: return [.reply(Self.help("command"))]
         }
+    }
+
+    private mutating func ask(_ question: RESPQuestion) -> [RESPAction] {
+        waiting = .answer
+        return [.ask(question)]
     }
 
     private func ping(_ command: [[UInt8]]) throws(RESPRefusal) -> RESPValue {
@@ -345,8 +383,8 @@ public struct RESPSession: Sendable {
         for subscription in wanted {
             switch subscription {
             case .channel(let name):
-                guard name.count <= settings.nameBytesMax else {
-                    throw RESPRefusal("ERR channel names are limited to \(settings.nameBytesMax) bytes")
+                guard name.count <= settings.channelBytesMax else {
+                    throw RESPRefusal("ERR channel names are limited to \(settings.channelBytesMax) bytes")
                 }
                 if channels[name] == nil { newChannels.insert(name) }
             case .pattern(let name):

@@ -22,6 +22,10 @@ enum RESPVerb: String, CaseIterable {
     case ping
     case psubscribe
     case publish
+    case pubsubChannels = "pubsub|channels"
+    case pubsubHelp = "pubsub|help"
+    case pubsubNumPat = "pubsub|numpat"
+    case pubsubNumSub = "pubsub|numsub"
     case punsubscribe
     case quit
     case reset
@@ -33,11 +37,12 @@ enum RESPVerb: String, CaseIterable {
     var arity: Int {
         switch self {
         case .reset: 1
-        case .clientGetName, .clientHelp, .clientID, .clientInfo, .commandCount, .commandHelp, .echo, .select: 2
+        case .clientGetName, .clientHelp, .clientID, .clientInfo, .commandCount, .commandHelp, .echo, .pubsubHelp, .pubsubNumPat,
+            .select: 2
         case .clientNoEvict, .clientNoTouch, .clientSetName, .publish: 3
         case .clientSetInfo: 4
         case .command, .hello, .info, .ping, .punsubscribe, .quit, .unsubscribe: -1
-        case .auth, .clientList, .commandDocs, .commandInfo, .commandList, .psubscribe, .subscribe: -2
+        case .auth, .clientList, .commandDocs, .commandInfo, .commandList, .psubscribe, .pubsubChannels, .pubsubNumSub, .subscribe: -2
         }
     }
 
@@ -67,12 +72,12 @@ enum RESPVerb: String, CaseIterable {
     static func find(_ command: [[UInt8]]) throws(RESPRefusal) -> RESPVerb {
         let name = lowercased(command[0])
         let verb: RESPVerb
-        if name == "client" && command.count > 1 || name == "command" && command.count > 1 {
+        if command.count > 1, ["client", "command", "pubsub"].contains(name) {
             guard let found = RESPVerb(rawValue: name + "|" + lowercased(command[1])) else {
                 throw RESPRefusal("ERR unknown subcommand '\(shown(command[1], 128))'. Try \(name.uppercased()) HELP.")
             }
             verb = found
-        } else if name == "client" {
+        } else if name == "client" || name == "pubsub" {
             throw wrongNumber(name)
         } else if let found = RESPVerb(rawValue: name), !name.contains("|") {
             verb = found

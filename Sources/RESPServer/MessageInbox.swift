@@ -1,5 +1,4 @@
 internal import Base
-internal import Engine
 internal import NIOCore
 internal import Synchronization
 
@@ -7,61 +6,54 @@ internal import Synchronization
 enum ConnectionEvent: Sendable {
     /// The inbox has filled.
     case messages
+    /// A key or a role has changed.
+    case keysChanged
+    /// It reads slower than its channels speak.
+    case cut
     /// The server stops.
     case stop
 }
 
 /// Messages between the writer's thread, which puts them in, and the connection's event loop, which takes them out in the
-/// same order. The loop is woken once for all that has come until it looks.
-final class MessageInbox: ChannelSubscriber {
+/// same order. The loop is woken once for all that has come until it looks. How much may wait, `RESPExchange` says.
+final class MessageInbox: Sendable {
     struct Delivery: Sendable {
-        let message: ChannelMessage
-        let isForPatterns: Bool
+        /// Its number in the exchange, to which each delivery must be reported as sent.
+        let message: UInt64
+        let tenant: TenantID
+        let project: Name
+        let channel: [UInt8]
+        /// Payload and line end.
+        let body: ByteBuffer
+        let isExact: Bool
+        let patterns: [[UInt8]]
     }
 
     private struct State {
         var deliveries: [Delivery] = []
-        var bytes = 0
         var isLoopWoken = false
-        var isOverfull = false
     }
-
-    /// What a message without text costs.
-    private static let messageBytes = 64
 
     private let state = Mutex(State())
-    private let channel: any Channel
-    private let bytesMax: Int
 
-    init(channel: any Channel, bytesMax: Int) {
-        self.channel = channel
-        self.bytesMax = bytesMax
-    }
-
-    func receive(_ message: ChannelMessage, pattern: String?) {
+    func put(_ delivery: Delivery, _ channel: any Channel) {
         let mustWakeLoop = state.withLock { state in
-            guard !state.isOverfull else { return false }
-            if state.bytes > bytesMax {
-                state.isOverfull = true
-                state.deliveries = []
-            } else {
-                state.deliveries.append(Delivery(message: message, isForPatterns: pattern != nil))
-                state.bytes += message.channel.utf8.count + message.payload.utf8.count + Self.messageBytes
-            }
+            state.deliveries.append(delivery)
             defer { state.isLoopWoken = true }
             return !state.isLoopWoken
         }
-        guard mustWakeLoop else { return }
-        channel.eventLoop.execute { [channel] in channel.pipeline.fireUserInboundEventTriggered(ConnectionEvent.messages) }
+        if mustWakeLoop { say(.messages, to: channel) }
     }
 
-    /// What has come since the last call; nil when the loop did not keep up and messages are lost.
-    func take() -> [Delivery]? {
+    func say(_ event: ConnectionEvent, to channel: any Channel) {
+        channel.eventLoop.execute { channel.pipeline.fireUserInboundEventTriggered(event) }
+    }
+
+    /// What has come since the last call.
+    func take() -> [Delivery] {
         state.withLock { state in
-            guard !state.isOverfull else { return nil }
             defer {
                 state.deliveries = []
-                state.bytes = 0
                 state.isLoopWoken = false
             }
             return state.deliveries

@@ -2,26 +2,20 @@
 //
 //     socket --> parser --> session --> actions --> replies -------+
 //                                          |                       v
-//                                          +--> hub             output --> socket
-//                                                |                 ^
-//     writer's thread: hub.publish --> inbox --> session, Service -+
+//                                          +--> registry        output --> socket
+//                                                  |               ^
+//     writer's thread: hub.publish --> registry --> inbox --> session, Service
 //
-// Order. Commands are answered one by one: whether a key is valid and may subscribe is known in memory, so no question stays
-// open between two of them. Messages come out of the inbox in the order of publishing. A subscription is confirmed before
+// Order. Commands are answered one by one: while Service is asked (may it listen, was it refused before) no further bytes are read
+// and no command is run. Messages come out of the inbox in the order of publishing. A subscription is confirmed before
 // its first message, since the inbox is emptied after the command; nothing follows the confirmation of its end, since each
 // message is held against the session's subscriptions when it leaves the inbox.
 //
-// Names. The hub compares channels as text, under which some different bytes are equal; Redis compares bytes. So the hub
-// may send too much and is asked for a text as long as any channel needs it; the session compares bytes. Patterns are matched
-// here and not by the hub, on whose lock and thread every publish of the server waits: to the hub, a connection with patterns
-// listens to everything.
-//
 // Rights. Each command and message is checked against the key as it is now: a message's project is not told by the channel's
-// name, and a key may be revoked at any time. Then the connection ends, so that its owner learns why it is silent.
+// name, and a key may be revoked at any time. Then the connection ends at once, also when it is idle, and its owner learns why.
 //
-// Slow readers. Bytes count as unsent from here to the kernel. Who has more of them than allowed when the next ones come is
-// cut; a single message of any size is always tried. With the inbox, which has the same bound, a connection holds at most
-// twice `outputBytesMax` and two messages.
+// Bytes. The registry counts what waits for the sockets, here and in the kernel's queue, and cuts the slowest readers
+// (`RESPExchange`). A payload is one buffer for all connections; small ones are copied together instead, and count as ours.
 
 internal import Access
 internal import Base
@@ -32,19 +26,23 @@ internal import RESP
 internal import Service
 internal import Synchronization
 
-final class RESPConnection: ChannelInboundHandler {
+final class RESPConnection: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private enum Phase { case open, finishing, closed }
 
     /// Replies and messages are gathered up to this size before they are written.
     private static let chunkBytes = 64 << 10
+    /// Payloads from this size on are not copied.
+    private static let sharedBytes = 4 << 10
     /// How long a peer may take to read our last words.
     private static let farewell = TimeAmount.seconds(2)
+    /// Names in one answer to PUBSUB CHANNELS.
+    private static let listedChannelsMax = 10_000
 
     private let operations: Operations
-    private let hub: ChannelHub
     private let configuration: RESPServerConfiguration
     private let registry: ConnectionRegistry
     private let logger: Logger
@@ -55,21 +53,23 @@ final class RESPConnection: ChannelInboundHandler {
     private var parser = RESPCommandParser()
     private var session: RESPSession
     private var caller: Caller
-    private var inbox: MessageInbox?
-    /// How many of the session's channels are the same text to the hub.
-    private var hubChannels: [String: Int] = [:]
-    private var patternCount = 0
+    private let inbox = MessageInbox()
+    /// Service has been asked something.
+    private var isAsking = false
+    private var mustRead = false
     private var output: [UInt8] = []
-    private var unsentBytes = 0
+    /// Written and not yet taken by the kernel: our own bytes, and messages.
+    private var unsentOwnBytes = 0
+    private var written: [UInt64] = []
+    private var countedBytes = 0
     private var authenticationDeadline: Scheduled<Void>?
     private var farewellDeadline: Scheduled<Void>?
 
     init(
-        operations: Operations, hub: ChannelHub, configuration: RESPServerConfiguration, registry: ConnectionRegistry, logger: Logger,
+        operations: Operations, configuration: RESPServerConfiguration, registry: ConnectionRegistry, logger: Logger,
         remoteAddress: SocketAddress?
     ) {
         self.operations = operations
-        self.hub = hub
         self.configuration = configuration
         self.registry = registry
         self.logger = logger
@@ -87,23 +87,22 @@ final class RESPConnection: ChannelInboundHandler {
     // MARK: - Coming and going
 
     func channelActive(context: ChannelHandlerContext) {
-        switch registry.admit(id, context.channel) {
-        case .admitted:
-            inbox = MessageInbox(channel: context.channel, bytesMax: configuration.outputBytesMax)
-            expectAuthentication(context)
-        case .full:
-            encode(.error("ERR max number of clients reached"))
+        let place = registry.admit(id, context.channel, inbox, from: caller.address ?? "local", isStranger: !session.isAuthenticated)
+        switch place {
+        case .admitted: expectAuthentication(context)
+        case .full(let refusal):
+            logger.info("Redis client refused: \(refusal)", metadata: ["address": "\(address)"])
+            let (operations, caller) = (operations, caller)
+            Task { await operations.refuse(nil, by: caller, ContexError(.limited, refusal)) }
+            encode(.error(refusal))
             finish(context, awaitingPeer: false)
-        case .stopping:
-            close(context)
+        case .stopping: close(context)
         }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         phase = .closed
-        leave()
         registry.remove(id)
-        inbox = nil
         authenticationDeadline?.cancel()
         farewellDeadline?.cancel()
     }
@@ -115,7 +114,7 @@ final class RESPConnection: ChannelInboundHandler {
 
     private func close(_ context: ChannelHandlerContext) {
         phase = .closed
-        leave()
+        registry.silence(id)
         context.close(promise: nil)
     }
 
@@ -126,7 +125,7 @@ final class RESPConnection: ChannelInboundHandler {
         flush(context)
         guard phase == .open else { return }
         phase = .finishing
-        leave()
+        registry.silence(id)
         let eventLoop = context.eventLoop.assumeIsolated()
         farewellDeadline = eventLoop.scheduleTask(in: Self.farewell) { self.close(context) }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
@@ -137,15 +136,9 @@ final class RESPConnection: ChannelInboundHandler {
                 self.close(context)
             }
         }
-    }
-
-    /// Out of the hub.
-    private func leave() {
-        guard let inbox else { return }
-        hub.remove(inbox, channels: hubChannels.keys)
-        registry.subscriptions.subtract(hubChannels.values.reduce(patternCount, +), ordering: .relaxed)
-        hubChannels = [:]
-        patternCount = 0
+        // Whoever is still sending is read, and not heard.
+        isAsking = false
+        readOn(context)
     }
 
     // MARK: - Commands
@@ -153,8 +146,24 @@ final class RESPConnection: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard phase == .open else { return }
         parser.feed(unwrapInboundIn(data).readableBytesView)
+        run(context)
+    }
+
+    /// Nothing more is read while an answer is due.
+    func read(context: ChannelHandlerContext) {
+        if isAsking { mustRead = true } else { context.read() }
+    }
+
+    private func readOn(_ context: ChannelHandlerContext) {
+        guard mustRead else { return }
+        mustRead = false
+        context.read()
+    }
+
+    /// Runs the commands that have come.
+    private func run(_ context: ChannelHandlerContext) {
         do throws(RESPProtocolError) {
-            while phase == .open {
+            while phase == .open, !isAsking {
                 parser.limits = session.isAuthenticated ? RESPCommandLimits() : .unauthenticated
                 guard let command = try parser.next() else { break }
                 guard keyHolds else {
@@ -167,8 +176,11 @@ final class RESPConnection: ChannelInboundHandler {
             }
         } catch {
             logger.debug("not the Redis protocol", metadata: ["address": "\(address)", "error": "\(error.message)"])
-            encode(error.reply)
-            finish(context, awaitingPeer: true)
+            let reply = error.reply
+            refuse(ContexError(.invalid, error.message), context) {
+                self.encode(reply)
+                self.finish(context, awaitingPeer: true)
+            }
         }
         flush(context)
     }
@@ -177,12 +189,46 @@ final class RESPConnection: ChannelInboundHandler {
         for action in actions {
             switch action {
             case .reply(let value): encode(value)
-            case .authenticate(let user, let password):
-                carryOut(session.authenticated(authenticate(password), user: user ?? "default"), context)
-            case .authorise: carryOut(session.authorised(maySubscribe), context)
-            case .subscribe(let subscription): subscribe(subscription)
-            case .unsubscribe(let subscription): unsubscribe(subscription)
+            case .refused(let text):
+                let category: ContexError.Category = text.hasPrefix("NOAUTH") ? .unauthenticated : .invalid
+                refuse(ContexError(category, text), context) { self.encode(.error(text)) }
+            case .authenticate(let user, let password): authenticate(user, password, context)
+            case .authorise(let wanted): authorise(wanted, context)
+            case .ask(let question): answer(question, context)
+            case .subscribe(let subscription): registry.subscribe(id, subscription)
+            case .unsubscribe(let subscription): registry.unsubscribe(id, subscription)
             case .close: finish(context, awaitingPeer: true)
+            }
+        }
+    }
+
+    /// Asks Service, and goes on with the commands after its answer.
+    private func ask<T: Sendable>(
+        _ context: ChannelHandlerContext, _ question: @escaping @Sendable () async -> T, then body: @escaping (T) -> Void
+    ) {
+        isAsking = true
+        let promise = context.eventLoop.makePromise(of: T.self)
+        promise.completeWithTask(question)
+        promise.futureResult.assumeIsolated().whenSuccess { answer in
+            self.isAsking = false
+            guard self.phase == .open else { return }
+            body(answer)
+            self.run(context)
+            if !self.isAsking { self.readOn(context) }
+        }
+    }
+
+    /// Lets the refusal be counted and written down; says it then, unless the caller has been refused too often already.
+    private func refuse(_ refusal: ContexError, as action: Action? = nil, _ context: ChannelHandlerContext, then say: @escaping () -> Void) {
+        let (operations, caller) = (operations, caller)
+        ask(context) {
+            await operations.refuse(action, by: caller, refusal)
+        } then: { answer in
+            if answer.category == .limited, refusal.category != .limited {
+                self.encode(.error("ERR \(answer.message)"))
+                self.finish(context, awaitingPeer: true)
+            } else {
+                say()
             }
         }
     }
@@ -201,17 +247,85 @@ final class RESPConnection: ChannelInboundHandler {
     // MARK: - Rights
 
     /// The password is the API key; users are not told apart.
-    private func authenticate(_ password: String) -> Bool {
+    private func authenticate(_ user: String?, _ password: String, _ context: ChannelHandlerContext) {
         let keyed = caller(with: password)
         do {
             let principal = try operations.authenticate(keyed)
+            if let refusal = registry.setKey(principal.keyID?.text, of: id) {
+                return refuse(ContexError(.limited, refusal), context) {
+                    self.encode(.error(refusal))
+                    self.finish(context, awaitingPeer: true)
+                }
+            }
             caller = keyed
             logger.debug("Redis client authenticated", metadata: ["address": "\(address)", "key": "\(principal.name)"])
-            return true
+            carryOut(session.authenticated(true, user: user ?? "default"), context)
         } catch {
             logger.info("Redis client refused", metadata: ["address": "\(address)", "error": "\(error.message)"])
-            return false
+            refuse(error, context) { self.carryOut(self.session.authenticated(false), context) }
         }
+    }
+
+    /// Whether the key may listen at all, and there is room; what it hears is decided message by message.
+    private func authorise(_ wanted: [RESPSubscription], _ context: ChannelHandlerContext) {
+        if let refusal = registry.refusal(of: wanted, for: id) {
+            return refuse(ContexError(.limited, refusal), as: .subscribe, context) {
+                self.carryOut(self.session.authorised(false, refusal: refusal), context)
+            }
+        }
+        let (operations, caller) = (operations, caller)
+        ask(context) { () -> ContexError? in
+            do {
+                try await operations.subscribe(by: caller)
+                return nil
+            } catch {
+                return error as? ContexError ?? ContexError(.bug, "\(error)")
+            }
+        } then: { failure in
+            if let failure {
+                self.logger.info("Redis subscription refused", metadata: ["address": "\(self.address)", "error": "\(failure.message)"])
+                let words = failure.category == .forbidden ? nil : "ERR \(failure.message)"
+                self.carryOut(words.map { self.session.authorised(false, refusal: $0) } ?? self.session.authorised(false), context)
+            } else {
+                self.carryOut(self.session.authorised(true), context)
+            }
+        }
+    }
+
+    /// What others listen to, as far as the key may know.
+    private func answer(_ question: RESPQuestion, _ context: ChannelHandlerContext) {
+        let (operations, caller, registry, key) = (operations, caller, registry, try? operations.authenticate(caller).keyID?.text)
+        ask(context) { () -> RESPValue in
+            do {
+                switch question {
+                case .channels(let pattern):
+                    var names = registry.activeChannels
+                    if let pattern {
+                        let glob = RESPGlob(pattern)
+                        names = names.filter { $0.count <= Limits.channelBytes && glob.matches($0) }
+                    }
+                    let visible = try await Self.visible(names, operations, caller)
+                    return .array(names.filter(visible.contains).prefix(Self.listedChannelsMax).map { .bulk($0) })
+                case .subscribers(let names):
+                    let visible = try await Self.visible(names, operations, caller)
+                    let counts = zip(names, registry.subscriberCounts(names)).map { visible.contains($0) ? $1 : 0 }
+                    return .array(zip(names, counts).flatMap { [.bulk($0), .integer(Int64($1))] })
+                case .patterns:
+                    try await operations.subscribe(by: caller)
+                    return .integer(Int64(registry.patternCount(ofKey: operations.reachesAll(caller) ? nil : key ?? "")))
+                }
+            } catch {
+                let failure = error as? ContexError ?? ContexError(.bug, "\(error)")
+                return .error(failure.category == .forbidden ? "NOPERM \(failure.message)" : "ERR \(failure.message)")
+            }
+        } then: { value in
+            self.carryOut(self.session.answered(value), context)
+        }
+    }
+
+    private static func visible(_ names: [[UInt8]], _ operations: Operations, _ caller: Caller) async throws -> Set<[UInt8]> {
+        let texts = names.map { String(decoding: $0, as: UTF8.self) }
+        return Set(try await operations.visibleChannels(texts, by: caller).map { Array($0.utf8) })
     }
 
     /// False once the key that the connection came with is revoked. Asked at every command and message.
@@ -230,49 +344,8 @@ final class RESPConnection: ChannelInboundHandler {
     /// After RESET.
     private func forgetKey(_ context: ChannelHandlerContext) {
         caller = caller(with: nil)
+        _ = registry.setKey(nil, of: id)
         expectAuthentication(context)
-    }
-
-    /// Whether the key may listen at all; what it hears is decided message by message.
-    private var maySubscribe: Bool {
-        do {
-            try operations.authorise(try operations.authenticate(caller), .subscribe, project: nil)
-            return true
-        } catch {
-            logger.info("Redis subscription refused", metadata: ["address": "\(address)", "error": "\(error.message)"])
-            return false
-        }
-    }
-
-    // MARK: - Subscriptions
-
-    private func subscribe(_ subscription: RESPSubscription) {
-        guard let inbox else { return }
-        registry.subscriptions.add(1, ordering: .relaxed)
-        switch subscription {
-        case .channel(let name):
-            let text = String(decoding: name, as: UTF8.self)
-            hubChannels[text, default: 0] += 1
-            if hubChannels[text] == 1 { hub.subscribe(inbox, to: text) }
-        case .pattern:
-            patternCount += 1
-            if patternCount == 1 { hub.subscribe(inbox, toPattern: "*") { _ in true } }
-        }
-    }
-
-    private func unsubscribe(_ subscription: RESPSubscription) {
-        guard let inbox else { return }
-        registry.subscriptions.subtract(1, ordering: .relaxed)
-        switch subscription {
-        case .channel(let name):
-            let text = String(decoding: name, as: UTF8.self)
-            guard let count = hubChannels[text] else { return }
-            hubChannels[text] = count > 1 ? count - 1 : nil
-            if count == 1 { hub.unsubscribe(inbox, from: text) }
-        case .pattern:
-            patternCount -= 1
-            if patternCount == 0 { hub.unsubscribe(inbox, fromPattern: "*") }
-        }
     }
 
     // MARK: - Messages
@@ -280,60 +353,91 @@ final class RESPConnection: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event as? ConnectionEvent {
         case .messages: takeMessages(context)
+        case .keysChanged: if phase == .open, !keyHolds { refuseRevoked(context) }
+        case .cut: cut(context)
         case .stop: finish(context, awaitingPeer: false)
         case nil: context.fireUserInboundEventTriggered(event)
         }
     }
 
     private func takeMessages(_ context: ChannelHandlerContext) {
-        guard phase == .open, let inbox else { return }
-        guard let deliveries = inbox.take() else { return cut(context) }
-        for delivery in deliveries where phase == .open {
-            send(delivery, context)
+        guard phase == .open else { return }
+        var unwanted: [UInt64] = []
+        for delivery in inbox.take() where phase == .open {
+            if !send(delivery, context) { unwanted.append(delivery.message) }
             if output.count >= Self.chunkBytes { flush(context) }
         }
+        registry.sent(unwanted, by: id)
         flush(context)
     }
 
-    private func send(_ delivery: MessageInbox.Delivery, _ context: ChannelHandlerContext) {
-        let message = delivery.message
-        let channel = Array(message.channel.utf8)
-        let patterns = delivery.isForPatterns ? session.matchingPatterns(channel) : []
-        guard delivery.isForPatterns ? !patterns.isEmpty : session.isSubscribed(to: channel) else { return }
-        guard operations.mayReceive(message, by: caller) else {
+    /// Whether the body is on its way and will be reported as sent.
+    private func send(_ delivery: MessageInbox.Delivery, _ context: ChannelHandlerContext) -> Bool {
+        let patterns = session.held(delivery.patterns)
+        let isExact = delivery.isExact && session.isSubscribed(to: delivery.channel)
+        guard isExact || !patterns.isEmpty else { return false }
+        guard operations.mayReceive(of: delivery.project, tenant: delivery.tenant, by: caller) else {
             if !keyHolds { refuseRevoked(context) }
-            return
+            return false
         }
-        let payload = Array(message.payload.utf8)
-        if delivery.isForPatterns {
-            for pattern in patterns { encode(.patternMessage(pattern: pattern, channel: channel, payload: payload)) }
-        } else {
-            encode(.message(channel: channel, payload: payload))
+        let isShared = delivery.body.readableBytes >= Self.sharedBytes
+        for pattern in (isExact ? [nil] : []) + patterns.map(Optional.some) {
+            RESPEncoder.encodeHead(
+                pattern: pattern, channel: delivery.channel, payloadBytes: delivery.body.readableBytes - 2, version: session.version,
+                into: &output)
+            if isShared {
+                writeOutput(context)
+                context.write(wrapOutboundOut(delivery.body), promise: nil)
+            } else {
+                output += delivery.body.readableBytesView
+            }
         }
-        registry.messagesDelivered.add(max(1, patterns.count), ordering: .relaxed)
+        registry.messagesDelivered.add(patterns.count + (isExact ? 1 : 0), ordering: .relaxed)
+        if isShared { written.append(delivery.message) }
+        return isShared
     }
 
     // MARK: - Output
 
     private func encode(_ value: RESPValue) { RESPEncoder.encode(value, version: session.version, into: &output) }
 
-    private func flush(_ context: ChannelHandlerContext) {
-        guard phase == .open, !output.isEmpty else { return }
-        guard unsentBytes <= configuration.outputBytesMax else { return cut(context) }
+    /// Gives the gathered bytes to the channel, which sends them with the next flush.
+    private func writeOutput(_ context: ChannelHandlerContext) {
+        guard !output.isEmpty else { return }
         let buffer = context.channel.allocator.buffer(bytes: output)
         output.removeAll(keepingCapacity: output.capacity <= 2 * Self.chunkBytes)
         let count = buffer.readableBytes
-        unsentBytes += count
-        context.writeAndFlush(wrapOutboundOut(buffer)).assumeIsolated().whenComplete { _ in self.unsentBytes -= count }
+        unsentOwnBytes += count
+        context.write(wrapOutboundOut(buffer)).assumeIsolated().whenComplete { _ in self.unsentOwnBytes -= count }
+    }
+
+    private func flush(_ context: ChannelHandlerContext) {
+        guard phase == .open else { return }
+        writeOutput(context)
+        count()
+        guard unsentOwnBytes > 0 || !written.isEmpty else { return }
+        let messages = written
+        written = []
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
+            self.registry.sent(messages, by: self.id)
+            self.count()
+        }
+    }
+
+    /// Tells the registry what waits of ours. Small amounts come and go with every command, and are not worth its lock.
+    private func count() {
+        let bytes = unsentOwnBytes + parser.bufferedBytes
+        let worth = bytes < Self.sharedBytes ? 0 : bytes
+        guard worth != countedBytes else { return }
+        countedBytes = worth
+        registry.setOwn(worth, of: id)
     }
 
     private func cut(_ context: ChannelHandlerContext) {
-        registry.slowReadersCut.add(1, ordering: .relaxed)
+        guard phase == .open else { return }
         logger.warning(
             "Redis client cut: it reads slower than its channels speak",
-            metadata: [
-                "address": "\(address)", "unsent_bytes": "\(unsentBytes)", "allowed_bytes": "\(configuration.outputBytesMax)",
-            ])
+            metadata: ["address": "\(address)", "unsent_bytes": "\(unsentOwnBytes)"])
         close(context)
     }
 }

@@ -20,12 +20,15 @@ public struct RESPServerStatistics: Sendable, Equatable {
     public let messagesDelivered: Int
     /// Connections that were closed because they did not read.
     public let slowReadersCut: Int
+    /// Bytes that wait to be sent now, or of commands that have not come to their end; what connections share counts once.
+    public let unsentBytes: Int
 
-    public init(connections: Int, subscriptions: Int, messagesDelivered: Int, slowReadersCut: Int) {
+    public init(connections: Int, subscriptions: Int, messagesDelivered: Int, slowReadersCut: Int, unsentBytes: Int) {
         self.connections = connections
         self.subscriptions = subscriptions
         self.messagesDelivered = messagesDelivered
         self.slowReadersCut = slowReadersCut
+        self.unsentBytes = unsentBytes
     }
 }
 
@@ -54,14 +57,14 @@ public final class RESPServer: Sendable {
         self.configuration = configuration
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
-        registry = ConnectionRegistry(connectionsMax: configuration.connectionsMax)
+        registry = ConnectionRegistry(configuration.bounds)
     }
 
     public var statistics: RESPServerStatistics {
         RESPServerStatistics(
-            connections: registry.count, subscriptions: registry.subscriptions.load(ordering: .relaxed),
+            connections: registry.count, subscriptions: registry.subscriptions,
             messagesDelivered: registry.messagesDelivered.load(ordering: .relaxed),
-            slowReadersCut: registry.slowReadersCut.load(ordering: .relaxed))
+            slowReadersCut: registry.slowReadersCut.load(ordering: .relaxed), unsentBytes: registry.unsentBytes)
     }
 
     /// Accepts connections from here on; returns the port.
@@ -73,9 +76,11 @@ public final class RESPServer: Sendable {
             phase = .starting
         }
         let listener: any Channel
+        hub.add(registry)
         do {
             listener = try await bind()
         } catch {
+            hub.remove(registry)
             phase.withLock { if case .starting = $0 { $0 = .new } }
             throw failure(error)
         }
@@ -84,7 +89,9 @@ public final class RESPServer: Sendable {
             phase = .running(listener)
             return true
         }
+        operations.observeKeys { [weak registry] in registry?.checkKeys() }
         guard isRunning else {
+            hub.remove(registry)
             try? await listener.close()
             throw ContexError(.unavailable, "the Redis protocol listener was stopped while it started")
         }
@@ -101,11 +108,12 @@ public final class RESPServer: Sendable {
         let connections = registry.stop()
         for connection in connections { connection.pipeline.fireUserInboundEventTriggered(ConnectionEvent.stop) }
         for connection in connections { try? await connection.closeFuture.get() }
+        hub.remove(registry)
     }
 
     private func bind() async throws -> any Channel {
         guard (0...65_535).contains(configuration.port) else { throw SocketAddressError.unsupported }
-        let (operations, hub, configuration, registry, logger) = (operations, hub, configuration, registry, logger)
+        let (operations, configuration, registry, logger) = (operations, configuration, registry, logger)
         return try await ServerBootstrap(group: eventLoopGroup)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -116,7 +124,7 @@ public final class RESPServer: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         RESPConnection(
-                            operations: operations, hub: hub, configuration: configuration, registry: registry, logger: logger,
+                            operations: operations, configuration: configuration, registry: registry, logger: logger,
                             remoteAddress: channel.remoteAddress))
                 }
             }

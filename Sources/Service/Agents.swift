@@ -4,7 +4,9 @@ public import Engine
 
 extension Operations {
     public func register(_ command: RegisterCommand, by caller: Caller) async throws -> Registration {
-        try await perform(.registerAgent, project: command.project, by: caller) { try await database.register($0.tenant, command) }
+        try await perform(.registerAgent, project: command.project, by: caller) {
+            try await database.register($0.tenant, command.registered(by: $0))
+        }
     }
 
     /// One outcome each, in order.
@@ -18,7 +20,7 @@ extension Operations {
             for (place, command) in commands.enumerated() {
                 do {
                     try authorise(principal, .registerAgentBatch, project: command.project)
-                    allowed.append(command)
+                    allowed.append(command.registered(by: principal))
                 } catch {
                     refusals[place] = ContexError(from: error)
                 }
@@ -38,33 +40,68 @@ extension Operations {
         }
     }
 
-    /// - Parameter project: nil for the original's way of naming an agent by its id alone: the latest registration under it
-    ///   that the caller may see.
-    /// - Throws: `.notFound`
+    /// - Parameter project: nil for the original's way of naming an agent by its id alone.
+    /// - Throws: `.notFound`; `.conflict` when the id alone stands for several registrations that the caller may see.
     public func agent(_ agent: Name, project: Name?, by caller: Caller) async throws -> AgentStatus {
         try await perform(.showAgent, project: project, by: caller) { principal in
-            let visible = try await database.agent(principal.tenant, agent, project: project)
-                .last { principal.projects.includes($0.project.text) }
-            guard let visible else { throw ContexError.notFound("Agent not found") }
-            return visible
+            guard let meant = try await registration(agent, project, principal) else { throw ContexError.notFound("Agent not found") }
+            return meant
         }
     }
 
-    /// Removes an agent from its project, or without one from every project that the caller may see. Returns how many
-    /// registrations there were: none is no error.
+    /// The registration that an id means to the caller.
+    /// - Throws: `.conflict` when there are several.
+    private func registration(_ agent: Name, _ project: Name?, _ principal: Principal) async throws -> AgentStatus? {
+        let visible = try await database.agent(principal.tenant, agent, project: project).filter { principal.projects.includes($0.project.text) }
+        guard visible.count > 1 else { return visible.first }
+        throw ContexError(
+            .conflict,
+            "Agent '\(agent)' is registered in \(visible.count) projects: say which one is meant with ?project_id=<project>",
+            candidates: visible.prefix(Limits.candidatesShown).map(\.project.text))
+    }
+
+    /// Removes the registration that the id means. Returns how many there were: none is no error.
+    /// - Throws: `.conflict` as in `agent`.
     @discardableResult
     public func unregister(_ agent: Name, project: Name?, by caller: Caller) async throws -> Int {
         try await perform(.removeAgent, project: project, by: caller) { principal in
-            let projects = try await database.agent(principal.tenant, agent, project: project).map(\.project)
-                .filter { principal.projects.includes($0.text) }
-            guard !projects.isEmpty else { return 0 }
-            return try await database.unregister(principal.tenant, agent, projects: projects)
+            guard let meant = try await registration(agent, project, principal) else { return 0 }
+            return try await database.unregister(principal.tenant, agent, projects: [meant.project])
         }
     }
 
+    /// Whether the caller may listen at all; what it hears is decided message by message.
+    public func subscribe(by caller: Caller) async throws {
+        try await perform(.subscribe, project: nil, by: caller) { _ in }
+    }
+
     /// Whether a subscriber may read messages of a project; asked for each message, so that a revoked key hears no more.
-    public func mayReceive(_ message: ChannelMessage, by caller: Caller) -> Bool {
-        guard let principal = try? authenticate(caller), principal.tenant == message.tenant else { return false }
-        return (try? authorise(principal, .subscribe, project: message.project)) != nil
+    public func mayReceive(of project: Name, tenant: TenantID, by caller: Caller) -> Bool {
+        guard let principal = try? authenticate(caller), principal.tenant == tenant else { return false }
+        return (try? authorise(principal, .subscribe, project: project)) != nil
+    }
+
+    /// Of these channels those that the caller may know of: the ones of its projects; with all projects in its reach, every one.
+    public func visibleChannels(_ channels: [String], by caller: Caller) async throws -> [String] {
+        try await perform(.subscribe, project: nil, by: caller) { principal in
+            guard !principal.projects.isAll else { return channels }
+            let owners = try await database.channelOwners(principal.tenant, channels)
+            return zip(channels, owners).filter { $0.1.map { principal.projects.includes($0.text) } ?? false }.map(\.0)
+        }
+    }
+
+    /// Whether the caller's reach is every project: such a one may know what others listen to.
+    public func reachesAll(_ caller: Caller) -> Bool { (try? authenticate(caller))?.projects.isAll ?? false }
+
+    /// Calls after every change of keys or roles; must not block.
+    public func observeKeys(_ change: @escaping @Sendable () -> Void) { database.keyRing.observe(change) }
+}
+
+extension RegisterCommand {
+    /// Whoever a command says it comes from, it comes from the caller.
+    fileprivate func registered(by principal: Principal) -> RegisterCommand {
+        var command = self
+        command.registrant = principal.publisher
+        return command
     }
 }

@@ -25,7 +25,7 @@ public struct CircuitBreaker: Sendable, Equatable {
     public enum Result: Sendable, Equatable {
         case success
         case failure
-        /// It never called: says nothing about the receiver.
+        /// It never called, or was called off: says nothing about the receiver.
         case untried
     }
 
@@ -43,6 +43,8 @@ public struct CircuitBreaker: Sendable, Equatable {
     /// As good as new: need not be remembered.
     public var isPristine: Bool { state == .closed(failures: 0) }
     public var isClosed: Bool { if case .closed = state { true } else { false } }
+    /// While it is open: when the next trial may be made.
+    public var opensAgainAt: ContinuousClock.Instant? { if case .open(let until) = state { until } else { nil } }
 
     /// Whether a delivery may begin now. Each one admitted must be followed by one `record`.
     public mutating func admits(at now: ContinuousClock.Instant) -> Bool {

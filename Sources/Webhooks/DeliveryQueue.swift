@@ -1,42 +1,74 @@
 // Which delivery may begin now. A value without clock, sockets or tasks: the sink holds it under one lock, asks it after
 // everything that happens, and does what it says.
 //
-//   enqueue ──▶ lane (one an agent, first in first out) ──▶ host (rotation) ──▶ running ──▶ finished
-//                 ▲                                                               │
-//                 └───── wake, when the wait is over ◀───── parked ◀───── retry ──┘
+//   enqueue ──▶ lane (one an agent, first in first out) ──▶ owner, host (rotation) ──▶ running ──▶ finished
+//                 ▲                                                                      │
+//                 ├──── wake, when the wait is over ◀────── parked ◀──────── retry ──────┤
+//                 └──── the breaker lets one through ◀───── held ◀────── breaker open ───┘
 //
 // * One lane has one delivery under way, so an agent gets its messages in the order in which they were made.
-// * A lane that waits for its next try holds no slot: receivers that are down cost the others nothing.
-// * Hosts take turns, and none has more than its share of the slots: one slow receiver with many agents does not starve the
-//   rest.
-// * Everything is bounded. What does not fit is refused, not what waits thrown away: the agent then has a beginning without
-//   holes, and the sequence numbers tell it what is missing.
+// * A lane that waits for its next try or for its breaker holds no slot: receivers that are down cost the others nothing.
+// * Owners (a project's agents of one API key) take turns, and the hosts of each owner. No host of an owner, no owner, no project,
+//   no key and no tenant has more than its share of the slots, and no project and no key more than its share of the queue: whoever
+//   has many agents at slow receivers delays himself.
+// * Everything is bounded. A lane that cannot send keeps the newest state: an update replaces the one of the same key that waits,
+//   a new registration all that waits. What does not fit all the same is refused, not what waits thrown away: the agent then has a
+//   beginning without holes, and the sequence numbers tell it what is missing.
 
+public import Base
 internal import DequeModule
 
 /// The bounds of a `DeliveryQueue`.
 public struct DeliveryLimits: Sendable, Equatable {
-    /// Deliveries under way at once, in all and to one host.
+    /// Deliveries under way at once: in all, of one tenant, one project, one key, and to one host for one owner. The shares are made
+    /// so that four others still find slots when one takes all of his.
     public var concurrency: Int
+    public var concurrencyPerTenant: Int
+    public var concurrencyPerProject: Int
+    public var concurrencyPerKey: Int
     public var concurrencyPerHost: Int
-    /// Deliveries that wait or are under way, in all and for one agent.
+    /// Deliveries that wait or are under way: in all, of one project, of one key, and for one agent.
     public var queueMax: Int
+    public var queuePerProjectMax: Int
+    public var queuePerKeyMax: Int
     public var queuePerAgentMax: Int
-    /// The sum of what they hold in memory.
+    /// The sum of what they hold in memory: in all, and of one project or key. One that is alone may be larger.
     public var queueBytesMax: Int
+    public var queueBytesPerShareMax: Int
     /// Deliveries that one agent may be sent in a row, over one connection, before others get the slot.
     public var runMax: Int
 
     public init(
-        concurrency: Int = 32, concurrencyPerHost: Int = 4, queueMax: Int = 10_000, queuePerAgentMax: Int = 1_000,
-        queueBytesMax: Int = 64 << 20, runMax: Int = 32
+        concurrency: Int = 48, concurrencyPerTenant: Int = 40, concurrencyPerProject: Int = 10, concurrencyPerKey: Int = 10,
+        concurrencyPerHost: Int = 4, queueMax: Int = 10_000, queuePerProjectMax: Int = 4_000, queuePerKeyMax: Int = 4_000,
+        queuePerAgentMax: Int = 1_000, queueBytesMax: Int = 64 << 20, queueBytesPerShareMax: Int = 24 << 20, runMax: Int = 32
     ) {
         self.concurrency = concurrency
+        self.concurrencyPerTenant = concurrencyPerTenant
+        self.concurrencyPerProject = concurrencyPerProject
+        self.concurrencyPerKey = concurrencyPerKey
         self.concurrencyPerHost = concurrencyPerHost
         self.queueMax = queueMax
+        self.queuePerProjectMax = queuePerProjectMax
+        self.queuePerKeyMax = queuePerKeyMax
         self.queuePerAgentMax = queuePerAgentMax
         self.queueBytesMax = queueBytesMax
+        self.queueBytesPerShareMax = queueBytesPerShareMax
         self.runMax = runMax
+    }
+}
+
+/// Whom slots and room in the queue are shared out to.
+public struct DeliveryOwner: Hashable, Sendable {
+    public let tenant: TenantID
+    public let project: Name
+    /// The API key that registered the agent; nil while authentication is off.
+    public let key: String?
+
+    public init(tenant: TenantID, project: Name, key: String?) {
+        self.tenant = tenant
+        self.project = project
+        self.key = key
     }
 }
 
@@ -44,15 +76,17 @@ public struct DeliveryLimits: Sendable, Equatable {
 public struct WebhookStatistics: Sendable, Equatable {
     /// Answered with 2xx.
     public internal(set) var sent = 0
-    /// Given up after the last try, a 3xx or 4xx, or because the breaker of the URL was open.
+    /// Given up after the last try.
     public internal(set) var failed = 0
-    /// Of those, the ones that never called because the breaker was open.
-    public internal(set) var brokenOff = 0
+    /// Answered with a 3xx or 4xx that would come again.
+    public internal(set) var rejected = 0
+    /// Gave way to a newer state while they waited.
+    public internal(set) var replaced = 0
     /// Tries after the first.
     public internal(set) var retried = 0
     /// Not taken because the queue was full, or left over at shutdown.
     public internal(set) var dropped = 0
-    /// No URL, or one whose addresses the policy does not permit.
+    /// No URL, one whose addresses the policy does not permit, or a registration whose key holds no longer.
     public internal(set) var refused = 0
     /// Now in the queue, those under way included, and the bytes they hold.
     public internal(set) var waiting = 0
@@ -62,40 +96,66 @@ public struct WebhookStatistics: Sendable, Equatable {
 }
 
 public struct DeliveryQueue<Lane: Hashable & Sendable, Payload: Sendable>: Sendable {
+    /// What a message stands for: which ones that wait it makes needless.
+    public enum Standing: Sendable, Equatable {
+        /// For itself.
+        case moment
+        /// The newest state of something.
+        case state(of: String)
+        /// All there is to know.
+        case everything
+    }
+
     public struct Delivery: Sendable {
         public let lane: Lane
+        public let owner: DeliveryOwner
         /// Names the circuit breaker.
         public let url: String
-        /// Whom the slots are shared out by.
         public let host: String
         public let weight: Int
+        public let standing: Standing
         public let payload: Payload
         /// Tries made.
         public fileprivate(set) var attempts = 0
+        /// Of all that were ever taken.
+        fileprivate var number: UInt64 = 0
 
-        public init(lane: Lane, url: String, host: String, weight: Int, payload: Payload) {
+        public init(lane: Lane, owner: DeliveryOwner, url: String, host: String, weight: Int, standing: Standing = .moment, payload: Payload) {
             self.lane = lane
+            self.owner = owner
             self.url = url
             self.host = host
             self.weight = weight
+            self.standing = standing
             self.payload = payload
         }
     }
 
-    /// What `begin` found: deliveries to carry out now, and those that failed because their breaker is open.
+    public enum Admission: Sendable, Equatable {
+        /// - Parameter replacing: how many that waited it made needless.
+        case taken(replacing: Int)
+        /// No room.
+        case refused
+    }
+
+    /// What is to be done now.
     public struct Beginnings: Sendable {
+        /// To be carried out.
         public var started: [Delivery] = []
-        public var brokenOff: [Delivery] = []
+        /// Breakers that let a trial through at a time: `openTrial` is due then.
+        public var trials: [(url: String, at: ContinuousClock.Instant)] = []
     }
 
     /// What a finished try leads to.
     public struct Completion: Sendable {
         public var verdict: RetryPolicy.Verdict
+        /// It failed because its receiver is down, and waits for it.
+        public var isKept = false
         /// The lane's next delivery, which begins at once in the same slot.
         public var next: Delivery?
     }
 
-    private enum Phase { case ready, running, parked }
+    private enum Phase { case ready, running, parked, held }
 
     private struct LaneState {
         /// The first is the one that runs, waits for its next try, or is next.
@@ -111,14 +171,42 @@ public struct DeliveryQueue<Lane: Hashable & Sendable, Payload: Sendable>: Senda
         var isInRotation = false
     }
 
+    private struct OwnerState {
+        var hosts: [String: HostState] = [:]
+        var rotation: Deque<String> = []
+        var isInRotation = false
+    }
+
+    /// What an owner shares with others.
+    private enum Share: Hashable {
+        case tenant(TenantID)
+        case project(TenantID, Name)
+        case key(String)
+    }
+
+    private struct ShareState {
+        var waiting = 0
+        var bytes = 0
+        var running = 0
+    }
+
     public private(set) var statistics = WebhookStatistics()
     private let limits: DeliveryLimits
     private let retry: RetryPolicy
     private let breaker: CircuitBreaker.Settings
     private var lanes: [Lane: LaneState] = [:]
-    private var hosts: [String: HostState] = [:]
-    private var rotation: Deque<String> = []
+    private var owners: [DeliveryOwner: OwnerState] = [:]
+    private var rotation: Deque<DeliveryOwner> = []
+    /// Those whose turn came while a share of theirs was used up, first come first served.
+    private var blocked: [DeliveryOwner] = []
+    private var shares: [Share: ShareState] = [:]
     private var breakers: [String: CircuitBreaker] = [:]
+    /// Lanes that wait for a breaker.
+    private var held: [String: Deque<Lane>] = [:]
+    /// Breakers whose next trial somebody waits for.
+    private var timed: Set<String> = []
+    private var trials: [(url: String, at: ContinuousClock.Instant)] = []
+    private var lastNumber: UInt64 = 0
     private var isClosed = false
     private var isAbandoned = false
 
@@ -132,95 +220,190 @@ public struct DeliveryQueue<Lane: Hashable & Sendable, Payload: Sendable>: Senda
     }
 
     /// Takes a delivery, or counts it as dropped when there is no room. `begin` comes next.
-    /// - Complexity: O(1).
-    public mutating func enqueue(_ delivery: Delivery) -> Bool {
-        guard !isClosed, statistics.waiting < limits.queueMax, statistics.waitingBytes + delivery.weight <= limits.queueBytesMax,
-            lanes[delivery.lane].map({ $0.deliveries.count < limits.queuePerAgentMax }) ?? true
-        else {
-            statistics.dropped += 1
-            return false
+    /// - Complexity: O(1); O(deliveries of the lane) while the lane cannot send or the queue is full.
+    public mutating func enqueue(_ delivery: Delivery) -> Admission {
+        guard !isClosed else { return drop() }
+        var replaced = 0
+        if let state = lanes[delivery.lane], state.phase != .running && state.phase != .ready || !hasRoom(for: delivery) {
+            replaced = makeNeedless(by: delivery)
         }
-        statistics.waiting += 1
-        statistics.waitingBytes += delivery.weight
-        let isNew = lanes[delivery.lane] == nil
+        guard hasRoom(for: delivery) else {
+            if lanes[delivery.lane]?.deliveries.isEmpty == true { lanes[delivery.lane] = nil }
+            return drop()
+        }
+        addToQueue(delivery, 1)
+        lastNumber += 1
+        var delivery = delivery
+        delivery.number = lastNumber
+        let mustWait = lanes[delivery.lane].map { !$0.deliveries.isEmpty || $0.phase == .parked } ?? false
         lanes[delivery.lane, default: LaneState()].deliveries.append(delivery)
-        if isNew { makeReady(delivery.lane) }
-        return true
+        if !mustWait { makeReady(delivery.lane) }
+        return .taken(replacing: replaced)
+    }
+
+    private mutating func drop() -> Admission {
+        statistics.dropped += 1
+        return .refused
+    }
+
+    private func hasRoom(for delivery: Delivery) -> Bool {
+        func fits(_ bytes: Int, _ bytesMax: Int) -> Bool { bytes == 0 || bytes + delivery.weight <= bytesMax }
+        guard statistics.waiting < limits.queueMax, fits(statistics.waitingBytes, limits.queueBytesMax),
+            lanes[delivery.lane].map({ $0.deliveries.count < limits.queuePerAgentMax }) ?? true
+        else { return false }
+        return Self.shares(of: delivery.owner).allSatisfy { share in
+            let state = shares[share] ?? ShareState()
+            switch share {
+            case .tenant: return true
+            case .project: return state.waiting < limits.queuePerProjectMax && fits(state.bytes, limits.queueBytesPerShareMax)
+            case .key: return state.waiting < limits.queuePerKeyMax && fits(state.bytes, limits.queueBytesPerShareMax)
+            }
+        }
+    }
+
+    /// Takes out of the lane what the delivery makes needless and is not under way; returns how many. A lane that is empty then has no
+    /// place any more, unless it waits for its next try at the same URL: that wait goes on.
+    private mutating func makeNeedless(by delivery: Delivery) -> Int {
+        guard delivery.standing != .moment, let state = lanes[delivery.lane], let head = state.deliveries.first else { return 0 }
+        let first = state.phase == .running ? 1 : 0
+        var kept = Deque(state.deliveries.prefix(first))
+        var gone: [Delivery] = []
+        for other in state.deliveries.dropFirst(first) {
+            if delivery.standing == .everything || other.standing == delivery.standing { gone.append(other) } else { kept.append(other) }
+        }
+        guard !gone.isEmpty else { return 0 }
+        for other in gone { addToQueue(other, -1) }
+        statistics.replaced += gone.count
+        // It was let through by its breaker, which waits for a word.
+        let isNewHead = first == 0 && kept.first?.number != head.number
+        if isNewHead, head.attempts > 0 { record(.untried, for: head.url, at: nil) }
+        lanes[delivery.lane]!.deliveries = kept
+        guard isNewHead, (kept.first ?? delivery).url != head.url || state.phase != .parked else { return gone.count }
+        leave(delivery.lane, state.phase, head)
+        if !kept.isEmpty { makeReady(delivery.lane) }
+        return gone.count
+    }
+
+    /// Takes a lane out of where its head waited.
+    private mutating func leave(_ lane: Lane, _ phase: Phase, _ head: Delivery) {
+        lanes[lane]!.phase = .ready
+        switch phase {
+        case .ready:
+            owners[head.owner]?.hosts[head.host]?.ready.removeAll { $0 == lane }
+            if owners[head.owner]?.hosts[head.host]?.ready.isEmpty == true, owners[head.owner]?.hosts[head.host]?.isInRotation == true {
+                owners[head.owner]?.hosts[head.host]?.isInRotation = false
+                owners[head.owner]?.rotation.removeAll { $0 == head.host }
+            }
+            rotate(head.owner, head.host)
+        case .held: held[head.url]?.removeAll { $0 == lane }
+        case .running, .parked: break
+        }
     }
 
     /// Counts a notification that has no place to go.
     public mutating func refuse() { statistics.refused += 1 }
 
+    /// Deliveries of the lane that wait or are under way.
+    public func pending(_ lane: Lane) -> Int { lanes[lane]?.deliveries.count ?? 0 }
+
+    /// The breaker of a URL as it is.
+    public func breaker(of url: String) -> CircuitBreaker { breakers[url] ?? CircuitBreaker(breaker) }
+
     /// Fills the free slots.
-    /// - Complexity: O(deliveries begun or broken off).
+    /// - Complexity: O(deliveries begun or held back).
     public mutating func begin(at now: ContinuousClock.Instant) -> Beginnings {
         var beginnings = Beginnings()
-        while statistics.running < limits.concurrency, let host = rotation.popFirst() {
-            hosts[host]!.isInRotation = false
-            let lane = hosts[host]!.ready.removeFirst()
+        while statistics.running < limits.concurrency, let owner = rotation.popFirst() {
+            owners[owner]!.isInRotation = false
+            guard mayRun(owner) else {
+                blocked.append(owner)
+                continue
+            }
+            let host = owners[owner]!.rotation.removeFirst()
+            owners[owner]!.hosts[host]!.isInRotation = false
+            let lane = owners[owner]!.hosts[host]!.ready.removeFirst()
             let delivery = lanes[lane]!.deliveries.first!
             if delivery.attempts == 0, !admits(delivery.url, at: now) {
-                statistics.failed += 1
-                statistics.brokenOff += 1
-                beginnings.brokenOff.append(delivery)
-                removeFirst(of: lane)
-                if lanes[lane] != nil { makeReady(lane) }
+                hold(lane, delivery.url)
             } else {
                 lanes[lane]!.phase = .running
                 lanes[lane]!.run = 1
-                hosts[host]!.running += 1
+                owners[owner]!.hosts[host]!.running += 1
                 statistics.running += 1
+                for share in Self.shares(of: owner) { shares[share, default: ShareState()].running += 1 }
                 if delivery.attempts > 0 { statistics.retried += 1 }
                 beginnings.started.append(delivery)
             }
-            rotate(host)
+            rotate(owner, host)
         }
+        swap(&beginnings.trials, &trials)
         return beginnings
     }
 
-    /// A try is over. The lane goes on with its next delivery, waits for its next try, or gives its slot back; after the last
-    /// two `begin` comes next.
+    /// A try is over. The lane goes on with its next delivery, waits for its next try or its breaker, or gives its slot back;
+    /// unless it goes on, `begin` comes next.
     public mutating func finish(_ lane: Lane, _ outcome: AttemptOutcome, at now: ContinuousClock.Instant, random: Double) -> Completion {
         guard var delivery = lanes[lane]?.deliveries.first, lanes[lane]?.phase == .running else {
             preconditionFailure("a delivery ended that was not under way")
         }
         delivery.attempts += 1
-        var verdict = retry.verdict(on: outcome, attempt: delivery.attempts, random: random)
-        if isAbandoned, case .retry = verdict { verdict = .failed }
+        var completion = Completion(verdict: retry.verdict(on: outcome, attempt: delivery.attempts, random: random))
+        if isAbandoned, case .retry = completion.verdict { completion.verdict = .failed }
 
-        switch verdict {
+        switch completion.verdict {
         case .retry:
             lanes[lane]!.deliveries[0] = delivery
             lanes[lane]!.phase = .parked
-            freeSlot(of: delivery.host)
-            return Completion(verdict: verdict, next: nil)
+            freeSlot(of: delivery)
+            return completion
         case .delivered:
             statistics.sent += 1
             record(.success, for: delivery.url, at: now)
+        case .rejected:
+            statistics.rejected += 1
+            // Somebody is there and answers.
+            record(.success, for: delivery.url, at: now)
         case .failed:
-            statistics.failed += 1
             record(.failure, for: delivery.url, at: now)
+            if !isAbandoned, breakers[delivery.url]?.isClosed == false {
+                delivery.attempts = 0
+                lanes[lane]!.deliveries[0] = delivery
+                completion.isKept = true
+                hold(lane, delivery.url)
+                freeSlot(of: delivery)
+                return completion
+            }
+            statistics.failed += 1
         case .refused:
             statistics.refused += 1
             record(.untried, for: delivery.url, at: now)
         }
-        removeFirst(of: lane)
-
-        if let state = lanes[lane], let next = state.deliveries.first {
-            if next.host == delivery.host, state.run < limits.runMax, admits(next.url, at: now) {
-                lanes[lane]!.run += 1
-                return Completion(verdict: verdict, next: next)
-            }
-            makeReady(lane)
+        addToQueue(lanes[lane]!.deliveries.removeFirst(), -1)
+        guard let state = lanes[lane], let next = state.deliveries.first else {
+            lanes[lane] = nil
+            freeSlot(of: delivery)
+            return completion
         }
-        freeSlot(of: delivery.host)
-        return Completion(verdict: verdict, next: nil)
+        if next.host == delivery.host, next.owner == delivery.owner, state.run < limits.runMax, admits(next.url, at: now) {
+            lanes[lane]!.run += 1
+            completion.next = next
+            return completion
+        }
+        makeReady(lane)
+        freeSlot(of: delivery)
+        return completion
     }
 
     /// The wait of a parked lane is over. `begin` comes next.
     public mutating func wake(_ lane: Lane) {
         guard lanes[lane]?.phase == .parked else { return }
         makeReady(lane)
+    }
+
+    /// The time of an open breaker is over: one delivery may try. `begin` comes next.
+    public mutating func openTrial(_ url: String) {
+        timed.remove(url)
+        release(url, all: false)
     }
 
     /// Takes nothing more; what is there goes on.
@@ -231,63 +414,143 @@ public struct DeliveryQueue<Lane: Hashable & Sendable, Payload: Sendable>: Senda
         isClosed = true
         isAbandoned = true
         rotation = []
-        hosts = hosts.compactMapValues { $0.running > 0 ? HostState(running: $0.running) : nil }
+        blocked = []
+        held = [:]
+        trials = []
+        owners = owners.compactMapValues { owner in
+            let hosts = owner.hosts.compactMapValues { $0.running > 0 ? HostState(running: $0.running) : nil }
+            return hosts.isEmpty ? nil : OwnerState(hosts: hosts)
+        }
         for (lane, state) in lanes {
             let kept = state.phase == .running ? 1 : 0
             for delivery in state.deliveries.dropFirst(kept) {
                 statistics.dropped += 1
-                statistics.waiting -= 1
-                statistics.waitingBytes -= delivery.weight
+                addToQueue(delivery, -1)
             }
             lanes[lane]!.deliveries = Deque(state.deliveries.prefix(kept))
             if kept == 0 { lanes[lane] = nil }
         }
     }
 
-    // MARK: - Lanes and hosts
+    // MARK: - Lanes, owners and hosts
 
-    private mutating func removeFirst(of lane: Lane) {
-        let delivery = lanes[lane]!.deliveries.removeFirst()
-        statistics.waiting -= 1
-        statistics.waitingBytes -= delivery.weight
-        if lanes[lane]!.deliveries.isEmpty { lanes[lane] = nil }
+    private mutating func addToQueue(_ delivery: Delivery, _ sign: Int) {
+        statistics.waiting += sign
+        statistics.waitingBytes += sign * delivery.weight
+        for share in Self.shares(of: delivery.owner) {
+            var state = shares[share] ?? ShareState()
+            state.waiting += sign
+            state.bytes += sign * delivery.weight
+            shares[share] = state.waiting == 0 && state.running == 0 ? nil : state
+        }
     }
 
     private mutating func makeReady(_ lane: Lane) {
         lanes[lane]!.phase = .ready
-        let host = lanes[lane]!.deliveries.first!.host
-        hosts[host, default: HostState()].ready.append(lane)
-        rotate(host)
+        let head = lanes[lane]!.deliveries.first!
+        owners[head.owner, default: OwnerState()].hosts[head.host, default: HostState()].ready.append(lane)
+        rotate(head.owner, head.host)
     }
 
-    private mutating func freeSlot(of host: String) {
+    private mutating func freeSlot(of delivery: Delivery) {
         statistics.running -= 1
-        hosts[host]!.running -= 1
-        rotate(host)
+        for share in Self.shares(of: delivery.owner) {
+            var state = shares[share] ?? ShareState()
+            state.running -= 1
+            shares[share] = state.waiting == 0 && state.running == 0 ? nil : state
+        }
+        owners[delivery.owner]!.hosts[delivery.host]!.running -= 1
+        rotate(delivery.owner, delivery.host)
+        var still: [DeliveryOwner] = []
+        for owner in blocked where owners[owner] != nil {
+            if mayRun(owner) { turn(owner) } else { still.append(owner) }
+        }
+        blocked = still
     }
 
-    /// Puts the host at the end of the rotation when it has something to begin and a slot to do it in; forgets an idle host.
-    private mutating func rotate(_ host: String) {
-        guard let state = hosts[host], !state.isInRotation else { return }
-        if state.ready.isEmpty {
-            if state.running == 0 { hosts[host] = nil }
-        } else if state.running < limits.concurrencyPerHost {
-            hosts[host]!.isInRotation = true
-            rotation.append(host)
+    /// Puts the host at the end of its owner's rotation when it has something to begin and a slot to do it in, and the owner at the
+    /// end of all; forgets who is idle.
+    private mutating func rotate(_ owner: DeliveryOwner, _ host: String) {
+        guard let state = owners[owner]?.hosts[host] else { return }
+        if !state.isInRotation {
+            if state.ready.isEmpty {
+                if state.running == 0 { owners[owner]!.hosts[host] = nil }
+            } else if state.running < limits.concurrencyPerHost {
+                owners[owner]!.hosts[host]!.isInRotation = true
+                owners[owner]!.rotation.append(host)
+            }
         }
+        if owners[owner]!.hosts.isEmpty {
+            owners[owner] = nil
+            blocked.removeAll { $0 == owner }
+            rotation.removeAll { $0 == owner }
+        } else if owners[owner]!.rotation.isEmpty {
+            if owners[owner]!.isInRotation { rotation.removeAll { $0 == owner } }
+            owners[owner]!.isInRotation = false
+            blocked.removeAll { $0 == owner }
+        } else if !blocked.contains(owner) {
+            turn(owner)
+        }
+    }
+
+    private mutating func turn(_ owner: DeliveryOwner) {
+        guard owners[owner]?.isInRotation == false, owners[owner]?.rotation.isEmpty == false else { return }
+        owners[owner]!.isInRotation = true
+        rotation.append(owner)
+    }
+
+    private func mayRun(_ owner: DeliveryOwner) -> Bool {
+        Self.shares(of: owner).allSatisfy { share in
+            let running = shares[share]?.running ?? 0
+            return switch share {
+            case .tenant: running < limits.concurrencyPerTenant
+            case .project: running < limits.concurrencyPerProject
+            case .key: running < limits.concurrencyPerKey
+            }
+        }
+    }
+
+    private static func shares(of owner: DeliveryOwner) -> [Share] {
+        [.tenant(owner.tenant), .project(owner.tenant, owner.project)] + (owner.key.map { [.key($0)] } ?? [])
     }
 
     // MARK: - Breakers
 
     private mutating func admits(_ url: String, at now: ContinuousClock.Instant) -> Bool { breakers[url]?.admits(at: now) ?? true }
 
-    private mutating func record(_ result: CircuitBreaker.Result, for url: String, at now: ContinuousClock.Instant) {
+    private mutating func hold(_ lane: Lane, _ url: String) {
+        lanes[lane]!.phase = .held
+        held[url, default: []].append(lane)
+        watch(url)
+    }
+
+    /// Asks for the trial of an open breaker, once.
+    private mutating func watch(_ url: String) {
+        guard held[url]?.isEmpty == false, let time = breakers[url]?.opensAgainAt, timed.insert(url).inserted else { return }
+        trials.append((url, time))
+    }
+
+    /// Makes lanes ready that waited for the breaker.
+    private mutating func release(_ url: String, all: Bool) {
+        while let lane = held[url]?.popFirst() {
+            if lanes[lane]?.phase == .held {
+                makeReady(lane)
+                if !all { break }
+            }
+        }
+        if held[url]?.isEmpty == true { held[url] = nil }
+    }
+
+    /// - Parameter now: nil when it does not matter, as for what was never tried.
+    private mutating func record(_ result: CircuitBreaker.Result, for url: String, at now: ContinuousClock.Instant?) {
         var state = breakers[url] ?? CircuitBreaker(breaker)
-        state.record(result, at: now)
+        state.record(result, at: now ?? .now)
         if breakers[url] == nil, !state.isPristine, breakers.count >= Self.breakersMax {
             breakers = breakers.filter { !$0.value.isClosed }
             if breakers.count >= Self.breakersMax { return }
         }
         breakers[url] = state.isPristine ? nil : state
+        guard held[url] != nil else { return }
+        if state.opensAgainAt == nil { release(url, all: state.isClosed) } else { watch(url) }
     }
 }

@@ -1,17 +1,20 @@
+public import Base
+
 /// How one try of a delivery ended.
 public enum AttemptOutcome: Sendable, Equatable {
-    case answered(status: Int)
+    /// - Parameter retryAfter: how long the receiver asks to be left alone.
+    case answered(status: Int, retryAfter: Duration? = nil)
     case timedOut
     /// No connection, a broken one, or a name that does not resolve.
     case unreachable(String)
-    /// The host has no address that the policy permits; nothing was connected to.
+    /// The host has no address that the policy permits, or nobody may be told any more; nothing was connected to.
     case forbidden(String)
 
     /// For the log.
     public var summary: String {
         switch self {
-        case .answered(let status) where (300..<400).contains(status): "the receiver redirects (status \(status)), which is not followed"
-        case .answered(let status): "the receiver answered status \(status)"
+        case .answered(let status, _) where (300..<400).contains(status): "the receiver redirects (status \(status)), which is not followed"
+        case .answered(let status, _): "the receiver answered status \(status)"
         case .timedOut: "the receiver did not answer in time"
         case .unreachable(let reason): "the receiver cannot be reached: \(reason)"
         case .forbidden(let reason): reason
@@ -26,19 +29,27 @@ public struct RetryPolicy: Sendable, Equatable {
     /// The wait after the first try; doubled after each further one.
     public var firstWait: Duration
     public var waitMax: Duration
+    /// The longest wait that a receiver can ask for (`Retry-After`).
+    public var retryAfterMax: Duration
     /// Share of the wait by which it varies either way, so that receivers which came back are not met by everybody at once.
     public var jitter: Double
 
-    public init(attempts: Int = 3, firstWait: Duration = .seconds(1), waitMax: Duration = .seconds(30), jitter: Double = 0.25) {
+    public init(
+        attempts: Int = 3, firstWait: Duration = .seconds(1), waitMax: Duration = .seconds(30), retryAfterMax: Duration = .seconds(600),
+        jitter: Double = 0.25
+    ) {
         self.attempts = attempts
         self.firstWait = firstWait
         self.waitMax = waitMax
+        self.retryAfterMax = retryAfterMax
         self.jitter = jitter
     }
 
     public enum Verdict: Sendable, Equatable {
         case delivered
         case retry(after: Duration)
+        /// The receiver is there and does not want this message: it says nothing of others.
+        case rejected
         case failed
         case refused
     }
@@ -48,14 +59,37 @@ public struct RetryPolicy: Sendable, Equatable {
     ///   - random: uniform in 0..<1.
     public func verdict(on outcome: AttemptOutcome, attempt: Int, random: Double) -> Verdict {
         switch outcome {
-        case .answered(200..<300): return .delivered
-        // Not our call to send it elsewhere, and a second request would be answered alike.
-        case .answered(300..<500): return .failed
+        case .answered(200..<300, _): return .delivered
+        case .answered(let status, _) where !Self.isPassing(status): return .rejected
         case .forbidden: return .refused
-        case .answered, .timedOut, .unreachable:
+        case .answered(_, let retryAfter):
             guard attempt < attempts else { return .failed }
-            let doubled = firstWait * Double(sign: .plus, exponent: min(attempt - 1, 20), significand: 1)
-            return .retry(after: min(waitMax, min(waitMax, doubled) * (1 + jitter * (2 * random - 1))))
+            return .retry(after: max(wait(attempt, random), min(retryAfter ?? .zero, retryAfterMax)))
+        case .timedOut, .unreachable:
+            guard attempt < attempts else { return .failed }
+            return .retry(after: wait(attempt, random))
         }
+    }
+
+    /// 408 Request Timeout, 425 Too Early, 429 Too Many Requests and what is the receiver's own fault: the same again may go well. A
+    /// redirect is not our call to follow, and any other 4xx would come again.
+    private static func isPassing(_ status: Int) -> Bool { [408, 425, 429].contains(status) || status >= 500 }
+
+    private func wait(_ attempt: Int, _ random: Double) -> Duration {
+        let doubled = firstWait * Double(sign: .plus, exponent: min(attempt - 1, 20), significand: 1)
+        return min(waitMax, min(waitMax, doubled) * (1 + jitter * (2 * random - 1)))
+    }
+
+    /// What a `Retry-After` header says: seconds, or a date as HTTP writes it (`Sun, 06 Nov 1994 08:49:37 GMT`); nil for anything else.
+    public static func retryAfter(_ text: some StringProtocol, now: Timestamp) -> Duration? {
+        let fields = text.split(separator: " ")
+        if fields.count == 1, (1...9).contains(fields[0].utf8.count), fields[0].utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+            return Int(fields[0]).map { .seconds($0) }
+        }
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        guard fields.count == 6, fields[5] == "GMT", let month = months.firstIndex(of: String(fields[2])) else { return nil }
+        let date = "\(fields[3])-\(month < 9 ? "0" : "")\(month + 1)-\(fields[1])T\(fields[4])Z"
+        guard let time = Timestamp(iso8601: date) else { return nil }
+        return .microseconds(max(0, time.rawValue &- now.rawValue))
     }
 }

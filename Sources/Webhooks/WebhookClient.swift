@@ -7,7 +7,9 @@
 // the host that the client reads in the URL is the one overridden; so the URL is written anew from checked parts, and read
 // back by the client's own parser before it is used.
 
+internal import Addresses
 internal import AsyncHTTPClient
+internal import Base
 internal import FoundationEssentials
 internal import Glibc
 internal import NIOCore
@@ -107,7 +109,8 @@ struct WebhookClient: Sendable {
         request.body = .bytes(ByteBuffer(bytes: message.body))
         let response = try await connection.client.execute(request, timeout: TimeAmount(deadline - .now))
         await Self.discard(response.body, until: deadline)
-        return .answered(status: Int(response.status.code))
+        let retryAfter = response.headers.first(name: "Retry-After").flatMap { RetryPolicy.retryAfter($0, now: configuration.clock.now()) }
+        return .answered(status: Int(response.status.code), retryAfter: retryAfter)
     }
 
     /// Reads a short answer to its end, so that the connection can be used again. The status is known and decides, so nothing

@@ -1,3 +1,6 @@
+public import Addresses
+public import Base
+
 /// How agents are told by webhook.
 public struct WebhookConfiguration: Sendable {
     /// Where deliveries may go beyond public addresses.
@@ -10,6 +13,7 @@ public struct WebhookConfiguration: Sendable {
     public var userAgent: String
     /// How long `shutdown` lets waiting deliveries go on.
     public var drainTime: Duration
+    public var clock: any WallClock = SystemClock()
 
     public init(
         allow: AddressPolicy = .publicOnly, timeout: Duration = .seconds(5), retry: RetryPolicy = RetryPolicy(),

@@ -15,30 +15,33 @@ struct WebhookMessage {
     /// - Complexity: O(size of the data).
     init(_ notification: Notification) {
         let agent = JSONValue.string(notification.agent.name.text)
-        let object: JSONValue
+        var members: JSONObject
         switch notification.message {
         case .initialContext(let context):
             event = "initial_context"
-            var members = JSONObject([("type", .string(event)), ("agent_id", agent)])
+            members = JSONObject([("type", .string(event)), ("agent_id", agent)])
             NotificationPayload.add(context, to: &members)
-            object = .object(members)
         case .event(let record):
             event = "event"
-            let members: [(String, JSONValue)] = [
+            let described: [(String, JSONValue)] = [
                 ("type", .string(event)), ("agent_id", agent), ("sequence", .string(record.sequence.description)),
                 ("event_type", .string(record.type)),
             ]
-            object = .object(JSONObject(members + EventData.told(record)))
+            members = JSONObject(described + EventData.told(record))
         case .update(let sequence, let key, let data):
             event = "data_update"
-            object = [
-                "type": .string(event), "agent_id": agent, "sequence": .string(sequence.description), "data_key": .string(key), "data": data,
-            ]
+            members = JSONObject([
+                ("type", .string(event)), ("agent_id", agent), ("sequence", .string(sequence.description)), ("data_key", .string(key)),
+                ("data", data),
+            ])
         case .deletion(let sequence, let key):
             event = "data_deleted"
-            object = ["type": .string(event), "agent_id": agent, "sequence": .string(sequence.description), "data_key": .string(key)]
+            members = JSONObject([
+                ("type", .string(event)), ("agent_id", agent), ("sequence", .string(sequence.description)), ("data_key", .string(key)),
+            ])
         }
-        let body = JSONPrinter.bytes(object)
+        NotificationPayload.addEnvelope(of: notification, to: &members)
+        let body = JSONPrinter.bytes(.object(members))
         self.body = body
         signature = notification.agent.webhookSecret.map { "sha256=" + HMACSHA256.authenticate(body, key: Array($0.utf8)).hex }
     }

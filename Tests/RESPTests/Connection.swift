@@ -45,6 +45,8 @@ struct Connection {
             case .reply(let value): RESPEncoder.encode(value, version: session.version, into: &output)
             case .authenticate(let user, let given):
                 run(session.authenticated((user ?? "default") == "default" && Array(given.utf8) == password), &output)
+            case .refused(let text): RESPEncoder.encode(.error(text), version: session.version, into: &output)
+            case .ask: run(session.answered(.array([])), &output)
             case .authorise(let wanted): run(session.authorised(forbidden.isDisjoint(with: wanted)), &output)
             case .subscribe(let subscription): subscriptions.insert(subscription)
             case .unsubscribe(let subscription): subscriptions.remove(subscription)
@@ -54,9 +56,15 @@ struct Connection {
     }
 
     func published(_ channel: [UInt8], _ payload: [UInt8]) -> [UInt8] {
+        var exchange = RESPExchange()
+        _ = exchange.admit(session.id, from: "", isStranger: false)
+        for subscription in session.subscriptions { exchange.subscribe(session.id, subscription) }
         var output: [UInt8] = []
-        for frame in session.frames(channel: channel, payload: payload) {
-            RESPEncoder.encode(frame, version: session.version, into: &output)
+        for listener in exchange.listeners(of: channel) {
+            for pattern in (listener.isExact ? [nil] : []) + session.held(listener.patterns).map(Optional.some) {
+                RESPEncoder.encodeHead(pattern: pattern, channel: channel, payloadBytes: payload.count, version: session.version, into: &output)
+                output += payload + Array("\r\n".utf8)
+            }
         }
         return output
     }

@@ -1,4 +1,5 @@
 // The address filter: text forms, ranges, and the collected ways around such filters.
+import Addresses
 import Base
 import Foundation
 import TestSupport

@@ -1,4 +1,5 @@
 // The sink against real receivers on loopback.
+import Addresses
 import Base
 import Content
 import Engine

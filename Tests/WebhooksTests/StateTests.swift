@@ -1,4 +1,5 @@
 // Breaker, retry and queue as values: no clock runs, nothing is sent.
+import Addresses
 import Base
 import TestSupport
 import Testing

@@ -23,11 +23,20 @@ struct FreshNode {
     let text: AnalyzedText
 }
 
+/// Why an agent hears of a node.
+struct NeedMatch {
+    let node: NodeID
+    /// The place of the need among the agent's: the first of them that the node matches.
+    let need: UInt32
+    let similarity: Double
+}
+
 final class NeedMatcher: Sendable {
     /// The needs of one project as of one generation.
     final class Standing: Sendable {
         struct Need: Sendable {
             let agent: UInt32
+            let index: UInt32
             let query: TextQuery
         }
         let generation: UInt64
@@ -62,7 +71,7 @@ final class NeedMatcher: Sendable {
         let standing = Standing(
             generation: generation, analyzer: analyzer,
             names: Dictionary(uniqueKeysWithValues: try store.agents(in: view).map { ($0.number, $0.name) }),
-            needs: records.map { Standing.Need(agent: $0.agent, query: TextQuery($0.text, analyzer: analyzer)) },
+            needs: records.map { Standing.Need(agent: $0.agent, index: $0.index, query: TextQuery($0.text, analyzer: analyzer)) },
             vectors: records.flatMap(\.vector))
         known.withLock { $0[scope] = standing }
         return standing
@@ -71,7 +80,7 @@ final class NeedMatcher: Sendable {
     /// The agents whose needs match, and with which nodes, in the order of nodes.
     func match(
         _ nodes: [FreshNode], scope: TenantScope, mode: SearchMode, threshold: Double, in view: borrowing TransactionView
-    ) throws -> [UInt32: [NodeID]] {
+    ) throws -> [UInt32: [NeedMatch]] {
         let standing = try standing(scope, in: view)
         guard !standing.needs.isEmpty else { return [:] }
         let index = TextIndex(scope: scope)
@@ -87,10 +96,10 @@ final class NeedMatcher: Sendable {
                 return (cosine, Calibration.standard.leastCut(project, meanCosine: cosine))
             }
         }
-        var matched: [UInt32: [NodeID]] = [:]
+        var matched: [UInt32: [NeedMatch]] = [:]
         for node in nodes {
             let terms = Set(node.text.frequencies.map(\.term))
-            for (place, need) in standing.needs.enumerated() where matched[need.agent]?.last != node.id {
+            for (place, need) in standing.needs.enumerated() where matched[need.agent]?.last?.node != node.id {
                 let cosine = VectorMath.dot(vector(place), node.vector)
                 var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
                 if mode != .semantic {
@@ -103,7 +112,8 @@ final class NeedMatcher: Sendable {
                         if mode == .hybrid { parts.cut = Calibration.standard.cut(weights, meanCosine: cuts[place].meanCosine) }
                     }
                 }
-                if Double(parts.similarity(mode)) >= threshold { matched[need.agent, default: []].append(node.id) }
+                let similarity = Double(parts.similarity(mode))
+                if similarity >= threshold { matched[need.agent, default: []].append(NeedMatch(node: node.id, need: need.index, similarity: similarity)) }
             }
         }
         return matched

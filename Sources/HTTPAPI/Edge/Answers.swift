@@ -39,7 +39,10 @@ extension APIAnswer {
                     "your_role": error.role.map(JSONValue.string) ?? .null,
                 ], status: 403)
         case .notFound: return detail(error.message, status: 404)
-        case .conflict: return detail(error.message, status: 409)
+        case .conflict:
+            guard !error.candidates.isEmpty else { return detail(error.message, status: 409) }
+            return .json(
+                ["detail": .string(error.message), "candidates": .array(error.candidates.map { ["project_id": .string($0)] })], status: 409)
         case .tooLarge: return detail(error.message, status: 413)
         case .limited: return detail(error.message, status: 429, headers: [("Retry-After", "60")])
         case .unavailable: return detail(error.message, status: 503, headers: [("Retry-After", "1")])

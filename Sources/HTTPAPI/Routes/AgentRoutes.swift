@@ -9,20 +9,24 @@ extension RouteTable {
     private static let group = "Agents"
 
     private enum Register {
-        /// Room for the channel that an agent of the longest name gets, three times over.
-        private static let textScalarsMax = 1_024
         static let needs = Field.texts(
             "data_needs", countMax: Limits.needsPerAgent, scalarsMax: Limits.queryScalars, "What the agent needs to know, in plain words")
         static let lastSeen = Field.text(
             "last_seen_sequence", default: "0", "The last event that the agent has; what came after is sent to it").takingNull()
         static let method = Field.word(
             "notification_method", of: ["redis", "webhook"], isLiteral: true, default: "redis", "How the agent is told")
-        static let channel = Field.optionalText("notification_channel", scalarsMax: textScalarsMax, "agent:<agent_id>:updates when not given")
+        static let channel = Field.optionalText(
+            "notification_channel", scalarsMax: Limits.channelBytes,
+            "When not given agent:<agent_id>:updates, or another one when that is another project's: the answer says which")
         static let webhookURL = Field.optionalAddress("webhook_url", "Where a webhook is sent, http or https")
-        static let webhookSecret = Field.optionalText("webhook_secret", scalarsMax: textScalarsMax, "Signs each webhook: HMAC-SHA-256 of its body")
+        static let webhookSecret = Field.optionalText(
+            "webhook_secret", scalarsMax: Limits.webhookSecretScalars, "Signs each webhook: HMAC-SHA-256 of its body")
+        static let envelope = Field.word(
+            "envelope", of: ["plain", "full"], isLiteral: true, default: "plain",
+            "full: messages also carry project_id and provenance (sequence, event time, publisher, format, needs that matched)")
         static let shapes = [
             Fields.agent.shape, Fields.project.shape, needs.shape, lastSeen.shape, Fields.responseFormat.shape, method.shape, channel.shape,
-            webhookURL.shape, webhookSecret.shape, Fields.maxTokens.shape, Fields.diversity.shape, Fields.pinned.shape,
+            webhookURL.shape, webhookSecret.shape, envelope.shape, Fields.maxTokens.shape, Fields.diversity.shape, Fields.pinned.shape,
         ]
 
         /// - Parameter location: where the object stands in the body.
@@ -38,6 +42,7 @@ extension RouteTable {
                 project: body[Fields.project], agent: body[Fields.agent], needs: body[needs],
                 lastSeen: body[lastSeen].map(LaxText.sequence) ?? .zero, delivery: delivery, responseFormat: body[Fields.responseFormat],
                 channel: body[channel], webhookURL: body[webhookURL], webhookSecret: body[webhookSecret])
+            command.envelope = body[envelope] == "full" ? .full : .plain
             command.maxTokens = body[Fields.maxTokens]
             command.diversity = body[Fields.diversity]
             command.pinned = body[Fields.pinned]
@@ -98,17 +103,17 @@ extension RouteTable {
         ) { call in try await names(call, of: nil) },
 
         Route(
-            "GET", "/agents/{agent_id}", action: .showAgent, group: group, "The latest registration under an id",
-            path: [Fields.agent.shape], agentExample
+            "GET", "/agents/{agent_id}", action: .showAgent, group: group, "An agent; 409 with the candidates when several projects have one of this id",
+            path: [Fields.agent.shape], query: [projectMeant.shape], agentExample
         ) { call in
-            .json(.object(information(try await call.operations.agent(call.path[Fields.agent], project: nil, by: call.caller))))
+            .json(.object(information(try await agent(of: call))))
         },
 
         Route(
             "GET", "/agents/{agent_id}/status", action: .showAgent, group: group, "The same, with its id and status",
-            path: [Fields.agent.shape], agentExample
+            path: [Fields.agent.shape], query: [projectMeant.shape], agentExample
         ) { call in
-            let agent = try await call.operations.agent(call.path[Fields.agent], project: nil, by: call.caller)
+            let agent = try await agent(of: call)
             var members = information(agent)
             members["agent_id"] = .string(agent.record.name.text)
             members["status"] = "registered"
@@ -116,11 +121,12 @@ extension RouteTable {
         },
 
         Route(
-            "DELETE", "/agents/{agent_id}", action: .removeAgent, group: group, "Unregister; an unknown id is no error",
-            path: [Fields.agent.shape], #"{"status":"unregistered","agent_id":"coder"}"#
+            "DELETE", "/agents/{agent_id}", action: .removeAgent, group: group,
+            "Unregister; an unknown id is no error, 409 with the candidates when several projects have one", path: [Fields.agent.shape],
+            query: [projectMeant.shape], #"{"status":"unregistered","agent_id":"coder"}"#
         ) { call in
             let agent = call.path[Fields.agent]
-            try await call.operations.unregister(agent, project: nil, by: call.caller)
+            try await call.operations.unregister(agent, project: call.query[projectMeant], by: call.caller)
             return .json(["status": "unregistered", "agent_id": .string(agent.text)])
         },
 
@@ -148,6 +154,13 @@ extension RouteTable {
         },
     ]
 
+    /// Which of several registrations under one id.
+    private static let projectMeant = Field.optionalName("project_id", "The project whose agent is meant")
+
+    private static func agent(of call: Call) async throws -> AgentStatus {
+        try await call.operations.agent(call.path[Fields.agent], project: call.query[projectMeant], by: call.caller)
+    }
+
     private static let agentExample =
         #"""
         {"project_id":"app","needs":["the database in use"],"notification_method":"redis","response_format":"toon",
@@ -169,7 +182,7 @@ extension RouteTable {
     /// The secret is shown to nobody, only that there is one.
     private static func information(_ agent: AgentStatus) -> JSONObject {
         let record = agent.record
-        return JSONObject([
+        var members = JSONObject([
             ("project_id", .string(agent.project.text)), ("needs", .array(record.needs.map(JSONValue.string))),
             ("notification_method", record.delivery == .webhook ? "webhook" : "redis"),
             ("response_format", .string(record.responseFormat)), ("channel", .string(record.channel)),
@@ -177,5 +190,24 @@ extension RouteTable {
             ("webhook_secret", record.webhookSecret == nil ? .null : "********"),
             ("data_keys", .array(agent.nodeKeys.map(JSONValue.string))), ("last_sequence", .string(record.lastSequence.description)),
         ])
+        if record.envelope == .full { members["envelope"] = "full" }
+        if record.delivery == .webhook { members["delivery"] = .object(delivery(agent)) }
+        return members
+    }
+
+    /// How the webhook is doing.
+    private static func delivery(_ agent: AgentStatus) -> JSONObject {
+        let status = agent.delivery ?? DeliveryStatus()
+        var members = JSONObject([
+            ("state", agent.isStopped ? "stopped" : "active"), ("delivered", .integer(status.delivered)),
+            ("last_delivered_at", status.lastDelivered.map { .string($0.iso8601) } ?? .null),
+            ("last_error", status.lastFailure.map { ["time": .string($0.time.iso8601), "reason": .string($0.reason)] } ?? .null),
+            ("pending", .integer(status.pending)), ("replaced", .integer(status.replaced)), ("given_up", .integer(status.givenUp)),
+            ("breaker", .string(status.breaker.rawValue)),
+        ])
+        if agent.isStopped {
+            members["reason"] = "the API key that registered this agent was revoked or lost its rights here: register it again with a valid key"
+        }
+        return members
     }
 }

@@ -56,6 +56,11 @@ extension Field where Value == Name {
         Field(name, .name, nil, summary) { Name(stored: $0.stringValue!) }
     }
 }
+extension Field where Value == Name? {
+    static func optionalName(_ name: String, _ summary: String) -> Field {
+        Field(name, .name, .null, summary) { $0.stringValue.map { Name(stored: $0) } }
+    }
+}
 extension Field where Value == Int {
     static func integer(_ name: String, min: Int?, max: Int?, default: Int, _ summary: String) -> Field {
         Field(name, .integer(min: min, max: max), .integer(`default`), summary) { $0.integerValue! }

@@ -30,6 +30,24 @@ public struct AddressPolicy: Sendable, Equatable {
         return allowed.contains { $0.contains(address) } || Self.isPublic(address)
     }
 
+    /// Refuses a webhook that no delivery would reach, as far as its text tells: what another name resolves to is judged by each
+    /// delivery, since it may be another address every time.
+    /// - Throws: `.invalid` for `webhook_url`.
+    public func check(_ url: WebhookURL) throws(ContexError) {
+        let addresses: [IPAddress]
+        switch url.host {
+        case .address(let address): addresses = [address]
+        // RFC 6761: these names are this machine, whoever is asked.
+        case .name(let name) where name == "localhost" || name.hasSuffix(".localhost"): addresses = [.v4(0x7F00_0001), .v6(1)]
+        case .name: return
+        }
+        guard !addresses.contains(where: permits) else { return }
+        throw ContexError.invalid(
+            field: "webhook_url", kind: "value_error",
+            message: "Value error, webhook_url leads to \(url.hostText), which is no public address: "
+                + "whoever runs this server may allow its network in CONTEX_WEBHOOK_ALLOW")
+    }
+
     /// Whether the address belongs to a host of the public Internet.
     public static func isPublic(_ address: IPAddress) -> Bool {
         switch address.unmapped {
