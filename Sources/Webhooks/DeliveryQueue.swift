@@ -235,7 +235,7 @@ public struct DeliveryQueue<Lane: Hashable & Sendable, Payload: Sendable>: Senda
         lastNumber += 1
         var delivery = delivery
         delivery.number = lastNumber
-        let mustWait = lanes[delivery.lane].map { !$0.deliveries.isEmpty || $0.phase == .parked } ?? false
+        let mustWait = lanes[delivery.lane].map { !$0.deliveries.isEmpty || $0.phase != .ready } ?? false
         lanes[delivery.lane, default: LaneState()].deliveries.append(delivery)
         if !mustWait { makeReady(delivery.lane) }
         return .taken(replacing: replaced)
@@ -262,7 +262,7 @@ public struct DeliveryQueue<Lane: Hashable & Sendable, Payload: Sendable>: Senda
     }
 
     /// Takes out of the lane what the delivery makes needless and is not under way; returns how many. A lane that is empty then has no
-    /// place any more, unless it waits for its next try at the same URL: that wait goes on.
+    /// place any more, unless it waits for the same URL: that wait goes on.
     private mutating func makeNeedless(by delivery: Delivery) -> Int {
         guard delivery.standing != .moment, let state = lanes[delivery.lane], let head = state.deliveries.first else { return 0 }
         let first = state.phase == .running ? 1 : 0
@@ -278,7 +278,7 @@ public struct DeliveryQueue<Lane: Hashable & Sendable, Payload: Sendable>: Senda
         let isNewHead = first == 0 && kept.first?.number != head.number
         if isNewHead, head.attempts > 0 { record(.untried, for: head.url, at: nil) }
         lanes[delivery.lane]!.deliveries = kept
-        guard isNewHead, (kept.first ?? delivery).url != head.url || state.phase != .parked else { return gone.count }
+        guard isNewHead, (kept.first ?? delivery).url != head.url || state.phase == .ready else { return gone.count }
         leave(delivery.lane, state.phase, head)
         if !kept.isEmpty { makeReady(delivery.lane) }
         return gone.count

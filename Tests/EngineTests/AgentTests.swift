@@ -1,7 +1,9 @@
 import Base
+import Content
 import Engine
 import Events
 import Needs
+import Synchronization
 import TestSupport
 import Testing
 
@@ -178,5 +180,180 @@ import Testing
             }
             #expect(sequences == Array(1...60), "\(agent)")
         }
+    }
+
+    // MARK: - Channels
+
+    private func registration(_ project: String, _ agent: String, channel: String? = nil) -> RegisterCommand {
+        RegisterCommand(project: Name(stored: project), agent: Name(stored: agent), needs: [], responseFormat: "json", channel: channel)
+    }
+
+    private func category(_ body: () async throws -> some Any) async -> ContexError.Category? {
+        do {
+            _ = try await body()
+            return nil
+        } catch {
+            return (error as? ContexError)?.category
+        }
+    }
+
+    /// The first project has the original's name, the next one another; both keep theirs, and what nobody has is free.
+    @Test func aChannelBelongsToOneProject() async throws {
+        let fixture = try Fixture()
+        func channel(_ project: String, _ agent: String, chosen: String? = nil) async throws -> String {
+            try await fixture.database.register(Fixture.tenant, registration(project, agent, channel: chosen)).channel
+        }
+        #expect(try await channel("p", "a") == "agent:a:updates")
+        #expect(try await channel("q", "a") == "agent:q:a:updates")
+        #expect(try await channel("q", "a", chosen: "") == "agent:q:a:updates")
+        // What has a colon cannot take what is another project's.
+        #expect(try await channel("r", "q:a") == "agent:r:q:a:updates")
+        #expect(try await channel("a:b", "c") == "agent:c:updates")
+        #expect(try await channel("z", "c") == "agent:z:c:updates")
+        #expect(try await channel("y", "a:b:c") == "agent:a:b:c:updates")
+        #expect(try await channel("x", "b:c") == "agent:b:c:updates")
+        #expect(try await channel("a", "b:c") == "agent:a:b:c:updates:2")
+
+        // A chosen one: free, the own project's, another's.
+        #expect(try await channel("p", "b", chosen: "shared") == "shared")
+        #expect(try await channel("p", "c2", chosen: "shared") == "shared")
+        #expect(await category { try await channel("q", "b", chosen: "shared") } == .conflict)
+        #expect(await category { try await channel("q", "b", chosen: "agent:a:updates") } == .conflict)
+        #expect(try await fixture.database.agent(Fixture.tenant, Name(stored: "b"), project: nil).map(\.project.text) == ["p"])
+
+        // It is free when the last agent of its project has left it, and a registration that follows keeps what it had.
+        #expect(try await channel("p", "b") == "agent:b:updates")
+        #expect(await category { try await channel("q", "b", chosen: "shared") } == .conflict)
+        #expect(try await fixture.database.unregister(Fixture.tenant, Name(stored: "c2"), projects: [Name(stored: "p")]) == 1)
+        #expect(try await channel("q", "b", chosen: "shared") == "shared")
+        #expect(try await fixture.database.unregister(Fixture.tenant, Name(stored: "a"), projects: [Name(stored: "p")]) == 1)
+        #expect(try await channel("q", "a") == "agent:q:a:updates")
+        #expect(try await channel("s", "a") == "agent:a:updates")
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
+    @Test func aBatchAndAnImportKeepToTheOwners() async throws {
+        let fixture = try Fixture()
+        let outcomes = await fixture.database.register(
+            Fixture.tenant, [registration("p", "a"), registration("q", "a"), registration("q", "b", channel: "agent:a:updates"), registration("q", "c")])
+        #expect(outcomes.map { try? $0.get().channel } == ["agent:a:updates", "agent:q:a:updates", nil, "agent:c:updates"])
+
+        func document(_ channel: String) -> JSONValue {
+            [
+                "project_id": "i", "version": "1.0",
+                "data": ["agents": .array([["agent_id": "a", "data": ["needs": .array([]), "notification_channel": .string(channel)]]])],
+            ]
+        }
+        func imported(_ channel: String) async throws -> ImportReceipt {
+            try await fixture.database.importDocument(
+                Fixture.tenant, project: Name(stored: "i"), document: document(channel), overwrite: true, validateOnly: false)
+        }
+        #expect(await category { try await imported("agent:q:a:updates") } == .badRequest)
+        #expect(try await fixture.database.agents(Fixture.tenant, project: Name(stored: "i")).isEmpty)
+        // The name that a server had chosen is chosen anew.
+        _ = try await imported("agent:a:updates")
+        #expect(try await fixture.database.agents(Fixture.tenant, project: Name(stored: "i")).map(\.record.channel) == ["agent:i:a:updates"])
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
+    /// What every delivery would refuse is refused at the registration, and by an import.
+    @Test func registrationsThatCannotBeToldAreRefused() async throws {
+        let fixture = try Fixture()
+        func refusal(_ change: (inout RegisterCommand) -> Void) async -> String? {
+            var command = registration("p", "a")
+            change(&command)
+            do {
+                _ = try await fixture.database.register(Fixture.tenant, command)
+                return nil
+            } catch {
+                return (error as? ContexError)?.field
+            }
+        }
+        func webhook(_ url: String?) async -> String? {
+            await refusal {
+                $0.delivery = .webhook
+                $0.webhookURL = url
+            }
+        }
+        for url in [
+            nil, "", "gopher://example.com/", "https://u:p@example.com/", "http://127.0.0.1:1/", "http://2130706433/", "http://localhost/",
+            "http://a.localhost./",
+            "http://10.0.0.1/", "http://169.254.169.254/latest/", "http://[::1]/", "http://[fd00::1]/", "http://[::ffff:192.168.0.1]/",
+        ] as [String?] {
+            #expect(await webhook(url) == "webhook_url", "\(url ?? "none")")
+        }
+        #expect(await webhook("https://example.com/hook") == nil)
+        #expect(await webhook("http://93.184.216.34/") == nil)
+        #expect(await refusal { $0.webhookURL = "http://127.0.0.1/" } == nil)
+        #expect(await refusal { $0.responseFormat = "morse" } == "response_format")
+        #expect(await refusal { $0.channel = String(repeating: "é", count: 257) } == "notification_channel")
+        #expect(await refusal { $0.webhookSecret = String(repeating: "s", count: 1_025) } == "webhook_secret")
+        #expect(await refusal { $0.channel = String(repeating: "é", count: 256) } == nil)
+
+        let agent: JSONValue = [
+            "agent_id": "w", "data": ["needs": .array([]), "notification_method": "webhook", "webhook_url": "http://10.0.0.1/"],
+        ]
+        let document: JSONValue = ["project_id": "i", "version": "1.0", "data": ["agents": .array([agent])]]
+        for validateOnly in [true, false] {
+            let error = await #expect(throws: ContexError.self) {
+                _ = try await fixture.database.importDocument(
+                    Fixture.tenant, project: Name(stored: "i"), document: document, overwrite: true, validateOnly: validateOnly)
+            }
+            #expect(error?.category == .badRequest && error?.message.contains("10.0.0.1") == true)
+        }
+        let off = try Fixture { $0.webhookTargets = nil }
+        let error = await #expect(throws: ContexError.self) {
+            var command = registration("p", "a")
+            (command.delivery, command.webhookURL) = (.webhook, "https://example.com/")
+            _ = try await off.database.register(Fixture.tenant, command)
+        }
+        #expect(error?.message.contains("switched off") == true)
+    }
+
+    /// The full envelope: the project and where the data comes from, beside the members of the original.
+    @Test func theFullEnvelopeNamesProjectAndProvenance() async throws {
+        let fixture = try Fixture()
+        var command = RegisterCommand(project: Name(stored: "p"), agent: Name(stored: "a"), needs: ["zebra crossing", "lion"], responseFormat: "json")
+        command.envelope = .full
+        _ = try await fixture.database.register(Fixture.tenant, command)
+        let publisher = Publisher(keyID: "0123456789abcdef", name: "writer")
+        _ = try await fixture.database.publish(
+            Fixture.tenant,
+            [PublishCommand(project: Name(stored: "p"), key: Name(stored: "road"), data: ["sign": "zebra crossing"], publisher: publisher)])[0].get()
+        _ = try await fixture.database.delete(Fixture.tenant, project: Name(stored: "p"), key: Name(stored: "road"))
+        let told = fixture.sink.take()
+        #expect(kinds(told) == ["context zebra crossing=0,lion=0", "update 1 road", "deletion 2 road"])
+        let texts = try told.map { try JSONParser.parse(NotificationPayload.text($0)) }
+        for text in texts { #expect(text["project_id"] == "p") }
+        #expect(texts[0]["provenance"]?["sequence"] == "0")
+        let update = try #require(texts[1]["provenance"])
+        #expect(update["sequence"] == "1" && update["data_format"] == "json" && update["publisher"]?["name"] == "writer")
+        #expect(update["event_time"]?.stringValue != nil)
+        #expect(update["matched_needs"]?.arrayValue?.map { $0["need"]?.stringValue } == ["zebra crossing"])
+        #expect(update["matched_needs"]?.arrayValue?.first?["similarity"]?.doubleValue ?? 0 >= 0.5)
+        #expect(texts[2]["provenance"]?["matched_needs"] == .array([]))
+        // Without it, nothing of this.
+        command.envelope = .plain
+        _ = try await fixture.database.register(Fixture.tenant, command)
+        #expect(fixture.sink.take().allSatisfy { !NotificationPayload.text($0).contains("provenance") && !NotificationPayload.text($0).contains("project_id") })
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
+    /// Texts of messages are made when somebody wants them, and what many are told alike is one text.
+    @Test func whatManyAreToldIsOneText() async throws {
+        final class Ear: ChannelListener {
+            let heard = Mutex<[ChannelMessage]>([])
+            func receive(_ message: ChannelMessage) { heard.withLock { $0.append(message) } }
+        }
+        let fixture = try Fixture()
+        let (hub, ear) = (ChannelHub(), Ear())
+        hub.add(ear)
+        fixture.database.setSink(ChannelSink(hub: hub), for: .redis)
+        for agent in ["a", "b", "c"] { _ = try await register(fixture, agent, ["zebra crossing"]) }
+        try await fixture.publish("p", "road", ["sign": "zebra crossing"])
+        let updates = ear.heard.withLock { $0.suffix(3) }
+        #expect(Set(updates.map(\.channel)) == ["agent:a:updates", "agent:b:updates", "agent:c:updates"])
+        #expect(Set(updates.map { ObjectIdentifier($0.payload) }).count == 1)
+        #expect(updates.first?.payload.text.contains(#""data_key": "road""#) == true)
     }
 }

@@ -199,6 +199,62 @@ struct OperationTests {
         await harness.close()
     }
 
+    /// An id alone means one registration, or the answer names those that it may mean.
+    @Test func idsThatMeanSeveralAgents() async throws {
+        let harness = try Harness()
+        func register(_ project: String, _ more: String = "") async throws -> String? {
+            let body = #"{"agent_id":"a b","project_id":"\#(project)","data_needs":[]\#(more)}"#
+            return try await harness.send("POST", "/api/v1/agents/register", body).json["notification_channel"]?.stringValue
+        }
+        #expect(try await register("p") == "agent:a b:updates")
+        #expect(try await register("q") == "agent:q:a b:updates")
+        let taken = await harness.send(
+            "POST", "/api/v1/agents/register", #"{"agent_id":"x","project_id":"r","data_needs":[],"notification_channel":"agent:a b:updates"}"#)
+        #expect(taken.status == 409 && taken.text.contains("belongs to another project"))
+        for (method, path) in [("GET", ""), ("GET", "/status"), ("DELETE", "")] {
+            let several = await harness.send(method, "/api/v1/agents/a%20b\(path)")
+            #expect(several.status == 409)
+            #expect(try several.json["candidates"] == .array([["project_id": "p"], ["project_id": "q"]]))
+            #expect(try several.json["detail"]?.stringValue?.contains("?project_id=") == true)
+        }
+        #expect(try await harness.send("GET", "/api/v1/agents/a%20b?project_id=q").json["channel"] == "agent:q:a b:updates")
+        #expect(try await harness.send("GET", "/api/v1/agents/a%20b/status?project_id=p").json["project_id"] == "p")
+        #expect(await harness.send("GET", "/api/v1/agents/a%20b?project_id=z").status == 404)
+        #expect(await harness.send("DELETE", "/api/v1/agents/a%20b?project_id=p").status == 200)
+        #expect(try await harness.send("GET", "/api/v1/agents/a%20b").json["project_id"] == "q")
+        await harness.close()
+    }
+
+    /// How a webhook is doing stands in the agent's status; what could never be delivered is refused; nobody is told a secret.
+    @Test func webhooksAndTheirSecrets() async throws {
+        let harness = try Harness()
+        func register(_ url: String, _ more: String) async -> APIAnswer {
+            await harness.send(
+                "POST", "/api/v1/agents/register",
+                #"{"agent_id":"w","project_id":"p","notification_method":"webhook","webhook_url":"\#(url)","webhook_secret":"hush-hush"\#(more)}"#)
+        }
+        let answer = await register("https://example.com/hook", #","data_needs":[],"envelope":"full""#)
+        #expect(answer.status == 200 && answer.text.contains(#""notification_channel":"agent:w:updates""#))
+        let agent = await harness.send("GET", "/api/v1/agents/w")
+        #expect(try agent.json["envelope"] == "full")
+        #expect(
+            try agent.json["delivery"] == [
+                "state": "active", "delivered": .integer(0), "last_delivered_at": .null, "last_error": .null, "pending": .integer(0),
+                "replaced": .integer(0), "given_up": .integer(0), "breaker": "closed",
+            ])
+        let faults = [
+            await register("http://127.0.0.1:9/", #","data_needs":[]"#), await register("https://u:p@example.com/", #","data_needs":[]"#),
+            await register("http://10.1.2.3/", #","data_needs":[]"#), await register("https://example.com/", ""),
+            await register("https://example.com/", #","data_needs":[],"envelope":"half""#),
+            await harness.send(
+                "POST", "/api/v1/agents/register",
+                #"{"agent_id":"w","project_id":"p","data_needs":[],"webhook_secret":"\#(String(repeating: "hush-hush", count: 200))"}"#),
+        ]
+        for fault in faults { #expect(fault.status == 422, "\(fault.text)") }
+        for text in faults.map(\.text) + [answer.text, agent.text] { #expect(!text.contains("hush"), "\(text)") }
+        await harness.close()
+    }
+
     @Test func versions() async throws {
         let harness = try Harness()
         _ = try await publish(harness, "tech", Self.tech)

@@ -27,6 +27,8 @@ import Testing
             name: name, number: number, needs: needs, delivery: Bool.random(using: &random) ? .redis : .webhook,
             responseFormat: ["json", "toon", ""].randomElement(using: &random)!, channel: "agent:\(name):updates",
             webhookURL: Bool.random(using: &random) ? "https://example.com/日本" : nil, webhookSecret: Bool.random(using: &random) ? "" : nil,
+            envelope: Bool.random(using: &random) ? .plain : .full,
+            registrant: Bool.random(using: &random) ? Publisher(keyID: "00000000000000ff", name: "é") : nil,
             lastSequence: Sequence(rawValue: random.next()), registeredAt: Timestamp(rawValue: Int64(bitPattern: random.next())))
     }
 
@@ -203,6 +205,11 @@ import Testing
         let entry = scope.registry.key(.agentDirectory, text: "billing") + [0, 0, 0, 0, 7]
         #expect(try store.decoderFaults(under: entry) { (view: borrowing TransactionView) throws in _ = try directory.entries(in: view) } == [])
 
+        let channel = scope.registry.key(.channelOwner, text: "c")
+        #expect(try store.decoderFaults(under: channel) { (view: borrowing TransactionView) throws in
+            _ = try ChannelDirectory(tenant: scope.tenant).owners(in: view)
+        } == [])
+
         // A follow is numbers to its end: cut between two of them it is another follow, cut within one it is damage.
         for length in 0...9 where length % 4 != 0 {
             let cut = Array(([0, 0, 0, 7, 0, 0, 1, 44, 0] as [UInt8]).prefix(length))
@@ -235,7 +242,8 @@ import Testing
                 registeredAt: Timestamp(rawValue: 1_700_000_000_000_000)),
             AgentRecord(
                 name: try Self.name(Self.long), number: 2, needs: [], delivery: .webhook, responseFormat: "toon", channel: "c",
-                webhookURL: "https://example.com/hook", webhookSecret: "s3cret", lastSequence: .zero, registeredAt: Timestamp(rawValue: -1)),
+                webhookURL: "https://example.com/hook", webhookSecret: "s3cret", envelope: .full,
+                registrant: Publisher(keyID: "0123456789abcdef", name: "chief"), lastSequence: .zero, registeredAt: Timestamp(rawValue: -1)),
         ]
     }
 
@@ -253,6 +261,8 @@ import Testing
                 let entry = AgentDirectory.Entry(
                     agent: agent.name, project: store.scope.project, projectName: shop, registeredAt: agent.registeredAt)
                 try directory.put(entry, in: &transaction)
+                try ChannelDirectory(tenant: store.scope.tenant).claim(
+                    agent.channel, for: store.scope.project, named: shop, in: &transaction)
             }
             try needs.setFollow(
                 agent: 1, document: DocumentID(rawValue: 5), nodes: [NodeID(rawValue: 7), NodeID(rawValue: 300)], in: &transaction)
@@ -261,6 +271,7 @@ import Testing
 
     @Test func goldenBytesAreWritten() throws {
         try writeGolden(store)
+        try GoldenRecord.rewriteIfAsked("needs-v1/records.txt", try store.records())
         #expect(try store.records() == GoldenRecord.file("needs-v1/records.txt"))
     }
 
@@ -275,6 +286,8 @@ import Testing
             #expect(try needs.generation(in: view) == 2)
             #expect(try needs.nextNumber(in: view) == 3)
             #expect(try AgentDirectory(tenant: store.scope.tenant).entries(in: view).map(\.agent.text) == [Self.long, "billing"])
+            let channels = try ChannelDirectory(tenant: store.scope.tenant).owners(in: view)
+            #expect(channels.map(\.channel) == ["agent:billing:updates", "c"] && channels.allSatisfy { $0.projectName.text == "shop" && $0.agents == 1 })
         }
     }
 }

@@ -4,6 +4,7 @@ import Base
 import Engine
 import RESP
 import RESPServer
+import Needs
 import Service
 import Testing
 
@@ -62,7 +63,7 @@ import Testing
         await fixture.stop()
     }
 
-    /// A channel's name gives no right: two projects may use the same one.
+    /// A channel's name gives no right: whoever listens to another project's hears nothing there.
     @Test func projectsAreApart() async throws {
         let fixture = try await Fixture(authentication: true)
         let admin = fixture.caller(try await fixture.key(.admin, projects: []))
@@ -70,23 +71,24 @@ import Testing
         let client = try await Client.connect(fixture.port)
         #expect(try await client.ask("AUTH", mine.text) == .ok)
         client.send("SUBSCRIBE", "agent:a:updates")
+        client.send("SUBSCRIBE", "agent:mine:a:updates")
         client.send("PSUBSCRIBE", "agent:*")
-        _ = try await client.replies(2)
+        _ = try await client.replies(3)
 
-        for project in ["theirs", "mine"] {
+        for (project, channel) in [("theirs", "agent:a:updates"), ("mine", "agent:mine:a:updates")] {
             let registration = try await fixture.operations.register(
                 RegisterCommand(project: Name(stored: project), agent: Name(stored: "a"), needs: ["everything"], responseFormat: "json"),
                 by: admin)
-            #expect(registration.channel == "agent:a:updates")
+            #expect(registration.channel == channel)
         }
         for project in ["theirs", "mine"] {
             _ = try await fixture.operations.publish(
                 PublishCommand(project: Name(stored: project), key: Name(stored: "doc"), data: ["owner": .string(project)]), by: admin)
         }
         // The same from another tenant.
-        fixture.say("agent:a:updates", "foreign", project: "mine", tenant: TenantID(rawValue: 2))
+        fixture.say("agent:mine:a:updates", "foreign", project: "mine", tenant: TenantID(rawValue: 2))
 
-        let channel = "agent:a:updates"
+        let channel = "agent:mine:a:updates"
         let context = #"{"type": "initial_context", "agent_id": "a", "format": "json", "context": {"everything": []}}"#
         let update = #"{"type": "data_update", "sequence": "1", "data_key": "doc", "format": "json", "data": {"owner": "mine"}}"#
         #expect(try await client.replies(4) == [
@@ -95,6 +97,110 @@ import Testing
         ])
         #expect(try await client.ask("PING") == .array([.text("pong"), .text("")]))
         #expect(fixture.server.statistics.messagesDelivered == 4)
+        await fixture.stop()
+    }
+
+    /// What others listen to is known to those who may read it.
+    @Test func channelsAreListedToThoseWhoMayRead() async throws {
+        let fixture = try await Fixture(authentication: true)
+        let root = try await fixture.key(.admin, projects: [])
+        for (project, agent) in [("theirs", "t"), ("mine", "m")] {
+            _ = try await fixture.operations.register(
+                RegisterCommand(project: Name(stored: project), agent: Name(stored: agent), needs: []), by: fixture.caller(root))
+        }
+        let listener = try await Client.connect(fixture.port)
+        #expect(try await listener.ask("AUTH", root.text) == .ok)
+        listener.send("SUBSCRIBE", "agent:t:updates", "agent:m:updates", "nobody's")
+        listener.send("PSUBSCRIBE", "a*", "b*")
+        _ = try await listener.replies(5)
+        func ask(_ key: IssuedKey) async throws -> [RESPValue] {
+            let client = try await Client.connect(fixture.port)
+            #expect(try await client.ask("AUTH", key.text) == .ok)
+            return [
+                try await client.ask("PUBSUB", "CHANNELS"), try await client.ask("PUBSUB", "CHANNELS", "agent:t*"),
+                try await client.ask("PUBSUB", "NUMSUB", "agent:t:updates", "agent:m:updates", "nobody's", "x"), try await client.ask("PUBSUB", "NUMPAT"),
+            ]
+        }
+        func list(_ names: String...) -> RESPValue { .array(names.map { .text($0) }) }
+        func counts(_ theirs: Int64, _ mine: Int64, _ nobodys: Int64) -> RESPValue {
+            .array([
+                .text("agent:t:updates"), .integer(theirs), .text("agent:m:updates"), .integer(mine), .text("nobody's"), .integer(nobodys), .text("x"),
+                .integer(0),
+            ])
+        }
+        #expect(try await ask(root) == [list("agent:m:updates", "agent:t:updates", "nobody's"), list("agent:t:updates"), counts(1, 1, 1), .integer(2)])
+        let mine = try await fixture.key(.readonly, projects: ["mine"])
+        #expect(try await ask(mine) == [list("agent:m:updates"), .array([]), counts(0, 1, 0), .integer(0)])
+        let answers = try await ask(try await fixture.key(.publisher, projects: []))
+        for answer in answers { guard case .error(let text) = answer, text.hasPrefix("NOPERM ") else { throw ClientFailure(description: "\(answer)") } }
+        await fixture.stop()
+    }
+
+    /// What is refused here is counted and written down like everything else.
+    @Test func refusalsReachMeterAndAudit() async throws {
+        let fixture = try await Fixture(authentication: true) { $0.bounds.strangersMax = 2 }
+        let client = try await Client.connect(fixture.port)
+        #expect(try await client.ask("GET", "x") == .error("ERR unknown command 'GET', with args beginning with: 'x' "))
+        #expect(try await client.ask("SUBSCRIBE", "a") == .error("NOAUTH Authentication required."))
+        guard case .error = try await client.ask("AUTH", "wrong") else { throw ClientFailure(description: "no error") }
+        let key = try await fixture.key(.publisher, projects: [])
+        #expect(try await client.ask("AUTH", key.text) == .ok)
+        guard case .error = try await client.ask("SUBSCRIBE", "a") else { throw ClientFailure(description: "no error") }
+        client.send(raw: "*x\r\n")
+        #expect(try await client.reply() == .error("ERR Protocol error: invalid multibulk length"))
+        #expect(try await client.isClosed())
+        var strangers: [Client] = []
+        for _ in 0..<3 { strangers.append(try await Client.connect(fixture.port)) }
+        #expect(try await eventually { fixture.journal.refused.count == 6 })
+        #expect(fixture.journal.refused.map(\.category) == [.invalid, .unauthenticated, .unauthenticated, .forbidden, .invalid, .limited])
+        #expect(fixture.journal.refused.map(\.action) == [nil, nil, nil, .subscribe, nil, nil])
+        // Commands that wait behind a refusal keep their order, and whoever is refused too often is sent away.
+        strangers[0].send("AUTH", "wrong")
+        strangers[0].send("AUTH", key.text)
+        strangers[0].send("PING")
+        #expect(try await strangers[0].replies(3).suffix(2) == [.ok, .simple("PONG")])
+        fixture.journal.limit(ContexError(.limited, "slower"))
+        #expect(try await strangers[0].ask("NONSENSE") == .error("ERR slower"))
+        #expect(try await strangers[0].isClosed())
+        await fixture.stop()
+    }
+
+    /// An idle connection learns that its key has ended, too.
+    @Test func revokedKeysEndIdleConnections() async throws {
+        let fixture = try await Fixture(authentication: true)
+        let admin = fixture.caller(try await fixture.key(.admin, projects: []))
+        let (revoked, kept) = (try await fixture.key(.readonly, projects: []), try await fixture.key(.readonly, projects: []))
+        var clients: [Client] = []
+        for key in [revoked, kept] {
+            let client = try await Client.connect(fixture.port)
+            #expect(try await client.ask("AUTH", key.text) == .ok)
+            #expect(try await client.ask("SUBSCRIBE", "a") == confirmation("subscribe", "a", 1))
+            clients.append(client)
+        }
+        try await fixture.operations.revokeKey(revoked.record.keyID.text, by: admin)
+        #expect(try await clients[0].reply() == .error("NOAUTH the API key of this connection is no longer valid"))
+        #expect(try await clients[0].isClosed())
+        #expect(try await clients[1].ask("PING") == .array([.text("pong"), .text("")]))
+        #expect(try await eventually { fixture.server.statistics.connections == 1 })
+        await fixture.stop()
+    }
+
+    /// One stranger cannot take the places of all, and one key not those of others.
+    @Test func placesAreShared() async throws {
+        let fixture = try await Fixture(authentication: true) {
+            $0.bounds.strangersPerAddressMax = 3
+            $0.bounds.connectionsPerOwnerMax = 5
+        }
+        let key = try await fixture.key(.readonly, projects: [])
+        var strangers: [Client] = []
+        for _ in 0..<3 { strangers.append(try await Client.connect(fixture.port)) }
+        #expect(try await eventually { fixture.server.statistics.connections == 3 })
+        let fourth = try await Client.connect(fixture.port)
+        #expect(try await fourth.reply() == .error("ERR max number of clients reached: too many that have not authenticated"))
+        #expect(try await fourth.isClosed())
+        #expect(try await strangers[0].ask("AUTH", key.text) == .ok)
+        let fifth = try await Client.connect(fixture.port)
+        #expect(try await fifth.ask("AUTH", key.text) == .ok)
         await fixture.stop()
     }
 

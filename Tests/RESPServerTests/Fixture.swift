@@ -8,7 +8,28 @@ import NIOPosix
 import RESP
 import RESPServer
 import Service
+import Synchronization
 import TestSupport
+
+/// What was counted and what was refused, in order.
+final class Journal: Meter, AuditTrail {
+    private let pages = Mutex<(metered: [Action?], refused: [(Action?, ContexError.Category)], limit: ContexError?)>(([], [], nil))
+    var metered: [Action?] { pages.withLock { $0.metered } }
+    var refused: [(action: Action?, category: ContexError.Category)] { pages.withLock { $0.refused } }
+    func limit(_ error: ContexError?) { pages.withLock { $0.limit = error } }
+
+    func admit(_ action: Action?, principal: Principal?, project: Name?, caller: Caller) async throws {
+        let limit = pages.withLock { pages in
+            pages.metered.append(action)
+            return pages.limit
+        }
+        if let limit { throw limit }
+    }
+
+    func record(_ action: Action?, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async {
+        if let failure { pages.withLock { $0.refused.append((action, failure.category)) } }
+    }
+}
 
 /// A listener over a database of its own, in which every need matches everything.
 struct Fixture {
@@ -17,6 +38,7 @@ struct Fixture {
     let operations: Operations
     let hub = ChannelHub()
     let server: RESPServer
+    let journal = Journal()
     let port: Int
 
     init(authentication: Bool = false, _ adjust: (inout RESPServerConfiguration) -> Void = { _ in }) async throws {
@@ -28,7 +50,7 @@ struct Fixture {
             models: Models(
                 identity: "constant", dimension: 4, embed: { $0.map { _ in [1, 0, 0, 0] } }, countTokens: { $0.split(separator: " ").count }))
         database.setSink(ChannelSink(hub: hub), for: .redis)
-        operations = Operations(database: database, authenticationRequired: authentication)
+        operations = Operations(database: database, authenticationRequired: authentication, meter: journal, audit: journal)
         var configuration = RESPServerConfiguration(port: 0)
         adjust(&configuration)
         server = RESPServer(
@@ -43,7 +65,7 @@ struct Fixture {
     }
 
     func say(_ channel: String, _ payload: String, project: String = "p", tenant: TenantID = .standard) {
-        hub.publish(ChannelMessage(tenant: tenant, project: Name(stored: project), channel: channel, payload: payload))
+        hub.publish(ChannelMessage(tenant: tenant, project: Name(stored: project), channel: channel, payload: ChannelPayload(payload)))
     }
 
     func key(_ role: Role, projects: [String]) async throws -> IssuedKey {

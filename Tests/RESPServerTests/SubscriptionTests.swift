@@ -101,7 +101,7 @@ import Testing
     }
 
     @Test func largeMessages() async throws {
-        let fixture = try await Fixture { $0.outputBytesMax = 1 << 20 }
+        let fixture = try await Fixture { $0.bounds.unsentBytesPerConnectionMax = 1 << 20 }
         let client = try await Client.connect(fixture.port)
         _ = try await client.ask("SUBSCRIBE", "a")
         let payload = String(repeating: "0123456789abcdef", count: 12 << 16)
@@ -113,7 +113,7 @@ import Testing
     }
 
     @Test func slowReadersAreCut() async throws {
-        let fixture = try await Fixture { $0.outputBytesMax = 1 << 20 }
+        let fixture = try await Fixture { $0.bounds.unsentBytesPerConnectionMax = 1 << 20 }
         let reader = try await Client.connect(fixture.port)
         _ = try await reader.ask("SUBSCRIBE", "a")
         let sleeper = try await Client.connect(fixture.port, reads: false)
@@ -135,8 +135,34 @@ import Testing
         await fixture.stop()
     }
 
+    /// Sixty subscribers that never read: what they are all told is one text, and with different texts the slowest are cut.
+    @Test func subscribersThatNeverReadShareABudget() async throws {
+        let fixture = try await Fixture { $0.bounds.unsentBytesMax = 24 << 20 }
+        var sleepers: [Client] = []
+        for number in 0..<60 {
+            let sleeper = try await Client.connect(fixture.port, reads: false)
+            sleeper.send("SUBSCRIBE", "all", "own:\(number)")
+            sleepers.append(sleeper)
+        }
+        #expect(try await eventually { fixture.server.statistics.subscriptions == 120 })
+        let payload = String(repeating: "x", count: 4 << 20)
+        for _ in 0..<4 { fixture.say("all", payload) }
+        #expect(fixture.server.statistics.unsentBytes <= 4 * ((4 << 20) + 2) && fixture.server.statistics.slowReadersCut == 0)
+        for number in 0..<60 {
+            fixture.say("own:\(number)", payload)
+            #expect(fixture.server.statistics.unsentBytes <= 24 << 20)
+        }
+        #expect(fixture.server.statistics.slowReadersCut > 30)
+        // Whoever reads is not concerned.
+        let reader = try await Client.connect(fixture.port)
+        _ = try await reader.ask("SUBSCRIBE", "a")
+        fixture.say("a", "heard")
+        #expect(try await reader.reply() == two("message", "a", "heard"))
+        await fixture.stop()
+    }
+
     @Test func manyConnections() async throws {
-        let fixture = try await Fixture { $0.connectionsMax = 200 }
+        let fixture = try await Fixture { $0.bounds.connectionsMax = 200 }
         var clients: [Client] = []
         for number in 0..<200 {
             let client = try await Client.connect(fixture.port)
@@ -163,7 +189,7 @@ import Testing
 
 func statistics(connections: Int, subscriptions: Int, messagesDelivered: Int = 0, slowReadersCut: Int = 0) -> RESPServerStatistics {
     RESPServerStatistics(
-        connections: connections, subscriptions: subscriptions, messagesDelivered: messagesDelivered, slowReadersCut: slowReadersCut)
+        connections: connections, subscriptions: subscriptions, messagesDelivered: messagesDelivered, slowReadersCut: slowReadersCut, unsentBytes: 0)
 }
 
 extension RESPValue {

@@ -72,6 +72,7 @@ import Testing
         var connection = Connection(settings: {
             $0.channelsMax = 2
             $0.patternsMax = 1
+            $0.channelBytesMax = 4
             $0.nameBytesMax = 4
             $0.patternBytesMax = 3
         })
@@ -83,6 +84,24 @@ import Testing
         #expect(connection.send("SUBSCRIBE", "a", "b", "a").hasSuffix(":2\r\n"))
         #expect(connection.send("SUBSCRIBE", "a").hasSuffix(":2\r\n"))
         #expect(connection.send("SUBSCRIBE", "c") == "-ERR a connection is limited to 2 channels\r\n")
+    }
+
+    @Test func questionsAboutOthersAreTheOwners() {
+        var session = RESPSession(id: 1, address: "", settings: .init(authenticationRequired: false))
+        func ask(_ words: String...) -> [RESPAction] { session.receive(words.map { Array($0.utf8) }) }
+        #expect(ask("PUBSUB", "CHANNELS") == [.ask(.channels(matching: nil))] && session.isWaiting)
+        #expect(session.answered(.array([.text("a")])) == [.reply(.array([.text("a")]))] && !session.isWaiting)
+        #expect(ask("pubsub", "channels", "a*") == [.ask(.channels(matching: Array("a*".utf8)))])
+        _ = session.answered(.array([]))
+        #expect(ask("PUBSUB", "NUMSUB", "a", "b") == [.ask(.subscribers([Array("a".utf8), Array("b".utf8)]))])
+        _ = session.answered(.array([]))
+        #expect(ask("PUBSUB", "NUMPAT") == [.ask(.patterns)])
+        _ = session.answered(.integer(0))
+        #expect(ask("PUBSUB") == [.refused("ERR wrong number of arguments for 'pubsub' command")])
+        #expect(ask("PUBSUB", "X") == [.refused("ERR unknown subcommand 'X'. Try PUBSUB HELP.")])
+        #expect(ask("PUBSUB", "CHANNELS", "a", "b") == [.refused("ERR unknown subcommand or wrong number of arguments for 'channels'. Try PUBSUB HELP.")])
+        #expect(ask("PUBSUB", "CHANNELS", String(repeating: "a", count: 257)) == [.refused("ERR patterns are limited to 256 bytes")])
+        #expect(ask("PUBSUB", "NUMPAT", "x") == [.refused("ERR wrong number of arguments for 'pubsub|numpat' command")])
     }
 
     @Test func clientsTellAboutThemselves() {

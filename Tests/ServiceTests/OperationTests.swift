@@ -115,29 +115,59 @@ import Testing
         #expect(try await operations.agent(name("agent"), project: nil, by: consumer).project.text == "own")
         #expect(await category { try await operations.agent(name("hidden"), project: nil, by: consumer) } == .notFound)
         #expect(await category { try await operations.agent(name("agent"), project: name("foreign"), by: consumer) } == .forbidden)
-        // By id alone, only what the caller sees goes.
+        // By id alone the one registration that the caller sees, and none when there are several.
+        let error = await #expect(throws: ContexError.self) { _ = try await operations.agent(name("agent"), project: nil, by: fixture.admin) }
+        #expect(error?.category == .conflict && error?.candidates == ["own", "foreign"])
+        #expect(await category { try await operations.unregister(name("agent"), project: nil, by: fixture.admin) } == .conflict)
+        #expect(try await operations.agent(name("agent"), project: name("foreign"), by: fixture.admin).project.text == "foreign")
         #expect(try await operations.unregister(name("hidden"), project: nil, by: consumer) == 0)
         #expect(try await operations.unregister(name("agent"), project: nil, by: consumer) == 1)
         #expect(try await operations.agents(project: nil, by: fixture.admin).items.map(\.project.text) == ["foreign", "foreign"])
         await fixture.database.close()
     }
 
+    /// Whose key registered an agent is noted, and without that key nobody calls its webhook.
+    @Test func aWebhookLivesAsLongAsItsKey() async throws {
+        let fixture = try await Fixture()
+        let operations = fixture.operations
+        let consumer = try await fixture.caller(.consumer, ["own"])
+        var command = fixture.registration("own", "agent")
+        (command.delivery, command.webhookURL) = (.webhook, "https://example.com/hook")
+        command.registrant = Publisher(keyID: "0000000000000000", name: "claimed")
+        _ = try await operations.register(command, by: consumer)
+        func status() async throws -> AgentStatus { try await operations.agent(Name(stored: "agent"), project: nil, by: fixture.admin) }
+        func mayBeTold() async throws -> Bool { fixture.database.mayBeTold(try await status().record, of: Name(stored: "own")) }
+        let key = try #require(try await operations.keys(by: fixture.admin).first { $0.name.hasPrefix("consumer") }).keyID
+        #expect(try await status().record.registrant?.keyID == key.text)
+        #expect(try await mayBeTold() && !status().isStopped)
+        // A role that may not register agents there does not let it go on either.
+        for (role, projects, may) in [(Role.consumer, ["other"], false), (.readonly, ["own"], false), (.admin, ["own"], true)] {
+            _ = try await operations.assignRole(keyID: key.text, role: role.rawValue, projects: projects, by: fixture.admin)
+            #expect(try await mayBeTold() == may, "\(role) of \(projects)")
+        }
+        try await operations.revokeKey(key.text, by: fixture.admin)
+        #expect(try await !mayBeTold() && status().isStopped)
+        _ = try await operations.register(command, by: fixture.admin)
+        #expect(try await mayBeTold() && !status().isStopped)
+        await fixture.database.close()
+    }
+
     @Test func whoMayHearAMessageIsAskedForEachMessage() async throws {
         let fixture = try await Fixture()
         let operations = fixture.operations
-        func message(_ project: String, tenant: TenantID = .standard) -> ChannelMessage {
-            ChannelMessage(tenant: tenant, project: Name(stored: project), channel: "agent:a:updates", payload: "{}")
+        func mayReceive(_ project: String, by caller: Caller, tenant: TenantID = .standard) -> Bool {
+            operations.mayReceive(of: Name(stored: project), tenant: tenant, by: caller)
         }
         let reader = try await fixture.caller(.readonly, ["own"])
-        #expect(operations.mayReceive(message("own"), by: reader))
-        #expect(!operations.mayReceive(message("foreign"), by: reader))
-        #expect(!operations.mayReceive(message("own", tenant: TenantID(rawValue: TenantID.standard.rawValue + 1)), by: reader))
-        #expect(!operations.mayReceive(message("own"), by: try await fixture.caller(.publisher)))
-        #expect(!operations.mayReceive(message("own"), by: fixture.caller(nil)))
+        #expect(mayReceive("own", by: reader))
+        #expect(!mayReceive("foreign", by: reader))
+        #expect(!mayReceive("own", by: reader, tenant: TenantID(rawValue: TenantID.standard.rawValue + 1)))
+        #expect(!mayReceive("own", by: try await fixture.caller(.publisher)))
+        #expect(!mayReceive("own", by: fixture.caller(nil)))
 
         let id = try #require(try await operations.keys(by: fixture.admin).first { $0.name == "readonly of [\"own\"]" }).keyID
         try await operations.revokeKey("\(id)", by: fixture.admin)
-        #expect(!operations.mayReceive(message("own"), by: reader))
+        #expect(!mayReceive("own", by: reader))
         #expect(await category { try await operations.projects(by: reader) } == .unauthenticated)
         await fixture.database.close()
     }

@@ -28,13 +28,14 @@ private func update(_ url: String?, _ number: Int, agent: String = "a") -> Notif
 
 private func sink(
     allow: AddressPolicy = .loopback, timeout: Duration = .seconds(5), attempts: Int = 3, breaker: CircuitBreaker.Settings = .init(),
-    limits: DeliveryLimits = DeliveryLimits(), drainTime: Duration = .seconds(10), resolver: (any NameResolver)? = nil
+    limits: DeliveryLimits = DeliveryLimits(), drainTime: Duration = .seconds(10), resolver: (any NameResolver)? = nil,
+    logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, mayBeTold: @escaping @Sendable (Notification) -> Bool = { _ in true }
 ) -> WebhookSink {
     WebhookSink(
         configuration: WebhookConfiguration(
             allow: allow, timeout: timeout, retry: RetryPolicy(attempts: attempts, firstWait: .milliseconds(20)), breaker: breaker, limits: limits,
             drainTime: drainTime),
-        eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, resolver: resolver)
+        eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger, resolver: resolver, mayBeTold: mayBeTold)
 }
 
 /// Answers from a table, and counts the questions.
@@ -123,14 +124,17 @@ private final class TableResolver: NameResolver {
         await receiver.close()
     }
 
-    @Test(arguments: [([500, 503, 200], 3, 1), ([500, 500, 500, 200], 3, 0), ([200], 1, 1), ([204], 1, 1), ([404, 200], 1, 0), ([429, 200], 1, 0)])
+    @Test(arguments: [
+        ([500, 503, 200], 3, 1), ([500, 500, 500, 200], 3, 0), ([200], 1, 1), ([204], 1, 1), ([404, 200], 1, 0), ([429, 200], 2, 1),
+        ([408, 425, 200], 3, 1),
+    ])
     func tries(_ statuses: [Int], _ requests: Int, _ sent: Int) async throws {
         let receiver = try await Receiver { number, _ in .status(statuses[min(number, statuses.count - 1)]) }
         let sink = sink()
         sink.deliver(update(receiver.url, 1))
         #expect(await eventually { sink.statistics.waiting == 0 })
         #expect(receiver.requests.count == requests && Set(receiver.requests.map(\.body)).count == 1)
-        #expect(sink.statistics.sent == sent && sink.statistics.failed == 1 - sent && sink.statistics.retried == requests - 1)
+        #expect(sink.statistics.sent == sent && sink.statistics.failed + sink.statistics.rejected == 1 - sent && sink.statistics.retried == requests - 1)
         await sink.shutdown()
         await receiver.close()
     }
@@ -141,7 +145,7 @@ private final class TableResolver: NameResolver {
         let receiver = try await Receiver { _, _ in .text("HTTP/1.1 \(status) X\r\nLocation: \(target.url)\r\nContent-Length: 0\r\n\r\n") }
         let sink = sink()
         sink.deliver(update(receiver.url, 1))
-        #expect(await eventually { sink.statistics.failed == 1 })
+        #expect(await eventually { sink.statistics.rejected == 1 })
         #expect(receiver.requests.count == 1 && target.connections == 0)
         await sink.shutdown()
         await receiver.close()
@@ -265,27 +269,107 @@ private final class TableResolver: NameResolver {
         await sink.shutdown()
     }
 
-    @Test func theBreakerOpens() async throws {
-        let receiver = try await Receiver { _, _ in .status(500) }
-        let sink = sink(attempts: 1)
-        for number in 0..<8 { sink.deliver(update(receiver.url, number)) }
-        #expect(await eventually { sink.statistics.failed == 8 })
-        #expect(receiver.requests.count == 5 && sink.statistics.brokenOff == 3)
+    private static let agent = Name(stored: "a")
+    private static let project = Name(stored: "p")
+    private func status(_ sink: WebhookSink) -> DeliveryStatus? { sink.status(of: Self.agent, tenant: .standard, project: Self.project) }
+
+    /// What came while the receiver was down is there when it is back: of each key the newest state.
+    @Test func nothingIsLostWhileTheBreakerIsOpen() async throws {
+        let isUp = Mutex(false)
+        let receiver = try await Receiver { _, _ in .status(isUp.withLock { $0 } ? 200 : 500) }
+        let log = LogBook()
+        let sink = sink(attempts: 1, breaker: .init(failuresToOpen: 1, openTime: .milliseconds(300)), logger: log.logger)
+        sink.deliver(update(receiver.url, 0))
+        #expect(await eventually { status(sink)?.breaker != .closed })
+        isUp.withLock { $0 = true }
+        for number in 1..<8 { sink.deliver(update(receiver.url, number)) }
+        #expect(await eventually { status(sink)?.pending == 0 })
+        let numbers = try receiver.requests.map { try JSONParser.parse($0.body)["sequence"]!.stringValue! }
+        #expect(numbers.first == "0" && numbers.last == "7")
+        let told = try #require(status(sink))
+        #expect(told.replaced + told.delivered == 8 && told.givenUp == 0 && told.lastDelivered != nil && sink.statistics.failed == 0)
+        #expect(told.lastFailure?.reason == "the receiver answered status 500")
+        #expect(log.lines.contains { $0.hasPrefix("webhook waits until its receiver is back") })
+        #expect(log.lines.contains { $0.hasPrefix("webhook waits: ") } == (told.replaced > 0))
         // Another URL of the same receiver is another breaker.
-        sink.deliver(update(receiver.url + "/other", 9))
-        #expect(await eventually { receiver.requests.count == 6 })
         await sink.shutdown()
         await receiver.close()
     }
 
-    @Test func theBreakerClosesAgain() async throws {
-        let receiver = try await Receiver { number, _ in .status(number < 5 ? 500 : 200) }
-        let sink = sink(attempts: 1, breaker: .init(openTime: .milliseconds(200)))
-        for number in 0..<6 { sink.deliver(update(receiver.url, number)) }
-        #expect(await eventually { sink.statistics.failed == 6 })
-        try await Task.sleep(for: .milliseconds(250))
-        for number in 6..<9 { sink.deliver(update(receiver.url, number)) }
-        #expect(await eventually { sink.statistics.sent == 3 })
+    @Test func theBreakerIsOfOneAddress() async throws {
+        let receiver = try await Receiver { _, request in .status(request.line.contains("other") ? 200 : 500) }
+        let sink = sink(attempts: 1, breaker: .init(failuresToOpen: 2))
+        for number in 0..<8 { sink.deliver(update(receiver.url, number)) }
+        #expect(await eventually { status(sink)?.breaker == .open })
+        #expect(receiver.requests.count == 2 && sink.statistics.failed == 1)
+        sink.deliver(update(receiver.url + "/other", 9, agent: "b"))
+        #expect(await eventually { sink.statistics.sent == 1 })
+        // Stopping does not wait for the trial.
+        let start = ContinuousClock.now
+        await sink.shutdown()
+        #expect(ContinuousClock.now - start < .seconds(8) && sink.statistics.waiting == 0 && sink.statistics.dropped > 0)
+        await receiver.close()
+    }
+
+    /// A receiver that says when to come again is not called before.
+    @Test func retryAfterIsHonoured() async throws {
+        let receiver = try await Receiver { number, _ in
+            number == 0 ? .text("HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n") : .status(200)
+        }
+        let sink = sink()
+        let start = ContinuousClock.now
+        sink.deliver(update(receiver.url, 1))
+        #expect(await eventually { sink.statistics.sent == 1 })
+        // Without the header it would be some 20 ms.
+        #expect(receiver.requests.count == 2 && ContinuousClock.now - start >= .seconds(1))
+        await sink.shutdown()
+        await receiver.close()
+    }
+
+    @Test func refusedMessagesAreNamedAndOthersGoOn() async throws {
+        let receiver = try await Receiver { number, _ in .status(number < 7 ? 404 : 200) }
+        let log = LogBook()
+        let sink = sink(logger: log.logger)
+        for number in 0..<8 { sink.deliver(update(receiver.url, number)) }
+        #expect(await eventually { sink.statistics.sent == 1 })
+        let told = try #require(status(sink))
+        #expect(told.givenUp == 7 && told.delivered == 1 && told.breaker == .closed && sink.statistics.rejected == 7)
+        #expect(log.lines.count { $0 == "webhook given up, the receiver does not take it: the receiver answered status 404" } == 7)
+        await sink.shutdown()
+        await receiver.close()
+    }
+
+    /// The key that registered the agent ends: nothing goes out any more, neither what comes nor what waits.
+    @Test func nobodyIsToldForAKeyThatEnded() async throws {
+        let holds = Mutex(true)
+        let receiver = try await Receiver { number, _ in
+            if number == 0 { holds.withLock { $0 = false } }
+            return .status(503)
+        }
+        let log = LogBook()
+        let sink = sink(logger: log.logger, mayBeTold: { _ in holds.withLock { $0 } })
+        sink.deliver(update(receiver.url, 0))
+        #expect(await eventually { sink.statistics.refused == 1 })
+        sink.deliver(update(receiver.url, 1))
+        #expect(receiver.requests.count == 1 && sink.statistics.refused == 2 && sink.statistics.waiting == 0)
+        #expect(status(sink)?.givenUp == 2 && status(sink)?.lastFailure?.reason.contains("revoked") == true)
+        #expect(log.lines.contains { $0.contains("revoked") })
+        await sink.shutdown()
+        await receiver.close()
+    }
+
+    @Test func aFullQueueSaysSo() async throws {
+        let receiver = try await Receiver { _, _ in .silence }
+        let log = LogBook()
+        let sink = sink(limits: DeliveryLimits(queuePerAgentMax: 2), drainTime: .milliseconds(100), logger: log.logger)
+        // Events that were missed are no states: each stands for itself.
+        let event = EventRecord(
+            sequence: Sequence(rawValue: 7), kind: .published, type: "t", key: "k", format: "json", recordedAt: Timestamp(rawValue: 0),
+            data: Array("1".utf8), hash: .zero)
+        for _ in 0..<12 { sink.deliver(notification(receiver.url, .event(event))) }
+        #expect(sink.statistics.dropped == 10 && status(sink)?.givenUp == 10 && status(sink)?.pending == 2)
+        // Of ten lines in a row the 1st, 2nd, 4th and 8th.
+        #expect(log.lines.count { $0.hasPrefix("webhook dropped: ") } == 4)
         await sink.shutdown()
         await receiver.close()
     }
@@ -298,7 +382,7 @@ private final class TableResolver: NameResolver {
         let took = ContinuousClock.now - start
         #expect(took < .seconds(2))
         print("webhooks: deliver into a full queue \(took / 10_000) each")
-        #expect(sink.statistics.dropped == 9_950 && sink.statistics.waiting == 50)
+        #expect(sink.statistics.dropped + sink.statistics.replaced == 9_950 && sink.statistics.waiting == 50)
         await sink.shutdown()
         #expect(sink.statistics.waiting == 0 && sink.statistics.running == 0)
         await receiver.close()
@@ -333,4 +417,21 @@ private final class AcceptedNumbers: Sendable {
     private let list = Mutex<[String]>([])
     var numbers: [String] { list.withLock { $0 } }
     func append(_ number: String) { list.withLock { $0.append(number) } }
+}
+
+/// What was logged.
+private final class LogBook: Sendable {
+    private struct Handler: LogHandler {
+        let book: LogBook
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.info
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+        func log(event: LogEvent) { book.list.withLock { $0.append("\(event.message)") } }
+    }
+    private let list = Mutex<[String]>([])
+    var lines: [String] { list.withLock { $0 } }
+    var logger: Logger { Logger(label: "test") { _ in Handler(book: self) } }
 }

@@ -38,8 +38,20 @@ public struct ValidationError: Sendable, Equatable {
         members["type"] = .string(kind)
         members["loc"] = .array(location.map(\.json))
         members["msg"] = .string(message)
-        members["input"] = input
+        members["input"] = Self.isSecret(location.last) && !input.isNull ? Self.mask : Self.masked(input)
         if let context { members["ctx"] = .object(context) }
+        return .object(members)
+    }
+
+    /// Secrets are told to nobody, also not in what was wrong with the request that brought them.
+    private static let secret = "webhook_secret"
+    private static let mask = JSONValue.string("********")
+
+    private static func isSecret(_ step: Step?) -> Bool { step == .name(secret) }
+
+    private static func masked(_ input: JSONValue) -> JSONValue {
+        guard case .object(var members) = input, let value = members[secret], !value.isNull else { return input }
+        members[secret] = mask
         return .object(members)
     }
 
