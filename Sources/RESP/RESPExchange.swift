@@ -96,6 +96,12 @@ public struct RESPExchange: Sendable {
         public let isExact: Bool
         /// Of its patterns those that match.
         public let patterns: [[UInt8]]
+
+        public init(id: ID, isExact: Bool, patterns: [[UInt8]]) {
+            self.id = id
+            self.isExact = isExact
+            self.patterns = patterns
+        }
     }
 
     private let bounds: Bounds

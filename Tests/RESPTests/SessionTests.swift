@@ -124,7 +124,7 @@ import Testing
         var connection = Connection()
         #expect(connection.send("COMMAND") == "*0\r\n")
         #expect(connection.send("COMMAND", "DOCS", "ping") == "*0\r\n")
-        #expect(connection.send("COMMAND", "COUNT") == ":15\r\n")
+        #expect(connection.send("COMMAND", "COUNT") == ":16\r\n")
         #expect(connection.send("COMMAND", "INFO", "a", "b") == "*2\r\n*-1\r\n*-1\r\n")
         #expect(connection.send("COMMAND", "LIST").contains("$9\r\nsubscribe\r\n"))
         #expect(connection.send("CLIENT|ID").hasPrefix("-ERR unknown command 'CLIENT|ID'"))
