@@ -323,7 +323,7 @@ import Testing
         _ = try await fixture.database.delete(Fixture.tenant, project: Name(stored: "p"), key: Name(stored: "road"))
         let told = fixture.sink.take()
         #expect(kinds(told) == ["context zebra crossing=0,lion=0", "update 1 road", "deletion 2 road"])
-        let texts = try told.map { try JSONParser.parse(NotificationPayload.text($0)) }
+        let texts = try told.map { try JSONParser.parse(Array(NotificationPayload.text($0).utf8)) }
         for text in texts { #expect(text["project_id"] == "p") }
         #expect(texts[0]["provenance"]?["sequence"] == "0")
         let update = try #require(texts[1]["provenance"])
