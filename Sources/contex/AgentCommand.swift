@@ -81,7 +81,7 @@ struct AgentRemove: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "remove", abstract: "Remove an agent.")
 
     @Argument(help: "The agent's id.") var agent: String
-    @Option(help: "Only from this project (default: from every project).") var project: String?
+    @Option(help: "From this project; needed when several have an agent of this id.") var project: String?
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
