@@ -38,7 +38,7 @@ public struct ValidationError: Sendable, Equatable {
         members["type"] = .string(kind)
         members["loc"] = .array(location.map(\.json))
         members["msg"] = .string(message)
-        members["input"] = Self.isSecret(location.last) && !input.isNull ? Self.mask : Self.masked(input)
+        members["input"] = Self.isSecret(location.last) && input.stringValue != nil ? Self.mask : Self.masked(input)
         if let context { members["ctx"] = .object(context) }
         return .object(members)
     }
