@@ -214,7 +214,7 @@ extension Database {
         let followers = try needs.followers(of: document, in: transaction.view)
         let matched = try matcher.match(fresh, scope: scope, mode: configuration.mode, threshold: configuration.threshold, in: transaction.view)
         for agent in Set(followers).union(matched.keys).sorted() {
-            try needs.setFollow(agent: agent, document: document, nodes: matched[agent] ?? [], in: &transaction)
+            try needs.setFollow(agent: agent, document: document, nodes: matched[agent]?.map(\.node) ?? [], in: &transaction)
         }
     }
 
