@@ -92,6 +92,29 @@ import Testing
         await harness.close()
     }
 
+    @Test func keysAndRolesPageToo() async throws {
+        let harness = try Harness()
+        let bare = await harness.send("GET", "/api/v1/auth/keys")
+        #expect(try bare.json == .array([]))
+        var ids: [String] = []
+        for name in ["a", "b", "c"] {
+            let id = try #require(try await harness.send("POST", "/api/v1/auth/keys?name=\(name)").json["key_id"]?.stringValue)
+            #expect(await harness.send("POST", "/api/v1/auth/roles?key_id=\(id)&role=consumer").status == 200)
+            ids.append(id)
+        }
+        let keys = try await Self.all(harness, "/api/v1/auth/keys?limit=2")
+        #expect(try keys.map { try $0.json["keys"]!.arrayValue!.map { $0["name"]?.stringValue } } == [["a", "b"], ["c"]])
+        let roles = try await Self.all(harness, "/api/v1/auth/roles?limit=1")
+        #expect(try Set(roles.map { try $0.json["roles"]!.arrayValue![0]["key_id"]!.stringValue }) == Set(ids) && roles.count == 3)
+        // The last that was given goes: the rest comes all the same.
+        let cursor = try #require(await harness.send("GET", "/api/v1/auth/keys?limit=1").header("X-Next-Cursor"))
+        #expect(await harness.send("DELETE", "/api/v1/auth/keys/\(ids[0])").status == 200)
+        let rest = await harness.send("GET", "/api/v1/auth/keys?cursor=\(cursor)")
+        #expect(try rest.json["keys"]!.arrayValue!.map { $0["name"]?.stringValue } == ["b", "c"])
+        #expect(await harness.send("GET", "/api/v1/auth/roles?cursor=\(cursor)").status == 422)
+        await harness.close()
+    }
+
     @Test func wrongPagesAreRefusedInTheirPlace() async throws {
         let harness = try Harness()
         for key in ["a", "b"] { try await Self.publish(harness, "app", key, "text") }

@@ -1,5 +1,6 @@
 internal import Access
 internal import Base
+internal import Engine
 internal import Service
 
 /// API keys and the roles that they have.
@@ -23,20 +24,20 @@ extension RouteTable {
         },
 
         Route(
-            "GET", "/auth/keys", action: .listKeys, group: group, "All keys, without their texts",
+            "GET", "/auth/keys", action: .listKeys, group: group, "All keys, without their texts", query: Fields.paging,
             #"""
             [{"key_id":"0123456789abcdef","name":"robot","prefix":"ck_Ab12","scopes":[],"created_at":"2026-01-01T00:00:00+00:00",
             "tenant_id":null}]
             """#
         ) { call in
-            .json(
-                .array(
-                    try await call.operations.keys(by: call.caller).map { record in
+            try call.registry(
+                .keys, named: "keys",
+                try await call.operations.keys(by: call.caller).map { record in
                         [
                             "key_id": .string(record.keyID.text), "name": .string(record.name), "prefix": .string(record.prefix),
                             "scopes": .array([]), "created_at": .string(record.createdAt.iso8601), "tenant_id": .null,
                         ]
-                    }))
+                    })
         },
 
         Route(
@@ -60,12 +61,12 @@ extension RouteTable {
         },
 
         Route(
-            "GET", "/auth/roles", action: .listRoles, group: group, "The roles that were given",
+            "GET", "/auth/roles", action: .listRoles, group: group, "The roles that were given", query: Fields.paging,
             #"[{"key_id":"0123456789abcdef","role":"publisher","projects":["app"]}]"#
         ) { call in
-            .json(
-                .array(
-                    try await call.operations.roles(by: call.caller).map { assigned($0.keyID.text, $0.role, $0.projects.projects) }))
+            try call.registry(
+                .roles, named: "roles",
+                try await call.operations.roles(by: call.caller).map { assigned($0.keyID.text, $0.role, $0.projects.projects) })
         },
 
         Route(

@@ -31,6 +31,17 @@ extension Call {
         return object(members, next: page.next)
     }
 
+    /// A list of keys or roles, which is there as a whole, in pages.
+    func registry(_ registry: PageRequest.Registry, named name: String, _ list: [JSONValue]) throws -> APIAnswer {
+        let items = list.map { (id: UInt64($0["key_id"]?.stringValue ?? "", radix: 16) ?? 0, text: JSONPrinter.bytes($0)) }
+        do throws(ContexError) {
+            let part = try page.page(of: items, registry, id: { $0.id }, bytes: { $0.text.count })
+            return self.list(Page(items: part.items.map(\.text), next: part.next), named: name)
+        } catch {
+            throw error.inQuery
+        }
+    }
+
     /// An object that a page is a part of.
     func object(_ members: JSONMembers, next: String?) -> APIAnswer {
         var members = members
