@@ -130,4 +130,11 @@ public enum Limits {
     public static let webhookSecretScalars = 1_024
     /// Registrations that a refusal lists when an id stands for several.
     public static let candidatesShown = 20
+
+    // MARK: - Formats
+
+    /// Bytes of the text that is kept of what a cell of a notebook printed.
+    public static let notebookOutputBytes = 4_096
+    /// Nodes that the entries of a log are gathered into; up to as many entries are a node each.
+    public static let logNodes = 5_000
 }

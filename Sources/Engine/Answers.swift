@@ -14,8 +14,8 @@ public struct PublishReceipt: Sendable {
     /// False when key, hint, event type and data were what they are already: nothing was written, and `sequence` is that of
     /// the publish before.
     public let changed: Bool
-    /// Why the publisher's hint was not followed, nil when it was.
-    public let hintNote: String?
+    /// A sentence when it was not read as what it was named, or not quite as it was written.
+    public let note: String?
 }
 
 public struct DeleteReceipt: Sendable {

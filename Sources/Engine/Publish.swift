@@ -133,7 +133,7 @@ extension Database {
             if let present, present.exists, present.fingerprint == prepared.fingerprint {
                 return PublishReceipt(
                     project: command.project, key: command.key, sequence: present.sequence, format: prepared.split.format.rawValue, changed: false,
-                    hintNote: prepared.split.hintNote)
+                    note: prepared.split.note)
             }
             presentNodes = try documents.identities(of: present?.nodes ?? [], dimension: models.dimension, in: transaction.view)
         }
@@ -202,7 +202,7 @@ extension Database {
         if let indexing { indexing.add(added, scope, after: tell) } else { try tell(&transaction, &effects) }
         return PublishReceipt(
             project: command.project, key: command.key, sequence: event.sequence, format: prepared.split.format.rawValue, changed: true,
-            hintNote: prepared.split.hintNote)
+            note: prepared.split.note)
     }
 
     /// Tells the agents that followed the document, and those whose needs its new nodes match for the first time; then
@@ -321,10 +321,11 @@ struct PreparedDocument: Sendable {
         var own: [Float]? = nil
         if let vector = command.vector { own = try VectorIndex.unit(vector, dimension: dimension, field: "vector") }
         vector = own
+        let key = command.key.text
         let split =
             own == nil
-            ? try ContentSplitter.split(command.data, hint: command.format, cancellation: cancellation)
-            : try ContentSplitter.whole(command.data, hint: command.format, cancellation: cancellation)
+            ? try ContentSplitter.split(command.data, hint: command.format, key: key, cancellation: cancellation)
+            : try ContentSplitter.whole(command.data, hint: command.format, key: key, cancellation: cancellation)
         self.split = split
         dataBytes = JSONPrinter.bytes(command.data)
         metadataBytes = Self.bytes(ofMetadata: command.metadata)

@@ -10,7 +10,7 @@ struct Publish: AsyncParsableCommand {
     @Argument(help: "The project.") var project: String
     @Argument(help: "The key.") var key: String
     @Argument(help: "The file; - for standard input.") var file: String
-    @Option(help: "json, yaml, toml, csv, xml, markdown, code or text.") var format: ContentFormat?
+    @Option(help: "json, yaml, toml, csv, xml, markdown, code, text, ini, properties or env.") var format: ContentFormat?
     @Option(help: ArgumentHelp("The event's type (default: <key>_updated).", valueName: "type")) var eventType: String?
     @Option(
         help: ArgumentHelp("A vector of your own for it, a file with a JSON list of numbers: it is then one node and not embedded.", valueName: "file"))
@@ -30,7 +30,10 @@ struct Publish: AsyncParsableCommand {
             do {
                 data = try JSONParser.parse(text: text)
             } catch {
-                throw CommandFailure(.failed, "\(InputFile.name(file)) is no JSON: \(error) (--format text publishes it as it is)")
+                // Comments, records a line: it is sent as it is, and the server reads it so.
+                guard (try? ContentSplitter.whole(data, hint: format?.rawValue))?.format == .json else {
+                    throw CommandFailure(.failed, "\(InputFile.name(file)) is no JSON: \(error) (--format text publishes it as it is)")
+                }
             }
         }
         var body = JSONObject([("project_id", .string(project)), ("data_key", .string(key)), ("data", data)])
@@ -44,22 +47,12 @@ struct Publish: AsyncParsableCommand {
         } else {
             Terminal.say("published \(Terminal.clean(project))/\(Terminal.clean(key)) as event \(answer["sequence"]?.stringValue ?? "?")")
         }
+        if let note = answer["note"]?.stringValue { Terminal.complain(Terminal.clean(note)) }
     }
 
-    /// What the name's ending says; nil leaves it to the server.
+    /// What the name says; nil leaves it to the server.
     private static func format(ofFileNamed name: String) -> ContentFormat? {
-        guard let dot = name.lastIndex(of: "."), name != "-" else { return nil }
-        return switch name[name.index(after: dot)...].lowercased() {
-        case "json": .json
-        case "yaml", "yml": .yaml
-        case "toml": .toml
-        case "csv": .csv
-        case "xml": .xml
-        case "md", "markdown": .markdown
-        case "txt": .text
-        case "swift", "py", "js", "ts", "go", "rs", "c", "h", "cpp", "java", "kt", "rb", "sh", "sql", "cs", "php": .code
-        default: nil
-        }
+        if case .format(let format) = KeyHint.of(name) { format } else { nil }
     }
 }
 

@@ -84,6 +84,11 @@ func isSame(_ a: JSONValue, _ b: JSONValue) -> Bool {
     /// Read as something else: `?` at the start of a word, blank lines at the very end of a block text.
     static let yamlDifferent: [String: String] = [
         "652Z": "Question mark at start of flow key",
+        // Local tags stay visible in the text.
+        "6CK3": "Spec Example 6.26. Tag Shorthands",
+        "7FWL": "Spec Example 6.24. Verbatim Tags",
+        "CUP7": "Spec Example 5.6. Node Property Indicators",
+        "Z67P": "Spec Example 8.21. Block Scalar Nodes [1.3]",
         "JEF9/02": "Trailing whitespace in streams",
         "L24T/01": "Trailing line of spaces",
     ]
@@ -230,12 +235,15 @@ func isSame(_ a: JSONValue, _ b: JSONValue) -> Bool {
 
     @Test func xmlAttacks() throws {
         let start = ContinuousClock.now
-        for name in ["dtd.xml", "external.xml", "xmlbomb.xml"] {
+        for name in ["external.xml", "xmlbomb.xml"] {
             do throws(FormatError) {
                 _ = try XMLReader.element(bytes: try! [UInt8](TestData.file("security/xml-attacks/\(name)")))
                 Issue.record("\(name) is accepted")
             } catch { #expect(error.reason == .refused, "\(name): \(error)") }
         }
+        // A document type that is named and not fetched.
+        let named = try XMLReader.value(String(decoding: try TestData.file("security/xml-attacks/dtd.xml"), as: UTF8.self))
+        #expect(isSame(named, try jsonValue(#"{"html":{"head":"","body":"text"}}"#)))
         let simple = try XMLReader.value(String(decoding: try TestData.file("security/xml-attacks/simple.xml"), as: UTF8.self))
         #expect(isSame(simple, try jsonValue(##"{"root":{"element":[{"@key":"value","#text":"text"},"text"],"empty-element":"","#text":"tail"}}"##)))
         #expect(ContinuousClock.now - start < .seconds(1))

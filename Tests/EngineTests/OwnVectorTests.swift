@@ -64,7 +64,7 @@ import Testing
     func aTextIsReadAndNotSplit(_ text: String, _ hint: String?, _ format: String, _ description: String) async throws {
         let fixture = try Fixture()
         let receipt = try await publish(fixture, "k", .string(text), WordHash.vector("x"), format: hint)
-        #expect(receipt.format == format && (receipt.hintNote == nil) == (hint == nil || hint == format))
+        #expect(receipt.format == format && (receipt.note == nil) == (hint == nil || hint == format))
         #expect(try await near(fixture, WordHash.vector("x")).map(\.description) == [description])
         #expect(try await fixture.closeAndCheck() == [])
     }

@@ -3,7 +3,7 @@ internal import Content
 internal import TestSupport
 
 extension FuzzTargets {
-    static let contents: [FuzzTarget] = [json, yaml, toml, csv, xml, markdown, split, responses, slowContent]
+    static let contents: [FuzzTarget] = [json, jsonDialect, yaml, toml, csv, xml, markdown, settings, split, keys, responses, slowContent]
 
     static let json = FuzzTarget("json", "what parses is printed in every style so that it parses to the same; errors lie inside the input") { input in
         let value: JSONValue
@@ -61,8 +61,25 @@ extension FuzzTargets {
             "written as \(String(decoding: written, as: UTF8.self)) it reads back as \(JSONPrinter.text(back)), not \(JSONPrinter.text(value))")
     }
 
+    static let jsonDialect = FuzzTarget(
+        "json-dialect", "what RFC 8259 reads is read the same; what is read besides is valid JSON",
+        seeds: texts("// c\n{a: 1, 'b': [.5, +0x1F, NaN,], /* d */}\n", "{\"a\":1}\n{\"b\":2}\n", "\u{FEFF}[1, 2,]\u{1E}{}", "{\"a\\\nb\": '\\x41\\''}")
+    ) { input in
+        guard let text = String(validating: input, as: UTF8.self) else { return }
+        let content: SplitContent
+        do throws(ContexError) {
+            content = try ContentSplitter.whole(.string(text), hint: "json")
+        } catch {
+            try require(error.category == .invalid && !error.message.isEmpty, "refused as \(error)")
+            return
+        }
+        if let strict = try? JSONParser.parse(input), content.format == .json { try require(content.nodes.first?.value == strict, "read otherwise") }
+        for node in content.nodes { try requireJSON(node.value) }
+    }
+
     static let csv = FuzzTarget(
-        "csv", "rows have texts only, no more fields than commas allow", seeds: texts("a,b\n1,\"2\"\"\n3\"\r\n\n,,,\n", "a,a,\n1,2,3,4\n")
+        "csv", "rows have texts only, all as many as the header has or more, no more of them than separators allow",
+        seeds: texts("a,b\n1,\"2\"\"\n3\"\r\n\n,,,\n", "a,a,\n1,2,3,4\n", "sep=;\na;b\n1,5;2\n", "a\tb\n\"x \\\" y\"\t2\n", "a|b|c\n1\n")
     ) { input in
         let rows: [JSONObject]
         do throws(FormatError) {
@@ -72,11 +89,37 @@ extension FuzzTargets {
             return
         }
         try require(rows.count <= input.count, "\(rows.count) rows of \(input.count) bytes")
-        let separators = input.count { $0 == UInt8(ascii: ",") || $0 == 0x0A || $0 == 0x0D }
-        try require(rows.reduce(0) { $0 + $1.count } <= separators + 1, "more fields than separators")
+        let longest = rows.reduce(0) { max($0, $1.count) }
+        try require(longest <= input.count + 1, "\(longest) fields of \(input.count) bytes")
         for row in rows {
             for member in row { try require(member.value.stringValue != nil && !member.key.isEmpty, "a field that is no text, or has no name") }
         }
+    }
+
+    static let settings = FuzzTarget(
+        "settings", "ini, properties and env give an object of texts and flags, valid as JSON, no larger than the text",
+        seeds: texts(
+            "\u{0}[a \"b\"]\n\tc = d\n\t e\n; f\ng\n[a]\nc = \"x\"\n", "\u{1}a.b.c = 1\\\n  2\n! c\nd\\u00e9:e\n",
+            "\u{2}export A=\"b\\n\n\" # c\nD='e'\nF\n")
+    ) { input in
+        var reader = InputReader(input)
+        let choice = reader.byte() % 3
+        let text = reader.text
+        let value: JSONValue
+        do throws(FormatError) {
+            value = switch choice {
+            case 0: try INIReader.value(text)
+            case 1: try PropertiesReader.value(text)
+            default: try EnvironmentReader.value(text)
+            }
+        } catch {
+            try requireWords(error)
+            return
+        }
+        try require(value.objectValue != nil && depth(value) <= 4, "no object, or one of \(depth(value)) levels")
+        try requireJSON(value)
+        // An empty name or a flag is some bytes of JSON; a byte that is no UTF-8 is three.
+        try require(JSONPrinter.bytes(value).count <= 16 * text.utf8.count + 64, "\(JSONPrinter.bytes(value).count) bytes out of \(text.utf8.count)")
     }
 
     static let xml = FuzzTarget(
@@ -192,6 +235,24 @@ extension FuzzTargets {
         try require(excess == nil, "\(excess ?? "")")
     }
 
+    private static let names = [
+        "a.json", "a.ndjson", "a.ipynb", "a.yaml", "a.toml", "a.csv", "a.tsv", "a.svg", "a.md", "a.txt", "a.log", "a.ini", "a.properties", ".env", "a.conf",
+        "Dockerfile", "a.py", "a", "",
+    ]
+
+    static let keys = FuzzTarget(
+        "keys", "what a key names is read, and read again the same by the format that is stored",
+        seeds: { names.indices.map { [UInt8($0)] + Array("---\na: 1\n---\n# b\n[c]\nd=e,f\n".utf8) } }
+    ) { input in
+        var reader = InputReader(input)
+        let key = names[reader.byte() % names.count]
+        let data = JSONValue.string(reader.text)
+        guard let content = try? ContentSplitter.split(data, hint: nil, key: key) else { return }
+        let again = try ContentSplitter.split(data, hint: content.format.rawValue, key: key)
+        try require(again.format == content.format, "read again as \(again.format), not \(content.format)")
+        try require(again.nodes == content.nodes, "read again to other nodes")
+    }
+
     static let responses = FuzzTarget(
         "responses", "any value is written in every format; JSON, YAML, XML and CSV are read back by our own readers",
         seeds: texts(#"{"matches":[{"data_key":"a.b","similarity":0.5,"data":{"x":[1,null,"y\nz"]}}],"total":1}"#, ##"["- a: |", "#b", "\t", "1e3", "~"]"##)
@@ -201,7 +262,7 @@ extension FuzzTargets {
             let bytes = try ResponseEncoder.encode(value, as: format)
             let text = String(decoding: bytes, as: UTF8.self)
             switch format {
-            case .json, .code: try requireReads(bytes, as: value, "\(format)")
+            case .json, .code, .ini, .properties, .env: try requireReads(bytes, as: value, "\(format)")
             case .yaml:
                 if holdsUnwritable(value) || isBeyondYams(value) { continue }
                 let back = try YAMLReader.value(text)

@@ -94,6 +94,13 @@ struct OperationTests {
         #expect(answer.objectValue?.keys == ["status", "total", "successful", "failed", "duration_ms", "results"])
         #expect(answer["successful"]?.integerValue == 2)
         #expect(answer["results"]?.arrayValue?.first == ["status": "success", "project_id": "a", "data_key": "k", "sequence": "1"])
+        // What was not read as it was named says so, in a batch too: by hint, and by key.
+        let named = try await harness.send(
+            "POST", "/api/v1/batch/publish",
+            #"[{"project_id":"a","data_key":"x","data":"some words","data_format":"xml"},{"project_id":"a","data_key":"t.csv","data":"a,b\n1"}]"#
+        ).json["results"]?.arrayValue
+        #expect(named?.first?["format"] == "text" && named?.first?["note"]?.stringValue?.contains("data_format 'xml'") == true)
+        #expect(named?.last?["format"] == "csv" && named?.last?["note"]?.stringValue?.contains("1 row has fewer") == true)
         let empty = try await harness.send("POST", "/api/v1/batch/publish", "[]").json
         #expect(empty["total"]?.integerValue == 0)
         let agents = try await harness.send(

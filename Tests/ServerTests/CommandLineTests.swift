@@ -175,6 +175,13 @@ import Testing
         #expect(try contex("publish", "shop", "note", "-", input: "We deploy on Fridays.").output == "published shop/note as event 2\n")
         let broken = try contex("publish", "shop", "broken", folder.path + "/broken.json")
         #expect(broken.status == 1 && broken.errors.contains("is no JSON"))
+        // JSON as editors write it is sent as it is; what a file is not, though its name says so, is said.
+        try Data("// c\n{\"a\": [1,],}".utf8).write(to: URL(fileURLWithPath: folder.path + "/settings.json"))
+        try Data("just words".utf8).write(to: URL(fileURLWithPath: folder.path + "/words.xml"))
+        let dialect = try contex("publish", "files", "settings", folder.path + "/settings.json")
+        #expect(dialect.status == 0 && dialect.errors.isEmpty, "\(dialect.errors)")
+        let named = try contex("publish", "files", "words", folder.path + "/words.xml")
+        #expect(named.status == 0 && named.errors.contains("does not fit data_format 'xml'") && named.errors.contains("It was read as text."))
 
         let found = try contex("query", "shop", "which database", "--threshold", "0", "--top", "1")
         #expect(found.status == 0 && found.output.contains("tech.root") && found.output.contains("db: PostgreSQL"))

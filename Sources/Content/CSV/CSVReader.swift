@@ -1,21 +1,57 @@
-// CSV by RFC 4180, as Python's `csv` reads it: a quote inside an unquoted field is a plain character, blank lines are
-// passed over, any of LF, CR LF and CR ends a record. The fixtures are csv-spectrum's.
+// Tables as text. By RFC 4180 as Python's `csv` reads it: a quote inside an unquoted field is a plain character, blank lines are passed
+// over, any of LF, CR LF and CR ends a record. What stands between the fields is found out (`TableText`), since half the world writes
+// semicolons or tabs. The fixtures are csv-spectrum's, and what common programs write (FormatSampleTests).
 
 public import Base
 
 public enum CSVReader {
+    /// The rows as objects: column name -> text. The first record names the columns; a nameless column is `column_<n>`, a repeated
+    /// name gets `_2`, `_3`. A short row is empty in its last columns, what a long one has beyond them stands under `column_<n>`.
+    ///
+    /// - Complexity: O(*n*), as names are repeated in each row within `Limits.expandedBytes`.
+    public static func rows(_ text: String, cancellation: Cancellation = .never) throws(FormatError) -> [JSONObject] {
+        try TableText(text, cancellation).rows(cancellation).rows
+    }
+}
+
+/// A text cut into records of fields, the header among them.
+struct TableText {
     /// A record and the line on which it begins.
     struct Record {
         var fields: [String] = []
         var line: Int
     }
 
-    /// The rows as objects: column name -> text. The first record names the columns; a nameless column is
-    /// `column_<n>`, a repeated name gets `_2`, `_3`. A short row lacks its last columns.
-    ///
-    /// - Complexity: O(*n*), as names are repeated in each row within `Limits.expandedBytes`.
-    public static func rows(_ text: String, cancellation: Cancellation = .never) throws(FormatError) -> [JSONObject] {
-        let records = try records(text, cancellation)
+    let separator: UInt8
+    let records: [Record]
+    private let inputBytes: Int
+
+    /// - Throws: for a quoted field that never ends, for text after its closing quote, and for more than `Limits.tableCells` fields.
+    init(_ text: String, _ cancellation: Cancellation) throws(FormatError) {
+        let bytes = Array(text.utf8)
+        inputBytes = bytes.count
+        var start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        var line = 1
+        if let named = TableSeparator.named(in: bytes, from: start) {
+            (separator, start, line) = (named.separator, named.end, 2)
+        } else {
+            separator = TableSeparator.chosen(for: bytes, from: start)
+        }
+        do throws(FormatError) {
+            records = try Self.records(bytes, from: start, line: line, separator: separator, escapes: false, cancellation)
+        } catch {
+            // MySQL and its kin write \" for a quote, which RFC 4180 reads as the end of the field with text after it.
+            guard error.reason == .syntax, bytes.contains(UInt8(ascii: "\\")),
+                let escaped = try? Self.records(bytes, from: start, line: line, separator: separator, escapes: true, cancellation)
+            else { throw error }
+            records = escaped
+        }
+    }
+
+    // MARK: - Rows
+
+    /// - Returns: the rows, and a sentence about those that are not as long as the header.
+    func rows(_ cancellation: Cancellation) throws(FormatError) -> (rows: [JSONObject], note: String?) {
         guard let header = records.first else { throw FormatError(.csv, line: 1, "No header line") }
         var names = UniqueNames(mark: "_")
         var columns: [String] = []
@@ -32,41 +68,71 @@ public enum CSVReader {
             nameBytes.append(nameBytes[columns.count - 1] + columns[columns.count - 1].utf8.count + 6)
         }
         for field in header.fields { try addColumn(field) }
-        let bytesMax = Limits.expandedBytes(of: text.utf8.count)
-        var bytes = text.utf8.count
+        let width = columns.count
+        guard width * (records.count - 1) <= Limits.tableCells else {
+            throw FormatError(
+                .csv, .limit, line: header.line,
+                "\(width) columns in \(records.count - 1) rows are more than \(Limits.tableCells) fields; publish it in parts under several keys")
+        }
+        let bytesMax = Limits.expandedBytes(of: inputBytes)
+        var bytes = inputBytes
+        var short = 0, long = 0, firstRagged = 0
         var rows: [JSONObject] = []
         for record in records.dropFirst() {
             try cancellation.check(.csv)
             while columns.count < record.fields.count { try addColumn("") }
-            bytes += nameBytes[record.fields.count]
+            bytes += nameBytes[max(width, record.fields.count)]
             guard bytes <= bytesMax else {
                 throw FormatError(.csv, .limit, line: record.line, "With the names of their columns the rows come to more than \(bytesMax) bytes")
             }
-            rows.append(JSONObject(zip(columns, record.fields).map { ($0, .string($1)) }))
+            var row = JSONObject(zip(columns, record.fields).map { ($0, .string($1)) })
+            for column in columns[..<width].dropFirst(record.fields.count) { row[column] = .string("") }
+            rows.append(row)
+            if record.fields.count == width { continue }
+            if firstRagged == 0 { firstRagged = record.line }
+            if record.fields.count < width { short += 1 } else { long += 1 }
         }
-        return rows
+        return (rows, Self.note(width: width, short: short, long: long, line: firstRagged))
     }
 
-    /// - Throws: for a quoted field that never ends, for text after its closing quote, and for more than `Limits.tableCells` fields.
-    static func records(_ text: String, _ cancellation: Cancellation = .never) throws(FormatError) -> [Record] {
-        let bytes = Array(text.utf8)
-        var position = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
-        var line = 1
+    private static func note(width: Int, short: Int, long: Int, line: Int) -> String? {
+        guard short + long > 0 else { return nil }
+        var parts: [String] = []
+        if short > 0 { parts.append("\(short) \(short == 1 ? "row has" : "rows have") fewer, what is missing is empty") }
+        if long > 0 { parts.append("\(long) \(long == 1 ? "row has" : "rows have") more, the rest is named column_\(width + 1) and so on") }
+        return "Not every row has the \(width) fields of the header (the first on line \(line)): \(parts.joined(separator: "; "))."
+    }
+
+    // MARK: - Records
+
+    /// - Parameter escapes: in a quoted field a backslash keeps the quote, the backslash or the line end after it.
+    private static func records(
+        _ bytes: [UInt8], from start: Int, line: Int, separator: UInt8, escapes: Bool, _ cancellation: Cancellation
+    ) throws(FormatError) -> [Record] {
+        var position = start
+        var line = line
         var records: [Record] = []
-        var record = Record(line: 1)
+        var record = Record(line: line)
         var field: [UInt8] = []
         var isQuoted = false
-        var fields = 0
+        var isBlankSoFar = true
+        var cells = 0
 
         func isEnd(_ byte: UInt8) -> Bool { byte == 0x0A || byte == 0x0D }
-        func closeField() {
+        func closeField() throws(FormatError) {
+            cells += 1
+            guard cells <= Limits.tableCells else {
+                throw FormatError(.csv, .limit, line: line, "More than \(Limits.tableCells) fields in all; publish it in parts under several keys")
+            }
+            try cancellation.check(.csv)
             record.fields.append(String(decoding: field, as: UTF8.self))
             field.removeAll(keepingCapacity: true)
+            isBlankSoFar = true
         }
-        func closeRecord() {
+        func closeRecord() throws(FormatError) {
             let isBlank = record.fields.isEmpty && field.isEmpty && !isQuoted
             if !isBlank {
-                closeField()
+                try closeField()
                 records.append(record)
             }
             isQuoted = false
@@ -76,8 +142,10 @@ public enum CSVReader {
         while position < bytes.count {
             let byte = bytes[position]
             switch byte {
-            case UInt8(ascii: "\"") where field.isEmpty && !isQuoted:
+            // Some programs line their columns up with blanks before the quote.
+            case UInt8(ascii: "\"") where !isQuoted && isBlankSoFar:
                 isQuoted = true
+                field.removeAll(keepingCapacity: true)
                 let start = line
                 position += 1
                 while true {
@@ -87,34 +155,38 @@ public enum CSVReader {
                     if byte == UInt8(ascii: "\"") {
                         guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { break }
                         position += 1
+                    } else if escapes, byte == UInt8(ascii: "\\"), position < bytes.count, isEscaped(bytes[position]) {
+                        field.append(bytes[position])
+                        if bytes[position] == 0x0A { line += 1 }
+                        position += 1
+                        continue
                     } else if byte == 0x0A {
                         line += 1
                     }
                     field.append(byte)
                 }
-                if position < bytes.count, bytes[position] != UInt8(ascii: ","), !isEnd(bytes[position]) {
+                while position < bytes.count, bytes[position] == 0x20, separator != 0x20 { position += 1 }
+                if position < bytes.count, bytes[position] != separator, !isEnd(bytes[position]) {
                     throw FormatError(.csv, line: line, "Text after the closing quote of a field")
                 }
-            case UInt8(ascii: ","):
-                closeField()
+            case separator:
+                try closeField()
                 isQuoted = false
                 position += 1
-                fields += 1
-                try cancellation.check(.csv)
-                guard fields <= Limits.tableCells else {
-                    throw FormatError(.csv, .limit, line: line, "More than \(Limits.tableCells) fields in all; publish it in parts under several keys")
-                }
             case 0x0A, 0x0D:
                 position += 1
                 if byte == 0x0D, position < bytes.count, bytes[position] == 0x0A { position += 1 }
                 line += 1
-                closeRecord()
+                try closeRecord()
             default:
                 field.append(byte)
+                if byte != 0x20 { isBlankSoFar = false }
                 position += 1
             }
         }
-        closeRecord()
+        try closeRecord()
         return records
     }
+
+    private static func isEscaped(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x0A }
 }

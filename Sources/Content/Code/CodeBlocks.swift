@@ -5,8 +5,7 @@ internal import Base
 enum CodeBlocks {
     /// Blocks begin at a line in the first column that follows a blank line and opens something (not a closing bracket),
     /// so that a function stays whole however many blank lines it holds.
-    static func nodes(of text: String, _ collector: NodeCollector) throws(ContexError) -> [ContentNode] {
-        var collector = collector
+    static func add(_ text: String, to collector: inout NodeCollector) throws(ContexError) {
         let bytes = Array(text.utf8)
         var start: Int? = nil
         var end = 0
@@ -29,7 +28,6 @@ enum CodeBlocks {
             afterBlank = false
         }
         try close()
-        return collector.nodes
     }
 
     /// Strong evidence only, since prose must not be taken for code: a `#!` line, or at least two lines that begin as

@@ -31,7 +31,8 @@ public enum MarkdownReader {
     public static func blocks(_ text: String) -> [Block] {
         let bytes = Array(text.utf8)
         let lines = Array(TextLines(bytes))
-        let document = unsafe bytes.withUnsafeBytes { buffer in
+        let bounded = boundingImages(bytes, lines)
+        let document = unsafe bounded.withUnsafeBytes { buffer in
             unsafe cmark_parse_document(buffer.bindMemory(to: CChar.self).baseAddress, buffer.count, CMARK_OPT_DEFAULT)
         }
         defer { unsafe cmark_node_free(document) }
@@ -57,6 +58,28 @@ public enum MarkdownReader {
             unsafe node = unsafe cmark_node_next(current)
         }
         return blocks
+    }
+
+    /// Images that one paragraph may begin. cmark 0.30 walks over all that it has not finished at each link after them
+    /// (CVE-2023-22486), so that a megabyte of `![[]()` would take it most of a minute.
+    private static let imagesMax = 256
+
+    /// The text with a dot for the bang of further images. Paragraphs are taken from the text as it came, so that only a
+    /// heading could show it.
+    private static func boundingImages(_ bytes: [UInt8], _ lines: [Range<Int>]) -> [UInt8] {
+        var bounded = bytes
+        var images = 0
+        for line in lines {
+            var isBlank = true
+            for place in line {
+                if !TextNodes.isSpace(bytes[place]) { isBlank = false }
+                guard bytes[place] == UInt8(ascii: "["), place > line.lowerBound, bytes[place - 1] == UInt8(ascii: "!") else { continue }
+                images += 1
+                if images > imagesMax { bounded[place - 1] = UInt8(ascii: ".") }
+            }
+            if isBlank { images = 0 }
+        }
+        return bounded
     }
 
     /// The words of a heading without emphasis marks and link targets.

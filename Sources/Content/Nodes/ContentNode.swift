@@ -2,9 +2,24 @@
 
 public import Base
 
-/// The formats that are read and written.
+/// The formats that are read. All but those of settings files are written too, as answers.
 public enum ContentFormat: String, Sendable, CaseIterable {
     case json, yaml, toml, csv, xml, markdown, code, text
+    case ini, properties, env
+
+    /// By its name, or by one that people use for it, in any case.
+    public init?(named name: String) {
+        let name = name.lowercased()
+        guard let format = Self(rawValue: name) ?? Self.otherNames[name] else { return nil }
+        self = format
+    }
+    private static let otherNames: [String: Self] = [
+        "yml": .yaml, "tsv": .csv, "md": .markdown, "txt": .text, "plain": .text, "dotenv": .env,
+        "jsonc": .json, "json5": .json, "jsonl": .json, "ndjson": .json, "ipynb": .json,
+    ]
+
+    /// Whether every text is one of it.
+    var takesAnything: Bool { self == .markdown || self == .code || self == .text }
 }
 
 /// What part of a document a node is. The names are those of the original's wire format.
@@ -46,12 +61,12 @@ public struct SplitContent: Sendable, Equatable {
     /// What it was read as.
     public let format: ContentFormat
     public let nodes: [ContentNode]
-    /// A sentence for the publisher when a known hint did not fit and another format was taken.
-    public let hintNote: String?
+    /// A sentence for the publisher when it was not read as what it was named, or not quite as it was written.
+    public let note: String?
 
-    public init(format: ContentFormat, nodes: [ContentNode], hintNote: String?) {
+    public init(format: ContentFormat, nodes: [ContentNode], note: String?) {
         self.format = format
         self.nodes = nodes
-        self.hintNote = hintNote
+        self.note = note
     }
 }

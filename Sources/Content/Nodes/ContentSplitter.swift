@@ -1,28 +1,45 @@
 // From published data to nodes.
 //
-// Data that is not a string is JSON already. A string is read as its hint says; without a hint, or when the hint does
-// not fit, by the first of these that accepts and succeeds (http-api.md 8.1, where the original was too eager narrowed):
+// Data that is not a string is JSON already. A string is read as its hint says, else as the name of its key says (`KeyHint`), else, or
+// when that does not fit, by the first of these that accepts and succeeds (http-api.md 8.1, where the original was too eager narrowed):
 //
-//   json      it parses, scalars too
+//   json      it parses, scalars too; else as programs write it (`JSONDialect`), objects and arrays only
+//   (log      a log is text, whatever its lines look like)
 //   yaml      it loads as mapping or list and looks written as such (see `looksLikeYAML`)
 //   toml      it parses and sets something
 //   xml       it begins with < and is well-formed
 //   csv       two lines or more of equally many fields, two at least, under a header that looks like one
-//   code      #! or strong signs of statements, and no fence of Markdown
+//   ini       it looks like settings, parses and has a section with a key; env, properties: variables, dotted keys only
+//   code      #! or strong signs of statements or settings, and no fence of Markdown
 //   markdown  a line that begins with 1-6 # and a space, a fence, or two lines of a list
 //   text      anything
+//
+// A stored format read again as a hint gives the same nodes: past versions are split anew. So nothing but the text decides how a format is read.
 
 public import Base
 
 public enum ContentSplitter {
     /// Splits what was published under one key. An unknown hint is as good as none.
     ///
+    /// - Parameter key: the data key, or the name of a file: what its ending says counts where the hint says nothing.
     /// - Throws: `.invalid` for what the store does not take: NUL in a text, too many levels, nodes or bytes in all nodes, too long names, paths
     ///   and numbers (`Limits`); `.unavailable` once cancelled.
     /// - Complexity: O(size of the data and of its nodes, which is bounded by it).
-    public static func split(_ data: JSONValue, hint: String?, cancellation: Cancellation = .never) throws(ContexError) -> SplitContent {
-        let found = try read(data, hint: hint, cancellation)
-        return SplitContent(format: found.format, nodes: try nodes(of: found, cancellation), hintNote: found.hintNote)
+    public static func split(
+        _ data: JSONValue, hint: String?, key: String? = nil, cancellation: Cancellation = .never
+    ) throws(ContexError) -> SplitContent {
+        let found = try read(data, hint: hint, key: key, cancellation)
+        var collector = NodeCollector(of: found.inputBytes, cancellation)
+        var note = found.note
+        switch found.reading {
+        case .structure(let value) where NotebookNodes.isNotebook(value): try NotebookNodes.add(value, to: &collector)
+        case .structure(let value): try StructureNodes.add(value, to: &collector)
+        case .rows(let rows): for (index, row) in rows.enumerated() { try collector.add("row_\(index)", .row, .object(row)) }
+        case .markdown(let text): note = try MarkdownNodes.add(document: text, to: &collector, cancellation) ?? note
+        case .code(let text): try CodeBlocks.add(text, to: &collector)
+        case .text(let text): try TextNodes.add(text, to: &collector)
+        }
+        return SplitContent(format: found.format, nodes: collector.nodes, note: note)
     }
 
     /// The same read and not split: one node at `root`, with the value that a structure has, the list of a table's rows, or the text
@@ -30,8 +47,10 @@ public enum ContentSplitter {
     ///
     /// - Throws: `.invalid` as `split` does.
     /// - Complexity: O(size of the data).
-    public static func whole(_ data: JSONValue, hint: String?, cancellation: Cancellation = .never) throws(ContexError) -> SplitContent {
-        let found = try read(data, hint: hint, cancellation)
+    public static func whole(
+        _ data: JSONValue, hint: String?, key: String? = nil, cancellation: Cancellation = .never
+    ) throws(ContexError) -> SplitContent {
+        let found = try read(data, hint: hint, key: key, cancellation)
         let (kind, value): (NodeKind, JSONValue) =
             switch found.reading {
             case .structure(let value): (value.objectValue == nil ? .primitive : .object, value)
@@ -41,7 +60,7 @@ public enum ContentSplitter {
             }
         var collector = NodeCollector(of: found.inputBytes, cancellation)
         try collector.add("root", kind, value)
-        return SplitContent(format: found.format, nodes: collector.nodes, hintNote: found.hintNote)
+        return SplitContent(format: found.format, nodes: collector.nodes, note: found.note)
     }
 
     /// Checks data that is stored without being split.
@@ -63,106 +82,129 @@ public enum ContentSplitter {
     private struct Found {
         let format: ContentFormat
         let reading: Reading
-        let hintNote: String?
+        let note: String?
         /// Of the data, about.
         let inputBytes: Int
     }
 
-    private static func read(_ data: JSONValue, hint: String?, _ cancellation: Cancellation) throws(ContexError) -> Found {
+    /// A format that data is named as, and the words for where it is named so.
+    private struct Claim {
+        let format: ContentFormat
+        let words: String
+    }
+
+    private static func read(_ data: JSONValue, hint: String?, key: String?, _ cancellation: Cancellation) throws(ContexError) -> Found {
         try cancellation.check()
         let bytes = try ContentBounds.check(data)
         func found(_ format: ContentFormat, _ reading: Reading, _ note: String? = nil) throws(ContexError) -> Found {
             // The text of a format may spell what its bytes do not hold: NUL, levels.
             if case .structure(let value) = reading { try ContentBounds.check(value) }
-            return Found(format: format, reading: reading, hintNote: note, inputBytes: bytes)
+            return Found(format: format, reading: reading, note: note, inputBytes: bytes)
         }
-        guard case .string(let text) = data else { return Found(format: .json, reading: .structure(data), hintNote: nil, inputBytes: bytes) }
+        guard case .string(let data) = data else { return Found(format: .json, reading: .structure(data), note: nil, inputBytes: bytes) }
+        let text = data.unicodeScalars.first == "\u{FEFF}" ? String(data.unicodeScalars.dropFirst()) : data
         if text.utf8.allSatisfy(TextNodes.isSpace) { return try found(.text, .text(text)) }
-        guard let hint, let wanted = ContentFormat(rawValue: hint.lowercased()) else {
-            let (format, reading) = try detect(text, cancellation)
-            return try found(format, reading)
+        let keyHint = key.flatMap(KeyHint.of)
+        var claims: [Claim] = []
+        if let hint, let format = ContentFormat(named: hint) { claims.append(Claim(format: format, words: "data_format '\(hint)'")) }
+        if case .format(let format) = keyHint, claims.first?.format != format {
+            claims.append(Claim(format: format, words: "its key, which names it \(format.rawValue)"))
         }
-        let reading: Reading
-        do throws(FormatError) {
-            reading = try read(text, as: wanted, cancellation)
-        } catch {
-            try cancellation.check()
-            if error.reason == .limit { throw ContentBounds.invalid("data as \(wanted.rawValue): \(error.description)") }
-            let (format, reading) = try detect(text, cancellation)
-            return try found(
-                format, reading, "The data does not fit data_format '\(wanted.rawValue)': \(error.description). It was read as \(format.rawValue).")
+        var misfit: String? = nil
+        func note(_ format: ContentFormat) -> String? { misfit.map { "\($0) It was read as \(format.rawValue)." } }
+        for claim in claims {
+            let result: (reading: Reading, note: String?)
+            do throws(FormatError) {
+                result = try read(text, as: claim.format, cancellation)
+            } catch {
+                try cancellation.check()
+                if error.reason == .limit { throw ContentBounds.invalid("data as \(claim.format.rawValue): \(error.description)") }
+                misfit = misfit ?? "The data does not fit \(claim.words): \(error.description)."
+                continue
+            }
+            return try found(claim.format, result.reading, note(claim.format) ?? result.note)
         }
-        return try found(wanted, reading)
+        // What was named a notation is no prose, however much its comments look like headings. (JSON is what clients say of anything.)
+        let isProse = keyHint != .settings && claims.allSatisfy { $0.format == .json }
+        let (format, reading, ownNote) = try detect(text, mayBeProse: isProse, cancellation)
+        return try found(format, reading, note(format) ?? ownNote)
     }
 
-    private static func read(_ text: String, as format: ContentFormat, _ cancellation: Cancellation) throws(FormatError) -> Reading {
+    private static func read(
+        _ text: String, as format: ContentFormat, _ cancellation: Cancellation
+    ) throws(FormatError) -> (reading: Reading, note: String?) {
         switch format {
-        case .json:
-            do throws(JSONParseError) {
-                return .structure(try JSONParser.parse(text: text, cancellation: cancellation))
-            } catch {
-                let reason: FormatError.Reason =
-                    switch error.reason {
-                    case .tooDeep, .tooLong: .limit
-                    case .cancelled: .cancelled
-                    default: .syntax
-                    }
-                throw FormatError(.json, reason, line: 0, error.description)
-            }
-        case .yaml: return .structure(try YAMLReader.value(text, cancellation: cancellation))
-        case .toml: return .structure(try TOMLReader.value(text, cancellation: cancellation))
-        case .xml: return .structure(try XMLReader.value(text, cancellation: cancellation))
-        case .csv: return .rows(try CSVReader.rows(text, cancellation: cancellation))
+        case .json: return (.structure(try json(text, isNamed: true, cancellation)), nil)
+        case .yaml: return (.structure(try YAMLReader.value(text, cancellation: cancellation)), nil)
+        case .toml: return (.structure(try TOMLReader.value(text, cancellation: cancellation)), nil)
+        case .xml: return (.structure(try XMLReader.value(text, cancellation: cancellation)), nil)
+        case .ini: return (.structure(try INIReader.value(text, cancellation: cancellation)), nil)
+        case .properties: return (.structure(try PropertiesReader.value(text, cancellation: cancellation)), nil)
+        case .env: return (.structure(try EnvironmentReader.value(text, cancellation: cancellation)), nil)
+        case .csv:
+            let (rows, note) = try TableText(text, cancellation).rows(cancellation)
+            return (.rows(rows), note)
         case .markdown:
             guard !MarkdownReader.isTooLarge(text) else {
                 throw FormatError(.markdown, .limit, line: 0, "More than \(Limits.documentParts) lines and marks; publish it in parts under several keys")
             }
-            return .markdown(text)
-        case .code: return .code(text)
-        case .text: return .text(text)
+            return (.markdown(text), nil)
+        case .code: return (.code(text), nil)
+        case .text: return (.text(text), nil)
         }
     }
 
-    private static func nodes(of found: Found, _ cancellation: Cancellation) throws(ContexError) -> [ContentNode] {
-        var collector = NodeCollector(of: found.inputBytes, cancellation)
-        switch found.reading {
-        case .structure(let value): return try StructureNodes.nodes(of: value, collector)
-        case .rows(let rows):
-            for (index, row) in rows.enumerated() { try collector.add("row_\(index)", .row, .object(row)) }
-            return collector.nodes
-        case .markdown(let text): return try MarkdownNodes.nodes(of: text, collector)
-        case .code(let text): return try CodeBlocks.nodes(of: text, collector)
-        case .text(let text): return try TextNodes.nodes(of: text, collector)
+    /// As RFC 8259 has it, else as programs write it; what the first says of a text that is neither is what a reader expects to hear.
+    /// - Parameter isNamed: somebody says that it is JSON.
+    private static func json(_ text: String, isNamed: Bool, _ cancellation: Cancellation) throws(FormatError) -> JSONValue {
+        do throws(JSONParseError) {
+            return try JSONParser.parse(text: text, cancellation: cancellation)
+        } catch {
+            let failure = FormatError(json: error)
+            if failure.reason == .cancelled { throw failure }
+            // So far into its depth, or to one of its numbers, it was JSON and nothing else. (A number alone may be a text of digits.)
+            let isContainer = text.utf8.first { !TextNodes.isSpace($0) }.map { "[{".utf8.contains($0) } == true
+            if failure.reason == .limit, isContainer || isNamed { throw failure }
+            do throws(FormatError) {
+                return try JSONDialect.value(text, cancellation)
+            } catch {
+                throw error.reason == .syntax ? failure : error
+            }
         }
     }
 
     // MARK: - Detection
 
-    private static func detect(_ text: String, _ cancellation: Cancellation) throws(ContexError) -> (ContentFormat, Reading) {
+    private static func detect(
+        _ text: String, mayBeProse: Bool, _ cancellation: Cancellation
+    ) throws(ContexError) -> (ContentFormat, Reading, note: String?) {
         do throws(FormatError) {
-            return (.json, try read(text, as: .json, cancellation))
+            return (.json, .structure(try json(text, isNamed: false, cancellation)), nil)
         } catch {
             try cancellation.check()
-            // So far into its depth, or to one of its numbers, it was JSON and nothing else. (A number alone may be a text of digits.)
-            let isContainer = text.utf8.first { !TextNodes.isSpace($0) }.map { "[{".utf8.contains($0) } == true
-            if error.reason == .limit, isContainer { throw ContentBounds.invalid("data as json: \(error.description)") }
+            if error.reason == .limit { throw ContentBounds.invalid("data as json: \(error.description)") }
         }
         let evidence = TextEvidence(text, cancellation)
         try cancellation.check()
+        if evidence.isLog { return (.text, .text(text), nil) }
         if evidence.mayBeYAML, let documents = try? YAMLReader.documents(text, cancellation: cancellation), evidence.looksLikeYAML(documents) {
-            return (.yaml, .structure(documents.count == 1 ? documents[0] : .array(documents)))
+            return (.yaml, .structure(YAMLReader.joined(documents)), nil)
         }
         try cancellation.check()
         if evidence.mayBeTOML, let value = try? TOMLReader.value(text, cancellation: cancellation), value.objectValue?.isEmpty == false {
-            return (.toml, .structure(value))
+            return (.toml, .structure(value), nil)
         }
         try cancellation.check()
-        if evidence.mayBeXML, let value = try? XMLReader.value(text, cancellation: cancellation) { return (.xml, .structure(value)) }
+        if evidence.mayBeXML, let value = try? XMLReader.value(text, cancellation: cancellation) { return (.xml, .structure(value), nil) }
         try cancellation.check()
-        if evidence.isCSV, let rows = try? CSVReader.rows(text, cancellation: cancellation) { return (.csv, .rows(rows)) }
+        if let table = evidence.table, let (rows, note) = try? table.rows(cancellation) { return (.csv, .rows(rows), note) }
         try cancellation.check()
-        if evidence.isCode { return (.code, .code(text)) }
-        if evidence.isMarkdown, !MarkdownReader.isTooLarge(text) { return (.markdown, .markdown(text)) }
-        return (.text, .text(text))
+        if let format = evidence.settings, let (reading, _) = try? read(text, as: format, cancellation) { return (format, reading, nil) }
+        try cancellation.check()
+        if evidence.isCode || evidence.isSettings { return (.code, .code(text), nil) }
+        if evidence.isMarkdown, !mayBeProse || !MarkdownReader.isTooLarge(text) {
+            return mayBeProse ? (.markdown, .markdown(text), nil) : (.code, .code(text), nil)
+        }
+        return (.text, .text(text), nil)
     }
 }

@@ -7,16 +7,16 @@
 internal import Base
 
 enum StructureNodes {
-    static func nodes(of value: JSONValue, _ collector: NodeCollector) throws(ContexError) -> [ContentNode] {
+    static func add(_ value: JSONValue, to collector: inout NodeCollector) throws(ContexError) {
         var walk = StructureWalk(collector: collector)
         switch value {
         case .object(let object): try walk.add(object)
         case .array(let items): try walk.add(items, HeldObjects(in: items), 0)
         default:
-            if case .string(let text) = value, text.isEmpty { return [] }
+            if case .string(let text) = value, text.isEmpty { return }
             try walk.collector.add("value", .primitive, value)
         }
-        return walk.collector.nodes
+        collector = walk.collector
     }
 }
 

@@ -1,11 +1,11 @@
-// The nodes of plain text: its paragraphs, or its sentences when it is a single paragraph.
+// The nodes of plain text: its paragraphs, or its sentences when it is a single paragraph. The paragraphs of a log are its entries.
 
 internal import Base
 
 enum TextNodes {
-    static func nodes(of text: String, _ collector: NodeCollector) throws(ContexError) -> [ContentNode] {
-        var collector = collector
-        let paragraphs = paragraphs(of: Array(text.utf8))
+    static func add(_ text: String, to collector: inout NodeCollector) throws(ContexError) {
+        let bytes = Array(text.utf8)
+        let paragraphs = LogEntries.ranges(in: bytes)?.map { trimmed(bytes[$0]) } ?? paragraphs(of: bytes)
         if paragraphs.count > 1 {
             for (index, paragraph) in paragraphs.enumerated() { try collector.add("paragraph_\(index)", .paragraph, .string(paragraph)) }
         } else if let only = paragraphs.first {
@@ -13,7 +13,6 @@ enum TextNodes {
                 try collector.add("sentence_\(index)", .sentence, .string(sentence))
             }
         }
-        return collector.nodes
     }
 
     /// Paragraphs are parted by lines that hold nothing but white space.
@@ -61,20 +60,23 @@ enum TextNodes {
 
     static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
-    static func trimmed(_ bytes: ArraySlice<UInt8>) -> String {
-        var bytes = bytes
-        while let first = bytes.first, isSpace(first) { bytes.removeFirst() }
-        while let last = bytes.last, isSpace(last) { bytes.removeLast() }
-        return String(decoding: bytes, as: UTF8.self)
+    static func trimmed(_ bytes: ArraySlice<UInt8>) -> String { String(decoding: trimmedBytes(bytes), as: UTF8.self) }
+
+    static func trimmedBytes(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        guard let first = bytes.firstIndex(where: { !isSpace($0) }), let last = bytes.lastIndex(where: { !isSpace($0) }) else { return [] }
+        return bytes[first...last]
     }
 }
 
 /// The lines of a text as ranges of bytes without their ends (LF, CR or CR LF).
 struct TextLines: Swift.Sequence, IteratorProtocol {
     private let bytes: [UInt8]
-    private var position = 0
+    private var position: Int
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    init(_ bytes: [UInt8], from start: Int = 0) {
+        self.bytes = bytes
+        position = start
+    }
 
     mutating func next() -> Range<Int>? {
         guard position < bytes.count else { return nil }

@@ -57,7 +57,8 @@ enum CSVWriter {
 
     private static func field(_ text: String) -> String {
         let bytes = text.utf8
-        let isSpecial = bytes.contains { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\"") || $0 == 0x0A || $0 == 0x0D }
+        // The separators of other tables too: readers guess (ours, spreadsheets).
+        let isSpecial = bytes.contains { ",;\t|\"\n\r".utf8.contains($0) }
         // Some readers trim white space, and a byte order mark at the start would be taken for the file's own.
         let isFragile = bytes.first == 0x20 || bytes.last == 0x20 || bytes.first == 0xEF
         guard isSpecial || isFragile else { return text }

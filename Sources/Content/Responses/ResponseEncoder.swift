@@ -4,7 +4,8 @@
 public import Base
 
 public enum ResponseEncoder {
-    /// Encodes any value in any format. `code` is written as indented JSON, the one notation of values that is code.
+    /// Encodes any value in any format. `code` is written as indented JSON, the one notation of values that is code; so are the formats
+    /// of settings files, which are only read.
     ///
     /// - Complexity: O(size of the value).
     public static func encode(_ value: JSONValue, as format: ContentFormat) throws(ContexError) -> [UInt8] {
@@ -13,7 +14,7 @@ public enum ResponseEncoder {
         }
         switch format {
         case .json: return JSONPrinter.bytes(value)
-        case .code: return JSONPrinter.bytes(value, style: .pretty2UTF8)
+        case .code, .ini, .properties, .env: return JSONPrinter.bytes(value, style: .pretty2UTF8)
         case .yaml: return Array(YAMLWriter.text(value).utf8)
         case .toml: return Array(TOMLWriter.text(value).utf8)
         case .csv: return Array(CSVWriter.text(value).utf8)

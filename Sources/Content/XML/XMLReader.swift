@@ -1,7 +1,8 @@
-// XML 1.0 with namespaces, the part of it that is safe to take from strangers: no document type declaration at all, so
-// no entities but the five of XML and numeric ones, nothing external, nothing that expands. Such documents are refused
-// with a reason, never read with parts missing. What is well-formed otherwise is decided as expat does it with its
-// namespace processing on (fixtures: libxml2's tests with expat's verdicts).
+// XML 1.0 with namespaces, the part of it that is safe to take from strangers: no entities but the five of XML and numeric ones, nothing
+// external, nothing that expands. A document type declaration is passed over when nothing depends on it (SVG, property lists, XHTML, the
+// reports of test tools): what it names is not fetched. One that declares entities or default values is refused with a reason, and so is
+// a reference to an entity that it might have declared: nothing is ever read with parts missing. What is well-formed otherwise is decided
+// as expat does it with its namespace processing on (fixtures: libxml2's tests with expat's verdicts).
 //
 // The reader runs over UTF-8 bytes with a stack of open elements; other encodings are turned to UTF-8 before.
 
@@ -97,8 +98,11 @@ private struct XMLParser {
     private var position = 0
     private var open: [Open] = []
     private var elements = 0
-    /// Prefix -> the namespaces that open elements gave it, innermost last. The empty prefix is the default namespace.
-    private var namespaces: [[UInt8]: [[UInt8]]] = [:]
+    private var hasDocumentType = false
+    /// Prefix -> the namespaces that open elements gave it, innermost last. The empty prefix is the default namespace. They are numbered: to
+    /// compare a long one at each attribute would cost its length each time.
+    private var namespaces: [[UInt8]: [Int]] = [[]: [0], Self.xml: [1]]
+    private var numbers: [[UInt8]: Int] = [[]: 0, Self.xmlNamespace: 1]
 
     private static let xmlNamespace = Array("http://www.w3.org/XML/1998/namespace".utf8)
     private static let xmlnsNamespace = Array("http://www.w3.org/2000/xmlns/".utf8)
@@ -149,7 +153,8 @@ private struct XMLParser {
                 if take("<!--") { try comment() }
                 else if take("<?") { try instruction() }
                 else if at("<!DOCTYPE") {
-                    throw failure("A document type declaration is refused: remove <!DOCTYPE ...> and write entities out", .refused)
+                    guard root == nil, !hasDocumentType else { throw failure("A document type declaration stands before the root element, and once") }
+                    try documentType()
                 } else if at("<!") { throw failure("Not allowed outside the root element") }
                 else {
                     guard root == nil else { throw failure("More than one root element") }
@@ -199,6 +204,83 @@ private struct XMLParser {
             skipSpace()
         }
         guard take("?>") else { throw failure("The XML declaration does not end with ?>") }
+    }
+
+    // MARK: - Document type
+
+    /// Passed over, when it says nothing that would change what is read.
+    private mutating func documentType() throws(FormatError) {
+        hasDocumentType = true
+        _ = take("<!DOCTYPE")
+        guard skipSpace() else { throw failure("White space is missing after <!DOCTYPE") }
+        _ = try name()
+        let spaced = skipSpace()
+        if at("PUBLIC") || at("SYSTEM") {
+            guard spaced else { throw failure("White space is missing in the document type declaration") }
+            let isPublic = at("PUBLIC")
+            position += 6
+            for _ in 0..<(isPublic ? 2 : 1) {
+                guard skipSpace() else { throw failure("White space is missing in the document type declaration") }
+                try literal()
+            }
+            skipSpace()
+        }
+        if take("[") {
+            try internalSubset()
+            skipSpace()
+        }
+        guard take(">") else { throw failure("The document type declaration does not end with >") }
+    }
+
+    private mutating func literal() throws(FormatError) {
+        let quote = next
+        guard quote == UInt8(ascii: "\"") || quote == UInt8(ascii: "'") else { throw failure("Expecting a quoted value") }
+        position += 1
+        while position < bytes.count, bytes[position] != quote { position += 1 }
+        guard position < bytes.count else { throw failure("A quoted value has no closing quote") }
+        position += 1
+    }
+
+    /// Declarations of elements, notations and attributes without default values.
+    private mutating func internalSubset() throws(FormatError) {
+        while position < bytes.count {
+            if skipSpace() { continue }
+            if take("]") { return }
+            if take("<!--") { try comment() }
+            else if take("<?") { try instruction() }
+            else if at("<!ENTITY") || at("<![") || next == UInt8(ascii: "%") {
+                throw failure("A document type declaration with entities is refused: write them out and remove the declaration", .refused)
+            } else if at("<!ELEMENT") || at("<!ATTLIST") || at("<!NOTATION") {
+                try declarationInSubset()
+            } else {
+                throw failure("Not a declaration")
+            }
+        }
+        throw failure("The document type declaration has no end")
+    }
+
+    private mutating func declarationInSubset() throws(FormatError) {
+        let isNotation = at("<!NOTATION")
+        position += isNotation ? 10 : 9
+        guard skipSpace() else { throw failure("White space is missing in a declaration") }
+        _ = try name()
+        var parentheses = 0
+        while position < bytes.count, next != UInt8(ascii: ">") {
+            if next == UInt8(ascii: "(") { parentheses += 1 }
+            if next == UInt8(ascii: ")") { parentheses -= 1 }
+            switch next {
+            case UInt8(ascii: "\""), UInt8(ascii: "'"):
+                guard isNotation else {
+                    throw failure("A document type declaration with default values is refused: write them out and remove the declaration", .refused)
+                }
+                try literal()
+            case UInt8(ascii: "%"):
+                throw failure("A document type declaration with entities is refused: write them out and remove the declaration", .refused)
+            case UInt8(ascii: "<"): throw failure("A declaration has no end")
+            default: position += 1
+            }
+        }
+        guard parentheses == 0, take(">") else { throw failure("A declaration, or a list in it, has no end") }
     }
 
     private mutating func quotedAfterEquals() throws(FormatError) -> ArraySlice<UInt8> {
@@ -334,11 +416,13 @@ private struct XMLParser {
         }
         _ = try namespace(of: name)
         // Two attributes of one namespace and one local name are the same attribute, whatever their prefixes (Namespaces 6.3).
-        var expanded: Set<[[UInt8]]> = []
+        var expanded: [Int: Set<ArraySlice<UInt8>>] = [:]
         for attribute in attributes {
             guard let colon = attribute.name.firstIndex(of: UInt8(ascii: ":")), !attribute.name.starts(with: Self.xmlns + [UInt8(ascii: ":")]) else { continue }
-            let pair = [try namespace(of: attribute.name), Array(attribute.name[(colon + 1)...])]
-            guard expanded.insert(pair).inserted else { throw failure("Two attributes are the same one by their namespace") }
+            let namespace = try namespace(of: attribute.name)
+            guard expanded[namespace, default: []].insert(attribute.name[(colon + 1)...]).inserted else {
+                throw failure("Two attributes are the same one by their namespace")
+            }
         }
         var element = XMLElement(name: String(decoding: name, as: UTF8.self))
         element.attributes = attributes.map { (String(decoding: $0.name, as: UTF8.self), String(decoding: $0.value, as: UTF8.self)) }
@@ -368,13 +452,13 @@ private struct XMLParser {
         guard prefix != Self.xmlns, isXML == (namespace == Self.xmlNamespace), namespace != Self.xmlnsNamespace,
             prefix.isEmpty || !namespace.isEmpty
         else { throw failure("A namespace declaration that Namespaces in XML forbids") }
-        namespaces[prefix, default: []].append(namespace)
+        let number = numbers[namespace] ?? numbers.count
+        numbers[namespace] = number
+        namespaces[prefix, default: []].append(number)
     }
 
-    private func namespace(of name: [UInt8]) throws(FormatError) -> [UInt8] {
-        guard let colon = name.firstIndex(of: UInt8(ascii: ":")) else { return namespaces[[]]?.last ?? [] }
-        let prefix = Array(name[..<colon])
-        if prefix == Self.xml { return Self.xmlNamespace }
+    private func namespace(of name: [UInt8]) throws(FormatError) -> Int {
+        let prefix = Array(name[..<(name.firstIndex(of: UInt8(ascii: ":")) ?? 0)])
         guard let namespace = namespaces[prefix]?.last else {
             throw failure("The prefix \(String(decoding: prefix, as: UTF8.self)) is not bound to a namespace")
         }
@@ -450,7 +534,9 @@ private struct XMLParser {
     private mutating func reference() throws(FormatError) -> Unicode.Scalar {
         for (token, scalar) in Self.entities where take(token) { return scalar }
         guard take("&#") else {
-            throw failure("A reference to an entity that XML does not define; only &lt; &gt; &amp; &quot; &apos; and numbers are read")
+            throw failure(
+                "A reference to an entity that XML does not define; only &lt; &gt; &amp; &quot; &apos; and numbers are read",
+                hasDocumentType ? .refused : .syntax)
         }
         let radix: UInt32 = take("x") ? 16 : 10
         var code: UInt32 = 0

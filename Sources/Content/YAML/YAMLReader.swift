@@ -1,37 +1,44 @@
 // YAML through Yams (libyaml), which finds the structure; what the scalars mean is decided here, by the core schema of
 // YAML 1.2: `no` and `on` are words, `12:30` is no number, and a number keeps its text. `<<` merges, as in YAML 1.1,
-// because people use it.
+// because people use it. Tags that programs give a meaning of their own stay visible: `!Ref Bucket` is the text `!Ref Bucket`,
+// `!reference [a, b]` the object `{"!reference": ["a", "b"]}`.
 //
-// Strangers send YAML too, so there are three guards. libyaml stops at 1,000 levels, we at 64. Aliases are expanded
-// against a budget, so that a document of a few lines cannot become a billion values. And since Yams hashes the keys of
-// every mapping, a key that holds aliases could cost exponential time before we see it: text with many aliases and any
-// sign of such keys is refused unread.
+// Strangers send YAML too, so there are guards. libyaml stops at 1,000 levels, we at 64. Aliases are expanded against a budget,
+// so that a document of a few lines cannot become a billion values. What costs Yams or libyaml more than linear time is refused
+// unread (`YAMLGuard`).
 
 public import Base
 internal import Yams
 
 public enum YAMLReader {
-    /// The document as a JSON value; several documents of one stream as an array of them, none as null.
+    /// The document as a JSON value; several documents of one stream as an array of them (without the empty ones that a template leaves),
+    /// none as null.
     ///
     /// - Complexity: O(*n*), aliases expanded to at most 8 *n* + 1 MiB.
     public static func value(_ text: String, cancellation: Cancellation = .never) throws(FormatError) -> JSONValue {
-        let documents = try documents(text, cancellation: cancellation)
+        joined(try documents(text, cancellation: cancellation))
+    }
+
+    static func joined(_ documents: [JSONValue]) -> JSONValue {
+        let documents = documents.count > 1 ? documents.filter { !$0.isNull } : documents
         return documents.count == 1 ? documents[0] : documents.isEmpty ? .null : .array(documents)
     }
 
     /// Each document of the stream.
     static func documents(_ text: String, cancellation: Cancellation) throws(FormatError) -> [JSONValue] {
-        try checkAliasKeys(text)
-        let text = padded(text)
+        try YAMLGuard.check(text)
+        let isShort = text.utf8.count <= Self.shortBytes
+        let text = isShort ? Self.padding + text.drop { $0 == "\u{FEFF}" } : text
         var documents: [JSONValue] = []
         var conversion = YAMLConversion(budget: text.utf8.count * 8 + 1 << 20, cancellation: cancellation)
         do {
             let parser = try Yams.Parser(yaml: text, resolver: .basic, encoding: .utf8)
             while let root = try parser.nextRoot() { documents.append(try conversion.value(of: root, level: 0)) }
         } catch let error as FormatError {
-            throw error
+            throw isShort && error.line > 0 ? FormatError(.yaml, error.reason, line: error.line - 1, error.message) : error
         } catch let error as YamlError {
-            throw failure(error)
+            let error = failure(error, text)
+            throw isShort && error.line > 0 ? FormatError(.yaml, error.reason, line: error.line - 1, error.message) : error
         } catch {
             throw FormatError(.yaml, line: 0, "Not YAML")
         }
@@ -39,15 +46,18 @@ public enum YAMLReader {
     }
 
     /// libyaml reads on from a pointer into the string; a string of up to 15 bytes has no storage that such a pointer
-    /// could point into, so a comment makes it longer. NUL would end libyaml's input silently.
-    private static func padded(_ text: String) -> String {
-        text.utf8.count > 15 ? text : "# short document\n" + text.drop { $0 == "\u{FEFF}" }
-    }
+    /// could point into, so a comment makes it longer.
+    private static let shortBytes = 15
+    private static let padding = "# short document\n"
 
-    private static func failure(_ error: YamlError) -> FormatError {
+    private static func failure(_ error: YamlError, _ text: String) -> FormatError {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
-            FormatError(.yaml, problem.hasPrefix("Maximum nesting") ? .limit : .syntax, line: mark.line, problem)
+            if beginsWithTab(text, line: mark.line) {
+                FormatError(.yaml, line: mark.line, "A tab in the indentation, where YAML takes spaces only")
+            } else {
+                FormatError(.yaml, problem.hasPrefix("Maximum nesting") ? .limit : .syntax, line: mark.line, problem)
+            }
         case .duplicatedKeysInMapping(let duplicates, let context):
             FormatError(.yaml, line: context.mark.line, "A mapping has a key twice: \(duplicates.first ?? "")")
         case .reader(let problem, _, _, _):
@@ -57,42 +67,14 @@ public enum YAMLReader {
         }
     }
 
-    /// With up to 12 aliases a document grows at most 81-fold (3^(12/3), three aliases on each of four levels), which
-    /// hashing a key may cost. With more, no mapping key may be anything but a plain or quoted text: no `?`, and no
-    /// alias, `]` or `}` before a colon. libyaml wants such a key and its colon on one line, so bytes are enough to tell.
-    private static func checkAliasKeys(_ text: String) throws(FormatError) {
+    private static func beginsWithTab(_ text: String, line: Int) -> Bool {
         let bytes = Array(text.utf8)
-        func isName(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26 || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-") }
-        var aliases = 0
-        var parts = 0
-        var hasKeySign = false
-        var index = 0
-        while index < bytes.count {
-            let byte = bytes[index]
-            switch byte {
-            case 0: throw FormatError(.yaml, line: 0, "NUL is not a character of YAML")
-            case UInt8(ascii: ","), 0x0A: parts += 1
-            case 0x0D where index + 1 == bytes.count || bytes[index + 1] != 0x0A: parts += 1
-            case UInt8(ascii: "*"), UInt8(ascii: "]"), UInt8(ascii: "}"):
-                var end = index + 1
-                if byte == UInt8(ascii: "*") {
-                    while end < bytes.count, isName(bytes[end]) { end += 1 }
-                    if end > index + 1 { aliases += 1 }
-                }
-                while end < bytes.count, bytes[end] == 0x20 || bytes[end] == 0x09 { end += 1 }
-                if end < bytes.count, bytes[end] == UInt8(ascii: ":") { hasKeySign = true }
-            case UInt8(ascii: "?"):
-                // Inside a word or an address it is a plain character.
-                if index == 0 || !(isName(bytes[index - 1]) || bytes[index - 1] == UInt8(ascii: "/") || bytes[index - 1] >= 0x80) { hasKeySign = true }
-            default: break
-            }
-            index += 1
+        var number = 0
+        for range in TextLines(bytes) {
+            number += 1
+            if number == line { return bytes[range].prefix { $0 == 0x20 || $0 == 0x09 }.contains(0x09) }
         }
-        // Brackets and indentation alone end with libyaml's bound of depth: each value more has a comma or a line.
-        guard parts <= Limits.documentParts else {
-            throw FormatError(.yaml, .limit, line: 0, "More than \(Limits.documentParts) values; publish it in parts under several keys")
-        }
-        if aliases > 12, hasKeySign { throw FormatError(.yaml, .limit, line: 0, "Many aliases beside keys that are not plain text") }
+        return false
     }
 }
 
@@ -112,25 +94,35 @@ private struct YAMLConversion {
         switch node {
         case .scalar(let scalar):
             try spend(1 + scalar.string.utf8.count)
+            if let tag = YAMLTag.own(scalar.tag) {
+                try spend(tag.utf8.count)
+                return .string(scalar.string.isEmpty ? tag : "\(tag) \(scalar.string)")
+            }
             let value = YAMLScalar.value(scalar)
             if case .number(let number) = value, number.text.utf8.count > Limits.numberCharacters {
                 throw FormatError(.yaml, .limit, line: scalar.mark?.line ?? 0, "A number of more than \(Limits.numberCharacters) characters")
             }
             return value
         case .sequence(let sequence):
+            let tag = YAMLTag.own(sequence.tag)
+            let level = tag == nil ? level : level + 1
             try checkLevel(level, node)
-            try spend(1)
+            try spend(1 + (tag?.utf8.count ?? 0))
             var items: [JSONValue] = []
             for item in sequence { items.append(try value(of: item, level: level + 1)) }
-            return .array(items)
+            return tagged(.array(items), tag)
         case .mapping(let mapping):
+            let tag = YAMLTag.own(mapping.tag)
+            let level = tag == nil ? level : level + 1
             try checkLevel(level, node)
-            try spend(1)
-            return .object(try object(of: mapping, level: level))
+            try spend(1 + (tag?.utf8.count ?? 0))
+            return tagged(.object(try object(of: mapping, level: level)), tag)
         case .alias:
             throw FormatError(.yaml, line: node.mark?.line ?? 0, "An alias without its anchor")
         }
     }
+
+    private func tagged(_ value: JSONValue, _ tag: String?) -> JSONValue { tag.map { .object(JSONObject([($0, value)])) } ?? value }
 
     private func checkLevel(_ level: Int, _ node: Node) throws(FormatError) {
         guard level < Limits.nestingDepth else {
@@ -171,7 +163,32 @@ private struct YAMLConversion {
             try spend(scalar.string.utf8.count)
             return scalar.string
         }
-        return JSONPrinter.text(try value(of: node, level: level + 1), style: .python)
+        let value = try value(of: node, level: level + 1)
+        // Measured before it is written: each key inside a key doubles the backslashes of those in it.
+        guard ContentBounds.bytes(of: value) <= Limits.contentNameBytes else {
+            throw FormatError(.yaml, .limit, line: node.mark?.line ?? 0, "A key of more than \(Limits.contentNameBytes) bytes")
+        }
+        let text = JSONPrinter.text(value, style: .python)
+        try spend(text.utf8.count)
+        return text
+    }
+}
+
+enum YAMLTag {
+    private static let yamlPrefix = "tag:yaml.org,2002:"
+    /// What YAML itself defines and JSON has, or writes as a text.
+    private static let known: Set<Substring> = [
+        "map", "seq", "str", "null", "bool", "int", "float", "binary", "timestamp", "set", "omap", "pairs", "merge", "value",
+    ]
+
+    /// The tag as it was written, when it has a meaning of its own to some program: `!Ref`, `!!python/tuple`. Global ones are addresses,
+    /// which say nothing to a reader.
+    static func own(_ tag: Tag) -> String? {
+        let name = tag.description
+        if name.isEmpty || name == "!" { return nil }
+        guard name.hasPrefix(yamlPrefix) else { return name.hasPrefix("!") ? name : nil }
+        let local = name.dropFirst(yamlPrefix.count)
+        return known.contains(local) ? nil : "!!\(local)"
     }
 }
 

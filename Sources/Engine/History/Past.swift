@@ -146,10 +146,11 @@ struct PastDraft: Sendable {
 
     static func split(_ document: Document, _ event: EventRecord, dimension: Int, _ cancellation: Cancellation) throws -> [PastNodes.Node] {
         let data = try EventData.parsed(event.data)
+        let key = document.key.text
         let split =
             event.vector == nil
-            ? try ContentSplitter.split(data, hint: event.format, cancellation: cancellation)
-            : try ContentSplitter.whole(data, hint: event.format, cancellation: cancellation)
+            ? try ContentSplitter.split(data, hint: event.format, key: key, cancellation: cancellation)
+            : try ContentSplitter.whole(data, hint: event.format, key: key, cancellation: cancellation)
         // Of another model's dimension it is of no use: the text is embedded, as a rebuild of the indexes does it.
         let own = event.vector?.count == dimension ? event.vector : nil
         var present = document.present

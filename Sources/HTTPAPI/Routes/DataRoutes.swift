@@ -10,7 +10,8 @@ extension RouteTable {
 
     private enum Publish {
         static let data = Field.anything("data", "Any JSON: an object, or a text in one of the formats")
-        static let format = Field.optionalText("data_format", "json, yaml, toml, csv, xml, markdown or text; found out when not given")
+        static let format = Field.optionalText(
+            "data_format", "json, yaml, toml, csv, xml, markdown, code, text, ini, properties or env; by the ending of the key, or found out, when not given")
         static let eventType = Field.optionalText("event_type", scalarsMax: Limits.nameScalars, "The event's name, <data_key>_updated when not given")
         static let vector = Field.optionalVector(
             "vector", "The publisher's own vector, of the model's dimension and any length but zero: the data is then one node, and its text is not embedded")
@@ -50,10 +51,7 @@ extension RouteTable {
                 ("status", "published"), ("project_id", .string(receipt.project.text)), ("data_key", .string(receipt.key.text)),
                 ("sequence", .string(receipt.sequence.description)),
             ])
-            if let note = receipt.hintNote {
-                answer["format"] = .string(receipt.format)
-                answer["note"] = .string(note)
-            }
+            addNote(of: receipt, to: &answer)
             if !receipt.changed { answer["unchanged"] = .bool(true) }
             return .json(.object(answer))
         },
@@ -70,10 +68,12 @@ extension RouteTable {
             return try await batch(commands) { commands in
                 try await call.operations.publishBatch(commands, by: call.caller)
             } success: { _, receipt in
-                [
-                    "status": "success", "project_id": .string(receipt.project.text), "data_key": .string(receipt.key.text),
-                    "sequence": .string(receipt.sequence.description),
-                ]
+                var item = JSONObject([
+                    ("status", "success"), ("project_id", .string(receipt.project.text)), ("data_key", .string(receipt.key.text)),
+                    ("sequence", .string(receipt.sequence.description)),
+                ])
+                addNote(of: receipt, to: &item)
+                return .object(item)
             } failure: { command, error in
                 [
                     "status": "failed", "project_id": .string(command.project.text), "data_key": .string(command.key.text),
@@ -263,6 +263,13 @@ extension RouteTable {
         }
         guard document.objectValue != nil else { throw ContexError.badRequest("An export document must be an object") }
         return document
+    }
+
+    /// What the data was read as, where its publisher may have meant something else.
+    private static func addNote(of receipt: PublishReceipt, to answer: inout JSONObject) {
+        guard let note = receipt.note else { return }
+        answer["format"] = .string(receipt.format)
+        answer["note"] = .string(note)
     }
 
     /// The frame of a batch answer.

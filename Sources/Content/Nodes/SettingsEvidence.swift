@@ -1,0 +1,153 @@
+// The files by which programs are set up, where no format says what they are: lines of sections, assignments, instructions, rules. Their
+// comments begin as the headings of Markdown do, and their lines are no sentences.
+
+internal import Base
+
+struct SettingsEvidence {
+    private var lines = 0
+    private var settings = 0
+    /// Of them, lines that prose may have too: a path by itself, a name and a value.
+    private var weak = 0
+    private var sections = 0
+    private var assignments = 0
+    private var capitals = 0
+    private var dotted = 0
+    private var comments = 0
+    private var mayBeTarget = false
+    private var isInRecipe = false
+
+    /// Two lines of three are settings, comments apart.
+    var isSettings: Bool {
+        let strong = settings - weak
+        return settings * 3 >= lines * 2 && (settings >= 3 || strong >= 2 || strong == 1 && comments > 0)
+    }
+
+    /// The format of settings that has a reader, when the lines are of its kind only.
+    var format: ContentFormat? {
+        guard isSettings, assignments > 0 else { return nil }
+        if sections > 0 { return .ini }
+        guard assignments == lines else { return nil }
+        if capitals == lines { return .env }
+        return dotted * 2 >= lines ? .properties : nil
+    }
+
+    /// - Parameter line: not blank.
+    mutating func read(_ line: ArraySlice<UInt8>) {
+        let content = TextNodes.trimmedBytes(line)
+        guard let first = content.first else { return }
+        if first == UInt8(ascii: "#") || first == UInt8(ascii: ";") {
+            comments += 1
+            return
+        }
+        lines += 1
+        // A recipe of make: lines behind tabs after the line of their target.
+        if line.first == 0x09, mayBeTarget || isInRecipe {
+            settings += mayBeTarget ? 2 : 1
+            (mayBeTarget, isInRecipe) = (false, true)
+            return
+        }
+        (mayBeTarget, isInRecipe) = (false, false)
+        // Nobody writes settings of this length; it also bounds what one line can cost.
+        guard content.count <= 1_000 else { return }
+        if isSection(content) {
+            sections += 1
+            settings += 1
+        } else if let name = assignedName(content) {
+            assignments += 1
+            settings += 1
+            if name.allSatisfy({ $0 &- 0x41 < 26 || $0 &- 0x30 < 10 || $0 == UInt8(ascii: "_") }) { capitals += 1 }
+            if name.contains(UInt8(ascii: ".")) { dotted += 1 }
+        } else if isStatement(content) || isInstruction(content) || isSchedule(content) || isRequirement(content) {
+            settings += 1
+        } else if isPattern(content) || isDirective(content) {
+            settings += 1
+            weak += 1
+        } else {
+            mayBeTarget = isTarget(content)
+        }
+    }
+
+    private func isSection(_ line: ArraySlice<UInt8>) -> Bool {
+        line.first == UInt8(ascii: "[") && line.last == UInt8(ascii: "]") && line.count > 2
+    }
+
+    /// `name=`, `export NAME =`: the name.
+    private func assignedName(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        var rest = line
+        if rest.starts(with: "export ".utf8) { rest = rest.dropFirst(7) }
+        guard let mark = rest.firstIndex(of: UInt8(ascii: "=")), mark > rest.startIndex else { return nil }
+        if mark + 1 < rest.endIndex, rest[mark + 1] == UInt8(ascii: "=") { return nil }
+        var name = TextNodes.trimmedBytes(rest[..<mark])
+        if name.last == UInt8(ascii: "?") || name.last == UInt8(ascii: ":") || name.last == UInt8(ascii: "+") { name = TextNodes.trimmedBytes(name.dropLast()) }
+        guard let first = name.first, isLetter(first) || first == UInt8(ascii: "_") else { return nil }
+        return name.allSatisfy { isWord($0) || ".-/".utf8.contains($0) } ? name : nil
+    }
+
+    /// nginx, Terraform, BIND: what ends with a semicolon or opens or closes a block.
+    private func isStatement(_ line: ArraySlice<UInt8>) -> Bool {
+        guard let last = line.last else { return false }
+        return last == UInt8(ascii: ";") || last == UInt8(ascii: "{") || "})]".utf8.contains(line[line.startIndex]) && line.count <= 2
+    }
+
+    /// A line of a Dockerfile, or one that a line of it goes on with.
+    private func isInstruction(_ line: ArraySlice<UInt8>) -> Bool {
+        guard let end = line.firstIndex(of: 0x20) else { return false }
+        let word = line[..<end]
+        if word.allSatisfy({ $0 &- 0x41 < 26 }) { return Self.instructions.contains(String(decoding: word, as: UTF8.self)) }
+        return word.starts(with: "--".utf8) || line.starts(with: "&& ".utf8)
+    }
+    private static let instructions: Set<String> = [
+        "FROM", "RUN", "CMD", "LABEL", "EXPOSE", "ENV", "ADD", "COPY", "ENTRYPOINT", "VOLUME", "USER", "WORKDIR", "ARG", "ONBUILD", "STOPSIGNAL",
+        "HEALTHCHECK", "SHELL",
+    ]
+
+    /// `0 3 * * 1-5 command`, `@daily command`
+    private func isSchedule(_ line: ArraySlice<UInt8>) -> Bool {
+        let fields = line.split(maxSplits: 5, whereSeparator: { $0 == 0x20 || $0 == 0x09 })
+        if let first = fields.first, fields.count > 1, Self.schedules.contains(String(decoding: first, as: UTF8.self)) { return true }
+        guard fields.count == 6 else { return false }
+        return fields[..<5].allSatisfy { $0.allSatisfy { $0 &- 0x30 < 10 || "*/,-".utf8.contains($0) } }
+    }
+    private static let schedules: Set<String> = ["@reboot", "@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually", "@midnight"]
+
+    /// `name[extra]>=1.2`, `-r other.txt`
+    private func isRequirement(_ line: ArraySlice<UInt8>) -> Bool {
+        if line.starts(with: "-r ".utf8) || line.starts(with: "-e ".utf8) || line.starts(with: "-c ".utf8) { return true }
+        let name = line.prefix { isWord($0) || ".-[],".utf8.contains($0) }
+        let mark = TextNodes.trimmedBytes(line.dropFirst(name.count)).prefix(2)
+        return !name.isEmpty && ["==", ">=", "<=", "~=", "!="].contains { mark.elementsEqual($0.utf8) }
+    }
+
+    /// A pattern of files: `*.log`, `/build`, `node_modules/`, `!keep.txt`, `.env`
+    private func isPattern(_ line: ArraySlice<UInt8>) -> Bool {
+        guard !line.contains(0x20), !line.contains(0x09), line.count > 1 else { return false }
+        if line.contains(UInt8(ascii: ":")) || line.last == UInt8(ascii: ".") || line.starts(with: "**".utf8) && line.suffix(2).elementsEqual("**".utf8) {
+            return false
+        }
+        return line.contains(UInt8(ascii: "/")) || line.contains(UInt8(ascii: "*")) || line.first == UInt8(ascii: ".") || line.first == UInt8(ascii: "!")
+    }
+
+    /// `PermitRootLogin no`, `max_connections 100`: a name as programs have them, and a value that is no word of a sentence.
+    private func isDirective(_ line: ArraySlice<UInt8>) -> Bool {
+        guard let last = line.last, !".!?:,".utf8.contains(last), line.count <= 120 else { return false }
+        let words = line.split(whereSeparator: { $0 == 0x20 || $0 == 0x09 })
+        guard (2...6).contains(words.count), let name = words.first, name.allSatisfy({ isWord($0) || $0 == UInt8(ascii: "-") }) else { return false }
+        let value = words[words.count - 1]
+        guard value.first.map({ $0 &- 0x30 < 10 }) == true || value.contains(UInt8(ascii: "/")) || Self.flags.contains(String(decoding: value, as: UTF8.self))
+        else { return false }
+        if name.dropFirst().dropLast().contains(UInt8(ascii: "_")) { return true }
+        // A capital after a small letter or a digit.
+        return zip(name, name.dropFirst()).contains { ($0 &- 0x61 < 26 || $0 &- 0x30 < 10) && $1 &- 0x41 < 26 }
+    }
+
+    private static let flags: Set<String> = ["yes", "no", "on", "off", "true", "false", "none"]
+
+    /// `name: other names` of make.
+    private func isTarget(_ line: ArraySlice<UInt8>) -> Bool {
+        guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex else { return false }
+        return line[..<colon].allSatisfy { isWord($0) || "./%-$() ".utf8.contains($0) }
+    }
+
+    private func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) &- 0x61 < 26 }
+    private func isWord(_ byte: UInt8) -> Bool { isLetter(byte) || byte &- 0x30 < 10 || byte == UInt8(ascii: "_") }
+}
