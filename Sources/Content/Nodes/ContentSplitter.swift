@@ -164,7 +164,9 @@ public enum ContentSplitter {
             if failure.reason == .cancelled { throw failure }
             // So far into its depth, or to one of its numbers, it was JSON and nothing else. (A number alone may be a text of digits.)
             let isContainer = text.utf8.first { !TextNodes.isSpace($0) }.map { "[{".utf8.contains($0) } == true
-            if failure.reason == .limit, isContainer || isNamed { throw failure }
+            if failure.reason == .limit {
+                throw isContainer || isNamed ? failure : FormatError(.json, line: 0, failure.message)
+            }
             do throws(FormatError) {
                 return try JSONDialect.value(text, cancellation)
             } catch {
