@@ -72,6 +72,7 @@ let modules: [Module] = [
     face("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
     face("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
     face("CCmark", pkgConfig: "libcmark", apt: "libcmark-dev"),
+    face("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
     Module(name: "CKernels", target: .target(name: "CKernels", cSettings: [.define("NDEBUG")])),
 
     // Level 1
@@ -85,6 +86,7 @@ let modules: [Module] = [
     module("RESP", ["Base"]),
     module("Addresses", ["Base"]),
     module("Tokens", ["Base"]),
+    module("Codings", ["CZlib"]),
 
     // Level 3
     module("KeySpace", ["Base", "LMDB"]),
@@ -115,9 +117,9 @@ let modules: [Module] = [
 
     // Level 7: edges. Bytes to Service calls and back.
     module(
-        "HTTPAPI", ["Base", "Content", "TOON", "Service", "Engine", "Events", "Attributes", "Needs", "Access"],
+        "HTTPAPI", ["Base", "Content", "TOON", "Codings", "Service", "Engine", "Events", "Attributes", "Needs", "Access"],
         [("Hummingbird", "hummingbird"), ("HummingbirdCore", "hummingbird"), ("HTTPTypes", "swift-http-types"), ("NIOCore", "swift-nio"),
-         ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
+         ("NIOHTTP1", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
         "RESPServer", ["Base", "RESP", "Addresses", "Service", "Engine", "Access"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
@@ -150,12 +152,12 @@ let modules: [Module] = [
     Module(
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
-               "FullText", "Attributes", "Needs", "Access", "TestSupport"],
+               "FullText", "Attributes", "Needs", "Access", "Engine", "Service", "HTTPAPI", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
                 "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
-                "FullText", "Attributes", "Needs", "Access", "TestSupport",
+                "FullText", "Attributes", "Needs", "Access", "Engine", "Service", "HTTPAPI", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),
@@ -166,6 +168,7 @@ let modules: [Module] = [
     tests("TOONTests", ["Base", "Content", "TOON", "TestSupport"]),
     tests("RESPTests", ["Base", "RESP", "TestSupport"]),
     tests("TokensTests", ["Base", "Tokens", "TestSupport"]),
+    tests("CodingsTests", ["Base", "Codings", "TestSupport"]),
     tests("KeySpaceTests", ["Base", "LMDB", "KeySpace", "TestSupport"]),
     tests("EmbeddingTests", ["Base", "CKernels", "Embedding", "Hashing", "Tokens", "TestSupport"]),
     tests("EventsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Events", "TestSupport"]),

@@ -45,6 +45,32 @@ final class Listener: Sendable {
         }
     }
 
+    /// The same on several addresses and one port. A free port must be free on all of them.
+    static func start(
+        hosts: [String], port: Int, setting: String, stopSeconds: Int, logger: Logger,
+        _ make: (_ host: String, _ port: Int, _ bound: @escaping @Sendable (Int) -> Void) -> any Service
+    ) async throws(ContexError) -> [Listener] {
+        var attempts = port == 0 ? freePortAttempts : 1
+        while true {
+            attempts -= 1
+            var listeners: [Listener] = []
+            do throws(ContexError) {
+                for host in hosts {
+                    let wanted = listeners.first?.port ?? port
+                    listeners.append(
+                        try await start(host: host, port: wanted, setting: setting, stopSeconds: stopSeconds, logger: logger) { make(host, wanted, $0) })
+                }
+                return listeners
+            } catch {
+                for listener in listeners { await listener.stop() }
+                guard attempts > 0, error.category == .conflict else { throw error }
+            }
+        }
+    }
+
+    /// Somebody else may have on ::1 what was free on 127.0.0.1; eight times in a row he has not.
+    private static let freePortAttempts = 8
+
     private init(port: Int, group: ServiceGroup, task: Task<Void, any Error>) {
         self.port = port
         self.group = group

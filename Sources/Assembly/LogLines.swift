@@ -46,15 +46,19 @@ struct LogLines: LogHandler {
         _ = unsafe line.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
     }
 
+    /// Bytes of a message or value: what strangers send stands in some of them, and each is cut where it is put in as well.
+    private static let textBytesMax = 4 * Limits.echoBytes
+
     /// The original's field names, then the entry's own.
     func line(level: Logger.Level, message: String, fields: Logger.Metadata, at time: Timestamp) -> String {
-        let sorted = fields.sorted { $0.key < $1.key }
+        let message = message.excerpt(bytes: Self.textBytesMax)
+        let sorted = fields.sorted { $0.key < $1.key }.map { (key: $0.key, value: "\($0.value)".excerpt(bytes: Self.textBytesMax)) }
         if json {
             var object = JSONObject([
                 ("timestamp", .string(time.iso8601)), ("level", .string(level.rawValue.uppercased())), ("service", .string("contex")),
                 ("logger", .string(label)), ("message", .string(message)),
             ])
-            for (key, value) in sorted where object[key] == nil { object[key] = .string("\(value)") }
+            for (key, value) in sorted where object[key] == nil { object[key] = .string(value) }
             return JSONPrinter.text(.object(object))
         }
         let name = level.rawValue

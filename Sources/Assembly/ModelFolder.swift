@@ -41,6 +41,7 @@ struct ModelFolder: Sendable {
             var models = Models(
                 identity: loaded.identity, dimension: loaded.dimension, embed: { try await embedder.embed($0) }, countTokens: { counter.count($0) })
             models.embedDocuments = { try await embedder.embed($0, as: .publish) }
+            models.text = { counter.text($0) }
             models.warm = { await embedder.warm($0) }
             models.cacheUse = {
                 let use = embedder.statistics

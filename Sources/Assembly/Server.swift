@@ -106,22 +106,22 @@ public final class Server: Sendable {
 
         var http: Address? = nil
         if let port = configuration.httpPort {
-            let api = configuration.httpAPI(port: port)
-            let listener = try await Listener.start(
-                host: api.host, port: port, setting: "http-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.http")
-            ) { bound in
-                HTTPAPIServer(operations: operations, configuration: api, logger: quiet("contex.http")).application { bound($0) }
-            }
-            parts.listeners.append(listener)
-            http = Address(host: api.host, port: listener.port)
+            let hosts = ServerConfiguration.addresses(of: configuration.httpHost)
+            let api = HTTPAPIServer(
+                operations: operations, configuration: configuration.httpAPI(host: hosts[0], port: port), logger: quiet("contex.http"))
+            let listeners = try await Listener.start(
+                hosts: hosts, port: port, setting: "http-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.http")
+            ) { host, port, bound in api.application(on: (host, port)) { bound($0) } }
+            parts.listeners += listeners
+            http = Address(host: hosts[0], port: listeners[0].port)
         }
         var resp: Address? = nil
         if let port = configuration.respPort {
-            let host = configuration.respAddress
+            let hosts = ServerConfiguration.addresses(of: configuration.respAddress)
             let listener = RESPServer(
-                operations: operations, hub: hub, configuration: RESPServerConfiguration(host: host, port: port),
+                operations: operations, hub: hub, configuration: RESPServerConfiguration(hosts: hosts, port: port),
                 eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet("contex.resp"))
-            resp = Address(host: host, port: try await listener.start())
+            resp = Address(host: hosts[0], port: try await listener.start())
             parts.resp = listener
         }
         parts.upkeep = Task { [weak database] in
@@ -235,9 +235,9 @@ extension ServerConfiguration {
         }
     }
 
-    fileprivate func httpAPI(port: Int) -> HTTPAPIConfiguration {
+    fileprivate func httpAPI(host: String, port: Int) -> HTTPAPIConfiguration {
         HTTPAPIConfiguration(
-            host: httpHost, port: port, bodyBytesMax: bodyBytesMax, idleTimeout: .seconds(idleSeconds), corsOrigins: corsOrigins,
-            corsCredentials: corsCredentials, hsts: hsts)
+            host: host, port: port, bodyBytesMax: bodyBytesMax, idleTimeout: .seconds(idleSeconds), allowedHosts: allowedHosts,
+            corsOrigins: corsOrigins, corsCredentials: corsCredentials, hsts: hsts)
     }
 }

@@ -1,6 +1,7 @@
 internal import Base
 public import Embedding
 public import Logging
+internal import NIOCore
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -15,7 +16,8 @@ public struct ServerConfiguration: Sendable {
     /// Publishes the demo project when it is not there.
     public var demo = false
 
-    public var httpHost = "127.0.0.1"
+    /// `localhost`: both loopback addresses, as far as the machine has them.
+    public var httpHost = "localhost"
     /// nil: no HTTP. 0: a free port.
     public var httpPort: Int? = 8001
     /// nil: the address of HTTP.
@@ -26,7 +28,8 @@ public struct ServerConfiguration: Sendable {
     public var insecureBind = false
     public var bodyBytesMax = Limits.bodyBytes
     public var idleSeconds = 60
-    public var corsOrigins = ["*"]
+    public var allowedHosts: [String] = []
+    public var corsOrigins: [String] = []
     public var corsCredentials = true
     public var hsts = true
 
@@ -60,6 +63,14 @@ public struct ServerConfiguration: Sendable {
     public var stopSeconds = 30
 
     public init() {}
+
+    /// The addresses that a host stands for. Some clients make 127.0.0.1 of `localhost`, others try ::1 first, and one that finds nobody
+    /// there says that the server is down.
+    static func addresses(of host: String) -> [String] {
+        guard host == "localhost" else { return [host] }
+        let hasIPv6 = (try? System.enumerateDevices())?.contains { $0.address?.ipAddress == "::1" } ?? false
+        return ["127.0.0.1"] + (hasIPv6 ? ["::1"] : [])
+    }
 
     /// The address of the Redis protocol.
     var respAddress: String { respHost ?? httpHost }

@@ -51,7 +51,9 @@ public struct Setting: Sendable {
             "the embedding model and the token ranks (tools/setup fetches them)"),
         Setting("DEMO", flag: "demo", \.demo, .boolean, "publish a small demo project when there is none"),
 
-        Setting("HTTP_HOST", flag: "http-host", value: "ADDRESS", \.httpHost, .text, "address of the HTTP API"),
+        Setting(
+            "HTTP_HOST", flag: "http-host", value: "ADDRESS", \.httpHost, .text,
+            "address of the HTTP API; localhost: 127.0.0.1 and, where there is one, ::1"),
         Setting(
             "HTTP_PORT", flag: "http-port", value: "PORT|off", \.httpPort, .port,
             "port of the HTTP API; 0 takes a free one"),
@@ -71,8 +73,11 @@ public struct Setting: Sendable {
             "IDLE_TIMEOUT", flag: "idle-timeout", value: "SECONDS", \.idleSeconds, .integer(1...86_400),
             "an HTTP connection idle for so long is closed"),
         Setting(
-            "CORS_ORIGINS", also: ["CORS_ORIGINS"], flag: "cors-origins", value: "ORIGINS", \.corsOrigins, .list,
-            "origins of web pages that may call, with commas"),
+            "ALLOWED_HOSTS", flag: "allowed-hosts", value: "HOSTS", \.allowedHosts, .hosts,
+            "names that requests may call the server by, beside localhost and its own address (*.domain for all under it, * for any, with commas)"),
+        Setting(
+            "CORS_ORIGINS", also: ["CORS_ORIGINS"], flag: "cors-origins", value: "ORIGINS", \.corsOrigins, .origins,
+            "origins of web pages of others that may call (https://page.example, or * for any, then without credentials; with commas)"),
         Setting(
             "CORS_ALLOW_CREDENTIALS", also: ["CORS_ALLOW_CREDENTIALS"], flag: "cors-allow-credentials", value: "BOOL",
             \.corsCredentials, .boolean, "whether those pages may send credentials"),
@@ -213,7 +218,32 @@ extension Setting.Kind where Value == Double {
 }
 
 extension Setting.Kind where Value == [String] {
-    static var list: Self { Self(expected: "texts with commas between them", read: { $0.settingList }, show: { $0.joined(separator: ",") }) }
+    private static func list(expected: String, none: String, _ entry: @escaping @Sendable (String) -> String?) -> Self {
+        Self(
+            expected: expected + ", with commas between them",
+            read: { text in
+                let entries = text.settingList
+                let read = entries.compactMap(entry)
+                return read.count == entries.count ? read : nil
+            }, show: { $0.isEmpty ? none : $0.joined(separator: ",") })
+    }
+
+    static var hosts: Self {
+        list(expected: "names or addresses, without scheme and path", none: "any with authentication, else none") { text in
+            text.contains("/") || text.contains(" ") ? nil : text
+        }
+    }
+
+    /// A slash at the end is common, and no browser sends one.
+    static var origins: Self {
+        list(expected: "origins as https://page.example:8443 (no path), * or null", none: "none") { text in
+            let origin = text.hasSuffix("/") ? String(text.dropLast()) : text
+            if origin == "*" || origin == "null" { return origin }
+            guard let scheme = origin.firstRange(of: "://"), scheme.lowerBound > origin.startIndex else { return nil }
+            let host = origin[scheme.upperBound...]
+            return host.isEmpty || host.contains("/") || host.contains(" ") || host.contains("@") ? nil : origin
+        }
+    }
 }
 
 extension Setting.Kind where Value == EmbeddingPrecision {

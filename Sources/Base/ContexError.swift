@@ -43,6 +43,8 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
     public let project: String?
     /// With `.conflict`: what the caller may have meant, some of it.
     public let candidates: [String]
+    /// Whether audit and meter have seen it: an adapter that meets it on its way out must not tell them again.
+    public var isRecorded = false
 
     public init(
         _ category: Category, _ message: String, field: String? = nil, kind: String? = nil,

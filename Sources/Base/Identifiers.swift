@@ -54,13 +54,16 @@ public struct Timestamp: RawRepresentable, Hashable, Sendable, Comparable {
     public var seconds: Double { Double(rawValue) / 1_000_000 }
 }
 
-/// What a project, data key or agent may be called: any text of 1 to 255 Unicode scalars without NUL. (The HTTP adapter
-/// admits the empty text too, as the original does; it is a name like any other.)
+/// What a project, data key or agent may be called: any text of 1 to 255 Unicode scalars without NUL. No path can name the empty
+/// text, so what is under it could be neither read nor deleted.
 public struct Name: Hashable, Sendable, Comparable, CustomStringConvertible {
     public let text: String
 
-    /// - Throws: `.invalid` naming `field` when the text is over 255 scalars or holds NUL.
+    /// - Throws: `.invalid` naming `field` when the text is empty, over 255 scalars or holds NUL.
     public init(_ text: String, field: String) throws(ContexError) {
+        guard !text.isEmpty else {
+            throw .invalid(field: field, kind: "string_too_short", message: "String should have at least 1 character")
+        }
         var count = 0
         for scalar in text.unicodeScalars {
             if scalar.value == 0 {

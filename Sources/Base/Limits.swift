@@ -137,4 +137,20 @@ public enum Limits {
     public static let notebookOutputBytes = 4_096
     /// Nodes that the entries of a log are gathered into; up to as many entries are a node each.
     public static let logNodes = 5_000
+
+    // MARK: The HTTP edge
+    /// Bytes of path and query of a request, as they stand in its first line: two of the longest names percent-encoded, and room for a query.
+    public static let targetBytes = 8 << 10
+    /// Bytes of what a stranger sent that a refusal or an entry of the log shows.
+    public static let echoBytes = 256
+    /// Faults of one request that its refusal lists.
+    public static let faults = 100
+    /// How many times its own size a compressed body may grow, once it is over `expandedBytesFree`: JSON of records shrinks to a tenth or a
+    /// thirtieth, a bomb to a thousandth.
+    public static let expansionRatio = 100
+    public static let expandedBytesFree = 1 << 20
+    /// Token ids of one text of a request for embeddings, as OpenAI has it.
+    public static let embeddingTokens = 8_192
+    /// Token ids of all texts of one such request, as OpenAI has it: one of five digits may stand for 128 bytes.
+    public static let embeddingTokensTotal = 300_000
 }

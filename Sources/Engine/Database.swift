@@ -25,6 +25,8 @@ public struct Models: Sendable {
     public let identity: String
     /// `embed` for texts on their way into the store, which let queries go first; nil: the same as `embed`.
     public var embedDocuments: (@Sendable ([String]) async throws -> [[Float]])?
+    /// The text of cl100k tokens, nil when one of them is none; without it tokens are not read.
+    public var text: @Sendable (_ tokens: [Int]) -> String? = { _ in nil }
     /// Embeds texts for nobody in particular, behind everybody else's, so that a cache has them; nothing for models without one.
     public var warm: @Sendable ([String]) async -> Void = { _ in }
     /// nil: there is no cache.

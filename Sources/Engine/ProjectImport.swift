@@ -93,7 +93,7 @@ extension Database {
         if let known = try registry.scope(of: project, in: transaction.view), !overwrite,
             try EventLog(scope: known).head(in: transaction.view).sequence > .zero
         {
-            throw ContexError.badRequest("Project \(project) already has data. Use overwrite=True to replace.")
+            throw ContexError.badRequest("Project \(project.text.excerpt()) already has data. Use overwrite=True to replace.")
         }
         let scope = try registry.scopeCreating(project, at: time, in: &transaction)
         let log = EventLog(scope: scope)
@@ -293,7 +293,7 @@ private struct ImportPlan: Sendable {
             throw Self.refusal
         }
         guard named.utf8.elementsEqual(project.text.utf8) else {
-            throw ContexError.badRequest("Project ID mismatch: URL has '\(project)', data has '\(named)'")
+            throw ContexError.badRequest("Project ID mismatch: URL has '\(project.text.excerpt())', data has '\(named.excerpt())'")
         }
         warnings = top["version"] == nil ? ["Missing version field"] : []
         events = try Self.section("events", of: data, atMost: Limits.importEvents)?.map { item in

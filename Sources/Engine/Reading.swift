@@ -71,7 +71,7 @@ extension Database {
             let sequence = try past ?? EventLog(scope: scope).head(in: view).sequence
             return try PastDraft(scope, at: sequence, key: key, dimension: dimension, withVectors: false, in: view)
         }
-        guard let found, let document = found.documents.first else { throw ContexError.notFound("Data key '\(key)' not found") }
+        guard let found, let document = found.documents.first else { throw ContexError.notFound("Data key '\(key.text.excerpt())' not found") }
         let nodes = try await onPool(isHeavy: document.event != nil) { try found.nodes($0).map { ListedNode($0.record, of: $0.attributes) } }
         // The event of a document that is as it was left: nil only of one that was imported without it.
         let event: EventRecord? = try await read { view in
@@ -199,7 +199,7 @@ extension Database {
             guard let scope = try Self.scope(tenant, project, view),
                 let document = try DocumentStore(scope: scope).document(key, in: view),
                 try DocumentStore(scope: scope).hasVersion(sequence, of: document.id, in: view)
-            else { throw ContexError.notFound("Version \(sequence) not found for \(key)") }
+            else { throw ContexError.notFound("Version \(sequence) not found for \(key.text.excerpt())") }
             return try Self.version(try Self.versionEvent(sequence, EventLog(scope: scope), in: view))
         }
     }
@@ -240,7 +240,34 @@ extension Database {
     }
 }
 
+/// What somebody wants a vector of: a text, or the cl100k tokens that a client has made of one.
+public enum EmbeddingInput: Sendable {
+    case text(String)
+    case tokens([Int])
+}
+
 extension Database {
+    /// Vectors of texts and of what tokens stand for, in order.
+    /// - Throws: `.invalid` for a number that is no token.
+    public func embed(_ inputs: [EmbeddingInput]) async throws -> Embeddings {
+        var texts: [String] = []
+        texts.reserveCapacity(inputs.count)
+        for (place, input) in inputs.enumerated() {
+            switch input {
+            case .text(let text): texts.append(text)
+            case .tokens(let tokens):
+                guard let text = models.text(tokens) else {
+                    throw ContexError.invalid(
+                        field: "input", kind: "value_error",
+                        message: "Value error, input \(place) holds a number that is no token of cl100k_base")
+                }
+                // As long as a text may be that comes as one.
+                texts.append(String(text.unicodeScalars.prefix(Limits.queryScalars)))
+            }
+        }
+        return try await embed(texts)
+    }
+
     /// Vectors of texts, in order. Nothing is stored.
     public func embed(_ texts: [String]) async throws -> Embeddings {
         let vectors = try await models.embed(texts)

@@ -21,8 +21,11 @@ public struct HTTPAPIConfiguration: Sendable {
     public var connectionsPerAddressMax: Int
     /// Requests worked on at once; each may hold a body of `bodyBytesMax`.
     public var requestsMax: Int
-    /// Origins of web pages that may call; `*` is any.
+    /// Names and addresses beside loopback and `host` that requests may name the server by: `HostRule`.
+    public var allowedHosts: [String]
+    /// Origins of web pages of others that may call; `*` is any, then without credentials.
     public var corsOrigins: [String]
+    /// Whether pages of origins that are in the list may send credentials.
     public var corsCredentials: Bool
     /// Tells browsers to come by https only; sent when the request came so.
     public var hsts: Bool
@@ -31,7 +34,7 @@ public struct HTTPAPIConfiguration: Sendable {
     public init(
         host: String = "127.0.0.1", port: Int = 8001, bodyBytesMax: Int = Limits.bodyBytes, headerBytesMax: Int = 16 << 10,
         idleTimeout: Duration = .seconds(60), bodyBytesPerSecondMin: Int = 4 << 10, connectionsPerAddressMax: Int = 512, requestsMax: Int = 1_024,
-        corsOrigins: [String] = ["*"], corsCredentials: Bool = true, hsts: Bool = true,
+        allowedHosts: [String] = [], corsOrigins: [String] = [], corsCredentials: Bool = true, hsts: Bool = true,
         version: String = HTTPAPIConfiguration.compatibleVersion
     ) {
         self.host = host
@@ -42,6 +45,7 @@ public struct HTTPAPIConfiguration: Sendable {
         self.bodyBytesPerSecondMin = bodyBytesPerSecondMin
         self.connectionsPerAddressMax = connectionsPerAddressMax
         self.requestsMax = requestsMax
+        self.allowedHosts = allowedHosts
         self.corsOrigins = corsOrigins
         self.corsCredentials = corsCredentials
         self.hsts = hsts

@@ -36,7 +36,7 @@ public struct RESPServerStatistics: Sendable, Equatable {
 public final class RESPServer: Sendable {
     private enum Phase {
         case new, starting
-        case running(any Channel)
+        case running([any Channel])
         case stopped
     }
 
@@ -75,27 +75,27 @@ public final class RESPServer: Sendable {
             guard case .new = phase else { throw ContexError(.conflict, "the Redis protocol listener was started before") }
             phase = .starting
         }
-        let listener: any Channel
+        let listeners: [any Channel]
         hub.add(registry)
-        do {
-            listener = try await bind()
+        do throws(ContexError) {
+            listeners = try await bindAll()
         } catch {
             hub.remove(registry)
             phase.withLock { if case .starting = $0 { $0 = .new } }
-            throw failure(error)
+            throw error
         }
         let isRunning = phase.withLock { phase in
             guard case .starting = phase else { return false }
-            phase = .running(listener)
+            phase = .running(listeners)
             return true
         }
         operations.observeKeys { [weak registry] in registry?.checkKeys() }
         guard isRunning else {
             hub.remove(registry)
-            try? await listener.close()
+            for listener in listeners { try? await listener.close() }
             throw ContexError(.unavailable, "the Redis protocol listener was stopped while it started")
         }
-        return listener.localAddress?.port ?? configuration.port
+        return listeners[0].localAddress?.port ?? configuration.port
     }
 
     /// Accepts no more, sends what was published to those who read, closes all connections.
@@ -104,15 +104,37 @@ public final class RESPServer: Sendable {
             defer { phase = .stopped }
             return phase
         }
-        if case .running(let listener) = before { try? await listener.close() }
+        if case .running(let listeners) = before { for listener in listeners { try? await listener.close() } }
         let connections = registry.stop()
         for connection in connections { connection.pipeline.fireUserInboundEventTriggered(ConnectionEvent.stop) }
         for connection in connections { try? await connection.closeFuture.get() }
         hub.remove(registry)
     }
 
-    private func bind() async throws -> any Channel {
-        guard (0...65_535).contains(configuration.port) else { throw SocketAddressError.unsupported }
+    /// Somebody else may have on another address the port that was free on the first; eight times in a row he has not.
+    private static let freePortAttempts = 8
+
+    private func bindAll() async throws(ContexError) -> [any Channel] {
+        var attempts = configuration.port == 0 ? Self.freePortAttempts : 1
+        while true {
+            attempts -= 1
+            var listeners: [any Channel] = []
+            for host in configuration.hosts {
+                do {
+                    listeners.append(try await bind(host, port: listeners.first?.localAddress?.port ?? configuration.port))
+                } catch {
+                    for listener in listeners { try? await listener.close() }
+                    let failure = failure(error, host: host)
+                    guard attempts > 0, failure.category == .conflict else { throw failure }
+                    break
+                }
+            }
+            if listeners.count == configuration.hosts.count { return listeners }
+        }
+    }
+
+    private func bind(_ host: String, port: Int) async throws -> any Channel {
+        guard (0...65_535).contains(port) else { throw SocketAddressError.unsupported }
         let (operations, configuration, registry, logger) = (operations, configuration, registry, logger)
         return try await ServerBootstrap(group: eventLoopGroup)
             .serverChannelOption(.backlog, value: 256)
@@ -128,11 +150,11 @@ public final class RESPServer: Sendable {
                             remoteAddress: channel.remoteAddress))
                 }
             }
-            .bind(host: configuration.host, port: configuration.port).get()
+            .bind(host: host, port: port).get()
     }
 
-    private func failure(_ error: any Error) -> ContexError {
-        let (host, port) = (configuration.host, configuration.port)
+    private func failure(_ error: any Error, host: String) -> ContexError {
+        let port = configuration.port
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE:
             return ContexError(

@@ -2,7 +2,8 @@ public import RESP
 
 /// Where the listener of the Redis protocol listens and what it bears.
 public struct RESPServerConfiguration: Sendable {
-    public var host: String
+    /// At least one; the port is the same on all of them.
+    public var hosts: [String]
     /// 0 takes a free one.
     public var port: Int
     /// Places, patterns and bytes that wait, in all and for each address and key.
@@ -11,9 +12,9 @@ public struct RESPServerConfiguration: Sendable {
     public var authenticationSeconds: Int
 
     public init(
-        host: String = "127.0.0.1", port: Int = 8003, bounds: RESPExchange.Bounds = RESPExchange.Bounds(), authenticationSeconds: Int = 30
+        hosts: [String] = ["127.0.0.1"], port: Int = 8003, bounds: RESPExchange.Bounds = RESPExchange.Bounds(), authenticationSeconds: Int = 30
     ) {
-        self.host = host
+        self.hosts = hosts
         self.port = port
         self.bounds = bounds
         self.authenticationSeconds = authenticationSeconds

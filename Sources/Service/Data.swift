@@ -111,8 +111,9 @@ extension Operations {
     }
 
     /// Vectors of texts, by the built-in model; nothing is stored.
-    public func embed(_ texts: [String], by caller: Caller) async throws -> Embeddings {
-        try await perform(.embed, project: nil, by: caller) { _ in try await database.embed(texts) }
+    /// - Throws: `.invalid` for tokens that are none.
+    public func embed(_ inputs: [EmbeddingInput], by caller: Caller) async throws -> Embeddings {
+        try await perform(.embed, project: nil, by: caller) { _ in try await database.embed(inputs) }
     }
 
     /// The projects that the caller may see, by name.

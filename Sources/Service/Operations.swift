@@ -67,6 +67,7 @@ public final class Operations: Sendable {
             default: break
             }
             await audit.record(action, principal: principal, project: project, caller: caller, failure: failure)
+            failure.isRecorded = true
             throw failure
         }
     }

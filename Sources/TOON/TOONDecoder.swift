@@ -355,7 +355,7 @@ private struct Parser {
             guard token.count <= Limits.numberCharacters else {
                 throw TOONError(line: line, message: "a number of more than \(Limits.numberCharacters) characters")
             }
-            return .number(JSONNumber(uncheckedText: TOONNumber.canonical(Array(token))[...].text))
+            return .number(JSONNumber(uncheckedText: token.text))
         }
         if token.elementsEqual("true".utf8) { return .bool(true) }
         if token.elementsEqual("false".utf8) { return .bool(false) }

@@ -30,9 +30,11 @@ private struct Writer {
     var bytes: [UInt8] = []
     let indent: Int
     let delimiter: UInt8
+    let numbers: TOONEncodingOptions.Numbers
 
     init(options: TOONEncodingOptions) {
         indent = options.indent
+        numbers = options.numbers
         delimiter = options.delimiter.rawValue
     }
 
@@ -228,7 +230,8 @@ private struct Writer {
         switch value {
         case .null: bytes += "null".utf8
         case .bool(let flag): bytes += (flag ? "true" : "false").utf8
-        case .number(let number): bytes += TOONNumber.canonical(Array(number.text.utf8))
+        // JSON's grammar of numbers is TOON's (section 4), so every text is read back as the number that it is.
+        case .number(let number): numbers == .canonical ? bytes += TOONNumber.canonical(Array(number.text.utf8)) : bytes.append(contentsOf: number.text.utf8)
         case .string(var text):
             text.withUTF8 { buffer in
                 if unsafe TOONText.needsQuotes(buffer, delimiter: delimiter) {

@@ -8,15 +8,25 @@ public enum TOONDelimiter: UInt8, Sendable, CaseIterable {
 }
 
 public struct TOONEncodingOptions: Sendable {
+    /// How a number is spelled.
+    public enum Numbers: Sendable {
+        /// As it came: whoever wrote `python: 3.10` did not mean 3.1.
+        case asWritten
+        /// In the one spelling that section 2 of the specification has for a value.
+        case canonical
+    }
+
     /// Spaces a level, at least 1.
     public var indent: Int
     public var delimiter: TOONDelimiter
+    public var numbers: Numbers
 
     /// - Precondition: `indent` is at least 1.
-    public init(indent: Int = 2, delimiter: TOONDelimiter = .comma) {
+    public init(indent: Int = 2, delimiter: TOONDelimiter = .comma, numbers: Numbers = .asWritten) {
         precondition(indent >= 1, "a level of TOON needs at least one space, not \(indent)")
         self.indent = indent
         self.delimiter = delimiter
+        self.numbers = numbers
     }
 }
 

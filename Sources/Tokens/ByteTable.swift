@@ -53,6 +53,10 @@ struct ByteTable: Sendable {
         return true
     }
 
+    func value(ofEntry entry: Int) -> Int32 { values[entry] }
+
+    func key(ofEntry entry: Int) -> ArraySlice<UInt8> { keys[Int(starts[entry])..<Int(starts[entry + 1])] }
+
     /// - Complexity: O(length of the key).
     func find(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int32? {
         guard range.count <= longestKey else { return nil }

@@ -3,6 +3,8 @@
 public struct CL100KTokenizer: Sendable {
     private let ranks: ByteTable
     private let singles: [Int32]
+    /// The entry of each rank in `ranks`, -1 for a rank that no token has.
+    private let entries: [Int32]
 
     private static let file = "cl100k_base.tiktoken"
     /// Far above the 100,256 ranks there are.
@@ -53,8 +55,16 @@ public struct CL100KTokenizer: Sendable {
             }
             singles.append(id)
         }
+        var entries: [Int32] = []
+        for entry in 0..<table.count {
+            let rank = Int(table.value(ofEntry: entry))
+            guard rank < Self.ranksMax else { throw TokensError(file: Self.file, "a rank of \(rank), below \(Self.ranksMax) is expected") }
+            if rank >= entries.count { entries += repeatElement(-1, count: rank + 1 - entries.count) }
+            entries[rank] = Int32(entry)
+        }
         self.singles = singles
         self.ranks = table
+        self.entries = entries
     }
 
     /// The value of each base64 digit, 255 for other bytes.
@@ -110,4 +120,16 @@ public struct CL100KTokenizer: Sendable {
     ///
     /// - Complexity: as `ids`.
     public func count(_ text: String) -> Int { ids(text).count }
+
+    /// The text that the tokens stand for; where they begin or end inside a character, U+FFFD stands for it. Nil when one of them is no token.
+    ///
+    /// - Complexity: O(bytes of the text).
+    public func text(_ ids: [Int]) -> String? {
+        var bytes: [UInt8] = []
+        for id in ids {
+            guard entries.indices.contains(id), entries[id] >= 0 else { return nil }
+            bytes += ranks.key(ofEntry: Int(entries[id]))
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 }

@@ -1,7 +1,9 @@
 """Bad input: FastAPI's status and body exactly, nothing stored, server up. One table; http-api.md sections 1 to 7 and its defect
 list (section 14) say what is right. `SAME` in an expected body stands for the request body as it was sent."""
+import gzip
 import json
 import socket
+import zlib
 from urllib.parse import quote
 
 import pytest
@@ -151,6 +153,9 @@ LOOSE = {
     "key of 256 characters": ("POST", PUBLISH, {"project_id": "PROJECT", "data_key": "é" * 256, "data": 1}, 422, ["data_key"]),
     "agent id of 256 characters": ("POST", REGISTER, {"agent_id": "a" * 256, "project_id": "PROJECT", "data_needs": []}, 422, ["agent_id"]),
     "path id of 256 characters": ("GET", f"/api/v1/projects/{'x' * 256}/events", None, 422, ["detail"]),
+    "empty project id": ("POST", PUBLISH, {"project_id": "", "data_key": "k", "data": 1}, 422, ["project_id", "string_too_short"]),
+    "empty key": ("POST", PUBLISH, {"project_id": "PROJECT", "data_key": "", "data": 1}, 422, ["data_key", "string_too_short"]),
+    "empty agent id": ("POST", REGISTER, {"agent_id": "", "project_id": "PROJECT", "data_needs": []}, 422, ["agent_id", "string_too_short"]),
     "NUL in a key": ("POST", PUBLISH, b'{"project_id":"PROJECT","data_key":"a\\u0000b","data":1}', 422, ["data_key"]),
     "NUL in a project id": ("POST", PUBLISH, b'{"project_id":"a\\u0000b","data_key":"k","data":1}', 422, ["project_id"]),
     "lone surrogate in a key": ("POST", PUBLISH, b'{"project_id":"PROJECT","data_key":"a\\ud800b","data":1}', 422, ["detail"]),
@@ -247,13 +252,47 @@ def test_empty_needs(server, project):
     server.call("DELETE", f"/api/v1/agents/{agent}")
 
 
-@pytest.mark.parametrize("given", ["tech stack", "a/b", "a.b.c", "日本語", "", "..", "%2F", pytest.param("x" * 255, id="255 characters")])
+@pytest.mark.parametrize("given", ["tech stack", "a/b", "a.b.c", "日本語", "..", "%2F", pytest.param("x" * 255, id="255 characters")])
 def test_free_text_ids(server, given):
     """Ids are free text; the path carries them percent-encoded."""
     project = unique("p") + given[:200]
     server.publish(project, given, {"a": 1})
     answer = server.call("GET", f"/api/v1/projects/{quote(project, safe='')}/events")
     assert answer.json["events"][0]["data"] == {given: {"a": 1}}
+
+
+@pytest.mark.parametrize("headers", [{"Content-Type": "text/plain"}, {"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": ""}])
+def test_bodies_that_are_not_said_to_be_json(server, project, headers):
+    answer = server.call("POST", PUBLISH, {"project_id": project, "data_key": "k", "data": 1}, headers)
+    assert answer.status == 415 and "set Content-Type: application/json" in answer.json["detail"], answer
+    nothing_happened(server, project)
+
+
+def test_batch_registration_is_judged_item_by_item(server, project):
+    good = {"project_id": project, "agent_id": unique("agent"), "data_needs": []}
+    answer = server.call("POST", "/api/v1/batch/register", [good, {"project_id": project, "agent_id": "bad"}, 7])
+    assert answer.status == 200 and answer.json["successful"] == 1 and answer.json["failed"] == 2, answer
+    assert [result["status"] for result in answer.json["results"]] == ["success", "failed", "failed"]
+    assert answer.json["results"][1]["error"] == "data_needs: Field required"
+    server.call("DELETE", f"/api/v1/agents/{good['agent_id']}")
+
+
+def test_packed_bodies(server, project):
+    body = json.dumps({"project_id": project, "data_key": "k", "data": {"packed": "yes"}}).encode()
+    for coding, packed in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
+        assert server.call("POST", PUBLISH, packed, {"Content-Encoding": coding}).status == 200
+    bomb = server.call("POST", PUBLISH, gzip.compress(b'"' + b" " * (9 << 20) + b'"'), {"Content-Encoding": "gzip"})
+    assert bomb.status == 413, bomb
+    unknown = server.call("POST", PUBLISH, body, {"Content-Encoding": "br"})
+    assert unknown.status == 415 and unknown.headers["Accept-Encoding"] == "gzip, deflate", unknown
+    assert [event["data"] for event in server.events(project)] == [{"k": {"packed": "yes"}}] * 2
+
+
+def test_head(server, project):
+    server.publish(project, "k", {"a": 1})
+    for path in ("/health", f"/api/v1/projects/{project}/events", "/docs", "/api/v1/nothing"):
+        whole, head = server.call("GET", path), server.call("HEAD", path)
+        assert head.status == whole.status and head.body == b"" and int(head.headers["Content-Length"]) == len(whole.body)
 
 
 def test_headers(server):
@@ -266,7 +305,7 @@ def test_headers(server):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["X-Frame-Options"] == "DENY"
         assert answer.headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
-        assert answer.headers["Content-Security-Policy"]
+        assert answer.headers["Content-Security-Policy"] and answer.headers["Cache-Control"] == "no-store"
 
 
 def test_refusals_with_authentication(guarded):
@@ -290,9 +329,12 @@ def test_refusals_with_authentication(guarded):
 BROKEN_HTTP = {
     "unknown version": b"GET / HTTP/9.9\r\n\r\n",
     "binary": b"\x00\x01\x02\x03\r\n\r\n",
-    "header of 200,000 bytes": b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 200_000 + b"\r\n\r\n",
-    "path of 200,000 bytes": b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    "negative length": b"POST /api/v1/data/publish HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+    "header of 200,000 bytes": b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 200_000 + b"\r\n\r\n",
+    "path of 200,000 bytes": b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "no host": b"GET /health HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+    "bad piece": b"POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "negative length": b"POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
 }
 BROKEN_REDIS = {
     "huge array": b"*1000000000\r\n",

@@ -22,8 +22,26 @@ def test_embeddings(guarded):
 
 def test_refusals(guarded):
     client = openai.OpenAI(base_url=guarded.url + "/api/v1", api_key="ck_wrong", max_retries=0)
-    with pytest.raises(openai.AuthenticationError):
+    with pytest.raises(openai.AuthenticationError) as stranger:
         client.embeddings.create(model="any", input="text")
+    assert stranger.value.code == "invalid_api_key" and stranger.value.body["message"] == "Invalid API Key"
     client = openai.OpenAI(base_url=guarded.url + "/api/v1", api_key=guarded.root_key, max_retries=0)
-    with pytest.raises(openai.UnprocessableEntityError):
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
         client.embeddings.create(model="any", input="")
+    assert refused.value.body["message"] == "input: String should have at least 1 character"
+    assert (refused.value.type, refused.value.param, refused.value.code) == ("invalid_request_error", "input", None)
+
+
+def test_every_form_of_input(guarded):
+    """LangChain and others send tokens of cl100k_base instead of text."""
+    client = openai.OpenAI(base_url=guarded.url + "/api/v1", api_key=guarded.root_key, max_retries=0)
+
+    def vectors(given):
+        return [entry.embedding for entry in client.embeddings.create(model="any", input=given, user="somebody").data]
+
+    hello = vectors("Hello world")
+    assert vectors([9906, 1917]) == hello and vectors(["Hello world"]) == hello
+    assert vectors([[9906, 1917], [9906]]) == hello + vectors("Hello")
+    for wrong in ([100_300], [[-1]], [[]], []):
+        with pytest.raises(openai.UnprocessableEntityError):
+            vectors(wrong)

@@ -15,12 +15,20 @@ import Testing
     }
 
     @Test(arguments: FuzzTargets.all.map(\.name))
-    func pastFailuresAndSeedsHold(_ name: String) throws {
+    func pastFailuresAndSeedsHold(_ name: String) async throws {
+        // Some wait for what other tasks do, so they must not wait on a thread that runs tasks.
+        let outcome: Result<Void, any Error> = await withCheckedContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(returning: Result { try Self.replay(name) }) }
+        }
+        try outcome.get()
+    }
+
+    private static func replay(_ name: String) throws {
         let target = try #require(FuzzTargets.named(name))
         for (place, seed) in try target.seeds().enumerated() {
             #expect(throws: Never.self, "seed \(place) of \(name)") { try target.check(seed) }
         }
-        for (file, bytes) in try Self.failures(of: target) {
+        for (file, bytes) in try failures(of: target) {
             #expect(throws: Never.self, "Fuzz/Failures/\(name)/\(file)") { try target.check(bytes) }
         }
         try target.check([])
@@ -40,6 +48,53 @@ import Testing
             let (before, part, after) = (text(Int.random(in: 0..<4, using: &random)), text(Int.random(in: 1..<5, using: &random)), text(2))
             let input = [UInt8.random(in: 0...255, using: &random), UInt8(before.count), UInt8(part.count)] + before + part + after
             #expect(throws: Never.self, "\(input)") { try target.check(input) }
+        }
+    }
+
+    /// Changed seeds: what tools/fuzz would try first, where it takes a build of its own. CONTEX_TEST_MUTATIONS tries more or fewer,
+    /// CONTEX_TEST_SEED the same again.
+    @Test(arguments: FuzzTargets.http.map(\.name))
+    func changedSeedsHold(_ name: String) async throws {
+        let count = ProcessInfo.processInfo.environment["CONTEX_TEST_MUTATIONS"].flatMap { Int($0) } ?? 300
+        let outcome: Result<Void, any Error> = await withCheckedContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(returning: Result { try Self.mutate(name, count) }) }
+        }
+        try outcome.get()
+    }
+
+    private static let pieces: [[UInt8]] = [
+        "%00", "%ff", "%2F", "..", "null", "[[[[", "{}", "\"", "\\ud800", "-1", "1e999", "99999999999999999999", "\u{0}", "\u{e9}", "\n", ",", ":", "a=", "&",
+        "true", "\"\"", "[1]", "HEAD", "*", "Content-Encoding: gzip\n", "Origin: null\n", "Host: \n",
+    ].map { Array($0.utf8) }
+
+    private static func mutate(_ name: String, _ count: Int) throws {
+        let target = try #require(FuzzTargets.named(name))
+        let seeds = try target.seeds()
+        var random = SeededRandom(seed: testSeed("changed seeds of \(name)"))
+        func below(_ bound: Int) -> Int { Int(random.next() % UInt64(max(1, bound))) }
+        for _ in 0..<count {
+            var input = seeds[below(seeds.count)]
+            for _ in 0...below(6) {
+                let at = below(input.count + 1)
+                let end = min(input.count, at + below(12))
+                switch below(6) {
+                case 0: input.insert(contentsOf: pieces[below(pieces.count)], at: at)
+                case 1: input.replaceSubrange(at..<end, with: pieces[below(pieces.count)])
+                case 2: input.removeSubrange(at..<end)
+                case 3: if at < input.count { input[at] = UInt8(below(256)) }
+                case 4: input.insert(contentsOf: input[at..<end], at: at)
+                default:
+                    let other = seeds[below(seeds.count)]
+                    let from = below(other.count + 1)
+                    input.replaceSubrange(at..<end, with: other[from..<min(other.count, from + below(40))])
+                }
+            }
+            do {
+                try target.check(Array(input.prefix(target.inputBytesMax)))
+            } catch {
+                Issue.record("\(name): \(error)\n\(Data(input).base64EncodedString())\n\(String(decoding: input, as: UTF8.self))")
+                return
+            }
         }
     }
 

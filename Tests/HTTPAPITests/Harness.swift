@@ -17,17 +17,18 @@ final class Harness: Sendable {
     let handler: APIHandler
 
     init(
-        _ folder: TemporaryFolder = TemporaryFolder(), authentication: Bool = false, configure: (inout HTTPAPIConfiguration) -> Void = { _ in }
+        _ folder: TemporaryFolder = TemporaryFolder(), authentication: Bool = false, audit: any AuditTrail = NoAuditTrail(),
+        meter: any Meter = NoMeter(), configure: (inout HTTPAPIConfiguration) -> Void = { _ in }
     ) throws {
         self.folder = folder
         var configuration = DatabaseConfiguration(directory: folder.path)
         configuration.mapBytes = 1 << 30
-        database = try Database(
-            configuration: configuration,
-            models: Models(
-                identity: "hashed words", dimension: Self.dimension, embed: { texts in texts.map(Self.vector) },
-                countTokens: { $0.split { $0.isWhitespace || $0.isPunctuation }.count }))
-        operations = Operations(database: database, authenticationRequired: authentication)
+        var models = Models(
+            identity: "hashed words", dimension: Self.dimension, embed: { texts in texts.map(Self.vector) },
+            countTokens: { $0.split { $0.isWhitespace || $0.isPunctuation }.count })
+        models.text = { tokens in tokens.contains { $0 < 0 } ? nil : tokens.map { "t\($0)" }.joined(separator: " ") }
+        database = try Database(configuration: configuration, models: models)
+        operations = Operations(database: database, authenticationRequired: authentication, meter: meter, audit: audit)
         var edge = HTTPAPIConfiguration()
         configure(&edge)
         handler = APIHandler(operations: operations, configuration: edge)
@@ -51,6 +52,7 @@ final class Harness: Sendable {
         var headers = headers
         if body != nil, !headers.contains(where: { $0.name == "Content-Type" }) { headers.append(("Content-Type", "application/json")) }
         if let key { headers.append(("X-API-Key", key)) }
+        if !headers.contains(where: { $0.name == "Host" }) { headers.append(("Host", "localhost:8001")) }
         return await handler.answer(APIRequest(method: method, target: target, headers: headers), body: Array((body ?? "").utf8))
     }
 

@@ -70,19 +70,90 @@ struct OperationTests {
         }
         #expect(numbers == Harness.vector("other"))
 
-        for (body, kind) in [
-            ("{}", "missing"), (#"{"input":""}"#, "string_too_short"), (#"{"input":[]}"#, "too_short"), (#"{"input":["a",""]}"#, "string_too_short"),
-            (#"{"input":[[1,2]]}"#, "string_type"), (#"{"input":7}"#, "list_type"), (#"{"input":"a","dimensions":12}"#, "value_error"),
-            ("{\"input\":[" + Array(repeating: "\"a\"", count: Limits.embeddingTexts + 1).joined(separator: ",") + "]}", "too_long"),
-            ("{\"input\":\"" + String(repeating: "a", count: Limits.queryScalars + 1) + "\"}", "string_too_long"),
-            (#"{"input":"a","encoding_format":"int8"}"#, "enum"), (#"{"input":"a\u0000"}"#, "value_error"),
+        // Tokens: Harness makes a word of each, "t" and its number.
+        for (body, texts) in [
+            ("[1,2]", ["t1 t2"]), ("[[1,2],[3]]", ["t1 t2", "t3"]), (#"["plain",[3]]"#, ["plain", "t3"]), (#""plain""#, ["plain"]), (#"["a"]"#, ["a"]),
         ] {
-            let refused = await ask(body)
-            #expect(refused.status == 422, "\(body)")
-            #expect(try refused.json["detail"]?.arrayValue?.first?["type"] == .string(kind), "\(body)")
+            let answer = try await ask(#"{"input":\#(body),"user":"somebody"}"#).json
+            let vectors = answer["data"]?.arrayValue?.map { $0["embedding"]?.arrayValue?.compactMap(\.doubleValue).map(Float.init) ?? [] }
+            #expect(vectors == texts.map(Harness.vector), "\(body)")
         }
-        #expect(await harness.send("POST", "/api/v1/embeddings", #"{"input":"a"}"#, headers: [("Authorization", "Bearer ck_no")]).status == 401)
+
+        func list(_ item: String, _ count: Int) -> String { [String](repeating: item, count: count).joined(separator: ",") }
+        func many(_ item: String, _ count: Int) -> String { "{\"input\":[\(list(item, count))]}" }
+        for (body, message, field) in [
+            ("{}", "input: Field required", "input"), (#"{"input":""}"#, "input: String should have at least 1 character", "input"),
+            (#"{"input":[]}"#, "input: List should have at least 1 item after validation, not 0", "input"),
+            (#"{"input":["a",""]}"#, "input.1: String should have at least 1 character", "input"),
+            (#"{"input":[[]]}"#, "input.0: List should have at least 1 item after validation, not 0", "input"),
+            (#"{"input":[[1.5]]}"#, "input.0.0: Input should be a valid integer", "input"),
+            (#"{"input":[1,"a"]}"#, "input.1: Input should be a valid integer", "input"),
+            (#"{"input":[[1],[-5]]}"#, "input: Value error, input 1 holds a number that is no token of cl100k_base", "input"),
+            (#"{"input":7}"#, "input: Input should be a valid string, list of strings, list of tokens or list of those", "input"),
+            (#"{"input":"a","dimensions":12}"#, "dimensions: Value error, the built-in model has 384 dimensions, others cannot be had", "dimensions"),
+            (many("\"a\"", Limits.embeddingTexts + 1), "input: List should have at most 2048 items", "input"),
+            (many("1", Limits.embeddingTokens + 1), "input: List should have at most 8192 items", "input"),
+            (many("[\(list("1", 8_192))]", 37), "input: Value error, 303104 tokens, at most 300000 are taken at once", "input"),
+            ("{\"input\":\"\(String(repeating: "a", count: Limits.queryScalars + 1))\"}", "input: String should have at most 32768 characters", "input"),
+            (#"{"input":"a","encoding_format":"int8"}"#, "encoding_format: Input should be 'float' or 'base64'", "encoding_format"),
+            (#"{"input":"a\u0000"}"#, "input: Value error, input must not contain NUL characters", "input"), ("{", "1: JSON decode error", nil),
+        ] as [(String, String, String?)] {
+            let refused = await ask(body)
+            #expect(refused.status == 422, "\(body.prefix(100))")
+            let error = try #require(try refused.json["error"])
+            #expect(error.objectValue?.keys == ["message", "type", "param", "code"])
+            #expect(error["message"]?.stringValue?.hasPrefix(message) == true, "\(refused.text)")
+            #expect(error["type"] == "invalid_request_error" && error["param"] == field.map(JSONValue.string) ?? .null && error["code"] == .null)
+        }
+        // In the same shape wherever on the way it was refused, also where no such route is.
+        for (method, target, key, status, code) in [
+            ("POST", "/api/v1/embeddings", "ck_no", 401, "invalid_api_key"), ("GET", "/api/v1/embeddings", root, 405, nil),
+            ("POST", "/v1/embeddings", root, 404, "unknown_url"),
+            ("POST", "/embeddings", "ck_no", 401, "invalid_api_key"),
+        ] as [(String, String, String, Int, String?)] {
+            let refused = await harness.send(method, target, #"{"input":"a"}"#, key: key)
+            #expect(refused.status == status)
+            #expect(try refused.json["error"]?["code"] == code.map(JSONValue.string) ?? .null, "\(refused.text)")
+            #expect(try refused.json["error"]?["message"]?.stringValue?.isEmpty == false)
+        }
+        let large = await ask("{\"input\":\"" + String(repeating: "a", count: 11 << 20) + "\"}")
+        #expect(large.status == 413)
+        #expect(try large.json["error"]?["message"]?.stringValue?.hasPrefix("Request body too large") == true)
         #expect(await harness.send("POST", "/api/v1/embeddings", #"{"input":"a"}"#, headers: [("Authorization", "Basic \(root)")]).status == 401)
+        await harness.close()
+    }
+
+    /// An item that is none is one that failed.
+    @Test func registrationsAreJudgedOneByOne() async throws {
+        let harness = try Harness()
+        let items = [
+            #"{"project_id":"p","agent_id":"good","data_needs":["words"]}"#, #"{"project_id":"p","agent_id":"bare"}"#, "7",
+            #"{"project_id":"p","agent_id":"hook","data_needs":[],"notification_method":"webhook"}"#, #"{"project_id":"","agent_id":"a","data_needs":[]}"#,
+            #"{"project_id":"p","agent_id":["x"],"data_needs":"y"}"#, #"{"project_id":"p","agent_id":"also good","data_needs":[]}"#,
+        ]
+        for base in ["/api/v1", "/api"] {
+            let answer = await harness.send("POST", base + "/batch/register", "[\(items.joined(separator: ","))]")
+            #expect(answer.status == 200, "\(answer.text)")
+            let json = try answer.json
+            #expect(json.objectValue?.keys == ["status", "total", "successful", "failed", "duration_ms", "results"])
+            #expect(json["total"] == .integer(7) && json["successful"] == .integer(2) && json["failed"] == .integer(5))
+            let results = try #require(json["results"]?.arrayValue)
+            #expect(results.map { $0["status"]?.stringValue } == ["success", "failed", "failed", "failed", "failed", "failed", "success"])
+            #expect(results.map { $0["agent_id"] ?? .null } == ["good", "bare", .null, "hook", "a", .array(["x"]), "also good"])
+            #expect(
+                results.map { $0["error"]?.stringValue ?? "" } == [
+                    "", "data_needs: Field required", "Input should be a valid dictionary or object to extract fields from",
+                    "webhook_url: Value error, webhook_url is required when notification_method='webhook'",
+                    "project_id: String should have at least 1 character",
+                    "agent_id: Input should be a valid string; data_needs: Input should be a valid list", "",
+                ])
+            #expect(results[0].objectValue?.keys == ["status", "agent_id", "project_id", "matched_needs", "notification_channel"])
+            #expect(results[1].objectValue?.keys == ["status", "agent_id", "project_id", "error"])
+            #expect(try await harness.send("GET", "/api/v1/agents").json["count"] == .integer(2))
+        }
+        #expect(await harness.send("POST", "/api/v1/batch/register", "[]").text.contains(#""total":0,"successful":0,"failed":0"#))
+        #expect(await harness.send("POST", "/api/v1/batch/register", "{}").status == 422)
+        #expect(await harness.send("POST", "/api/v1/batch/register", "").status == 422)
         await harness.close()
     }
 
@@ -304,10 +375,10 @@ struct OperationTests {
         let document = export.text.replacing(
             format == "json" ? #""project_id": "app""# : "project_id: app", with: format == "json" ? #""project_id": "copy""# : "project_id: copy")
         let target = "/api/v1/projects/copy/import?format=\(format)"
-        let checked = await harness.send("POST", target + "&validate_only=true", document, headers: [("Content-Type", "text/plain")])
+        let checked = await harness.send("POST", target + "&validate_only=true", document, headers: [("Content-Type", "application/\(format)")])
         #expect(try checked.json["validation"] == ["valid": .bool(true), "errors": .array([]), "warnings": .array([]), "project_id": "copy"])
         #expect(await harness.send("GET", "/api/v1/projects/copy/events").text == #"{"events":[],"count":0}"#)
-        let imported = await harness.send("POST", target, document, headers: [("Content-Type", "text/plain")])
+        let imported = await harness.send("POST", target, document, headers: [("Content-Type", "application/\(format)")])
         #expect(imported.status == 200, "\(imported.text)")
         #expect(try imported.json["stats"]?["events_imported"]?.integerValue == 2)
         let (original, copy) = await (

@@ -45,7 +45,7 @@ struct RoleMatrixTests {
                         if route.isPublic || (granted && inScope) {
                             #expect(![401, 403, 405, 500].contains(answer.status), "\(place)")
                             // A batch names a project in each item: the items of a foreign one fail by themselves.
-                            if case .objects = route.body {
+                            if isBatch(route) {
                                 let inItem = !key.scoped || project == Self.own
                                 #expect(try answer.json["successful"]?.integerValue == (inItem ? 1 : 0), "\(place)")
                             }
@@ -69,6 +69,13 @@ struct RoleMatrixTests {
         await harness.close()
     }
 
+    private func isBatch(_ route: Route) -> Bool {
+        switch route.body {
+        case .objects, .separateObjects: true
+        default: false
+        }
+    }
+
     /// Every operation of the service has a route, but for those that the socket of subscribers serves.
     @Test func everyActionHasARoute() {
         let routed = Set(RouteTable.all.map(\.action))
@@ -90,7 +97,7 @@ struct RoleMatrixTests {
             switch route.body {
             case .none: nil
             case .object: JSONPrinter.text(object)
-            case .objects: JSONPrinter.text(.array([object]))
+            case .objects, .separateObjects: JSONPrinter.text(.array([object]))
             case .optionalJSON: "[]"
             case .document: "{}"
             }
@@ -111,7 +118,7 @@ struct RoleMatrixTests {
         case .number(let min, _): .double(min)
         case .shares(let names): .object(JSONObject([(names[0], .integer(1))]))
         case .flag: .bool(false)
-        case .texts, .textOrTexts: .array(["sample"])
+        case .texts, .embeddingInputs: .array(["sample"])
         case .word(let words, _): .string(words[0])
         case .address: "http://sample.example/"
         case .vector: .array([.double(1)])

@@ -22,10 +22,15 @@ struct RoutingTests {
         await expect("GET", "/api/versions/projects/p/data/k/history", 404)
         await expect("GET", "/api/v1/projects//events", 404)
         await expect("GET", "//api/v1/agents", 404)
-        await expect("GET", "/api/v1/data/publish", 405, header: ("Allow", "POST"), #"{"detail":"Method Not Allowed"}"#)
-        await expect("PUT", "/health", 405, header: ("Allow", "GET"))
-        await expect("PATCH", "/api/v1/agents/a", 405, header: ("Allow", "GET, DELETE"))
-        await expect("OPTIONS", "/api/v1/agents", 405)
+        await expect("GET", "/api/v1/data/publish", 405, header: ("Allow", "POST, OPTIONS"), #"{"detail":"Method Not Allowed"}"#)
+        await expect("PUT", "/health", 405, header: ("Allow", "GET, HEAD, OPTIONS"))
+        await expect("PATCH", "/api/v1/agents/a", 405, header: ("Allow", "GET, HEAD, DELETE, OPTIONS"))
+        await expect("OPTIONS", "/api/v1/agents", 204, header: ("Allow", "GET, HEAD, OPTIONS"), "")
+        await expect("OPTIONS", "*", 204)
+        await expect("OPTIONS", "/api/v1/nothing", 404)
+        await expect("GET", "*", 404)
+        await expect("GET", "http://elsewhere:9/health?x", 200)
+        await expect("GET", "http://elsewhere", 307, header: ("Location", "/sandbox"))
         await expect("GET", "/api/v1", 307, header: ("Location", "/api/v1/"))
         await expect("POST", "/api/v1/data/publish/?x=1", 307, header: ("Location", "/api/v1/data/publish?x=1"))
         await expect("GET", "/", 307, header: ("Location", "/sandbox"))
@@ -60,7 +65,7 @@ struct RoutingTests {
     ]
 
     @Test func everyAnswerCarriesItsHeaders() async throws {
-        let harness = try Harness(authentication: true)
+        let harness = try Harness(authentication: true) { $0.corsOrigins = ["https://page.example"] }
         let root = try #require(try await harness.database.bootstrapKey(.standard, name: "root", given: nil)).text
         for (target, key, status) in [
             ("/health", nil, 200), ("/nothing", nil, 401), ("/api/v1/agents", nil, 401), ("/api/agents", "wrong", 401),
@@ -73,6 +78,7 @@ struct RoutingTests {
             #expect(answer.header("Access-Control-Allow-Origin") == "https://page.example")
             #expect(answer.header("Access-Control-Allow-Credentials") == "true")
             #expect(answer.header("X-Request-ID")?.utf8.count == 32)
+            #expect(answer.header("Cache-Control") == "no-store")
             #expect(answer.header("X-API-Version") == (target.hasPrefix("/api/v1") ? "v1" : target.hasPrefix("/api/") ? "legacy" : nil))
             #expect((answer.header("X-API-Deprecation") != nil) == (answer.header("X-API-Version") == "legacy"))
             #expect(answer.header("Strict-Transport-Security") == nil)
@@ -101,7 +107,7 @@ struct RoutingTests {
             )
         }
         #expect(await harness.send("POST", "/api/v1/data/publish", "{broken", key: root).status == 422)
-        let large = APIRequest(method: "POST", target: "/api/v1/data/publish", headers: [("Content-Length", "11000000")])
+        let large = APIRequest(method: "POST", target: "/api/v1/data/publish", headers: [("Host", "localhost"), ("Content-Length", "11000000")])
         #expect(await harness.handler.answer(large).status == 413)
         await harness.close()
     }

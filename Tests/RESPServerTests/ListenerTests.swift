@@ -96,9 +96,9 @@ import Testing
         let taken = await failure(.init(port: fixture.port))
         #expect(taken?.category == .conflict)
         #expect(taken?.message.hasPrefix("port \(fixture.port) is taken on 127.0.0.1") == true)
-        #expect(await failure(.init(host: "192.0.2.1", port: 0))?.message.hasPrefix("this machine has no address 192.0.2.1") == true)
+        #expect(await failure(.init(hosts: ["192.0.2.1"], port: 0))?.message.hasPrefix("this machine has no address 192.0.2.1") == true)
         #expect(await failure(.init(port: 70_000))?.category == .badRequest)
-        #expect(await failure(.init(host: "no such host", port: 0))?.message.hasPrefix("the host no such host is unknown") == true)
+        #expect(await failure(.init(hosts: ["no such host"], port: 0))?.message.hasPrefix("the host no such host is unknown") == true)
         await fixture.stop()
     }
 }

@@ -30,10 +30,10 @@ import Testing
 
     @Test func defaults() throws {
         let plain = try configuration()
-        #expect(plain.httpHost == "127.0.0.1" && plain.httpPort == 8001 && plain.respPort == 8003)
+        #expect(plain.httpHost == "localhost" && plain.httpPort == 8001 && plain.respPort == 8003)
         #expect(plain.dataFolder == "./contex-data" && plain.modelFolder == "./.models/all-MiniLM-L6-v2")
         #expect(plain.threshold == 0.5 && plain.matchesMax == 10 && plain.contextTokensMax == 51_200)
-        #expect(!plain.authenticationRequired && plain.bootstrapName == "root" && plain.corsOrigins == ["*"] && plain.hybridSearch)
+        #expect(!plain.authenticationRequired && plain.bootstrapName == "root" && plain.corsOrigins.isEmpty && plain.allowedHosts.isEmpty && plain.hybridSearch)
     }
 
     @Test func flagBeforeEnvironmentBeforeFileBeforeDefault() throws {
@@ -60,6 +60,18 @@ import Testing
         #expect(try configuration([], theirs.merging(["CONTEX_MAX_MATCHES": "8"]) { $1 }).matchesMax == 8)
         // A file written for the original.
         #expect(try configuration([], [:], file: "DATABASE_URL=postgres://somewhere\nMAX_MATCHES='9'\n").matchesMax == 9)
+    }
+
+    @Test func hostsAndOrigins() throws {
+        let read = try configuration(["--allowed-hosts", "contex.example, *.b.example", "--cors-origins=https://page.example/,http://localhost:3000"])
+        #expect(read.allowedHosts == ["contex.example", "*.b.example"] && read.corsOrigins == ["https://page.example", "http://localhost:3000"])
+        #expect(try configuration([], ["CORS_ORIGINS": "*"]).corsOrigins == ["*"])
+        for wrong in ["page.example", "https://", "https://page.example/path", "https://a b", "://x"] {
+            #expect(message { try configuration(["--cors-origins", wrong]) }.contains("is not origins as https://page.example:8443 (no path), * or null"))
+        }
+        for wrong in ["https://contex.example", "contex.example/"] {
+            #expect(message { try configuration(["--allowed-hosts", wrong]) }.contains("is not names or addresses, without scheme and path"))
+        }
     }
 
     @Test func portsAndSwitches() throws {

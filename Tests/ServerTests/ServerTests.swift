@@ -29,6 +29,32 @@ import Testing
         await running.server.stop()
     }
 
+    /// Some clients make 127.0.0.1 of `localhost`, some try ::1 first: both find the server there.
+    @Test func bothLoopbacks() async throws {
+        let hasIPv6 = try String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8).contains("00000000000000000000000000000001 ")
+        for host in ["localhost", "127.0.0.1"] {
+            let running = try await TestServer { $0.httpHost = host }
+            let (http, resp) = try (running.http.port, #require(running.server.resp).port)
+            let answers = await withCheckedContinuation { continuation in
+                Thread.detachNewThread {
+                    continuation.resume(
+                        returning: [false, true].map { isIPv6 -> [Bool] in
+                            guard let web = try? RawConnection(port: http, isIPv6: isIPv6), let redis = try? RawConnection(port: resp, isIPv6: isIPv6) else {
+                                return []
+                            }
+                            web.send("GET /health HTTP/1.1\r\nHost: \(isIPv6 ? "[::1]" : "127.0.0.1"):\(http)\r\n\r\n")
+                            redis.send("PING\r\n")
+                            return [web.answer()?.hasPrefix("HTTP/1.1 200") == true, redis.read { $0.hasSuffix("\r\n") } == "+PONG\r\n"]
+                        })
+                }
+            }
+            #expect(answers == [[true, true], host == "localhost" && hasIPv6 ? [true, true] : []])
+            // Whoever else wants the port finds it taken, on whichever address.
+            await #expect(throws: ContexError.self) { try await TestServer { $0.httpPort = http } }
+            await running.server.stop()
+        }
+    }
+
     @Test func restartGivesTheSameAnswers() async throws {
         let documents: [(String, JSONValue)] = [
             ("tech", Self.tech), ("guide", "# Deploying\n\nPush to the main branch.\n\n## Rolling back\n\nTag the old image."),

@@ -98,6 +98,21 @@ private func failure(_ text: String, _ options: TOONDecodingOptions = .init()) -
     ])
     func numbersAreExact(text: String, canonical: String) throws {
         #expect(TOONNumber.canonical(JSONNumber(uncheckedText: text)).text == canonical)
-        #expect(try TOONDecoder.decode(text) == .number(JSONNumber(uncheckedText: canonical)))
+        #expect(TOONEncoder.encode(.number(JSONNumber(uncheckedText: text)), options: .init(numbers: .canonical)) == canonical)
+        // Nobody asked for another spelling.
+        #expect(TOONEncoder.encode(.number(JSONNumber(uncheckedText: text))) == text)
+        #expect(try TOONDecoder.decode(text) == .number(JSONNumber(uncheckedText: text)))
+    }
+
+    /// In a line, in a list and in the cells of both kinds of tables.
+    @Test func versionsStayWhatTheyWere() throws {
+        func number(_ text: String) -> JSONValue { .number(JSONNumber(uncheckedText: text)) }
+        let value: JSONValue = [
+            "python": number("3.10"), "list": .array([number("1.0"), number("2e3"), number("-0")]),
+            "rows": .array([["v": number("1.20")], ["v": number("1.30")]]), "named": ["a": ["v": number("0.50")], "b": ["v": number("1E5")]],
+        ]
+        let text = "python: 3.10\nlist[3]: 1.0,2e3,-0\nrows[2]{v}:\n  1.20\n  1.30\nnamed[2:]{v}:\n  a: 0.50\n  b: 1E5"
+        #expect(TOONEncoder.encode(value) == text)
+        #expect(try TOONDecoder.decode(text) == value)
     }
 }

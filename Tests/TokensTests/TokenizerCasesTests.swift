@@ -44,7 +44,17 @@ struct TokenizerCasesTests {
         for item in try TokenizerCase.all() {
             #expect(tokenizer.ids(item.text) == item.cl100k_ids, "case \(item.id): \(item.text.prefix(80))")
             #expect(tokenizer.count(item.text) == item.cl100k_count)
+            #expect(tokenizer.text(item.cl100k_ids.map(Int.init)) == item.text, "case \(item.id)")
         }
+    }
+
+    @Test func textsOfIdsThatAreNone() throws {
+        let tokenizer = try cl100k()
+        #expect(tokenizer.text([]) == "")
+        #expect(tokenizer.text([9906, 1917]) == "Hello world")
+        // Half a character: the tokens of an emoji, one by one.
+        #expect(tokenizer.ids("\u{1F680}").allSatisfy { tokenizer.text([Int($0)])?.unicodeScalars.allSatisfy { $0 == "\u{FFFD}" } == true })
+        for bad in [-1, 100_256, 100_257, 1 << 40, .max, .min] { #expect(tokenizer.text([9906, bad]) == nil) }
     }
 
     @Test func emptyTextIsTheTwoFrameTokens() throws {

@@ -61,7 +61,8 @@ enum DocumentationPage {
         switch route.body {
         case .none: break
         case .object(let fields): html += table("Body: an object", fields)
-        case .objects(let fields, let countMax): html += table("Body: a list of at most \(countMax) objects", fields)
+        case .objects(let fields, let countMax), .separateObjects(let fields, let countMax):
+            html += table("Body: a list of at most \(countMax) objects", fields)
         case .optionalJSON(let summary), .document(let summary): html += "<h4>Body</h4>\n<p>\(escaped(summary)).</p>\n"
         }
         if let example = OpenAPIDocument.example(route.answer.example) {
@@ -129,7 +130,7 @@ extension FieldRule {
         case .shares(let names): "object of numbers from 0 on under " + names.joined(separator: " or ")
         case .flag: "true or false"
         case .texts(let countMax, _): "list of at most \(countMax) texts"
-        case .textOrTexts(let countMax, _): "text, or list of 1 to \(countMax) texts"
+        case .embeddingInputs: "text, list of tokens, or list of 1 to \(Limits.embeddingTexts) of these"
         case .word(let words, _): words.joined(separator: ", ")
         case .address: "http or https URL"
         case .vector(let countMax): "list of at most \(countMax) numbers"

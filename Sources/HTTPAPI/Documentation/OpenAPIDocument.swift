@@ -77,7 +77,7 @@ public enum OpenAPIDocument {
         switch route.body {
         case .none: return nil
         case .object: return json(reference(requestName(route)), required: true)
-        case .objects(_, let countMax):
+        case .objects(_, let countMax), .separateObjects(_, let countMax):
             return json(
                 ["type": "array", "maxItems": .integer(countMax), "items": reference(requestName(route))], required: true)
         case .optionalJSON(let summary): return json(.object(JSONObject()), required: false, summary)
@@ -191,9 +191,15 @@ public enum OpenAPIDocument {
             type("array")
             schema["items"] = ["type": "string", "maxLength": .integer(scalarsMax)]
             schema["maxItems"] = .integer(countMax)
-        case .textOrTexts(let countMax, let scalarsMax):
-            let text: JSONValue = ["type": "string", "minLength": .integer(1), "maxLength": .integer(scalarsMax)]
-            schema["anyOf"] = .array([text, ["type": "array", "items": text, "minItems": .integer(1), "maxItems": .integer(countMax)]])
+        case .embeddingInputs:
+            let text: JSONValue = ["type": "string", "minLength": .integer(1), "maxLength": .integer(Limits.queryScalars)]
+            let tokens: JSONValue = [
+                "type": "array", "items": ["type": "integer", "minimum": .integer(0)], "minItems": .integer(1), "maxItems": .integer(Limits.embeddingTokens),
+            ]
+            func many(_ one: JSONValue) -> JSONValue {
+                ["type": "array", "items": one, "minItems": .integer(1), "maxItems": .integer(Limits.embeddingTexts)]
+            }
+            schema["anyOf"] = .array([text, many(text), tokens, many(tokens)])
         case .word(let words, _):
             type("string")
             schema["enum"] = .array(words.map(JSONValue.string) + (field.takesNull ? [.null] : []))

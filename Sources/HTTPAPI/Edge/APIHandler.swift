@@ -1,8 +1,9 @@
 // The way of a request through the edge, in the order that keeps strangers from learning anything:
 //
-//   a browser's question before a request (no key)  ->  size  ->  who asks: 401  ->  which route: 404, 405, 307
-//   ->  may the role do that, in that project: 403  ->  body  ->  is it well formed: 422  ->  may it in the body's project: 403
-//   ->  the operation
+//   is it meant for this server: 400, 421  ->  a browser's question before a request (no key)  ->  the page that it comes from: 403
+//   ->  length of its first line: 414, size of the body: 413, its codings: 415, 501  ->  who asks: 401  ->  which route: 404, 405, 307
+//   ->  may the role do that, in that project: 403  ->  what the body is: 415  ->  body  ->  is it well formed: 422
+//   ->  may it in the body's project: 403  ->  the operation
 //
 // Unknown paths answer 401 before 404. Operations authenticates and authorises again: it trusts no adapter. What the edge adds
 // is only that no fault of a body is explained to somebody who may not send it.
@@ -20,6 +21,7 @@ public struct APIHandler: Sendable {
     let facts: ServerFacts
     private let matcher: RouteMatcher
     private let crossOrigin: CrossOrigin
+    private let hosts: HostRule
 
     public init(operations: Operations, configuration: HTTPAPIConfiguration, logger: Logger = Logger(label: "contex.http")) {
         self.operations = operations
@@ -29,6 +31,8 @@ public struct APIHandler: Sendable {
         facts = ServerFacts(version: configuration.version, startedAt: clock.now(), clock: clock)
         matcher = RouteMatcher(RouteTable.all)
         crossOrigin = CrossOrigin(origins: configuration.corsOrigins, allowsCredentials: configuration.corsCredentials)
+        hosts = HostRule(
+            bound: configuration.host, allowed: configuration.allowedHosts, authenticationRequired: operations.authenticationRequired)
     }
 
     // MARK: - Two steps: the head decides whether the body is read at all
@@ -50,35 +54,81 @@ public struct APIHandler: Sendable {
         let route: Route
         let path: FieldValues
         let pathErrors: [ValidationError]
+        let coding: ContentCoding
     }
 
-    public func admit(_ request: APIRequest) -> Admission {
+    public func admit(_ request: APIRequest) async -> Admission {
         let requestID = RequestID.of(request)
+        let answer: APIAnswer
         do {
-            return try examine(request, requestID: requestID)
+            switch try examine(request, requestID: requestID) {
+            case .admitted(let admitted): return .admitted(admitted)
+            case .answered(let known): answer = known
+            }
         } catch {
-            return .answered(complete(.error(error, requestID: requestID), request, requestID))
+            answer = .error(error, requestID: requestID)
         }
+        return .answered(await refused(answer, request, requestID))
+    }
+
+    /// Tells meter and audit of an answer that is a refusal of this edge's own, and completes it.
+    /// - Parameter admitted: nil when the head was not admitted; then only the route tells what was asked for.
+    private func refused(_ answer: APIAnswer, _ request: APIRequest, _ requestID: String, _ admitted: AdmittedRequest? = nil) async -> APIAnswer {
+        guard let refusal = answer.refusal, !refusal.isRecorded else { return complete(answer, request, requestID) }
+        var action = admitted?.route.action
+        var project: Name? = nil
+        if let admitted, admitted.route.projectPlace == .path, admitted.pathErrors.isEmpty { project = admitted.path[Fields.project] }
+        if admitted == nil, case .route(let route, _) = matcher.match(method: request.method, path: request.path) { action = route.action }
+        let said = await operations.refuse(action, project: project, by: caller(of: request, requestID), refusal)
+        let isOverTheirShare = said.category == .limited && refusal.category != .limited
+        return complete(isOverTheirShare ? .error(said, requestID: requestID) : answer, request, requestID)
+    }
+
+    private func caller(of request: APIRequest, _ requestID: String) -> Caller {
+        Caller(apiKey: request.apiKey, address: request.address, requestID: requestID, client: request.header("User-Agent")?.excerpt())
+    }
+
+    /// Before anything is known of who asks: a refusal, or an answer that needs no key.
+    private func answerBeforeKey(_ request: APIRequest) throws -> APIAnswer? {
+        guard request.count(of: "Host") == 1, let name = request.header("Host"), let authority = Authority(name) else {
+            throw ContexError.badRequest("A request names the server in exactly one Host header, as a name or address and perhaps a port")
+        }
+        guard hosts.admits(authority) else {
+            return .detail(
+                "This server does not answer for the host \(authority.host.excerpt()): CONTEX_ALLOWED_HOSTS lists the names that it has", status: 421)
+        }
+        if let answer = crossOrigin.preflight(request) { return answer }
+        if let answer = crossOrigin.refusal(request, authority: authority) { return answer }
+        guard request.target.utf8.count <= Limits.targetBytes else {
+            return .detail("Path and query are too long: at most \(Limits.targetBytes) bytes are accepted", status: 414)
+        }
+        if let length = request.header("Content-Length").flatMap({ Int($0) }), length > configuration.bodyBytesMax { throw bodyTooLarge }
+        if let coding = request.header("Transfer-Encoding"), coding.lowercased() != "chunked" {
+            return .detail("Of the transfer codings only chunked is known, not \(coding.excerpt())", status: 501)
+        }
+        return nil
     }
 
     private func examine(_ request: APIRequest, requestID: String) throws -> Admission {
-        if let answer = crossOrigin.preflight(request) { return .answered(complete(answer, request, requestID)) }
-        if let length = request.header("Content-Length").flatMap({ Int($0) }), length > configuration.bodyBytesMax { throw bodyTooLarge }
+        if let answer = try answerBeforeKey(request) { return .answered(answer) }
+        let coding = try ContentCoding(request.header("Content-Encoding"))
 
-        let caller = Caller(
-            apiKey: request.apiKey, address: request.address, requestID: requestID, client: request.header("User-Agent"))
+        let caller = caller(of: request, requestID)
         let match = matcher.match(method: request.method, path: request.path)
         let needsNoKey: Bool = if case .route(let route, _) = match { route.isPublic } else { Self.isPublic(request.path) }
         let principal = needsNoKey ? Principal.anonymous : try operations.authenticate(caller)
 
         switch match {
         case .none:
-            return .answered(complete(.detail("Not Found", status: 404), request, requestID))
+            return .answered(.detail("Not Found", status: 404))
         case .otherMethod(let allowed):
-            let answer = APIAnswer.detail("Method Not Allowed", status: 405, headers: [("Allow", allowed.joined(separator: ", "))])
-            return .answered(complete(answer, request, requestID))
+            let methods = ("Allow", allowed.joined(separator: ", "))
+            let answer =
+                request.method == "OPTIONS"
+                ? APIAnswer(status: 204, headers: [methods]) : APIAnswer.detail("Method Not Allowed", status: 405, headers: [methods])
+            return .answered(answer)
         case .otherSlash(let path):
-            return .answered(complete(.redirect(to: path + request.target.dropFirst(request.path.count)), request, requestID))
+            return .answered(.redirect(to: path + request.target.dropFirst(request.path.count)))
         case .route(let route, let parameters):
             if !needsNoKey { try operations.authorise(principal, route.action, project: nil) }
             var errors: [ValidationError] = []
@@ -86,10 +136,11 @@ public struct APIHandler: Sendable {
             if route.projectPlace == .path, errors.isEmpty {
                 try operations.authorise(principal, route.action, project: path[Fields.project])
             }
+            if request.announcesBody { try route.body.check(contentType: request.header("Content-Type")) }
             return .admitted(
                 AdmittedRequest(
                     request: request, requestID: requestID, caller: caller, principal: principal, route: route, path: path,
-                    pathErrors: errors))
+                    pathErrors: errors, coding: coding))
         }
     }
 
@@ -105,7 +156,7 @@ public struct APIHandler: Sendable {
             answer = try await run(admitted, body: bytes)
         } catch {
             answer = .error(error, requestID: admitted.requestID)
-            if (error as? ContexError)?.category.isOurs ?? !(error is ValidationFailure) {
+            if (error as? ContexError)?.category.isOurs ?? !(error is ValidationFailure || error is Refusal) {
                 logger.error(
                     "\(admitted.route.method) \(admitted.route.path) failed",
                     metadata: ["request": "\(admitted.requestID)", "error": "\(error)"])
@@ -114,12 +165,13 @@ public struct APIHandler: Sendable {
         logger.debug(
             "\(admitted.route.method) \(admitted.route.path) \(answer.status)",
             metadata: ["request": "\(admitted.requestID)", "duration": "\(ContinuousClock.now - started)"])
-        return complete(answer, admitted.request, admitted.requestID)
+        return await refused(answer, admitted.request, admitted.requestID, admitted)
     }
 
     private func run(_ admitted: AdmittedRequest, body bytes: [UInt8]) async throws -> APIAnswer {
         guard bytes.count <= configuration.bodyBytesMax else { throw bodyTooLarge }
         let route = admitted.route
+        let bytes = try admitted.coding.decode(bytes, bytesMax: configuration.bodyBytesMax)
         var errors = admitted.pathErrors
         let query = FieldValues(parameters: admitted.request.query, shapes: route.queryFields, in: "query", into: &errors)
         let body = try route.body.read(bytes, contentType: admitted.request.header("Content-Type"), into: &errors)
@@ -140,26 +192,27 @@ public struct APIHandler: Sendable {
     }
 
     /// The body that was sent in pieces went over the limit.
-    public func refuseBody(of admitted: AdmittedRequest) -> APIAnswer {
-        complete(.error(bodyTooLarge, requestID: admitted.requestID), admitted.request, admitted.requestID)
+    public func refuseBody(of admitted: AdmittedRequest) async -> APIAnswer {
+        await refused(.error(bodyTooLarge, requestID: admitted.requestID), admitted.request, admitted.requestID, admitted)
     }
 
     /// More requests at once than the server works on.
-    public func refuseBusy(_ request: APIRequest) -> APIAnswer {
+    public func refuseBusy(_ request: APIRequest) async -> APIAnswer {
         let requestID = RequestID.of(request)
         let busy = ContexError(.unavailable, "The server is working on \(configuration.requestsMax) requests already; try again")
-        return complete(.error(busy, requestID: requestID), request, requestID)
+        return await refused(.error(busy, requestID: requestID), request, requestID)
     }
 
     private func complete(_ answer: APIAnswer, _ request: APIRequest, _ requestID: String) -> APIAnswer {
         var answer = answer
+        if answer.fault != nil, OpenAIShape.isSpoken(at: request.path) { OpenAIShape.reshape(&answer) }
         AnswerHeaders.complete(&answer, for: request, requestID: requestID, crossOrigin: crossOrigin, sendsHSTS: configuration.hsts)
         return answer
     }
 
     /// Both steps at once, for a body that is there.
     public func answer(_ request: APIRequest, body: [UInt8] = []) async -> APIAnswer {
-        switch admit(request) {
+        switch await admit(request) {
         case .answered(let answer): answer
         case .admitted(let admitted): await answer(admitted, body: body)
         }

@@ -1,36 +1,5 @@
 // Headers that every answer carries, refusals included.
 
-/// Which web pages may use the API from a browser.
-struct CrossOrigin: Sendable {
-    let origins: [String]
-    let allowsCredentials: Bool
-
-    private func allows(_ origin: String) -> Bool { origins.contains("*") || origins.contains(origin) }
-
-    /// The answer to a browser's question before a request, nil when it is none. It needs no key: browsers send none with it.
-    func preflight(_ request: APIRequest) -> APIAnswer? {
-        guard request.method == "OPTIONS", let origin = request.header("Origin"), request.header("Access-Control-Request-Method") != nil else {
-            return nil
-        }
-        guard allows(origin) else {
-            return .bytes(Array("Disallowed CORS origin".utf8), contentType: "text/plain; charset=utf-8", status: 400)
-        }
-        var headers = [
-            ("Access-Control-Allow-Methods", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"), ("Access-Control-Max-Age", "600"),
-        ]
-        if let wanted = request.header("Access-Control-Request-Headers") { headers.append(("Access-Control-Allow-Headers", wanted)) }
-        return .bytes(Array("OK".utf8), contentType: "text/plain; charset=utf-8", headers: headers)
-    }
-
-    /// For any answer to a request with an origin. The origin is named, not `*`, which browsers refuse with credentials.
-    func headers(for request: APIRequest) -> [(name: String, value: String)] {
-        guard let origin = request.header("Origin"), allows(origin) else { return [("Vary", "Origin")] }
-        var headers = [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
-        if allowsCredentials { headers.append(("Access-Control-Allow-Credentials", "true")) }
-        return headers
-    }
-}
-
 enum AnswerHeaders {
     private static let security: [(name: String, value: String)] = [
         ("X-Content-Type-Options", "nosniff"),
@@ -42,10 +11,18 @@ enum AnswerHeaders {
     private static let contentPolicy =
         "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
+    /// What a refusal carries that is made before there is a request.
+    static let ofRefusals: [(name: String, value: String)] =
+        security + [
+            ("Content-Security-Policy", contentPolicy), ("Cache-Control", "no-store"), ("Vary", "Origin"), ("Cross-Origin-Resource-Policy", "same-origin"),
+        ]
+
     /// Adds what the answer does not say itself.
     static func complete(_ answer: inout APIAnswer, for request: APIRequest, requestID: String, crossOrigin: CrossOrigin, sendsHSTS: Bool) {
         answer.headers += security
         if answer.header("Content-Security-Policy") == nil { answer.headers.append(("Content-Security-Policy", contentPolicy)) }
+        // Every answer tells of data, or of who asked.
+        if answer.header("Cache-Control") == nil { answer.headers.append(("Cache-Control", "no-store")) }
         if sendsHSTS, (request.header("X-Forwarded-Proto") ?? request.scheme).lowercased() == "https" {
             answer.headers.append(("Strict-Transport-Security", "max-age=31536000; includeSubDomains"))
         }
@@ -58,6 +35,11 @@ enum AnswerHeaders {
         }
         answer.headers += crossOrigin.headers(for: request)
         answer.headers.append(("X-Request-ID", requestID))
+        if request.method == "HEAD" {
+            // As GET, and the length that its body would have.
+            answer.headers.append(("Content-Length", String(answer.body.count)))
+            answer.body = []
+        }
     }
 }
 

@@ -15,29 +15,49 @@ extension APIAnswer {
 
     static func redirect(to target: String) -> APIAnswer { APIAnswer(status: 307, headers: [("Location", target)]) }
 
+    /// Bytes of the text of a refusal: names and values in it are cut where they are put in; this holds for those that were forgotten.
+    private static let textBytesMax = 4 * Limits.echoBytes
+
     /// `{"detail": "<text>"}`
     static func detail(_ text: String, status: Int, headers: [(name: String, value: String)] = []) -> APIAnswer {
-        .json(["detail": .string(text)], status: status, headers: headers)
+        let text = text.excerpt(bytes: textBytesMax)
+        var answer = APIAnswer.json(["detail": .string(text)], status: status, headers: headers)
+        answer.fault = Fault(message: text)
+        return answer
+    }
+
+    private static func validation(_ failure: ValidationFailure) -> APIAnswer {
+        var answer = APIAnswer.json(failure.json, status: 422)
+        answer.fault = failure.fault
+        return answer
     }
 
     /// What an error is on the wire: the one table of statuses.
     static func error(_ error: any Error, requestID: String) -> APIAnswer {
-        if let failure = error as? ValidationFailure { return .json(failure.json, status: 422) }
+        if let failure = error as? ValidationFailure { return validation(failure) }
+        if let refusal = error as? Refusal { return refusal.answer }
         guard let error = error as? ContexError else { return internalError(requestID) }
+        var answer = answer(to: error, requestID: requestID)
+        answer.fault?.isRecorded = error.isRecorded
+        return answer
+    }
+
+    private static func answer(to error: ContexError, requestID: String) -> APIAnswer {
         switch error.category {
         case .invalid:
             let location: [Step] = [.name("body")] + (error.field.map { [.name($0)] } ?? [])
-            let failure = ValidationFailure([ValidationError(error.kind ?? "value_error", at: location, error.message, input: .null)])
-            return .json(failure.json, status: 422)
+            return validation(ValidationFailure([ValidationError(error.kind ?? "value_error", at: location, error.message, input: .null)]))
         case .badRequest: return detail(error.message, status: 400)
         case .unauthenticated: return detail(error.message, status: 401)
         case .forbidden:
-            return .json(
+            var answer = APIAnswer.json(
                 [
-                    "error": "forbidden", "message": .string(error.message),
+                    "error": "forbidden", "message": .string(error.message.excerpt(bytes: textBytesMax)),
                     "required_permission": error.requiredPermission.map(JSONValue.string) ?? .null,
                     "your_role": error.role.map(JSONValue.string) ?? .null,
                 ], status: 403)
+            answer.fault = Fault(message: error.message.excerpt(bytes: textBytesMax))
+            return answer
         case .notFound: return detail(error.message, status: 404)
         case .conflict:
             guard !error.candidates.isEmpty else { return detail(error.message, status: 409) }
@@ -57,6 +77,15 @@ extension APIAnswer {
     /// No word of what happened: the log has it under the same id.
     private static func internalError(_ requestID: String) -> APIAnswer {
         detail("Internal server error (request \(requestID))", status: 500)
+    }
+}
+
+/// A refusal that only this edge knows: no operation has a word for it.
+struct Refusal: Error {
+    let answer: APIAnswer
+
+    init(_ text: String, status: Int, headers: [(name: String, value: String)] = []) {
+        answer = .detail(text, status: status, headers: headers)
     }
 }
 

@@ -73,26 +73,32 @@ extension RouteTable {
 
         Route(
             "POST", "/batch/register", action: .registerAgentBatch, group: group, "Register many; each succeeds or fails by itself",
-            body: .objects(Register.shapes, countMax: Limits.batchItems),
+            body: .separateObjects(Register.shapes, countMax: Limits.batchItems),
             #"""
             {"status":"completed","total":1,"successful":1,"failed":0,"duration_ms":2.5,"results":[{"status":"success","agent_id":"coder",
             "project_id":"app","matched_needs":{},"notification_channel":"agent:coder:updates"}]}
             """#
         ) { call in
-            let commands = try call.bodyContent.items.enumerated().map { place, item in
-                try Register.command(item, at: [.name("body"), .place(place)])
-            }
-            return try await batch(commands) { commands in
-                try await call.operations.registerBatch(commands, by: call.caller)
+            let items = call.bodyContent.separateItems
+            return try await batch(items) { items in
+                let commands = items.map { item in Result { try Register.command(try item.outcome.get(), at: []) } }
+                var outcomes = try await call.operations.registerBatch(commands.compactMap { try? $0.get() }, by: call.caller).makeIterator()
+                return commands.map { command in
+                    switch command {
+                    case .success: outcomes.next() ?? .failure(ContexError(.bug, "a registration without an outcome"))
+                    case .failure(let fault as ValidationFailure): .failure(ContexError(.invalid, fault.fault.message))
+                    case .failure(let fault): .failure(fault as? ContexError ?? ContexError(.bug, "\(fault)"))
+                    }
+                }
             } success: { _, registration in
                 [
                     "status": "success", "agent_id": .string(registration.agent.text), "project_id": .string(registration.project.text),
                     "matched_needs": matchedNeeds(registration), "notification_channel": .string(registration.channel),
                 ]
-            } failure: { command, error in
+            } failure: { item, error in
                 [
-                    "status": "failed", "agent_id": .string(command.agent.text), "project_id": .string(command.project.text),
-                    "error": .string(error),
+                    "status": "failed", "agent_id": Excerpt.of(item.given["agent_id"] ?? .null),
+                    "project_id": Excerpt.of(item.given["project_id"] ?? .null), "error": .string(error),
                 ]
             }
         },

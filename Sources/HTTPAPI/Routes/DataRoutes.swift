@@ -125,7 +125,7 @@ extension RouteTable {
                         .inQuery
                 }
                 let name = call.query[Fields.format]
-                guard let format = AnswerFormat(rawValue: name) else { throw ContexError.badRequest("Unsupported format: \(name)") }
+                guard let format = AnswerFormat(rawValue: name) else { throw ContexError.badRequest("Unsupported format: \(name.excerpt())") }
                 if format == .json {
                     var reader = try await call.operations.exportReader(project: project, sections: sections, by: call.caller)
                     var bytes: [UInt8] = []
@@ -259,7 +259,7 @@ extension RouteTable {
             } catch {
                 throw ContexError.badRequest("Invalid TOON: \(error)")
             }
-        default: throw ContexError.badRequest("Unsupported format: \(format)")
+        default: throw ContexError.badRequest("Unsupported format: \(format.excerpt())")
         }
         guard document.objectValue != nil else { throw ContexError.badRequest("An export document must be an object") }
         return document

@@ -11,12 +11,13 @@ internal import Foundation
 /// The built-in model for others, in the shape of OpenAI's embeddings endpoint, so that its clients work with another base URL.
 extension RouteTable {
     private enum Embedding {
-        static let input = Field.textOrTexts(
-            "input", countMax: Limits.embeddingTexts, scalarsMax: Limits.queryScalars, "What is embedded; the model reads the first 256 tokens of each")
+        static let input = Field.embeddingInputs(
+            "input", "What is embedded: a text, or its cl100k tokens, or a list of either; the model reads the first 256 word pieces of each")
         static let model = Field.optionalText("model", "Accepted and ignored: the answer names the built-in model")
         static let format = Field.word("encoding_format", of: ["float", "base64"], default: "float", "Numbers, or little-endian float32 in base64")
         static let dimensions = Field.optionalInteger("dimensions", min: 1, max: 65_535, "Only the model's own number of dimensions")
-        static let shapes = [input.shape, model.shape, format.shape, dimensions.shape]
+        static let user = Field.optionalText("user", "Accepted and ignored")
+        static let shapes = [input.shape, model.shape, format.shape, dimensions.shape, user.shape]
     }
 
     static let embeddingRoutes: [Route] = [

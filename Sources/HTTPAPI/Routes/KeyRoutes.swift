@@ -6,7 +6,7 @@ internal import Service
 /// API keys and the roles that they have.
 extension RouteTable {
     private static let group = "Keys and roles"
-    private static let name = Field.text("name", scalarsMax: Limits.nameScalars, "What people call the key")
+    private static let name = Field.text("name", scalarsMin: 1, scalarsMax: Limits.nameScalars, "What people call the key")
     // Required, but a caller may put them into the body instead: the original's documents say so.
     private static let keyIDInQuery = Field.optionalText("key_id", "The key that gets the role")
     private static let roleInQuery = Field.optionalText("role", "admin, publisher, consumer or readonly")

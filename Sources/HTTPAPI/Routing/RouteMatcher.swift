@@ -5,7 +5,7 @@
 struct RouteMatcher: Sendable {
     enum Match {
         case route(Route, parameters: [(name: String, value: String)])
-        /// The path is known, the method is not: 405, with those that are.
+        /// The path is known, the method is not: 405, with those that are. OPTIONS asks for just these.
         case otherMethod(allowed: [String])
         /// The path is known with or without a slash at its end: 307.
         case otherSlash(path: String)
@@ -42,12 +42,16 @@ struct RouteMatcher: Sendable {
 
     /// - Complexity: O(routes with as many segments).
     func match(method: String, path: Substring) -> Match {
+        // Of the server as a whole.
+        if path == "*", method == "OPTIONS" { return .otherMethod(allowed: ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"]) }
         let found = matches(path)
-        if let hit = found.first(where: { $0.route.method == method }) { return .route(hit.route, parameters: hit.parameters) }
+        // HEAD is GET without the body (RFC 9110, section 9.3.2).
+        let wanted = method == "HEAD" ? "GET" : method
+        if let hit = found.first(where: { $0.route.method == wanted }) { return .route(hit.route, parameters: hit.parameters) }
         guard found.isEmpty else {
             var allowed: [String] = []
-            for method in found.map(\.route.method) where !allowed.contains(method) { allowed.append(method) }
-            return .otherMethod(allowed: allowed)
+            for method in found.map(\.route.method) where !allowed.contains(method) { allowed += method == "GET" ? ["GET", "HEAD"] : [method] }
+            return .otherMethod(allowed: allowed + ["OPTIONS"])
         }
         let toggled = path.hasSuffix("/") ? path.dropLast() : (String(path) + "/")[...]
         return toggled.isEmpty || matches(toggled).isEmpty ? .none : .otherSlash(path: String(toggled))

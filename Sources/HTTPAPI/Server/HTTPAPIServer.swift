@@ -16,25 +16,34 @@ public struct HTTPAPIServer: Sendable {
     public let handler: APIHandler
     private let configuration: HTTPAPIConfiguration
     private let logger: Logger
+    // One for all addresses that are listened on.
+    private let limit: ConnectionLimit
+    private let responder: SocketResponder
 
     public init(operations: Operations, configuration: HTTPAPIConfiguration, logger: Logger) {
         handler = APIHandler(operations: operations, configuration: configuration, logger: logger)
         self.configuration = configuration
         self.logger = logger
+        limit = ConnectionLimit(connectionsPerAddressMax: configuration.connectionsPerAddressMax)
+        responder = SocketResponder(handler: handler, configuration: configuration)
     }
 
-    /// - Parameter onServerRunning: called with the port that was bound, once connections are accepted.
-    public func application(onServerRunning: @escaping @Sendable (Int) async -> Void = { _ in }) -> some ApplicationProtocol {
-        let limit = ConnectionLimit(connectionsPerAddressMax: configuration.connectionsPerAddressMax)
+    /// - Parameters:
+    ///   - address: another than the configured one, for a server that listens on several; with `port`.
+    ///   - onServerRunning: called with the port that was bound, once connections are accepted.
+    public func application(
+        on address: (host: String, port: Int)? = nil, onServerRunning: @escaping @Sendable (Int) async -> Void = { _ in }
+    ) -> some ApplicationProtocol {
+        let limit = limit
+        let (host, port) = address ?? (configuration.host, configuration.port)
         var channel = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [ConnectionLimitHandler(limit)], idleTimeout: TimeAmount(configuration.idleTimeout))
+            additionalChannelHandlers: [ConnectionLimitHandler(limit), RequestGateInstaller()], idleTimeout: TimeAmount(configuration.idleTimeout))
         channel.httpDecoder = .init(
             maxHeaderFieldSize: configuration.headerBytesMax, maxHeaderListSize: configuration.headerBytesMax, maxHeaderFieldCount: 100)
         let channelConfiguration = channel
         let bodyBytesMax = configuration.bodyBytesMax
-        let port = configuration.port
         return Application(
-            responder: SocketResponder(handler: handler, configuration: configuration),
+            responder: responder,
             server: HTTPServerBuilder { responder in
                 HTTP1Channel(
                     responder: { request, writer, channel in
@@ -44,7 +53,7 @@ public struct HTTPAPIServer: Sendable {
                         try await responder(request, writer, channel)
                     }, configuration: channelConfiguration)
             },
-            configuration: ApplicationConfiguration(address: .hostname(configuration.host, port: configuration.port)),
+            configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
             onServerRunning: { channel in await onServerRunning(channel.localAddress?.port ?? port) },
             logger: logger)
     }
@@ -77,8 +86,9 @@ struct SocketResponder: HTTPResponder {
 
     func respond(to request: Request, context: Context) async throws -> Response {
         let apiRequest = APIRequest(
-            method: request.method.rawValue, target: Self.target(request.head),
-            headers: request.headers.map { ($0.name.rawName, $0.value) }, address: context.channel.remoteAddress?.ipAddress)
+            method: request.method.rawValue, target: request.head.path ?? "/",
+            headers: (request.head.authority.map { [("Host", $0)] } ?? []) + request.headers.map { ($0.name.rawName, $0.value) },
+            address: context.channel.remoteAddress?.ipAddress)
         let answer = await answer(apiRequest, request, context)
         var headers = HTTPFields()
         for (name, value) in answer.headers {
@@ -89,31 +99,23 @@ struct SocketResponder: HTTPResponder {
     }
 
     private func answer(_ apiRequest: APIRequest, _ request: Request, _ context: Context) async -> APIAnswer {
-        guard running.enter(max: configuration.requestsMax) else { return handler.refuseBusy(apiRequest) }
+        guard running.enter(max: configuration.requestsMax) else { return await handler.refuseBusy(apiRequest) }
         defer { running.leave() }
-        switch handler.admit(apiRequest) {
+        switch await handler.admit(apiRequest) {
         case .answered(let answer):
             await endingWithTheServer(context) { await discardBody(of: request, context) }
             return answer
         case .admitted(let admitted):
             do {
                 let body = try await endingWithTheServer(context) { try await collectBody(of: request, context) }
-                guard let body else { return handler.refuseBody(of: admitted) }
+                guard let body else { return await handler.refuseBody(of: admitted) }
                 return await handler.answer(admitted, body: body)
             } catch {
                 // The body ended before its end, or comes too slowly: nobody waits for the answer.
                 context.channel.close(promise: nil)
-                return handler.refuseBody(of: admitted)
+                return await handler.refuseBody(of: admitted)
             }
         }
-    }
-
-    /// Path and query; of the form with scheme and host, what follows the host.
-    private static func target(_ head: HTTPRequest) -> String {
-        let path = head.path ?? "/"
-        guard !path.hasPrefix("/"), let scheme = path.firstRange(of: "://") else { return path }
-        let rest = path[scheme.upperBound...]
-        return rest.firstIndex(of: "/").map { String(rest[$0...]) } ?? "/"
     }
 
     // MARK: - Bodies

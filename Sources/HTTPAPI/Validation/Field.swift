@@ -3,6 +3,7 @@
 
 internal import Attributes
 public import Base
+internal import Engine
 
 /// A field as it is declared, whatever its Swift type.
 public struct FieldShape: Sendable {
@@ -99,8 +100,14 @@ extension Field where Value == [String] {
     static func optionalTexts(_ name: String, countMax: Int, scalarsMax: Int, _ summary: String) -> Field {
         Field(name, .texts(countMax: countMax, scalarsMax: scalarsMax), .null, summary) { ($0.arrayValue ?? []).map { $0.stringValue! } }
     }
-    static func textOrTexts(_ name: String, countMax: Int, scalarsMax: Int, _ summary: String) -> Field {
-        Field(name, .textOrTexts(countMax: countMax, scalarsMax: scalarsMax), nil, summary) { $0.arrayValue!.map { $0.stringValue! } }
+}
+extension Field where Value == [EmbeddingInput] {
+    static func embeddingInputs(_ name: String, _ summary: String) -> Field {
+        Field(name, .embeddingInputs, nil, summary) { value in
+            (value.arrayValue ?? []).map { input in
+                input.stringValue.map(EmbeddingInput.text) ?? .tokens((input.arrayValue ?? []).compactMap(\.integerValue))
+            }
+        }
     }
 }
 extension Field where Value == [Float]? {

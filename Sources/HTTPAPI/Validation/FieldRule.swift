@@ -14,8 +14,8 @@ public enum FieldRule: Sendable {
     case shares([String])
     case flag
     case texts(countMax: Int, scalarsMax: Int)
-    /// A text, or a list of at least one; each of at least one character. The value is a list.
-    case textOrTexts(countMax: Int, scalarsMax: Int)
+    /// A text or a list of whole numbers (tokens), or a list of at least one of these; none is empty. The value is a list.
+    case embeddingInputs
     /// One of some words; pydantic tells an enumeration and a `Literal` apart.
     case word([String], isLiteral: Bool)
     /// An http or https URL, normalised.
@@ -60,9 +60,11 @@ extension FieldRule {
             do throws(ContexError) {
                 _ = try Name(text, field: location.last?.fieldName ?? "name")
             } catch {
-                errors.append(
-                    error.kind == "string_too_long"
-                        ? .tooLong(at: location, input: input, scalarsMax: Limits.nameScalars) : Self.noNUL(input, at: location))
+                switch error.kind {
+                case "string_too_long": errors.append(.tooLong(at: location, input: input, scalarsMax: Limits.nameScalars))
+                case "string_too_short": errors.append(Self.tooShort(input, scalarsMin: 1, at: location))
+                default: errors.append(Self.noNUL(input, at: location))
+                }
             }
             value = input
         case .integer(let min, let max):
@@ -84,24 +86,28 @@ extension FieldRule {
             }
             Self.checkTexts(items, countMax: countMax, scalarsMin: 0, scalarsMax: scalarsMax, at: location, into: &errors)
             value = input
-        case .textOrTexts(let countMax, let scalarsMax):
-            switch input {
-            case .string:
-                Self.checkText(input, scalarsMin: 1, scalarsMax: scalarsMax, at: location, into: &errors)
-                value = .array([input])
-            case .array(let items):
-                if items.isEmpty {
-                    errors.append(
-                        ValidationError(
-                            "too_short", at: location, "List should have at least 1 item after validation, not 0", input: input,
-                            context: JSONObject([("min_length", .integer(1)), ("actual_length", .integer(0))])))
-                }
-                Self.checkTexts(items, countMax: countMax, scalarsMin: 1, scalarsMax: scalarsMax, at: location, into: &errors)
-                value = input
-            default:
-                errors.append(ValidationError("list_type", at: location, "Input should be a valid string or list of strings", input: input))
+        case .embeddingInputs:
+            let inputs = Self.embeddingInputs(input)
+            guard case .array(let items) = inputs else {
+                errors.append(
+                    ValidationError(
+                        "list_type", at: location, "Input should be a valid string, list of strings, list of tokens or list of those", input: input))
                 return nil
             }
+            guard items.count <= Limits.embeddingTexts else {
+                errors.append(.tooMany(at: location, input: input, count: items.count, countMax: Limits.embeddingTexts))
+                return nil
+            }
+            let tokens = items.reduce(0) { $0 + ($1.arrayValue?.count ?? 0) }
+            guard tokens <= Limits.embeddingTokensTotal else {
+                errors.append(.value("\(tokens) tokens, at most \(Limits.embeddingTokensTotal) are taken at once", at: location, input: .null))
+                return nil
+            }
+            if items.isEmpty { errors.append(Self.tooFew(input, at: location)) }
+            for (place, item) in items.enumerated() where errors.count < Limits.faults {
+                Self.checkEmbeddingInput(item, at: input == inputs ? location + [.place(place)] : location, into: &errors)
+            }
+            value = inputs
         case .word(let words, let isLiteral):
             if let text = input.stringValue, words.contains(where: { ExactText($0) == ExactText(text) }) { return input }
             let expected = Self.enumeration(words)
@@ -168,6 +174,12 @@ extension FieldRule {
         .value("\(location.last(where: { $0.fieldName != nil })?.fieldName ?? "text") must not contain NUL characters", at: location, input: input)
     }
 
+    private static func tooShort(_ input: JSONValue, scalarsMin: Int, at location: [Step]) -> ValidationError {
+        ValidationError(
+            "string_too_short", at: location, "String should have at least \(scalarsMin) character\(scalarsMin == 1 ? "" : "s")", input: input,
+            context: JSONObject([("min_length", .integer(scalarsMin))]))
+    }
+
     private static func checkText(
         _ input: JSONValue, scalarsMin: Int, scalarsMax: Int, at location: [Step], into errors: inout [ValidationError]
     ) {
@@ -176,11 +188,7 @@ extension FieldRule {
             return
         }
         if scalarsMin > 0, text.isEmpty {
-            errors.append(
-                ValidationError(
-                    "string_too_short", at: location,
-                    "String should have at least \(scalarsMin) character\(scalarsMin == 1 ? "" : "s")", input: input,
-                    context: JSONObject([("min_length", .integer(scalarsMin))])))
+            errors.append(tooShort(input, scalarsMin: scalarsMin, at: location))
         } else if text.utf8.contains(0) {
             errors.append(noNUL(input, at: location))
         } else if text.utf8.count > scalarsMax, text.unicodeScalars.count > scalarsMax {
@@ -195,8 +203,39 @@ extension FieldRule {
             errors.append(.tooMany(at: location, input: .array(items), count: items.count, countMax: countMax))
             return
         }
-        for (place, item) in items.enumerated() {
+        for (place, item) in items.enumerated() where errors.count < Limits.faults {
             checkText(item, scalarsMin: scalarsMin, scalarsMax: scalarsMax, at: location + [.place(place)], into: &errors)
+        }
+    }
+
+    private static func tooFew(_ input: JSONValue, at location: [Step]) -> ValidationError {
+        ValidationError(
+            "too_short", at: location, "List should have at least 1 item after validation, not 0", input: input,
+            context: JSONObject([("min_length", .integer(1)), ("actual_length", .integer(0))]))
+    }
+
+    /// One text or the tokens of one are a list of one.
+    private static func embeddingInputs(_ input: JSONValue) -> JSONValue {
+        switch input {
+        case .string: return .array([input])
+        case .array(let items):
+            if case .number? = items.first { return .array([input]) }
+            return input
+        default: return input
+        }
+    }
+
+    private static func checkEmbeddingInput(_ input: JSONValue, at location: [Step], into errors: inout [ValidationError]) {
+        guard case .array(let tokens) = input else {
+            checkText(input, scalarsMin: 1, scalarsMax: Limits.queryScalars, at: location, into: &errors)
+            return
+        }
+        if tokens.isEmpty {
+            errors.append(tooFew(input, at: location))
+        } else if tokens.count > Limits.embeddingTokens {
+            errors.append(.tooMany(at: location, input: input, count: tokens.count, countMax: Limits.embeddingTokens))
+        } else if let place = tokens.firstIndex(where: { $0.integerValue == nil }) {
+            errors.append(ValidationError("int_type", at: location + [.place(place)], "Input should be a valid integer", input: tokens[place]))
         }
     }
 
@@ -322,7 +361,7 @@ extension FieldRule {
         }
         let before = errors.count
         var shares = JSONObject()
-        for member in object {
+        for member in object where errors.count < Limits.faults {
             let place = location + [.name(member.key)]
             if !names.contains(where: { ExactText($0) == ExactText(member.key) }) {
                 errors.append(ValidationError("extra_forbidden", at: place, "Extra inputs are not permitted", input: member.value))

@@ -10,11 +10,13 @@ public enum BodyShape: Sendable {
     case optionalJSON(summary: String)
     /// Bytes of whatever content type.
     case document(summary: String)
+    /// Objects that are judged by themselves: a fault of one is that one's.
+    case separateObjects([FieldShape], countMax: Int)
 
     /// The fields of the object or of each object in the list.
     public var fields: [FieldShape] {
         switch self {
-        case .object(let fields), .objects(let fields, _): fields
+        case .object(let fields), .objects(let fields, _), .separateObjects(let fields, _): fields
         case .none, .optionalJSON, .document: []
         }
     }
@@ -25,13 +27,21 @@ public enum BodyContent: Sendable {
     case none
     case object(FieldValues)
     case objects([FieldValues])
+    case separateObjects([SeparateObject])
     case json(JSONValue?)
     case document([UInt8])
 
     var fields: FieldValues { if case .object(let fields) = self { fields } else { .none } }
     var items: [FieldValues] { if case .objects(let items) = self { items } else { [] } }
+    var separateItems: [SeparateObject] { if case .separateObjects(let items) = self { items } else { [] } }
     var json: JSONValue? { if case .json(let value) = self { value } else { nil } }
     var document: [UInt8] { if case .document(let bytes) = self { bytes } else { [] } }
+}
+
+/// One object of a list, with what was given and what is wrong with it.
+public struct SeparateObject: Sendable {
+    let given: JSONValue
+    let outcome: Result<FieldValues, ValidationFailure>
 }
 
 extension BodyShape {
@@ -39,34 +49,55 @@ extension BodyShape {
     ///   gives up on, bytes that are not UTF-8 and nesting that is too deep. Faults of fields are added to `errors`.
     func read(_ bytes: [UInt8], contentType: String?, into errors: inout [ValidationError]) throws -> BodyContent {
         let body: [Step] = [.name("body")]
+        if !bytes.isEmpty { try check(contentType: contentType) }
         switch self {
         case .none: return .none
         case .document: return .document(bytes)
-        case .optionalJSON: return .json(bytes.isEmpty ? nil : try Self.json(bytes, contentType: contentType))
+        case .optionalJSON: return .json(bytes.isEmpty ? nil : try Self.json(bytes))
         case .object(let fields):
             guard !bytes.isEmpty else {
                 errors.append(.missing(at: body, input: .null))
                 return .none
             }
-            return Self.object(try Self.json(bytes, contentType: contentType, fields), fields, at: body, into: &errors).map(BodyContent.object) ?? .none
+            return Self.object(try Self.json(bytes, fields), fields, at: body, into: &errors).map(BodyContent.object) ?? .none
         case .objects(let fields, let countMax):
-            guard !bytes.isEmpty else {
-                errors.append(.missing(at: body, input: .null))
-                return .none
+            guard let items = try Self.list(bytes, countMax: countMax, at: body, into: &errors) else { return .none }
+            var objects: [FieldValues] = []
+            objects.reserveCapacity(items.count)
+            for (place, item) in items.enumerated() where errors.count < Limits.faults {
+                if let object = Self.object(item, fields, at: body + [.place(place)], into: &errors) { objects.append(object) }
             }
-            let value = try Self.json(bytes, contentType: contentType)
-            guard case .array(let items) = value else {
-                errors.append(ValidationError("list_type", at: body, "Input should be a valid list", input: value))
-                return .none
-            }
-            guard items.count <= countMax else {
-                // The list itself is too long to send back.
-                errors.append(.tooMany(at: body, input: .null, count: items.count, countMax: countMax))
-                return .none
-            }
-            return .objects(
-                items.enumerated().compactMap { Self.object($1, fields, at: body + [.place($0)], into: &errors) })
+            return .objects(objects)
+        case .separateObjects(let fields, let countMax):
+            guard let items = try Self.list(bytes, countMax: countMax, at: body, into: &errors) else { return .none }
+            return .separateObjects(
+                items.map { item in
+                    var faults: [ValidationError] = []
+                    let object = Self.object(item, fields, at: body, into: &faults)
+                    guard let object, faults.isEmpty else { return SeparateObject(given: item, outcome: .failure(ValidationFailure(faults))) }
+                    return SeparateObject(given: item, outcome: .success(object))
+                })
         }
+    }
+
+    private static func list(
+        _ bytes: [UInt8], countMax: Int, at body: [Step], into errors: inout [ValidationError]
+    ) throws -> [JSONValue]? {
+        guard !bytes.isEmpty else {
+            errors.append(.missing(at: body, input: .null))
+            return nil
+        }
+        let value = try json(bytes)
+        guard case .array(let items) = value else {
+            errors.append(ValidationError("list_type", at: body, "Input should be a valid list", input: value))
+            return nil
+        }
+        guard items.count <= countMax else {
+            // The list itself is too long to send back.
+            errors.append(.tooMany(at: body, input: .null, count: items.count, countMax: countMax))
+            return nil
+        }
+        return items
     }
 
     private static func object(
@@ -82,12 +113,9 @@ extension BodyShape {
         return FieldValues(object, shapes: fields, at: location, into: &errors)
     }
 
-    /// As FastAPI reads it: without a content type, or with one that says JSON, the bytes are parsed; else they are a text.
-    /// That keeps a web page from posting JSON as `text/plain`, which a browser would send without asking first.
     /// - Parameter fields: of an object; one that bounds its own depth names itself when it is too deep for the parser.
-    private static func json(_ bytes: [UInt8], contentType: String?, _ fields: [FieldShape] = []) throws -> JSONValue {
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw unparsed }
-        guard isJSON(contentType) else { return .string(text) }
+    private static func json(_ bytes: [UInt8], _ fields: [FieldShape] = []) throws -> JSONValue {
+        guard String(validating: bytes, as: UTF8.self) != nil else { throw unparsed }
         do throws(JSONParseError) {
             // How deep data may be is measured on the data, at every door alike.
             return try JSONParser.parse(bytes, maximumDepth: Limits.nestingDepth + Limits.envelopeLevels)
@@ -130,9 +158,26 @@ extension BodyShape {
 
     private static let unparsed = ContexError.badRequest("There was an error parsing the body")
 
-    static func isJSON(_ contentType: String?) -> Bool {
-        guard let contentType else { return true }
-        let kind = contentType.prefix { $0 != ";" }.filter { $0 != " " }.lowercased()
-        return kind == "application/json" || (kind.hasPrefix("application/") && kind.hasSuffix("+json"))
+    /// A web page may send any body to any server as a text or a form without that anybody asks the server first; not as JSON. So a body
+    /// that changes something says that it is JSON, or, where another format is read, at least that it is neither text nor form.
+    /// - Throws: 415
+    func check(contentType: String?) throws(Refusal) {
+        let kind = contentType.map { $0.prefix { $0 != ";" }.filter { $0 != " " && $0 != "\t" }.lowercased() } ?? ""
+        let isJSON = kind == "application/json" || (kind.hasPrefix("application/") && kind.hasSuffix("+json"))
+        let ways: String
+        switch self {
+        case .none: return
+        case .document:
+            guard !isJSON, kind.isEmpty || Self.sentUnasked.contains(kind) else { return }
+            ways = "set Content-Type: application/json (for a document in TOON: application/toon)"
+        case .object, .objects, .separateObjects, .optionalJSON:
+            guard !isJSON else { return }
+            ways = "set Content-Type: application/json"
+        }
+        let given = kind.isEmpty ? "The body has no Content-Type" : "The body comes as \(kind.excerpt())"
+        throw Refusal("\(given): \(ways)", status: 415, headers: [("Accept", "application/json")])
     }
+
+    /// The types that a browser sends to another origin without asking (Fetch, "CORS-safelisted request-header").
+    private static let sentUnasked: Set<String> = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
 }

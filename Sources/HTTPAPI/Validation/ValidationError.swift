@@ -10,7 +10,7 @@ public enum Step: Sendable, Equatable {
 
     var json: JSONValue {
         switch self {
-        case .name(let name): .string(name)
+        case .name(let name): .string(name.excerpt())
         case .place(let place): .integer(place)
         }
     }
@@ -37,8 +37,8 @@ public struct ValidationError: Sendable, Equatable {
         var members = JSONObject()
         members["type"] = .string(kind)
         members["loc"] = .array(location.map(\.json))
-        members["msg"] = .string(message)
-        members["input"] = Self.isSecret(location.last) && input.stringValue != nil ? Self.mask : Self.masked(input)
+        members["msg"] = .string(message.excerpt(bytes: 4 * Limits.echoBytes))
+        members["input"] = Excerpt.of(Self.isSecret(location.last) && input.stringValue != nil ? Self.mask : Self.masked(input))
         if let context { members["ctx"] = .object(context) }
         return .object(members)
     }
@@ -79,14 +79,48 @@ public struct ValidationError: Sendable, Equatable {
 /// All faults of a request, in the order of its fields. Answered with 422.
 public struct ValidationFailure: Error, Sendable, Equatable {
     public let errors: [ValidationError]
-    public init(_ errors: [ValidationError]) { self.errors = errors }
+    /// An operation has told meter and audit already.
+    let isRecorded: Bool
 
-    public var json: JSONValue { .object(JSONObject([("detail", .array(errors.map(\.json)))])) }
+    public init(_ errors: [ValidationError]) {
+        self.errors = errors
+        isRecorded = false
+    }
+
+    init(_ error: ValidationError, isRecorded: Bool) {
+        errors = [error]
+        self.isRecorded = isRecorded
+    }
+
+    /// The first faults: whoever has more than `Limits.faults` mends a kind of them, not each.
+    public var json: JSONValue { .object(JSONObject([("detail", .array(errors.prefix(Limits.faults).map(\.json)))])) }
+
+    /// All that is shown, in one text: `top_k: Input should be ...; query: Field required`.
+    var fault: APIAnswer.Fault {
+        let words = errors.prefix(Limits.faults).map { $0.words }.joined(separator: "; ")
+        let field = errors.first?.location.compactMap(\.fieldName).dropFirst().first
+        return APIAnswer.Fault(message: words.excerpt(bytes: 4 * Limits.echoBytes), field: field, isRecorded: isRecorded)
+    }
+}
+
+extension ValidationError {
+    /// Place and message, the place without the part of the request that it is in.
+    var words: String {
+        let isOfPart = ["body", "query", "path"].contains(location.first?.fieldName)
+        let place = location.dropFirst(isOfPart ? 1 : 0).map { step in
+            switch step {
+            case .name(let name): name.excerpt()
+            case .place(let place): String(place)
+            }
+        }
+        return (place.isEmpty ? "" : place.joined(separator: ".") + ": ") + message
+    }
 }
 
 extension ContexError {
     /// The refusal of a parameter of the query.
     var inQuery: ValidationFailure {
-        ValidationFailure([ValidationError(kind ?? "value_error", at: [.name("query")] + (field.map { [.name($0)] } ?? []), message, input: .null)])
+        ValidationFailure(
+            ValidationError(kind ?? "value_error", at: [.name("query")] + (field.map { [.name($0)] } ?? []), message, input: .null), isRecorded: isRecorded)
     }
 }
