@@ -124,8 +124,8 @@ public final class RESPServer: Sendable {
                     listeners.append(try await bind(host, port: listeners.first?.localAddress?.port ?? configuration.port))
                 } catch {
                     for listener in listeners { try? await listener.close() }
-                    let failure = failure(error, host: host)
-                    guard attempts > 0, failure.category == .conflict else { throw failure }
+                    let refusal = failure(error, host: host)
+                    guard attempts > 0, refusal.category == .conflict else { throw refusal }
                     break
                 }
             }

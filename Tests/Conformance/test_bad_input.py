@@ -285,7 +285,7 @@ def test_packed_bodies(server, project):
     assert bomb.status == 413, bomb
     unknown = server.call("POST", PUBLISH, body, {"Content-Encoding": "br"})
     assert unknown.status == 415 and unknown.headers["Accept-Encoding"] == "gzip, deflate", unknown
-    assert [event["data"] for event in server.events(project)] == [{"k": {"packed": "yes"}}] * 2
+    assert [event["data"] for event in server.events(project)] == [{"k": {"packed": "yes"}}]  # equal publishes are one event
 
 
 def test_head(server, project):

@@ -50,7 +50,7 @@ struct SocketTests {
             #expect(try #require(connection.answer()).hasSuffix(#""sequence":"1"}"#))
             connection.send("HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             let head = try #require(connection.read { $0.contains("\r\n\r\n") })
-            #expect(head.hasPrefix("HTTP/1.1 200") && head.hasSuffix("\r\n\r\n") && head.lowercased().contains("\r\ncontent-length: 58\r\n"))
+            #expect(head.hasPrefix("HTTP/1.1 200") && head.hasSuffix("\r\n\r\n") && head.lowercased().contains("\r\ncontent-length: 57\r\n"))
             connection.send("GET http://x/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             #expect(try #require(connection.answer()).hasPrefix("HTTP/1.1 200"))
             #expect(connection.answer() == nil)

@@ -180,7 +180,8 @@ struct StrangerTests {
             #expect(answer.status == 415, "\(coding)")
             #expect(answer.header("Accept-Encoding") == "gzip, deflate")
         }
-        #expect(try await harness.send("GET", "/api/v1/projects/p/events").json["count"]?.integerValue == 5)
+        // An equal publish is no event.
+        #expect(try await harness.send("GET", "/api/v1/projects/p/events").json["count"]?.integerValue == 1)
         let other = await harness.send("POST", "/api/v1/data/publish", Self.publish, headers: [("Transfer-Encoding", "gzip, chunked")])
         #expect(other.status == 501)
         await harness.close()

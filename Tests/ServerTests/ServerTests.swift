@@ -35,7 +35,7 @@ import Testing
         for host in ["localhost", "127.0.0.1"] {
             let running = try await TestServer { $0.httpHost = host }
             let (http, resp) = try (running.http.port, #require(running.server.resp).port)
-            let answers = await withCheckedContinuation { continuation in
+            let answers: [[Bool]] = await withCheckedContinuation { continuation in
                 Thread.detachNewThread {
                     continuation.resume(
                         returning: [false, true].map { isIPv6 -> [Bool] in

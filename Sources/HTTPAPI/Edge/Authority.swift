@@ -22,7 +22,7 @@ struct Authority: Sendable, Equatable {
             host = text[text.index(after: text.startIndex)..<end]
             port = text[text.index(after: end)...]
             guard port.isEmpty || port.hasPrefix(":") else { return nil }
-            guard let address = Self.address(String(host)), address.contains(":") else { return nil }
+            guard host.contains(":"), let address = Self.address(String(host)) else { return nil }
             self.host = address
             isAddress = true
         } else {
