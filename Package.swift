@@ -27,9 +27,7 @@ let externals: [External] = [
     External(package: "swift-argument-parser", dependency: .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")),
     External(package: "swift-collections", dependency: .package(url: "https://github.com/apple/swift-collections", from: "1.6.0")),
     External(package: "swift-log", dependency: .package(url: "https://github.com/apple/swift-log", from: "1.16.2")),
-    External(package: "swift-http-types", dependency: .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0")),
     External(package: "swift-nio", dependency: .package(url: "https://github.com/apple/swift-nio", from: "2.101.2")),
-    External(package: "hummingbird", dependency: .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: [])),
     External(package: "async-http-client", dependency: .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0")),
     External(package: "swift-service-lifecycle", dependency: .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0")),
     External(package: "Yams", dependency: .package(url: "https://github.com/jpsim/Yams", from: "6.2.2")),
@@ -118,8 +116,8 @@ let modules: [Module] = [
     // Level 7: edges. Bytes to Service calls and back.
     module(
         "HTTPAPI", ["Base", "Content", "TOON", "Codings", "Service", "Engine", "Events", "Attributes", "Needs", "Access"],
-        [("Hummingbird", "hummingbird"), ("HummingbirdCore", "hummingbird"), ("HTTPTypes", "swift-http-types"), ("NIOCore", "swift-nio"),
-         ("NIOHTTP1", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
+        [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
+         ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
         "RESPServer", ["Base", "RESP", "Addresses", "Service", "Engine", "Access"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
@@ -128,8 +126,7 @@ let modules: [Module] = [
     module(
         "Assembly",
         ["Base", "Addresses", "Content", "Embedding", "Tokens", "Engine", "Service", "Needs", "Access", "Webhooks", "HTTPAPI", "RESPServer"],
-        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("Hummingbird", "hummingbird"),
-         ("ServiceLifecycle", "swift-service-lifecycle")]),
+        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 9: the command line.
     Module(

@@ -101,7 +101,8 @@ public final class Server: Sendable {
             database.setSink(sink, for: .webhook)
             parts.webhooks = sink
         }
-        let operations = Operations(database: database, authenticationRequired: configuration.authenticationRequired)
+        let operations = Operations(
+            database: database, authenticationRequired: configuration.authenticationRequired, inflightBytesMax: configuration.inflightBytesMax)
         let demoPublished = configuration.demo ? try await Demo.publish(into: database, tenant: tenant) : false
 
         var http: Address? = nil
@@ -111,7 +112,7 @@ public final class Server: Sendable {
                 operations: operations, configuration: configuration.httpAPI(host: hosts[0], port: port), logger: quiet("contex.http"))
             let listeners = try await Listener.start(
                 hosts: hosts, port: port, setting: "http-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.http")
-            ) { host, port, bound in api.application(on: (host, port)) { bound($0) } }
+            ) { host, port, bound in api.service(on: (host, port)) { bound($0) } }
             parts.listeners += listeners
             http = Address(host: hosts[0], port: listeners[0].port)
         }

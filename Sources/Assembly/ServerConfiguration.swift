@@ -27,6 +27,7 @@ public struct ServerConfiguration: Sendable {
     /// Binds another address than loopback though everybody who reaches it may do everything.
     public var insecureBind = false
     public var bodyBytesMax = Limits.bodyBytes
+    public var inflightBytesMax = Limits.inflightBytes
     public var idleSeconds = 60
     public var allowedHosts: [String] = []
     public var corsOrigins: [String] = []

@@ -70,6 +70,9 @@ public struct Setting: Sendable {
             "MAX_BODY_BYTES", flag: "max-body-bytes", value: "BYTES", \.bodyBytesMax, .integer(1_024...(1 << 30)),
             "largest request body"),
         Setting(
+            "MAX_INFLIGHT_BYTES", flag: "max-inflight-bytes", value: "BYTES", \.inflightBytesMax, .integer((16 << 20)...(1 << 40)),
+            "memory that all requests may hold together, with what is made of their bodies; one address or key has half of it at most"),
+        Setting(
             "IDLE_TIMEOUT", flag: "idle-timeout", value: "SECONDS", \.idleSeconds, .integer(1...86_400),
             "an HTTP connection idle for so long is closed"),
         Setting(

@@ -109,7 +109,7 @@ public struct ByteBudget: Sendable {
 
     private mutating func add(_ bytes: Int, _ parties: [Party]) {
         held += bytes
-        for party in parties { shares[party, default: 0] += bytes }
+        for party in parties where bytes > 0 { shares[party, default: 0] += bytes }
     }
 
     private mutating func grantWaiting() -> [Ticket] {

@@ -19,8 +19,10 @@ public struct HTTPAPIConfiguration: Sendable {
     public var bodyBytesPerSecondMin: Int
     /// Connections from one address; half the places, so that nobody can take all of them, and enough for the pool of a proxy.
     public var connectionsPerAddressMax: Int
-    /// Requests worked on at once; each may hold a body of `bodyBytesMax`.
+    /// Requests worked on at once. What they may hold together is `Operations.memory`'s.
     public var requestsMax: Int
+    /// How long a request waits for memory that others hold before it is refused.
+    public var memoryWait: Duration
     /// Names and addresses beside loopback and `host` that requests may name the server by: `HostRule`.
     public var allowedHosts: [String]
     /// Origins of web pages of others that may call; `*` is any, then without credentials.
@@ -34,7 +36,7 @@ public struct HTTPAPIConfiguration: Sendable {
     public init(
         host: String = "127.0.0.1", port: Int = 8001, bodyBytesMax: Int = Limits.bodyBytes, headerBytesMax: Int = 16 << 10,
         idleTimeout: Duration = .seconds(60), bodyBytesPerSecondMin: Int = 4 << 10, connectionsPerAddressMax: Int = 512, requestsMax: Int = 1_024,
-        allowedHosts: [String] = [], corsOrigins: [String] = [], corsCredentials: Bool = true, hsts: Bool = true,
+        memoryWait: Duration = .seconds(10), allowedHosts: [String] = [], corsOrigins: [String] = [], corsCredentials: Bool = true, hsts: Bool = true,
         version: String = HTTPAPIConfiguration.compatibleVersion
     ) {
         self.host = host
@@ -45,6 +47,7 @@ public struct HTTPAPIConfiguration: Sendable {
         self.bodyBytesPerSecondMin = bodyBytesPerSecondMin
         self.connectionsPerAddressMax = connectionsPerAddressMax
         self.requestsMax = requestsMax
+        self.memoryWait = memoryWait
         self.allowedHosts = allowedHosts
         self.corsOrigins = corsOrigins
         self.corsCredentials = corsCredentials

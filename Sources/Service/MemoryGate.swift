@@ -16,7 +16,8 @@ public final class MemoryGate: Sendable {
     public init(total: Int) { state = Mutex(State(budget: ByteBudget(total: total))) }
 
     public var held: Int { state.withLock { $0.budget.held } }
-    public var total: Int { state.withLock { $0.budget.total } }
+    /// Who is in the queue.
+    public var waitingCount: Int { state.withLock { $0.budget.waitingCount } }
 
     /// Asks for memory, and waits for it for a while when it is taken.
     ///
@@ -24,7 +25,7 @@ public final class MemoryGate: Sendable {
     ///   - then: called once, from another thread, when the outcome is `.waiting`: true with a grant. nil does not wait.
     /// - Returns: a grant has added to `lease`.
     public func ask(
-        _ bytes: Int, for lease: MemoryLease, within seconds: Int = 10, then: (@Sendable (Bool) -> Void)? = nil
+        _ bytes: Int, for lease: MemoryLease, within time: Duration = .seconds(10), then: (@Sendable (Bool) -> Void)? = nil
     ) -> ByteBudget.Outcome {
         let outcome = state.withLock { state in
             let charged = min(bytes, max(0, state.budget.share - lease.held))
@@ -41,18 +42,18 @@ public final class MemoryGate: Sendable {
             return outcome
         }
         if case .waiting(let ticket) = outcome {
-            DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(seconds)) { [weak self] in self?.withdraw(ticket) }
+            DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(Int(time / .milliseconds(1)))) { [weak self] in self?.withdraw(ticket) }
         }
         return outcome
     }
 
     /// The same for tasks.
     /// - Throws: `.unavailable` when there is none for too long or too many wait; also when the task is cancelled.
-    public func take(_ bytes: Int, for lease: MemoryLease, within seconds: Int = 10) async throws {
+    public func take(_ bytes: Int, for lease: MemoryLease, within time: Duration = .seconds(10)) async throws {
         let ticket = Mutex<ByteBudget.Ticket?>(nil)
         let isGranted = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                switch ask(bytes, for: lease, within: seconds, then: { continuation.resume(returning: $0) }) {
+                switch ask(bytes, for: lease, within: time, then: { continuation.resume(returning: $0) }) {
                 case .granted: continuation.resume(returning: true)
                 case .refused: continuation.resume(returning: false)
                 case .waiting(let place):

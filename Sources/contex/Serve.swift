@@ -52,6 +52,7 @@ struct Serve: AsyncParsableCommand {
         let failure = await withTaskGroup(of: (any Error)?.self) { group in
             group.addTask {
                 await signals.first()
+                Self.endAnyway(after: configuration.stopSeconds + Self.stopSecondsMore)
                 await server.stop()
                 return nil
             }
@@ -64,6 +65,17 @@ struct Serve: AsyncParsableCommand {
             return first
         }
         if let failure { throw CommandFailure(.failed, "the server ended by itself: \(failure)") }
+    }
+
+    /// For the store and whoever delivers, after the last request.
+    private static let stopSecondsMore = 10
+
+    /// A stop must end, whatever some thread is busy with: what was acknowledged is on the disk, and the next start finds it.
+    private static func endAnyway(after seconds: Int) {
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(seconds)) {
+            Terminal.complain("the stop took longer than \(seconds) s and was cut off; what was acknowledged is stored")
+            _exit(1)
+        }
     }
 
     /// Each connection is a descriptor, and the usual soft limit is 1,024.

@@ -1,10 +1,14 @@
-"""Queries that are meant to hurt, against a project of many nodes: each is refused with a place and a reason, or answered, in bounded time.
+"""What is meant to hurt: queries against a project of many nodes, and attacks on the whole server (hostile_attacks.py).
+
+Each query is refused with a place and a reason, or answered, in bounded time. Under each attack the server stays within --peak-mb of memory
+beyond the map of its store, and answers others, who come from another address, within --slower times of what they get when it is quiet.
 
 The project is imported with `contex import`: synopses and descriptions of Debian's packages (`apt-cache dumpavail`), numbered metadata, and
 made-up vectors, so that nothing has to be embedded. Prints the status and the least and greatest of three times; ends with 1 when anything
 took longer than --seconds or was answered with a status of its own.
 """
 import argparse
+import collections
 import json
 import random
 import re
@@ -13,9 +17,10 @@ import sys
 import tempfile
 import time
 
+from hostile_attacks import ATTACKS, LARGE, watched
 from support import BINARY, MODEL, Connection, Server
 
-PROJECT = "hostile"
+PROJECT = LARGE
 
 
 def texts():
@@ -88,40 +93,95 @@ def cases(sample, generator):
     ]
 
 
+def hurtful_queries(server, arguments, sample, generator):
+    failures = 0
+    connection = Connection(server.http_port)
+    print("| query | status | ms, least and greatest of three |\n|---|---|---|")
+    for name, body, expected in cases(sample, generator):
+        times, statuses = [], set()
+        for _ in range(3):
+            started = time.perf_counter()
+            answer = connection.call("POST", f"/api/v1/projects/{PROJECT}/query", body)
+            times.append(time.perf_counter() - started)
+            statuses.add(answer.status)
+            if answer.status == 422 and not all(fault["loc"] and fault["msg"] for fault in answer.json["detail"]):
+                failures += 1
+                print(f"FAILED: {name}: no place or reason: {answer}", file=sys.stderr)
+        if not statuses <= set(expected if isinstance(expected, tuple) else (expected,)) or max(times) > arguments.seconds:
+            failures += 1
+            print(f"FAILED: {name}: {statuses}, {max(times):.2f} s", file=sys.stderr)
+        print(f"| {name} | {', '.join(map(str, sorted(statuses)))} | {min(times) * 1000:.1f} to {max(times) * 1000:.1f} |", flush=True)
+    connection.close()
+    return failures
+
+
+def attack(data_dir, name, arguments):
+    """One attack on a server of its own, which begins with the same data. The row of the table, and what is wrong."""
+    faults = []
+    server = Server(data_dir)
+    with server:
+        for n, text in enumerate(("the lighthouse keeper is Maria", "the harbour opens at six", "boats are painted blue")):
+            server.publish("probe", f"k{n}", {"text": text})
+        _, _, resting, quiet = watched(server, lambda: time.sleep(5))
+        statuses, seconds, peak, prober = watched(server, lambda: ATTACKS[name](server))
+        if server.process.poll() is not None:
+            faults.append(f"the server ended with {server.process.returncode}")
+            statuses = statuses or collections.Counter()
+        elif server.call("GET", "/health").status != 200:
+            faults.append("the server is not well afterwards")
+        else:
+            started = time.perf_counter()
+            server.stop(40)
+            if time.perf_counter() - started > 35:
+                faults.append("SIGTERM took longer than the time to stop")
+    if peak > arguments.peak_mb:
+        faults.append(f"{peak:.0f} MB, at most {arguments.peak_mb:.0f} are allowed")
+    if prober.p99() > arguments.slower * quiet.p99():
+        faults.append(f"others waited {prober.p99() * 1000:.1f} ms, {prober.p99() / quiet.p99():.1f} times as long as before")
+    if prober.failures:
+        faults.append(f"others were refused: {dict(prober.failures)}")
+    if statuses.get("500"):
+        faults.append("500")
+    said = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
+    row = f"| {name} | {said} | {seconds:.1f} | {resting:.0f} | {peak:.0f} | {quiet.p99() * 1000:.1f} | {prober.p99() * 1000:.1f} |"
+    return row, faults
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/proof hostile", description=__doc__.split("\n\n")[0])
     parser.add_argument("--documents", type=int, default=60_000)
-    parser.add_argument("--seconds", type=float, default=5, help="what no answer may take (5)")
+    parser.add_argument("--seconds", type=float, default=5, help="what no answer to a query may take (5)")
+    parser.add_argument("--attacks", default="all", help="words of the names of attacks with commas between them, all, or none (all)")
+    parser.add_argument("--no-queries", action="store_true", help="only the attacks")
+    parser.add_argument("--peak-mb", type=float, default=512, help="memory beyond the map of the store (512)")
+    parser.add_argument("--slower", type=float, default=5, help="times the quiet p99 that others may wait (5)")
     parser.add_argument("--seed", type=int, default=2026)
     arguments = parser.parse_args()
+    chosen = [name for name in ATTACKS if arguments.attacks == "all" or any(word.strip() in name for word in arguments.attacks.split(","))]
+    if arguments.attacks == "none":
+        chosen = []
     generator = random.Random(arguments.seed)
     known = texts()
     if len(known) < arguments.documents:
         print(f"FAILED: apt-cache dumpavail has {len(known)} distinct sentences, {arguments.documents} are needed (apt-get update?)", file=sys.stderr)
         return 1
     sample = generator.sample(known, arguments.documents)
-    server = Server()
-    fill(server.data_dir, sample, generator)
     failures = 0
-    with server:
-        connection = Connection(server.http_port)
+    with tempfile.TemporaryDirectory(prefix="contex-hostile-") as folder:
+        data_dir = folder + "/data"
+        fill(data_dir, sample, generator)
         print(f"`tools/proof hostile` (seed {arguments.seed}, {arguments.documents} nodes)\n")
-        print("| query | status | ms, least and greatest of three |\n|---|---|---|")
-        for name, body, expected in cases(sample, generator):
-            times, statuses = [], set()
-            for _ in range(3):
-                started = time.perf_counter()
-                answer = connection.call("POST", f"/api/v1/projects/{PROJECT}/query", body)
-                times.append(time.perf_counter() - started)
-                statuses.add(answer.status)
-                if answer.status == 422 and not all(fault["loc"] and fault["msg"] for fault in answer.json["detail"]):
-                    failures += 1
-                    print(f"FAILED: {name}: no place or reason: {answer}", file=sys.stderr)
-            if not statuses <= set(expected if isinstance(expected, tuple) else (expected,)) or max(times) > arguments.seconds:
+        if not arguments.no_queries:
+            with Server(data_dir) as server:
+                failures += hurtful_queries(server, arguments, sample, generator)
+        if chosen:
+            print("\n| attack | answers | s | MB before | MB at most | others' p99 before, ms | others' p99, ms |\n|---|---|---|---|---|---|---|")
+        for name in chosen:
+            row, faults = attack(data_dir, name, arguments)
+            print(row, flush=True)
+            for fault in faults:
                 failures += 1
-                print(f"FAILED: {name}: {statuses}, {max(times):.2f} s", file=sys.stderr)
-            print(f"| {name} | {', '.join(map(str, sorted(statuses)))} | {min(times) * 1000:.1f} to {max(times) * 1000:.1f} |", flush=True)
-        connection.close()
+                print(f"FAILED: {name}: {fault}", file=sys.stderr, flush=True)
     return 1 if failures else 0
 
 

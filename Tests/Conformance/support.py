@@ -45,8 +45,9 @@ class Answer:
 class Connection:
     """One keep-alive connection. Not shared between threads."""
 
-    def __init__(self, port, timeout=60, headers=None):
-        self.raw = http.client.HTTPConnection(HOST, port, timeout=timeout)
+    def __init__(self, port, timeout=60, headers=None, source=None):
+        """`source` is the address that the server sees: any of 127.0.0.0/8."""
+        self.raw = http.client.HTTPConnection(HOST, port, timeout=timeout, source_address=(source, 0) if source else None)
         self.headers = headers or {}
 
     def call(self, method, path, body=None, headers=None):
@@ -142,6 +143,20 @@ class Server:
         with open(f"/proc/{self.process.pid}/status") as status:
             fields = dict(line.split(":", 1) for line in status)
         return {name: int(fields[name].split()[0]) for name in ("VmRSS", "RssAnon", "RssFile", "VmHWM")}
+
+    def beyond_the_store_kilobytes(self):
+        """What is resident without the pages of the store's map, which the system takes back whenever it likes."""
+        total = store = 0
+        is_store = False
+        with open(f"/proc/{self.process.pid}/smaps") as maps:
+            for line in maps:
+                if line.startswith("Rss:"):
+                    size = int(line.split()[1])
+                    total += size
+                    store += size if is_store else 0
+                elif "-" in line.split(" ", 1)[0]:
+                    is_store = line.rstrip().endswith("/data.mdb")
+        return total - store
 
     def call(self, method, path, body=None, headers=None, timeout=60):
         connection = Connection(self.http_port, timeout)

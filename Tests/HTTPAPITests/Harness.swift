@@ -11,6 +11,11 @@ import TestSupport
 final class Harness: Sendable {
     static let dimension = 384
 
+    /// What stands for the model.
+    struct Embedding {
+        let embed: @Sendable ([String]) async throws -> [[Float]]
+    }
+
     let folder: TemporaryFolder
     let database: Database
     let operations: Operations
@@ -18,17 +23,19 @@ final class Harness: Sendable {
 
     init(
         _ folder: TemporaryFolder = TemporaryFolder(), authentication: Bool = false, audit: any AuditTrail = NoAuditTrail(),
-        meter: any Meter = NoMeter(), configure: (inout HTTPAPIConfiguration) -> Void = { _ in }
+        meter: any Meter = NoMeter(), inflightBytesMax: Int = Limits.inflightBytes,
+        model: Embedding = Embedding { texts in texts.map(Harness.vector) }, configure: (inout HTTPAPIConfiguration) -> Void = { _ in }
     ) throws {
         self.folder = folder
         var configuration = DatabaseConfiguration(directory: folder.path)
         configuration.mapBytes = 1 << 30
         var models = Models(
-            identity: "hashed words", dimension: Self.dimension, embed: { texts in texts.map(Self.vector) },
+            identity: "hashed words", dimension: Self.dimension, embed: model.embed,
             countTokens: { $0.split { $0.isWhitespace || $0.isPunctuation }.count })
         models.text = { tokens in tokens.contains { $0 < 0 } ? nil : tokens.map { "t\($0)" }.joined(separator: " ") }
         database = try Database(configuration: configuration, models: models)
-        operations = Operations(database: database, authenticationRequired: authentication, meter: meter, audit: audit)
+        operations = Operations(
+            database: database, authenticationRequired: authentication, inflightBytesMax: inflightBytesMax, meter: meter, audit: audit)
         var edge = HTTPAPIConfiguration()
         configure(&edge)
         handler = APIHandler(operations: operations, configuration: edge)
@@ -53,7 +60,9 @@ final class Harness: Sendable {
         if body != nil, !headers.contains(where: { $0.name == "Content-Type" }) { headers.append(("Content-Type", "application/json")) }
         if let key { headers.append(("X-API-Key", key)) }
         if !headers.contains(where: { $0.name == "Host" }) { headers.append(("Host", "localhost:8001")) }
-        return await handler.answer(APIRequest(method: method, target: target, headers: headers), body: Array((body ?? "").utf8))
+        let answer = await handler.answer(APIRequest(method: method, target: target, headers: headers), body: Array((body ?? "").utf8))
+        // A stream that breaks off is none that a client would take for an answer.
+        return (try? await answer.collected()) ?? APIAnswer(status: 599)
     }
 
     func close() async { await database.close() }

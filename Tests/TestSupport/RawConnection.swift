@@ -4,9 +4,14 @@ internal import Foundation
 public final class RawConnection {
     private let descriptor: Int32
 
-    /// - Parameter isIPv6: to ::1, else to 127.0.0.1.
-    public init(port: Int, isIPv6: Bool = false) throws {
+    /// - Parameters:
+    ///   - isIPv6: to ::1, else to 127.0.0.1.
+    ///   - receiveBytes: what the kernel keeps for a client that does not read; nil leaves it to the kernel.
+    public init(port: Int, isIPv6: Bool = false, receiveBytes: Int? = nil) throws {
         descriptor = socket(isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        if var bytes = receiveBytes.map(Int32.init) {
+            unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
+        }
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         if isIPv6 {
@@ -35,6 +40,9 @@ public final class RawConnection {
     }
 
     deinit { close(descriptor) }
+
+    /// Sends no more, and still listens.
+    public func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// False when the other side is gone.
     @discardableResult

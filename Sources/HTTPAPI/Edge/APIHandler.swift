@@ -55,21 +55,47 @@ public struct APIHandler: Sendable {
         let path: FieldValues
         let pathErrors: [ValidationError]
         let coding: ContentCoding
+
+        /// Who the memory for it is held for.
+        var address: String? { request.address }
+        var keyID: String? { principal.keyID?.text }
+    }
+
+    /// An answer that is known and not complete: meter and audit have not heard of it (`said`).
+    struct KnownAnswer: Sendable {
+        let answer: APIAnswer
+        let request: APIRequest
+        let requestID: String
+        /// nil when the head was not admitted.
+        var admitted: AdmittedRequest? = nil
+    }
+
+    /// `admit` in two steps, of which the first waits for nobody.
+    enum Examination: Sendable {
+        case admitted(AdmittedRequest)
+        case answered(KnownAnswer)
     }
 
     public func admit(_ request: APIRequest) async -> Admission {
+        switch examine(request) {
+        case .admitted(let admitted): .admitted(admitted)
+        case .answered(let known): .answered(await said(known))
+        }
+    }
+
+    func examine(_ request: APIRequest) -> Examination {
         let requestID = RequestID.of(request)
-        let answer: APIAnswer
         do {
             switch try examine(request, requestID: requestID) {
             case .admitted(let admitted): return .admitted(admitted)
-            case .answered(let known): answer = known
+            case .answered(let answer): return .answered(KnownAnswer(answer: answer, request: request, requestID: requestID))
             }
         } catch {
-            answer = .error(error, requestID: requestID)
+            return .answered(KnownAnswer(answer: .error(error, requestID: requestID), request: request, requestID: requestID))
         }
-        return .answered(await refused(answer, request, requestID))
     }
+
+    func said(_ known: KnownAnswer) async -> APIAnswer { await refused(known.answer, known.request, known.requestID, known.admitted) }
 
     /// Tells meter and audit of an answer that is a refusal of this edge's own, and completes it.
     /// - Parameter admitted: nil when the head was not admitted; then only the route tells what was asked for.
@@ -149,11 +175,14 @@ public struct APIHandler: Sendable {
         path == "/" || ["/health", "/sandbox", "/static", "/favicon.ico", "/api/docs", "/api/openapi.json"].contains { path.hasPrefix($0) }
     }
 
-    public func answer(_ admitted: AdmittedRequest, body bytes: [UInt8]) async -> APIAnswer {
+    /// - Parameters:
+    ///   - body: is taken, so that it is gone once it has been parsed.
+    ///   - memory: what the request may hold; nil inside the process, where nobody counts.
+    public func answer(_ admitted: AdmittedRequest, body: RequestBytes, memory: RequestMemory? = nil) async -> APIAnswer {
         let started = ContinuousClock.now
         var answer: APIAnswer
         do {
-            answer = try await run(admitted, body: bytes)
+            answer = try await run(admitted, body, memory)
         } catch {
             answer = .error(error, requestID: admitted.requestID)
             if (error as? ContexError)?.category.isOurs ?? !(error is ValidationFailure || error is Refusal) {
@@ -168,13 +197,13 @@ public struct APIHandler: Sendable {
         return await refused(answer, admitted.request, admitted.requestID, admitted)
     }
 
-    private func run(_ admitted: AdmittedRequest, body bytes: [UInt8]) async throws -> APIAnswer {
-        guard bytes.count <= configuration.bodyBytesMax else { throw bodyTooLarge }
+    private func run(_ admitted: AdmittedRequest, _ box: RequestBytes, _ memory: RequestMemory?) async throws -> APIAnswer {
+        guard box.count <= configuration.bodyBytesMax else { throw bodyTooLarge }
         let route = admitted.route
-        let bytes = try admitted.coding.decode(bytes, bytesMax: configuration.bodyBytesMax)
         var errors = admitted.pathErrors
         let query = FieldValues(parameters: admitted.request.query, shapes: route.queryFields, in: "query", into: &errors)
-        let body = try route.body.read(bytes, contentType: admitted.request.header("Content-Type"), into: &errors)
+        try await memory?.takeForWork(on: admitted, box, configuration)
+        let body = try read(admitted, box, into: &errors)
         guard errors.isEmpty else { throw ValidationFailure(errors) }
         if route.projectPlace == .body {
             try operations.authorise(admitted.principal, route.action, project: body.fields[Fields.project])
@@ -185,6 +214,12 @@ public struct APIHandler: Sendable {
                 query: query, bodyContent: body))
     }
 
+    /// In a function of its own, so that the bytes are gone when it returns.
+    private func read(_ admitted: AdmittedRequest, _ box: RequestBytes, into errors: inout [ValidationError]) throws -> BodyContent {
+        let bytes = try admitted.coding.decode(box.take(), bytesMax: configuration.bodyBytesMax)
+        return try admitted.route.body.read(bytes, contentType: admitted.request.header("Content-Type"), into: &errors)
+    }
+
     // MARK: - Refusals of the socket side
 
     private var bodyTooLarge: ContexError {
@@ -192,16 +227,22 @@ public struct APIHandler: Sendable {
     }
 
     /// The body that was sent in pieces went over the limit.
-    public func refuseBody(of admitted: AdmittedRequest) async -> APIAnswer {
-        await refused(.error(bodyTooLarge, requestID: admitted.requestID), admitted.request, admitted.requestID, admitted)
+    func refuseBody(of admitted: AdmittedRequest) -> KnownAnswer { refuse(admitted, bodyTooLarge) }
+
+    func refuse(_ admitted: AdmittedRequest, _ error: ContexError) -> KnownAnswer {
+        KnownAnswer(
+            answer: .error(error, requestID: admitted.requestID), request: admitted.request, requestID: admitted.requestID, admitted: admitted)
     }
 
     /// More requests at once than the server works on.
-    public func refuseBusy(_ request: APIRequest) async -> APIAnswer {
+    func refuseBusy(_ request: APIRequest) -> KnownAnswer {
         let requestID = RequestID.of(request)
         let busy = ContexError(.unavailable, "The server is working on \(configuration.requestsMax) requests already; try again")
-        return await refused(.error(busy, requestID: requestID), request, requestID)
+        return KnownAnswer(answer: .error(busy, requestID: requestID), request: request, requestID: requestID)
     }
+
+    /// What came is no request, so there is nothing of it that the answer could depend on.
+    func refuseUnread(status: Int, _ text: String) -> APIAnswer { .detail(text, status: status, headers: AnswerHeaders.ofRefusals) }
 
     private func complete(_ answer: APIAnswer, _ request: APIRequest, _ requestID: String) -> APIAnswer {
         var answer = answer
@@ -214,7 +255,7 @@ public struct APIHandler: Sendable {
     public func answer(_ request: APIRequest, body: [UInt8] = []) async -> APIAnswer {
         switch await admit(request) {
         case .answered(let answer): answer
-        case .admitted(let admitted): await answer(admitted, body: body)
+        case .admitted(let admitted): await answer(admitted, body: RequestBytes(body))
         }
     }
 }

@@ -2,6 +2,7 @@
 // edge run without a socket.
 
 internal import Base
+internal import Synchronization
 
 /// A request without its body.
 public struct APIRequest: Sendable {
@@ -68,9 +69,14 @@ public struct APIRequest: Sendable {
 }
 
 public struct APIAnswer: Sendable {
+    public enum Content: Sendable {
+        case bytes([UInt8])
+        case stream(AnswerStream)
+    }
+
     public var status: Int
     public var headers: [(name: String, value: String)]
-    public var body: [UInt8]
+    public var content: Content
     /// What a refusal says; nil for any other answer.
     var fault: Fault? = nil
 
@@ -106,13 +112,76 @@ public struct APIAnswer: Sendable {
     }
 
     public init(status: Int = 200, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
+        self.init(status: status, headers: headers, content: .bytes(body))
+    }
+
+    public init(status: Int = 200, headers: [(name: String, value: String)] = [], content: Content) {
         self.status = status
         self.headers = headers
-        self.body = body
+        self.content = content
+    }
+
+    /// The bytes; none of a stream (`collected` has them).
+    public var body: [UInt8] {
+        get { if case .bytes(let bytes) = content { bytes } else { [] } }
+        set { content = .bytes(newValue) }
     }
 
     /// The value of a header, the first when it is repeated.
     public func header(_ name: String) -> String? { headers.first { HeaderName.areSame($0.name, name) }?.value }
+
+    /// With a stream read to its end.
+    /// - Throws: what the stream ends with when it does not come to its end.
+    public func collected() async throws -> APIAnswer {
+        guard case .stream(let stream) = content else { return self }
+        var whole = self
+        var bytes: [UInt8] = []
+        for try await piece in stream { bytes += piece }
+        whole.content = .bytes(bytes)
+        return whole
+    }
+}
+
+/// A body that is made while it is sent: the next piece is asked for when the one before has left, so that an answer of any length
+/// costs the memory of a piece, and a reader who stops stops the work.
+///
+/// A piece should be some 64 KiB to 1 MiB. What a stream throws breaks the connection: the client must not take a part for the whole.
+/// Whoever makes one must expect that it is not asked to its end, and let go of what it holds when it is forgotten.
+public struct AnswerStream: AsyncSequence, Sendable {
+    public typealias Element = [UInt8]
+
+    private let piece: @Sendable () async throws -> [UInt8]?
+
+    /// - Parameter piece: the next piece, nil at the end; asked by one task at a time.
+    public init(_ piece: @escaping @Sendable () async throws -> [UInt8]?) { self.piece = piece }
+
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        fileprivate let piece: @Sendable () async throws -> [UInt8]?
+        public func next() async throws -> [UInt8]? { try await piece() }
+    }
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(piece: piece) }
+}
+
+/// The body of a request on its way to whoever reads it. It is taken once, so that it is gone when it has been parsed.
+public final class RequestBytes: Sendable {
+    private let bytes: Mutex<[UInt8]>
+    public let count: Int
+
+    public init(_ bytes: consuming [UInt8]) {
+        count = bytes.count
+        self.bytes = Mutex(bytes)
+    }
+
+    /// Looks at the bytes and leaves them.
+    func peek<T: Sendable>(_ body: ([UInt8]) -> T) -> T { bytes.withLock { body($0) } }
+
+    /// The bytes; none the second time.
+    public func take() -> [UInt8] {
+        bytes.withLock { bytes in
+            defer { bytes = [] }
+            return bytes
+        }
+    }
 }
 
 enum HeaderName {

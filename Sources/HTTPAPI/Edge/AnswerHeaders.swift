@@ -35,7 +35,7 @@ enum AnswerHeaders {
         }
         answer.headers += crossOrigin.headers(for: request)
         answer.headers.append(("X-Request-ID", requestID))
-        if request.method == "HEAD" {
+        if request.method == "HEAD", case .bytes = answer.content {
             // As GET, and the length that its body would have.
             answer.headers.append(("Content-Length", String(answer.body.count)))
             answer.body = []

@@ -1,6 +1,7 @@
 internal import Base
 internal import Content
 internal import Engine
+internal import Synchronization
 
 extension APIAnswer {
     static func json(_ value: JSONValue, status: Int = 200, headers: [(name: String, value: String)] = []) -> APIAnswer {
@@ -11,6 +12,20 @@ extension APIAnswer {
         _ bytes: [UInt8], contentType: String, status: Int = 200, headers: [(name: String, value: String)] = []
     ) -> APIAnswer {
         APIAnswer(status: status, headers: [("Content-Type", contentType)] + headers, body: bytes)
+    }
+
+    /// An answer that is made while it is sent. Its first piece is made before, so that what is refused is refused with a status.
+    static func stream(contentType: String, _ next: @escaping @Sendable () async throws -> [UInt8]?) async throws -> APIAnswer {
+        let first = Mutex<[UInt8]?>(try await next() ?? [])
+        let stream = AnswerStream {
+            let piece = first.withLock { first in
+                defer { first = nil }
+                return first
+            }
+            if let piece { return piece }
+            return try await next()
+        }
+        return APIAnswer(headers: [("Content-Type", contentType)], content: .stream(stream))
     }
 
     static func redirect(to target: String) -> APIAnswer { APIAnswer(status: 307, headers: [("Location", target)]) }

@@ -127,10 +127,8 @@ extension RouteTable {
                 let name = call.query[Fields.format]
                 guard let format = AnswerFormat(rawValue: name) else { throw ContexError.badRequest("Unsupported format: \(name.excerpt())") }
                 if format == .json {
-                    var reader = try await call.operations.exportReader(project: project, sections: sections, by: call.caller)
-                    var bytes: [UInt8] = []
-                    while let piece = try await reader.next() { bytes += piece }
-                    return .bytes(bytes, contentType: format.contentType)
+                    let pieces = ExportPieces(try await call.operations.exportReader(project: project, sections: sections, by: call.caller))
+                    return try await .stream(contentType: format.contentType) { try await pieces.next() }
                 }
                 let document = try await call.operations.export(project: project, sections: sections, by: call.caller)
                 return .bytes(try format.encode(document, jsonStyle: .pretty2), contentType: format.contentType)
@@ -270,6 +268,19 @@ extension RouteTable {
         guard let note = receipt.note else { return }
         answer["format"] = .string(receipt.format)
         answer["note"] = .string(note)
+    }
+
+    /// An export on its way out, for one reader.
+    private actor ExportPieces {
+        private var reader: ExportReader
+        init(_ reader: ExportReader) { self.reader = reader }
+
+        func next() async throws -> [UInt8]? {
+            var reader = reader
+            let piece = try await reader.next()
+            self.reader = reader
+            return piece
+        }
     }
 
     /// The frame of a batch answer.

@@ -115,7 +115,7 @@ extension BodyShape {
 
     /// - Parameter fields: of an object; one that bounds its own depth names itself when it is too deep for the parser.
     private static func json(_ bytes: [UInt8], _ fields: [FieldShape] = []) throws -> JSONValue {
-        guard String(validating: bytes, as: UTF8.self) != nil else { throw unparsed }
+        guard (try? UTF8Span(validating: bytes.span)) != nil else { throw unparsed }
         do throws(JSONParseError) {
             // How deep data may be is measured on the data, at every door alike.
             return try JSONParser.parse(bytes, maximumDepth: Limits.nestingDepth + Limits.envelopeLevels)

@@ -1,0 +1,338 @@
+"""What a stranger can do to the whole server: bodies, listings, readers who do not read. For `tools/proof hostile`.
+
+Each attack gets a running server, does its worst for some seconds, and returns the statuses that it was answered with. Attackers come from
+127.0.0.1, the one who is measured from 127.0.0.2: what a server shares out by address it shares out between them.
+"""
+import collections
+import concurrent.futures
+import gzip
+import http.client
+import json
+import socket
+import threading
+import time
+
+from support import HOST, Connection
+
+LARGE = "large"          # the project of many nodes
+BODY = 10 << 20
+
+
+def publish_body(data, key="k", **more):
+    return json.dumps({"project_id": "attacked", "data_key": key, "data": data, **more}, separators=(",", ":")).encode()
+
+
+def post(server, body, path="/api/v1/data/publish", headers=None, timeout=120):
+    connection = Connection(server.http_port, timeout)
+    try:
+        return str(connection.call("POST", path, body, headers).status)
+    except (OSError, http.client.HTTPException) as error:
+        return type(error).__name__
+    finally:
+        connection.close()
+
+
+def all_at_once(count, call):
+    with concurrent.futures.ThreadPoolExecutor(count) as threads:
+        return collections.Counter(threads.map(call, range(count)))
+
+
+def posts(server, bodies, **more):
+    """Each body on a connection of its own, all at once."""
+    return all_at_once(len(bodies), lambda place: post(server, bodies[place], **more))
+
+
+def number_lists(key):
+    head = publish_body([], key)
+    return head[:-3] + b"[" + b",".join([b"1"] * ((BODY - len(head)) // 2 - 8)) + b"]}"
+
+
+def bodies_of_numbers(server, count):
+    body = number_lists("k")
+    return posts(server, [body] * count)
+
+
+def bodies_that_drip(server):
+    """200 senders of 1 MiB, as slowly as they may; the rest is not sent."""
+    sockets = []
+    for _ in range(200):
+        connection = socket.create_connection((HOST, server.http_port))
+        connection.sendall(b"POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10000000\r\n\r\n")
+        sockets.append(connection)
+    outcomes = collections.Counter()
+    for _ in range(20):
+        for connection in sockets:
+            try:
+                connection.sendall(b" " * 50_000)
+            except OSError:
+                outcomes["cut"] += 1
+        time.sleep(0.2)
+    for connection in sockets:
+        connection.close()
+    return outcomes
+
+
+def csv_names(server):
+    rows = "\n".join(["x" * 2_000_000] + ["1"] * 6_000)
+    return posts(server, [publish_body(rows, data_format="csv")] * 4)
+
+
+def csv_columns(server):
+    table = ",".join(["a"] * 40_000) + "\n" + ",".join(["1"] * 40_000)
+    return posts(server, [publish_body(table, f"k{n}", data_format="csv") for n in range(4)])
+
+
+def csv_commas(server):
+    return posts(server, [publish_body("," * (BODY - 200), data_format="csv")] * 4)
+
+
+def json_names(server):
+    return posts(server, [publish_body({"K" * 100_000: [{"a": 1}] * 1_000}, f"k{n}") for n in range(8)])
+
+
+def equal_paths(server):
+    def tree(depth):
+        return {"a": tree(depth - 1), "a.a": tree(depth - 2)} if depth > 1 else 1
+    return posts(server, [publish_body(tree(22), f"k{n}") for n in range(4)])
+
+
+def deep_nesting(server):
+    bodies = [publish_body("a: " + "[" * depth + "]" * depth, data_format="yaml") for depth in (63, 64, 65, 5_000)]
+    xml = "<a>" * 128 + "</a>" * 128
+    bodies += [publish_body(xml, data_format="xml"), publish_body(xml, data_format="xml", vector=[1.0] * 384)]
+    head = publish_body(0)[:-2]
+    bodies += [head + b"[" * depth + b"]" * depth + b"}" for depth in (63, 64, 100_000)]
+    bodies += [head + b'{"a":' * depth + b"1" + b"}" * depth + b"}" for depth in (64, 1_000_000)]
+    return posts(server, bodies)
+
+
+def xml_and_yaml(server):
+    xml = "<r>" + "<x a='1' b='2'>t</x>" * 200_000 + "</r>"
+    bombs = ['<!DOCTYPE r [<!ENTITY a "' + "x" * 1_000 + '"><!ENTITY b "' + "&a;" * 1_000 + '">]><r>' + "&b;" * 1_000 + "</r>", xml]
+    anchors = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9))
+    yaml = "".join(f"k{n}: {{a: 1, b: [1, 2]}}\n" for n in range(200_000))
+    texts = [(text, "xml") for text in bombs] + [(anchors, "yaml"), (yaml, "yaml")]
+    return posts(server, [publish_body(text, f"k{n}", data_format=name) for n, (text, name) in enumerate(texts)])
+
+
+def packed_bodies(server):
+    body = gzip.compress(publish_body([]) + b" " * (100 << 20))
+    dense = gzip.compress(number_lists("k"))
+    return posts(server, [body] * 10 + [dense] * 20, headers={"Content-Encoding": "gzip"})
+
+
+def batches(server):
+    items = [{"project_id": "attacked", "data_key": f"k{n}", "data": {"t": f"text {n} " + "word " * 150}} for n in range(9_000)]
+    return posts(server, [json.dumps(items).encode()[:] for _ in range(4)], path="/api/v1/batch/publish")
+
+
+def imports(server):
+    events = [{"event_id": str(n), "event_type": "t", "data": {"k": [[[[n] * 50]]]}} for n in range(40_000)]
+    document = json.dumps({"project_id": "imported", "version": "1.0", "data": {"events": events}}).encode()
+    deep = json.dumps({"project_id": "imported", "version": "1.0", "data": {"events": [{"event_id": "1", "event_type": "t", "data": 0}]}}).replace(
+        '"data": 0', '"data": ' + "[" * 64 + "]" * 64).encode()
+    return posts(server, [document[:BODY]] * 4 + [document] * 4 + [deep], path="/api/v1/projects/imported/import?overwrite=true")
+
+
+def past_queries(server):
+    """A batch of 100 queries of a state that is gone."""
+    body = json.dumps([{"project_id": LARGE, "query": f"library {n}", "as_of": 15_000} for n in range(100)]).encode()
+    batches = posts(server, [body] * 2, path="/api/v1/batch/query")
+    return batches + posts(server, [b'{"query":"library","as_of":15000}'] * 10, path=f"/api/v1/projects/{LARGE}/query")
+
+
+def not_reading(server, paths, seconds=12):
+    """Asks and does not read."""
+    sockets = []
+    for path in paths:
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.connect((HOST, server.http_port))
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        sockets.append(connection)
+    time.sleep(seconds)
+    statuses = collections.Counter()
+    for connection in sockets:
+        connection.settimeout(1)
+        try:
+            statuses[connection.recv(12)[9:12].decode() or "closed"] += 1
+        except OSError as error:
+            statuses[type(error).__name__] += 1
+        connection.close()
+    return statuses
+
+
+def gets(server, paths):
+    def get(place):
+        connection = Connection(server.http_port, 120)
+        try:
+            return str(connection.call("GET", paths[place]).status)
+        except (OSError, http.client.HTTPException) as error:
+            return type(error).__name__
+        finally:
+            connection.close()
+    return all_at_once(len(paths), get)
+
+
+def large_history(server):
+    """100 versions of 2 MB, all asked for at once."""
+    text = "history " * 240_000
+    statuses = collections.Counter(post(server, publish_body(f"{n} {text}", "history", data_format="text")) for n in range(30))
+    path = "/api/v1/versions/projects/attacked/data/history/history?limit=100"
+    return statuses + gets(server, [path] * 20) + not_reading(server, [path] * 20, 5)
+
+
+def listings(server):
+    paths = [f"/api/v1/projects/{LARGE}/data", f"/api/v1/projects/{LARGE}/events?count=1000", f"/api/v1/projects/{LARGE}/data?include_content=false"]
+    return gets(server, paths * 8) + not_reading(server, paths * 20)
+
+
+def exports(server):
+    flags = "include_events=true&include_embeddings=true&include_agents=true"
+    paths = [f"/api/v1/projects/{LARGE}/data?{flags}{more}" for more in ("", "&format=toon", "&format=xml")]
+    return gets(server, paths * 4) + not_reading(server, paths * 20)
+
+
+def registrations(server):
+    def body(n):
+        needs = [f"need {n} {m}" for m in range(20)]
+        return json.dumps({"agent_id": f"agent{n}", "project_id": LARGE, "data_needs": needs, "last_seen_sequence": "0"}).encode()
+    return posts(server, [body(n) for n in range(20)], path="/api/v1/agents/register")
+
+
+def embeddings(server):
+    body = json.dumps({"input": ["word " * 200 + str(n) for n in range(2_048)]}).encode()
+    return posts(server, [body] * 8, path="/api/v1/embeddings")
+
+
+def subscriber(server, command):
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.connect((HOST, server.resp_port))
+    connection.sendall(command)
+    return connection
+
+
+def resp(*words):
+    parts = [word.encode() if isinstance(word, str) else word for word in words]
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
+
+
+def deaf_subscribers(server):
+    """60 subscribers that never read, and an agent that is told 100 kB again and again."""
+    server.register("attacked", "listener", ["everything"])
+    sockets = [subscriber(server, resp("PSUBSCRIBE", "*")) for _ in range(60)]
+    statuses = collections.Counter()
+    end = time.monotonic() + 15
+    n = 0
+    while time.monotonic() < end:
+        n += 1
+        statuses[post(server, publish_body({"everything": f"{n} " + "everything " * 20_000}, "told"))] += 1
+    for connection in sockets:
+        connection.close()
+    return statuses
+
+
+def slow_patterns(server):
+    """150 connections with 100 patterns each that match late, and channels of long names."""
+    pattern = "*" + "a" * 50 + "*" + "a" * 50 + "*c"
+    sockets, statuses = [], collections.Counter()
+    for _ in range(150):
+        try:
+            sockets.append(subscriber(server, resp("PSUBSCRIBE", *[pattern + str(n) for n in range(100)])))
+        except OSError as error:
+            statuses[type(error).__name__] += 1
+    body = {"agent_id": "long", "project_id": "attacked", "data_needs": ["everything"], "notification_channel": "a" * 1_000}
+    statuses[post(server, json.dumps(body).encode(), path="/api/v1/agents/register")] += 1
+    end = time.monotonic() + 10
+    n = 0
+    while time.monotonic() < end:
+        n += 1
+        statuses[post(server, publish_body({"everything": f"everything {n}"}, "told"))] += 1
+    for connection in sockets:
+        connection.close()
+    return statuses
+
+
+ATTACKS = {
+    "20 bodies of 10 MiB of numbers": lambda server: bodies_of_numbers(server, 20),
+    "100 bodies of 10 MiB of numbers": lambda server: bodies_of_numbers(server, 100),
+    "200 bodies that drip": bodies_that_drip,
+    "gzip of spaces and of numbers": packed_bodies,
+    "csv: a name of 2 MB, 6,000 rows": csv_names,
+    "csv: 40,000 equal columns": csv_columns,
+    "csv: 10 MB of commas": csv_commas,
+    "json: a name of 100 kB, 1,000 rows": json_names,
+    "json: equal paths": equal_paths,
+    "deep nesting in each format": deep_nesting,
+    "xml and yaml: many elements, entities, anchors": xml_and_yaml,
+    "4 batches of 9,000 texts": batches,
+    "imports of 40,000 events": imports,
+    "200 queries as of the past": past_queries,
+    "history of 30 versions of 2 MB": large_history,
+    "listings, read and not read": listings,
+    "exports, read and not read": exports,
+    "20 registrations from event 0": registrations,
+    "8 requests for 2,048 embeddings": embeddings,
+    "60 subscribers that never read": deaf_subscribers,
+    "15,000 patterns": slow_patterns,
+}
+
+
+class Prober(threading.Thread):
+    """Asks a small question all the time, from another address than the attackers."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.times, self.failures, self.stopped = server, [], collections.Counter(), threading.Event()
+
+    def run(self):
+        connection = Connection(self.server.http_port, 60, source="127.0.0.2")
+        while not self.stopped.is_set():
+            started = time.perf_counter()
+            try:
+                status = connection.call("POST", "/api/v1/projects/probe/query", {"query": "who keeps the lighthouse"}).status
+                if status != 200:
+                    self.failures[str(status)] += 1
+            except (OSError, http.client.HTTPException) as error:
+                self.failures[type(error).__name__] += 1
+                connection.close()
+                connection = Connection(self.server.http_port, 60, source="127.0.0.2")
+            self.times.append(time.perf_counter() - started)
+            self.stopped.wait(0.005)
+        connection.close()
+
+    def p99(self):
+        return sorted(self.times)[int(len(self.times) * 0.99)] if self.times else float("inf")
+
+
+class MemoryWatch(threading.Thread):
+    """The most that is resident beyond the store's map, looked at 20 times a second."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.peak, self.stopped = server, 0, threading.Event()
+
+    def run(self):
+        while not self.stopped.wait(0.05):
+            try:
+                self.peak = max(self.peak, self.server.beyond_the_store_kilobytes())
+            except OSError:
+                return
+
+
+def watched(server, work):
+    """(result of the work, seconds, peak in MB, the prober)"""
+    prober, watch = Prober(server), MemoryWatch(server)
+    prober.start()
+    watch.start()
+    started = time.perf_counter()
+    try:
+        result = work()
+    finally:
+        seconds = time.perf_counter() - started
+        prober.stopped.set()
+        watch.stopped.set()
+        prober.join(70)
+        watch.join()
+    return result, seconds, watch.peak / 1024, prober

@@ -1,0 +1,306 @@
+import Base
+import Content
+import Foundation
+import HTTPAPI
+import Logging
+import Service
+import TestSupport
+import Testing
+
+extension Harness {
+    /// Serves on a free port while `body` runs on a thread of its own, then stops as at the end of a grace: what runs is cut.
+    func serve(_ configure: (inout HTTPAPIConfiguration) -> Void = { _ in }, _ body: @escaping @Sendable (Int) throws -> Void) async throws {
+        var configuration = HTTPAPIConfiguration(port: 0)
+        configure(&configuration)
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let server = HTTPAPIServer(operations: operations, configuration: configuration, logger: logger)
+        let (ports, port) = AsyncStream<Int>.makeStream()
+        let running = Task { try await server.run { port.yield($0) } }
+        var iterator = ports.makeAsyncIterator()
+        let bound = try #require(await iterator.next())
+        let result: Result<Void, any Error> = await withCheckedContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(returning: Result { try body(bound) }) }
+        }
+        running.cancel()
+        _ = try? await running.value
+        await close()
+        try result.get()
+    }
+}
+
+/// An embedding that takes a minute for one word, and knows whether it was given up.
+private final class SlowModel: Sendable {
+    let began = DispatchSemaphore(value: 0)
+    let givenUp = DispatchSemaphore(value: 0)
+
+    @Sendable func embed(_ texts: [String]) async throws -> [[Float]] {
+        if texts.contains(where: { $0.contains("glacier") }) {
+            began.signal()
+            do {
+                try await Task.sleep(for: .seconds(60))
+            } catch {
+                givenUp.signal()
+                throw error
+            }
+        }
+        return texts.map(Harness.vector)
+    }
+}
+
+@Suite("A connection", .serialized)
+struct ConnectionTests {
+    private static func post(_ path: String, _ body: String, more: String = "") -> String {
+        "POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\(more)\r\n\(body)"
+    }
+    private static let health = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    private static func publish(_ data: String) -> String { #"{"project_id":"p","data_key":"k","data":"\#(data)"}"# }
+    private static let slowQuery = post("/api/v1/projects/p/query", #"{"query":"glacier"}"#)
+
+    // MARK: - Clients who leave, servers that stop
+
+    @Test func nobodyWorksForAClientWhoHasLeft() async throws {
+        let model = SlowModel()
+        let harness = try Harness(model: .init(embed: model.embed))
+        _ = await harness.send("POST", "/api/v1/data/publish", Self.publish("stone"))
+        try await harness.serve { port in
+            var connection: RawConnection? = try RawConnection(port: port)
+            connection?.send(Self.slowQuery)
+            #expect(model.began.wait(timeout: .now() + 20) == .success)
+            connection = nil
+            #expect(model.givenUp.wait(timeout: .now() + 20) == .success)
+            // Its place is free again, and the server well.
+            let next = try RawConnection(port: port)
+            next.send(Self.health)
+            #expect(try #require(next.answer()).hasPrefix("HTTP/1.1 200"))
+        }
+    }
+
+    /// `serve` cancels the server while the query has most of its minute before it.
+    @Test func aStopDoesNotWaitForWhatRuns() async throws {
+        let model = SlowModel()
+        let harness = try Harness(model: .init(embed: model.embed))
+        _ = await harness.send("POST", "/api/v1/data/publish", Self.publish("stone"))
+        let started = ContinuousClock.now
+        try await harness.serve { port in
+            let connection = try RawConnection(port: port)
+            connection.send(Self.slowQuery)
+            #expect(model.began.wait(timeout: .now() + 20) == .success)
+        }
+        #expect(model.givenUp.wait(timeout: .now()) == .success)
+        #expect(ContinuousClock.now - started < .seconds(50))
+    }
+
+    @Test func whoEndsSendingStillHears() async throws {
+        try await Harness().serve { port in
+            let connection = try RawConnection(port: port)
+            connection.send(Self.health)
+            connection.endSending()
+            #expect(try #require(connection.answer()).hasPrefix("HTTP/1.1 200"))
+        }
+    }
+
+    // MARK: - Memory
+
+    /// Of 4 MiB for bodies on their way one address has 2: a second body waits, and is told to come again.
+    @Test func bodiesBeyondTheBudgetAreRefused() async throws {
+        let harness = try Harness(inflightBytesMax: 16 << 20)
+        try await harness.serve({ $0.memoryWait = .milliseconds(300) }) { port in
+            let body = Self.publish(String(repeating: "word ", count: 240_000))
+            var holding: RawConnection? = try RawConnection(port: port)
+            holding?.send("POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n")
+            holding?.send([UInt8](repeating: 0x20, count: 1_900_000))
+            for _ in 0..<500 where harness.operations.memory.arriving.held < 1_900_000 { usleep(20_000) }
+            let second = try RawConnection(port: port)
+            second.send(Self.post("/api/v1/data/publish", body))
+            let refused = try #require(second.answer())
+            #expect(refused.hasPrefix("HTTP/1.1 503"), "\(refused.prefix(200))")
+            #expect(refused.lowercased().contains("\r\nretry-after: 1\r\n"))
+            // Small ones have room, from the same address too.
+            let small = try RawConnection(port: port)
+            small.send(Self.post("/api/v1/data/publish", Self.publish("stone")))
+            #expect(try #require(small.answer()).hasPrefix("HTTP/1.1 200"))
+            holding = nil
+            for _ in 0..<500 where harness.operations.memory.arriving.held > 0 { usleep(20_000) }
+            second.send(Self.post("/api/v1/data/publish", body))
+            #expect(try !#require(second.answer()).hasPrefix("HTTP/1.1 503"))
+            for _ in 0..<500 where harness.operations.memory.working.held > 0 { usleep(20_000) }
+            #expect(harness.operations.memory.arriving.held == 0)
+            #expect(harness.operations.memory.working.held == 0)
+        }
+    }
+
+    /// A large answer is held as long as its reader reads, and no longer.
+    @Test func whoStopsReadingIsCut() async throws {
+        let harness = try Harness()
+        _ = await harness.send("POST", "/api/v1/data/publish", Self.publish(String(repeating: "word ", count: 900_000)))
+        try await harness.serve({ $0.idleTimeout = .milliseconds(500) }) { port in
+            let connection = try RawConnection(port: port, receiveBytes: 4_096)
+            connection.send("GET /api/v1/projects/p/data/k HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            var hasHeld = false
+            for _ in 0..<1_000 {
+                let held = harness.operations.memory.working.held
+                if held > 8 << 20 { hasHeld = true }
+                if hasHeld, held == 0 { break }
+                usleep(20_000)
+            }
+            #expect(hasHeld && harness.operations.memory.working.held == 0)
+            let text = connection.answer() ?? ""
+            let length = text.lowercased().firstRange(of: "content-length: ").map { text[$0.upperBound...].prefix { $0.isNumber } }
+            #expect(text.utf8.count < Int(length ?? "") ?? .max)
+        }
+    }
+
+    @Test func largeAnswersArriveWhole() async throws {
+        let harness = try Harness()
+        let data = String(repeating: "word ", count: 300_000)
+        _ = await harness.send("POST", "/api/v1/data/publish", Self.publish(data))
+        let expected = await harness.send("GET", "/api/v1/projects/p/data/k").body
+        try await harness.serve { port in
+            let connection = try RawConnection(port: port)
+            for _ in 0..<2 {
+                connection.send("GET /api/v1/projects/p/data/k HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                let answer = try #require(connection.answer())
+                let head = try #require(answer.firstRange(of: "\r\n\r\n"))
+                #expect(Array(answer[head.upperBound...].utf8) == expected)
+            }
+        }
+    }
+
+    private static let export = "GET /api/v1/projects/p/data?include_events=true&include_embeddings=true HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    /// 24 documents of 250 kB: some 12 MB in an export.
+    private static func fill(_ harness: Harness) async {
+        let text = String(repeating: "word ", count: 50_000)
+        for n in 0..<24 {
+            let body = #"{"project_id":"p","data_key":"k\#(n)","data":{"n":\#(n),"text":"\#(text)"}}"#
+            _ = await harness.send("POST", "/api/v1/data/publish", body)
+        }
+    }
+
+    @Test func exportsAreSentInPieces() async throws {
+        let harness = try Harness()
+        await Self.fill(harness)
+        let expected = await harness.send("GET", "/api/v1/projects/p/data?include_events=true&include_embeddings=true").body
+        #expect(expected.count > 8 << 20)
+        try await harness.serve { port in
+            let connection = try RawConnection(port: port)
+            connection.send(Self.export)
+            let answer = Array(try #require(connection.read { $0.hasSuffix("\r\n0\r\n\r\n") }).utf8)
+            // No more is held than a few pieces of it.
+            #expect(harness.operations.memory.working.held < 8 << 20)
+            let body = try #require(Self.joined(answer))
+            // They differ in the time of their making.
+            #expect(body.count == expected.count && body.suffix(8 << 20) == expected.suffix(8 << 20))
+        }
+    }
+
+    /// The log is replaced while a slow client reads: what it has is no export, and it must learn so.
+    @Test func anAnswerThatCannotBeFinishedBreaks() async throws {
+        let harness = try Harness()
+        await Self.fill(harness)
+        try await harness.serve { port in
+            let slow = try RawConnection(port: port, receiveBytes: 4_096)
+            slow.send(Self.export)
+            #expect(slow.read { $0.utf8.count > 1_000 } != nil)
+            let other = try RawConnection(port: port)
+            let document = #"{"project_id":"p","version":"1.0","data":{"events":[{"event_id":"1","event_type":"t","data":{"a":1}}]}}"#
+            other.send(Self.post("/api/v1/projects/p/import?overwrite=true", document))
+            #expect(try #require(other.answer()).hasPrefix("HTTP/1.1 200"))
+            let rest = slow.read { $0.hasSuffix("\r\n0\r\n\r\n") } ?? ""
+            #expect(!rest.hasSuffix("\r\n0\r\n\r\n"))
+        }
+    }
+
+    /// The body of an answer that came in chunks.
+    private static func joined(_ answer: [UInt8]) -> [UInt8]? {
+        guard let head = answer.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
+        guard String(decoding: answer[..<head.lowerBound], as: UTF8.self).lowercased().contains("transfer-encoding: chunked") else { return nil }
+        var (body, rest): ([UInt8], ArraySlice<UInt8>) = ([], answer[head.upperBound...])
+        while let line = rest.firstIndex(of: 0x0D), let count = Int(String(decoding: rest[..<line], as: UTF8.self), radix: 16) {
+            if count == 0 { return body }
+            let start = line + 2
+            guard rest.endIndex >= start + count + 2 else { return nil }
+            body += rest[start..<start + count]
+            rest = rest[(start + count + 2)...]
+        }
+        return nil
+    }
+
+    // MARK: - HTTP as it is spoken
+
+    @Test func oldClientsAreClosed() async throws {
+        try await Harness().serve { port in
+            for more in ["", "Connection: keep-alive\r\n"] {
+                let connection = try RawConnection(port: port)
+                connection.send("GET /health HTTP/1.0\r\nHost: localhost\r\n\(more)\r\n")
+                let answer = try #require(connection.answer())
+                #expect(answer.contains(" 200 OK\r\n") && answer.lowercased().contains("\r\nconnection: close\r\n"), "\(answer)")
+                #expect(connection.answer() == nil)
+            }
+        }
+    }
+
+    @Test func whatIsNotHTTPHearsWhy() async throws {
+        try await Harness().serve { port in
+            for (bytes, status) in [
+                ("POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"),
+                (
+                    "POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        + "5\r\n{\"a\":\r\nffffffffffffffffff\r\n", "400"
+                ),
+                ("GET /health HTTP/1.1\r\nHost: localhost\r\nX: \(String(repeating: "y", count: 200_000))\r\n\r\n", "431"),
+                ("GET /health HTTP/1.1\r\nHost: localhost\r\n" + (0..<200).map { "X-\($0): y\r\n" }.joined() + "\r\n", "431"),
+                ("not http at all\r\n\r\n", "400"),
+            ] {
+                let connection = try RawConnection(port: port)
+                connection.send(bytes)
+                let answer = try #require(connection.answer(), "\(bytes.prefix(60))")
+                #expect(answer.hasPrefix("HTTP/1.1 \(status)"), "\(bytes.prefix(60)): \(answer)")
+                #expect(answer.contains(#"{"detail":""#) && answer.lowercased().contains("\r\nconnection: close\r\n"))
+                #expect(connection.answer() == nil)
+            }
+        }
+    }
+
+    @Test func nobodyIsAskedForABodyThatIsRefused() async throws {
+        try await Harness(authentication: true).serve { port in
+            let connection = try RawConnection(port: port)
+            connection.send(
+                "POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                    + "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+            #expect(try #require(connection.answer()).hasPrefix("HTTP/1.1 401"))
+            #expect(connection.answer() == nil)
+        }
+    }
+
+    /// Requests that are sent without waiting are answered in their order.
+    @Test func requestsSentAheadAreAnsweredInOrder() async throws {
+        try await Harness().serve { port in
+            let connection = try RawConnection(port: port)
+            let body = Self.publish("stone")
+            let last = "GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            connection.send(Self.health + Self.post("/api/v1/data/publish", body) + Self.health + last)
+            let all = try #require(connection.read { _ in false })
+            let statuses = all.components(separatedBy: "HTTP/1.1 ").dropFirst().map { $0.prefix(3) }
+            #expect(statuses == ["200", "200", "200", "404"], "\(all)")
+            #expect(all.firstRange(of: #""sequence":"1""#) != nil)
+        }
+    }
+
+    @Test func answersSayWhen() async throws {
+        try await Harness().serve { port in
+            let connection = try RawConnection(port: port)
+            connection.send(Self.health)
+            let answer = try #require(connection.answer())
+            let field = try #require(answer.components(separatedBy: "\r\n").first { $0.lowercased().hasPrefix("date: ") })
+            let format = DateFormatter()
+            format.locale = Locale(identifier: "en_US_POSIX")
+            format.timeZone = TimeZone(identifier: "GMT")
+            format.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
+            let date = try #require(format.date(from: String(field.dropFirst(6))), "\(field)")
+            #expect(format.string(from: date) == field.dropFirst(6))
+            #expect(abs(date.timeIntervalSinceNow) < 600)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import Base
+import Dispatch
+import Service
+import Synchronization
+import Testing
+
+@Suite("The gate of memory")
+struct MemoryGateTests {
+    @Test func waitsUntilOthersGiveBack() async throws {
+        let gate = MemoryGate(total: 1_000)
+        let others = [MemoryLease(of: gate, address: "a", key: nil), MemoryLease(of: gate, address: "b", key: nil)]
+        for lease in others { try await gate.take(500, for: lease) }
+        let late = MemoryLease(of: gate, address: "c", key: "k")
+        let waiting = Task { try await gate.take(300, for: late, within: .seconds(60)) }
+        for _ in 0..<1_000 where gate.waitingCount == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        others[0].shrink(to: 100)
+        try await waiting.value
+        withExtendedLifetime(others) { #expect(late.held == 300 && gate.held == 900) }
+    }
+
+    @Test func refusesAfterAWhileAndWhenTheTaskIsCancelled() async throws {
+        let gate = MemoryGate(total: 1_000)
+        let other = MemoryLease(of: gate, address: "a", key: nil)
+        try await gate.take(500, for: other)
+        let late = MemoryLease(of: gate, address: "a", key: nil)
+        await #expect(throws: ContexError.self) { try await gate.take(100, for: late, within: .milliseconds(50)) }
+        let cancelled = Task { try await gate.take(100, for: late, within: .seconds(60)) }
+        for _ in 0..<1_000 where gate.waitingCount == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        cancelled.cancel()
+        await #expect(throws: ContexError.self) { try await cancelled.value }
+        withExtendedLifetime(other) { #expect(gate.waitingCount == 0 && late.held == 0 && gate.held == 500) }
+    }
+
+    /// Whatever becomes of a request, what it held comes back.
+    @Test func aForgottenLeaseGivesBack() async throws {
+        let gate = MemoryGate(total: 1_000)
+        do {
+            let lease = MemoryLease(of: gate, address: "a", key: "k")
+            try await gate.take(5_000, for: lease)
+            #expect(lease.held == 500)
+            lease.settle(at: 2_000)
+            #expect(gate.held == 2_000)
+            lease.settle(at: 10)
+            #expect(gate.held == 10)
+        }
+        #expect(gate.held == 0)
+    }
+}
