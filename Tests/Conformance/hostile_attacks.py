@@ -314,10 +314,14 @@ class MemoryWatch(threading.Thread):
         self.server, self.peak, self.stopped = server, 0, threading.Event()
 
     def run(self):
-        while not self.stopped.wait(0.05):
+        while True:
+            # Also at the end, or a short attack would not be seen.
+            is_last = self.stopped.wait(0.05)
             try:
                 self.peak = max(self.peak, self.server.beyond_the_store_kilobytes())
             except OSError:
+                return
+            if is_last:
                 return
 
 
