@@ -102,15 +102,21 @@ struct ConnectionTests {
 
     // MARK: - Memory
 
-    /// Of 4 MiB for bodies on their way one address has 2: a second body waits, and is told to come again.
+    /// Of 4 MiB for bodies on their way one address has 2, and one body that may finish over it: a third waits, and is told to come again.
     @Test func bodiesBeyondTheBudgetAreRefused() async throws {
         let harness = try Harness(inflightBytesMax: 16 << 20)
         try await harness.serve({ $0.memoryWait = .milliseconds(300) }) { port in
             let body = Self.publish(String(repeating: "word ", count: 240_000))
-            var holding: RawConnection? = try RawConnection(port: port)
-            holding?.send("POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n")
-            holding?.send([UInt8](repeating: 0x20, count: 1_900_000))
-            for _ in 0..<500 where harness.operations.memory.arriving.held < 1_900_000 { usleep(20_000) }
+            var holding: [RawConnection] = []
+            for (count, all) in [(1_900_000, 1_900_000), (600_000, 2_500_000)] {
+                let connection = try RawConnection(port: port)
+                connection.send(
+                    "POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n")
+                connection.send([UInt8](repeating: 0x20, count: count))
+                holding.append(connection)
+                for _ in 0..<500 where harness.operations.memory.arriving.held < all { usleep(20_000) }
+                #expect(harness.operations.memory.arriving.held >= all)
+            }
             let second = try RawConnection(port: port)
             second.send(Self.post("/api/v1/data/publish", body))
             let refused = try #require(second.answer())
@@ -120,7 +126,7 @@ struct ConnectionTests {
             let small = try RawConnection(port: port)
             small.send(Self.post("/api/v1/data/publish", Self.publish("stone")))
             #expect(try #require(small.answer()).hasPrefix("HTTP/1.1 200"))
-            holding = nil
+            holding = []
             for _ in 0..<500 where harness.operations.memory.arriving.held > 0 { usleep(20_000) }
             second.send(Self.post("/api/v1/data/publish", body))
             #expect(try !#require(second.answer()).hasPrefix("HTTP/1.1 503"))
