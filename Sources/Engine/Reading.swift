@@ -242,8 +242,9 @@ extension Database {
 
 extension Database {
     /// Vectors of texts, in order. Nothing is stored.
-    public func embed(_ texts: [String]) async throws -> Embeddings {
-        let vectors = try await models.embed(texts)
+    /// - Parameter scope: whom the cache keeps them for.
+    public func embed(_ texts: [String], in scope: ModelScope) async throws -> Embeddings {
+        let vectors = try await models.embed(texts.map { ScopedText($0, in: scope) })
         let models = models
         let tokens = try await onPool { texts.reduce(0) { $0 + models.countTokens($1) } }
         return Embeddings(model: models.identity, vectors: vectors, tokens: tokens)
@@ -253,5 +254,5 @@ extension Database {
     public var cacheUse: Models.CacheUse? { models.cacheUse?() }
 
     /// Embeds a word; returns the vector's dimension.
-    public func probeModel() async throws -> Int { try await models.embed(["health"])[0].count }
+    public func probeModel() async throws -> Int { try await models.embed([ScopedText("health", in: .server)])[0].count }
 }

@@ -1,6 +1,8 @@
 // A request and its answer as plain values: what the socket side makes and what a test makes, so that all rules of the
 // edge run without a socket.
 
+internal import Base
+
 /// A request without its body.
 public struct APIRequest: Sendable {
     public let method: String
