@@ -87,10 +87,7 @@ struct Publish: AsyncParsableCommand {
             Terminal.say("published \(place) as event \(sequence)")
         }
         // Whatever was not read as what it is named.
-        if let note = answer["note"]?.stringValue {
-            let format = answer["format"]?.stringValue.map { " (read as \(Terminal.clean($0)))" } ?? ""
-            Terminal.complainPlainly("note: \(place): \(Terminal.clean(note, atMost: 300))\(format)")
-        }
+        if let note = answer["note"]?.stringValue { Terminal.complainPlainly("note: \(place): \(Terminal.clean(note, atMost: 300))") }
     }
 
     /// What the name says; nil leaves it to the server.

@@ -103,8 +103,8 @@ struct Serve: AsyncParsableCommand {
         }
         let (program, rule) = (CommandLine.arguments[0], String(repeating: "!", count: 78))
         var lines = [
-            "", rule, "\(keys.count == 1 ? "An API key was" : "\(keys.count) API keys were") made, or given what they may do, while authentication was off,",
-            "when anybody could. They are NOT VALID until you confirm them; revoke what you do not know.", "",
+            "", rule, "NOT VALID until you confirm: \(keys.count == 1 ? "an API key that was" : "\(keys.count) API keys that were") made, or given a role, while",
+            "authentication was off and anybody could. Revoke what you do not know.", "",
         ]
         lines += keys.map { "  " + Terminal.clean($0.description, atMost: 200) }
         if !server.lacksAdministrator, let http = server.http {
