@@ -103,7 +103,8 @@ struct Serve: AsyncParsableCommand {
         }
         let (program, rule) = (CommandLine.arguments[0], String(repeating: "!", count: 78))
         var lines = [
-            "", rule, "NOT VALID until you confirm: \(keys.count == 1 ? "an API key that was" : "\(keys.count) API keys that were") made, or given a role, while",
+            "", rule,
+            "NOT VALID until you confirm: \(keys.count == 1 ? "an API key that was" : "\(keys.count) API keys that were") made, or given a role, while",
             "authentication was off and anybody could. Revoke what you do not know.", "",
         ]
         lines += keys.map { "  " + Terminal.clean($0.description, atMost: 200) }
