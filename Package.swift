@@ -107,7 +107,7 @@ let modules: [Module] = [
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
-    module("Service", ["Base", "Engine", "Events", "Access"], [("Logging", "swift-log")]),
+    module("Service", ["Base", "Addresses", "Engine", "Events", "Access"], [("Logging", "swift-log")]),
     module(
         "Webhooks", ["Base", "Addresses", "Engine", "Events", "Needs", "Hashing", "Content"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"),
@@ -115,7 +115,7 @@ let modules: [Module] = [
 
     // Level 7: edges. Bytes to Service calls and back.
     module(
-        "HTTPAPI", ["Base", "Content", "TOON", "Codings", "Service", "Engine", "Events", "Attributes", "Needs", "Access"],
+        "HTTPAPI", ["Base", "Addresses", "Content", "TOON", "Codings", "Service", "Engine", "Events", "Attributes", "Needs", "Access"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
@@ -131,12 +131,12 @@ let modules: [Module] = [
     // Level 9: the command line.
     Module(
         name: "contex",
-        uses: ["Base", "Content", "TOON", "Engine", "Service", "Assembly"],
+        uses: ["Base", "Content", "TOON", "Access", "Engine", "Service", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
-                "Base", "Content", "TOON", "Engine", "Service", "Assembly",
+                "Base", "Content", "TOON", "Access", "Engine", "Service", "Assembly",
                 product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],

@@ -52,14 +52,18 @@ public enum APIKeyFormat {
     /// What lists show of a key: its first seven characters, and never more than half of a short one.
     static func prefix(of text: String) -> String { String(text.prefix(min(7, text.count / 2))) }
 
-    /// A key that the operator brings may look otherwise, but must fit a header: 1 to 512 visible ASCII characters.
+    /// A key that the operator brings may look otherwise, but must fit a header and must not be guessed: 16 to 512 visible ASCII characters,
+    /// 8 of them different.
     /// - Throws: `.badRequest` saying what is wrong, without the key.
     static func checkOperatorKey(_ text: String) throws(ContexError) {
-        guard !text.isEmpty, text.utf8.count <= AccessLimits.rawKeyBytes else {
-            throw .badRequest("The bootstrap key has \(text.utf8.count) characters; it must have 1 to \(AccessLimits.rawKeyBytes).")
-        }
         guard text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             throw .badRequest("The bootstrap key contains a space, a control character or a character outside ASCII, which no request header can carry.")
+        }
+        let (least, different) = (AccessLimits.operatorKeyCharactersMin, AccessLimits.operatorKeyDifferentMin)
+        guard (least...AccessLimits.rawKeyBytes).contains(text.utf8.count), Set(text.utf8).count >= different else {
+            throw .badRequest(
+                "The bootstrap key has \(text.utf8.count) characters, \(Set(text.utf8).count) of them different; it must have \(least) to "
+                    + "\(AccessLimits.rawKeyBytes), at least \(different) of them different, so that nobody guesses it ('openssl rand -hex 24' makes one).")
         }
     }
 }

@@ -2,6 +2,10 @@
 public enum AccessLimits {
     /// Bytes of a key as it is presented; a longer one is refused unread.
     public static let rawKeyBytes = 512
+    /// Characters of a key that the operator brings, and how many of them must differ: a short or a monotonous one is soon guessed, and a
+    /// valid key is never slowed down.
+    public static let operatorKeyCharactersMin = 16
+    public static let operatorKeyDifferentMin = 8
     /// Every change of a key or role reads all of the tenant's keys again: at 10,000 some 30 ms (measured).
     public static let keysPerTenant = 10_000
     /// Projects in the scope of one role.

@@ -22,7 +22,7 @@ public enum AccessRegistry {
         precondition(record.tenant == scope.tenant, "key of tenant \(record.tenant) in the scope of tenant \(scope.tenant)")
         let stored = try storedKeys(transaction.view, scope)
         guard stored.count < AccessLimits.keysPerTenant else {
-            throw ContexError(.limited, "This tenant has \(stored.count) API keys, the most it may have: revoke one first.")
+            throw ContexError(.limited, "There are as many API keys as there may be (\(AccessLimits.keysPerTenant)): revoke one first.")
         }
         let byID = idKey(record.keyID, scope)
         let byHash = hashKey(record.hash, scope)
@@ -35,6 +35,23 @@ public enum AccessRegistry {
         var id = ByteWriter(capacity: 8)
         id.u64(record.keyID.rawValue)
         try transaction.store(byHash, id.bytes)
+    }
+
+    /// Notes under which rule a key is what it is from now on.
+    /// - Throws: `.notFound`.
+    public static func set(_ rule: KeyRule, of id: KeyID, in transaction: inout WriteTransaction, scope: TenantScope) throws {
+        guard let stored = try storedKey(id, transaction.view, scope) else { throw ContexError.notFound("Key not found") }
+        guard stored.record.rule != rule else { return }
+        var record = stored.record
+        record.rule = rule
+        try transaction.store(idKey(id, scope), StoredKey(order: stored.order, record: record).bytes)
+    }
+
+    /// Makes a key valid that was made, or given its role, while authentication was off; of any other nothing changes.
+    /// - Throws: `.notFound`.
+    public static func confirm(_ id: KeyID, in transaction: inout WriteTransaction, scope: TenantScope) throws {
+        guard let record = try key(id, transaction.view, scope: scope) else { throw ContexError.notFound("Key not found") }
+        if !record.rule.isValid { try set(.confirmed, of: id, in: &transaction, scope: scope) }
     }
 
     /// Removes a key and the role it had.
@@ -55,10 +72,7 @@ public enum AccessRegistry {
     }
 
     public static func key(_ id: KeyID, _ view: borrowing TransactionView, scope: TenantScope) throws -> KeyRecord? {
-        guard let bytes = try view.loadBytes(idKey(id, scope)) else { return nil }
-        return try decoded("API key \(id)") { () throws(ByteError) in
-            try StoredKey(keyID: id, tenant: scope.tenant, bytes: bytes)
-        }.record
+        try storedKey(id, view, scope)?.record
     }
 
     /// The key whose text hashes to `hash` under its pepper.
@@ -108,7 +122,7 @@ public enum AccessRegistry {
     // MARK: - For the key ring and `contex check`
 
     /// Every key with what it may do, in the order of creation.
-    static func principals(_ view: borrowing TransactionView, scope: TenantScope) throws -> [(key: KeyRecord, principal: Principal)] {
+    public static func principals(_ view: borrowing TransactionView, scope: TenantScope) throws -> [(key: KeyRecord, principal: Principal)] {
         let given = try assignmentsByKey(view, scope)
         return try storedKeys(view, scope).map { stored in
             let key = stored.record
@@ -168,6 +182,13 @@ public enum AccessRegistry {
         try view.scanRecords(prefix: scope.registry.key(kind)) { key, payload in
             try body(Array(key.dropFirst(TenantScope.prefixBytes)), Array(payload))
             return .onward
+        }
+    }
+
+    private static func storedKey(_ id: KeyID, _ view: borrowing TransactionView, _ scope: TenantScope) throws -> StoredKey? {
+        guard let bytes = try view.loadBytes(idKey(id, scope)) else { return nil }
+        return try decoded("API key \(id)") { () throws(ByteError) in
+            try StoredKey(keyID: id, tenant: scope.tenant, bytes: bytes)
         }
     }
 

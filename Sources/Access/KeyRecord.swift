@@ -26,6 +26,21 @@ public struct KeyID: RawRepresentable, Hashable, Sendable, CustomStringConvertib
     public var description: String { text }
 }
 
+/// Under which rule a key has come to be what it is: who could make it, and give it its role.
+///
+/// While authentication is off everybody who reaches the server is its administrator. What was made then may be a stranger's work, so
+/// it holds only until authentication is switched on; after that only what somebody with a right to it has confirmed.
+public enum KeyRule: UInt8, Sendable, CaseIterable {
+    /// An administrator's key made it, or the server itself at its first start.
+    case authenticated = 1
+    /// It was made, or its role changed, while authentication was off: not valid while it is on.
+    case open = 2
+    /// The same, and an administrator's key or the operator of the data folder has confirmed it since.
+    case confirmed = 3
+
+    public var isValid: Bool { self != .open }
+}
+
 /// Everything that is kept of a key; its text is not.
 public struct KeyRecord: Hashable, Sendable {
     public let keyID: KeyID
@@ -37,9 +52,11 @@ public struct KeyRecord: Hashable, Sendable {
     /// HMAC-SHA-256 of the text under the pepper.
     public let hash: SHA256Digest
     public let pepper: PepperID
+    public var rule: KeyRule
 
     public init(
-        keyID: KeyID, name: String, prefix: String, createdAt: Timestamp, tenant: TenantID, hash: SHA256Digest, pepper: PepperID
+        keyID: KeyID, name: String, prefix: String, createdAt: Timestamp, tenant: TenantID, hash: SHA256Digest, pepper: PepperID,
+        rule: KeyRule = .authenticated
     ) {
         self.keyID = keyID
         self.name = name
@@ -48,6 +65,7 @@ public struct KeyRecord: Hashable, Sendable {
         self.tenant = tenant
         self.hash = hash
         self.pepper = pepper
+        self.rule = rule
     }
 }
 
@@ -60,22 +78,26 @@ public struct IssuedKey: Sendable {
 
     /// A fresh key.
     /// - Throws: `.invalid` for a name over 255 scalars or with NUL, `.unavailable` without entropy.
-    public init(name: String, tenant: TenantID, createdAt: Timestamp, pepper: Pepper) throws(ContexError) {
-        try self.init(text: try APIKeyFormat.generate(), name: name, tenant: tenant, createdAt: createdAt, pepper: pepper)
+    public init(
+        name: String, tenant: TenantID, createdAt: Timestamp, pepper: Pepper, rule: KeyRule = .authenticated
+    ) throws(ContexError) {
+        try self.init(text: try APIKeyFormat.generate(), name: name, tenant: tenant, createdAt: createdAt, pepper: pepper, rule: rule)
     }
 
     /// A key that the operator brings, for the first start.
-    /// - Throws: also `.badRequest` when no request could carry it.
+    /// - Throws: also `.badRequest` when no request could carry it, or when it is easily guessed.
     public init(operatorKey: String, name: String, tenant: TenantID, createdAt: Timestamp, pepper: Pepper) throws(ContexError) {
         try APIKeyFormat.checkOperatorKey(operatorKey)
-        try self.init(text: operatorKey, name: name, tenant: tenant, createdAt: createdAt, pepper: pepper)
+        try self.init(text: operatorKey, name: name, tenant: tenant, createdAt: createdAt, pepper: pepper, rule: .authenticated)
     }
 
-    private init(text: String, name: String, tenant: TenantID, createdAt: Timestamp, pepper: Pepper) throws(ContexError) {
+    private init(
+        text: String, name: String, tenant: TenantID, createdAt: Timestamp, pepper: Pepper, rule: KeyRule
+    ) throws(ContexError) {
         self.text = text
         record = KeyRecord(
             keyID: try .random(), name: try Name(name, field: "name").text, prefix: APIKeyFormat.prefix(of: text), createdAt: createdAt,
-            tenant: tenant, hash: pepper.hash(text), pepper: pepper.id)
+            tenant: tenant, hash: pepper.hash(text), pepper: pepper.id, rule: rule)
     }
 }
 
@@ -110,6 +132,7 @@ struct StoredKey {
         writer.raw(record.hash.bytes)
         writer.u64(record.pepper.rawValue)
         writer.i64(record.createdAt.rawValue)
+        writer.u8(record.rule.rawValue)
         writer.text(record.prefix)
         writer.text(record.name)
         return writer.bytes
@@ -126,11 +149,12 @@ struct StoredKey {
         let hash = try reader.sha256()
         let pepper = PepperID(rawValue: try reader.u64())
         let createdAt = Timestamp(rawValue: try reader.i64())
+        guard let rule = KeyRule(rawValue: try reader.u8()) else { throw .malformed(at: reader.offset - 1) }
         let prefix = try reader.text()
         let name = try reader.text()
         try reader.end()
         record = KeyRecord(
-            keyID: keyID, name: name, prefix: prefix, createdAt: createdAt, tenant: tenant, hash: hash, pepper: pepper)
+            keyID: keyID, name: name, prefix: prefix, createdAt: createdAt, tenant: tenant, hash: hash, pepper: pepper, rule: rule)
     }
 }
 

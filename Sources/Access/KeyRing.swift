@@ -15,14 +15,17 @@ public final class KeyRing: Sendable {
         struct Entry {
             let hash: SHA256Digest
             let principal: Principal
+            let rule: KeyRule
         }
         /// By the first eight bytes of the hash. The rest is compared in constant time, which a dictionary's own comparison
         /// would not be.
         private var entries: [UInt64: [Entry]] = [:]
         private var principals: [KeyID: Principal] = [:]
         public private(set) var count = 0
-        /// Keys that may do everything everywhere: without one, nobody could issue keys or give roles.
+        /// Valid keys that may do everything everywhere: without one, nobody could issue keys or give roles.
         public private(set) var administrators = 0
+        /// The same with those that nobody has confirmed yet.
+        public private(set) var possibleAdministrators = 0
 
         public static let empty = Snapshot()
         private init() {}
@@ -38,16 +41,20 @@ public final class KeyRing: Sendable {
                             .conflict,
                             "API key \(key.keyID) ('\(key.name)') was made with another pepper file than the one in use: restore that file.")
                     }
-                    entries[Self.place(key.hash), default: []].append(Entry(hash: key.hash, principal: principal))
-                    principals[key.keyID] = principal
+                    entries[Self.place(key.hash), default: []].append(Entry(hash: key.hash, principal: principal, rule: key.rule))
+                    // Nothing is delivered for a key that is not valid.
+                    if key.rule.isValid { principals[key.keyID] = principal }
                     count += 1
-                    if principal.role == .admin, principal.projects.isAll { administrators += 1 }
+                    if principal.isAdministratorOfAll {
+                        possibleAdministrators += 1
+                        if key.rule.isValid { administrators += 1 }
+                    }
                 }
             }
         }
 
-        func find(_ hash: SHA256Digest) -> Principal? {
-            entries[Self.place(hash)]?.first { ConstantTime.equal($0.hash, hash) }?.principal
+        func find(_ hash: SHA256Digest) -> Entry? {
+            entries[Self.place(hash)]?.first { ConstantTime.equal($0.hash, hash) }
         }
 
         func find(_ id: KeyID) -> Principal? { principals[id] }
@@ -76,25 +83,63 @@ public final class KeyRing: Sendable {
     /// Who holds the key of this id now; nil when it was revoked.
     public func principal(of keyID: String) -> Principal? { KeyID(keyID).flatMap { id in snapshot.withLock { $0 }.find(id) } }
 
-    /// `Snapshot.administrators` as of now.
+    /// `Snapshot.administrators` and `possibleAdministrators` as of now.
     public var administrators: Int { snapshot.withLock { $0.administrators } }
+    public var possibleAdministrators: Int { snapshot.withLock { $0.possibleAdministrators } }
 
     /// True before the first key exists: time to issue one.
     public var isEmpty: Bool { snapshot.withLock { $0.count == 0 } }
 
-    /// Who presents this key; nil when it is unknown or revoked.
+    /// Who presents this key; nil when it is unknown, revoked or not confirmed.
     /// - Complexity: O(length of the key); one HMAC.
     public func authenticate(_ rawKey: String) -> Principal? {
+        guard let entry = find(rawKey), entry.rule.isValid else { return nil }
+        return entry.principal
+    }
+
+    private func find(_ rawKey: String) -> Snapshot.Entry? {
         guard rawKey.utf8.count <= AccessLimits.rawKeyBytes else { return nil }
         let hash = pepper.hash(rawKey)
         return snapshot.withLock { $0 }.find(hash)
     }
 
+    /// What a presented key is.
+    public enum Login: Sendable {
+        case valid(Principal)
+        case missing
+        /// Nobody's, or revoked: a guess.
+        case unknown
+        case unconfirmed(KeyID)
+
+        /// Why it is refused, in the words of the HTTP API; nil for a valid one.
+        public var refusal: ContexError? {
+            switch self {
+            case .valid: nil
+            case .missing: ContexError(.unauthenticated, "Missing API Key")
+            case .unknown: ContexError(.unauthenticated, "Invalid API Key")
+            // Only who has the key's text gets here, so this tells nobody else that it exists.
+            case .unconfirmed(let id):
+                ContexError(
+                    .unauthenticated,
+                    "This API key was made, or its role changed, while authentication was off, and is not confirmed: an administrator runs "
+                        + "'contex keys confirm \(id)'")
+            }
+        }
+    }
+
+    /// - Complexity: O(length of the key); one HMAC.
+    public func login(_ rawKey: String?) -> Login {
+        guard let rawKey, !rawKey.isEmpty else { return .missing }
+        guard let entry = find(rawKey) else { return .unknown }
+        if !entry.rule.isValid, let id = entry.principal.keyID { return .unconfirmed(id) }
+        return .valid(entry.principal)
+    }
+
     /// Who presents this key.
     /// - Throws: `.unauthenticated` with the words of the HTTP API.
     public func require(_ rawKey: String?) throws(ContexError) -> Principal {
-        guard let rawKey, !rawKey.isEmpty else { throw ContexError(.unauthenticated, "Missing API Key") }
-        guard let principal = authenticate(rawKey) else { throw ContexError(.unauthenticated, "Invalid API Key") }
-        return principal
+        let login = login(rawKey)
+        if case .valid(let principal) = login { return principal }
+        throw login.refusal ?? ContexError(.bug, "a key that is neither valid nor refused")
     }
 }

@@ -44,6 +44,11 @@ public struct Principal: Hashable, Sendable {
     /// How the log names whoever this is; nil for `anonymous`.
     public var publisher: Publisher? { keyID.map { Publisher(keyID: $0.text, name: name) } }
 
+    /// Nobody asked who it is: authentication is off.
+    public var isAnonymous: Bool { keyID == nil }
+    /// Whom figures of the whole server may be told, and who may change keys of every reach.
+    public var isAdministratorOfAll: Bool { role == .admin && projects.isAll }
+
     /// Denied unless the role grants the permission and the project, where the request names one, is in scope. The scope
     /// binds administrators too.
     public func allows(_ permission: Permission, project: String?) -> Bool {

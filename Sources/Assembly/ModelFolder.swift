@@ -39,7 +39,7 @@ struct ModelFolder: Sendable {
                 model: loaded, tokenizer: loaded.tokenizer, threads: configuration.computeThreads, cacheBytes: configuration.embeddingCacheBytes,
                 cacheLifetime: .seconds(configuration.embeddingCacheSeconds))
             var models = Models(
-                identity: loaded.identity, dimension: loaded.dimension, embed: { try await embedder.embed($0) }, countTokens: { counter.count($0) })
+                identity: loaded.identity, dimension: loaded.dimension, embedScoped: { try await embedder.embed($0) }, countTokens: { counter.count($0) })
             models.embedDocuments = { try await embedder.embed($0, as: .publish) }
             models.text = { counter.text($0) }
             models.warm = { await embedder.warm($0) }

@@ -36,6 +36,10 @@ public final class Server: Sendable {
     public let bootstrapKey: String?
     /// Whether this start has published the demo project.
     public let demoPublished: Bool
+    /// With authentication on: the keys that are not valid because they were made, or given their roles, while it was off.
+    public let unconfirmedKeys: [HeldKey]
+    /// With authentication on: no valid key may do everything, so nobody can confirm, issue or change keys over the API.
+    public let lacksAdministrator: Bool
 
     private struct Parts {
         var database: Database?
@@ -103,6 +107,8 @@ public final class Server: Sendable {
         }
         let operations = Operations(
             database: database, authenticationRequired: configuration.authenticationRequired, inflightBytesMax: configuration.inflightBytesMax)
+        let unconfirmed = configuration.authenticationRequired ? try await database.unconfirmedKeys(tenant) : []
+        let lacksAdministrator = configuration.authenticationRequired && database.keyRing.administrators == 0
         let demoPublished = configuration.demo ? try await Demo.publish(into: database, tenant: tenant) : false
 
         var http: Address? = nil
@@ -145,16 +151,34 @@ public final class Server: Sendable {
         if !configuration.authenticationRequired && !configuration.bindsLoopbackOnly {
             logger.warning("authentication is off and other machines can reach this server: everybody may do everything")
         }
+        for key in unconfirmed {
+            logger.warning(
+                "API key is not valid: it was made, or its role changed, while authentication was off; confirm or revoke it",
+                metadata: [
+                    "key": "\(key.record.keyID)", "name": "\(key.record.name)", "made": "\(key.record.createdAt.iso8601)", "role": "\(key.role.rawValue)",
+                    "projects": "\(key.projects.isAll ? "all" : key.projects.projects.joined(separator: ","))",
+                    "command": "contex keys confirm \(key.record.keyID)",
+                ])
+        }
+        if lacksAdministrator {
+            logger.warning("no valid API key has the role admin on all projects: confirm one with the server stopped (contex keys confirm)")
+        }
+        for remark in database.folderRemarks { logger.warning("\(remark)") }
         return Server(
             http: http, resp: resp, bootstrapKey: configuration.bootstrapKey == nil ? issued?.text : nil, demoPublished: demoPublished,
-            parts: parts, logger: logger)
+            unconfirmedKeys: unconfirmed, lacksAdministrator: lacksAdministrator, parts: parts, logger: logger)
     }
 
-    private init(http: Address?, resp: Address?, bootstrapKey: String?, demoPublished: Bool, parts: Parts, logger: Logger) {
+    private init(
+        http: Address?, resp: Address?, bootstrapKey: String?, demoPublished: Bool, unconfirmedKeys: [HeldKey], lacksAdministrator: Bool, parts: Parts,
+        logger: Logger
+    ) {
         self.http = http
         self.resp = resp
         self.bootstrapKey = bootstrapKey
         self.demoPublished = demoPublished
+        self.unconfirmedKeys = unconfirmedKeys
+        self.lacksAdministrator = lacksAdministrator
         listeners = parts.listeners
         self.parts = Mutex(parts)
         self.logger = logger

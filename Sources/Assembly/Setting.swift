@@ -13,7 +13,7 @@ public struct Setting: Sendable {
     public let aliases: [String]
     /// Without the two dashes; nil for a secret, which has no place in a command line that every process can read.
     public let flag: String?
-    /// What stands for the value in the help; nil for a switch, whose flag alone means true.
+    /// What stands for the value in the help; nil for a switch, whose flag alone means true and which takes true or false as well.
     public let placeholder: String?
     public let meaning: String
     /// The default as text.
@@ -67,7 +67,7 @@ public struct Setting: Sendable {
             "INSECURE_BIND", flag: "insecure-bind", \.insecureBind, .boolean,
             "bind other addresses than loopback though authentication is off"),
         Setting(
-            "MAX_BODY_BYTES", flag: "max-body-bytes", value: "BYTES", \.bodyBytesMax, .integer(1_024...(1 << 30)),
+            "MAX_BODY_BYTES", flag: "max-body-bytes", value: "BYTES", \.bodyBytesMax, .integer(1_024...Limits.bodyBytesMost),
             "largest request body"),
         Setting(
             "MAX_INFLIGHT_BYTES", flag: "max-inflight-bytes", value: "BYTES", \.inflightBytesMax, .integer((16 << 20)...(1 << 40)),
@@ -93,7 +93,8 @@ public struct Setting: Sendable {
             "ask for an API key"),
         Setting(
             "BOOTSTRAP_ADMIN_KEY", also: ["BOOTSTRAP_ADMIN_KEY"], flag: nil, value: "KEY",
-            \.bootstrapKey, .optionalText("made and printed once"), "the first admin key, for a store without keys"),
+            \.bootstrapKey, .optionalText("made and printed once"),
+            "the first admin key, for a store without keys: 16 characters or more, 8 of them different"),
         Setting(
             "BOOTSTRAP_ADMIN_NAME", also: ["BOOTSTRAP_ADMIN_NAME"], flag: "bootstrap-admin-name", value: "NAME", \.bootstrapName, .text,
             "its name"),
@@ -118,7 +119,7 @@ public struct Setting: Sendable {
             "arithmetic of the embedding model; int8 is more than twice as fast, its vectors differ by less than 0.003 in cosine"),
         Setting(
             "EMBEDDING_CACHE_BYTES", flag: "embedding-cache-bytes", value: "BYTES", \.embeddingCacheBytes, .integer(0...(1 << 40)),
-            "memory for vectors of texts asked for before, 1.8 kB for a short one"),
+            "memory for vectors of texts asked for before, 1.9 kB for a short one"),
         Setting(
             "EMBEDDING_CACHE_SECONDS", flag: "embedding-cache-seconds", value: "SECONDS", \.embeddingCacheSeconds,
             .integer(0...31_536_000), "after so long such a vector is computed anew"),
@@ -153,7 +154,7 @@ public struct Setting: Sendable {
     /// For `contex serve --help`: a flag a line.
     public static var help: String {
         let rows = all.map { setting in
-            let left = setting.flag.map { "--\($0)" + (setting.placeholder.map { " \($0)" } ?? "") } ?? setting.name
+            let left = setting.flag.map { "--\($0) \(setting.placeholder ?? "[BOOL]")" } ?? setting.name
             return (left, setting.meaning + " (\(setting.standard))")
         } + [("--config FILE", "a file of settings, a NAME=value a line")]
         let width = rows.map(\.0.count).max() ?? 0

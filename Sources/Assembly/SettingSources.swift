@@ -13,7 +13,7 @@ extension ServerConfiguration {
     /// The configuration out of its four sources: a flag goes before the environment, that before the file, that before the default.
     ///
     /// - Parameters:
-    ///   - arguments: the flags; `--name value`, `--name=value`, or `--name` alone for a switch.
+    ///   - arguments: the flags; `--name value`, `--name=value`, or `--name` alone for a switch, which means true.
     ///   - environment: variables that are no setting's are somebody else's; empty ones count as absent.
     /// - Throws: `.invalid` with one line that names source, setting and what is expected.
     public init(arguments: [String], environment: [String: String]) throws(ContexError) {
@@ -61,10 +61,10 @@ extension ServerConfiguration {
             let text: String
             if parts.count == 2 {
                 text = String(parts[1])
-            } else if let setting, setting.placeholder == nil {
-                text = "true"
             } else if let next = rest.first, !next.hasPrefix("--") {
                 text = rest.removeFirst()
+            } else if let setting, setting.placeholder == nil {
+                text = "true"
             } else {
                 throw ContexError(.invalid, "--\(name) needs a value")
             }

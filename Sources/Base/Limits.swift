@@ -10,6 +10,8 @@ public enum Limits {
     public static let storedNestingDepth = nestingDepth + 2
     /// Bytes of a request body, unless configured otherwise.
     public static let bodyBytes = 10 << 20
+    /// The largest request body that a server can be configured for, and so the largest file that a command reads.
+    public static let bodyBytesMost = 1 << 30
     /// Needs of one agent; each costs one embedding and 1.6 kB in the store.
     public static let needsPerAgent = 1_000
     /// Scalars of one need or query text. The model reads 256 word pieces; the rest only counts for BM25.
@@ -130,6 +132,8 @@ public enum Limits {
     public static let webhookSecretScalars = 1_024
     /// Registrations that a refusal lists when an id stands for several.
     public static let candidatesShown = 20
+    /// Scalars of a webhook's URL: the bound of pydantic's `HttpUrl`.
+    public static let addressScalars = 2_083
 
     // MARK: - Formats
 

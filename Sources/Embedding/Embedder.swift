@@ -1,6 +1,6 @@
 // From texts to vectors for the whole server: a cache, two queues, and threads that work through them in batches.
 //
-//     embed(texts) --> cached? answered at once
+//     embed(texts) --> cached for their scope? answered at once
 //                  \-> a request in the queue of queries or of publishes
 //                        --> worker: takes texts of one or more requests up to a batch, tokenizes, runs the model, answers
 //
@@ -20,7 +20,7 @@
 //
 // Everything shared is in one lock; the model runs outside it.
 
-internal import Base
+public import Base
 internal import Dispatch
 internal import Synchronization
 public import Tokens
@@ -71,7 +71,7 @@ public final class Embedder: Sendable {
     ///
     /// `@unchecked Sendable`: mutable state is read and written under `Embedder.state` only.
     private final class Request: @unchecked Sendable {
-        let texts: [ExactText]
+        let texts: [ScopedText]
         let work: Work
         var vectors: [[Float]]
         /// The first text that no worker has taken yet.
@@ -81,7 +81,7 @@ public final class Embedder: Sendable {
         /// Its caller has gone; what is left of it is skipped.
         var cancelled = false
 
-        init(_ texts: [ExactText], _ work: Work) {
+        init(_ texts: [ScopedText], _ work: Work) {
             self.texts = texts
             self.work = work
             vectors = [[Float]](repeating: [], count: texts.count)
@@ -115,7 +115,7 @@ public final class Embedder: Sendable {
             return nil
         }
 
-        mutating func count(_ texts: ArraySlice<ExactText>, _ sign: Int) {
+        mutating func count(_ texts: ArraySlice<ScopedText>, _ sign: Int) {
             self.texts += sign * texts.count
             bytes += sign * texts.reduce(0) { $0 + $1.text.utf8.count }
         }
@@ -165,7 +165,7 @@ public final class Embedder: Sendable {
 
     /// - Parameters:
     ///   - threads: workers, each with one batch at a time; 1 or more.
-    ///   - cacheBytes: memory for vectors of texts asked for before, 1.8 kB for a short text; 0 for none.
+    ///   - cacheBytes: memory for vectors of texts asked for before, 1.9 kB for a short text; 0 for none.
     ///   - cacheLifetime: a vector computed longer ago is computed anew.
     ///   - publishLimits: of the texts that wait, without those of queries.
     public init(
@@ -195,20 +195,24 @@ public final class Embedder: Sendable {
         }
     }
 
-    /// The unit vectors of the texts, in order. Equal texts are computed once. A text in the cache takes about a microsecond.
+    /// The same for texts that are the server's own.
+    public func embed(_ texts: [String], as work: Work? = nil) async throws -> [[Float]] {
+        try await embed(texts.map { ScopedText($0, in: .server) }, as: work)
+    }
+
+    /// The unit vectors of the texts, in order. Equal texts of one scope are computed once. A text in the cache takes about a microsecond.
     ///
     /// - Parameter work: who waits; left out, a single text is a query and several are a publish.
     /// - Throws: `.unavailable` when the queue is full or the embedder is shut down; `CancellationError`.
-    public func embed(_ texts: [String], as work: Work? = nil) async throws -> [[Float]] {
+    public func embed(_ texts: [ScopedText], as work: Work? = nil) async throws -> [[Float]] {
         var vectors = [[Float]](repeating: [], count: texts.count)
         /// The distinct texts that the cache does not have, and for each text its place among them (-1: answered).
-        var missing: [ExactText] = []
+        var missing: [ScopedText] = []
         var places = [Int](repeating: -1, count: texts.count)
         let now = ContinuousClock.now
         state.withLock { state in
-            var seen: [ExactText: Int] = [:]
-            for (index, text) in texts.enumerated() {
-                let key = ExactText(text)
+            var seen: [ScopedText: Int] = [:]
+            for (index, key) in texts.enumerated() {
                 if let vector = state.cache.vector(of: key, now: now) {
                     vectors[index] = vector
                     state.statistics.hits += 1
@@ -229,7 +233,7 @@ public final class Embedder: Sendable {
     }
 
     /// Puts texts into the cache before they are asked for, behind everything that waits. Failures are no matter.
-    public func warm(_ texts: [String]) async { _ = try? await embed(texts, as: .publish) }
+    public func warm(_ texts: [ScopedText]) async { _ = try? await embed(texts, as: .publish) }
 
     private func compute(_ request: Request) async throws -> [[Float]] {
         try await withTaskCancellationHandler {
@@ -240,7 +244,7 @@ public final class Embedder: Sendable {
                     let (queue, limits) = (state[request.work], request.work == .query ? queryLimits : publishLimits)
                     if queue.texts >= limits.texts || queue.bytes >= limits.bytes {
                         state.statistics.refused += 1
-                        return ContexError(.unavailable, "\(queue.texts) texts of \(queue.bytes) bytes wait to be embedded: try again later")
+                        return ContexError(.unavailable, "Too many texts wait to be embedded: try again later")
                     }
                     request.continuation = continuation
                     state[request.work].append(request)

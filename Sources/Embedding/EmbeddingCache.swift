@@ -1,14 +1,14 @@
-internal import Base
+package import Base
 
 /// The vectors of the texts that were asked for last: least recently used goes first, and nothing is answered that is older
-/// than the time to live.
+/// than the time to live. A text is known to the scope that it was asked for and to no other.
 ///
-/// Bounded by bytes: an entry counts its text, its vector and what it costs to keep them (1.8 kB for a short text and 384
+/// Bounded by bytes: an entry counts its text, its vector and what it costs to keep them (1.9 kB for a short text and 384
 /// components). Entries are a doubly linked list inside an array, most recent at the head; the places of those that go
 /// are taken by those that come, so memory stays where the bound put it, however many texts pass.
 package struct EmbeddingCache {
     private struct Entry {
-        var key: ExactText
+        var key: ScopedText
         var vector: [Float]
         var newer: Int
         var older: Int
@@ -16,7 +16,7 @@ package struct EmbeddingCache {
     }
     private var entries: [Entry] = []
     private var free: [Int] = []
-    private var places: [ExactText: Int] = [:]
+    private var places: [ScopedText: Int] = [:]
     private var newest = -1
     private var oldest = -1
     private let bytesMax: Int
@@ -26,7 +26,7 @@ package struct EmbeddingCache {
     /// Longer texts are not kept: they are rarely asked for twice.
     private static let textBytesMax = 4_096
     /// Entry, place in the dictionary at its load, headers and rounding of two allocations.
-    private static let entryBytes = 224
+    private static let entryBytes = 288
 
     /// - Parameters:
     ///   - bytesMax: 0 for no cache.
@@ -38,16 +38,12 @@ package struct EmbeddingCache {
 
     package var count: Int { places.count }
 
-    private static func cost(_ text: String, _ vector: [Float]) -> Int { text.utf8.count + vector.count * 4 + entryBytes }
-
-    package mutating func vector(of text: String, now: ContinuousClock.Instant) -> [Float]? { vector(of: ExactText(text), now: now) }
-
-    package mutating func insert(_ text: String, _ vector: [Float], now: ContinuousClock.Instant) {
-        insert(ExactText(text), vector, now: now)
+    private static func cost(_ key: ScopedText, _ vector: [Float]) -> Int {
+        key.text.utf8.count + key.scope.byteCount + vector.count * 4 + entryBytes
     }
 
     /// - Complexity: O(length of the text).
-    mutating func vector(of key: ExactText, now: ContinuousClock.Instant) -> [Float]? {
+    package mutating func vector(of key: ScopedText, now: ContinuousClock.Instant) -> [Float]? {
         guard let at = places[key] else { return nil }
         guard now - entries[at].stored < lifetime else {
             remove(at)
@@ -61,8 +57,8 @@ package struct EmbeddingCache {
     }
 
     /// - Complexity: O(length of the text), and what must go to make room.
-    mutating func insert(_ key: ExactText, _ vector: [Float], now: ContinuousClock.Instant) {
-        let cost = Self.cost(key.text, vector)
+    package mutating func insert(_ key: ScopedText, _ vector: [Float], now: ContinuousClock.Instant) {
+        let cost = Self.cost(key, vector)
         guard key.text.utf8.count <= Self.textBytesMax, cost <= bytesMax else { return }
         if let at = places[key] { remove(at) }
         while byteCount + cost > bytesMax { remove(oldest) }
@@ -83,8 +79,8 @@ package struct EmbeddingCache {
     private mutating func remove(_ at: Int) {
         unlink(at)
         places[entries[at].key] = nil
-        byteCount -= Self.cost(entries[at].key.text, entries[at].vector)
-        entries[at].key = ExactText("")
+        byteCount -= Self.cost(entries[at].key, entries[at].vector)
+        entries[at].key = ScopedText("", in: .server)
         entries[at].vector = []
         free.append(at)
     }
@@ -107,7 +103,7 @@ package struct EmbeddingCache {
         var (at, before, seen, bytes) = (newest, -1, 0, 0)
         while at >= 0 {
             precondition(entries[at].newer == before && places[entries[at].key] == at, "entry \(at) is wrongly linked")
-            bytes += Self.cost(entries[at].key.text, entries[at].vector)
+            bytes += Self.cost(entries[at].key, entries[at].vector)
             seen += 1
             (before, at) = (at, entries[at].older)
         }

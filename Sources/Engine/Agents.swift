@@ -22,10 +22,11 @@ extension Database {
 
     /// Registers an agent, replacing what was under its id in the project; sends initial context and missed events.
     ///
-    /// - Throws: `.invalid` (too many needs), `.unavailable`, `.storageFull`, `.damaged`.
+    /// - Throws: `.invalid` (`RegisterCommand.checked`), `.unavailable`, `.storageFull`, `.damaged`.
     public func register(_ tenant: TenantID, _ command: RegisterCommand) async throws -> Registration {
-        let needs = try needs(of: command)
-        let searching = searching(tenant, command, needs, vectors: needs.isEmpty ? [] : try await models.embed(needs))
+        let command = try checked(command)
+        let needs = Self.distinctNeeds(of: command)
+        let searching = searching(tenant, command, needs, vectors: needs.isEmpty ? [] : try await models.embed(Self.scoped(needs, tenant, command.project)))
         let time = now()
         for _ in 0..<Self.snapshotTries {
             let found = try await read { try searching.run(in: $0) }
@@ -72,21 +73,13 @@ extension Database {
     private static let roundAgents = 256
 
     private func registerRound(_ tenant: TenantID, _ commands: [RegisterCommand]) async throws -> [Result<Registration, ContexError>] {
-        var needs: [Result<[String], ContexError>] = []
-        var texts: [String] = []
-        for command in commands {
-            do throws(ContexError) {
-                let distinct = try self.needs(of: command)
-                needs.append(.success(distinct))
-                texts += distinct
-            } catch {
-                needs.append(.failure(error))
-            }
-        }
+        let checked = commands.map { command in Result { () throws(ContexError) in try self.checked(command) } }
+        let sound = checked.compactMap { try? $0.get() }
+        let texts = sound.flatMap { Self.scoped(Self.distinctNeeds(of: $0), tenant, $0.project) }
         var vectors = (texts.isEmpty ? [] : try await models.embed(texts))[...]
         var searches: [(command: RegisterCommand, search: NeedSearch)] = []
-        for (command, needs) in zip(commands, needs) {
-            guard case .success(let needs) = needs else { continue }
+        for command in sound {
+            let needs = Self.distinctNeeds(of: command)
             searches.append((command, searching(tenant, command, needs, vectors: Array(vectors.prefix(needs.count)))))
             vectors = vectors.dropFirst(needs.count)
         }
@@ -108,54 +101,33 @@ extension Database {
             }
         }
         var answered = await writer.submit(entries).makeIterator()
-        return needs.map { needs -> Result<Registration, ContexError> in
-            if case .failure(let refusal) = needs { return .failure(refusal) }
+        return checked.map { command -> Result<Registration, ContexError> in
+            if case .failure(let refusal) = command { return .failure(refusal) }
             return answered.next() ?? .failure(ContexError(.bug, "a registration without an outcome"))
         }
     }
 
-    /// What no registration may ask for, whichever way it comes: too many needs, a channel or format that nobody can read, a webhook
-    /// that every delivery would refuse.
+    /// The command by its rules (`RegisterCommand.checked`), and with no webhook that every delivery would refuse.
     /// - Throws: `.invalid`
-    func check(_ command: RegisterCommand) throws(ContexError) {
-        guard command.needs.count <= Limits.needsPerAgent else {
+    func checked(_ command: RegisterCommand) throws(ContexError) -> RegisterCommand {
+        let command = try command.checked()
+        guard command.delivery == .webhook, let text = command.webhookURL else { return command }
+        let url = try WebhookURL(text)
+        guard let targets = configuration.webhookTargets else {
             throw ContexError.invalid(
-                field: "data_needs", kind: "too_long",
-                message: "List should have at most \(Limits.needsPerAgent) items after validation, not \(command.needs.count)")
+                field: "webhook_url", kind: "value_error", message: "Value error, webhooks are switched off on this server: use a channel")
         }
-        guard AnswerFormat(rawValue: command.responseFormat) != nil else {
-            throw ContexError.invalid(
-                field: "response_format", kind: "value_error",
-                message: "Value error, response_format must be one of \(AnswerFormat.allCases.map(\.rawValue).joined(separator: ", "))")
-        }
-        if let channel = command.channel, channel.utf8.count > Limits.channelBytes {
-            throw ContexError.invalid(
-                field: "notification_channel", kind: "string_too_long",
-                message: "Value error, notification_channel has \(channel.utf8.count) bytes, at most \(Limits.channelBytes) are allowed")
-        }
-        if let secret = command.webhookSecret, secret.unicodeScalars.count > Limits.webhookSecretScalars {
-            throw ContexError.invalid(
-                field: "webhook_secret", kind: "string_too_long",
-                message: "String should have at most \(Limits.webhookSecretScalars) characters")
-        }
-        // An address that nobody is going to call may be what it likes.
-        guard command.delivery == .webhook else { return }
-        if let text = command.webhookURL {
-            let url = try WebhookURL(text)
-            guard let targets = configuration.webhookTargets else {
-                throw ContexError.invalid(
-                    field: "webhook_url", kind: "value_error", message: "Value error, webhooks are switched off on this server: use a channel")
-            }
-            try targets.check(url)
-        } else {
-            throw ContexError.invalid(
-                field: "webhook_url", kind: "value_error", message: "Value error, webhook_url is required when notification_method='webhook'")
-        }
+        try targets.check(url)
+        return command
     }
 
-    /// Checked; duplicates collapse. - Throws: `.invalid`
-    private func needs(of command: RegisterCommand) throws(ContexError) -> [String] {
-        try check(command)
+    private static func scoped(_ needs: [String], _ tenant: TenantID, _ project: Name) -> [ScopedText] {
+        let scope = ModelScope.project(project, of: tenant)
+        return needs.map { ScopedText($0, in: scope) }
+    }
+
+    /// Duplicates collapse.
+    private static func distinctNeeds(of command: RegisterCommand) -> [String] {
         var seen: Set<[UInt8]> = []
         return command.needs.filter { seen.insert(Array($0.utf8)).inserted }
     }
@@ -182,9 +154,10 @@ extension Database {
             if let before { try channels.release(before.channel, by: scope.project, in: &transaction) }
             try channels.claim(channel, for: scope.project, named: command.project, in: &transaction)
         }
+        let kept = command.keepsSecret ? before?.webhookSecret : nil
         let agent = AgentRecord(
             name: command.agent, number: try store.nextNumber(in: transaction.view), needs: searching.needs, delivery: command.delivery,
-            responseFormat: command.responseFormat, channel: channel, webhookURL: command.webhookURL, webhookSecret: command.webhookSecret,
+            responseFormat: command.responseFormat, channel: channel, webhookURL: command.webhookURL, webhookSecret: command.webhookSecret ?? kept,
             envelope: command.envelope, registrant: command.registrant, lastSequence: found.head, registeredAt: time)
         try store.register(
             agent,

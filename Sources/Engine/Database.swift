@@ -16,19 +16,19 @@ internal import Foundation
 
 /// The models that the engine needs, as functions, so that it depends on no runtime.
 public struct Models: Sendable {
-    /// Unit vectors of `dimension` numbers, one a text, in order. Batches and caches as it likes.
-    public let embed: @Sendable ([String]) async throws -> [[Float]]
+    /// Unit vectors of `dimension` numbers, one a text, in order. Batches as it likes, and caches for each scope apart.
+    public let embed: @Sendable ([ScopedText]) async throws -> [[Float]]
     /// cl100k tokens of a text.
     public let countTokens: @Sendable (String) -> Int
     public let dimension: Int
     /// Models with the same identity give the same vectors.
     public let identity: String
     /// `embed` for texts on their way into the store, which let queries go first; nil: the same as `embed`.
-    public var embedDocuments: (@Sendable ([String]) async throws -> [[Float]])?
+    public var embedDocuments: (@Sendable ([ScopedText]) async throws -> [[Float]])?
     /// The text of cl100k tokens, nil when one of them is none; without it tokens are not read.
     public var text: @Sendable (_ tokens: [Int]) -> String? = { _ in nil }
     /// Embeds texts for nobody in particular, behind everybody else's, so that a cache has them; nothing for models without one.
-    public var warm: @Sendable ([String]) async -> Void = { _ in }
+    public var warm: @Sendable ([ScopedText]) async -> Void = { _ in }
     /// nil: there is no cache.
     public var cacheUse: (@Sendable () -> CacheUse)?
 
@@ -48,19 +48,31 @@ public struct Models: Sendable {
     }
 
     public init(
-        identity: String, dimension: Int, embed: @escaping @Sendable ([String]) async throws -> [[Float]], countTokens: @escaping @Sendable (String) -> Int
+        identity: String, dimension: Int, embedScoped: @escaping @Sendable ([ScopedText]) async throws -> [[Float]],
+        countTokens: @escaping @Sendable (String) -> Int
     ) {
         self.identity = identity
         self.dimension = dimension
-        self.embed = embed
+        embed = embedScoped
         self.countTokens = countTokens
+    }
+
+    /// A model that remembers nothing, to which scopes are all the same.
+    public init(
+        identity: String, dimension: Int, embed: @escaping @Sendable ([String]) async throws -> [[Float]], countTokens: @escaping @Sendable (String) -> Int
+    ) {
+        self.init(identity: identity, dimension: dimension, embedScoped: { try await embed($0.map(\.text)) }, countTokens: countTokens)
     }
 }
 
 extension Models {
     /// Vectors for the store. None for no texts.
-    func embed(documents texts: [String]) async throws -> [[Float]] {
+    func embed(documents texts: [ScopedText]) async throws -> [[Float]] {
         texts.isEmpty ? [] : try await (embedDocuments ?? embed)(texts)
+    }
+
+    func embed(documents texts: [String], in scope: ModelScope) async throws -> [[Float]] {
+        try await embed(documents: texts.map { ScopedText($0, in: scope) })
     }
 
     var vectorModel: VectorModel { VectorModel(identity: identity, dimension: dimension, texts: SearchText.version) }
@@ -114,6 +126,8 @@ public final class Database: Sendable {
     /// Every valid key, for whoever authenticates.
     public let keyRing: KeyRing
     private let sinks: Sinks
+    /// What is not as it should be with the data folder, and what to do about it.
+    public let folderRemarks: [String]
 
     /// Opens the store, makes it when the directory is empty.
     /// - Throws: `.damaged` (another format, a broken or truncated file), `.conflict` (another process writes to it),
@@ -126,11 +140,7 @@ public final class Database: Sendable {
     init(configuration: DatabaseConfiguration, models: Models, servesUnfinishedImport: Bool) throws {
         self.configuration = configuration
         self.models = models
-        do {
-            try FileManager.default.createDirectory(atPath: configuration.storePath, withIntermediateDirectories: true)
-        } catch {
-            throw ContexError(.unavailable, "the data folder \(configuration.directory) cannot be made or written: check its path and permissions")
-        }
+        folderRemarks = try DataFolder.prepare(configuration)
         do {
             let environment = try Environment(
                 path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))

@@ -10,11 +10,13 @@ extension Database {
     static func registryScope(_ tenant: TenantID) -> TenantScope { TenantScope(tenant: tenant, project: .tenantLevel) }
 
     /// The key itself is in the answer and nowhere else.
-    /// - Parameter reach: the projects of whoever creates it. A key without a role reads every project, so one that is created
-    ///   by an administrator of some projects is `readonly` on these from the start.
-    public func createKey(_ tenant: TenantID, name: String, reach: ProjectScope = .all) async throws -> IssuedKey {
-        let issued = try IssuedKey(name: name, tenant: tenant, createdAt: now(), pepper: pepper)
-        try await changeKeys { transaction in
+    /// - Parameters:
+    ///   - reach: the projects of whoever creates it. A key without a role reads every project, so one that is created
+    ///     by an administrator of some projects is `readonly` on these from the start.
+    ///   - isOpen: authentication is off, and anybody may have asked: the key waits for `confirmKey`.
+    public func createKey(_ tenant: TenantID, name: String, reach: ProjectScope = .all, isOpen: Bool = false) async throws -> IssuedKey {
+        let issued = try IssuedKey(name: name, tenant: tenant, createdAt: now(), pepper: pepper, rule: isOpen ? .open : .authenticated)
+        try await changeKeys(isOpen: isOpen) { transaction in
             try AccessRegistry.create(issued.record, in: &transaction, scope: Self.registryScope(tenant))
             if !reach.isAll {
                 try AccessRegistry.assign(
@@ -35,7 +37,7 @@ extension Database {
             } else {
                 try IssuedKey(name: name, tenant: tenant, createdAt: now(), pepper: pepper)
             }
-        try await changeKeys { transaction in
+        try await changeKeys(isOpen: false) { transaction in
             try AccessRegistry.create(issued.record, in: &transaction, scope: Self.registryScope(tenant))
             try AccessRegistry.assign(
                 RoleAssignment(keyID: issued.record.keyID, role: .admin, projects: .all), in: &transaction, scope: Self.registryScope(tenant))
@@ -43,35 +45,55 @@ extension Database {
         return issued
     }
 
-    public func keys(_ tenant: TenantID) async throws -> [KeyRecord] {
-        try await read { try AccessRegistry.keys($0, scope: Self.registryScope(tenant)) }
+    /// The keys in the order of creation.
+    /// - Parameter reach: the projects of whoever asks: what reaches beyond them is not there for him.
+    public func keys(_ tenant: TenantID, reach: ProjectScope = .all) async throws -> [KeyRecord] {
+        try await read { view in
+            try AccessRegistry.principals(view, scope: Self.registryScope(tenant)).filter { reach.covers($0.principal.projects) }.map(\.key)
+        }
     }
 
-    /// - Parameter reach: the projects of whoever asks; nobody ends or changes what reaches beyond his own.
-    /// - Throws: `.notFound("Key not found")`, `.forbidden`
-    public func revokeKey(_ tenant: TenantID, _ id: KeyID, reach: ProjectScope = .all) async throws {
-        try await changeKeys { transaction in
-            try Self.require(reach, covers: id, tenant, .revokeAPIKey, transaction.view)
+    /// The keys that were made, or given what they may do, while authentication was off, and that nobody has confirmed.
+    public func unconfirmedKeys(_ tenant: TenantID) async throws -> [HeldKey] {
+        try await read { try HeldKey.all(tenant, in: $0).filter { !$0.record.rule.isValid } }
+    }
+
+    /// Makes a key valid that was made, or given its role, while authentication was off.
+    /// - Throws: `.notFound("Key not found")`, also for a key that reaches beyond `reach`.
+    public func confirmKey(_ tenant: TenantID, _ id: KeyID, reach: ProjectScope = .all) async throws {
+        try await changeKeys(isOpen: false) { transaction in
+            try Self.require(reach, covers: id, tenant, transaction.view)
+            try AccessRegistry.confirm(id, in: &transaction, scope: Self.registryScope(tenant))
+        }
+    }
+
+    /// - Parameter reach: the projects of whoever asks; a key that reaches beyond them is not there for him.
+    /// - Throws: `.notFound("Key not found")`
+    public func revokeKey(_ tenant: TenantID, _ id: KeyID, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
+        try await changeKeys(isOpen: isOpen) { transaction in
+            try Self.require(reach, covers: id, tenant, transaction.view)
             _ = try AccessRegistry.revoke(id, in: &transaction, scope: Self.registryScope(tenant))
         }
     }
 
-    /// - Parameter reach: as in `revokeKey`; the new scope must lie within it as well.
-    /// - Throws: `.notFound` for an unknown key, `.forbidden`
-    public func assignRole(_ tenant: TenantID, _ assignment: RoleAssignment, reach: ProjectScope = .all) async throws {
-        try await changeKeys { transaction in
-            try Self.require(reach, covers: assignment.keyID, tenant, .manageRoles, transaction.view)
-            guard reach.covers(assignment.projects) else { throw Self.beyond(reach, .manageRoles) }
+    /// - Parameters:
+    ///   - reach: as in `revokeKey`; the new scope must lie within it as well.
+    ///   - isOpen: as in `createKey`.
+    /// - Throws: `.forbidden` for a scope beyond the reach, `.notFound` for an unknown key, and for one beyond it.
+    public func assignRole(_ tenant: TenantID, _ assignment: RoleAssignment, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
+        guard reach.covers(assignment.projects) else { throw Self.beyond(reach, .manageRoles) }
+        try await changeKeys(isOpen: isOpen) { transaction in
+            try Self.require(reach, covers: assignment.keyID, tenant, transaction.view)
             try AccessRegistry.assign(assignment, in: &transaction, scope: Self.registryScope(tenant))
+            if isOpen { try AccessRegistry.set(.open, of: assignment.keyID, in: &transaction, scope: Self.registryScope(tenant)) }
         }
     }
 
-    private static func require(
-        _ reach: ProjectScope, covers id: KeyID, _ tenant: TenantID, _ permission: Permission, _ view: borrowing TransactionView
-    ) throws {
+    /// An answer of its own for a key beyond the reach would tell that it is there.
+    private static func require(_ reach: ProjectScope, covers id: KeyID, _ tenant: TenantID, _ view: borrowing TransactionView) throws {
         guard !reach.isAll else { return }
         let present = try AccessRegistry.assignment(of: id, view, scope: registryScope(tenant)) ?? .unassigned(id)
-        guard reach.covers(present.projects) else { throw beyond(reach, permission) }
+        guard reach.covers(present.projects) else { throw ContexError.notFound("Key not found") }
     }
 
     private static func beyond(_ reach: ProjectScope, _ permission: Permission) -> ContexError {
@@ -80,31 +102,39 @@ extension Database {
             requiredPermission: permission.rawValue, role: Role.admin.rawValue)
     }
 
-    public func roles(_ tenant: TenantID) async throws -> [RoleAssignment] {
-        try await read { try AccessRegistry.assignments($0, scope: Self.registryScope(tenant)) }
+    /// - Parameter reach: as in `keys`.
+    public func roles(_ tenant: TenantID, reach: ProjectScope = .all) async throws -> [RoleAssignment] {
+        try await read { try AccessRegistry.assignments($0, scope: Self.registryScope(tenant)) }.filter { reach.covers($0.projects) }
     }
 
-    /// The assignment of a key, also the implicit one of a key that has none or does not exist.
-    public func role(_ tenant: TenantID, of id: KeyID) async throws -> RoleAssignment {
-        try await read { try AccessRegistry.assignment(of: id, $0, scope: Self.registryScope(tenant)) } ?? .unassigned(id)
+    /// The assignment of a key, also the implicit one of a key that has none or does not exist; one beyond the reach does not.
+    public func role(_ tenant: TenantID, of id: KeyID, reach: ProjectScope = .all) async throws -> RoleAssignment {
+        let given = try await read { try AccessRegistry.assignment(of: id, $0, scope: Self.registryScope(tenant)) }
+        guard let given, reach.covers(given.projects) else { return .unassigned(id) }
+        return given
     }
 
     /// What is left is `readonly` on every project, so only a reach of all projects may remove a role.
     /// - Throws: `.notFound("Role not found")`, `.forbidden`
-    public func removeRole(_ tenant: TenantID, of id: KeyID, reach: ProjectScope = .all) async throws {
-        try await changeKeys { transaction in
-            guard reach.isAll else { throw Self.beyond(reach, .manageRoles) }
+    public func removeRole(_ tenant: TenantID, of id: KeyID, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
+        guard reach.isAll else { throw Self.beyond(reach, .manageRoles) }
+        try await changeKeys(isOpen: isOpen) { transaction in
             try AccessRegistry.removeRole(of: id, in: &transaction, scope: Self.registryScope(tenant))
+            if isOpen { try AccessRegistry.set(.open, of: id, in: &transaction, scope: Self.registryScope(tenant)) }
         }
     }
 
+    /// - Parameter isOpen: authentication is off: an administrator whom somebody has yet to confirm counts as one.
     /// - Throws: also `.conflict` when the change would leave nobody who can change keys and roles again.
-    private func changeKeys(_ change: @escaping @Sendable (inout WriteTransaction) throws -> Void) async throws {
+    private func changeKeys(isOpen: Bool, _ change: @escaping @Sendable (inout WriteTransaction) throws -> Void) async throws {
         let (keyRing, pepper) = (keyRing, pepper)
         try await writer.submit { transaction, effects in
             try change(&transaction)
             let snapshot = try KeyRing.Snapshot(transaction.view, tenants: [.standard], pepper: pepper)
-            if snapshot.administrators == 0, keyRing.administrators > 0 {
+            let (before, after) =
+                isOpen
+                ? (keyRing.possibleAdministrators, snapshot.possibleAdministrators) : (keyRing.administrators, snapshot.administrators)
+            if after == 0, before > 0 {
                 throw ContexError(
                     .conflict,
                     "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")

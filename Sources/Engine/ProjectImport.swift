@@ -9,9 +9,13 @@
 // event of its key one of its versions; a document that no event of the new log accounts for stands from the end of that log on. Agents that were
 // there before follow what is there now; they are not told, since nothing was published.
 //
+// A section may do what its operation may do and no more: events and nodes are publishes, agents are registrations, with their
+// permission and by their rules (CommandRules.swift).
+//
 // An own vector lives in the event that its document names. A node that comes without such an event, or stays while the log
 // is replaced, therefore gets one: the publish of its data with its vector.
 
+public import Access
 internal import Attributes
 public import Base
 internal import Content
@@ -31,14 +35,25 @@ extension Database {
     ///   - overwrite: replaces the sections that are present; without it a project that has events is refused.
     ///   - publisher: whose import it is; the documents are his then, whoever they were published by.
     ///   - validateOnly: checks the document and changes nothing.
-    /// - Throws: `.badRequest` with the original's words; nothing is changed then.
+    ///   - require: throws when whoever asks lacks what registering agents, or replacing them, takes. To publish he was allowed before.
+    /// - Throws: `.badRequest` with the original's words; what `require` throws; nothing is changed then.
     public func importDocument(
-        _ tenant: TenantID, project: Name, document: JSONValue, overwrite: Bool, validateOnly: Bool, by publisher: Publisher? = nil
+        _ tenant: TenantID, project: Name, document: JSONValue, overwrite: Bool, validateOnly: Bool, by publisher: Publisher? = nil,
+        require: @Sendable (Permission) throws(ContexError) -> Void = { _ in }
     ) async throws -> ImportReceipt {
         let plan = try ImportPlan(document, project: project, dimension: models.dimension)
+        if !plan.agents.isEmpty {
+            try require(.registerAgent)
+            let names = plan.agents.map(\.agent)
+            let replacesAny = try await read { view in
+                guard let scope = try Self.scope(tenant, project, view) else { return false }
+                return try names.contains { try NeedStore(scope: scope).agent($0, in: view) != nil }
+            }
+            if replacesAny { try require(.deleteAgent) }
+        }
         // Agents are registered after the data is in: what a registration would refuse is refused here.
         for agent in plan.agents {
-            do throws(ContexError) { try check(agent) } catch {
+            do throws(ContexError) { _ = try checked(agent) } catch {
                 throw ContexError.badRequest("Data validation failed: agent '\(agent.agent)': \(error.message)")
             }
         }
@@ -51,7 +66,7 @@ extension Database {
             }
         }
         let nodes = plan.documents.flatMap(\.nodes)
-        var embedded = try await models.embed(documents: texts)[...]
+        var embedded = try await models.embed(documents: texts, in: .project(project, of: tenant))[...]
         let vectors = nodes.map { $0.vector ?? embedded.removeFirst() }
         let tokenCounts = try await onPool { [models] in
             plan.documents.flatMap { $0.nodes.map { models.countTokens(JSONPrinter.text(MatchData.wrapped($0.value), style: .python)) } }
@@ -61,16 +76,22 @@ extension Database {
             try apply(tenant, project, plan, vectors: vectors, tokenCounts: tokenCounts, overwrite: overwrite, at: time, by: publisher,
                 in: &transaction)
         }
-        for agent in plan.agents {
-            let head = try await read { view in
-                try Self.scope(tenant, project, view).map { try EventLog(scope: $0).head(in: view).sequence } ?? .zero
-            }
+        // Each by itself, as in a batch: the data is in by now, so one that is refused is told and does not end the import.
+        let head = try await read { view in
+            try Self.scope(tenant, project, view).map { try EventLog(scope: $0).head(in: view).sequence } ?? .zero
+        }
+        let commands = plan.agents.map { agent in
             var command = agent
             command.lastSeen = head
             command.registrant = publisher
-            _ = try await register(tenant, command)
+            return command
         }
-        return plan.receipt(agents: plan.agents.count, events: plan.events?.count ?? 0, embeddings: nodes.count)
+        var refused: [String] = []
+        for (command, outcome) in zip(commands, await register(tenant, commands)) {
+            if case .failure(let error) = outcome { refused.append("Agent '\(command.agent)' is not registered: \(error.message)") }
+        }
+        return plan.receipt(
+            agents: commands.count - refused.count, events: plan.events?.count ?? 0, embeddings: nodes.count, warnings: refused)
     }
 
     /// - Throws: `.badRequest` for an agent that is to be told on another project's channel.
@@ -301,10 +322,7 @@ private struct ImportPlan: Sendable {
             // The publish of a key again is one level deeper than what was published.
             try Self.refuseUnstorable(Self.published(body)?.data ?? body)
             let type = item["event_type"]?.stringValue ?? "imported"
-            try Self.refuseUnstorable(.string(type))
-            guard type.unicodeScalars.count <= Limits.nameScalars else {
-                throw ContexError.badRequest("Data validation failed: an event_type has at most \(Limits.nameScalars) characters")
-            }
+            try Self.checkText(type, "event_type", scalarsMax: Limits.nameScalars)
             return Event(type: type, data: body, vector: try Self.vector(of: item, dimension), metadata: try Self.metadata(item) ?? JSONObject())
         }
         let nodes = try Self.section("embeddings", of: data, atMost: Limits.importNodes)
@@ -357,10 +375,10 @@ private struct ImportPlan: Sendable {
             let node = Node(
                 path: path, kind: kind, format: item["data_format"]?.stringValue ?? "json",
                 description: description, value: value, vector: try vector(of: item, dimension))
-            for text in [node.path, node.kind, node.format, node.description] { try refuseUnstorable(.string(text)) }
-            guard node.kind.utf8.count <= Limits.nameScalars, node.format.utf8.count <= Limits.nameScalars else {
-                throw ContexError.badRequest("Data validation failed: a node of '\(key)' has a type or format of more than \(Limits.nameScalars) bytes")
-            }
+            try checkText(node.path, "node_path", scalarsMax: Limits.nodeKeyScalars)
+            try checkText(node.kind, "node_type", scalarsMax: Limits.nameScalars)
+            try checkText(node.format, "data_format", scalarsMax: Limits.nameScalars)
+            try refuseUnstorable(.string(node.description))
             guard paths[key, default: []].insert(ExactText(path)).inserted else {
                 throw ContexError.badRequest("Data validation failed: '\(key)' has two nodes '\(path)'")
             }
@@ -391,21 +409,42 @@ private struct ImportPlan: Sendable {
 
     private static func agent(_ item: JSONValue, project: Name) throws -> RegisterCommand {
         guard let id = item["agent_id"]?.stringValue, let name = try? Name(id, field: "agent_id"), let data = item["data"],
-            let needs = data["needs"]?.arrayValue?.compactMap(\.stringValue)
+            let listed = data["needs"]?.arrayValue
         else { throw refusal }
-        guard needs.allSatisfy({ $0.unicodeScalars.count <= Limits.queryScalars }) else { throw refusal }
-        try refuseUnstorable(data)
-        let url = data["webhook_url"]?.stringValue
-        let delivery: AgentDelivery = data["notification_method"]?.stringValue == "webhook" && url != nil ? .webhook : .redis
+        func refused(_ reason: String) -> ContexError { .badRequest("Data validation failed: agent '\(name)': \(reason)") }
+        func text(_ member: String) throws -> String? {
+            guard let value = data[member], !value.isNull else { return nil }
+            guard let text = value.stringValue else { throw refused("\(member): Input should be a valid string") }
+            return text
+        }
+        let needs = listed.compactMap(\.stringValue)
+        guard needs.count == listed.count else { throw refused("needs: Input should be a list of strings") }
+        let delivery: AgentDelivery
+        switch try text("notification_method") {
+        case "redis", nil: delivery = .redis
+        case "webhook": delivery = .webhook
+        default: throw refused("notification_method: Input should be 'redis' or 'webhook'")
+        }
         // A channel that a server had chosen is chosen anew: here the original's name may be another project's.
-        let channel = data["notification_channel"]?.stringValue.flatMap { text in
+        let channel = try text("notification_channel").flatMap { text in
             Database.ownChannels(of: name, in: project).contains { $0.utf8.elementsEqual(text.utf8) } ? nil : text
         }
         var command = RegisterCommand(
-            project: project, agent: name, needs: needs, delivery: delivery, responseFormat: data["response_format"]?.stringValue ?? "toon",
-            channel: channel, webhookURL: url)
-        if data["envelope"]?.stringValue == "full" { command.envelope = .full }
-        return command
+            project: project, agent: name, needs: needs, delivery: delivery, responseFormat: try text("response_format") ?? "toon",
+            channel: channel, webhookURL: try text("webhook_url"), webhookSecret: try text("webhook_secret"))
+        command.keepsSecret = true
+        if try text("envelope") == "full" { command.envelope = .full }
+        do throws(ContexError) {
+            return try command.checked()
+        } catch {
+            throw refused((error.field.map { "\($0): " } ?? "") + error.message)
+        }
+    }
+
+    private static func checkText(_ text: String, _ member: String, scalarsMax: Int) throws {
+        do throws(ContexError) { try TextRule.check(text, field: member, scalarsMax: scalarsMax) } catch {
+            throw ContexError.badRequest("Data validation failed: \(member): \(error.message)")
+        }
     }
 
     private static func refuseUnstorable(_ value: JSONValue) throws {
@@ -414,7 +453,7 @@ private struct ImportPlan: Sendable {
         }
     }
 
-    func receipt(agents: Int, events: Int, embeddings: Int) -> ImportReceipt {
-        ImportReceipt(events: events, embeddings: embeddings, agents: agents, warnings: warnings)
+    func receipt(agents: Int, events: Int, embeddings: Int, warnings more: [String] = []) -> ImportReceipt {
+        ImportReceipt(events: events, embeddings: embeddings, agents: agents, warnings: warnings + more)
     }
 }

@@ -98,10 +98,8 @@ extension Database {
                     }
                 }
             }
-            var texts: [String] = []
-            for case .success(let document) in documents {
-                for node in document.nodes where node.wantsEmbedding { texts.append(node.embeddedText(key: document.command.key)) }
-            }
+            var texts: [ScopedText] = []
+            for case .success(let document) in documents { texts += document.textsToEmbed(tenant) }
             var vectors = (try await models.embed(documents: texts))[...]
             for place in documents.indices {
                 documents[place] = documents[place].map { $0.taking(vectors: &vectors) }
@@ -315,6 +313,7 @@ struct PreparedDocument: Sendable {
 
     /// - Throws: `.invalid` for data that cannot be stored and for an own vector that is none of `dimension`; `.unavailable` once cancelled.
     init(_ command: PublishCommand, dimension: Int, at time: Timestamp, cancellation: Cancellation = .never) throws(ContexError) {
+        try command.check()
         self.command = command
         recordedAt = time
         do throws(PlacedFault) { try Metadata.check(command.metadata) } catch { throw error.contexError }
@@ -388,6 +387,12 @@ struct PreparedDocument: Sendable {
             try cancellation.check()
             nodes[place].tokenCount = count(JSONPrinter.text(MatchData.wrapped(nodes[place].content.value), style: .python))
         }
+    }
+
+    /// Texts of the nodes that want a vector, in order.
+    func textsToEmbed(_ tenant: TenantID) -> [ScopedText] {
+        let scope = ModelScope.project(command.project, of: tenant)
+        return nodes.filter(\.wantsEmbedding).map { ScopedText($0.embeddedText(key: command.key), in: scope) }
     }
 
     /// With the vectors of the nodes that want one, from the front of `vectors`.

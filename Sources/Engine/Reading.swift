@@ -249,7 +249,7 @@ public enum EmbeddingInput: Sendable {
 extension Database {
     /// Vectors of texts and of what tokens stand for, in order.
     /// - Throws: `.invalid` for a number that is no token.
-    public func embed(_ inputs: [EmbeddingInput]) async throws -> Embeddings {
+    public func embed(_ inputs: [EmbeddingInput], in scope: ModelScope) async throws -> Embeddings {
         var texts: [String] = []
         texts.reserveCapacity(inputs.count)
         for (place, input) in inputs.enumerated() {
@@ -265,12 +265,13 @@ extension Database {
                 texts.append(String(text.unicodeScalars.prefix(Limits.queryScalars)))
             }
         }
-        return try await embed(texts)
+        return try await embed(texts, in: scope)
     }
 
     /// Vectors of texts, in order. Nothing is stored.
-    public func embed(_ texts: [String]) async throws -> Embeddings {
-        let vectors = try await models.embed(texts)
+    /// - Parameter scope: whom the cache keeps them for.
+    public func embed(_ texts: [String], in scope: ModelScope) async throws -> Embeddings {
+        let vectors = try await models.embed(texts.map { ScopedText($0, in: scope) })
         let models = models
         let tokens = try await onPool { texts.reduce(0) { $0 + models.countTokens($1) } }
         return Embeddings(model: models.identity, vectors: vectors, tokens: tokens)
@@ -280,5 +281,5 @@ extension Database {
     public var cacheUse: Models.CacheUse? { models.cacheUse?() }
 
     /// Embeds a word; returns the vector's dimension.
-    public func probeModel() async throws -> Int { try await models.embed(["health"])[0].count }
+    public func probeModel() async throws -> Int { try await models.embed([ScopedText("health", in: .server)])[0].count }
 }

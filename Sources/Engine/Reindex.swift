@@ -195,7 +195,7 @@ public enum Reindex {
         let fitting = own.map { $0?.count == models.dimension ? $0 : nil }
         report.ownVectors += fitting.count { $0 != nil }
         report.foreignVectors += zip(own, fitting).count { $0 != nil && $1 == nil }
-        var embedded = try await models.embed(documents: zip(nodes, fitting).filter { $1 == nil }.map { try $0.0.embeddedText })[...]
+        var embedded = try await models.embed(documents: zip(nodes, fitting).filter { $1 == nil }.map { try $0.0.embeddedText }, in: .server)[...]
         return fitting.map { $0 ?? embedded.removeFirst() }
     }
 
@@ -227,7 +227,7 @@ public enum Reindex {
         let store = NeedStore(scope: scope)
         let agents = try environment.read { try store.agents(in: $0) }
         for agent in agents {
-            let vectors = try await models.embed(documents: agent.needs)
+            let vectors = try await models.embed(documents: agent.needs, in: .server)
             let searching = NeedSearch(
                 tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension, configuration,
                 packing: nil)

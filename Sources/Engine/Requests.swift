@@ -117,6 +117,8 @@ public struct RegisterCommand: Sendable {
     public var envelope = AgentRecord.Envelope.plain
     /// Whose key it came with; nil while authentication is off.
     public var registrant: Publisher?
+    /// Without a secret of its own the registration takes over the one that the agent has: an export carries none.
+    public var keepsSecret = false
     /// Bound of the initial context in cl100k tokens; the server's is never exceeded.
     public var maxTokens: Int?
     /// 0...1, as in a query.

@@ -26,10 +26,10 @@ public struct ProjectSettings: Sendable, Equatable {
 }
 
 extension Database {
-    /// An unknown project has those of a new one.
+    /// - Throws: `.notFound` for a project that nothing was ever put into, and whose settings nobody chose.
     public func settings(_ tenant: TenantID, project: Name) async throws -> ProjectSettings {
         try await read { view in
-            guard let scope = try Self.scope(tenant, project, view) else { return ProjectSettings(TextIndexOptions()) }
+            guard let scope = try Self.scope(tenant, project, view) else { throw ContexError.notFound("Project not found") }
             return ProjectSettings(try TextIndex(scope: scope).options(in: view))
         }
     }

@@ -8,8 +8,19 @@ internal import KeySpace
 internal import LMDB
 internal import Synchronization
 
+/// A text that was asked of a project: whoever may not ask there must not find it in the cache.
+struct AskedQuery: Hashable, Sendable {
+    let project: Name
+    let text: ExactText
+
+    init(_ text: String, of project: Name) {
+        self.project = project
+        self.text = ExactText(text)
+    }
+}
+
 final class QueryUse: Sendable {
-    /// Texts that are counted for one tenant: 100 bytes each, usually.
+    /// Texts that are counted for one tenant: 150 bytes each, usually.
     static let countedMax = 1_024
     /// Texts that the store keeps: embedded in about half a second on one core.
     static let keptMax = 128
@@ -17,17 +28,18 @@ final class QueryUse: Sendable {
     static let bytesMax = 1_024
 
     private struct State {
-        var uses: [TenantID: [ExactText: UInt32]] = [:]
+        var uses: [TenantID: [AskedQuery: UInt32]] = [:]
         var hasChanged = false
     }
     private let state = Mutex(State())
 
-    func note(_ text: String, of tenant: TenantID, uses: UInt32 = 1) {
+    func note(_ text: String, in project: Name, of tenant: TenantID, uses: UInt32 = 1) {
         guard text.utf8.count <= Self.bytesMax else { return }
+        let asked = AskedQuery(text, of: project)
         state.withLock { state in
             state.hasChanged = true
-            let count = state.uses[tenant]?[ExactText(text)] ?? 0
-            state.uses[tenant, default: [:]][ExactText(text)] = count.addingReportingOverflow(uses).overflow ? .max : count + uses
+            let count = state.uses[tenant]?[asked] ?? 0
+            state.uses[tenant, default: [:]][asked] = count.addingReportingOverflow(uses).overflow ? .max : count + uses
             while state.uses[tenant]!.count > Self.countedMax {
                 state.uses[tenant] = state.uses[tenant]!.compactMapValues { $0 > 1 ? $0 / 2 : nil }
             }
@@ -35,15 +47,20 @@ final class QueryUse: Sendable {
     }
 
     /// The most used texts of each tenant that were asked at least twice, most used first; nil when nothing was noted since the last call.
-    func changed() -> [TenantID: [(text: String, uses: UInt32)]]? {
+    func changed() -> [TenantID: [(asked: AskedQuery, uses: UInt32)]]? {
         let uses = state.withLock { state in
             defer { state.hasChanged = false }
             return state.hasChanged ? state.uses : nil
         }
         return uses?.mapValues { counts in
-            let often = counts.filter { $0.value > 1 }.map { (text: $0.key.text, uses: $0.value) }
-            return Array(often.sorted { $0.uses == $1.uses ? ExactText($0.text) < ExactText($1.text) : $0.uses > $1.uses }.prefix(Self.keptMax))
+            let often = counts.filter { $0.value > 1 }.map { (asked: $0.key, uses: $0.value) }
+            return Array(often.sorted { Self.goesBefore($0, $1) }.prefix(Self.keptMax))
         }
+    }
+
+    private static func goesBefore(_ a: (asked: AskedQuery, uses: UInt32), _ b: (asked: AskedQuery, uses: UInt32)) -> Bool {
+        if a.uses != b.uses { return a.uses > b.uses }
+        return a.asked.text == b.asked.text ? a.asked.project < b.asked.project : a.asked.text < b.asked.text
     }
 }
 
@@ -55,8 +72,9 @@ extension Database {
             for (tenant, texts) in used.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
                 var record = ByteWriter()
                 record.varint(UInt64(texts.count))
-                for (text, uses) in texts {
-                    record.text(text)
+                for (asked, uses) in texts {
+                    record.text(asked.project.text)
+                    record.text(asked.text.text)
                     record.u32(uses)
                 }
                 try transaction.store(TenantScope(tenant: tenant, project: .tenantLevel).key(.usedQueries), record.bytes)
@@ -68,16 +86,19 @@ extension Database {
     @discardableResult
     public func warmUsedQueries(_ tenant: TenantID) async -> Int {
         let found = try? await read { view in
-            var texts: [(String, UInt32)] = []
+            var texts: [(AskedQuery, UInt32)] = []
             guard let bytes = try view.loadBytes(TenantScope(tenant: tenant, project: .tenantLevel).key(.usedQueries)) else { return texts }
             var reader = ByteReader(bytes)
-            for _ in 0..<(try reader.count(limit: QueryUse.keptMax)) { texts.append((try reader.text(), try reader.u32())) }
+            for _ in 0..<(try reader.count(limit: QueryUse.keptMax)) {
+                let project = Name(stored: try reader.text())
+                texts.append((AskedQuery(try reader.text(), of: project), try reader.u32()))
+            }
             try reader.end()
             return texts
         }
         guard let found, !found.isEmpty else { return 0 }
-        for (text, uses) in found { queryUse.note(text, of: tenant, uses: uses) }
-        await models.warm(found.map(\.0))
+        for (asked, uses) in found { queryUse.note(asked.text.text, in: asked.project, of: tenant, uses: uses) }
+        await models.warm(found.map { ScopedText($0.0.text.text, in: .project($0.0.project, of: tenant)) })
         return found.count
     }
 }

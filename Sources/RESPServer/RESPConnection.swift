@@ -261,8 +261,11 @@ final class RESPConnection: ChannelDuplexHandler {
             logger.debug("Redis client authenticated", metadata: ["address": "\(address)", "key": "\(principal.name)"])
             carryOut(session.authenticated(true, user: user ?? "default"), context)
         } catch {
-            logger.info("Redis client refused", metadata: ["address": "\(address)", "error": "\(error.message)"])
-            refuse(error, context) { self.carryOut(self.session.authenticated(false), context) }
+            // Operations has logged it. Who guesses on comes again by a new connection.
+            refuse(error, context) {
+                self.carryOut(self.session.authenticated(false), context)
+                if error.category == .limited { self.finish(context, awaitingPeer: true) }
+            }
         }
     }
 
@@ -329,7 +332,7 @@ final class RESPConnection: ChannelDuplexHandler {
     }
 
     /// False once the key that the connection came with is revoked. Asked at every command and message.
-    private var keyHolds: Bool { caller.apiKey == nil || (try? operations.authenticate(caller)) != nil }
+    private var keyHolds: Bool { caller.apiKey == nil || operations.isValid(caller) }
 
     private func refuseRevoked(_ context: ChannelHandlerContext) {
         logger.info("Redis client's API key was revoked", metadata: ["address": "\(address)"])

@@ -7,7 +7,7 @@ public enum Action: String, Sendable, CaseIterable {
     case registerAgent, registerAgentBatch, listAgents, showAgent, removeAgent, subscribe
     case readEvents, readVersions, restoreVersion
     case listProjects, showSettings, changeSettings
-    case createKey, listKeys, revokeKey
+    case createKey, listKeys, revokeKey, confirmKey
     case assignRole, listRoles, showRole, removeRole, listPermissions
     case showHealth
 
@@ -24,7 +24,7 @@ public enum Action: String, Sendable, CaseIterable {
         case .createKey: .createAPIKey
         case .listKeys: .listAPIKeys
         case .revokeKey: .revokeAPIKey
-        case .assignRole, .listRoles, .showRole, .removeRole: .manageRoles
+        case .assignRole, .listRoles, .showRole, .removeRole, .confirmKey: .manageRoles
         // The original's word for the maintenance of a project, which is for administrators.
         case .changeSettings: .systemCleanup
         case .listPermissions, .showHealth: nil

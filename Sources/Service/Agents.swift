@@ -77,7 +77,7 @@ extension Operations {
 
     /// Whether a subscriber may read messages of a project; asked for each message, so that a revoked key hears no more.
     public func mayReceive(of project: Name, tenant: TenantID, by caller: Caller) -> Bool {
-        guard let principal = try? authenticate(caller), principal.tenant == tenant else { return false }
+        guard let principal = present(caller), principal.tenant == tenant else { return false }
         return (try? authorise(principal, .subscribe, project: project)) != nil
     }
 
@@ -91,7 +91,7 @@ extension Operations {
     }
 
     /// Whether the caller's reach is every project: such a one may know what others listen to.
-    public func reachesAll(_ caller: Caller) -> Bool { (try? authenticate(caller))?.projects.isAll ?? false }
+    public func reachesAll(_ caller: Caller) -> Bool { present(caller)?.projects.isAll ?? false }
 
     /// Calls after every change of keys or roles; must not block.
     public func observeKeys(_ change: @escaping @Sendable () -> Void) { database.keyRing.observe(change) }

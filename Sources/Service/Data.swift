@@ -65,24 +65,34 @@ extension Operations {
     /// The whole document, for formats that are not written piece by piece.
     /// - Throws: `.tooLarge`
     public func export(project: Name, sections: ExportSections, by caller: Caller) async throws -> JSONValue {
-        try await perform(.exportData, project: project, by: caller) {
-            try await database.export($0.tenant, project: project, sections: sections, bytesMax: Limits.answerBytes)
+        try await perform(.exportData, project: project, by: caller) { principal in
+            try authoriseExport(principal, project, sections)
+            return try await database.export(principal.tenant, project: project, sections: sections, bytesMax: Limits.answerBytes)
         }
     }
 
     /// The document as JSON, to be read piece by piece.
     public func exportReader(project: Name, sections: ExportSections, by caller: Caller) async throws -> ExportReader {
-        try await perform(.exportData, project: project, by: caller) { database.exportReader($0.tenant, project: project, sections: sections) }
+        try await perform(.exportData, project: project, by: caller) { principal in
+            try authoriseExport(principal, project, sections)
+            return database.exportReader(principal.tenant, project: project, sections: sections)
+        }
     }
 
-    /// - Throws: `.badRequest`
+    /// A section shows what its listing shows, to those who may ask for it.
+    private func authoriseExport(_ principal: Principal, _ project: Name, _ sections: ExportSections) throws(ContexError) {
+        if sections.events { try authorise(principal, .readEvents, project: project) }
+        if sections.agents { try authorise(principal, .listAgents, project: project) }
+    }
+
+    /// - Throws: `.badRequest`; `.forbidden` when a section needs more than to publish
     public func importDocument(
         _ document: JSONValue, project: Name, overwrite: Bool, validateOnly: Bool, by caller: Caller
     ) async throws -> ImportReceipt {
-        try await perform(.importData, project: project, by: caller) {
+        try await perform(.importData, project: project, by: caller) { principal in
             try await database.importDocument(
-                $0.tenant, project: project, document: document, overwrite: overwrite, validateOnly: validateOnly,
-                by: $0.publisher)
+                principal.tenant, project: project, document: document, overwrite: overwrite, validateOnly: validateOnly, by: principal.publisher
+            ) { permission throws(ContexError) in try principal.require(permission, project: project.text) }
         }
     }
 
@@ -113,7 +123,9 @@ extension Operations {
     /// Vectors of texts, by the built-in model; nothing is stored.
     /// - Throws: `.invalid` for tokens that are none.
     public func embed(_ inputs: [EmbeddingInput], by caller: Caller) async throws -> Embeddings {
-        try await perform(.embed, project: nil, by: caller) { _ in try await database.embed(inputs) }
+        try await perform(.embed, project: nil, by: caller) {
+            try await database.embed(inputs, in: .key($0.keyID?.text, of: $0.tenant))
+        }
     }
 
     /// The projects that the caller may see, by name.
@@ -123,6 +135,7 @@ extension Operations {
         }
     }
 
+    /// - Throws: `.notFound`
     public func settings(project: Name, by caller: Caller) async throws -> ProjectSettings {
         try await perform(.showSettings, project: project, by: caller) { try await database.settings($0.tenant, project: project) }
     }

@@ -1,6 +1,6 @@
 internal import Access
 internal import Base
-public import Engine
+internal import Engine
 
 /// How the server is.
 public struct ServerHealth: Sendable {
@@ -13,19 +13,20 @@ public struct ServerHealth: Sendable {
     }
     public let status: Status
     public let components: [Component]
-    public let store: StoreStatus
 }
 
 extension Operations {
-    /// Health in detail, from a real read of the store and a real embedding.
+    /// Health, from a real read of the store and a real embedding. Figures of the whole server, and the words of what failed, are for
+    /// administrators of all projects: to anybody else they would tell what goes on in projects that he cannot see.
     public func health(by caller: Caller) async throws -> ServerHealth {
-        try await perform(.showHealth, project: nil, by: caller) { _ in
+        try await perform(.showHealth, project: nil, by: caller) { principal in
+            let isTold = principal.isAdministratorOfAll
             let store = try await database.status()
             let model: ServerHealth.Component
             do {
                 let dimension = try await database.probeModel()
                 var details = [("embedding_dim", "\(dimension)")]
-                if let cache = database.cacheUse {
+                if isTold, let cache = database.cacheUse {
                     details += [
                         ("cache_hits", "\(cache.hits)"), ("cache_misses", "\(cache.misses)"), ("cache_entries", "\(cache.entries)"),
                         ("cache_bytes", "\(cache.bytes)"),
@@ -33,19 +34,20 @@ extension Operations {
                 }
                 model = .init(name: "embedding_model", status: .healthy, message: nil, details: details)
             } catch {
-                model = .init(name: "embedding_model", status: .unhealthy, message: "\(ContexError(from: error).message)", details: [])
+                model = .init(name: "embedding_model", status: .unhealthy, message: isTold ? ContexError(from: error).message : nil, details: [])
             }
             let parts: [ServerHealth.Component] = [
                 .init(
                     name: "store", status: .healthy, message: nil,
-                    details: [
-                        ("bytes_used", "\(store.bytesUsed)"), ("entries", "\(store.entries)"), ("projects", "\(store.projects)"),
-                        ("pending_writes", "\(store.pendingWrites)"),
-                    ]),
+                    details: isTold
+                        ? [
+                            ("bytes_used", "\(store.bytesUsed)"), ("entries", "\(store.entries)"), ("projects", "\(store.projects)"),
+                            ("pending_writes", "\(store.pendingWrites)"),
+                        ] : []),
                 model,
             ]
             return ServerHealth(
-                status: parts.contains { $0.status == .unhealthy } ? .unhealthy : .healthy, components: parts, store: store)
+                status: parts.contains { $0.status == .unhealthy } ? .unhealthy : .healthy, components: parts)
         }
     }
 }

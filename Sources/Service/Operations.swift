@@ -15,6 +15,7 @@ public final class Operations: Sendable {
     private let meter: any Meter
     private let audit: any AuditTrail
     private let logger: Logger
+    private let logins = LoginGuard()
 
     public init(
         database: Database, authenticationRequired: Bool, inflightBytesMax: Int = Limits.inflightBytes, meter: any Meter = NoMeter(),
@@ -33,11 +34,36 @@ public final class Operations: Sendable {
 
     // MARK: - The steps
 
-    /// - Throws: `.unauthenticated`
+
+    /// Whether the key that a caller came with is valid still. Nobody logs in here, so nothing is counted.
+    public func isValid(_ caller: Caller) -> Bool { present(caller) != nil }
+
+    func present(_ caller: Caller) -> Principal? {
+        guard authenticationRequired else { return .anonymous }
+        guard case .valid(let principal) = database.keyRing.login(caller.apiKey) else { return nil }
+        return principal
+    }
+
+    /// Who asks. A key that is nobody's is counted against its address and logged; an edge that answers with it says so with `refuse`.
+    /// - Throws: `.unauthenticated`; `.limited` for one failure too many from the caller's address.
     public func authenticate(_ caller: Caller) throws(ContexError) -> Principal {
         guard authenticationRequired else { return .anonymous }
-        return try database.keyRing.require(caller.apiKey)
+        let login = database.keyRing.login(caller.apiKey)
+        if case .valid(let principal) = login { return principal }
+        let refusal = login.refusal ?? ContexError(.bug, "a key that is neither valid nor refused")
+        // A request without a key is no guess, and neither is one with a key that exists.
+        guard case .unknown = login else { throw refusal }
+        let verdict = logins.failed(from: caller.address, now: .now)
+        if verdict.isLogged {
+            logger.warning(
+                "login failed", metadata: ["address": "\(caller.address ?? "-")", "request": "\(caller.requestID)", "verdict": "\(verdict)"])
+        }
+        guard case .slowed = verdict else { throw refusal }
+        throw ContexError(.limited, "Too many failed logins from your address: wait a minute, and check the API key")
     }
+
+    /// Logins that failed since the start.
+    public var failedLogins: Int { logins.total }
 
     /// - Parameter project: the project that the request names, nil when it names none.
     /// - Throws: `.forbidden`
@@ -81,7 +107,7 @@ public final class Operations: Sendable {
     /// - Returns: what to answer: the refusal, or that of the meter once the caller has had its share.
     @discardableResult
     public func refuse(_ action: Action?, project: Name? = nil, by caller: Caller, _ refusal: ContexError) async -> ContexError {
-        let principal = try? authenticate(caller)
+        let principal = present(caller)
         var refusal = refusal
         do {
             try await meter.admit(action, principal: principal, project: project, caller: caller)

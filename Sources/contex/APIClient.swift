@@ -79,6 +79,18 @@ struct APIClient {
         return first
     }
 
+    /// The server answers questions about a project that never was as if it were empty, as the original does; a person has mistyped its name.
+    /// Asked when an answer is empty.
+    /// - Throws: exit code 3 for an unknown project.
+    func requireProject(_ project: String) async throws(CommandFailure) {
+        do throws(CommandFailure) {
+            _ = try await call("GET", ["projects", project, "settings"], [], nil)
+        } catch {
+            guard error.status == .notFound else { throw error }
+            throw CommandFailure(.notFound, "there is no project '\(Terminal.clean(project, atMost: 100))' ('contex projects' lists those there are)")
+        }
+    }
+
     /// - Parameter path: the segments after `/api/v1`, not yet encoded.
     /// - Returns: also the cursor to the rest of a listing.
     private func call(

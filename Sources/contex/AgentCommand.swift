@@ -2,6 +2,12 @@ internal import ArgumentParser
 internal import Base
 internal import Content
 
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
 struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent", abstract: "Register, list and remove agents.",
@@ -25,7 +31,11 @@ struct AgentRegister: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Events after this one are sent as missed.", valueName: "sequence")) var since: UInt64 = 0
     @Option(help: ArgumentHelp("The channel (default: agent:<id>:updates).", valueName: "name")) var channel: String?
     @Option(help: ArgumentHelp("Tell the agent by HTTP requests to this address.", valueName: "url")) var webhook: String?
-    @Option(help: ArgumentHelp("The secret that signs those requests.", valueName: "text")) var webhookSecret: String?
+    @Option(
+        help: ArgumentHelp(
+            "A file with the secret that signs those requests; - for standard input (default: CONTEX_WEBHOOK_SECRET). It is never printed.",
+            valueName: "file"))
+    var webhookSecretFile: String?
     @Option(help: ArgumentHelp("json, toon ...: the format of messages.", valueName: "format")) var responseFormat = "json"
     @Option(help: ArgumentHelp("Bound of the initial context in cl100k tokens (1000 to 128000; never over the server's).", valueName: "tokens"))
     var maxTokens: Int?
@@ -44,7 +54,7 @@ struct AgentRegister: AsyncParsableCommand {
             body["notification_method"] = "webhook"
             body["webhook_url"] = .string(webhook)
         }
-        if let webhookSecret { body["webhook_secret"] = .string(webhookSecret) }
+        if let secret = try secret() { body["webhook_secret"] = .string(secret) }
         if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
         if let diversity { body["diversity"] = .double(diversity) }
         if !pin.isEmpty { body["pinned"] = .array(pin.map(JSONValue.string)) }
@@ -54,10 +64,30 @@ struct AgentRegister: AsyncParsableCommand {
             return
         }
         let channel = answer["notification_channel"]?.stringValue ?? ""
-        Terminal.say("registered \(Terminal.clean(agent)) in \(Terminal.clean(project)), told " + (webhook ?? "on channel \(Terminal.clean(channel))"))
+        let told = webhook.map { "at \(Self.place(of: $0))" } ?? "on channel \(Terminal.clean(channel))"
+        Terminal.say("registered \(Terminal.clean(agent)) in \(Terminal.clean(project)), told \(told)")
         for (need, count) in answer["matched_needs"]?.objectValue ?? JSONObject() {
             Terminal.say("  \(count.integerValue ?? 0) matches: \(Terminal.clean(need, atMost: 120))")
         }
+    }
+
+    /// Not from an argument, which every process of the machine can read, nor with the line end that editors and `echo` add.
+    private func secret() throws(CommandFailure) -> String? {
+        if let webhookSecretFile {
+            var text = try InputFile.text(of: webhookSecretFile)
+            while text.last?.isNewline == true { text.removeLast() }
+            guard !text.isEmpty else { throw CommandFailure(.failed, "\(InputFile.name(webhookSecretFile)) has no secret in it") }
+            return text
+        }
+        return webhook == nil ? nil : ProcessInfo.processInfo.environment["CONTEX_WEBHOOK_SECRET"].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Scheme and host: what else stands in a URL may be a password or a token.
+    private static func place(of url: String) -> String {
+        guard let scheme = url.firstRange(of: "://") else { return "its webhook" }
+        let authority = url[scheme.upperBound...].prefix { !"/?#\\".contains($0) }
+        let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
+        return Terminal.clean("\(url[..<scheme.upperBound])\(host)", atMost: 200)
     }
 }
 
@@ -68,12 +98,20 @@ struct AgentList: AsyncParsableCommand {
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
-        let answer = try await options.client().getAll(project.map { ["projects", $0, "agents"] } ?? ["agents"], list: "agents")
+        let client = try options.client()
+        let path = project.map { ["projects", $0, "agents"] } ?? ["agents"]
+        guard case .object(var answer) = try await client.getAll(path, list: "registrations") else { return }
+        let agents = answer["registrations"]?.arrayValue ?? []
+        if let project, agents.isEmpty { try await client.requireProject(project) }
         if options.json {
-            Terminal.say(JSONPrinter.text(answer))
-        } else {
-            for agent in answer["agents"]?.arrayValue ?? [] { Terminal.say(Terminal.clean(agent.stringValue ?? "")) }
+            answer["agents"] = .array(agents.map { $0["agent_id"] ?? .null })
+            Terminal.say(JSONPrinter.text(.object(answer)))
+            return
         }
+        let rows = agents.map { agent in
+            [Terminal.clean(agent["agent_id"]?.stringValue ?? ""), Terminal.clean(agent["project_id"]?.stringValue ?? "")]
+        }
+        Terminal.say(Terminal.table([["AGENT", "PROJECT"]] + rows))
     }
 }
 

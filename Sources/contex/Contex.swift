@@ -11,11 +11,13 @@ struct Contex: AsyncParsableCommand {
         commandName: "contex",
         abstract: "Gives agents the context they ask for: publish, register, query, be notified.",
         discussion: """
-            Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 refused (API key or role), 6 server not reachable.
+            Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not found (a project, key, agent, file or store); 4 conflict (a port or data folder \
+            in use, an import that is not finished); 5 refused (no API key, or one that may not); 6 server not reachable.
             """,
+        version: VersionCommand.text,
         subcommands: [
-            Serve.self, Publish.self, Query.self, DataCommand.self, AgentCommand.self, Events.self, Projects.self, SettingsCommand.self, Check.self,
-            Stats.self, ReindexCommand.self, ImportCommand.self, VersionCommand.self,
+            Serve.self, Publish.self, Query.self, DataCommand.self, AgentCommand.self, Events.self, Projects.self, SettingsCommand.self,
+            KeysCommand.self, Check.self, Stats.self, ReindexCommand.self, ImportCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

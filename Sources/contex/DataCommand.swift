@@ -34,6 +34,7 @@ struct DataCommand: AsyncParsableCommand {
         }
         let answer = try await client.getAll(
             ["projects", project, "data"], moment + (keys ? [("include_content", "false")] : []), list: keys ? "data_keys" : nil)
+        if (answer["data_keys"]?.arrayValue ?? answer.arrayValue ?? []).isEmpty { try await client.requireProject(project) }
         if options.json {
             Terminal.say(JSONPrinter.text(answer))
         } else if keys {

@@ -20,6 +20,7 @@ struct Events: AsyncParsableCommand {
         while true {
             let page = try await client.get(["projects", project, "events"], [("since", String(last)), ("count", String(Self.pageEvents))])
             let events = page["events"]?.arrayValue ?? []
+            if events.isEmpty, last == since { try await client.requireProject(project) }
             for event in events {
                 show(event)
                 if let sequence = event["sequence"]?.stringValue.flatMap(UInt64.init) { last = max(last, sequence) }

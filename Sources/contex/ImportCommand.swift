@@ -201,6 +201,7 @@ final class InputPieces {
         guard descriptor >= 0 else { throw InputFile.unreadable(file) }
         var facts = stat()
         guard unsafe fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT != S_IFDIR else {
+            if descriptor > 0 { close(descriptor) }
             throw CommandFailure(.failed, "\(InputFile.name(file)) is a folder")
         }
         bytesOfAll = facts.st_mode & S_IFMT == S_IFREG ? Int(facts.st_size) : nil

@@ -7,14 +7,26 @@ internal import FoundationEssentials
 internal import Foundation
 #endif
 
-/// A file that a command was given, or standard input.
+/// What a command was given to read: a file, standard input, a pipe, what a shell substitutes for a process.
 enum InputFile {
     static func name(_ file: String) -> String { file == "-" ? "standard input" : file }
 
     /// - Parameter file: `-` for standard input.
     static func text(of file: String) throws(CommandFailure) -> String {
-        guard let data = file == "-" ? Terminal.input() : FileManager.default.contents(atPath: file).map({ [UInt8]($0) }) else {
-            throw unreadable(file)
+        let pieces = try InputPieces(file)
+        var data: [UInt8] = []
+        while true {
+            let piece: [UInt8]
+            do {
+                piece = try pieces.next()
+            } catch {
+                throw CommandFailure(.failed, "\(name(file)): \(CommandFailure(error).message)")
+            }
+            if piece.isEmpty { break }
+            guard data.count + piece.count <= Limits.bodyBytesMost else {
+                throw CommandFailure(.failed, "\(name(file)) has more than \(Limits.bodyBytesMost) bytes, the most that any server takes")
+            }
+            data += piece
         }
         guard let text = String(validating: data, as: UTF8.self) else {
             throw CommandFailure(.failed, "\(name(file)) is no text in UTF-8: convert it first")

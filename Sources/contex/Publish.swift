@@ -4,12 +4,19 @@ public import Content
 
 struct Publish: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Publish a file, or standard input, under a key of a project.",
-        discussion: "The format follows from --format, else from the file's name, else the server detects it.")
+        abstract: "Publish a file, standard input or a pipe under a key of a project; or many files.",
+        usage: """
+            contex publish <project> <key> <file> [options]
+            contex publish <project> --each <file> ... [options]
+            """,
+        discussion: """
+            The format follows from --format, else from the file's name, else the server detects it. A file may be anything that can be opened \
+            and read: a pipe, /dev/fd/3, <(a command). Data that is what its key has already is no event: the key is unchanged.
+            """)
 
     @Argument(help: "The project.") var project: String
-    @Argument(help: "The key.") var key: String
-    @Argument(help: "The file; - for standard input.") var file: String
+    @Argument(help: "The key and the file, - for standard input; with --each files only.") var items: [String]
+    @Flag(help: "Publish each file under its own path as the key; at the first that fails it stops, and says which.") var each = false
     @Option(help: "json, yaml, toml, csv, xml, markdown, code, text, ini, properties or env.") var format: ContentFormat?
     @Option(help: ArgumentHelp("The event's type (default: <key>_updated).", valueName: "type")) var eventType: String?
     @Option(
@@ -19,10 +26,32 @@ struct Publish: AsyncParsableCommand {
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
-        if file == "-", vector == "-" { throw ValidationError("standard input can be the data or the vector, not both") }
+        if each {
+            if items.isEmpty { throw ValidationError("name the files to publish") }
+            if items.contains("-") { throw ValidationError("standard input has no name that could be its key: contex publish <project> <key> -") }
+            if vector != nil { throw ValidationError("--vector is of one key: it goes without --each") }
+        } else {
+            guard items.count == 2 else {
+                throw ValidationError(items.count < 2 ? "name a key and a file" : "name one key and one file; --each publishes many files")
+            }
+            if items[1] == "-", vector == "-" { throw ValidationError("standard input can be the data or the vector, not both") }
+        }
     }
 
     func run() async throws {
+        let client = try options.client()
+        guard each else { return try await publish(items[1], under: items[0], client) }
+        for file in items { try await publish(file, under: Self.key(of: file), client) }
+    }
+
+    /// The path as it was given, without a leading `./`.
+    private static func key(of file: String) -> String {
+        var rest = file[...]
+        while rest.hasPrefix("./") { rest = rest.dropFirst(2).drop { $0 == "/" } }
+        return String(rest)
+    }
+
+    private func publish(_ file: String, under key: String, _ client: APIClient) async throws(CommandFailure) {
         let text = try InputFile.text(of: file)
         let format = format ?? Self.format(ofFileNamed: file)
         var data = JSONValue.string(text)
@@ -41,13 +70,24 @@ struct Publish: AsyncParsableCommand {
         if let eventType { body["event_type"] = .string(eventType) }
         if let vector { body["vector"] = try InputFile.vector(of: vector) }
         if let metadata { body["metadata"] = .object(metadata.object) }
-        let answer = try await options.client().post(["data", "publish"], .object(body))
+        let answer: JSONValue
+        do throws(CommandFailure) {
+            answer = try await client.post(["data", "publish"], .object(body))
+        } catch {
+            throw each ? CommandFailure(error.status, "\(InputFile.name(file)): \(error.message)") : error
+        }
         if options.json {
             Terminal.say(JSONPrinter.text(answer))
-        } else {
-            Terminal.say("published \(Terminal.clean(project))/\(Terminal.clean(key)) as event \(answer["sequence"]?.stringValue ?? "?")")
+            return
         }
-        if let note = answer["note"]?.stringValue { Terminal.complain(Terminal.clean(note)) }
+        let (place, sequence) = ("\(Terminal.clean(project))/\(Terminal.clean(key))", answer["sequence"]?.stringValue ?? "?")
+        if answer["unchanged"]?.boolValue == true {
+            Terminal.say("unchanged: \(place) is what event \(sequence) published")
+        } else {
+            Terminal.say("published \(place) as event \(sequence)")
+        }
+        // Whatever was not read as what it is named.
+        if let note = answer["note"]?.stringValue { Terminal.complainPlainly("note: \(place): \(Terminal.clean(note, atMost: 300))") }
     }
 
     /// What the name says; nil leaves it to the server.

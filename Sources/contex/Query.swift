@@ -64,7 +64,9 @@ struct Query: AsyncParsableCommand {
         var body = body()
         if let text { body["query"] = .string(text) }
         if let vector { body["query_vector"] = try InputFile.vector(of: vector) }
-        let answer = try await options.client().post(["projects", project, "query"], .object(body))
+        let client = try options.client()
+        let answer = try await client.post(["projects", project, "query"], .object(body))
+        if (answer["matches"]?.arrayValue ?? []).isEmpty { try await client.requireProject(project) }
         if options.json {
             Terminal.say(JSONPrinter.text(answer))
         } else {
@@ -112,6 +114,7 @@ struct Query: AsyncParsableCommand {
     private func ask(_ questions: [JSONObject]) async throws {
         let client = try options.client()
         var failed = 0
+        var isKnown = false
         for start in stride(from: 0, to: questions.count, by: Limits.batchQueries) {
             let items = questions[start..<min(start + Limits.batchQueries, questions.count)].map { question in
                 var item = body()
@@ -121,6 +124,11 @@ struct Query: AsyncParsableCommand {
             }
             let answer = try await client.post(["batch", "query"], .array(items))
             failed += answer["failed"]?.integerValue ?? 0
+            isKnown = isKnown || (answer["results"]?.arrayValue ?? []).contains { $0["matches"]?.arrayValue?.isEmpty == false || $0["content"] != nil }
+            if !isKnown {
+                try await client.requireProject(project)
+                isKnown = true
+            }
             for result in answer["results"]?.arrayValue ?? [] {
                 if options.json {
                     Terminal.say(JSONPrinter.text(result))

@@ -1,6 +1,8 @@
+internal import Access
 internal import ArgumentParser
 internal import Assembly
 internal import Dispatch
+internal import Engine
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -97,11 +99,45 @@ struct Serve: AsyncParsableCommand {
             let rule = String(repeating: "=", count: 78)
             lines += ["", rule, "The first admin key. It is shown this once and stored nowhere:", key, rule]
         }
+        lines += unconfirmed(server, configuration)
         if configuration.demo, let http = server.http {
             lines += ["", "Three things to try" + (configuration.authenticationRequired ? " (CONTEX_API_KEY holds your key):" : ":")]
             lines += examples(http, resp: server.resp, keyed: configuration.authenticationRequired)
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// Loud, because the next thing that happens is a client that gets 401: what is not valid, and the very command that makes it so.
+    private static func unconfirmed(_ server: Server, _ configuration: ServerConfiguration) -> [String] {
+        let keys = server.unconfirmedKeys
+        guard !keys.isEmpty else {
+            return server.lacksAdministrator ? ["", "No valid key has the role admin on all projects: nobody can issue keys or give roles."] : []
+        }
+        let (program, rule) = (CommandLine.arguments[0], String(repeating: "!", count: 78))
+        var lines = [
+            "", rule,
+            "NOT VALID until you confirm: \(keys.count == 1 ? "an API key that was" : "\(keys.count) API keys that were") made, or given a role, while",
+            "authentication was off and anybody could. Revoke what you do not know.", "",
+        ]
+        lines += keys.map { "  " + Terminal.clean($0.description, atMost: 200) }
+        if !server.lacksAdministrator, let http = server.http {
+            let place = http.port == 8001 && http.host == "127.0.0.1" ? "" : " --server http://\(http)"
+            lines += ["", "With an administrator's key:", "  CONTEX_API_KEY=ck_... \(program) keys confirm \(keys[0].record.keyID)\(place)"]
+        }
+        let folder = configuration.dataFolder
+        lines += [
+            "", "Or with the server stopped:", "  \(program) keys confirm \(keys[0].record.keyID) --data-dir \(quoted(folder))",
+            "  \(program) keys confirm --all --data-dir \(quoted(folder))", rule,
+        ]
+        return lines
+    }
+
+    /// As a shell takes it.
+    private static func quoted(_ text: String) -> String {
+        let isPlain = !text.isEmpty && text.utf8.allSatisfy { byte in
+            byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26 || "/._-+@:".utf8.contains(byte)
+        }
+        return isPlain ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
     }
 
     private static func examples(_ http: Server.Address, resp: Server.Address?, keyed: Bool) -> [String] {

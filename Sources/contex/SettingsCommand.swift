@@ -24,6 +24,7 @@ struct SettingsCommand: AsyncParsableCommand {
     func run() async throws {
         let client = try options.client()
         let path = ["projects", project, "settings"]
+        if analyzer == nil { try await client.requireProject(project) }
         let answer = if let analyzer { try await client.put(path, ["analyzer": .string(analyzer)]) } else { try await client.get(path) }
         if options.json {
             Terminal.say(JSONPrinter.text(answer))

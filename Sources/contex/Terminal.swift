@@ -59,19 +59,6 @@ enum Terminal {
         }
     }
 
-    /// Standard input to its end; nil when it cannot be read.
-    static func input() -> [UInt8]? {
-        var bytes: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = unsafe piece.withUnsafeMutableBytes { unsafe read(0, $0.baseAddress, $0.count) }
-            if count == 0 { return bytes }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { return nil }
-            bytes += piece[..<count]
-        }
-    }
-
     /// Text from outside on one line and without control characters, so that it cannot play tricks with the terminal.
     static func clean(_ text: String, atMost columns: Int = .max) -> String {
         var line = ""

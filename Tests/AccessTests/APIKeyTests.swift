@@ -79,14 +79,15 @@ import TestSupport
             try IssuedKey(operatorKey: text, name: "root", tenant: .standard, createdAt: Timestamp(rawValue: 0), pepper: pepper)
         }
         #expect(try issue("my-own-bootstrap-key").record.prefix == "my-own-")
-        // A list must not give a short key away.
-        #expect(try issue("secret1").record.prefix == "sec")
-        #expect(try issue("x").record.prefix == "")
-        #expect(throws: Never.self) { try issue(String(repeating: "x", count: 512)) }
-        for text in ["", " hunter2", "hunter2 ", "hunt\u{e9}r2", "hunter2\u{0}", "hunter\n2", String(repeating: "x", count: 513)] {
+        #expect(throws: Never.self) { try issue("0123456789abcdef") }
+        #expect(throws: Never.self) { try issue(String(repeating: "01234567", count: 64)) }
+        let unfit = [" my-own-bootstrap-key", "my-own-bootstrap-key ", "my-\u{e9}wn-bootstrap-key", "my-own-bootstrap-key\u{0}", "my-own\nbootstrap-key"]
+        let guessable = ["x", "secret1", "0123456789abcde", String(repeating: "x", count: 512), String(repeating: "1234567", count: 9)]
+        for text in [""] + unfit + guessable + [String(repeating: "01234567", count: 64) + "8"] {
             let error = #expect(throws: ContexError.self) { try issue(text) }
             #expect(error?.category == .badRequest)
-            if !text.isEmpty { #expect(error?.message.contains(text) == false) }
+            if text.count > 1 { #expect(error?.message.contains(text) == false) }
+            if guessable.contains(text) { #expect(error?.message.contains("it must have 16 to 512, at least 8 of them different") == true) }
         }
     }
 

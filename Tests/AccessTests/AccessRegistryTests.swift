@@ -232,7 +232,7 @@ import TestSupport
             try AccessRegistry.assign(given, in: &$0, scope: scope)
         }
         let prefix = "0000000100000000"
-        let keyRecord = ["0000000000000001", hash, "fedcba9876543210", "00060a24181e4000", "07636b5f30313233", "026369"]
+        let keyRecord = ["0000000000000001", hash, "fedcba9876543210", "00060a24181e4000", "01", "07636b5f30313233", "026369"]
         let expected = [
             prefix + "18" + hash: "0123456789abcdef",
             prefix + "19" + "0123456789abcdef": keyRecord.joined(),

@@ -8,14 +8,15 @@ import Testing
 
 /// The bytes of docs/formats/access-v1.md. Every later build must write and read them.
 @Suite struct GoldenTests {
-    static func key(_ number: UInt64, _ name: String, _ createdAt: Int64) -> KeyRecord {
+    static func key(_ number: UInt64, _ name: String, _ createdAt: Int64, _ rule: KeyRule) -> KeyRecord {
         KeyRecord(
             keyID: KeyID(rawValue: number), name: name, prefix: "ck_0123", createdAt: Timestamp(rawValue: createdAt), tenant: .standard,
-            hash: SHA256Digest((0..<32).map { UInt8(truncatingIfNeeded: number) &+ $0 })!, pepper: PepperID(rawValue: 0xfedc_ba98_7654_3210))
+            hash: SHA256Digest((0..<32).map { UInt8(truncatingIfNeeded: number) &+ $0 })!, pepper: PepperID(rawValue: 0xfedc_ba98_7654_3210), rule: rule)
     }
-    /// A key with a role in two projects, one with a role everywhere, one without.
+    /// A key with a role in two projects, one with a role everywhere, one without; one of each rule.
     static let keys = [
-        key(0x0123_4567_89ab_cdef, "ci", 1_700_000_000_000_000), key(1, "", 0), key(.max, String(repeating: "ü", count: 255), -1),
+        key(0x0123_4567_89ab_cdef, "ci", 1_700_000_000_000_000, .authenticated), key(1, "", 0, .open),
+        key(.max, String(repeating: "ü", count: 255), -1, .confirmed),
     ]
     static let roles = [
         RoleAssignment(keyID: keys[0].keyID, role: .consumer, projects: ProjectScope(["a", "é"])),
@@ -28,6 +29,7 @@ import Testing
             for key in Self.keys { try AccessRegistry.create(key, in: &transaction, scope: store.scope) }
             for role in Self.roles { try AccessRegistry.assign(role, in: &transaction, scope: store.scope) }
         }
+        try GoldenRecord.rewriteIfAsked("access-v1/records.txt", store.records())
         #expect(try store.records() == GoldenRecord.file("access-v1/records.txt"))
     }
 

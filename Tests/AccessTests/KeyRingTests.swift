@@ -65,6 +65,36 @@ import TestSupport
         }
     }
 
+    /// What was made while anybody could make it does not hold until somebody who may has said so.
+    @Test func anOpenKeyIsNoKeyUntilItIsConfirmed() throws {
+        let ring = KeyRing(pepper: pepper)
+        let open = try IssuedKey(name: "open", tenant: .standard, createdAt: Timestamp(rawValue: 0), pepper: pepper, rule: .open)
+        let sound = try issue("sound")
+        try commit(ring) { transaction in
+            for key in [open, sound] {
+                try AccessRegistry.create(key.record, in: &transaction, scope: scope)
+                try AccessRegistry.assign(RoleAssignment(keyID: key.record.keyID, role: .admin, projects: .all), in: &transaction, scope: scope)
+            }
+        }
+        #expect(ring.authenticate(open.text) == nil && ring.authenticate(sound.text)?.role == .admin)
+        #expect(ring.administrators == 1 && ring.possibleAdministrators == 2)
+        guard case .unconfirmed(open.record.keyID) = ring.login(open.text) else { return #expect(Bool(false)) }
+        #expect(ring.login(open.text).refusal?.message.contains("contex keys confirm \(open.record.keyID)") == true)
+        guard case .unknown = ring.login("wrong"), case .missing = ring.login("") else { return #expect(Bool(false)) }
+
+        try commit(ring) { try AccessRegistry.confirm(open.record.keyID, in: &$0, scope: scope) }
+        #expect(ring.authenticate(open.text)?.role == .admin && ring.administrators == 2)
+        try commit(ring) { try AccessRegistry.confirm(sound.record.keyID, in: &$0, scope: scope) }
+        let rules = try environment.read { try AccessRegistry.keys($0, scope: scope).map(\.rule) }
+        #expect(rules == [.confirmed, .authenticated])
+        // What a role's change makes open is open again.
+        try commit(ring) { try AccessRegistry.set(.open, of: open.record.keyID, in: &$0, scope: scope) }
+        #expect(ring.authenticate(open.text) == nil)
+        let unknown = KeyID(rawValue: 1)
+        #expect(throws: ContexError.self) { try commit(ring) { try AccessRegistry.confirm(unknown, in: &$0, scope: scope) } }
+        #expect(throws: ContexError.self) { try commit(ring) { try AccessRegistry.set(.open, of: unknown, in: &$0, scope: scope) } }
+    }
+
     @Test func onlyTheExactKeyIsKnown() throws {
         let ring = KeyRing(pepper: pepper)
         let keys = try (0..<300).map { try issue("\($0)") }
@@ -98,6 +128,7 @@ import TestSupport
             record.raw(pepper.hash("key \(number)").bytes)
             record.u64(pepper.id.rawValue)
             record.i64(0)
+            record.u8(KeyRule.authenticated.rawValue)
             record.text("key")
             record.text("name \(number)")
             try transaction.store(scope.key(.apiKeyByID, number), record.bytes)

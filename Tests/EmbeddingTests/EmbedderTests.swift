@@ -18,7 +18,7 @@ struct EmbedderTests {
         threads: Int = 2, cache: Int = 100, lifetime: Duration = .seconds(3_600), publishes: Int = 65_536, bytes: Int = 1 << 30, queries: Int = 4_096
     ) -> Embedder {
         Embedder(
-            model: model, tokenizer: model.tokenizer, threads: threads, cacheBytes: cache * 1_800, cacheLifetime: lifetime,
+            model: model, tokenizer: model.tokenizer, threads: threads, cacheBytes: cache * 1_900, cacheLifetime: lifetime,
             publishLimits: .init(texts: publishes, bytes: bytes), queryLimits: .init(texts: queries, bytes: bytes))
     }
     func direct(_ text: String) -> [Float] { model.embed(tokens: [model.tokenizer.ids(text)])[0] }
@@ -35,7 +35,28 @@ struct EmbedderTests {
         #expect(try await embedder.embed(["gamma", "alpha"]) == [first[4], first[0]])
         #expect(embedder.statistics.hits == 2)
         #expect(embedder.statistics.batches == before)
-        #expect(try await embedder.embed([]).isEmpty)
+        #expect(try await embedder.embed([String]()).isEmpty)
+    }
+
+    @Test func oneScopeLearnsNothingOfAnother() async throws {
+        let embedder = embedder()
+        let (tenant, other) = (TenantID.standard, TenantID(rawValue: 9))
+        let p = Name(stored: "p")
+        let scopes: [ModelScope] = [
+            .server, .project(p, of: tenant), .project(Name(stored: "q"), of: tenant), .project(p, of: other), .key("p", of: tenant), .key(nil, of: tenant),
+        ]
+        var first: [Float]? = nil
+        for (place, scope) in scopes.enumerated() {
+            let vector = try await embedder.embed([ScopedText("a secret", in: scope)])[0]
+            #expect(first == nil || vector == first)
+            first = vector
+            #expect(embedder.statistics.hits == 0 && embedder.statistics.misses == place + 1)
+        }
+        // In one call neither: what another scope has asked beside it is computed as if it stood alone.
+        _ = try await embedder.embed(["q", "r"].map { ScopedText("both", in: .project(Name(stored: $0), of: tenant)) })
+        #expect(embedder.statistics.hits == 0 && embedder.statistics.misses == scopes.count + 2)
+        for scope in scopes { _ = try await embedder.embed([ScopedText("a secret", in: scope)]) }
+        #expect(embedder.statistics.hits == scopes.count)
     }
 
     @Test func cacheKeysAreBytes() async throws {
@@ -45,7 +66,7 @@ struct EmbedderTests {
     }
 
     @Test func theLeastRecentlyUsedGoesFirst() async throws {
-        let embedder = embedder(cache: 3)  // 3 x 1,800 bytes hold three entries of 1,761 bytes
+        let embedder = embedder(cache: 3)  // 3 x 1,900 bytes hold three entries of 1,825 bytes
         for text in ["a", "b", "c", "a", "d"] { _ = try await embedder.embed([text]) }
         #expect(embedder.statistics.cachedEntries == 3)
         let hits = embedder.statistics.hits
@@ -193,12 +214,12 @@ struct EmbedderTests {
 
     @Test func warming() async throws {
         let embedder = embedder()
-        await embedder.warm(["a", "b", "c"])
+        await embedder.warm(["a", "b", "c"].map { ScopedText($0, in: .server) })
         #expect(embedder.statistics.hits == 0)
         for text in ["b", "a", "b"] { _ = try await embedder.embed([text]) }
         #expect(embedder.statistics.hits == 3)
         embedder.shutdown()
-        await embedder.warm(["d"])
+        await embedder.warm([ScopedText("d", in: .server)])
     }
 
     @Test func cancellationLeavesTheQueue() async throws {

@@ -88,7 +88,7 @@ import Testing
         var models = WordHash.models
         models.embedDocuments = { texts in
             embedded.withLock { $0 += texts.count }
-            return texts.map { WordHash.vector($0) }
+            return texts.map { WordHash.vector($0.text) }
         }
         let clock = SteppingClock()
         let fixture = try Fixture(models: models) { $0.clock = clock }

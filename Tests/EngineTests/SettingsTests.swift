@@ -95,6 +95,16 @@ import Testing
         for fixture in [changed, fresh] { #expect(try await fixture.closeAndCheck() == []) }
     }
 
+    @Test func aProjectThatNeverWasHasNone() async throws {
+        let fixture = try Fixture()
+        let error = await #expect(throws: ContexError.self) { try await fixture.database.settings(Fixture.tenant, project: Self.project) }
+        #expect(error?.category == .notFound)
+        // To choose is to enter it.
+        _ = try await fixture.database.setAnalyzer(Fixture.tenant, project: Self.project, "code")
+        #expect(try await fixture.database.settings(Fixture.tenant, project: Self.project).analyzer == "code")
+        await fixture.database.close()
+    }
+
     @Test func changedByARebuild() async throws {
         let first = try Fixture()
         for (key, data) in Self.data { try await first.publish("p", key, data) }

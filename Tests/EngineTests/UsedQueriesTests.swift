@@ -7,7 +7,7 @@ import Testing
 @Suite struct UsedQueriesTests {
     private final class Warmed: Sendable {
         private let texts = Mutex<[String]>([])
-        func add(_ more: [String]) { texts.withLock { $0 += more } }
+        func add(_ more: [ScopedText]) { texts.withLock { $0 += more.map(\.text) } }
         var all: [String] { texts.withLock { $0 } }
     }
 

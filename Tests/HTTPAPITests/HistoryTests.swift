@@ -92,8 +92,9 @@ struct HistoryTests {
     @Test func settings() async throws {
         let harness = try Harness()
         let place = "/api/v1/projects/app/settings"
-        #expect(await harness.send("GET", place).text == #"{"project_id":"app","analyzer":"english","analyzer_version":1}"#)
+        #expect(await harness.send("GET", place).status == 404)
         try await publish(harness, "a", #"{"note":"the cats"}"#)
+        #expect(await harness.send("GET", place).text == #"{"project_id":"app","analyzer":"english","analyzer_version":1}"#)
         #expect(try keys(await query(harness, "cat", #","mode":"keyword""#)) == ["a.root"])
         #expect(await harness.send("PUT", place, #"{"analyzer":"code"}"#).text
             == #"{"project_id":"app","analyzer":"code","analyzer_version":1,"nodes_reindexed":1}"#)

@@ -250,8 +250,9 @@ struct OperationTests {
                 == #"{"status":"registered","agent_id":"coder","project_id":"app","caught_up_events":1,"#
                     + #""current_sequence":"1","matched_needs":{"Python FastAPI PostgreSQL":1,"fish":0},"notification_channel":"agent:coder:updates"}"#
         )
+        let listed = #"{"agents":["coder"],"count":1,"registrations":[{"agent_id":"coder","project_id":"app"}]}"#
         for base in ["/api/v1", "/api"] {
-            #expect(await harness.send("GET", base + "/agents").text == #"{"agents":["coder"],"count":1}"#)
+            #expect(await harness.send("GET", base + "/agents").text == listed)
         }
         let agent = try await harness.send("GET", "/api/v1/agents/coder").json
         #expect(
@@ -265,8 +266,8 @@ struct OperationTests {
         let status = try await harness.send("GET", "/api/v1/agents/coder/status").json
         #expect(status["status"] == "registered")
         #expect(status["agent_id"] == "coder")
-        #expect(await harness.send("GET", "/api/v1/projects/app/agents").text == #"{"agents":["coder"],"count":1}"#)
-        #expect(await harness.send("GET", "/api/v1/projects/other/agents").text == #"{"agents":[],"count":0}"#)
+        #expect(await harness.send("GET", "/api/v1/projects/app/agents").text == listed)
+        #expect(await harness.send("GET", "/api/v1/projects/other/agents").text == #"{"agents":[],"count":0,"registrations":[]}"#)
         #expect(await harness.send("GET", "/api/v1/projects/other/agents/coder").text == #"{"detail":"Agent not found"}"#)
         #expect(await harness.send("DELETE", "/api/v1/projects/other/agents/coder").status == 200)
         #expect(await harness.send("GET", "/api/v1/projects/app/agents/coder").status == 200)

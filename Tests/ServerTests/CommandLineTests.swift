@@ -12,9 +12,10 @@ import Testing
         let version = try ContexBinary.run(["version"])
         #expect(version.status == 0 && version.output == "contex 0.1.0 (HTTP API 0.2.0)\n" && version.errors.isEmpty)
         #expect(try ContexBinary.run(["version", "--json"]).json?["version"]?.stringValue == "0.1.0")
+        #expect(try ContexBinary.run(["--version"]).output == version.output)
         let help = try ContexBinary.run(["--help"])
         #expect(help.status == 0 && help.errors.isEmpty)
-        for name in ["serve", "publish", "query", "agent", "events", "projects", "check", "stats", "import", "version", "data", "settings"] {
+        for name in ["serve", "publish", "query", "agent", "events", "projects", "check", "stats", "import", "version", "data", "settings", "keys"] {
             #expect(help.output.contains("  \(name) "))
         }
         let serve = try ContexBinary.run(["serve", "--help"])
@@ -33,6 +34,11 @@ import Testing
         (["agent", "list", "--server", "http://127.0.0.1:1"], 6), (["query", "p", "q", "--max-tokens", "999"], 2), (["query", "p"], 2),
         (["query", "p", "q", "--diversity", "1.5"], 2), (["query", "p", "q", "--batch", "-"], 2), (["query", "p", "--batch", "/no/such/file"], 3),
         (["data", "p", "--server", "http://127.0.0.1:1"], 6), (["data", "p", "k", "--keys"], 2), (["settings", "p", "--analyzer", "klingon"], 2),
+        (["keys", "list", "--server", "http://127.0.0.1:1"], 6), (["keys", "list", "--data-dir", "/no/such/folder"], 3), (["keys", "confirm"], 2),
+        (["keys", "confirm", "x", "--all"], 2), (["keys", "confirm", "x", "--data-dir", "/no/such/folder"], 2), (["keys", "revoke"], 2),
+        (["keys", "confirm", "0123456789abcdef", "--data-dir", "/no/such/folder"], 3), (["keys", "list", "--data-dir", "d", "--server", "http://a"], 2),
+        (["publish", "p", "k"], 2), (["publish", "p", "k", "a", "b"], 2), (["publish", "p", "--each"], 2), (["publish", "p", "--each", "-"], 2),
+        (["publish", "p", "--each", "/no/such/file"], 3), (["publish", "p", "k", "/tmp"], 1),
         (["reindex", "--analyzer", "code"], 2), (["reindex", "--project", "p"], 2), (["reindex", "--project", "p", "--analyzer", "klingon"], 2),
     ]) func mistakes(arguments: [String], status: Int) throws {
         let result = try ContexBinary.run(arguments)
@@ -191,13 +197,22 @@ import Testing
             "query", "shop", "which database", "--threshold", "0", "--weights", "semantic=0.7,keyword=0.3", "--fusion", "rrf", "--explain", "--json"
         ).json
         #expect(fused?["matches"]?.arrayValue?.first?["explanation"]?["fusion"]?.stringValue == "rrf")
-        let nothing = try contex("query", "empty", "which database")
-        #expect(nothing.status == 0 && nothing.output.isEmpty && nothing.errors.contains("nothing in empty"))
+        let nothing = try contex("query", "shop", "which database", "--threshold", "1")
+        #expect(nothing.status == 0 && nothing.output.isEmpty && nothing.errors.contains("nothing in shop"))
+        // A name that was mistyped is not an empty project.
+        for arguments in [
+            ["query", "shpo", "which database"], ["query", "shpo", "which database", "--json"], ["query", "shpo", "--batch", "-"], ["data", "shpo"],
+            ["data", "shpo", "--keys"], ["data", "shpo", "tech"], ["events", "shpo"], ["settings", "shpo"], ["agent", "list", "--project", "shpo"],
+        ] {
+            let unknown = try ContexBinary.run(arguments + ["--server", server.url], input: "which database\n")
+            #expect(unknown.status == 3 && unknown.output.isEmpty, "\(arguments)")
+            if arguments != ["data", "shpo", "tech"] { #expect(unknown.errors.contains("there is no project 'shpo'"), "\(arguments): \(unknown.errors)") }
+        }
 
         let registered = try contex("agent", "register", "shop", "reader", "--need", "the database in use", "-n", "when we deploy")
         #expect(registered.status == 0 && registered.output.hasPrefix("registered reader in shop, told on channel agent:reader:updates\n"))
-        #expect(try contex("agent", "list").output == "reader\n")
-        #expect(try contex("agent", "list", "--project", "other").output.isEmpty)
+        #expect(try contex("agent", "list").output == "AGENT   PROJECT\nreader  shop\n")
+        #expect(try contex("agent", "list", "--project", "shop").output == "AGENT   PROJECT\nreader  shop\n")
         #expect(try contex("agent", "remove", "reader").output == "removed reader\n")
         #expect(try contex("agent", "remove", "reader").status == 3)
 
@@ -254,6 +269,108 @@ import Testing
         let broken = try contex("query", "shop", "--batch", "-", input: "fine\n{broken\n")
         #expect(broken.status == 1 && broken.errors.contains("standard input, line 2"))
         #expect(try server.stop() == 0)
+    }
+
+    /// Whatever can be opened and read is published, and what became of it is said.
+    @Test func publishingFromAnywhere() throws {
+        let server = try ContexBinary.Serving()
+        let folder = TemporaryFolder()
+        func contex(_ arguments: String..., input: String = "", environment: [String: String] = [:]) throws -> ContexBinary.Result {
+            try ContexBinary.run(arguments + ["--server", server.url], input: input, environment: environment)
+        }
+        #expect(try contex("publish", "shop", "a", "/dev/stdin", input: "From a descriptor.").output == "published shop/a as event 1\n")
+        #expect(try contex("publish", "shop", "a", "-", input: "From a descriptor.").output == "unchanged: shop/a is what event 1 published\n")
+        // A pipe that a shell makes for a process, which has no size and cannot be opened twice.
+        let shell = Process()
+        shell.executableURL = URL(fileURLWithPath: "/bin/bash")
+        shell.arguments = ["-c", "\"$0\" publish shop b <(head -c 150000 /dev/zero | tr '\\0' x) --server \"$1\" >/dev/null", ContexBinary.url.path, server.url]
+        try shell.run()
+        shell.waitUntilExit()
+        #expect(shell.terminationStatus == 0)
+        #expect(try contex("data", "shop", "b").output.count { $0 == "x" } == 150_000)
+
+        try FileManager.default.createDirectory(atPath: folder.path + "/docs", withIntermediateDirectories: true)
+        for (name, text) in [("docs/one.md", "# One"), ("docs/two.json", #"{"two": 2}"#), ("docs/odd.json", "no json")] {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: folder.path + "/" + name))
+        }
+        let many = Process()
+        many.executableURL = ContexBinary.url
+        many.arguments = ["publish", "shop", "--each", "./docs/one.md", "docs/two.json", "docs/odd.json", "--server", server.url]
+        many.currentDirectoryURL = folder.url
+        many.standardOutput = FileHandle.nullDevice
+        many.standardError = FileHandle.nullDevice
+        try many.run()
+        many.waitUntilExit()
+        #expect(many.terminationStatus == 1)
+        #expect(try contex("data", "shop", "--keys").output == "a\nb\ndocs/one.md\ndocs/two.json\n")
+        // What was not read as what it is named is said.
+        let hinted = try contex("publish", "shop", "c", "-", "--format", "xml", input: "no < xml")
+        #expect(hinted.status == 0 && hinted.errors.hasPrefix("note: shop/c: "), "\(hinted.errors)")
+
+        // Secrets come from where nobody looks and go nowhere.
+        try Data("the-secret\n".utf8).write(to: URL(fileURLWithPath: folder.path + "/secret"))
+        let url = "https://user:password@hooks.example/token-in-path?key=token"
+        let register = ["agent", "register", "shop", "hooked", "-n", "one", "--webhook", url, "--server", server.url]
+        for (more, input, environment) in [
+            (["--webhook-secret-file", folder.path + "/secret"], "", [:]), (["--webhook-secret-file", "-"], "the-secret", [:]),
+            ([], "", ["CONTEX_WEBHOOK_SECRET": "the-secret"]), (["--json"], "", ["CONTEX_WEBHOOK_SECRET": "the-secret"]),
+        ] as [([String], String, [String: String])] {
+            let registered = try ContexBinary.run(register + more, input: input, environment: environment)
+            #expect(registered.status == 0, "\(registered.errors)")
+            for text in ["secret", "password", "token"] { #expect(!(registered.output + registered.errors).contains(text), "\(more): \(registered.output)") }
+            if more.isEmpty { #expect(registered.output.contains("told at https://hooks.example\n")) }
+        }
+        #expect(try ContexBinary.run(register + ["--webhook-secret-file", "-"], input: "\n").status == 1)
+        #expect(try server.stop() == 0)
+    }
+
+    /// Tried without authentication, keys made, switched on: what the server prints is what there is to do.
+    @Test func keysOfTheOpenTime() throws {
+        let open = try ContexBinary.Serving()
+        let printed = try open.printed()
+        let first = try #require(printed.split(separator: "\n").map(String.init).first { $0.hasPrefix("ck_") })
+        let client = ["--server", open.url]
+        #expect(try ContexBinary.run(["publish", "shop", "a", "-"] + client, input: "a text").status == 0)
+        var keys: [(id: String, text: String)] = []
+        for name in ["ci", "stranger"] {
+            let shell = Process()
+            let output = Pipe()
+            shell.executableURL = URL(fileURLWithPath: "/usr/bin/curl")
+            shell.arguments = ["-s", "-X", "POST", "-H", "Content-Type: application/json", "\(open.url)/api/v1/auth/keys?name=\(name)"]
+            shell.standardOutput = output
+            try shell.run()
+            let answer = try JSONParser.parse([UInt8](output.fileHandleForReading.readDataToEndOfFile()))
+            shell.waitUntilExit()
+            #expect(answer["confirmed"] == .bool(false) && answer["note"]?.stringValue?.contains("contex keys confirm") == true)
+            keys.append((try #require(answer["key_id"]?.stringValue), try #require(answer["api_key"]?.stringValue)))
+        }
+        #expect(try ContexBinary.run(["keys", "confirm", keys[0].id] + client).status == 4)
+        #expect(try open.stop() == 0)
+
+        let closed = try ContexBinary.Serving(folder: open.folder, environment: ["AUTH_ENABLED": "true"])
+        let said = try closed.printed()
+        for text in ["NOT VALID", "2 API keys that were made", "readonly of all projects", "'stranger'"] { #expect(said.contains(text), "\(text)") }
+        #expect(said.contains("keys confirm \(keys[0].id) --server \(closed.url)"))
+        #expect(said.contains("keys confirm --all --data-dir \(closed.folder.path)"))
+        let log = try closed.logged()
+        for key in keys { #expect(log.contains("contex keys confirm \(key.id)") && !log.contains(key.text) && !said.contains(key.text)) }
+        func contex(_ arguments: [String], key: String) throws -> ContexBinary.Result {
+            try ContexBinary.run(arguments + ["--server", closed.url], environment: ["CONTEX_API_KEY": key])
+        }
+        let refused = try contex(["projects"], key: keys[0].text)
+        #expect(refused.status == 5 && refused.errors.contains("contex keys confirm \(keys[0].id)"))
+        #expect(try contex(["keys", "list"], key: first).output.components(separatedBy: "NOT CONFIRMED").count == 3)
+        #expect(try contex(["keys", "confirm", keys[0].id], key: first).output == "confirmed \(keys[0].id)\n")
+        #expect(try contex(["keys", "revoke", keys[1].id], key: first).output == "revoked \(keys[1].id)\n")
+        #expect(try contex(["projects"], key: keys[0].text).status == 0)
+        #expect(try contex(["keys", "confirm", "--all"], key: first).output == "nothing to confirm\n")
+        #expect(try ContexBinary.run(["keys", "confirm", keys[0].id, "--data-dir", closed.folder.path]).status == 4)
+        #expect(try ContexBinary.run(["keys", "list", "--data-dir", closed.folder.path]).output.contains(keys[0].id))
+        #expect(try closed.stop() == 0)
+        let again = try ContexBinary.Serving(folder: open.folder, environment: ["AUTH_ENABLED": "true"])
+        #expect(try !again.printed().contains("NOT VALID"))
+        #expect(try again.stop() == 0)
+        #expect(try ContexBinary.run(["check", "--data-dir", open.folder.path]).status == 0)
     }
 
     @Test func metadataAndFilters() throws {

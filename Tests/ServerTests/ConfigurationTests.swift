@@ -79,6 +79,14 @@ import Testing
         #expect(read.httpPort == 0 && read.respPort == nil && read.demo && read.webhookAllow == "10.0.0.0/8, fd00::/8")
         #expect(try configuration(["--demo=false"], ["CONTEX_DEMO": "true"]).demo == false)
         #expect(try configuration([], ["CONTEX_HTTP_PORT": ""]).httpPort == 8001)
+        // A switch takes what its variable takes, and alone means true.
+        for arguments in [["--auth"], ["--auth", "on"], ["--auth", "TRUE"], ["--auth=1"], ["--auth", "--demo"]] {
+            #expect(try configuration(arguments, ["AUTH_ENABLED": "false"]).authenticationRequired)
+        }
+        for arguments in [["--auth", "off"], ["--auth=false"], ["--auth", "0", "--demo"], ["--auth=no"]] {
+            #expect(try !configuration(arguments, ["AUTH_ENABLED": "true"]).authenticationRequired)
+        }
+        #expect(message { try configuration(["--auth", "perhaps"]) } == "--auth: 'perhaps' is not true or false")
         #expect(message { try configuration(["--http-port", "off", "--resp-port", "off"]) }.contains("both ports are off"))
     }
 

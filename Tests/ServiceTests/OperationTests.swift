@@ -195,8 +195,22 @@ import Testing
             #expect(await category { try await operations.assignRole(keyID: id, role: "admin", projects: projects, by: chief) } == .forbidden)
         }
         #expect(await category { try await operations.assignRole(keyID: "\(own)", role: "admin", projects: [], by: chief) } == .forbidden)
-        #expect(await category { try await operations.assignRole(keyID: root, role: "readonly", projects: ["own"], by: chief) } == .forbidden)
-        #expect(await category { try await operations.revokeKey(root, by: chief) } == .forbidden)
+        // What reaches beyond them is answered as what is not there, whatever is asked.
+        for key in [root, "0000000000000001"] {
+            #expect(await category { try await operations.assignRole(keyID: key, role: "readonly", projects: ["own"], by: chief) } == .notFound)
+            #expect(await category { try await operations.assignRole(keyID: key, role: "readonly", projects: [], by: chief) } == .forbidden)
+            #expect(await category { try await operations.revokeKey(key, by: chief) } == .notFound)
+            #expect(await category { try await operations.confirmKey(key, by: chief) } == .notFound)
+            #expect(await category { try await operations.removeRole(of: key, by: chief) } == .forbidden)
+            #expect(try await operations.role(of: key, by: chief) == (.readonly, []))
+        }
+        // Nor is it in a list: neither the keys of all projects, nor those of others, nor the ones that reach into both.
+        _ = try await fixture.caller(.consumer, ["second"])
+        for projects in [["foreign"], ["own", "foreign"]] { _ = try await fixture.caller(.publisher, projects) }
+        let visible = ["admin of [\"own\", \"second\"]", "created", "consumer of [\"second\"]"]
+        #expect(try await operations.keys(by: chief).map(\.name) == visible)
+        #expect(try await operations.roles(by: chief).map(\.role) == [.admin, .publisher, .consumer])
+        #expect(try await operations.keys(by: fixture.admin).count == 6)
         #expect(await category { try await operations.removeRole(of: id, by: chief) } == .forbidden)
         #expect(try await operations.role(of: id, by: chief) == (.publisher, ["own"]))
         try await operations.revokeKey(id, by: chief)
@@ -232,12 +246,22 @@ import Testing
         let well = try await Fixture()
         let health = try await well.operations.health(by: well.admin)
         #expect(health.status == .healthy && health.components.map(\.name) == ["store", "embedding_model"])
+        #expect(health.components[0].details.map(\.name) == ["bytes_used", "entries", "projects", "pending_writes"])
+        // Figures of the whole server are for those who may see all of it.
+        for caller in [try await well.caller(.admin, ["own"]), try await well.caller(.readonly), try await well.caller(.consumer, ["own"])] {
+            let told = try await well.operations.health(by: caller)
+            #expect(told.status == .healthy && told.components.map(\.name) == ["store", "embedding_model"])
+            #expect(told.components[0].details.isEmpty && told.components[1].details.map(\.name) == ["embedding_dim"])
+        }
         await well.database.close()
 
         struct Broken: Error {}
         let ill = try await Fixture(embed: { _ in throw Broken() })
         let report = try await ill.operations.health(by: ill.admin)
         #expect(report.status == .unhealthy && report.components.first { $0.name == "embedding_model" }?.status == .unhealthy)
+        #expect(report.components.last?.message?.contains("Broken") == true)
+        let told = try await ill.operations.health(by: try await ill.caller(.readonly))
+        #expect(told.status == .unhealthy && told.components.last?.message == nil)
         await ill.database.close()
     }
 }

@@ -1,5 +1,6 @@
 // Where the shared fixtures are, and what a test says when they are not there.
 public import Foundation
+internal import Synchronization
 
 public enum TestData {
     /// `CONTEX_TEST_DATA`, or ../shared/data beside the checkout. Nil when that folder does not exist.
@@ -31,15 +32,35 @@ public enum TestData {
     public static func file(_ path: String) throws -> Data { try Data(contentsOf: root!.appendingPathComponent(path)) }
 }
 
-/// A folder that goes away with the test.
+/// A folder that goes away with the test, or with the process when somebody keeps it for ever: a static store, an object that a
+/// task has not let go of.
 public final class TemporaryFolder: Sendable {
     public let url: URL
     public init() {
         url = FileManager.default.temporaryDirectory.appendingPathComponent("contex-test-\(UUID().uuidString)")
         try! FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        OpenFolders.add(url)
     }
-    deinit { try? FileManager.default.removeItem(at: url) }
+    deinit { OpenFolders.remove(url) }
     public var path: String { url.path }
+}
+
+private enum OpenFolders {
+    private static let urls = Mutex<Set<URL>>([])
+    /// Once, when the first folder is made.
+    private static let removesAtExit = atexit { OpenFolders.removeAll() }
+
+    static func add(_ url: URL) {
+        precondition(removesAtExit == 0, "nobody will remove temporary folders at the end")
+        urls.withLock { _ = $0.insert(url) }
+    }
+
+    static func remove(_ url: URL) {
+        urls.withLock { _ = $0.remove(url) }
+        try? FileManager.default.removeItem(at: url)
+    }
+
+    static func removeAll() { for url in urls.withLock({ $0 }) { try? FileManager.default.removeItem(at: url) } }
 }
 
 /// The seed of a random test: `CONTEX_TEST_SEED`, or a fresh one; printed, so that a failure can be run again.

@@ -254,25 +254,25 @@ extension Database {
     /// A state of the past for as long as `body` needs it, one of `Limits.pastStates` that the whole server holds at a time.
     /// - Throws: `.tooLarge` for too many nodes; `.unavailable` when too many wait for their turn.
     func withPast<T: Sendable>(
-        _ scope: TenantScope, at sequence: Sequence, withVectors: Bool, _ body: @Sendable (PastNodes) async throws -> T
+        _ scope: TenantScope, at sequence: Sequence, withVectors: Bool, embeddingFor embeddingScope: ModelScope, _ body: @Sendable (PastNodes) async throws -> T
     ) async throws -> T {
         let dimension = models.dimension
         return try await pastGate.run {
             let draft = try await read { try PastDraft(scope, at: sequence, dimension: dimension, withVectors: withVectors, in: $0) }
             var nodes = try await onPool(isHeavy: true) { try draft.nodes($0) }
-            if withVectors { nodes = try await embed(nodes) }
+            if withVectors { nodes = try await embed(nodes, in: embeddingScope) }
             let embedded = nodes
             return try await body(try await onHeavyPool { try PastNodes(embedded, analyzer: draft.analyzer) })
         }
     }
 
     /// Embeds what has no vector yet, in batches, so that the cache and others' queries get their turn between them.
-    func embed(_ nodes: [PastNodes.Node]) async throws -> [PastNodes.Node] {
+    func embed(_ nodes: [PastNodes.Node], in scope: ModelScope) async throws -> [PastNodes.Node] {
         var nodes = nodes
         let open = nodes.indices.filter { nodes[$0].vector == nil }
         for start in stride(from: 0, to: open.count, by: Self.pastBatch) {
             let batch = open[start..<min(start + Self.pastBatch, open.count)]
-            let vectors = try await models.embed(documents: batch.map { try nodes[$0].record.embeddedText })
+            let vectors = try await models.embed(documents: batch.map { try nodes[$0].record.embeddedText }, in: scope)
             for (place, vector) in zip(batch, vectors) { nodes[place].vector = vector }
         }
         return nodes

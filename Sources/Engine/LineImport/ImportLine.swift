@@ -25,13 +25,11 @@ enum ImportLine {
         guard let project = try name("project_id") ?? project else { throw missing("project_id") }
         guard let key = try name("data_key") else { throw missing("data_key") }
         guard let data = members["data"] else { throw missing("data") }
-        let eventType = try text("event_type", of: members)
-        if let eventType, eventType.unicodeScalars.count > Limits.nameScalars {
-            throw .invalid(field: "event_type", kind: "string_too_long", message: "String should have at most \(Limits.nameScalars) characters")
-        }
-        return PublishCommand(
-            project: project, key: key, data: data, format: try text("data_format", of: members), eventType: eventType, vector: try vector(of: members),
-            metadata: try metadata(of: members))
+        let command = PublishCommand(
+            project: project, key: key, data: data, format: try text("data_format", of: members), eventType: try text("event_type", of: members),
+            vector: try vector(of: members), metadata: try metadata(of: members))
+        try command.check()
+        return command
     }
 
     private static func missing(_ field: String) -> ContexError { .invalid(field: field, kind: "missing", message: "Field required") }
@@ -39,9 +37,6 @@ enum ImportLine {
     private static func text(_ field: String, of members: JSONObject) throws(ContexError) -> String? {
         guard let value = members[field], !value.isNull else { return nil }
         guard let text = value.stringValue else { throw .invalid(field: field, kind: "string_type", message: "Input should be a valid string") }
-        guard !text.utf8.contains(0) else {
-            throw .invalid(field: field, kind: "value_error", message: "Value error, \(field) must not contain NUL characters")
-        }
         return text
     }
 

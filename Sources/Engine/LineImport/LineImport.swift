@@ -262,9 +262,7 @@ private final class LineImportRun {
             try? document.countTokens(models.countTokens)
             return document
         }
-        let texts = documents.flatMap { document in
-            document.nodes.filter(\.wantsEmbedding).map { $0.embeddedText(key: document.command.key) }
-        }
+        let texts = documents.flatMap { $0.textsToEmbed(tenant) }
         var vectors = try await models.embed(documents: texts)[...]
         documents = documents.map { $0.taking(vectors: &vectors) }
 

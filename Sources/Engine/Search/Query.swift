@@ -18,8 +18,8 @@ extension Database {
     public func query(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
         var search = try QuerySearch(tenant, request, configuration, models)
         if let text = search.textToEmbed {
-            search.vector = try await models.embed([text])[0]
-            queryUse.note(text, of: tenant)
+            search.vector = try await models.embed([ScopedText(text, in: .project(request.project, of: tenant))])[0]
+            queryUse.note(text, in: request.project, of: tenant)
         }
         let reached: QuerySearch.Reached
         if search.mode == .hybrid, request.asOf == nil {
@@ -53,14 +53,17 @@ extension Database {
         let texts = searches.map { try? $0.get().textToEmbed }
         let worded = texts.indices.filter { texts[$0] != nil }
         do {
-            let vectors = worded.isEmpty ? [] : try await models.embed(worded.compactMap { texts[$0] })
+            let scoped = worded.compactMap { place in
+                texts[place].map { ScopedText($0, in: .project(requests[place].project, of: tenant)) }
+            }
+            let vectors = scoped.isEmpty ? [] : try await models.embed(scoped)
             for (place, vector) in zip(worded, vectors) {
                 searches[place] = searches[place].map { search in
                     var search = search
                     search.vector = vector
                     return search
                 }
-                if let text = texts[place] { queryUse.note(text, of: tenant) }
+                if let text = texts[place] { queryUse.note(text, in: requests[place].project, of: tenant) }
             }
         } catch {
             let failure = ContexError(anyError: error)
@@ -101,7 +104,11 @@ extension Database {
                 guard number < Limits.batchMoments else {
                     throw ContexError(.tooLarge, "The batch asks for more than \(Limits.batchMoments) different moments of the past: ask in smaller ones")
                 }
-                let answers = try await withPast(state.scope, at: state.sequence, withVectors: asked.contains { $0.search.mode != .keyword }) { [self] past in
+                guard let request = asked.first?.search.request else { continue }
+                let answers = try await withPast(
+                    state.scope, at: state.sequence, withVectors: asked.contains { $0.search.mode != .keyword },
+                    embeddingFor: .project(request.project, of: tenant)
+                ) { [self] past in
                     try await onHeavyPool { asked.map { entry in batch.bounded { try entry.search.answer(entry.nodes, among: past) } } }
                 }
                 for (entry, answer) in zip(asked, answers) { outcomes[entry.place] = answer }
@@ -117,7 +124,8 @@ extension Database {
         switch reached {
         case .answer(let answer): return answer
         case .past(let nodes, let state):
-            return try await withPast(state.scope, at: state.sequence, withVectors: search.mode != .keyword) { [self] past in
+            let scope = ModelScope.project(search.request.project, of: search.tenant)
+            return try await withPast(state.scope, at: state.sequence, withVectors: search.mode != .keyword, embeddingFor: scope) { [self] past in
                 try await onHeavyPool { try search.answer(nodes, among: past) }
             }
         }

@@ -105,7 +105,7 @@ extension RouteTable {
 
         Route(
             "GET", "/agents", action: .listAgents, group: group, "The agents that the caller may see, in the order of registration",
-            query: Fields.paging, #"{"agents":["coder"],"count":1}"#
+            query: Fields.paging, #"{"agents":["coder"],"count":1,"registrations":[{"agent_id":"coder","project_id":"app"}]}"#
         ) { call in try await names(call, of: nil) },
 
         Route(
@@ -138,7 +138,7 @@ extension RouteTable {
 
         Route(
             "GET", "/projects/{project_id}/agents", bases: .current, action: .listAgents, group: group, "The agents of a project",
-            path: [Fields.project.shape], query: Fields.paging, #"{"agents":["coder"],"count":1}"#
+            path: [Fields.project.shape], query: Fields.paging, #"{"agents":["coder"],"count":1,"registrations":[{"agent_id":"coder","project_id":"app"}]}"#
         ) { call in try await names(call, of: call.path[Fields.project]) },
 
         Route(
@@ -178,6 +178,7 @@ extension RouteTable {
         var answer = JSONMembers()
         answer.add("agents", .array(page.items.map { .string($0.agent.text) }))
         answer.add("count", .integer(page.items.count))
+        answer.add("registrations", .array(page.items.map { ["agent_id": .string($0.agent.text), "project_id": .string($0.project.text)] }))
         return call.object(answer, next: page.next)
     }
 

@@ -11,7 +11,8 @@ extension RouteTable {
     private enum Publish {
         static let data = Field.anything("data", "Any JSON: an object, or a text in one of the formats")
         static let format = Field.optionalText(
-            "data_format", "json, yaml, toml, csv, xml, markdown, code, text, ini, properties or env; by the ending of the key, or found out, when not given")
+            "data_format", scalarsMax: Limits.nameScalars,
+            "json, yaml, toml, csv, xml, markdown, code, text, ini, properties or env; by the ending of the key, or found out, when not given")
         static let eventType = Field.optionalText("event_type", scalarsMax: Limits.nameScalars, "The event's name, <data_key>_updated when not given")
         static let vector = Field.optionalVector(
             "vector", "The publisher's own vector, of the model's dimension and any length but zero: the data is then one node, and its text is not embedded")

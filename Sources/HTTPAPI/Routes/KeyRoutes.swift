@@ -17,14 +17,22 @@ extension RouteTable {
             #"{"api_key":"ck_...","key_id":"0123456789abcdef","name":"robot","key":"ck_...","created_at":"2026-01-01T00:00:00+00:00"}"#
         ) { call in
             let issued = try await call.operations.createKey(name: call.query[name], by: call.caller)
-            return .json([
-                "api_key": .string(issued.text), "key_id": .string(issued.record.keyID.text), "name": .string(issued.record.name),
-                "key": .string(issued.text), "created_at": .string(issued.record.createdAt.iso8601),
+            var members = JSONObject([
+                ("api_key", .string(issued.text)), ("key_id", .string(issued.record.keyID.text)), ("name", .string(issued.record.name)),
+                ("key", .string(issued.text)), ("created_at", .string(issued.record.createdAt.iso8601)),
             ])
+            if !issued.record.rule.isValid {
+                members["confirmed"] = .bool(false)
+                members["note"] = .string(
+                    "Made while authentication is off: once it is on, the key is valid when it is confirmed (contex keys confirm \(issued.record.keyID))")
+            }
+            return .json(.object(members))
         },
 
         Route(
-            "GET", "/auth/keys", action: .listKeys, group: group, "All keys, without their texts", query: Fields.paging,
+            "GET", "/auth/keys", action: .listKeys, group: group,
+            "The keys that reach no further than the caller's, without their texts; confirmed: false for one that was made, or given its "
+                + "role, while authentication was off", query: Fields.paging,
             #"""
             [{"key_id":"0123456789abcdef","name":"robot","prefix":"ck_Ab12","scopes":[],"created_at":"2026-01-01T00:00:00+00:00",
             "tenant_id":null}]
@@ -33,11 +41,22 @@ extension RouteTable {
             try call.registry(
                 .keys, named: "keys",
                 try await call.operations.keys(by: call.caller).map { record in
-                        [
-                            "key_id": .string(record.keyID.text), "name": .string(record.name), "prefix": .string(record.prefix),
-                            "scopes": .array([]), "created_at": .string(record.createdAt.iso8601), "tenant_id": .null,
-                        ]
-                    })
+                    var members = JSONObject([
+                        ("key_id", .string(record.keyID.text)), ("name", .string(record.name)), ("prefix", .string(record.prefix)),
+                        ("scopes", .array([])), ("created_at", .string(record.createdAt.iso8601)), ("tenant_id", .null),
+                    ])
+                    if !record.rule.isValid { members["confirmed"] = .bool(false) }
+                    return .object(members)
+                })
+        },
+
+        Route(
+            "POST", "/auth/keys/{key_id}/confirm", bases: .current, action: .confirmKey, group: group,
+            "Make a key valid that was made, or given its role, while authentication was off", path: [Fields.keyID.shape],
+            #"{"status":"confirmed","key_id":"0123456789abcdef"}"#
+        ) { call in
+            try await call.operations.confirmKey(call.path[Fields.keyID], by: call.caller)
+            return .json(["status": "confirmed", "key_id": .string(call.path[Fields.keyID])])
         },
 
         Route(

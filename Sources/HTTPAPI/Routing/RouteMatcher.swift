@@ -1,3 +1,5 @@
+internal import Base
+
 /// Finds the route of a path by comparing segments, as Starlette does: a parameter takes one segment that is not empty.
 ///
 /// Segments are split before they are decoded, so that `%2F` stays inside a name; the original decodes first and cannot

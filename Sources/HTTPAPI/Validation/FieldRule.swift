@@ -1,3 +1,4 @@
+internal import Addresses
 internal import Attributes
 internal import Base
 
@@ -427,19 +428,16 @@ extension FieldRule {
 
     // MARK: - URL
 
-    /// The bound of pydantic's `HttpUrl`.
-    private static let addressCharactersMax = 2_083
-
     private static func address(_ input: JSONValue, at location: [Step], into errors: inout [ValidationError]) -> String? {
         guard case .string(let text) = input else {
             errors.append(ValidationError("url_type", at: location, "URL input should be a string or URL", input: input))
             return nil
         }
-        guard text.unicodeScalars.count <= addressCharactersMax else {
+        guard text.unicodeScalars.count <= Limits.addressScalars else {
             errors.append(
                 ValidationError(
-                    "url_too_long", at: location, "URL should have at most \(addressCharactersMax) characters", input: input,
-                    context: JSONObject([("max_length", .integer(addressCharactersMax))])))
+                    "url_too_long", at: location, "URL should have at most \(Limits.addressScalars) characters", input: input,
+                    context: JSONObject([("max_length", .integer(Limits.addressScalars))])))
             return nil
         }
         do throws(WebAddressError) {

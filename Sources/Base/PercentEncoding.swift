@@ -1,13 +1,13 @@
 /// RFC 3986, section 2.1.
-enum PercentEncoding {
+public enum PercentEncoding {
     /// - Returns: nil when the decoded bytes are not UTF-8. A `%` without two digits stands for itself, as in every browser.
-    static func decode(_ text: Substring, plusIsSpace: Bool) -> String? {
+    public static func decode(_ text: Substring, plusIsSpace: Bool) -> String? {
         let bytes = decodedBytes(text, plusIsSpace: plusIsSpace)
         return String(validating: bytes, as: UTF8.self)
     }
 
     /// Bytes that are not UTF-8 become U+FFFD.
-    static func decodeReplacing(_ text: Substring, plusIsSpace: Bool) -> String {
+    public static func decodeReplacing(_ text: Substring, plusIsSpace: Bool) -> String {
         String(decoding: decodedBytes(text, plusIsSpace: plusIsSpace), as: UTF8.self)
     }
 
@@ -29,7 +29,7 @@ enum PercentEncoding {
         return bytes
     }
 
-    static func encode(_ text: String, keeping isKept: (UInt8) -> Bool) -> String {
+    public static func encode(_ text: String, keeping isKept: (UInt8) -> Bool) -> String {
         var encoded: [UInt8] = []
         for byte in text.utf8 {
             if isKept(byte) {

@@ -7,22 +7,21 @@
 // own); they can be given in their `xn--` form.
 
 internal import Base
-internal import NIOCore
 
-enum WebAddressError: Error, Equatable {
+public enum WebAddressError: Error, Equatable {
     /// A scheme other than http and https.
     case scheme
     /// In the words of the original's parser.
     case syntax(String)
 }
 
-enum WebAddress {
+public enum WebAddress {
     private static let noHost = WebAddressError.syntax("empty host")
     private static let badName = WebAddressError.syntax("invalid international domain name")
     private static let badIPv4 = WebAddressError.syntax("invalid IPv4 address")
     private static let badIPv6 = WebAddressError.syntax("invalid IPv6 address")
 
-    static func normalise(_ text: String) throws(WebAddressError) -> String {
+    public static func normalise(_ text: String) throws(WebAddressError) -> String {
         guard !text.isEmpty else { throw .syntax("input is empty") }
         var scalars = Array(text.unicodeScalars)
         while let first = scalars.first, first.value <= 0x20 { scalars.removeFirst() }
@@ -90,9 +89,8 @@ enum WebAddress {
 
     private static func ipv6(_ scalars: ArraySlice<Unicode.Scalar>) throws(WebAddressError) -> String {
         let text = String(String.UnicodeScalarView(scalars))
-        guard !text.contains("%"), let address = try? SocketAddress(ipAddress: text, port: 0), case .v6 = address, let canonical = address.ipAddress
-        else { throw badIPv6 }
-        return "[\(canonical)]"
+        guard let address = IPAddress(text), case .v6 = address else { throw badIPv6 }
+        return "[\(address)]"
     }
 
     /// A host name in lower case, or the dotted form of whatever way an IPv4 address was written.

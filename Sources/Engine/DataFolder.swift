@@ -1,0 +1,51 @@
+// Who may look into a data folder: its owner. A new one is made so. Inside an old one the store's own folder is closed, with which
+// all data is; the data folder itself may be somebody's home or a volume that others share on purpose, so of it is only told.
+
+internal import Base
+internal import Glibc
+
+enum DataFolder {
+    private static let ownerOnly: mode_t = 0o700
+
+    /// Makes the folder of a store with every folder above it that is missing.
+    /// - Returns: what to tell the operator.
+    /// - Throws: `.unavailable` naming the data folder.
+    static func prepare(_ configuration: DatabaseConfiguration) throws(ContexError) -> [String] {
+        let (folder, store) = (configuration.directory, configuration.storePath)
+        guard make(store) else {
+            throw ContexError(.unavailable, "the data folder \(folder) cannot be made or written: check its path and permissions")
+        }
+        var remarks: [String] = []
+        if let mode = modeOfOthers(store), unsafe chmod(store, ownerOnly) != 0 {
+            remarks.append(
+                "other users can reach the store: its folder \(store) has mode \(text(mode)) and belongs to somebody else; run: chmod 700 '\(store)'")
+        }
+        if let mode = modeOfOthers(folder) {
+            remarks.append(
+                "other users can look into the data folder \(folder) (mode \(text(mode))); the store in it is closed to them; run: chmod 700 '\(folder)'")
+        }
+        return remarks
+    }
+
+    /// Like `mkdir -p`, with each new folder for the owner only.
+    private static func make(_ path: String) -> Bool {
+        if isFolder(path) { return true }
+        if let slash = path.lastIndex(of: "/"), slash > path.startIndex, !make(String(path[..<slash])) { return false }
+        // Somebody may have been faster.
+        return unsafe mkdir(path, ownerOnly) == 0 || isFolder(path)
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var facts = stat()
+        return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// The mode, when it lets anybody in but the owner.
+    private static func modeOfOthers(_ path: String) -> mode_t? {
+        var facts = stat()
+        guard unsafe stat(path, &facts) == 0, facts.st_mode & 0o077 != 0 else { return nil }
+        return facts.st_mode & 0o7777
+    }
+
+    private static func text(_ mode: mode_t) -> String { "0" + String(mode, radix: 8) }
+}

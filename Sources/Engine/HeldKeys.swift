@@ -1,0 +1,87 @@
+// The keys of a data folder, without a server: the way back in when authentication was switched on and no key is valid, and the way
+// to confirm keys before anybody can use one.
+
+public import Access
+public import Base
+internal import KeySpace
+internal import LMDB
+
+/// A key with what it may do.
+public struct HeldKey: Sendable {
+    public let record: KeyRecord
+    public let role: Role
+    public let projects: ProjectScope
+
+    static func all(_ tenant: TenantID, in view: borrowing TransactionView) throws -> [HeldKey] {
+        try AccessRegistry.principals(view, scope: Database.registryScope(tenant)).map {
+            HeldKey(record: $0.key, role: $0.principal.role, projects: $0.principal.projects)
+        }
+    }
+
+    /// One line for a person.
+    public var description: String {
+        let place = projects.isAll ? "all projects" : projects.projects.joined(separator: ", ")
+        return "\(record.keyID)  \(role.rawValue) of \(place)  made \(record.createdAt.iso8601)  '\(record.name)'"
+    }
+}
+
+/// Whoever can write the data folder is its operator: no key is asked for.
+public enum HeldKeys {
+    /// Beside a server too.
+    /// - Throws: `.notFound` when there is no store; `.damaged`.
+    public static func list(directory: String, tenant: TenantID = .standard) throws -> [HeldKey] {
+        let environment = try Database.openForReading(directory: directory)
+        do {
+            return try environment.read { view in
+                guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
+                return try HeldKey.all(tenant, in: view)
+            }
+        } catch {
+            throw ContexError(anyError: error)
+        }
+    }
+
+    /// Makes keys valid that were made, or given their roles, while authentication was off: all of them or, when one is unknown, none.
+    /// - Parameter ids: nil: every such key.
+    /// - Returns: those that were not valid before.
+    /// - Throws: `.notFound`; `.conflict` while a server runs; `.damaged`.
+    public static func confirm(_ ids: [KeyID]?, directory: String, tenant: TenantID = .standard) throws -> [HeldKey] {
+        try change(directory) { transaction in
+            let open = try HeldKey.all(tenant, in: transaction.view).filter { !$0.record.rule.isValid }
+            for id in ids ?? open.map(\.record.keyID) {
+                try named(id) { try AccessRegistry.confirm(id, in: &transaction, scope: Database.registryScope(tenant)) }
+            }
+            return open.filter { ids?.contains($0.record.keyID) ?? true }
+        }
+    }
+
+    /// - Throws: as `confirm`.
+    public static func revoke(_ ids: [KeyID], directory: String, tenant: TenantID = .standard) throws {
+        try change(directory) { transaction in
+            for id in ids { try named(id) { _ = try AccessRegistry.revoke(id, in: &transaction, scope: Database.registryScope(tenant)) } }
+        }
+    }
+
+    private static func named(_ id: KeyID, _ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch let error as ContexError where error.category == .notFound {
+            throw ContexError.notFound("there is no key \(id)")
+        }
+    }
+
+    private static func change<T>(_ directory: String, _ body: (inout WriteTransaction) throws -> T) throws -> T {
+        // Opened for reading first: a folder that holds no store must not become one.
+        _ = try Database.openForReading(directory: directory)
+        do {
+            let environment = try Environment(path: DatabaseConfiguration(directory: directory).storePath)
+            var transaction = try environment.beginWrite()
+            guard try StoreFormat.verify(transaction.view) else { throw ContexError.notFound("the store in \(directory) is empty") }
+            let result = try body(&transaction)
+            try transaction.commit()
+            return result
+        } catch let error as LMDBError {
+            throw Database.openFailure(error, directory)
+        }
+    }
+}
