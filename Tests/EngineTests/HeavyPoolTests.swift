@@ -48,7 +48,8 @@ struct HeavyPoolTests {
         for _ in blocking { release.signal() }
         await #expect(throws: ContexError.self) { try await late.value }
         for task in blocking { try await task.value }
-        #expect(!ran.load(ordering: .relaxed))
+        let hasRun = ran.load(ordering: .relaxed)
+        #expect(!hasRun)
         await database.close()
         await #expect(throws: ContexError.self) { try await database.onHeavyPool {} }
     }
