@@ -130,7 +130,7 @@ import TOON
 
         var models: Models {
             Models(
-                identity: WordHash.models.identity, dimension: WordHash.dimension, embed: WordHash.models.embed,
+                identity: WordHash.models.identity, dimension: WordHash.dimension, embedScoped: WordHash.models.embed,
                 countTokens: { [self] _ in count() })
         }
     }
