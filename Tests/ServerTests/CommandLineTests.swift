@@ -227,7 +227,7 @@ import Testing
         let stats = try ContexBinary.run(["stats", "--data-dir", server.folder.path, "--json"]).json
         #expect(stats?["projects"]?.arrayValue?.first?["documents"]?.integerValue == 2)
         let events = stats?["kinds"]?.arrayValue?.first { $0["kind"]?.stringValue == "event" }
-        #expect(events?["records"]?.integerValue == 2 && (events?["bytes"]?.integerValue ?? 0) > 100)
+        #expect(events?["records"]?.integerValue == 4 && (events?["bytes"]?.integerValue ?? 0) > 100)
         let second = try ContexBinary.run(["serve", "--data-dir", server.folder.path, "--http-port", "0", "--resp-port", "off"])
         #expect(second.status == 4 && second.errors.contains(server.folder.path))
         let taken = try ContexBinary.run(["serve", "--data-dir", folder.path, "--http-port", "\(server.port)", "--resp-port", "off"])
@@ -235,7 +235,7 @@ import Testing
         #expect(try server.stop() == 0)
         #expect(try contex("projects").status == 6)
         let report = try ContexBinary.run(["check", "--data-dir", server.folder.path, "--json"])
-        #expect(report.status == 0 && report.json?["documents"]?.integerValue == 2)
+        #expect(report.status == 0 && report.json?["documents"]?.integerValue == 4)
     }
 
     @Test func packingReasonsAndManyQuestions() throws {
