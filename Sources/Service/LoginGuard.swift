@@ -17,7 +17,7 @@ package final class LoginGuard: Sendable {
     /// Ten a minute from then on.
     package static let secondsPerFailure = 6
     /// However long somebody has guessed, a minute of silence is enough for one with a typing error.
-    static let levelMax = freeFailures + 60 / secondsPerFailure
+    static let levelMax = freeFailures - 1 + 60 / secondsPerFailure
     /// Addresses in each half: some 100 bytes each.
     package static let addressesMax = 4_096
 

@@ -37,7 +37,6 @@ import Testing
 
     @Test(arguments: ["english", "simple", "code"]) func chosenBeforeTheFirstPublish(analyzer: String) async throws {
         let fixture = try Fixture()
-        #expect(try await fixture.database.settings(Fixture.tenant, project: Self.project).analyzer == "english")
         #expect(try await fixture.database.projects(Fixture.tenant).isEmpty)
         #expect(try await fixture.database.setAnalyzer(Fixture.tenant, project: Self.project, analyzer).nodes == 0)
         for (key, data) in Self.data { try await fixture.publish("p", key, data) }

@@ -412,12 +412,12 @@ struct OperationTests {
     @Test func keysAndRoles() async throws {
         let harness = try Harness()
         let created = try await harness.send("POST", "/api/v1/auth/keys?name=robot").json
-        #expect(created.objectValue?.keys == ["api_key", "key_id", "name", "key", "created_at"])
+        #expect(created.objectValue?.keys == ["api_key", "key_id", "name", "key", "created_at", "confirmed", "note"])
         #expect(created["api_key"] == created["key"])
         let id = try #require(created["key_id"]?.stringValue)
         let listed = try await harness.send("GET", "/api/v1/auth/keys").json
         let record = try #require(listed.arrayValue?.first)
-        #expect(record.objectValue?.keys == ["key_id", "name", "prefix", "scopes", "created_at", "tenant_id"])
+        #expect(record.objectValue?.keys == ["key_id", "name", "prefix", "scopes", "created_at", "tenant_id", "confirmed"])
         #expect(record["prefix"]?.stringValue == created["key"]?.stringValue.map { String($0.prefix(7)) })
 
         #expect(await harness.send("GET", "/api/v1/auth/roles/\(id)").text == #"{"key_id":"\#(id)","role":"readonly","projects":[]}"#)

@@ -32,8 +32,10 @@ import Testing
         let harness = try Harness()
         for key in ["a", "b", "c"] { try await Self.publish(harness, "app", key, "text") }
         let members = [
-            "/api/v1/projects/app/events": ["events", "count"], "/api/v1/projects": ["projects", "count"], "/api/v1/agents": ["agents", "count"],
-            "/api/v1/projects/app/agents": ["agents", "count"], "/api/v1/projects/app/data?include_content=false": ["project_id", "data_keys", "count"],
+            "/api/v1/projects/app/events": ["events", "count"], "/api/v1/projects": ["projects", "count"],
+            "/api/v1/agents": ["agents", "count", "registrations"],
+            "/api/v1/projects/app/agents": ["agents", "count", "registrations"],
+            "/api/v1/projects/app/data?include_content=false": ["project_id", "data_keys", "count"],
             "/api/v1/versions/projects/app/data/a/history": ["project_id", "data_key", "versions", "count"],
         ]
         for (target, names) in members {
