@@ -54,7 +54,7 @@ import TestSupport
     @Test func survivesReopening() throws {
         let folder = TemporaryFolder()
         let key = try issue("日本 \u{1f511}", at: -5)
-        let given = RoleAssignment(keyID: key.record.keyID, role: .publisher, projects: ProjectScope(["p/1", "", "é"]))
+        let given = RoleAssignment(keyID: key.record.keyID, role: .publisher, projects: ProjectScope(["p/1", " ", "é"]))
         do {
             let environment = try Environment(path: folder.path, options: .init(mapBytes: 1 << 30))
             var transaction = try environment.beginWrite()

@@ -5,7 +5,8 @@ import TestSupport
 
 @Suite struct NameTests {
     @Test func limits() throws {
-        #expect(try Name("", field: "id").text == "")
+        let empty = #expect(throws: ContexError.self) { try Name("", field: "data_key") }
+        #expect(empty?.kind == "string_too_short" && empty?.field == "data_key")
         #expect(try Name("a/b c.d é😀\n", field: "id").text == "a/b c.d é😀\n")
         // Scalars count, neither bytes nor grapheme clusters.
         #expect(throws: Never.self) { try Name(String(repeating: "😀", count: 255), field: "id") }

@@ -20,7 +20,7 @@ import Testing
     /// Names that are hard on keys: prefixes of each other, canonically equal, longer than a key holds, at the edge of it.
     static func names() throws -> [Name] {
         let long = String(repeating: "\u{1F511}", count: 250)
-        return try ["", "a", "a.b", "ab", "a\u{1}", "é", "e\u{301}", "日本語", "\u{FFFF}", "\u{10FFFF}", String(repeating: "x", count: 255),
+        return try ["a", "a.b", "ab", "a\u{1}", "é", "e\u{301}", "日本語", "\u{FFFF}", "\u{10FFFF}", String(repeating: "x", count: 255),
             String(repeating: "ü", count: 240), String(repeating: "ü", count: 240) + "a", long, long + "1", long + "12", long + "2"].map(name)
     }
 

@@ -260,7 +260,8 @@ import Testing
         let bad: [(String, String?)] = [
             ("{broken", nil), ("[]", nil), ("17", nil), (#"{"data_key":"k"}"#, "data"), (#"{"data":1}"#, "data_key"), (#"{"data_key":7,"data":1}"#, "data_key"),
             (#"{"data_key":"\#(String(repeating: "x", count: 256))","data":1}"#, "data_key"), (#"{"data_key":"k","data":"a\u0000"}"#, "data"),
-            (#"{"project_id":"","data_key":"a\u0000","data":1}"#, "data_key"), (#"{"data_key":"k","data":1,"data_format":7}"#, "data_format"),
+            (#"{"data_key":"a\u0000","data":1}"#, "data_key"), (#"{"project_id":"","data_key":"a","data":1}"#, "project_id"),
+            (#"{"data_key":"k","data":1,"data_format":7}"#, "data_format"),
             (#"{"data_key":"k","data":1,"vector":[1,2]}"#, "vector"), (#"{"data_key":"k","data":1,"vector":[\#(zero)]}"#, "vector"),
             (#"{"data_key":"k","data":1,"vector":[\#(vector.joined(separator: ","))]}"#, "vector"), (#"{"data_key":"k","data":1,"vector":"x"}"#, "vector"),
             (#"{"data_key":"k","data":1,"vector":[[1]]}"#, "vector"), (#"{"data_key":"k","data":1,"event_type":"\u0000"}"#, "event_type"),

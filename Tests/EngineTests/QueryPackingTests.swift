@@ -285,11 +285,11 @@ import Testing
 
     @Test func anInitialContextIsPackedLikeAnAnswer() async throws {
         let fixture = try Fixture(models: Self.models) {
-            $0.contextTokensMax = 400
+            $0.contextTokensMax = 4_000
             // All texts say the same, so that no word tells them apart.
             $0.threshold = 0.3
         }
-        for i in 0..<8 { try await fixture.publish("p", "k\(i)", ["animal": "zebra", "text": .string(String(repeating: "stripe ", count: 80 + i))]) }
+        for i in 0..<8 { try await fixture.publish("p", "k\(i)", ["animal": "zebra", "text": .string(String(repeating: "stripe ", count: 800 + 10 * i))]) }
         try await fixture.publish("p", "menu", ["soup": "of the day"])
         func register(_ agent: String, _ change: (inout RegisterCommand) -> Void = { _ in }) async throws -> (InitialContext, AgentStatus, JSONValue) {
             var command = RegisterCommand(
@@ -305,7 +305,7 @@ import Testing
         }
         let (context, status, message) = try await register("a")
         let tokens = context.matches.reduce(0) { $0 + $1.tokenCount }
-        #expect(tokens <= 400 && tokens > 200 && !context.omitted.isEmpty && context.needs.map(\.need) == ["animal zebra stripe", "nothing like it"])
+        #expect(tokens <= 4_000 && tokens > 2_000 && !context.omitted.isEmpty && context.needs.map(\.need) == ["animal zebra stripe", "nothing like it"])
         // It hears of changes of what there was no room for, too.
         #expect(status.nodeKeys.count == context.matches.count + context.omitted.count)
         #expect(message["truncated"] == .bool(true) && message["omitted"]?.integerValue == context.omitted.count)
@@ -314,16 +314,16 @@ import Testing
 
         let (pinned, _, pinnedMessage) = try await register("b") {
             $0.pinned = ["menu", "k7.root", "nowhere"]
-            $0.maxTokens = 200
+            $0.maxTokens = 2_000
         }
         #expect(pinned.pinned.map(\.nodeKey) == ["menu.root", "k7.root"] && !pinned.needs[0].matches.map(\.nodeKey).contains("k7.root"))
-        #expect(pinned.matches.reduce(0) { $0 + $1.tokenCount } <= 200)
+        #expect(pinned.matches.reduce(0) { $0 + $1.tokenCount } <= 2_000)
         #expect(pinnedMessage["pinned"]?.arrayValue?.first?["data_key"] == "menu.root")
 
         let (toon, _, _) = try await register("c") { $0.responseFormat = "toon" }
-        #expect(try toon.matches.reduce(0) { $0 + (try AnswerFormat.toon.encode($1.data).count + 3) / 4 } <= 400)
+        #expect(try toon.matches.reduce(0) { $0 + (try AnswerFormat.toon.encode($1.data).count + 3) / 4 } <= 4_000)
 
-        let (cut, _, cutMessage) = try await register("d") { $0.maxTokens = 100 }
+        let (cut, _, cutMessage) = try await register("d") { $0.maxTokens = 1_000 }
         #expect(cut.matches.count(where: \.isCut) == 1 && cutMessage["context"]?["animal zebra stripe"]?.arrayValue?.first?["truncated"] == .bool(true))
         #expect(try await fixture.closeAndCheck() == [])
     }

@@ -62,12 +62,13 @@ import Testing
             try store.read { (view: borrowing TransactionView) throws in
                 let head = try log.head(in: view)
                 #expect(head.sequence.rawValue == UInt64(twin.count) && head.hash == hash)
+                let records = try (1...twin.count).map { try #require(try view.loadBytes(store.scope.key(.event, UInt64($0)))).count }
                 for _ in 0..<20 {
                     let since = Int.random(in: 0...twin.count + 2, using: &random)
                     let count = Int.random(in: 0...twin.count + 2, using: &random)
                     let bytesMax = Bool.random(using: &random) ? Int.max : Int.random(in: 0...2_000, using: &random)
                     let found = try log.events(after: Sequence(rawValue: UInt64(since)), count: count, bytesMax: bytesMax, in: view)
-                    let expected = Self.page(twin, after: since, count: count, bytesMax: bytesMax)
+                    let expected = Self.page(twin, records: records, after: since, count: count, bytesMax: bytesMax)
                     #expect(found.map(\.sequence.rawValue) == expected.map { UInt64($0 + 1) })
                     #expect(zip(found, expected).allSatisfy { event, place in Self.same(event, twin[place]) })
                 }
@@ -88,12 +89,15 @@ import Testing
             && event.vector == draft.vector && event.metadata == draft.metadata && event.publisher == draft.publisher
     }
 
-    static func page(_ twin: [EventDraft], after since: Int, count: Int, bytesMax: Int) -> [Int] {
+    /// - Parameter records: bytes of each event's record.
+    static func page(_ twin: [EventDraft], records: [Int], after since: Int, count: Int, bytesMax: Int) -> [Int] {
         var places: [Int] = []
         var bytes = 0
-        for place in twin.indices.dropFirst(since) where places.count < count && (places.isEmpty || bytes < bytesMax) {
+        for place in twin.indices.dropFirst(since) where places.count < count {
+            if !places.isEmpty, bytes >= bytesMax || records[place] > bytesMax - bytes { break }
             places.append(place)
-            bytes += twin[place].data.count
+            let draft = twin[place]
+            bytes += draft.data.count + draft.metadata.count + 4 * (draft.vector?.count ?? 0) + draft.type.utf8.count + draft.key.utf8.count + 128
         }
         return places
     }

@@ -28,7 +28,8 @@ struct OperationTests {
         #expect(hinted["sequence"] == "2")
 
         let events = await harness.send("GET", "/api/projects/app/events?count=1")
-        #expect(events.text == #"{"events":[{"sequence":"1","event_type":"tech_updated","data":{"tech":\#(Self.tech)}}],"count":1}"#)
+        let head = #"{"events":[{"sequence":"1","event_type":"tech_updated","data":{"tech":\#(Self.tech)},"timestamp":""#
+        #expect(events.text.hasPrefix(head), "\(events.text)")
         let nodes = try await harness.send("GET", "/api/v1/projects/app/data").json
         let node = try #require(nodes.arrayValue?.first { $0["data_key"] == "tech.root" })
         #expect(node.objectValue?.keys == ["data_key", "description", "data", "data_format", "is_structured", "toon"])
@@ -385,7 +386,11 @@ struct OperationTests {
         let (original, copy) = await (
             harness.send("GET", "/api/v1/projects/app/events"), harness.send("GET", "/api/v1/projects/copy/events")
         )
-        #expect(original.text == copy.text)
+        // Times are those of the import.
+        func events(_ answer: APIAnswer) throws -> [[JSONValue?]] {
+            try #require(answer.json["events"]?.arrayValue).map { [$0["sequence"], $0["event_type"], $0["data"]] }
+        }
+        #expect(try events(original) == events(copy))
         let again = await harness.send("POST", target, document)
         #expect(again.status == 400)
         #expect(again.text == #"{"detail":"Project copy already has data. Use overwrite=True to replace."}"#)

@@ -19,7 +19,7 @@ import Testing
     @Test func aDirectoryIsADictionary() throws {
         var random = SeededRandom(seed: testSeed("aDirectoryIsADictionary"))
         let long = String(repeating: "\u{1F511}", count: 250)
-        let names = try ["", "a", "ab", "a\u{1}", "é", "e\u{301}", String(repeating: "ü", count: 240), long, long + "1"].map {
+        let names = try [" ", "a", "ab", "a\u{1}", "é", "e\u{301}", String(repeating: "ü", count: 240), long, long + "1"].map {
             try Name($0, field: "agent_id")
         }
         var twin: [Place: AgentDirectory.Entry] = [:]

@@ -18,7 +18,7 @@ import Testing
 
     static func names() throws -> [Name] {
         let long = String(repeating: "\u{1F511}", count: 250)
-        return try ["", "a", "a.b", "ab", "é", "e\u{301}", "日本語", String(repeating: "ü", count: 240), String(repeating: "ü", count: 255), long, long + "1"]
+        return try [" ", "a", "a.b", "ab", "é", "e\u{301}", "日本語", String(repeating: "ü", count: 240), String(repeating: "ü", count: 255), long, long + "1"]
             .map(name)
     }
 

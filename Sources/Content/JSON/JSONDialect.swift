@@ -204,7 +204,8 @@ private struct JSONRewriting {
         }
         // Of two words in a row the parser would see one.
         guard last == 0 || isCommaWaiting || "[:".utf8.contains(last) else { throw failure("Expecting ',' delimiter") }
-        switch String(decoding: word, as: UTF8.self) {
+        // No longer text becomes one: equality of texts is that of their normal forms, which a million combining marks make slow.
+        switch word.count <= Self.wordBytesMax ? String(decoding: word, as: UTF8.self) : "" {
         case "true", "false", "null": write(word)
         case "NaN", "+NaN", "-NaN": write("\"NaN\"".utf8)
         case "Infinity", "+Infinity": write("\"Infinity\"".utf8)
@@ -214,6 +215,9 @@ private struct JSONRewriting {
             write(number.utf8)
         }
     }
+
+    /// As long as a number may be, with its sign.
+    private static let wordBytesMax = Limits.numberCharacters + 1
 
     private func isWord(_ byte: UInt8) -> Bool {
         byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26 || "_$+-.".utf8.contains(byte) || byte >= 0x80

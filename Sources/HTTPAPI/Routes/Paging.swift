@@ -18,8 +18,11 @@ extension Fields {
 extension Call {
     var page: PageRequest { PageRequest(limit: query[Fields.limit], cursor: query[Fields.cursor]) }
 
-    /// Whether the client knows of pages.
-    private var asksForPages: Bool { query[Fields.cursor] != nil || query[Fields.limit] != nil }
+    /// Whether the client knows of pages: it names a cursor or a limit. (A limit that it does not name has a default in some routes.)
+    private var asksForPages: Bool {
+        let query = target.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
+        return query.split(separator: "&").contains { $0.hasPrefix("cursor=") || $0.hasPrefix("limit=") }
+    }
 
     /// A page that is the whole answer: a list, or for who asks for pages an object that has it.
     func list(_ page: Page<[UInt8]>, named name: String) -> APIAnswer {

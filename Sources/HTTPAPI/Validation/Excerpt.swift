@@ -3,9 +3,14 @@ internal import Content
 
 /// A value as a refusal shows it: as it came while it is short, else the beginning of its JSON as a text.
 enum Excerpt {
-    static func of(_ value: JSONValue) -> JSONValue {
+    static let ellipsis = JSONValue.string("\u{2026}")
+
+    static func of(_ value: JSONValue) -> JSONValue { cut(value) ?? value }
+
+    /// nil for what is short.
+    static func cut(_ value: JSONValue) -> JSONValue? {
         var text = ""
-        guard !write(value, to: &text) else { return value }
+        guard !write(value, to: &text) else { return nil }
         if case .string(let own) = value { return .string(own.excerpt()) }
         return .string(text.excerpt())
     }

@@ -34,11 +34,20 @@ public struct ValidationError: Sendable, Equatable {
 
     /// Members in FastAPI's order.
     public var json: JSONValue {
+        var isEchoed = false
+        return json(isEchoed: &isEchoed)
+    }
+
+    /// - Parameter isEchoed: whether an input too long to be shown whole was shown in part already: of a further one only that there was one.
+    func json(isEchoed: inout Bool) -> JSONValue {
         var members = JSONObject()
         members["type"] = .string(kind)
         members["loc"] = .array(location.map(\.json))
         members["msg"] = .string(message.excerpt(bytes: 4 * Limits.echoBytes))
-        members["input"] = Excerpt.of(Self.isSecret(location.last) && input.stringValue != nil ? Self.mask : Self.masked(input))
+        let input = Self.isSecret(location.last) && input.stringValue != nil ? Self.mask : Self.masked(input)
+        let cut = Excerpt.cut(input)
+        members["input"] = cut.map { isEchoed ? Excerpt.ellipsis : $0 } ?? input
+        isEchoed = isEchoed || cut != nil
         if let context { members["ctx"] = .object(context) }
         return .object(members)
     }
@@ -93,7 +102,10 @@ public struct ValidationFailure: Error, Sendable, Equatable {
     }
 
     /// The first faults: whoever has more than `Limits.faults` mends a kind of them, not each.
-    public var json: JSONValue { .object(JSONObject([("detail", .array(errors.prefix(Limits.faults).map(\.json)))])) }
+    public var json: JSONValue {
+        var isEchoed = false
+        return .object(JSONObject([("detail", .array(errors.prefix(Limits.faults).map { $0.json(isEchoed: &isEchoed) }))]))
+    }
 
     /// All that is shown, in one text: `top_k: Input should be ...; query: Field required`.
     var fault: APIAnswer.Fault {
