@@ -111,6 +111,16 @@ public final class Server: Sendable {
         let lacksAdministrator = configuration.authenticationRequired && database.keyRing.administrators == 0
         let demoPublished = configuration.demo ? try await Demo.publish(into: database, tenant: tenant) : false
 
+        var resp: Address? = nil
+        if let port = configuration.respPort {
+            let hosts = ServerConfiguration.addresses(of: configuration.respAddress)
+            let listener = RESPServer(
+                operations: operations, hub: hub, configuration: RESPServerConfiguration(hosts: hosts, port: port),
+                eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet("contex.resp"))
+            resp = Address(host: hosts[0], port: try await listener.start())
+            parts.resp = listener
+        }
+        // Last: whoever is answered by its health finds the other doors open.
         var http: Address? = nil
         if let port = configuration.httpPort {
             let hosts = ServerConfiguration.addresses(of: configuration.httpHost)
@@ -121,15 +131,6 @@ public final class Server: Sendable {
             ) { host, port, bound in api.service(on: (host, port)) { bound($0) } }
             parts.listeners += listeners
             http = Address(host: hosts[0], port: listeners[0].port)
-        }
-        var resp: Address? = nil
-        if let port = configuration.respPort {
-            let hosts = ServerConfiguration.addresses(of: configuration.respAddress)
-            let listener = RESPServer(
-                operations: operations, hub: hub, configuration: RESPServerConfiguration(hosts: hosts, port: port),
-                eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet("contex.resp"))
-            resp = Address(host: hosts[0], port: try await listener.start())
-            parts.resp = listener
         }
         parts.upkeep = Task { [weak database] in
             await database?.warmUsedQueries(tenant)

@@ -7,7 +7,8 @@
 //
 // Nobody has more than half of it, by address and by key, so that a stranger who takes all he can get leaves as much to others.
 // Who waits because of his own half keeps nobody behind him waiting; who waits because everything is taken does, or else many
-// small ones would keep a large one out for ever. What is tiny beside the whole passes by those who wait when there is room.
+// small ones would keep a large one out for ever. What is tiny beside the whole passes by those who wait, and has half of the whole
+// beyond every bound to itself: behind one address may sit a proxy, and who sends a question must not wait for his neighbour's bulk.
 
 /// Bytes that are held for somebody, out of a bounded number.
 public struct ByteBudget: Sendable {
@@ -38,6 +39,8 @@ public struct ByteBudget: Sendable {
     public let total: Int
     /// What one party may hold.
     public let share: Int
+    /// What tiny ones may take beyond the total, and beyond each share.
+    public let slack: Int
     /// Places in the queue: of all, and of one party.
     public let waitingMax: Int
     public let waitingPerPartyMax: Int
@@ -50,6 +53,7 @@ public struct ByteBudget: Sendable {
     public init(total: Int, waitingMax: Int = 128) {
         self.total = max(2, total)
         share = self.total / 2
+        slack = self.total / 2
         self.waitingMax = waitingMax
         waitingPerPartyMax = max(1, waitingMax / 2)
     }
@@ -65,7 +69,7 @@ public struct ByteBudget: Sendable {
     /// - Parameter bytes: as `chargeable` has it.
     public mutating func ask(_ bytes: Int, for parties: [Party], mayWait: Bool = true) -> Outcome {
         let isTiny = bytes <= total / 256
-        if queue.isEmpty || isTiny || !isAnyoneHeldUpByTheTotal, fits(bytes, parties) {
+        if queue.isEmpty || isTiny || !isAnyoneHeldUpByTheTotal, fits(bytes, parties, slack: isTiny ? slack : 0) {
             add(bytes, parties)
             return .granted
         }
@@ -99,10 +103,10 @@ public struct ByteBudget: Sendable {
         return (true, grantWaiting())
     }
 
-    private func fits(_ bytes: Int, _ parties: [Party]) -> Bool { held + bytes <= total && isInShare(bytes, parties) }
+    private func fits(_ bytes: Int, _ parties: [Party], slack: Int) -> Bool { held + bytes <= total + slack && isInShare(bytes, parties, slack: slack) }
 
-    private func isInShare(_ bytes: Int, _ parties: [Party]) -> Bool {
-        parties.allSatisfy { (shares[$0] ?? 0) + bytes <= share }
+    private func isInShare(_ bytes: Int, _ parties: [Party], slack: Int = 0) -> Bool {
+        parties.allSatisfy { (shares[$0] ?? 0) + bytes <= share + slack }
     }
 
     private var isAnyoneHeldUpByTheTotal: Bool { queue.contains { isInShare($0.bytes, $0.parties) } }
@@ -132,8 +136,8 @@ public struct ByteBudget: Sendable {
     /// For tests: what is held is the sum of its parts, and within bounds but for what was charged.
     public func checkInvariants(charged: Int = 0) -> [String] {
         var faults: [String] = []
-        if held < 0 || held > total + charged { faults.append("\(held) of \(total) held") }
-        for (party, bytes) in shares where bytes <= 0 || bytes > share + charged { faults.append("\(party) holds \(bytes) of \(share)") }
+        if held < 0 || held > total + slack + charged { faults.append("\(held) of \(total) held") }
+        for (party, bytes) in shares where bytes <= 0 || bytes > share + slack + charged { faults.append("\(party) holds \(bytes) of \(share)") }
         if queue.count > waitingMax { faults.append("\(queue.count) wait, \(waitingMax) may") }
         if let first = queue.first(where: { isInShare($0.bytes, $0.parties) }), held + first.bytes <= total {
             faults.append("one who could go on waits")

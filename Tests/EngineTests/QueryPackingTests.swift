@@ -287,7 +287,7 @@ import Testing
         let fixture = try Fixture(models: Self.models) {
             $0.contextTokensMax = 4_000
             // All texts say the same, so that no word tells them apart.
-            $0.threshold = 0.3
+            $0.threshold = 0.05
         }
         for i in 0..<8 { try await fixture.publish("p", "k\(i)", ["animal": "zebra", "text": .string(String(repeating: "stripe ", count: 800 + 10 * i))]) }
         try await fixture.publish("p", "menu", ["soup": "of the day"])
