@@ -8,9 +8,11 @@ import http.server
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
+import time
 
 import pytest
 
@@ -137,15 +139,35 @@ def arguments(folder, url, *more):
 
 
 @contextlib.contextmanager
-def browser(url):
+def scratch():
+    """A folder for all that a browser writes, its temporary files too; a process of its that is slow to end must not leave any of it."""
     folder = tempfile.mkdtemp(prefix="contex-browser-")
-    process = subprocess.Popen(arguments(folder, url), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        yield process
+        yield folder, {**os.environ, "TMPDIR": folder}
     finally:
-        process.kill()
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        for _ in range(50):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not os.path.exists(folder):
+                break
+            time.sleep(0.1)
+
+
+def end(process):
+    """The browser and whatever it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextlib.contextmanager
+def browser(url):
+    with scratch() as (folder, environment):
+        process = subprocess.Popen(arguments(folder, url), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env=environment, start_new_session=True)
+        try:
+            yield process
+        finally:
+            end(process)
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +202,8 @@ def test_pages_of_others_get_nothing(site):
             assert {name: text for name, text in found.items() if text and text != "loaded"} == {}, visit
             assert state(server) == before, visit
         # The developer himself reads the documentation in the same browser.
-        folder = tempfile.mkdtemp(prefix="contex-browser-")
-        try:
-            shown = subprocess.run(arguments(folder, server.url + "/docs", "--dump-dom"), capture_output=True, text=True, timeout=90)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with scratch() as (folder, environment):
+            shown = subprocess.run(arguments(folder, server.url + "/docs", "--dump-dom"), capture_output=True, text=True, timeout=90, env=environment)
         assert "Publish data, register needs" in shown.stdout, shown.stderr[-1000:]
 
 

@@ -119,7 +119,7 @@ import Vectors
         try expect("which does not exist", slots) { $0[32] = 77 }
         try expect("slot 1 has row 0, which another slot has", slots) { $0[44] = 0 }
         try expect("slot 5 has row 6, which there is not", slots) { $0[76] = 6 }
-        try expect("slots record 0 has", slots) { $0.removeLast() }
+        try expect("slots records are not those", slots) { $0.removeLast() }
         let nodes = key(.vectorNodes, 0)
         try expect("names slot 9", nodes) { $0[8] = 9 }
         try expect("5 nodes name a slot", nodes) { $0.replaceSubrange(8..<12, with: [255, 255, 255, 255]) }

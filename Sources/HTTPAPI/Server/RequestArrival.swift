@@ -19,6 +19,8 @@ final class RequestArrival {
     let admitted: APIHandler.AdmittedRequest
     let lease: MemoryLease
     private let bytesMax: Int
+    /// Memory is asked for in such pieces: a small body for itself alone, so that it counts as the tiny thing that it is.
+    private let step: Int
     private var bytes: [UInt8] = []
     private(set) var count = 0
     private var pace: BodyPace
@@ -29,6 +31,7 @@ final class RequestArrival {
         self.lease = lease
         self.bytesMax = bytesMax
         self.pace = pace
+        step = min(Self.memoryStep, max(1, announced ?? Self.memoryStep))
         if let announced { bytes.reserveCapacity(min(announced, bytesMax)) }
     }
 
@@ -36,7 +39,7 @@ final class RequestArrival {
     func needed(for buffer: ByteBuffer) -> Int {
         let after = count + buffer.readableBytes
         guard after > lease.held, after <= bytesMax else { return 0 }
-        return (after - lease.held + Self.memoryStep - 1) / Self.memoryStep * Self.memoryStep
+        return (after - lease.held + step - 1) / step * step
     }
 
     func take(_ buffer: ByteBuffer) -> Step {
