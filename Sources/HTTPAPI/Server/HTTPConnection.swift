@@ -344,7 +344,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         let job = Job(
             house: house, channel: context.channel, exchange: exchange, admitted: admitted, body: bytes,
             memory: RequestMemory(arriving: arrival.lease, working: working, gate: house.memory.working))
-        let isHeavy = bytes.count > Limits.lightBytes || admitted.route.isHeavy
+        // What is packed may be any size.
+        let isHeavy = bytes.count > Limits.lightBytes || admitted.route.isHeavy || admitted.request.header("Content-Encoding") != nil
         phase = .working(Task(executorPreference: isHeavy ? house.heavy : nil) { await job.run() })
     }
 
