@@ -16,7 +16,7 @@ public struct KeyID: RawRepresentable, Hashable, Sendable, CustomStringConvertib
     }
 
     static func random() throws(ContexError) -> KeyID {
-        KeyID(rawValue: try SecureRandom.bytes(8).reduce(0) { $0 << 8 | UInt64($1) })
+        KeyID(rawValue: UInt64(firstOf: try SecureRandom.bytes(8)))
     }
 
     public var text: String {

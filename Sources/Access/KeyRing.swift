@@ -59,7 +59,7 @@ public final class KeyRing: Sendable {
 
         func find(_ id: KeyID) -> Principal? { principals[id] }
 
-        private static func place(_ hash: SHA256Digest) -> UInt64 { hash.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } }
+        private static func place(_ hash: SHA256Digest) -> UInt64 { UInt64(firstOf: hash.bytes) }
     }
 
     private let pepper: Pepper

@@ -23,7 +23,7 @@ public struct Pepper: Sendable {
     private init(bytes: [UInt8]) {
         self.bytes = bytes
         let mark = HMACSHA256.authenticate(Array("contex pepper id".utf8), key: bytes)
-        id = PepperID(rawValue: mark.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
+        id = PepperID(rawValue: UInt64(firstOf: mark.bytes))
     }
 
     /// A pepper that is written nowhere.

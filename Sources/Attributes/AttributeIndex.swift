@@ -89,9 +89,9 @@ public struct AttributeIndex: Sendable {
 
     func key(_ entry: [UInt8], chunk: UInt32) -> [UInt8] {
         var key = key(entry)
-        AttributeKey.append(chunk, to: &key)
+        key.append(bigEndian: chunk)
         return key
     }
 
-    static func chunk(ofKey key: [UInt8]) -> UInt32 { key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) } }
+    static func chunk(ofKey key: [UInt8]) -> UInt32 { UInt32(lastOf: key) }
 }

@@ -72,9 +72,9 @@ enum AttributeKey {
         case .number(let number):
             let bits = number.double.bitPattern
             // Doubles in the order of unsigned numbers: the sign flipped, negative ones upside down.
-            append(number.double.sign == .minus ? ~bits : bits | 1 << 63, to: &key)
-            append(number.rest, to: &key)
-        case .date(let time): append(UInt64(bitPattern: time.rawValue) ^ 1 << 63, to: &key)
+            key.append(bigEndian: number.double.sign == .minus ? ~bits : bits | 1 << 63)
+            key.append(bigEndian: number.rest)
+        case .date(let time): key.append(bigEndian: UInt64(bitPattern: time.rawValue) ^ 1 << 63)
         case .text(let text):
             let utf8 = Array(text.text.utf8)
             guard utf8.count > textBytes else {
@@ -88,10 +88,6 @@ enum AttributeKey {
             key += SHA256.digest(utf8).bytes[..<digestBytes]
         }
         return key
-    }
-
-    static func append(_ number: some FixedWidthInteger & UnsignedInteger, to key: inout [UInt8]) {
-        for shift in stride(from: number.bitWidth - 8, through: 0, by: -8) { key.append(UInt8(truncatingIfNeeded: number >> shift)) }
     }
 
     /// The attribute that a key is about, in the words of a filter.

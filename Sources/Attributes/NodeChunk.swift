@@ -44,13 +44,13 @@ struct NodeChunk: Equatable {
             bytes.reserveCapacity(1 + 4 * runs.count)
             bytes.append(Form.runs)
             for run in runs {
-                AttributeKey.append(UInt16(run.first), to: &bytes)
-                AttributeKey.append(UInt16(run.last - run.first), to: &bytes)
+                bytes.append(bigEndian: UInt16(run.first))
+                bytes.append(bigEndian: UInt16(run.last - run.first))
             }
         } else if 2 * count <= Self.nodes / 8 {
             bytes.reserveCapacity(1 + 2 * count)
             bytes.append(Form.places)
-            forEach { AttributeKey.append(UInt16($0), to: &bytes) }
+            forEach { bytes.append(bigEndian: UInt16($0)) }
         } else {
             bytes.reserveCapacity(1 + Self.nodes / 8)
             bytes.append(Form.bits)

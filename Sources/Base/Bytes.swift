@@ -1,5 +1,29 @@
 // Reading and writing bytes of our own formats: big-endian fixed numbers where order matters, LEB128 varints elsewhere.
 
+extension FixedWidthInteger where Self: UnsignedInteger {
+    /// The big-endian number in the first bytes, as many as its type has; of fewer bytes, the number that those are.
+    @inlinable public init(firstOf bytes: borrowing [UInt8]) { self.init(bigEndian: bytes, 0..<Swift.min(bytes.count, Self.bitWidth / 8)) }
+
+    /// The big-endian number in the last bytes: keys end with them.
+    @inlinable public init(lastOf bytes: borrowing [UInt8]) { self.init(bigEndian: bytes, Swift.max(0, bytes.count - Self.bitWidth / 8)..<bytes.count) }
+
+    @inlinable init(bigEndian bytes: borrowing [UInt8], _ places: Range<Int>) {
+        self = 0
+        for place in places { self = self &<< 8 | Self(bytes[place]) }
+    }
+}
+
+extension Array where Element == UInt8 {
+    /// The bytes of a number, the highest first.
+    @inlinable public mutating func append<T: FixedWidthInteger & UnsignedInteger>(bigEndian number: T) {
+        var shift = T.bitWidth - 8
+        while shift >= 0 {
+            append(UInt8(truncatingIfNeeded: number >> T(shift)))
+            shift -= 8
+        }
+    }
+}
+
 /// Appends to a growing array.
 public struct ByteWriter: Sendable {
     public private(set) var bytes: [UInt8] = []
@@ -7,17 +31,10 @@ public struct ByteWriter: Sendable {
 
     @inlinable public mutating func u8(_ value: UInt8) { append(value) }
     @usableFromInline mutating func append(_ byte: UInt8) { bytes.append(byte) }
-    public mutating func u16(_ value: UInt16) { bigEndian(value) }
-    public mutating func u32(_ value: UInt32) { bigEndian(value) }
-    public mutating func u64(_ value: UInt64) { bigEndian(value) }
-    public mutating func i64(_ value: Int64) { bigEndian(UInt64(bitPattern: value)) }
-    private mutating func bigEndian<T: FixedWidthInteger>(_ value: T) {
-        var shift = T.bitWidth - 8
-        while shift >= 0 {
-            bytes.append(UInt8(truncatingIfNeeded: value >> T(shift)))
-            shift -= 8
-        }
-    }
+    public mutating func u16(_ value: UInt16) { bytes.append(bigEndian: value) }
+    public mutating func u32(_ value: UInt32) { bytes.append(bigEndian: value) }
+    public mutating func u64(_ value: UInt64) { bytes.append(bigEndian: value) }
+    public mutating func i64(_ value: Int64) { bytes.append(bigEndian: UInt64(bitPattern: value)) }
     /// LEB128, 1 to 10 bytes.
     public mutating func varint(_ value: UInt64) {
         var rest = value

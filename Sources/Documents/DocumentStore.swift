@@ -70,7 +70,7 @@ public struct DocumentStore: Sendable {
         }
     }
 
-    private static func nodeID(ofKey key: [UInt8]) -> NodeID { NodeID(rawValue: key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) }) }
+    private static func nodeID(ofKey key: [UInt8]) -> NodeID { NodeID(rawValue: UInt32(lastOf: key)) }
 
     /// Documents that exist, by key.
     /// - Complexity: O(n) records; each is loaded, one at a time.
@@ -128,7 +128,7 @@ public struct DocumentStore: Sendable {
     ) throws {
         let from = last.map { scope.key(.documentVersion, id.rawValue, $0.rawValue) }
         try view.scanRecords(prefix: scope.key(.documentVersion, id.rawValue), from: from, .descending) { key, payload in
-            let sequence = Sequence(rawValue: key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) })
+            let sequence = Sequence(rawValue: UInt64(lastOf: key))
             return try body(try Self.mark(sequence, payload))
         }
     }

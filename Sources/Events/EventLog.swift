@@ -104,7 +104,5 @@ public struct EventLog: Sendable {
         return findings
     }
 
-    private static func sequence(ofKey key: [UInt8]) -> Sequence {
-        Sequence(rawValue: key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) })
-    }
+    private static func sequence(ofKey key: [UInt8]) -> Sequence { Sequence(rawValue: UInt64(lastOf: key)) }
 }

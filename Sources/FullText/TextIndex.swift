@@ -180,7 +180,7 @@ public struct TextIndex: Sendable {
 
     func segmentKey(_ termPrefix: [UInt8], first: UInt32) -> [UInt8] {
         var key = termPrefix
-        for shift: UInt32 in [24, 16, 8, 0] { key.append(UInt8(truncatingIfNeeded: first >> shift)) }
+        key.append(bigEndian: first)
         return key
     }
 

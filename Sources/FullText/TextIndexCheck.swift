@@ -85,12 +85,12 @@ public enum TextIndexCheck {
 
         mutating func lengths(_ key: [UInt8], _ value: RawSpan) {
             do {
-                guard key.count == TenantScope.prefixBytes + 4, Self.number(key) < 1 << 19 else { throw RecordReader.damaged }
+                guard key.count == TenantScope.prefixBytes + 4, UInt32(lastOf: key) < 1 << 19 else { throw RecordReader.damaged }
                 let payload = Array(try Seal.open(key: key, value: value, version: 1))
                 let values = try LengthRecord.unpack(payload)
-                let first = Self.number(key) * UInt32(LengthRecord.nodes)
+                let first = UInt32(lastOf: key) * UInt32(LengthRecord.nodes)
                 for (place, value) in values.enumerated() where value > 0 { ofLengths[first + UInt32(place)] = value - 1 }
-                if LengthRecord.pack(values) != payload { findings.append("lengths \(Self.number(key)): the record is not in its shortest form") }
+                if LengthRecord.pack(values) != payload { findings.append("lengths \(UInt32(lastOf: key)): the record is not in its shortest form") }
             } catch {
                 findings.append("lengths under \(key): \(error)")
             }
@@ -139,7 +139,7 @@ public enum TextIndexCheck {
             }
             let name = Array(key[TenantScope.prefixBytes..<end])
             do {
-                let segment = try PostingSegment(Array(try Seal.open(key: key, value: value, version: 1)), first: Self.number(key))
+                let segment = try PostingSegment(Array(try Seal.open(key: key, value: value, version: 1)), first: UInt32(lastOf: key))
                 guard var term = dictionary[name] else {
                     findings.append("postings of '\(text(name))', which the dictionary does not have")
                     return
@@ -165,7 +165,7 @@ public enum TextIndexCheck {
             do {
                 guard key.count == TenantScope.prefixBytes + 4 else { throw RecordReader.damaged }
                 let payload = Array(try Seal.open(key: key, value: value, version: 1))
-                let node = Self.number(key)
+                let node = UInt32(lastOf: key)
                 withPositions.insert(node)
                 if let signature = expected[NodeID(rawValue: node)], signature.positions != CRC32C.of(payload) {
                     findings.append("node \(node): its terms stand in another order")
@@ -216,6 +216,5 @@ public enum TextIndexCheck {
 
         private func text(_ term: [UInt8]) -> String { String(decoding: term, as: UTF8.self) }
 
-        private static func number(_ key: [UInt8]) -> UInt32 { key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) } }
     }
 }

@@ -383,7 +383,7 @@ struct TextWriter {
         var last: UInt32 = 0
         if let found = try lastSegment(prefix, at: .max, in: transaction.view) {
             (key, payload) = found
-            last = try PostingSegment.lastNode(payload, first: Self.number(found.key))
+            last = try PostingSegment.lastNode(payload, first: UInt32(lastOf: found.key))
         }
         for block in blocks {
             var bytes: [UInt8] = []
@@ -417,7 +417,6 @@ struct TextWriter {
         return found
     }
 
-    private static func number(_ key: [UInt8]) -> UInt32 { key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) } }
 
     // MARK: - The rare case
 
@@ -508,7 +507,7 @@ struct TextWriter {
         guard let (key, payload) = try lastSegment(prefix, at: .max, in: transaction.view) else {
             throw TextIndex.contradiction("the blocks of '\(String(decoding: term, as: UTF8.self))' are missing")
         }
-        var segment = try PostingSegment(payload, first: Self.number(key))
+        var segment = try PostingSegment(payload, first: UInt32(lastOf: key))
         let last = segment.blocks.removeLast()
         guard entry.nodes.count + last.nodes.count <= TermEntry.tailMax, entry.nodes.first.map({ $0 > last.last }) ?? true else {
             throw TextIndex.contradiction("the tail of '\(String(decoding: term, as: UTF8.self))'")
@@ -529,7 +528,7 @@ struct TextWriter {
         guard let (key, payload) = try lastSegment(prefix, at: node, in: transaction.view) else {
             throw TextIndex.contradiction("node \(node) has no record of blocks")
         }
-        var segment = try PostingSegment(payload, first: Self.number(key))
+        var segment = try PostingSegment(payload, first: UInt32(lastOf: key))
         try body(&segment)
         guard let first = segment.blocks.first?.first else {
             try transaction.delete(key)
@@ -539,11 +538,11 @@ struct TextWriter {
         if bytes.count < PostingSegment.bytesMax / 4, let next = try nextSegment(prefix, after: key, in: transaction.view),
             bytes.count + next.payload.count < PostingSegment.bytesMax * 3 / 4
         {
-            segment.blocks += try PostingSegment(next.payload, first: Self.number(next.key)).blocks
+            segment.blocks += try PostingSegment(next.payload, first: UInt32(lastOf: next.key)).blocks
             try transaction.delete(next.key)
             bytes = segment.bytes
         }
-        if first != Self.number(key) { try transaction.delete(key) }
+        if first != UInt32(lastOf: key) { try transaction.delete(key) }
         if bytes.count <= PostingSegment.bytesMax {
             try transaction.store(index.segmentKey(prefix, first: first), bytes)
             return

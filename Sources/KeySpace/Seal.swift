@@ -92,7 +92,7 @@ extension WriteTransaction {
         value.append(version)
         value.append(0)
         let sum = unsafe Seal.checksum(key: key.span.bytes, version: version, flags: 0, payload: payload.span.bytes)
-        for shift: UInt32 in [24, 16, 8, 0] { value.append(UInt8(truncatingIfNeeded: sum >> shift)) }
+        value.append(bigEndian: sum)
         value += payload
         try put(key, value)
     }

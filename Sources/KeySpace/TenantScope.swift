@@ -26,27 +26,27 @@ public struct TenantScope: Hashable, Sendable {
     public func key(_ kind: KeyKind) -> [UInt8] {
         var key: [UInt8] = []
         key.reserveCapacity(32)
-        Self.append(tenant.rawValue, to: &key)
-        Self.append(project.rawValue, to: &key)
+        key.append(bigEndian: tenant.rawValue)
+        key.append(bigEndian: project.rawValue)
         key.append(kind.rawValue)
         return key
     }
 
     public func key(_ kind: KeyKind, _ number: UInt32) -> [UInt8] {
         var key = key(kind)
-        Self.append(number, to: &key)
+        key.append(bigEndian: number)
         return key
     }
 
     public func key(_ kind: KeyKind, _ number: UInt64) -> [UInt8] {
         var key = key(kind)
-        Self.append(number, to: &key)
+        key.append(bigEndian: number)
         return key
     }
 
     public func key(_ kind: KeyKind, _ first: UInt32, _ second: UInt64) -> [UInt8] {
         var key = key(kind, first)
-        Self.append(second, to: &key)
+        key.append(bigEndian: second)
         return key
     }
 
@@ -70,17 +70,9 @@ public struct TenantScope: Hashable, Sendable {
     /// All keys of this project.
     public var prefix: [UInt8] {
         var key: [UInt8] = []
-        Self.append(tenant.rawValue, to: &key)
-        Self.append(project.rawValue, to: &key)
+        key.append(bigEndian: tenant.rawValue)
+        key.append(bigEndian: project.rawValue)
         return key
-    }
-
-    private static func append<T: FixedWidthInteger>(_ number: T, to key: inout [UInt8]) {
-        var shift = T.bitWidth - 8
-        while shift >= 0 {
-            key.append(UInt8(truncatingIfNeeded: number >> T(shift)))
-            shift -= 8
-        }
     }
 }
 
@@ -96,8 +88,6 @@ public enum KeyText {
             return
         }
         key.append(contentsOf: utf8[..<inlineBytes])
-        for sum in [CRC32C.of(utf8), CRC32C.of(utf8.reversed())] {
-            for shift in stride(from: 24, through: 0, by: -8) { key.append(UInt8(truncatingIfNeeded: sum >> UInt32(shift))) }
-        }
+        for sum in [CRC32C.of(utf8), CRC32C.of(utf8.reversed())] { key.append(bigEndian: sum) }
     }
 }

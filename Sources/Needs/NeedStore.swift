@@ -130,7 +130,7 @@ public struct NeedStore: Sendable {
     public func followed(by agent: UInt32, in view: borrowing TransactionView) throws -> [DocumentID: [NodeID]] {
         var found: [DocumentID: [NodeID]] = [:]
         try view.scanRecords(prefix: scope.key(.agentMatch, agent)) { key, payload in
-            let document = DocumentID(rawValue: key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) })
+            let document = DocumentID(rawValue: UInt32(lastOf: key))
             found[document] = try Self.nodes(Array(payload))
             return .onward
         }
@@ -154,7 +154,7 @@ public struct NeedStore: Sendable {
     public func followers(of document: DocumentID, in view: borrowing TransactionView) throws -> [UInt32] {
         var found: [UInt32] = []
         try view.scanRecords(prefix: scope.key(.agentMatchByDocument, document.rawValue)) { key, _ in
-            found.append(key.suffix(4).reduce(0) { $0 << 8 | UInt32($1) })
+            found.append(UInt32(lastOf: key))
             return .onward
         }
         return found
@@ -202,7 +202,7 @@ public struct NeedStore: Sendable {
     private static func pair(_ first: UInt32, _ second: UInt32) -> UInt64 { UInt64(first) << 32 | UInt64(second) }
 
     private static func pair(ofKey key: [UInt8]) -> (first: UInt32, second: UInt32) {
-        let pair = key.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let pair = UInt64(lastOf: key)
         return (UInt32(truncatingIfNeeded: pair >> 32), UInt32(truncatingIfNeeded: pair))
     }
 

@@ -19,7 +19,7 @@ extension VectorIndex {
     public func nodes(in view: borrowing TransactionView) throws -> [NodeID] {
         var found: [NodeID] = []
         try view.scanRecords(prefix: scope.key(.vectorNodes)) { key, payload in
-            let (chunk, record) = (UInt32(numberOfKey: key), Array(payload))
+            let (chunk, record) = (UInt32(lastOf: key), Array(payload))
             guard record.count == 4 * ChunkLayout.nodes, chunk <= .max / UInt32(ChunkLayout.nodes) else {
                 throw GraphDamage.wrongSize("nodes", Int(chunk), record.count)
             }

@@ -208,7 +208,7 @@ public enum VectorIndexCheck {
                 return .onward
             }
             do {
-                try body(UInt32(numberOfKey: key), try Seal.open(key: key, value: value, version: 1), &findings)
+                try body(UInt32(lastOf: key), try Seal.open(key: key, value: value, version: 1), &findings)
             } catch let error as ContexError {
                 findings.append(error.message)
             }

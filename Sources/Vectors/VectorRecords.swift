@@ -303,14 +303,6 @@ enum VectorBytes {
     }
 }
 
-extension UInt32 {
-    /// The number in the last four bytes of a key.
-    init(numberOfKey key: borrowing [UInt8]) {
-        let at = key.count - 4
-        self = UInt32(key[at]) << 24 | UInt32(key[at + 1]) << 16 | UInt32(key[at + 2]) << 8 | UInt32(key[at + 3])
-    }
-}
-
 /// Little-endian numbers inside a record that is changed in memory.
 extension Array where Element == UInt8 {
     func littleEndian(at offset: Int) -> UInt32 {

@@ -136,4 +136,30 @@ import TestSupport
             #expect((a < b) == first.bytes.lexicographicallyPrecedes(second.bytes))
         }
     }
+
+    /// Numbers as keys have them: in the order of their bytes, and read from either end, whatever stands at the other.
+    @Test func bigEndianNumbersAtBothEnds() {
+        var random = SeededRandom(seed: testSeed("big-endian"))
+        func check<T: FixedWidthInteger & UnsignedInteger>(_ number: T, _ more: [UInt8]) {
+            var bytes: [UInt8] = []
+            bytes.append(bigEndian: number)
+            #expect(bytes == (0..<T.bitWidth / 8).reversed().map { UInt8(truncatingIfNeeded: number >> (8 * $0)) })
+            #expect(T(firstOf: bytes + more) == number)
+            #expect(T(lastOf: more + bytes) == number)
+        }
+        for _ in 0..<2_000 {
+            let more = (0..<Int.random(in: 0...9, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bits = random.next() >> UInt64.random(in: 0...63, using: &random)
+            check(bits, more)
+            check(UInt32(truncatingIfNeeded: bits), more)
+            check(UInt16(truncatingIfNeeded: bits), more)
+            check(UInt8(truncatingIfNeeded: bits), more)
+        }
+        // Fewer bytes than a number has, as a damaged key may: no trap.
+        for count in 0..<8 {
+            let bytes = [UInt8](1...8).prefix(count)
+            let number = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            #expect(UInt64(firstOf: Array(bytes)) == number && UInt64(lastOf: Array(bytes)) == number)
+        }
+    }
 }

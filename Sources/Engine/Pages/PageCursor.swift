@@ -43,7 +43,7 @@ struct LogPin: Sendable, Equatable {
     }
 
     private static func mark(_ sequence: Sequence, _ log: EventLog, in view: borrowing TransactionView) throws -> UInt64? {
-        try log.hash(of: sequence, in: view).map { $0.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } }
+        try log.hash(of: sequence, in: view).map { UInt64(firstOf: $0.bytes) }
     }
 
     /// - Throws: `.conflict` when the log is another one by now.
