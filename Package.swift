@@ -98,12 +98,13 @@ let modules: [Module] = [
     module("Attributes", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Needs", ["Base", "LMDB", "KeySpace"]),
     module("Access", ["Base", "LMDB", "KeySpace", "Hashing"]),
+    module("Journal", ["Base", "LMDB", "KeySpace", "Hashing"]),
 
     // Level 5
     module(
         "Engine",
         ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
-         "Needs", "Access", "Addresses"],
+         "Needs", "Access", "Journal", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
@@ -125,18 +126,18 @@ let modules: [Module] = [
     // Level 8
     module(
         "Assembly",
-        ["Base", "Addresses", "Content", "Embedding", "Tokens", "Engine", "Service", "Needs", "Access", "Webhooks", "HTTPAPI", "RESPServer"],
+        ["Base", "Addresses", "Content", "Embedding", "Tokens", "Engine", "Journal", "Service", "Needs", "Access", "Webhooks", "HTTPAPI", "RESPServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 9: the command line.
     Module(
         name: "contex",
-        uses: ["Base", "Content", "TOON", "Access", "Engine", "Service", "Assembly"],
+        uses: ["Base", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
-                "Base", "Content", "TOON", "Access", "Engine", "Service", "Assembly",
+                "Base", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Assembly",
                 product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],
@@ -178,7 +179,7 @@ let modules: [Module] = [
     tests(
         "EngineTests",
         ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
-         "TOON", "Engine", "TestSupport"]),
+         "Journal", "TOON", "Engine", "TestSupport"]),
     tests("ServiceTests", ["Base", "Needs", "Engine", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],

@@ -240,6 +240,7 @@ extension ServerConfiguration {
         database.matchesMax = matchesMax
         database.contextTokensMax = contextTokensMax
         database.mode = hybridSearch ? .hybrid : .semantic
+        database.journal = journal
         return database
     }
 

@@ -1,5 +1,6 @@
 internal import Base
 public import Embedding
+public import Journal
 public import Logging
 internal import NIOCore
 
@@ -55,6 +56,9 @@ public struct ServerConfiguration: Sendable {
     /// Networks that webhooks may go to beside the public ones, in CIDR notation with commas between them; nil: loopback while
     /// the server itself is bound to loopback and authentication is off.
     public var webhookAllow: String? = nil
+
+    /// For how long the commands themselves are kept.
+    public var journal = JournalWindow.off
 
     public var logLevel = Logger.Level.info
     /// nil: JSON lines, unless a person reads standard error in a terminal.

@@ -3,6 +3,7 @@
 
 internal import Base
 internal import Embedding
+internal import Journal
 internal import Logging
 
 /// One thing that an operator can choose: what it is called and how its text is read.
@@ -132,6 +133,10 @@ public struct Setting: Sendable {
             "networks beside the public ones that webhooks may go to (CIDR, with commas)"),
 
         Setting(
+            "JOURNAL", flag: "journal", value: "WINDOW", \.journal, .window,
+            "for how long the commands that changed the store are kept, for followers and backups: off, keep:<bytes> (keep:2GiB) or keep:<days> (keep:7d)"),
+
+        Setting(
             "LOG_LEVEL", also: ["LOG_LEVEL"], flag: "log-level", value: "LEVEL", \.logLevel, .level,
             "trace, debug, info, notice, warning, error or critical"),
         Setting(
@@ -218,6 +223,34 @@ extension Setting.Kind where Value == Int? {
 extension Setting.Kind where Value == Double {
     static var fraction: Self {
         Self(expected: "a number from 0 to 1", read: { text in Double(text).flatMap { (0...1).contains($0) ? $0 : nil } }, show: { "\($0)" })
+    }
+}
+
+extension Setting.Kind where Value == JournalWindow {
+    private static let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)]
+
+    static var window: Self {
+        Self(
+            expected: "off, keep: and a number of bytes (keep:268435456, keep:256MiB) from 1 MiB on, or keep: and a number of days (keep:7d)",
+            read: { text in
+                let text = text.lowercased()
+                if text == "off" { return .off }
+                guard text.hasPrefix("keep:") else { return nil }
+                let amount = text.dropFirst(5)
+                if amount.hasSuffix("d") { return Int(amount.dropLast()).flatMap { (1...36_500).contains($0) ? .days($0) : nil } }
+                let unit = units.first { amount.hasSuffix($0.0.lowercased()) }
+                guard let count = Int(amount.dropLast(unit?.0.count ?? 0)), count > 0, count < 1 << 40 else { return nil }
+                let (bytes, overflow) = count.multipliedReportingOverflow(by: 1 << (unit?.1 ?? 0))
+                return !overflow && bytes >= 1 << 20 ? .bytes(bytes) : nil
+            },
+            show: { window in
+                switch window {
+                case .off: "off"
+                case .bytes(let bytes): "keep:\(bytes)"
+                case .days(let days): "keep:\(days)d"
+                case .all: "keep:all"
+                }
+            })
     }
 }
 

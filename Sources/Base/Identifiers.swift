@@ -46,6 +46,17 @@ public struct Sequence: RawRepresentable, Hashable, Sendable, Comparable, Custom
     public var description: String { String(rawValue) }
 }
 
+/// The place of a command among all that have changed the store, over all tenants and projects: 1, 2, 3 ... without gaps; 0 means "before the
+/// first".
+public struct Position: RawRepresentable, Hashable, Sendable, Comparable, CustomStringConvertible {
+    public let rawValue: UInt64
+    @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    public static let zero = Position(rawValue: 0)
+    @inlinable public var next: Position { Position(rawValue: rawValue + 1) }
+    public var description: String { String(rawValue) }
+}
+
 /// Microseconds since 1970-01-01T00:00:00Z. Taken once by whoever proposes a command, never inside apply.
 public struct Timestamp: RawRepresentable, Hashable, Sendable, Comparable {
     public let rawValue: Int64

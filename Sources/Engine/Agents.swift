@@ -1,7 +1,7 @@
 // Agents: register, look up, unregister.
 //
 // A registration searches on a snapshot, outside the writer, because it may have a thousand needs; the command then only
-// writes, and is refused as stale before its first write when the project's log has grown since the snapshot. After
+// writes, and is refused as stale before its first write when the project has changed since the snapshot. After
 // `snapshotTries` such refusals it searches inside its own transaction, so that a busy project cannot starve it.
 
 public import Base
@@ -27,21 +27,16 @@ extension Database {
         let command = try checked(command)
         let needs = Self.distinctNeeds(of: command)
         let searching = searching(tenant, command, needs, vectors: needs.isEmpty ? [] : try await models.embed(Self.scoped(needs, tenant, command.project)))
-        let time = now()
-        for _ in 0..<Self.snapshotTries {
-            let found = try await read { try searching.run(in: $0) }
-            do {
-                return try await writer.submit { [self] transaction, effects in
-                    guard try searching.stamp(in: transaction.view) == found.stamp else { throw ContexError(.conflict, "stale registration") }
-                    return try enter(tenant, command, searching, found, at: time, in: &transaction, &effects)
-                }
-            } catch let error as ContexError where error.category == .conflict {
-                continue
+        var attempt = 0
+        while true {
+            attempt += 1
+            let found = attempt <= Self.snapshotTries ? try await read { try searching.run(in: $0) } : nil
+            let outcome = try await submit(.register(.init(agent: command, search: searching, found: found, refusesStale: found != nil, time: now())))
+            switch outcome {
+            case .registered(let registration): return registration
+            case .stale: continue
+            default: throw outcome.mismatch
             }
-        }
-        return try await writer.submit { [self] transaction, effects in
-            let found = try searching.run(in: transaction.view)
-            return try enter(tenant, command, searching, found, at: time, in: &transaction, &effects)
         }
     }
 
@@ -90,20 +85,19 @@ extension Database {
             for search in wanted { found.append(try search.run(in: view)) }
             return found
         }
-        var entries: [@Sendable (inout WriteTransaction, inout Effects) throws -> Registration] = []
-        for (place, ((command, search), found)) in zip(searches, found).enumerated() {
+        let entries = zip(searches, found).enumerated().map { place, entry in
             // Agents are listed by the time of registration: no two of a round share it.
             let time = Timestamp(rawValue: time.rawValue + Int64(place))
-            entries.append { [self] transaction, effects in
-                let isStale = try search.stamp(in: transaction.view) != found.stamp
-                let current = isStale ? try search.run(in: transaction.view) : found
-                return try enter(tenant, command, search, current, at: time, in: &transaction, &effects)
-            }
+            return Command.register(.init(agent: entry.0.command, search: entry.0.search, found: entry.1, time: time))
         }
-        var answered = await writer.submit(entries).makeIterator()
+        var answered = await submit(entries).makeIterator()
         return checked.map { command -> Result<Registration, ContexError> in
             if case .failure(let refusal) = command { return .failure(refusal) }
-            return answered.next() ?? .failure(ContexError(.bug, "a registration without an outcome"))
+            switch answered.next() {
+            case .success(.registered(let registration)): return .success(registration)
+            case .failure(let error): return .failure(error)
+            default: return .failure(ContexError(.bug, "a registration without an outcome"))
+            }
         }
     }
 
@@ -136,74 +130,6 @@ extension Database {
         NeedSearch(
             tenant: tenant, project: command.project, needs: needs, vectors: vectors, dimension: models.dimension, configuration,
             packing: ContextSettings(command, configuration, countTokens: models.countTokens))
-    }
-
-    private func enter(
-        _ tenant: TenantID, _ command: RegisterCommand, _ searching: NeedSearch, _ found: NeedSearch.Found, at time: Timestamp,
-        in transaction: inout WriteTransaction, _ effects: inout Effects
-    ) throws -> Registration {
-        let registry = ProjectRegistry(tenant: tenant)
-        let channels = ChannelDirectory(tenant: tenant)
-        let known = try registry.scope(of: command.project, in: transaction.view)
-        let before = try known.flatMap { try NeedStore(scope: $0).agent(command.agent, in: transaction.view) }
-        let channel = try Self.channel(of: command, before: before, project: known?.project, channels, in: transaction.view)
-        // From here on the transaction changes.
-        let scope = try registry.scopeCreating(command.project, at: time, in: &transaction)
-        let store = NeedStore(scope: scope)
-        if before?.channel.utf8.elementsEqual(channel.utf8) != true {
-            if let before { try channels.release(before.channel, by: scope.project, in: &transaction) }
-            try channels.claim(channel, for: scope.project, named: command.project, in: &transaction)
-        }
-        let kept = command.keepsSecret ? before?.webhookSecret : nil
-        let agent = AgentRecord(
-            name: command.agent, number: try store.nextNumber(in: transaction.view), needs: searching.needs, delivery: command.delivery,
-            responseFormat: command.responseFormat, channel: channel, webhookURL: command.webhookURL, webhookSecret: command.webhookSecret ?? kept,
-            envelope: command.envelope, registrant: command.registrant, lastSequence: found.head, registeredAt: time)
-        try store.register(
-            agent,
-            needs: zip(searching.needs, searching.vectors).enumerated().map { index, need in
-                NeedRecord(agent: agent.number, index: UInt32(index), text: need.0, vector: need.1)
-            },
-            in: &transaction)
-        try found.setFollows(of: agent.number, store, in: &transaction)
-        try AgentDirectory(tenant: tenant).put(
-            .init(agent: command.agent, project: scope.project, projectName: command.project, registeredAt: time), in: &transaction)
-        let missed = try EventLog(scope: scope).events(
-            after: command.lastSeen, count: Self.catchUpMax, bytesMax: Limits.catchUpBytes, in: transaction.view)
-        func tell(_ message: Notification.Message, _ provenance: Provenance) {
-            effects.notifications.append(
-                Notification(tenant: tenant, project: command.project, agent: agent, message: message, provenance: provenance))
-        }
-        var origin = Provenance()
-        origin.sequence = found.head
-        tell(.initialContext(found.context), origin)
-        for event in missed { tell(.event(event), Provenance(event)) }
-        return Registration(
-            project: command.project, agent: command.agent, caughtUpEvents: missed.count,
-            caughtUpTo: missed.last.flatMap { $0.sequence < found.head ? $0.sequence : nil }, currentSequence: found.head,
-            matchedNeeds: found.context.needs.map { ($0.need, $0.matches.count) }, channel: agent.channel)
-    }
-
-    /// The channel on which an agent is told: the one that it asks for, else the one that it has, else the first that is open to its
-    /// project.
-    /// - Throws: `.conflict` for one that another project holds.
-    private static func channel(
-        of command: RegisterCommand, before: AgentRecord?, project: ProjectID?, _ channels: ChannelDirectory, in view: borrowing TransactionView
-    ) throws -> String {
-        if let chosen = command.channel, !chosen.isEmpty {
-            guard try channels.isOpen(chosen, to: project, in: view) else {
-                throw ContexError(
-                    .conflict,
-                    "notification_channel '\(chosen)' belongs to another project: choose another one, or leave it out and the server finds one")
-            }
-            return chosen
-        }
-        let own = ownChannels(of: command.agent, in: command.project)
-        // Whoever listens there does not have to learn a new name because another project's agent went.
-        if let before, own.contains(where: { $0.utf8.elementsEqual(before.channel.utf8) }) { return before.channel }
-        for channel in own where try channels.isOpen(channel, to: project, in: view) { return channel }
-        throw ContexError(
-            .conflict, "every channel that agent '\(command.agent)' would be told on belongs to another project: give it a notification_channel")
     }
 
     /// What a channel is called when nobody has named it, best first: the original's name, and what is taken when another project has it.
@@ -298,19 +224,9 @@ extension Database {
     /// Removes registrations of an agent in the projects given; returns how many there were.
     @discardableResult
     public func unregister(_ tenant: TenantID, _ agent: Name, projects: [Name]) async throws -> Int {
-        try await writer.submit { transaction, _ in
-            var removed = 0
-            for project in projects {
-                guard let scope = try Self.scope(tenant, project, transaction.view),
-                    let record = try NeedStore(scope: scope).agent(agent, in: transaction.view)
-                else { continue }
-                try ChannelDirectory(tenant: tenant).release(record.channel, by: scope.project, in: &transaction)
-                try NeedStore(scope: scope).remove(agent, in: &transaction)
-                try AgentDirectory(tenant: tenant).remove(agent, project: scope.project, in: &transaction)
-                removed += 1
-            }
-            return removed
-        }
+        let outcome = try await submit(.unregister(.init(tenant: tenant, agent: agent, projects: projects, time: now())))
+        guard case .unregistered(let count) = outcome else { throw outcome.mismatch }
+        return count
     }
 }
 
@@ -321,14 +237,13 @@ struct NeedSearch: Sendable {
     let needs: [String]
     let vectors: [[Float]]
     let dimension: Int
-    let mode: SearchMode
-    let threshold: Double
+    let routing: Command.Routing
     let matchesMax: Int
+    /// How the initial context is packed; nil when nobody is told: then it is empty. Not part of a command.
     let settings: ContextSettings?
 
-    /// - Parameter settings: nil when nobody is told: then the context is empty.
     init(
-        tenant: TenantID, project: Name, needs: [String], vectors: [[Float]], dimension: Int, _ configuration: DatabaseConfiguration,
+        tenant: TenantID, project: Name, needs: [String], vectors: [[Float]], dimension: Int, routing: Command.Routing, matchesMax: Int,
         packing settings: ContextSettings?
     ) {
         self.tenant = tenant
@@ -336,10 +251,19 @@ struct NeedSearch: Sendable {
         self.needs = needs
         self.vectors = vectors
         self.dimension = dimension
+        self.routing = routing
+        self.matchesMax = matchesMax
         self.settings = settings
-        mode = configuration.mode
-        threshold = configuration.threshold
-        matchesMax = configuration.matchesMax
+    }
+
+    /// As the server searches.
+    init(
+        tenant: TenantID, project: Name, needs: [String], vectors: [[Float]], dimension: Int, _ configuration: DatabaseConfiguration,
+        packing settings: ContextSettings?
+    ) {
+        self.init(
+            tenant: tenant, project: project, needs: needs, vectors: vectors, dimension: dimension, routing: Command.Routing(configuration),
+            matchesMax: configuration.matchesMax, packing: settings)
     }
 
     struct Found: Sendable {
@@ -348,13 +272,6 @@ struct NeedSearch: Sendable {
         let context: InitialContext
         /// Of all that matches, also of what the context had no room for: the agent needs to hear of its changes all the same.
         let nodes: [DocumentID: Set<NodeID>]
-
-        /// Lets the agent follow what was found.
-        func setFollows(of agent: UInt32, _ store: NeedStore, in transaction: inout WriteTransaction) throws {
-            for (document, nodes) in nodes.sorted(by: { $0.key < $1.key }) {
-                try store.setFollow(agent: agent, document: document, nodes: nodes.sorted(), in: &transaction)
-            }
-        }
     }
 
     /// What a search depends on: equal stamps mean that it would find the same. An import of nodes leaves the log as it is.
@@ -375,7 +292,7 @@ struct NeedSearch: Sendable {
         guard let scope = try Database.scope(tenant, project, view) else {
             return Found(stamp: Stamp(), context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:])
         }
-        let search = NodeSearch(scope: scope, dimension: dimension, mode: mode, threshold: threshold)
+        let search = NodeSearch(scope: scope, dimension: dimension, mode: routing.mode, threshold: routing.threshold)
         let questions = zip(needs, vectors).map { Question(text: $0, vector: $1) }
         var shared = try SharedMatches(scope, in: view)
         var matched: [(need: String, matches: [Match])] = []

@@ -3,6 +3,7 @@
 internal import Attributes
 public import Base
 internal import Documents
+public import Journal
 public import Needs
 
 public struct PublishReceipt: Sendable {
@@ -289,4 +290,6 @@ public struct StoreStatus: Sendable {
     public let entries: Int
     public let projects: Int
     public let pendingWrites: Int
+    /// How many commands have changed the store, and when the last one was proposed.
+    public let position: StorePosition
 }

@@ -3,6 +3,7 @@ public import Addresses
 public import Base
 internal import Content
 internal import Documents
+public import Journal
 internal import KeySpace
 public import LMDB
 public import Needs
@@ -96,6 +97,8 @@ public struct DatabaseConfiguration: Sendable {
     /// Threads for what would keep a reader's thread too long: `HeavyPool`.
     public var heavyThreads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     public var clock: any WallClock = SystemClock()
+    /// `CONTEX_JOURNAL`: for how long the commands themselves are kept.
+    public var journal = JournalWindow.off
     /// Where webhooks may go: a registration that names another place is refused. nil: nowhere, webhooks are switched off.
     public var webhookTargets: AddressPolicy? = .publicOnly
 
@@ -114,7 +117,7 @@ public final class Database: Sendable {
     public let configuration: DatabaseConfiguration
     let models: Models
     private let store: OpenStore
-    let writer: Writer
+    let log: any CommandLog
     let readers: ReaderPool
     private let heavy: HeavyPool
     /// Of all work that looks at it.
@@ -144,11 +147,7 @@ public final class Database: Sendable {
         do {
             let environment = try Environment(
                 path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
-            var transaction = try environment.beginWrite()
-            try StoreFormat.verifyOrCreate(&transaction)
-            try VectorModel.verifyOrCreate(models.vectorModel, directory: configuration.directory, in: &transaction)
-            if !servesUnfinishedImport { try ImportMark.refuseUnfinished(in: transaction.view, directory: configuration.directory) }
-            try transaction.commit()
+            try Founding.found(environment, configuration.directory, models, servesUnfinishedImport: servesUnfinishedImport)
             environment.growFile()
             (pepper, keyRing) = try environment.read { view in
                 // With keys in the store a new pepper would be of no use: say that theirs is missing.
@@ -162,9 +161,23 @@ public final class Database: Sendable {
         }
         let sinks = Sinks()
         self.sinks = sinks
-        writer = Writer(store: store, deliver: { sinks.deliver($0) }, aborted: { [matcher] in matcher.forget() })
+        let applier = Applier(dimension: models.dimension, matcher: matcher, journal: configuration.journal)
+        log = Writer(
+            store: store, applier: applier,
+            committed: { [store, keyRing, pepper] effects in
+                if effects.haveKeysChanged { Self.renew(keyRing, store, pepper) }
+                for notification in effects.notifications { sinks.deliver(notification) }
+            },
+            aborted: { [matcher] in matcher.forget() })
         readers = ReaderPool(store: store, threads: configuration.threads)
         heavy = HeavyPool(threads: configuration.heavyThreads)
+    }
+
+    /// Puts the keys as they are now in place, so that one that was revoked stops before that is answered.
+    private static func renew(_ keyRing: KeyRing, _ store: OpenStore, _ pepper: Pepper) {
+        let snapshot = try? store.environment().read { try KeyRing.Snapshot($0, tenants: [.standard], pepper: pepper) }
+        // What cannot be read any more opens no door.
+        keyRing.replace(with: snapshot ?? .empty)
     }
 
     static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {
@@ -200,7 +213,7 @@ public final class Database: Sendable {
     public func close() async {
         closing.cancel()
         await keepUsedQueries()
-        await writer.close()
+        await log.close()
         await heavy.close()
         await readers.close()
         store.close()

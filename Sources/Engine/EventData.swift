@@ -31,6 +31,15 @@ public enum EventData {
     /// - Throws: `.damaged`: what doors admit this reads, and seals tell what the disk has changed; so it is a bug, or an older build's.
     public static func parsed(_ bytes: [UInt8]) throws(ContexError) -> JSONValue { try JSONParser.parse(stored: bytes) }
 
+    /// What a message says of data that was published: itself, or that the store cannot give it.
+    public static func told(_ sequence: Sequence, _ data: [UInt8]) -> [(String, JSONValue)] {
+        do throws(ContexError) {
+            return [("data", try parsed(data))]
+        } catch {
+            return [("data", .null), ("error", .string("event \(sequence): \(error.message)"))]
+        }
+    }
+
     /// What a message says of an event: its `data`, or that the store cannot give it.
     public static func told(_ event: EventRecord) -> [(String, JSONValue)] {
         do throws(ContexError) {

@@ -46,42 +46,22 @@ public enum HeldKeys {
     /// - Returns: those that were not valid before.
     /// - Throws: `.notFound`; `.conflict` while a server runs; `.damaged`.
     public static func confirm(_ ids: [KeyID]?, directory: String, tenant: TenantID = .standard) throws -> [HeldKey] {
-        try change(directory) { transaction in
-            let open = try HeldKey.all(tenant, in: transaction.view).filter { !$0.record.rule.isValid }
-            for id in ids ?? open.map(\.record.keyID) {
-                try named(id) { try AccessRegistry.confirm(id, in: &transaction, scope: Database.registryScope(tenant)) }
-            }
-            return open.filter { ids?.contains($0.record.keyID) ?? true }
-        }
+        let open = try list(directory: directory, tenant: tenant).filter { !$0.record.rule.isValid }
+        try change(directory, tenant, (ids ?? open.map(\.record.keyID)).map { ($0, .confirm($0)) })
+        return open.filter { ids?.contains($0.record.keyID) ?? true }
     }
 
     /// - Throws: as `confirm`.
     public static func revoke(_ ids: [KeyID], directory: String, tenant: TenantID = .standard) throws {
-        try change(directory) { transaction in
-            for id in ids { try named(id) { _ = try AccessRegistry.revoke(id, in: &transaction, scope: Database.registryScope(tenant)) } }
-        }
+        try change(directory, tenant, ids.map { ($0, .revoke($0)) })
     }
 
-    private static func named(_ id: KeyID, _ body: () throws -> Void) throws {
-        do {
-            try body()
-        } catch let error as ContexError where error.category == .notFound {
-            throw ContexError.notFound("there is no key \(id)")
-        }
-    }
-
-    private static func change<T>(_ directory: String, _ body: (inout WriteTransaction) throws -> T) throws -> T {
-        // Opened for reading first: a folder that holds no store must not become one.
-        _ = try Database.openForReading(directory: directory)
-        do {
-            let environment = try Environment(path: DatabaseConfiguration(directory: directory).storePath)
-            var transaction = try environment.beginWrite()
-            guard try StoreFormat.verify(transaction.view) else { throw ContexError.notFound("the store in \(directory) is empty") }
-            let result = try body(&transaction)
-            try transaction.commit()
-            return result
-        } catch let error as LMDBError {
-            throw Database.openFailure(error, directory)
+    /// All of them in one transaction.
+    private static func change(_ directory: String, _ tenant: TenantID, _ changes: [(id: KeyID, change: Command.ChangeKeys.Change)]) throws {
+        let time = SystemClock().now()
+        let commands = changes.map { Command.changeKeys(.init(tenant: tenant, change: $0.change, reach: .all, asker: .operator, time: time)) }
+        try OfflineLog.apply(commands, directory: directory) { place, error in
+            error.category == .notFound ? ContexError.notFound("there is no key \(changes[place].id)") : error
         }
     }
 }

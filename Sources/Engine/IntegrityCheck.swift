@@ -7,6 +7,7 @@ internal import Content
 internal import Documents
 internal import Events
 internal import FullText
+internal import Journal
 internal import KeySpace
 internal import LMDB
 internal import Needs
@@ -78,6 +79,12 @@ public enum IntegrityCheck {
                 report.findings.append("\(ContexError(anyError: error).message)")
             }
             for place in before..<report.findings.count { report.findings[place] = "project '\(entry.name)': " + report.findings[place] }
+        }
+        progress("journal")
+        do {
+            try Journal().verified(in: view) { _ = try JournalText.whole($0, in: view) }
+        } catch {
+            report.findings.append(ContexError(anyError: error).message)
         }
         report.findings += try AccessRegistry.problems(view, scope: Database.registryScope(tenant))
         report.findings += try channelFindings(tenant, entries.map(\.project), in: view)

@@ -16,14 +16,8 @@ extension Database {
     ///   - isOpen: authentication is off, and anybody may have asked: the key waits for `confirmKey`.
     public func createKey(_ tenant: TenantID, name: String, reach: ProjectScope = .all, isOpen: Bool = false) async throws -> IssuedKey {
         let issued = try IssuedKey(name: name, tenant: tenant, createdAt: now(), pepper: pepper, rule: isOpen ? .open : .authenticated)
-        try await changeKeys(isOpen: isOpen) { transaction in
-            try AccessRegistry.create(issued.record, in: &transaction, scope: Self.registryScope(tenant))
-            if !reach.isAll {
-                try AccessRegistry.assign(
-                    RoleAssignment(keyID: issued.record.keyID, role: .unassigned, projects: reach), in: &transaction,
-                    scope: Self.registryScope(tenant))
-            }
-        }
+        let role = reach.isAll ? nil : RoleAssignment(keyID: issued.record.keyID, role: .unassigned, projects: reach)
+        try await changeKeys(tenant, .create(issued.record, role), isOpen: isOpen)
         return issued
     }
 
@@ -37,11 +31,7 @@ extension Database {
             } else {
                 try IssuedKey(name: name, tenant: tenant, createdAt: now(), pepper: pepper)
             }
-        try await changeKeys(isOpen: false) { transaction in
-            try AccessRegistry.create(issued.record, in: &transaction, scope: Self.registryScope(tenant))
-            try AccessRegistry.assign(
-                RoleAssignment(keyID: issued.record.keyID, role: .admin, projects: .all), in: &transaction, scope: Self.registryScope(tenant))
-        }
+        try await changeKeys(tenant, .create(issued.record, RoleAssignment(keyID: issued.record.keyID, role: .admin, projects: .all)), isOpen: false)
         return issued
     }
 
@@ -61,19 +51,13 @@ extension Database {
     /// Makes a key valid that was made, or given its role, while authentication was off.
     /// - Throws: `.notFound("Key not found")`, also for a key that reaches beyond `reach`.
     public func confirmKey(_ tenant: TenantID, _ id: KeyID, reach: ProjectScope = .all) async throws {
-        try await changeKeys(isOpen: false) { transaction in
-            try Self.require(reach, covers: id, tenant, transaction.view)
-            try AccessRegistry.confirm(id, in: &transaction, scope: Self.registryScope(tenant))
-        }
+        try await changeKeys(tenant, .confirm(id), reach: reach, isOpen: false)
     }
 
     /// - Parameter reach: the projects of whoever asks; a key that reaches beyond them is not there for him.
     /// - Throws: `.notFound("Key not found")`
     public func revokeKey(_ tenant: TenantID, _ id: KeyID, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
-        try await changeKeys(isOpen: isOpen) { transaction in
-            try Self.require(reach, covers: id, tenant, transaction.view)
-            _ = try AccessRegistry.revoke(id, in: &transaction, scope: Self.registryScope(tenant))
-        }
+        try await changeKeys(tenant, .revoke(id), reach: reach, isOpen: isOpen)
     }
 
     /// - Parameters:
@@ -82,18 +66,7 @@ extension Database {
     /// - Throws: `.forbidden` for a scope beyond the reach, `.notFound` for an unknown key, and for one beyond it.
     public func assignRole(_ tenant: TenantID, _ assignment: RoleAssignment, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
         guard reach.covers(assignment.projects) else { throw Self.beyond(reach, .manageRoles) }
-        try await changeKeys(isOpen: isOpen) { transaction in
-            try Self.require(reach, covers: assignment.keyID, tenant, transaction.view)
-            try AccessRegistry.assign(assignment, in: &transaction, scope: Self.registryScope(tenant))
-            if isOpen { try AccessRegistry.set(.open, of: assignment.keyID, in: &transaction, scope: Self.registryScope(tenant)) }
-        }
-    }
-
-    /// An answer of its own for a key beyond the reach would tell that it is there.
-    private static func require(_ reach: ProjectScope, covers id: KeyID, _ tenant: TenantID, _ view: borrowing TransactionView) throws {
-        guard !reach.isAll else { return }
-        let present = try AccessRegistry.assignment(of: id, view, scope: registryScope(tenant)) ?? .unassigned(id)
-        guard reach.covers(present.projects) else { throw ContexError.notFound("Key not found") }
+        try await changeKeys(tenant, .assign(assignment), reach: reach, isOpen: isOpen)
     }
 
     private static func beyond(_ reach: ProjectScope, _ permission: Permission) -> ContexError {
@@ -118,28 +91,12 @@ extension Database {
     /// - Throws: `.notFound("Role not found")`, `.forbidden`
     public func removeRole(_ tenant: TenantID, of id: KeyID, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
         guard reach.isAll else { throw Self.beyond(reach, .manageRoles) }
-        try await changeKeys(isOpen: isOpen) { transaction in
-            try AccessRegistry.removeRole(of: id, in: &transaction, scope: Self.registryScope(tenant))
-            if isOpen { try AccessRegistry.set(.open, of: id, in: &transaction, scope: Self.registryScope(tenant)) }
-        }
+        try await changeKeys(tenant, .removeRole(id), isOpen: isOpen)
     }
 
     /// - Parameter isOpen: authentication is off: an administrator whom somebody has yet to confirm counts as one.
     /// - Throws: also `.conflict` when the change would leave nobody who can change keys and roles again.
-    private func changeKeys(isOpen: Bool, _ change: @escaping @Sendable (inout WriteTransaction) throws -> Void) async throws {
-        let (keyRing, pepper) = (keyRing, pepper)
-        try await writer.submit { transaction, effects in
-            try change(&transaction)
-            let snapshot = try KeyRing.Snapshot(transaction.view, tenants: [.standard], pepper: pepper)
-            let (before, after) =
-                isOpen
-                ? (keyRing.possibleAdministrators, snapshot.possibleAdministrators) : (keyRing.administrators, snapshot.administrators)
-            if after == 0, before > 0 {
-                throw ContexError(
-                    .conflict,
-                    "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
-            }
-            effects.afterCommit.append { keyRing.replace(with: snapshot) }
-        }
+    private func changeKeys(_ tenant: TenantID, _ change: Command.ChangeKeys.Change, reach: ProjectScope = .all, isOpen: Bool) async throws {
+        _ = try await submit(.changeKeys(.init(tenant: tenant, change: change, reach: reach, asker: isOpen ? .anybody : .administrator, time: now())))
     }
 }

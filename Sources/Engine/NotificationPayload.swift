@@ -35,10 +35,11 @@ public enum NotificationPayload {
             ]
             return JSONObject(members + EventData.told(event))
         case .update(let sequence, let key, let data):
-            return JSONObject([
+            let members: [(String, JSONValue)] = [
                 ("type", .string("data_update")), ("sequence", .string(sequence.description)), ("data_key", .string(key)),
-                ("format", .string(agent.responseFormat)), ("data", data),
-            ])
+                ("format", .string(agent.responseFormat)),
+            ]
+            return JSONObject(members + EventData.told(sequence, data))
         case .deletion(let sequence, let key):
             return JSONObject([("type", .string("data_deleted")), ("sequence", .string(sequence.description)), ("data_key", .string(key))])
         }

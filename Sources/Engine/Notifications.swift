@@ -12,7 +12,8 @@ public struct Notification: Sendable {
         /// An event that the agent missed.
         case event(EventRecord)
         /// A document that the agent follows, or that matches one of its needs for the first time.
-        case update(sequence: Sequence, key: String, data: JSONValue)
+        /// - Parameter data: JSON, compact, as published: read when somebody wants to hear it.
+        case update(sequence: Sequence, key: String, data: [UInt8])
         /// A document that the agent followed is gone.
         case deletion(sequence: Sequence, key: String)
     }

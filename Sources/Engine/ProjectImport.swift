@@ -1,19 +1,12 @@
 // Import of a project: an export document becomes its state, in one transaction. (Documents line by line: LineImport.)
 //
-// Events are numbered anew in the order of the document; types and data stay, times do not. An event whose data is an
+// Applied by Apply/ApplyImport.swift. An event whose data is an
 // object of one member is the publish of that key again, so that a key's history survives; any other keeps its object as
 // it is. Nodes are taken as they stand in the export and embedded here, unless they bring their own vector: the original
 // stored zero vectors, which never matched. Everything is checked before anything is written.
 //
-// Sections contradict each other no more than they must: an event whose content a document has becomes the document's own, and every other
-// event of its key one of its versions; a document that no event of the new log accounts for stands from the end of that log on. Agents that were
-// there before follow what is there now; they are not told, since nothing was published.
-//
 // A section may do what its operation may do and no more: events and nodes are publishes, agents are registrations, with their
 // permission and by their rules (CommandRules.swift).
-//
-// An own vector lives in the event that its document names. A node that comes without such an event, or stays while the log
-// is replaced, therefore gets one: the publish of its data with its vector.
 
 public import Access
 internal import Attributes
@@ -65,17 +58,14 @@ extension Database {
                 texts.append(SearchText.embedded(key: document.key.text, path: node.path, kind: node.kind, value: node.value))
             }
         }
-        let nodes = plan.documents.flatMap(\.nodes)
         var embedded = try await models.embed(documents: texts, in: .project(project, of: tenant))[...]
-        let vectors = nodes.map { $0.vector ?? embedded.removeFirst() }
-        let tokenCounts = try await onPool { [models] in
-            plan.documents.flatMap { $0.nodes.map { models.countTokens(JSONPrinter.text(MatchData.wrapped($0.value), style: .python)) } }
+        let vectors = plan.documents.flatMap(\.nodes).map { $0.vector ?? embedded.removeFirst() }
+        let (time, routing) = (now(), Command.Routing(configuration))
+        let command = try await onPool(isHeavy: true) { [models] in
+            plan.command(
+                tenant, project, vectors: vectors, countTokens: models.countTokens, overwrites: overwrite, by: publisher, routing, at: time)
         }
-        let time = now()
-        try await writer.submit { [self] transaction, _ in
-            try apply(tenant, project, plan, vectors: vectors, tokenCounts: tokenCounts, overwrite: overwrite, at: time, by: publisher,
-                in: &transaction)
-        }
+        _ = try await submit(.importProject(command))
         // Each by itself, as in a batch: the data is in by now, so one that is refused is told and does not end the import.
         let head = try await read { view in
             try Self.scope(tenant, project, view).map { try EventLog(scope: $0).head(in: view).sequence } ?? .zero
@@ -91,7 +81,7 @@ extension Database {
             if case .failure(let error) = outcome { refused.append("Agent '\(command.agent)' is not registered: \(error.message)") }
         }
         return plan.receipt(
-            agents: commands.count - refused.count, events: plan.events?.count ?? 0, embeddings: nodes.count, warnings: refused)
+            agents: commands.count - refused.count, events: plan.events?.count ?? 0, embeddings: vectors.count, warnings: refused)
     }
 
     /// - Throws: `.badRequest` for an agent that is to be told on another project's channel.
@@ -104,176 +94,6 @@ extension Database {
                 throw ContexError.badRequest("Data validation failed: notification_channel '\(channel)' belongs to another project")
             }
         }
-    }
-
-    private func apply(
-        _ tenant: TenantID, _ project: Name, _ plan: ImportPlan, vectors: [[Float]], tokenCounts: [Int], overwrite: Bool,
-        at time: Timestamp, by publisher: Publisher?, in transaction: inout WriteTransaction
-    ) throws {
-        let registry = ProjectRegistry(tenant: tenant)
-        if let known = try registry.scope(of: project, in: transaction.view), !overwrite,
-            try EventLog(scope: known).head(in: transaction.view).sequence > .zero
-        {
-            throw ContexError.badRequest("Project \(project.text.excerpt()) already has data. Use overwrite=True to replace.")
-        }
-        let scope = try registry.scopeCreating(project, at: time, in: &transaction)
-        let log = EventLog(scope: scope)
-        let documents = DocumentStore(scope: scope)
-        var kept: [(document: DocumentRecord, event: EventRecord)] = []
-        if overwrite, plan.events != nil {
-            if !plan.hasNodes { kept = try ownVectors(scope, in: transaction.view) }
-            try log.removeAll(in: &transaction)
-            try documents.removeAllVersions(in: &transaction)
-        }
-
-        var lastEvents: [String: EventRecord] = [:]
-        var versions: [String: [Sequence]] = [:]
-        for imported in plan.events ?? [] {
-            var draft = EventDraft(
-                kind: .imported, type: imported.type, key: "", format: "json", recordedAt: time, data: JSONPrinter.bytes(imported.data),
-                metadata: PreparedDocument.bytes(ofMetadata: imported.metadata), publisher: publisher)
-            if let published = ImportPlan.published(imported.data) {
-                draft.kind = .published
-                draft.key = published.key.text
-                draft.data = JSONPrinter.bytes(published.data)
-                draft.vector = imported.vector
-            }
-            let event = try log.append(draft, in: &transaction)
-            if event.kind == .published {
-                lastEvents[event.key] = event
-                versions[event.key, default: []].append(event.sequence)
-            }
-        }
-        for (var document, event) in kept {
-            document.sequence = try log.append(event.draft, in: &transaction).sequence
-            try documents.put(document, in: &transaction)
-            try documents.addVersion(document.sequence, of: document.id, in: &transaction)
-        }
-
-        if overwrite, plan.hasNodes { try removeAllDocuments(scope, at: log.head(in: transaction.view).sequence, in: &transaction) }
-        let texts = TextIndex(scope: scope)
-        let analyzer = try texts.options(in: transaction.view).analyzer
-        var place = 0
-        var fresh: [(document: DocumentID, nodes: [FreshNode])] = []
-        for imported in plan.documents {
-            let key = imported.key
-            let present = try documents.document(key, in: transaction.view)
-            for node in present?.nodes ?? [] { try removeNode(node, scope, in: &transaction) }
-            let id = try present?.id ?? documents.create(key, in: &transaction)
-            let nodes = try documents.reserveNodes(imported.nodes.count, in: &transaction)
-            fresh.append((id, []))
-            for (node, nodeID) in zip(imported.nodes, nodes) {
-                let record = NodeRecord(
-                    document: id, documentKey: key.text, path: node.path, kind: node.kind, format: node.format,
-                    description: node.description, data: JSONPrinter.bytes(node.value), tokenCount: tokenCounts[place],
-                    hasOwnVector: node.vector != nil)
-                try documents.put(record, as: nodeID, in: &transaction)
-                try VectorIndex(scope: scope, dimension: models.dimension).insert(nodeID, vectors[place], in: &transaction)
-                let text = AnalyzedText(try record.indexedText, analyzer: analyzer)
-                try texts.add(nodeID, text, in: &transaction)
-                fresh[fresh.count - 1].nodes.append(FreshNode(id: nodeID, vector: vectors[place], text: text))
-                place += 1
-            }
-            var event = lastEvents[key.text]
-            let metadata = imported.metadata.map(PreparedDocument.bytes(ofMetadata:)) ?? event?.metadata ?? []
-            if let node = imported.nodes.first, let vector = node.vector, event?.vector != vector {
-                event = try log.append(
-                    EventDraft(
-                        kind: .published, type: "\(key.text)_updated", key: key.text, format: node.format, recordedAt: time,
-                        data: JSONPrinter.bytes(node.value), vector: vector, metadata: metadata, publisher: publisher),
-                    in: &transaction)
-                versions[key.text, default: []].append(event!.sequence)
-            }
-            let document = DocumentRecord(
-                id: id, key: key, sequence: try event?.sequence ?? log.head(in: transaction.view).sequence, exists: true,
-                format: imported.nodes.first?.format ?? "json", updatedAt: time, publisher: publisher, metadata: metadata,
-                fingerprint: event.map {
-                    PreparedDocument.fingerprint(format: nil, eventType: $0.type, vector: $0.vector, metadata: metadata, data: $0.data)
-                } ?? .zero, nodes: nodes)
-            try documents.put(document, in: &transaction)
-            try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
-            for version in versions[key.text] ?? [] { try documents.addVersion(version, of: id, in: &transaction) }
-        }
-        // Needs are scored by the statistics that the indexes have with all that came.
-        for (document, nodes) in fresh { try noteFollowers(scope, document: document, fresh: nodes, in: &transaction) }
-        if plan.events != nil {
-            let settled = Set(plan.documents.map(\.key) + kept.map(\.document.key))
-            try settle(scope, but: settled, lastEvents, versions, in: &transaction)
-        }
-    }
-
-    /// Gives the documents that the import did not bring their place in the log that it brought.
-    private func settle(
-        _ scope: TenantScope, but settled: Set<Name>, _ lastEvents: [String: EventRecord], _ versions: [String: [Sequence]],
-        in transaction: inout WriteTransaction
-    ) throws {
-        let documents = DocumentStore(scope: scope)
-        let head = try EventLog(scope: scope).head(in: transaction.view).sequence
-        var present: [DocumentRecord] = []
-        try documents.forEachDocument(deleted: true, in: transaction.view) { if !settled.contains($0.key) { present.append($0) } }
-        for var document in present {
-            document.sequence = head
-            let known = document.fingerprint
-            document.fingerprint = .zero
-            if document.exists, let event = lastEvents[document.key.text] {
-                // Whether the hint was given or found is not told by an export.
-                for format in [nil, document.format] as [String?] where known == PreparedDocument.fingerprint(
-                    format: format, eventType: event.type, vector: event.vector, metadata: event.metadata, data: event.data)
-                {
-                    document.sequence = event.sequence
-                    document.fingerprint = known
-                }
-            }
-            try documents.put(document, in: &transaction)
-            for version in versions[document.key.text] ?? [] { try documents.addVersion(version, of: document.id, in: &transaction) }
-        }
-    }
-
-    /// Notes whose needs the nodes of a document answer now; what they followed of it before is gone.
-    private func noteFollowers(_ scope: TenantScope, document: DocumentID, fresh: [FreshNode], in transaction: inout WriteTransaction) throws {
-        let needs = NeedStore(scope: scope)
-        let followers = try needs.followers(of: document, in: transaction.view)
-        let matched = try matcher.match(fresh, scope: scope, mode: configuration.mode, threshold: configuration.threshold, in: transaction.view)
-        for agent in Set(followers).union(matched.keys).sorted() {
-            try needs.setFollow(agent: agent, document: document, nodes: matched[agent]?.map(\.node) ?? [], in: &transaction)
-        }
-    }
-
-    /// The documents with a vector of their own, each with the event that has it.
-    private func ownVectors(_ scope: TenantScope, in view: borrowing TransactionView) throws -> [(document: DocumentRecord, event: EventRecord)] {
-        let (documents, log) = (DocumentStore(scope: scope), EventLog(scope: scope))
-        var found: [(document: DocumentRecord, event: EventRecord)] = []
-        try documents.forEachDocument(in: view) { document in
-            guard let node = try document.nodes.first.flatMap({ try documents.node($0, in: view) }), node.hasOwnVector else { return }
-            guard let event = try log.event(document.sequence, in: view) else {
-                throw ContexError.damaged("'\(document.key)' names event \(document.sequence), which is not there")
-            }
-            found.append((document, event))
-        }
-        return found
-    }
-
-    /// Empties documents and indexes of a project; the log, the agents and the numbers given so far stay.
-    /// - Parameter sequence: of the last event: they are gone from there on.
-    private func removeAllDocuments(_ scope: TenantScope, at sequence: Sequence, in transaction: inout WriteTransaction) throws {
-        let documents = DocumentStore(scope: scope)
-        var present: [DocumentRecord] = []
-        try documents.forEachDocument(in: transaction.view) { present.append($0) }
-        let needs = NeedStore(scope: scope)
-        for var document in present {
-            for follower in try needs.followers(of: document.id, in: transaction.view) {
-                try needs.setFollow(agent: follower, document: document.id, nodes: [], in: &transaction)
-            }
-            for node in document.nodes { try documents.removeNode(node, in: &transaction) }
-            document.nodes = []
-            document.exists = false
-            document.sequence = sequence
-            document.metadata = []
-            try documents.put(document, in: &transaction)
-        }
-        try VectorIndex(scope: scope, dimension: models.dimension).removeAll(in: &transaction)
-        try TextIndex(scope: scope).removeAll(in: &transaction)
-        try AttributeIndex(scope: scope).removeAll(in: &transaction)
     }
 }
 
@@ -451,6 +271,37 @@ private struct ImportPlan: Sendable {
         do throws(ContexError) { try ContentSplitter.validate(value) } catch {
             throw ContexError.badRequest("Data validation failed: \(error.message)")
         }
+    }
+
+    /// What is applied: data as it is stored, and everything that was computed.
+    /// - Parameter vectors: of all nodes, in order.
+    func command(
+        _ tenant: TenantID, _ project: Name, vectors: [[Float]], countTokens: (String) -> Int, overwrites: Bool, by publisher: Publisher?,
+        _ routing: Command.Routing, at time: Timestamp
+    ) -> Command.ImportProject {
+        var rest = vectors[...]
+        return Command.ImportProject(
+            tenant: tenant, project: project, overwrites: overwrites,
+            events: events?.map { event in
+                let published = Self.published(event.data)
+                return Command.ImportProject.Event(
+                    type: event.type, data: JSONPrinter.bytes(published?.data ?? event.data), key: published?.key, vector: event.vector,
+                    metadata: PreparedDocument.bytes(ofMetadata: event.metadata))
+            },
+            hasNodes: hasNodes,
+            documents: documents.map { document in
+                Command.ImportProject.Document(
+                    key: document.key,
+                    nodes: document.nodes.map { node in
+                        Command.ImportProject.Node(
+                            path: node.path, kind: node.kind, format: node.format, description: node.description,
+                            data: JSONPrinter.bytes(node.value),
+                            tokenCount: countTokens(JSONPrinter.text(MatchData.wrapped(node.value), style: .python)), vector: rest.removeFirst(),
+                            hasOwnVector: node.vector != nil)
+                    },
+                    metadata: document.metadata.map(PreparedDocument.bytes(ofMetadata:)))
+            },
+            publisher: publisher, routing: routing, time: time)
     }
 
     func receipt(agents: Int, events: Int, embeddings: Int, warnings more: [String] = []) -> ImportReceipt {

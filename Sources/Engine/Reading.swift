@@ -5,6 +5,7 @@ public import Base
 internal import Content
 internal import Documents
 public import Events
+internal import Journal
 internal import KeySpace
 internal import LMDB
 internal import Needs
@@ -232,11 +233,13 @@ extension Database {
     // MARK: - The store itself
 
     public func status() async throws -> StoreStatus {
-        let waiting = writer.waitingCount
+        let waiting = log.waitingCount
         let statistics = try storeStatistics()
-        let projects = try await read { try ProjectRegistry(tenant: .standard).entries(in: $0).count }
+        let (projects, position) = try await read { view in
+            (try ProjectRegistry(tenant: .standard).entries(in: view).count, try StorePosition.load(view))
+        }
         return StoreStatus(
-            bytesUsed: statistics.bytesUsed, entries: statistics.entries, projects: projects, pendingWrites: waiting)
+            bytesUsed: statistics.bytesUsed, entries: statistics.entries, projects: projects, pendingWrites: waiting, position: position)
     }
 }
 

@@ -20,6 +20,7 @@ public import Base
 internal import Documents
 internal import Events
 internal import FullText
+internal import Journal
 internal import KeySpace
 internal import LMDB
 internal import Needs
@@ -174,6 +175,8 @@ public enum Reindex {
             try write(environment, models, mark) { _ in }
         }
         try write(environment, models, nil) { transaction in
+            // No command made these indexes: a journal from before would lead elsewhere.
+            try Journal().removeAll(in: &transaction)
             // A graph that an import had set apart is whole now.
             guard var mark = try ImportMark.load(transaction.view), mark.isBuilding else { return }
             mark.isBuilding = false

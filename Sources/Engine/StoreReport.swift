@@ -1,7 +1,8 @@
 // What a store holds and what it costs, read from a data folder: for operators, beside a running server.
 
-internal import Base
+public import Base
 internal import Documents
+public import Journal
 internal import KeySpace
 internal import LMDB
 internal import Needs
@@ -25,6 +26,10 @@ public struct StoreReport: Sendable {
     public let depth: Int
     /// The number of the newest commit.
     public let lastTransaction: UInt64
+    /// How many commands have changed the store, and when the last one was proposed.
+    public let position: StorePosition
+    /// The positions that the journal has; nil without one.
+    public let journal: ClosedRange<Position>?
     /// Slots of the reader table that were ever used; the server needs one for each query at a time.
     public let readers: Int
 
@@ -50,6 +55,7 @@ public struct StoreReport: Sendable {
                     projects: try Database.summaries(.standard, in: view),
                     kinds: KeyKind.allCases.compactMap { kind in sums[kind].map { Kind(name: "\(kind)", records: $0.records, bytes: $0.bytes) } },
                     fileBytes: statistics.bytesUsed, depth: statistics.depth, lastTransaction: statistics.lastTransaction,
+                    position: try StorePosition.load(view), journal: try Journal().state(in: view).map { $0.first...$0.last },
                     readers: statistics.readers)
             }
         } catch {

@@ -68,17 +68,9 @@ extension Database {
     /// Writes down which queries are asked again and again, when that has changed; to be called every few minutes.
     public func keepUsedQueries() async {
         guard let used = queryUse.changed(), used.contains(where: { !$0.value.isEmpty }) else { return }
-        try? await writer.submit { transaction, _ in
-            for (tenant, texts) in used.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-                var record = ByteWriter()
-                record.varint(UInt64(texts.count))
-                for (asked, uses) in texts {
-                    record.text(asked.project.text)
-                    record.text(asked.text.text)
-                    record.u32(uses)
-                }
-                try transaction.store(TenantScope(tenant: tenant, project: .tenantLevel).key(.usedQueries), record.bytes)
-            }
+        for (tenant, texts) in used.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            let queries = texts.map { Command.KeepQueries.Query(project: $0.asked.project, text: $0.asked.text.text, uses: $0.uses) }
+            _ = try? await submit(.keepQueries(.init(tenant: tenant, queries: queries, time: now())))
         }
     }
 

@@ -28,20 +28,21 @@ public struct EventLog: Sendable {
     }
 
     /// Appends one event.
+    /// - Parameter position: of the command that it belongs to.
     /// - Throws: `.damaged` when the head names a sequence that no log reaches.
     /// - Complexity: two puts, one SHA-256 over the data.
-    public func append(_ draft: EventDraft, in transaction: inout WriteTransaction) throws -> EventRecord {
+    public func append(_ draft: EventDraft, at position: Position, in transaction: inout WriteTransaction) throws -> EventRecord {
         let head = try head(in: transaction.view)
         guard head.sequence.rawValue < .max else { throw ContexError.damaged("the head of the log names event \(head.sequence), which no log reaches") }
         let sequence = head.sequence.next
-        let hash = EventRecord.chainHash(after: head.hash, sequence: sequence, draft)
-        try transaction.store(scope.key(.event, sequence.rawValue), EventRecord.encode(draft, hash: hash))
+        let hash = EventRecord.chainHash(after: head.hash, sequence: sequence, at: position, draft)
+        try transaction.store(scope.key(.event, sequence.rawValue), EventRecord.encode(draft, at: position, hash: hash))
         var writer = ByteWriter()
         writer.u64(sequence.rawValue)
         writer.raw(hash.bytes)
         try transaction.store(scope.key(.logState), writer.bytes)
         return EventRecord(
-            sequence: sequence, kind: draft.kind, type: draft.type, key: draft.key, format: draft.format,
+            sequence: sequence, position: position, kind: draft.kind, type: draft.type, key: draft.key, format: draft.format,
             recordedAt: draft.recordedAt, data: draft.data, vector: draft.vector, metadata: draft.metadata, publisher: draft.publisher, hash: hash)
     }
 
@@ -93,7 +94,7 @@ public struct EventLog: Sendable {
             let event = try EventRecord.decode(Array(payload), sequence: sequence)
             let due = Sequence(rawValue: expected.sequence.rawValue &+ 1)
             if sequence != due { findings.append("event \(due) is missing; the next one there is \(sequence)") }
-            if event.hash != EventRecord.chainHash(after: expected.hash, sequence: sequence, event.draft) {
+            if event.hash != EventRecord.chainHash(after: expected.hash, sequence: sequence, at: event.position, event.draft) {
                 findings.append("event \(sequence) breaks the hash chain")
             }
             expected = Head(sequence: sequence, hash: event.hash)

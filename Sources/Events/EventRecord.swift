@@ -13,6 +13,8 @@ public struct EventRecord: Sendable, Equatable {
     }
 
     public let sequence: Sequence
+    /// Of the command that it belongs to, among all that have changed the store.
+    public let position: Position
     public let kind: Kind
     /// The name that subscribers see: `<data_key>_updated` unless the publisher chose one.
     public let type: String
@@ -33,10 +35,11 @@ public struct EventRecord: Sendable, Equatable {
     public let hash: SHA256Digest
 
     public init(
-        sequence: Sequence, kind: Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8], vector: [Float]? = nil,
-        metadata: [UInt8] = [], publisher: Publisher? = nil, hash: SHA256Digest
+        sequence: Sequence, position: Position, kind: Kind, type: String, key: String, format: String, recordedAt: Timestamp, data: [UInt8],
+        vector: [Float]? = nil, metadata: [UInt8] = [], publisher: Publisher? = nil, hash: SHA256Digest
     ) {
         self.sequence = sequence
+        self.position = position
         self.kind = kind
         self.type = type
         self.key = key
@@ -80,11 +83,12 @@ public struct EventDraft: Sendable {
 }
 
 extension EventRecord {
-    /// docs/formats/events-v1.md: kind, time, type, key, format, data, vector, metadata, publisher, hash.
-    static func encode(_ draft: EventDraft, hash: SHA256Digest) -> [UInt8] {
+    /// docs/formats/events-v1.md: kind, time, position, type, key, format, data, vector, metadata, publisher, hash.
+    static func encode(_ draft: EventDraft, at position: Position, hash: SHA256Digest) -> [UInt8] {
         var writer = ByteWriter(capacity: draft.data.count + 4 * (draft.vector?.count ?? 0) + 128)
         writer.u8(draft.kind.rawValue)
         writer.i64(draft.recordedAt.rawValue)
+        writer.varint(position.rawValue)
         writer.text(draft.type)
         writer.text(draft.key)
         writer.text(draft.format)
@@ -103,6 +107,7 @@ extension EventRecord {
             throw ContexError.damaged("event \(sequence) is of a kind that this build does not know")
         }
         let recordedAt = Timestamp(rawValue: try reader.i64())
+        let position = Position(rawValue: try reader.varint())
         let type = try reader.text()
         let key = try reader.text()
         let format = try reader.text()
@@ -114,14 +119,15 @@ extension EventRecord {
         let hash = try reader.sha256()
         try reader.end()
         return EventRecord(
-            sequence: sequence, kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data,
+            sequence: sequence, position: position, kind: kind, type: type, key: key, format: format, recordedAt: recordedAt, data: data,
             vector: vector.isEmpty ? nil : vector, metadata: metadata, publisher: publisher, hash: hash)
     }
 
-    static func chainHash(after previous: SHA256Digest, sequence: Sequence, _ draft: EventDraft) -> SHA256Digest {
+    static func chainHash(after previous: SHA256Digest, sequence: Sequence, at position: Position, _ draft: EventDraft) -> SHA256Digest {
         var writer = ByteWriter(capacity: 256 + 4 * (draft.vector?.count ?? 0))
         writer.raw(previous.bytes)
         writer.u64(sequence.rawValue)
+        writer.u64(position.rawValue)
         writer.u8(draft.kind.rawValue)
         writer.i64(draft.recordedAt.rawValue)
         writer.text(draft.type)

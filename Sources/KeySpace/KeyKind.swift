@@ -7,6 +7,9 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case storeFormat = 0x01
     case vectorModel = 0x02
     case importMark = 0x03
+    case position = 0x04
+    case journalState = 0x05
+    case journalEntry = 0x06
 
     // Project 0 of a tenant: its registries.
     case projectName = 0x10

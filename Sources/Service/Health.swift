@@ -42,7 +42,8 @@ extension Operations {
                     details: isTold
                         ? [
                             ("bytes_used", "\(store.bytesUsed)"), ("entries", "\(store.entries)"), ("projects", "\(store.projects)"),
-                            ("pending_writes", "\(store.pendingWrites)"),
+                            ("pending_writes", "\(store.pendingWrites)"), ("position", "\(store.position.position)"),
+                            ("position_time", store.position.time.iso8601),
                         ] : []),
                 model,
             ]

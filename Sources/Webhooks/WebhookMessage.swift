@@ -30,10 +30,10 @@ struct WebhookMessage {
             members = JSONObject(described + EventData.told(record))
         case .update(let sequence, let key, let data):
             event = "data_update"
-            members = JSONObject([
+            let described: [(String, JSONValue)] = [
                 ("type", .string(event)), ("agent_id", agent), ("sequence", .string(sequence.description)), ("data_key", .string(key)),
-                ("data", data),
-            ])
+            ]
+            members = JSONObject(described + EventData.told(sequence, data))
         case .deletion(let sequence, let key):
             event = "data_deleted"
             members = JSONObject([
@@ -55,7 +55,7 @@ extension Notification {
             switch message {
             case .initialContext(let context): context.matches.reduce(0) { $0 + Self.weight($1.data) }
             case .event(let record): record.byteCount
-            case .update(_, _, let value): Self.weight(value)
+            case .update(_, _, let data): data.count
             case .deletion: 0
             }
         return 512 + data

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Base
 internal import Content
 internal import Engine
+internal import Journal
 
 struct Stats: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,6 +29,10 @@ struct Stats: ParsableCommand {
         Terminal.say("\n" + Terminal.table([["KIND", "RECORDS", "BYTES"]] + report.kinds.map { [$0.name, "\($0.records)", "\($0.bytes)"] }))
         Terminal.say(
             "\nfile: \(report.fileBytes) bytes, \(report.depth) levels, commit \(report.lastTransaction), \(report.readers) reader slots used")
+        let last = report.position
+        Terminal.say(
+            "position: \(last.position)" + (last.position > .zero ? " of \(last.time.iso8601)" : "")
+                + (report.journal.map { ", journal from \($0.lowerBound) to \($0.upperBound)" } ?? ", no journal"))
     }
 
     private static func object(_ report: StoreReport) -> JSONValue {
@@ -41,7 +46,9 @@ struct Stats: ParsableCommand {
                 }),
             "kinds": .array(report.kinds.map { ["kind": .string($0.name), "records": .integer($0.records), "bytes": .integer($0.bytes)] }),
             "file_bytes": .integer(report.fileBytes), "depth": .integer(report.depth), "last_commit": .integer(Int(report.lastTransaction)),
-            "reader_slots": .integer(report.readers),
+            "reader_slots": .integer(report.readers), "position": .string("\(report.position.position)"),
+            "position_time": report.position.position > .zero ? .string(report.position.time.iso8601) : .null,
+            "journal": report.journal.map { ["first": .string("\($0.lowerBound)"), "last": .string("\($0.upperBound)")] } ?? .null,
         ]
     }
 }

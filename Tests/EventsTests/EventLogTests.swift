@@ -38,7 +38,7 @@ import Testing
             return length + utf8
         }
         return SHA256.digest(
-            previous, number(sequence), [draft.kind.rawValue], number(UInt64(bitPattern: draft.recordedAt.rawValue)), text(draft.type),
+            previous, number(sequence), number(7), [draft.kind.rawValue], number(UInt64(bitPattern: draft.recordedAt.rawValue)), text(draft.type),
             text(draft.key), text(draft.format), draft.publisher.map { [1] + text($0.keyID) + text($0.name) } ?? [0], [UInt8(draft.metadata.count)],
             draft.metadata, number(UInt64(draft.data.count)), [UInt8(draft.vector?.count ?? 0)],
             (draft.vector ?? []).flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32($0))) } }, draft.data)
@@ -55,7 +55,7 @@ import Testing
                     let draft = Self.draft(&random)
                     twin.append(draft)
                     hash = Self.link(after: hash.bytes, UInt64(twin.count), draft)
-                    let event = try log.append(draft, in: &transaction)
+                    let event = try log.append(draft, at: Position(rawValue: 7), in: &transaction)
                     #expect(event.sequence.rawValue == UInt64(twin.count) && event.hash == hash && Self.same(event, draft))
                 }
             }
@@ -106,11 +106,11 @@ import Testing
         var random = SeededRandom(seed: testSeed("logsOfOtherProjectsAreApart"))
         let other = EventLog(scope: TenantScope(tenant: store.scope.tenant, project: ProjectID(rawValue: store.scope.project.rawValue + 1)))
         try store.write { (transaction: inout WriteTransaction) throws in
-            for _ in 0..<5 { _ = try log.append(Self.draft(&random), in: &transaction) }
-            #expect(try other.append(Self.draft(&random), in: &transaction).sequence.rawValue == 1)
+            for _ in 0..<5 { _ = try log.append(Self.draft(&random), at: Position(rawValue: 7), in: &transaction) }
+            #expect(try other.append(Self.draft(&random), at: Position(rawValue: 7), in: &transaction).sequence.rawValue == 1)
             try log.removeAll(in: &transaction)
             #expect(try log.events(after: .zero, count: 10, in: transaction.view) == [])
-            #expect(try log.append(Self.draft(&random), in: &transaction).sequence.rawValue == 1)
+            #expect(try log.append(Self.draft(&random), at: Position(rawValue: 7), in: &transaction).sequence.rawValue == 1)
             #expect(try log.findings(in: transaction.view) == [])
             #expect(try other.findings(in: transaction.view) == [])
         }
@@ -121,7 +121,7 @@ import Testing
     func fill(_ count: Int) throws -> [[UInt8]] {
         var random = SeededRandom(seed: testSeed("fill"))
         return try store.write { (transaction: inout WriteTransaction) throws in
-            for _ in 0..<count { _ = try log.append(Self.draft(&random), in: &transaction) }
+            for _ in 0..<count { _ = try log.append(Self.draft(&random), at: Position(rawValue: 7), in: &transaction) }
             return try (1...UInt64(count)).map { try transaction.view.loadBytes(store.scope.key(.event, $0))! }
         }
     }
@@ -191,7 +191,7 @@ import Testing
         var transaction = try store.environment.beginWrite()
         try transaction.store(store.scope.key(.logState), end)
         let draft = EventDraft(kind: .deleted, type: "", key: "", format: "", recordedAt: Timestamp(rawValue: 0), data: [])
-        let error = #expect(throws: ContexError.self) { _ = try log.append(draft, in: &transaction) }
+        let error = #expect(throws: ContexError.self) { _ = try log.append(draft, at: Position(rawValue: 7), in: &transaction) }
         #expect(error?.category == .damaged)
     }
 
@@ -214,7 +214,7 @@ import Testing
 
     @Test func goldenBytesAreWritten() throws {
         try store.write { (transaction: inout WriteTransaction) throws in
-            for draft in Self.golden { _ = try log.append(draft, in: &transaction) }
+            for draft in Self.golden { _ = try log.append(draft, at: Position(rawValue: 7), in: &transaction) }
         }
         try GoldenRecord.rewriteIfAsked("events-v1/records.txt", try store.records())
         #expect(try store.records() == GoldenRecord.file("events-v1/records.txt"))

@@ -115,12 +115,14 @@ extension FuzzTargets {
                 _ = try log.findings(in: view)
             },
             change: { transaction in
-                let record = try log.append(draft(.published, "{}"), in: &transaction)
+                let record = try log.append(draft(.published, "{}"), at: Position(rawValue: 7), in: &transaction)
                 try require(try log.event(record.sequence, in: transaction.view) == record, "an event appended and read differs")
                 try log.removeAll(in: &transaction)
             },
             fill: { transaction in
-                for kind in [EventRecord.Kind.published, .deleted, .imported] { _ = try log.append(draft(kind, #"{"a":1}"#), in: &transaction) }
+                for kind in [EventRecord.Kind.published, .deleted, .imported] {
+                    _ = try log.append(draft(kind, #"{"a":1}"#), at: Position(rawValue: 7), in: &transaction)
+                }
             })
     }()
 

@@ -23,7 +23,7 @@ private func notification(_ url: String?, agent: String = "a", secret: String? =
 }
 
 private func update(_ url: String?, _ number: Int, agent: String = "a") -> Notification {
-    notification(url, agent: agent, .update(sequence: Sequence(rawValue: UInt64(number)), key: "k", data: ["n": .integer(number)]))
+    notification(url, agent: agent, .update(sequence: Sequence(rawValue: UInt64(number)), key: "k", data: Array("{\"n\":\(number)}".utf8)))
 }
 
 private func sink(
@@ -58,11 +58,11 @@ private final class TableResolver: NameResolver {
         let secret = "ein Geheimnis mit ü"
         let data: JSONValue = ["tech": .array([.double(1.5), .string("é\n\"")])]
         let event = EventRecord(
-            sequence: Sequence(rawValue: 7), kind: .published, type: "tech_updated", key: "tech", format: "json", recordedAt: Timestamp(rawValue: 0),
-            data: JSONPrinter.bytes(data), hash: .zero)
+            sequence: Sequence(rawValue: 7), position: Position(rawValue: 7), kind: .published, type: "tech_updated", key: "tech", format: "json",
+            recordedAt: Timestamp(rawValue: 0), data: JSONPrinter.bytes(data), hash: .zero)
         sink.deliver(notification(receiver.url + "?x=1", secret: secret, .initialContext(InitialContext(needs: [("need", []), ("other", [])]))))
         sink.deliver(notification(receiver.url + "?x=1", secret: secret, .event(event)))
-        sink.deliver(notification(receiver.url + "?x=1", secret: secret, .update(sequence: Sequence(rawValue: 8), key: "tech", data: data)))
+        sink.deliver(notification(receiver.url + "?x=1", secret: secret, .update(sequence: Sequence(rawValue: 8), key: "tech", data: JSONPrinter.bytes(data))))
         sink.deliver(notification(receiver.url + "?x=1", .deletion(sequence: Sequence(rawValue: 9), key: "tech")))
         #expect(await eventually { sink.statistics.sent == 4 })
         let requests = receiver.requests
@@ -364,8 +364,8 @@ private final class TableResolver: NameResolver {
         let sink = sink(limits: DeliveryLimits(queuePerAgentMax: 2), drainTime: .milliseconds(100), logger: log.logger)
         // Events that were missed are no states: each stands for itself.
         let event = EventRecord(
-            sequence: Sequence(rawValue: 7), kind: .published, type: "t", key: "k", format: "json", recordedAt: Timestamp(rawValue: 0),
-            data: Array("1".utf8), hash: .zero)
+            sequence: Sequence(rawValue: 7), position: Position(rawValue: 7), kind: .published, type: "t", key: "k", format: "json",
+            recordedAt: Timestamp(rawValue: 0), data: Array("1".utf8), hash: .zero)
         for _ in 0..<12 { sink.deliver(notification(receiver.url, .event(event))) }
         #expect(sink.statistics.dropped == 10 && status(sink)?.givenUp == 10 && status(sink)?.pending == 2)
         // Of ten lines in a row the 1st, 2nd, 4th and 8th.

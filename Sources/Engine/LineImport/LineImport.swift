@@ -198,12 +198,12 @@ private final class LineImportRun {
                 break
             }
         }
-        let (project, dimension, time) = (options.project, database.models.dimension, database.now())
+        let (tenant, project, dimension, time) = (tenant, options.project, database.models.dimension, database.now())
         waiting += lines.mapOnAllCores { line in
             Entry(
                 line: line,
                 outcome: Result { () throws(ContexError) in
-                    try PreparedDocument(ImportLine.command(ImportLine.members(line.bytes), project: project), dimension: dimension, at: time)
+                    try PreparedDocument(tenant, ImportLine.command(ImportLine.members(line.bytes), project: project), dimension: dimension, at: time)
                 })
         }
         if let unreadable { waiting.append(unreadable) }
@@ -248,7 +248,7 @@ private final class LineImportRun {
             for entry in batch {
                 guard case .success(var document) = entry.outcome else { continue }
                 do {
-                    try document.keepUnchanged(tenant, dimension: models.dimension, in: view)
+                    try document.meet(dimension: models.dimension, in: view)
                 } catch let error as ContexError where error.category == .invalid {
                     // A long name that collides with another one's key: seen only beside what the store has.
                     throw BadLine(line: entry.line.number, error: error)
@@ -259,17 +259,19 @@ private final class LineImportRun {
         documents = documents.mapOnAllCores { document in
             var document = document
             // Nobody gives it up: only that throws.
-            try? document.countTokens(models.countTokens)
+            try? document.finish(models.countTokens)
             return document
         }
-        let texts = documents.flatMap { $0.textsToEmbed(tenant) }
-        var vectors = try await models.embed(documents: texts)[...]
-        documents = documents.map { $0.taking(vectors: &vectors) }
+        var vectors = try await models.embed(documents: documents.flatMap(\.textsToEmbed))[...]
+        let routing = Command.Routing(database.configuration)
+        var fresh: [Name: Int] = [:]
+        for document in documents { fresh[document.command.project, default: 0] += document.newNodes }
+        let commands = documents.map { $0.command(vectors: &vectors, routing) }
 
         var moved = mark
         for entry in batch { moved.pass(entry.line) }
         do {
-            try write { try apply(documents, &moved, in: &$0) }
+            try write { try apply(commands, fresh, &moved, in: &$0) }
         } catch {
             database.matcher.forget()
             throw error
@@ -277,13 +279,14 @@ private final class LineImportRun {
         mark = moved
     }
 
-    private func apply(_ documents: [PreparedDocument], _ moved: inout ImportMark, in transaction: inout WriteTransaction) throws {
+    /// - Parameter fresh: how many new nodes each project gets.
+    private func apply(
+        _ commands: [Command.Publish], _ fresh: [Name: Int], _ moved: inout ImportMark, in transaction: inout WriteTransaction
+    ) throws {
         let dimension = database.models.dimension
         let indexing = ImportIndexing(dimension: dimension)
-        var fresh: [Name: Int] = [:]
-        for document in documents { fresh[document.command.project, default: 0] += document.nodes.count { !$0.isKept } }
         for (project, count) in fresh.sorted(by: { $0.key < $1.key }) where count > 0 {
-            let scope = try ProjectRegistry(tenant: tenant).scopeCreating(project, at: documents[0].recordedAt, in: &transaction)
+            let scope = try ProjectRegistry(tenant: tenant).scopeCreating(project, at: commands[0].time, in: &transaction)
             inserted[project, default: 0] += count
             guard try !indexing.isBulk(scope, in: transaction.view), inserted[project]! >= options.bulkFrom else { continue }
             let present = try VectorIndex(scope: scope, dimension: dimension).count(in: transaction.view)
@@ -291,12 +294,12 @@ private final class LineImportRun {
         }
         // Nobody is connected: agents find what they missed in the log, and what they follow is noted.
         var effects = Effects()
-        for document in documents {
-            if try database.apply(tenant, document, indexing: indexing, in: &transaction, &effects).changed {
-                report.published += 1
-            } else {
-                report.unchanged += 1
-            }
+        let applier = Applier(dimension: dimension, matcher: database.matcher)
+        for command in commands {
+            let (outcome, own) = try applier.apply(.publish(command), indexing: indexing, in: &transaction)
+            guard case .published(let receipt) = outcome else { throw outcome.mismatch }
+            effects.add(own)
+            if receipt.changed { report.published += 1 } else { report.unchanged += 1 }
         }
         try indexing.write(in: &transaction, &effects)
         if indexing.hasBulk { moved.isBuilding = true }

@@ -79,8 +79,9 @@ final class NeedMatcher: Sendable {
 
     /// The agents whose needs match, and with which nodes, in the order of nodes.
     func match(
-        _ nodes: [FreshNode], scope: TenantScope, mode: SearchMode, threshold: Double, in view: borrowing TransactionView
+        _ nodes: [FreshNode], scope: TenantScope, routing: Command.Routing, in view: borrowing TransactionView
     ) throws -> [UInt32: [NeedMatch]] {
+        let (mode, threshold) = (routing.mode, routing.threshold)
         let standing = try standing(scope, in: view)
         guard !standing.needs.isEmpty else { return [:] }
         let index = TextIndex(scope: scope)

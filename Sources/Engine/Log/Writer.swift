@@ -1,8 +1,7 @@
-// The single writer.
+// The single writer: the local form of the command log.
 //
-// Commands wait in a queue; one dedicated thread takes what is waiting, runs it in one write transaction, commits with one
-// fsync, delivers the notifications, and only then answers. A command is a function of the transaction and its own
-// arguments, so it may run twice.
+// Commands wait in a queue; one dedicated thread takes what is waiting, applies it in one write transaction, commits with one
+// fsync, delivers the notifications, and only then answers. Applying is a function of command and transaction, so it may happen twice.
 //
 // What when one command of a group fails? LMDB's nested transactions would undo it alone, at the price of copying every
 // page it touches, and they have a history of bugs. Here:
@@ -16,21 +15,15 @@
 
 internal import Base
 internal import DequeModule
+internal import Journal
 internal import LMDB
 internal import NIOPosix
 internal import Synchronization
 
-/// What a command leaves for after the commit.
-struct Effects: Sendable {
-    var notifications: [Notification] = []
-    /// Runs after the commit and before the answer, on the writer's thread: to publish new state to memory.
-    var afterCommit: [@Sendable () -> Void] = []
-}
-
-final class Writer: Sendable {
+final class Writer: CommandLog {
     private struct Job: Sendable {
-        let run: @Sendable (inout WriteTransaction, inout Effects) throws -> Void
-        let settle: @Sendable ((any Error)?) -> Void
+        let proposal: Proposal
+        let settle: @Sendable (Result<Outcome, ContexError>) -> Void
     }
 
     private struct Queue {
@@ -45,33 +38,31 @@ final class Writer: Sendable {
     private let store: OpenStore
     private let queue = Mutex(Queue())
     private let thread = NIOThreadPool(numberOfThreads: 1)
-    private let deliver: @Sendable (Notification) -> Void
+    private let applier: Applier
+    private let committed: @Sendable (Effects) -> Void
     private let aborted: @Sendable () -> Void
 
     /// - Parameters:
-    ///   - deliver: gets each notification after the commit of its cause, in the order of commits, on the writer's thread.
+    ///   - committed: gets what a group left for after its commit, in the order of commits, on the writer's thread, before anybody is answered.
     ///   - aborted: called when a transaction that commands have seen did not become true: whatever they remember of it must go.
-    init(store: OpenStore, deliver: @escaping @Sendable (Notification) -> Void, aborted: @escaping @Sendable () -> Void) {
+    init(store: OpenStore, applier: Applier, committed: @escaping @Sendable (Effects) -> Void, aborted: @escaping @Sendable () -> Void) {
         self.store = store
-        self.deliver = deliver
+        self.applier = applier
+        self.committed = committed
         self.aborted = aborted
         thread.start()
     }
 
     var waitingCount: Int { queue.withLock { $0.waiting.count } }
 
-    /// Runs the commands in order and answers each once it is durable (or refused).
-    func submit<T: Sendable>(
-        _ commands: [@Sendable (inout WriteTransaction, inout Effects) throws -> T]
-    ) async -> [Result<T, ContexError>] {
-        guard !commands.isEmpty else { return [] }
-        let answers = Answers<T>(count: commands.count)
+    func submit(_ proposals: [Proposal]) async -> [Result<Outcome, ContexError>] {
+        guard !proposals.isEmpty else { return [] }
+        let answers = Answers(count: proposals.count)
         return await withCheckedContinuation { continuation in
-            let jobs = commands.indices.map { index in
-                let command = commands[index]
-                return Job(
-                    run: { transaction, effects in answers.set(index, try command(&transaction, &effects)) },
-                    settle: { error in if answers.settle(index, error) { continuation.resume(returning: answers.results) } })
+            let jobs = proposals.indices.map { index in
+                Job(proposal: proposals[index]) { outcome in
+                    if answers.settle(index, outcome) { continuation.resume(returning: answers.results) }
+                }
             }
             let refused: ContexError? = queue.withLock { queue in
                 if queue.isClosed { return ContexError(.unavailable, "The server is stopping") }
@@ -85,12 +76,8 @@ final class Writer: Sendable {
                 }
                 return nil
             }
-            if let refused { for job in jobs { job.settle(refused) } }
+            if let refused { for job in jobs { job.settle(.failure(refused)) } }
         }
-    }
-
-    func submit<T: Sendable>(_ command: @escaping @Sendable (inout WriteTransaction, inout Effects) throws -> T) async throws -> T {
-        try await submit([command])[0].get()
     }
 
     /// Lets what is waiting finish and takes nothing more.
@@ -115,9 +102,12 @@ final class Writer: Sendable {
 
     private func next() -> Job? { queue.withLock { $0.waiting.popFirst() } }
 
+    /// What became of a job of a group whose commit is still to come.
+    private typealias Judged = (job: Job, verdict: Result<Outcome, any Error>)
+
     private func runGroup() {
-        // In their order, each with the reason for which it was refused after others had written.
-        var group: [(job: Job, refusal: (any Error)?)] = []
+        // In their order; a refusal here came after others had written.
+        var group: [Judged] = []
         var effects = Effects()
         do {
             var transaction = try store.environment().beginWrite()
@@ -125,14 +115,12 @@ final class Writer: Sendable {
             repeat {
                 guard let job = next() else { break }
                 let mutations = transaction.mutationCount
-                var own = Effects()
                 do {
-                    try job.run(&transaction, &own)
-                    group.append((job, nil))
-                    effects.notifications += own.notifications
-                    effects.afterCommit += own.afterCommit
+                    let (outcome, own) = try apply(job, in: &transaction)
+                    group.append((job, .success(outcome)))
+                    effects.add(own)
                 } catch where transaction.mutationCount == mutations {
-                    if mutations == 0 { job.settle(error) } else { group.append((job, error)) }
+                    if mutations == 0 { job.settle(.failure(ContexError(anyError: error))) } else { group.append((job, .failure(error))) }
                 } catch {
                     _ = consume transaction
                     aborted()
@@ -144,64 +132,66 @@ final class Writer: Sendable {
         } catch {
             aborted()
             // Nothing was taken: the transaction could not begin. Whoever waits must hear of it.
-            if group.isEmpty { next()?.settle(error) }
-            for (job, refusal) in group {
-                if refusal == nil { job.settle(error) } else { runAlone(job) }
+            if group.isEmpty { next()?.settle(.failure(ContexError(anyError: error))) }
+            for (job, verdict) in group {
+                if case .success = verdict { job.settle(.failure(ContexError(anyError: error))) } else { runAlone(job) }
             }
             return
         }
-        finish(group.filter { $0.refusal == nil }.map(\.job), effects)
-        for (job, refusal) in group { if let refusal { job.settle(refusal) } }
+        finish(group, effects)
+    }
+
+    private func apply(_ job: Job, in transaction: inout WriteTransaction) throws -> (Outcome, Effects) {
+        if let expected = job.proposal.position {
+            let reached = try StorePosition.load(transaction.view).position
+            guard expected == reached.next else {
+                throw ContexError(.conflict, "the command has position \(expected), the store is at \(reached) and takes \(reached.next) next")
+            }
+        }
+        let (outcome, effects) = try applier.apply(job.proposal.command, draft: job.proposal.draft, in: &transaction)
+        return (outcome, effects)
     }
 
     private func runAlone(_ job: Job) {
-        var effects = Effects()
         do {
             var transaction = try store.environment().beginWrite()
-            try job.run(&transaction, &effects)
+            let (outcome, effects) = try apply(job, in: &transaction)
             try transaction.commit()
+            finish([(job, .success(outcome))], effects)
         } catch {
             aborted()
-            job.settle(error)
-            return
+            job.settle(.failure(ContexError(anyError: error)))
         }
-        finish([job], effects)
     }
 
-    private func finish(_ jobs: [Job], _ effects: Effects) {
+    private func finish(_ group: [Judged], _ effects: Effects) {
         try? store.environment().growFile()
-        for action in effects.afterCommit { action() }
-        for notification in effects.notifications { deliver(notification) }
-        for job in jobs { job.settle(nil) }
+        committed(effects)
+        for (job, verdict) in group { job.settle(verdict.mapError { ContexError(anyError: $0) }) }
     }
 }
 
 /// Collects the outcomes of the commands of one call.
-private final class Answers<T: Sendable>: Sendable {
+private final class Answers: Sendable {
     private struct State {
-        var values: [T?]
-        var outcomes: [Result<T, ContexError>?]
+        var outcomes: [Result<Outcome, ContexError>?]
         var open: Int
     }
     private let state: Mutex<State>
 
-    init(count: Int) {
-        state = Mutex(State(values: Array(repeating: nil, count: count), outcomes: Array(repeating: nil, count: count), open: count))
-    }
-
-    func set(_ index: Int, _ value: T) { state.withLock { $0.values[index] = value } }
+    init(count: Int) { state = Mutex(State(outcomes: Array(repeating: nil, count: count), open: count)) }
 
     /// - Returns: true when this was the last.
-    func settle(_ index: Int, _ error: (any Error)?) -> Bool {
+    func settle(_ index: Int, _ outcome: Result<Outcome, ContexError>) -> Bool {
         state.withLock { state in
             precondition(state.outcomes[index] == nil, "command \(index) settled twice")
-            state.outcomes[index] = error.map { .failure(ContexError(anyError: $0)) } ?? .success(state.values[index]!)
+            state.outcomes[index] = outcome
             state.open -= 1
             return state.open == 0
         }
     }
 
-    var results: [Result<T, ContexError>] { state.withLock { $0.outcomes.map { $0! } } }
+    var results: [Result<Outcome, ContexError>] { state.withLock { $0.outcomes.map { $0! } } }
 }
 
 extension ContexError {

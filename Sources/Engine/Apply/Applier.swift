@@ -1,0 +1,74 @@
+// The one way from a command to the bytes of the store.
+//
+// A function of the command and of what the store holds, nothing else: it reads no clock, asks no model, draws no random number, and waits
+// for nobody. It is run by the writer's thread for what clients want (Log/Writer.swift), and by the readers of a journal (Replay.swift).
+// Apart from the tools that work on a folder that nobody serves (LineImport, Reindex), nothing else in the engine writes: `tools/tidy`
+// holds that.
+//
+// A command that is refused is refused before its first write, or undone with its transaction: Writer.swift has the rules.
+
+internal import Base
+internal import Journal
+internal import KeySpace
+internal import LMDB
+internal import Vectors
+
+struct Applier: Sendable {
+    /// Of the store's vectors.
+    let dimension: Int
+    let matcher: NeedMatcher
+    let journal: JournalWindow
+
+    init(dimension: Int, matcher: NeedMatcher, journal: JournalWindow = .off) {
+        self.dimension = dimension
+        self.matcher = matcher
+        self.journal = journal
+    }
+
+    /// What a command may touch, and what it leaves.
+    struct Work {
+        /// The place that the command has among all that changed the store.
+        let position: Position
+        /// Takes what the indexes are to get, for whoever writes many documents together; nil writes it at once.
+        let indexing: ImportIndexing?
+        var effects = Effects()
+        /// The event that a publish left, where the journal finds its data again.
+        var event: (scope: TenantScope, sequence: Sequence)?
+    }
+
+    /// Applies a command, and gives it the next position if it changed anything that is not only this server's.
+    ///
+    /// - Parameters:
+    ///   - draft: the command as the journal is to keep it; nil keeps none.
+    /// - Throws: whatever refuses it (`.notFound`, `.conflict`, `.invalid`, `.limited`), `.storageFull`, `.damaged`.
+    func apply(
+        _ command: Command, draft: JournalDraft? = nil, indexing: ImportIndexing? = nil, in transaction: inout WriteTransaction
+    ) throws -> (outcome: Outcome, effects: Effects) {
+        let before = try StorePosition.load(transaction.view)
+        guard before.position.rawValue < .max else { throw ContexError.damaged("the store says that it has had more commands than there can be") }
+        var work = Work(position: before.position.next, indexing: indexing)
+        let mutations = transaction.mutationCount
+        let outcome = try outcome(of: command, &work, in: &transaction)
+        if transaction.mutationCount > mutations, !command.isLocal {
+            let reached = StorePosition(position: work.position, time: command.time)
+            try reached.store(in: &transaction)
+            if let draft, journal != .off {
+                try Journal().append(draft, at: reached, event: work.event, window: journal, in: &transaction)
+            }
+        }
+        return (outcome, work.effects)
+    }
+
+    private func outcome(of command: Command, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
+        switch command {
+        case .publish(let command): try publish(command, &work, in: &transaction)
+        case .delete(let command): try delete(command, &work, in: &transaction)
+        case .register(let command): try register(command, &work, in: &transaction)
+        case .unregister(let command): try unregister(command, in: &transaction)
+        case .setAnalyzer(let command): try setAnalyzer(command, in: &transaction)
+        case .changeKeys(let command): try changeKeys(command, &work, in: &transaction)
+        case .importProject(let command): try importProject(command, &work, in: &transaction)
+        case .keepQueries(let command): try keepQueries(command, in: &transaction)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+internal import Attributes
+internal import Base
+internal import Documents
+internal import Events
+internal import KeySpace
+internal import LMDB
+
+extension Applier {
+    func delete(_ command: Command.Delete, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
+        guard let scope = try ProjectRegistry(tenant: command.tenant).scope(of: command.project, in: transaction.view),
+            var document = try DocumentStore(scope: scope).document(command.key, in: transaction.view), document.exists
+        else { throw ContexError.notFound("Data key '\(command.key.text.excerpt())' not found") }
+        let event = try EventLog(scope: scope).append(
+            EventDraft(
+                kind: .deleted, type: "\(command.key)_deleted", key: command.key.text, format: "json", recordedAt: command.time,
+                data: Array("null".utf8), publisher: command.publisher),
+            at: work.position, in: &transaction)
+        let documents = DocumentStore(scope: scope)
+        for node in document.nodes { try removeNode(node, scope, in: &transaction) }
+        try AttributeIndex(scope: scope).replace(try document.attributes, with: nil, in: &transaction)
+        document.nodes = []
+        document.exists = false
+        document.sequence = event.sequence
+        document.updatedAt = command.time
+        document.publisher = command.publisher
+        document.metadata = []
+        try documents.put(document, in: &transaction)
+        try documents.addDeletion(event.sequence, of: document.id, in: &transaction)
+        // Nothing is fresh, so the rule of matching does not matter.
+        let telling = Telling(
+            tenant: command.tenant, scope: scope, project: command.project, document: document.id, standing: [], fresh: [],
+            routing: .init(mode: .semantic, threshold: 1), source: Provenance(event), sequence: event.sequence,
+            message: .deletion(sequence: event.sequence, key: command.key.text))
+        try tell(telling, in: &transaction, &work.effects)
+        return .deleted(DeleteReceipt(project: command.project, key: command.key, sequence: event.sequence))
+    }
+}

@@ -1,0 +1,59 @@
+internal import Access
+internal import Base
+internal import KeySpace
+internal import LMDB
+
+extension Applier {
+    /// - Throws: `.notFound` for a key that is not there, or that reaches beyond the asker's projects: an answer of its own would tell that it
+    ///   is there; `.conflict` when the change would leave nobody who can change keys and roles again.
+    func changeKeys(_ command: Command.ChangeKeys, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
+        let scope = TenantScope(tenant: command.tenant, project: .tenantLevel)
+        let before = try Administrators(scope, in: transaction.view)
+        func require(_ id: KeyID, _ view: borrowing TransactionView) throws {
+            guard !command.reach.isAll else { return }
+            let present = try AccessRegistry.assignment(of: id, view, scope: scope) ?? .unassigned(id)
+            guard command.reach.covers(present.projects) else { throw ContexError.notFound("Key not found") }
+        }
+        switch command.change {
+        case .create(let record, let role):
+            try AccessRegistry.create(record, in: &transaction, scope: scope)
+            if let role { try AccessRegistry.assign(role, in: &transaction, scope: scope) }
+        case .confirm(let id):
+            try require(id, transaction.view)
+            try AccessRegistry.confirm(id, in: &transaction, scope: scope)
+        case .revoke(let id):
+            try require(id, transaction.view)
+            try AccessRegistry.revoke(id, in: &transaction, scope: scope)
+        case .assign(let assignment):
+            try require(assignment.keyID, transaction.view)
+            try AccessRegistry.assign(assignment, in: &transaction, scope: scope)
+            if command.asker == .anybody { try AccessRegistry.set(.open, of: assignment.keyID, in: &transaction, scope: scope) }
+        case .removeRole(let id):
+            try AccessRegistry.removeRole(of: id, in: &transaction, scope: scope)
+            if command.asker == .anybody { try AccessRegistry.set(.open, of: id, in: &transaction, scope: scope) }
+        }
+        let after = try Administrators(scope, in: transaction.view)
+        // While authentication is off, an administrator whom somebody has yet to confirm counts as one.
+        let (had, has) = command.asker == .anybody ? (before.possible, after.possible) : (before.valid, after.valid)
+        if has == 0, had > 0, command.asker != .operator {
+            throw ContexError(
+                .conflict, "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
+        }
+        work.effects.haveKeysChanged = true
+        return .done
+    }
+}
+
+/// Keys that may do everything everywhere.
+private struct Administrators {
+    var valid = 0
+    /// With those that nobody has confirmed yet.
+    var possible = 0
+
+    init(_ scope: TenantScope, in view: borrowing TransactionView) throws {
+        for (key, principal) in try AccessRegistry.principals(view, scope: scope) where principal.isAdministratorOfAll {
+            possible += 1
+            if key.rule.isValid { valid += 1 }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+internal import Base
+internal import Events
+internal import KeySpace
+internal import Documents
+internal import LMDB
+internal import Needs
+
+extension Applier {
+    func register(_ command: Command.Register, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
+        var found = command.found
+        if let known = found, try command.search.stamp(in: transaction.view) != known.stamp {
+            if command.refusesStale { return .stale }
+            found = nil
+        }
+        return .registered(try enter(command, found ?? command.search.run(in: transaction.view), &work, in: &transaction))
+    }
+
+    private func enter(
+        _ command: Command.Register, _ found: NeedSearch.Found, _ work: inout Work, in transaction: inout WriteTransaction
+    ) throws -> Registration {
+        let (asked, search) = (command.agent, command.search)
+        let registry = ProjectRegistry(tenant: search.tenant)
+        let channels = ChannelDirectory(tenant: search.tenant)
+        let known = try registry.scope(of: asked.project, in: transaction.view)
+        let before = try known.flatMap { try NeedStore(scope: $0).agent(asked.agent, in: transaction.view) }
+        let channel = try Self.channel(of: asked, before: before, project: known?.project, channels, in: transaction.view)
+        // From here on the transaction changes.
+        let scope = try registry.scopeCreating(asked.project, at: command.time, in: &transaction)
+        let store = NeedStore(scope: scope)
+        if before?.channel.utf8.elementsEqual(channel.utf8) != true {
+            if let before { try channels.release(before.channel, by: scope.project, in: &transaction) }
+            try channels.claim(channel, for: scope.project, named: asked.project, in: &transaction)
+        }
+        let kept = asked.keepsSecret ? before?.webhookSecret : nil
+        let agent = AgentRecord(
+            name: asked.agent, number: try store.nextNumber(in: transaction.view), needs: search.needs, delivery: asked.delivery,
+            responseFormat: asked.responseFormat, channel: channel, webhookURL: asked.webhookURL, webhookSecret: asked.webhookSecret ?? kept,
+            envelope: asked.envelope, registrant: asked.registrant, lastSequence: found.head, registeredAt: command.time)
+        try store.register(
+            agent,
+            needs: zip(search.needs, search.vectors).enumerated().map { index, need in
+                NeedRecord(agent: agent.number, index: UInt32(index), text: need.0, vector: need.1)
+            },
+            in: &transaction)
+        try found.setFollows(of: agent.number, store, in: &transaction)
+        try AgentDirectory(tenant: search.tenant).put(
+            .init(agent: asked.agent, project: scope.project, projectName: asked.project, registeredAt: command.time), in: &transaction)
+        let missed = try EventLog(scope: scope).events(
+            after: asked.lastSeen, count: Database.catchUpMax, bytesMax: Limits.catchUpBytes, in: transaction.view)
+        func tell(_ message: Notification.Message, _ provenance: Provenance) {
+            work.effects.notifications.append(
+                Notification(tenant: search.tenant, project: asked.project, agent: agent, message: message, provenance: provenance))
+        }
+        var origin = Provenance()
+        origin.sequence = found.head
+        tell(.initialContext(found.context), origin)
+        for event in missed { tell(.event(event), Provenance(event)) }
+        return Registration(
+            project: asked.project, agent: asked.agent, caughtUpEvents: missed.count,
+            caughtUpTo: missed.last.flatMap { $0.sequence < found.head ? $0.sequence : nil }, currentSequence: found.head,
+            matchedNeeds: found.context.needs.map { ($0.need, $0.matches.count) }, channel: agent.channel)
+    }
+
+    /// The channel on which an agent is told: the one that it asks for, else the one that it has, else the first that is open to its
+    /// project.
+    /// - Throws: `.conflict` for one that another project holds.
+    private static func channel(
+        of command: RegisterCommand, before: AgentRecord?, project: ProjectID?, _ channels: ChannelDirectory, in view: borrowing TransactionView
+    ) throws -> String {
+        if let chosen = command.channel, !chosen.isEmpty {
+            guard try channels.isOpen(chosen, to: project, in: view) else {
+                throw ContexError(
+                    .conflict,
+                    "notification_channel '\(chosen)' belongs to another project: choose another one, or leave it out and the server finds one")
+            }
+            return chosen
+        }
+        let own = Database.ownChannels(of: command.agent, in: command.project)
+        // Whoever listens there does not have to learn a new name because another project's agent went.
+        if let before, own.contains(where: { $0.utf8.elementsEqual(before.channel.utf8) }) { return before.channel }
+        for channel in own where try channels.isOpen(channel, to: project, in: view) { return channel }
+        throw ContexError(
+            .conflict, "every channel that agent '\(command.agent)' would be told on belongs to another project: give it a notification_channel")
+    }
+
+    func unregister(_ command: Command.Unregister, in transaction: inout WriteTransaction) throws -> Outcome {
+        var removed = 0
+        for project in command.projects {
+            guard let scope = try ProjectRegistry(tenant: command.tenant).scope(of: project, in: transaction.view),
+                let record = try NeedStore(scope: scope).agent(command.agent, in: transaction.view)
+            else { continue }
+            try ChannelDirectory(tenant: command.tenant).release(record.channel, by: scope.project, in: &transaction)
+            try NeedStore(scope: scope).remove(command.agent, in: &transaction)
+            try AgentDirectory(tenant: command.tenant).remove(command.agent, project: scope.project, in: &transaction)
+            removed += 1
+        }
+        return .unregistered(removed)
+    }
+}
+
+extension NeedSearch.Found {
+    /// Lets the agent follow what was found.
+    func setFollows(of agent: UInt32, _ store: NeedStore, in transaction: inout WriteTransaction) throws {
+        for (document, nodes) in nodes.sorted(by: { $0.key < $1.key }) {
+            try store.setFollow(agent: agent, document: document, nodes: nodes.sorted(), in: &transaction)
+        }
+    }
+}

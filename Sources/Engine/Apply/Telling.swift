@@ -1,0 +1,71 @@
+// Whom a change of a document concerns: the agents that followed it, and those whose needs its new nodes match for the first time.
+
+internal import Base
+internal import Documents
+internal import KeySpace
+internal import LMDB
+internal import Needs
+
+/// A change of a document, for the agents that it may concern.
+struct Telling {
+    let tenant: TenantID
+    let scope: TenantScope
+    let project: Name
+    let document: DocumentID
+    /// The nodes that the document has now.
+    let standing: Set<NodeID>
+    /// Those of them that it did not have before.
+    let fresh: [FreshNode]
+    let routing: Command.Routing
+    let source: Provenance
+    let sequence: Sequence
+    let message: Notification.Message
+}
+
+extension Applier {
+    /// Tells the agents that are concerned, and notes who follows the document now: those that one of its nodes matches.
+    func tell(_ telling: Telling, in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
+        let needs = NeedStore(scope: telling.scope)
+        let followers = try needs.followers(of: telling.document, in: transaction.view)
+        let matched = try matcher.match(telling.fresh, scope: telling.scope, routing: telling.routing, in: transaction.view)
+        let told = Set(followers).union(matched.keys).sorted()
+        guard !told.isEmpty else { return }
+        let names = try matcher.standing(telling.scope, in: transaction.view).names
+        for number in told {
+            guard let name = names[number], var agent = try needs.agent(name, in: transaction.view) else {
+                throw ContexError.damaged("document \(telling.document.rawValue) names agent number \(number) as its follower, which is not there")
+            }
+            let held = try needs.followedNodes(by: number, document: telling.document, in: transaction.view)
+            let fresh = matched[number] ?? []
+            let now = held.filter(telling.standing.contains) + fresh.map(\.node)
+            if now != held { try needs.setFollow(agent: number, document: telling.document, nodes: now, in: &transaction) }
+            agent.lastSequence = telling.sequence
+            try needs.update(agent, in: &transaction)
+            var provenance = telling.source
+            provenance.matches = Self.matches(fresh, of: agent)
+            effects.notifications.append(
+                Notification(tenant: telling.tenant, project: telling.project, agent: agent, message: telling.message, provenance: provenance))
+        }
+    }
+
+    /// Notes whose needs the nodes of a document answer now, and tells nobody; what they followed of it before is gone.
+    func noteFollowers(
+        _ scope: TenantScope, document: DocumentID, fresh: [FreshNode], _ routing: Command.Routing, in transaction: inout WriteTransaction
+    ) throws {
+        let needs = NeedStore(scope: scope)
+        let followers = try needs.followers(of: document, in: transaction.view)
+        let matched = try matcher.match(fresh, scope: scope, routing: routing, in: transaction.view)
+        for agent in Set(followers).union(matched.keys).sorted() {
+            try needs.setFollow(agent: agent, document: document, nodes: matched[agent]?.map(\.node) ?? [], in: &transaction)
+        }
+    }
+
+    /// Each need once, with its best node.
+    private static func matches(_ found: [NeedMatch], of agent: AgentRecord) -> [(need: String, similarity: Double)] {
+        var best: [UInt32: Double] = [:]
+        for match in found { best[match.need] = max(best[match.need] ?? 0, match.similarity) }
+        return best.sorted { $0.key < $1.key }.compactMap { place, similarity in
+            agent.needs.indices.contains(Int(place)) ? (agent.needs[Int(place)], similarity) : nil
+        }
+    }
+}

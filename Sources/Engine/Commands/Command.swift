@@ -1,0 +1,169 @@
+// What changes a store, as a value.
+//
+//     edge -> Service -> Engine prepares a Command, outside any transaction -> CommandLog -> apply, inside one -> commit -> answer
+//
+// A command carries everything that was found out outside: the nodes of a document, their token counts and vectors, times, keys, whom a
+// registration concerns. So applying it needs no clock, no model and no random number: the same commands in the same order give
+// the same bytes on every machine. What rides along for speed or for the answer, and could be made again from the rest, is marked
+// as such ("not part of the command") and is in no encoding.
+
+internal import Access
+internal import Base
+internal import Content
+internal import Documents
+internal import FullText
+internal import Hashing
+internal import Needs
+
+/// Everything that changes what a store holds. docs/formats/commands-v1.md is its encoding.
+enum Command: Sendable {
+    case publish(Publish)
+    case delete(Delete)
+    case register(Register)
+    case unregister(Unregister)
+    case setAnalyzer(SetAnalyzer)
+    case changeKeys(ChangeKeys)
+    case importProject(ImportProject)
+    case keepQueries(KeepQueries)
+
+    /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
+    var isLocal: Bool {
+        if case .keepQueries = self { return true }
+        return false
+    }
+
+    /// When it was proposed; every time that it leaves in the store is this one.
+    var time: Timestamp {
+        switch self {
+        case .publish(let command): command.time
+        case .delete(let command): command.time
+        case .register(let command): command.time
+        case .unregister(let command): command.time
+        case .setAnalyzer(let command): command.time
+        case .changeKeys(let command): command.time
+        case .importProject(let command): command.time
+        case .keepQueries(let command): command.time
+        }
+    }
+}
+
+extension Command {
+    /// By what rule fresh nodes are held against standing needs: it decides whom an agent follows, so it is part of the command and not of
+    /// the machine that applies it.
+    struct Routing: Sendable, Equatable {
+        let mode: SearchMode
+        let threshold: Double
+
+        init(mode: SearchMode, threshold: Double) {
+            self.mode = mode
+            self.threshold = threshold
+        }
+
+        init(_ configuration: DatabaseConfiguration) { self.init(mode: configuration.mode, threshold: configuration.threshold) }
+    }
+
+    /// Removes a key.
+    struct Delete: Sendable {
+        let tenant: TenantID
+        let project: Name
+        let key: Name
+        let publisher: Publisher?
+        let time: Timestamp
+    }
+
+    /// Removes the registrations of an agent in the projects named.
+    struct Unregister: Sendable {
+        let tenant: TenantID
+        let agent: Name
+        let projects: [Name]
+        let time: Timestamp
+    }
+
+    /// Chooses how the texts of a project are analysed, and makes its text index anew.
+    struct SetAnalyzer: Sendable {
+        let tenant: TenantID
+        let project: Name
+        let kind: Analyzer.Kind
+        let time: Timestamp
+    }
+
+    /// A change of API keys or roles.
+    struct ChangeKeys: Sendable {
+        enum Change: Sendable {
+            /// With the role that it gets at once, if any.
+            case create(KeyRecord, RoleAssignment?)
+            case confirm(KeyID)
+            case revoke(KeyID)
+            case assign(RoleAssignment)
+            case removeRole(KeyID)
+        }
+        enum Asker: UInt8, Sendable {
+            /// A key that may.
+            case administrator = 1
+            /// Authentication is off, and anybody may have asked: a role that is given now has to be confirmed.
+            case anybody = 2
+            /// Whoever can write the data folder: nothing binds him.
+            case `operator` = 3
+        }
+        let tenant: TenantID
+        let change: Change
+        /// The projects of whoever asks: a key that reaches beyond them is not there for him.
+        let reach: ProjectScope
+        let asker: Asker
+        let time: Timestamp
+    }
+
+    /// The queries that were asked most often of this server.
+    struct KeepQueries: Sendable {
+        struct Query: Sendable, Equatable {
+            let project: Name
+            let text: String
+            let uses: UInt32
+        }
+        let tenant: TenantID
+        let queries: [Query]
+        let time: Timestamp
+    }
+}
+
+/// What became of a command that was not refused.
+enum Outcome: Sendable {
+    case published(PublishReceipt)
+    case deleted(DeleteReceipt)
+    case registered(Registration)
+    /// How many registrations there were.
+    case unregistered(Int)
+    /// With the number of nodes whose texts were indexed anew.
+    case analyzerSet(ProjectSettings, nodes: Int)
+    case done
+    /// The snapshot that the command was prepared on is no longer true, and the command lacks what it needs now. Nothing was written: it is to
+    /// be prepared again, complete.
+    case stale
+}
+
+/// What a command leaves for after the commit.
+struct Effects: Sendable {
+    var notifications: [Notification] = []
+    /// API keys or roles are other ones now.
+    var haveKeysChanged = false
+
+    mutating func add(_ other: Effects) {
+        notifications += other.notifications
+        haveKeysChanged = haveKeysChanged || other.haveKeysChanged
+    }
+}
+
+extension Command {
+    /// About the bytes of its encoding.
+    var weight: Int {
+        switch self {
+        case .publish(let command):
+            command.data.count + command.metadata.count + command.nodes.reduce(0) { $0 + $1.identity.data.count + 4 * ($1.vector?.count ?? 0) + 64 }
+        case .importProject(let command):
+            (command.events ?? []).reduce(0) { $0 + $1.data.count + 64 }
+                + command.documents.reduce(0) { $0 + $1.nodes.reduce(64) { $0 + $1.data.count + 4 * $1.vector.count } }
+        case .register(let command): command.search.needs.count * (4 * command.search.dimension + 64) + 256
+        case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries: 512
+        }
+    }
+}

@@ -1,0 +1,496 @@
+// Commands as bytes: docs/formats/commands-v1.md.
+//
+//     version (1 byte)   kind (1)   body: length, then fields in order
+//
+// A reader skips what a body has after the fields that it knows, and refuses a version or a kind that it does not know: a later build may add
+// fields whose lack changes nothing, and nothing else without a new number. Nodes, events and documents in a body have lengths of
+// their own, for the same reason.
+
+internal import Access
+internal import Base
+internal import FullText
+internal import Hashing
+internal import Needs
+
+enum CommandCodec {
+    static let version: UInt8 = 1
+
+    /// Never given twice.
+    private enum Kind: UInt8 {
+        case publish = 1, delete = 2, register = 3, unregister = 4, setAnalyzer = 5, changeKeys = 6, importProject = 7, keepQueries = 8
+    }
+
+    /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
+    static func encode(_ command: Command, eliding: Bool = false) -> [UInt8] {
+        var body = ByteWriter(capacity: command.weight + 128)
+        let kind: Kind
+        switch command {
+        case .publish(let command):
+            kind = .publish
+            encode(command, eliding, &body)
+        case .delete(let command):
+            kind = .delete
+            body.u32(command.tenant.rawValue)
+            body.i64(command.time.rawValue)
+            body.text(command.project.text)
+            body.text(command.key.text)
+            body.publisher(command.publisher)
+        case .register(let command):
+            kind = .register
+            encode(command, &body)
+        case .unregister(let command):
+            kind = .unregister
+            body.u32(command.tenant.rawValue)
+            body.i64(command.time.rawValue)
+            body.text(command.agent.text)
+            body.list(command.projects) { $0.text($1.text) }
+        case .setAnalyzer(let command):
+            kind = .setAnalyzer
+            body.u32(command.tenant.rawValue)
+            body.i64(command.time.rawValue)
+            body.text(command.project.text)
+            body.text(command.kind.name)
+        case .changeKeys(let command):
+            kind = .changeKeys
+            encode(command, &body)
+        case .importProject(let command):
+            kind = .importProject
+            encode(command, &body)
+        case .keepQueries(let command):
+            kind = .keepQueries
+            body.u32(command.tenant.rawValue)
+            body.i64(command.time.rawValue)
+            body.list(command.queries) {
+                $0.text($1.project.text)
+                $0.text($1.text)
+                $0.u32($1.uses)
+            }
+        }
+        var writer = ByteWriter(capacity: body.bytes.count + 8)
+        writer.u8(version)
+        writer.u8(kind.rawValue)
+        writer.blob(body.bytes)
+        return writer.bytes
+    }
+
+    /// - Parameter event: what a publish left out.
+    /// - Throws: `.damaged` for a version or kind that this build does not know, and for bytes that are no command.
+    static func decode(_ bytes: [UInt8], event: ElidedEvent? = nil) throws(ContexError) -> Command {
+        do {
+            var reader = ByteReader(bytes)
+            let version = try reader.u8()
+            guard version == Self.version else { throw ContexError.damaged("the command is of version \(version), this build reads \(Self.version)") }
+            let number = try reader.u8()
+            guard let kind = Kind(rawValue: number) else { throw ContexError.damaged("the command is of kind \(number), which this build does not know") }
+            var body = ByteReader(try reader.blob())
+            try reader.end()
+            return try command(kind, &body, event)
+        } catch let error as ContexError {
+            throw error.category == .damaged ? error : .damaged("the command cannot be read: \(error.message)")
+        } catch {
+            throw .damaged("the command cannot be read: \(error)")
+        }
+    }
+
+    private static func command(_ kind: Kind, _ body: inout ByteReader, _ event: ElidedEvent?) throws -> Command {
+        let tenant = TenantID(rawValue: try body.u32())
+        let time = Timestamp(rawValue: try body.i64())
+        switch kind {
+        case .publish: return .publish(try publish(tenant, time, &body, event))
+        case .delete:
+            return .delete(
+                .init(tenant: tenant, project: try body.name(), key: try body.name(), publisher: try body.publisher(), time: time))
+        case .register: return .register(try register(tenant, time, &body))
+        case .unregister:
+            return .unregister(.init(tenant: tenant, agent: try body.name(), projects: try body.list { try $0.name() }, time: time))
+        case .setAnalyzer:
+            let project = try body.name()
+            let name = try body.text()
+            guard let analyzer = Analyzer.Kind(name: name) else { throw ContexError.damaged("there is no analyser '\(name)'") }
+            return .setAnalyzer(.init(tenant: tenant, project: project, kind: analyzer, time: time))
+        case .changeKeys: return .changeKeys(try changeKeys(tenant, time, &body))
+        case .importProject: return .importProject(try importProject(tenant, time, &body))
+        case .keepQueries:
+            let queries = try body.list { Command.KeepQueries.Query(project: try $0.name(), text: try $0.text(), uses: try $0.u32()) }
+            return .keepQueries(.init(tenant: tenant, queries: queries, time: time))
+        }
+    }
+}
+
+/// What a publish has in its event.
+struct ElidedEvent {
+    let type: String
+    let format: String
+    let data: [UInt8]
+    let vector: [Float]?
+    let metadata: [UInt8]
+    let publisher: Publisher?
+}
+
+// MARK: - Publish
+
+extension CommandCodec {
+    private static func encode(_ command: Command.Publish, _ eliding: Bool, _ body: inout ByteWriter) {
+        body.u32(command.tenant.rawValue)
+        body.i64(command.time.rawValue)
+        body.text(command.project.text)
+        body.text(command.key.text)
+        body.bool(eliding)
+        if !eliding {
+            body.text(command.eventType)
+            body.text(command.eventFormat)
+            body.blob(command.data)
+            body.vector(command.vector ?? [])
+            body.blob(command.metadata)
+            body.publisher(command.publisher)
+        }
+        body.text(command.format)
+        body.raw(command.fingerprint.bytes)
+        body.routing(command.routing)
+        body.list(command.nodes) { list, node in
+            var part = ByteWriter(capacity: 64)
+            part.text(node.identity.path)
+            part.text(node.identity.kind)
+            part.text(node.identity.format)
+            part.text(node.identity.description.text)
+            // A document of one node has its data in it once more.
+            let isWhole = node.identity.data == command.data
+            part.bool(isWhole)
+            if !isWhole { part.blob(node.identity.data) }
+            part.varint(UInt64(node.tokenCount))
+            let isOwn = node.identity.ownVector != nil
+            part.u8(node.vector == nil ? 0 : isOwn ? 1 : 2)
+            if !isOwn, let vector = node.vector { part.vector(vector) }
+            part.bool(isOwn)
+            list.blob(part.bytes)
+        }
+    }
+
+    private static func publish(_ tenant: TenantID, _ time: Timestamp, _ body: inout ByteReader, _ event: ElidedEvent?) throws -> Command.Publish {
+        let (project, key) = (try body.name(), try body.name())
+        let elided: ElidedEvent
+        if try body.bool() {
+            guard let event else { throw ContexError.damaged("the publish of '\(key)' refers to an event that is not there") }
+            elided = event
+        } else {
+            let (type, format, data) = (try body.text(), try body.text(), Array(try body.blob()))
+            let vector = try body.vector()
+            let metadata = Array(try body.blob())
+            elided = ElidedEvent(
+                type: type, format: format, data: data, vector: vector.isEmpty ? nil : vector, metadata: metadata, publisher: try body.publisher())
+        }
+        let format = try body.text()
+        let fingerprint = try body.sha256()
+        let routing = try body.routing()
+        let nodes = try body.list { list in
+            var part = ByteReader(try list.blob())
+            let (path, kind, format, description) = (try part.text(), try part.text(), try part.text(), try part.text())
+            let data = try part.bool() ? elided.data : Array(try part.blob())
+            let tokenCount = try part.count()
+            let mode = try part.u8()
+            let inline = mode == 2 ? try part.vector() : nil
+            let isOwn = try part.bool()
+            guard mode <= 2, isOwn == (mode == 1) || mode == 0, !isOwn || elided.vector != nil else { throw ByteError.malformed(at: part.offset) }
+            let own = isOwn ? elided.vector : nil
+            return Command.Publish.Node(
+                identity: NodeIdentity(path: path, kind: kind, format: format, description: description, data: data, ownVector: own),
+                tokenCount: tokenCount, vector: mode == 0 ? nil : own ?? inline)
+        }
+        return Command.Publish(
+            tenant: tenant, project: project, key: key, eventType: elided.type, eventFormat: elided.format, format: format, data: elided.data,
+            vector: elided.vector, metadata: elided.metadata, publisher: elided.publisher, fingerprint: fingerprint, nodes: nodes, routing: routing,
+            time: time)
+    }
+}
+
+// MARK: - Register
+
+extension CommandCodec {
+    private static func encode(_ command: Command.Register, _ body: inout ByteWriter) {
+        let (agent, search) = (command.agent, command.search)
+        body.u32(search.tenant.rawValue)
+        body.i64(command.time.rawValue)
+        body.text(agent.project.text)
+        body.text(agent.agent.text)
+        body.u64(agent.lastSeen.rawValue)
+        body.u8(agent.delivery.rawValue)
+        body.text(agent.responseFormat)
+        body.optional(agent.channel)
+        body.optional(agent.webhookURL)
+        body.optional(agent.webhookSecret)
+        body.u8(agent.envelope.rawValue)
+        body.publisher(agent.registrant)
+        body.bool(agent.keepsSecret)
+        body.routing(search.routing)
+        body.varint(UInt64(search.matchesMax))
+        body.u32(UInt32(search.dimension))
+        body.list(Array(zip(search.needs, search.vectors))) {
+            $0.text($1.0)
+            $0.vector($1.1)
+        }
+        body.bool(command.found != nil)
+        guard let found = command.found else { return }
+        body.u64(found.stamp.head.rawValue)
+        body.u32(found.stamp.lastNode)
+        body.varint(UInt64(found.stamp.nodes))
+        body.list(found.nodes.sorted { $0.key < $1.key }) {
+            $0.u32($1.key.rawValue)
+            $0.list($1.value.sorted()) { $0.u32($1.rawValue) }
+        }
+    }
+
+    private static func register(_ tenant: TenantID, _ time: Timestamp, _ body: inout ByteReader) throws -> Command.Register {
+        let (project, name) = (try body.name(), try body.name())
+        let lastSeen = Sequence(rawValue: try body.u64())
+        guard let delivery = AgentRecord.Delivery(rawValue: try body.u8()) else { throw ByteError.malformed(at: body.offset) }
+        let responseFormat = try body.text()
+        let (channel, url, secret) = (try body.optional(), try body.optional(), try body.optional())
+        guard let envelope = AgentRecord.Envelope(rawValue: try body.u8()) else { throw ByteError.malformed(at: body.offset) }
+        let registrant = try body.publisher()
+        let keepsSecret = try body.bool()
+        let routing = try body.routing()
+        let matchesMax = try body.count()
+        let dimension = Int(try body.u32())
+        var (needs, vectors): ([String], [[Float]]) = ([], [])
+        for _ in 0..<(try body.count(limit: body.remaining)) {
+            needs.append(try body.text())
+            let vector = try body.vector()
+            guard vector.count == dimension else { throw ByteError.malformed(at: body.offset) }
+            vectors.append(vector)
+        }
+        var found: NeedSearch.Found?
+        if try body.bool() {
+            let stamp = NeedSearch.Stamp(head: Sequence(rawValue: try body.u64()), lastNode: try body.u32(), nodes: try body.count())
+            var nodes: [DocumentID: Set<NodeID>] = [:]
+            for _ in 0..<(try body.count(limit: body.remaining)) {
+                let document = DocumentID(rawValue: try body.u32())
+                nodes[document] = Set(try body.list { NodeID(rawValue: try $0.u32()) })
+            }
+            found = NeedSearch.Found(stamp: stamp, context: InitialContext(needs: needs.map { ($0, []) }), nodes: nodes)
+        }
+        var agent = RegisterCommand(
+            project: project, agent: name, needs: needs, lastSeen: lastSeen, delivery: delivery, responseFormat: responseFormat, channel: channel,
+            webhookURL: url, webhookSecret: secret)
+        agent.envelope = envelope
+        agent.registrant = registrant
+        agent.keepsSecret = keepsSecret
+        let search = NeedSearch(
+            tenant: tenant, project: project, needs: needs, vectors: vectors, dimension: dimension, routing: routing, matchesMax: matchesMax, packing: nil)
+        return Command.Register(agent: agent, search: search, found: found, time: time)
+    }
+}
+
+// MARK: - Keys and roles
+
+extension CommandCodec {
+    private static func encode(_ command: Command.ChangeKeys, _ body: inout ByteWriter) {
+        body.u32(command.tenant.rawValue)
+        body.i64(command.time.rawValue)
+        body.list(command.reach.projects) { $0.text($1) }
+        body.u8(command.asker.rawValue)
+        switch command.change {
+        case .create(let record, let role):
+            body.u8(1)
+            body.u64(record.keyID.rawValue)
+            body.text(record.name)
+            body.text(record.prefix)
+            body.i64(record.createdAt.rawValue)
+            body.raw(record.hash.bytes)
+            body.u64(record.pepper.rawValue)
+            body.u8(record.rule.rawValue)
+            body.bool(role != nil)
+            if let role { body.role(role) }
+        case .confirm(let id):
+            body.u8(2)
+            body.u64(id.rawValue)
+        case .revoke(let id):
+            body.u8(3)
+            body.u64(id.rawValue)
+        case .assign(let role):
+            body.u8(4)
+            body.role(role)
+        case .removeRole(let id):
+            body.u8(5)
+            body.u64(id.rawValue)
+        }
+    }
+
+    private static func changeKeys(_ tenant: TenantID, _ time: Timestamp, _ body: inout ByteReader) throws -> Command.ChangeKeys {
+        let reach = ProjectScope(try body.list { try $0.text() })
+        guard let asker = Command.ChangeKeys.Asker(rawValue: try body.u8()) else { throw ByteError.malformed(at: body.offset) }
+        let change: Command.ChangeKeys.Change
+        switch try body.u8() {
+        case 1:
+            let id = KeyID(rawValue: try body.u64())
+            let (name, prefix) = (try body.text(), try body.text())
+            let createdAt = Timestamp(rawValue: try body.i64())
+            let hash = try body.sha256()
+            let pepper = PepperID(rawValue: try body.u64())
+            guard let rule = KeyRule(rawValue: try body.u8()) else { throw ByteError.malformed(at: body.offset) }
+            let record = KeyRecord(keyID: id, name: name, prefix: prefix, createdAt: createdAt, tenant: tenant, hash: hash, pepper: pepper, rule: rule)
+            change = .create(record, try body.bool() ? try body.role() : nil)
+        case 2: change = .confirm(KeyID(rawValue: try body.u64()))
+        case 3: change = .revoke(KeyID(rawValue: try body.u64()))
+        case 4: change = .assign(try body.role())
+        case 5: change = .removeRole(KeyID(rawValue: try body.u64()))
+        case let other: throw ContexError.damaged("the change of keys is of kind \(other), which this build does not know")
+        }
+        return Command.ChangeKeys(tenant: tenant, change: change, reach: reach, asker: asker, time: time)
+    }
+}
+
+// MARK: - Import
+
+extension CommandCodec {
+    private static func encode(_ command: Command.ImportProject, _ body: inout ByteWriter) {
+        body.u32(command.tenant.rawValue)
+        body.i64(command.time.rawValue)
+        body.text(command.project.text)
+        body.bool(command.overwrites)
+        body.publisher(command.publisher)
+        body.routing(command.routing)
+        body.bool(command.events != nil)
+        if let events = command.events {
+            body.list(events) { list, event in
+                var part = ByteWriter(capacity: event.data.count + 64)
+                part.text(event.type)
+                part.blob(event.data)
+                part.optional(event.key?.text)
+                part.vector(event.vector ?? [])
+                part.blob(event.metadata)
+                list.blob(part.bytes)
+            }
+        }
+        body.bool(command.hasNodes)
+        body.list(command.documents) { list, document in
+            var part = ByteWriter(capacity: 64)
+            part.text(document.key.text)
+            part.bool(document.metadata != nil)
+            if let metadata = document.metadata { part.blob(metadata) }
+            part.list(document.nodes) { nodes, node in
+                var own = ByteWriter(capacity: node.data.count + 4 * node.vector.count + 64)
+                own.text(node.path)
+                own.text(node.kind)
+                own.text(node.format)
+                own.text(node.description)
+                own.blob(node.data)
+                own.varint(UInt64(node.tokenCount))
+                own.vector(node.vector)
+                own.bool(node.hasOwnVector)
+                nodes.blob(own.bytes)
+            }
+            list.blob(part.bytes)
+        }
+    }
+
+    private static func importProject(_ tenant: TenantID, _ time: Timestamp, _ body: inout ByteReader) throws -> Command.ImportProject {
+        let project = try body.name()
+        let overwrites = try body.bool()
+        let publisher = try body.publisher()
+        let routing = try body.routing()
+        var events: [Command.ImportProject.Event]?
+        if try body.bool() {
+            events = try body.list { list in
+                var part = ByteReader(try list.blob())
+                let (type, data) = (try part.text(), Array(try part.blob()))
+                let key = try part.optional().map { try Name($0, field: "data_key") }
+                let vector = try part.vector()
+                return .init(type: type, data: data, key: key, vector: vector.isEmpty ? nil : vector, metadata: Array(try part.blob()))
+            }
+        }
+        let hasNodes = try body.bool()
+        let documents = try body.list { list in
+            var part = ByteReader(try list.blob())
+            let key = try part.name()
+            let metadata = try part.bool() ? Array(try part.blob()) : nil
+            let nodes = try part.list { nodes in
+                var own = ByteReader(try nodes.blob())
+                return Command.ImportProject.Node(
+                    path: try own.text(), kind: try own.text(), format: try own.text(), description: try own.text(), data: Array(try own.blob()),
+                    tokenCount: try own.count(), vector: try own.vector(), hasOwnVector: try own.bool())
+            }
+            return Command.ImportProject.Document(key: key, nodes: nodes, metadata: metadata)
+        }
+        return Command.ImportProject(
+            tenant: tenant, project: project, overwrites: overwrites, events: events, hasNodes: hasNodes, documents: documents, publisher: publisher,
+            routing: routing, time: time)
+    }
+}
+
+// MARK: - Fields
+
+extension ByteWriter {
+    fileprivate mutating func list<T>(_ items: [T], _ item: (inout ByteWriter, T) -> Void) {
+        varint(UInt64(items.count))
+        for one in items { item(&self, one) }
+    }
+
+    fileprivate mutating func optional(_ value: String?) {
+        bool(value != nil)
+        if let value { text(value) }
+    }
+
+    fileprivate mutating func vector(_ values: [Float]) {
+        varint(UInt64(values.count))
+        floats(values)
+    }
+
+    fileprivate mutating func routing(_ routing: Command.Routing) {
+        u8(routing.mode.code)
+        f64(routing.threshold)
+    }
+
+    fileprivate mutating func role(_ role: RoleAssignment) {
+        u64(role.keyID.rawValue)
+        text(role.role.rawValue)
+        list(role.projects.projects) { $0.text($1) }
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func name() throws -> Name { try Name(try text(), field: "name") }
+
+    fileprivate mutating func list<T>(_ item: (inout ByteReader) throws -> T) throws -> [T] {
+        let count = try count(limit: remaining)
+        var items: [T] = []
+        for _ in 0..<count { items.append(try item(&self)) }
+        return items
+    }
+
+    fileprivate mutating func optional() throws -> String? { try bool() ? try text() : nil }
+
+    fileprivate mutating func vector() throws -> [Float] {
+        let values = try floats(try count(limit: remaining / 4))
+        guard values.allSatisfy(\.isFinite) else { throw ByteError.malformed(at: offset) }
+        return values
+    }
+
+    fileprivate mutating func routing() throws -> Command.Routing {
+        guard let mode = SearchMode(code: try u8()) else { throw ByteError.malformed(at: offset) }
+        let threshold = try f64()
+        guard threshold.isFinite else { throw ByteError.malformed(at: offset) }
+        return Command.Routing(mode: mode, threshold: threshold)
+    }
+
+    fileprivate mutating func role() throws -> RoleAssignment {
+        let id = KeyID(rawValue: try u64())
+        guard let role = Role(rawValue: try text()) else { throw ByteError.malformed(at: offset) }
+        return RoleAssignment(keyID: id, role: role, projects: ProjectScope(try list { try $0.text() }))
+    }
+}
+
+extension SearchMode {
+    /// In stored bytes. Never given twice.
+    fileprivate var code: UInt8 {
+        switch self {
+        case .hybrid: 1
+        case .semantic: 2
+        case .keyword: 3
+        }
+    }
+
+    fileprivate init?(code: UInt8) {
+        guard let mode = Self.allCases.first(where: { $0.code == code }) else { return nil }
+        self = mode
+    }
+}

@@ -1,0 +1,46 @@
+internal import Base
+
+extension Command {
+    /// An export document takes the place of a project's sections, or fills them.
+    struct ImportProject: Sendable {
+        struct Event: Sendable {
+            let type: String
+            /// JSON, compact: what the event shows, or what was published when it is the publish of a key.
+            let data: [UInt8]
+            /// The key that it publishes; nil for an event that is kept as it is.
+            let key: Name?
+            let vector: [Float]?
+            let metadata: [UInt8]
+        }
+        struct Node: Sendable {
+            let path: String
+            let kind: String
+            let format: String
+            let description: String
+            /// JSON, compact.
+            let data: [UInt8]
+            let tokenCount: Int
+            let vector: [Float]
+            /// The vector came with the document.
+            let hasOwnVector: Bool
+        }
+        struct Document: Sendable {
+            let key: Name
+            let nodes: [Node]
+            /// nil: the nodes say nothing, the last event does.
+            let metadata: [UInt8]?
+        }
+
+        let tenant: TenantID
+        let project: Name
+        /// Replaces the sections that are there.
+        let overwrites: Bool
+        /// nil when the section is absent, which is not the same as empty.
+        let events: [Event]?
+        let hasNodes: Bool
+        let documents: [Document]
+        let publisher: Publisher?
+        let routing: Routing
+        let time: Timestamp
+    }
+}

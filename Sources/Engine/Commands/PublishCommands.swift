@@ -1,0 +1,52 @@
+internal import Base
+internal import Content
+internal import Documents
+internal import FullText
+internal import Hashing
+
+extension Command {
+    /// A document takes new content.
+    struct Publish: Sendable {
+        struct Node: Sendable {
+            let identity: NodeIdentity
+            let tokenCount: Int
+            /// Of the text, by the model, or the publisher's own; nil where the document had this node when the command was prepared.
+            let vector: [Float]?
+            /// What the text index takes of it, by the analyser that the project had then. Not part of the command.
+            var text: AnalyzedText?
+        }
+
+        let tenant: TenantID
+        let project: Name
+        let key: Name
+        /// The event's name.
+        let eventType: String
+        /// The publisher's hint, else what was found.
+        let eventFormat: String
+        /// What the data was split as.
+        let format: String
+        /// JSON, compact.
+        let data: [UInt8]
+        /// The publisher's own, of unit length.
+        let vector: [Float]?
+        /// JSON, compact: empty without metadata.
+        let metadata: [UInt8]
+        let publisher: Publisher?
+        let fingerprint: SHA256Digest
+        let nodes: [Node]
+        let routing: Routing
+        let time: Timestamp
+        /// What the texts of the nodes went through. Not part of the command.
+        var analyzer: Analyzer?
+        /// For the receipt. Not part of the command.
+        var note: String?
+    }
+}
+
+extension Command.Publish.Node {
+    func record(document: DocumentID, key: Name) -> NodeRecord {
+        NodeRecord(
+            document: document, documentKey: key.text, path: identity.path, kind: identity.kind, format: identity.format,
+            description: identity.description.text, data: identity.data, tokenCount: tokenCount, hasOwnVector: identity.ownVector != nil)
+    }
+}

@@ -1,0 +1,318 @@
+import Access
+import Base
+import Engine
+import Events
+import Journal
+import KeySpace
+import LMDB
+import Needs
+import Synchronization
+import TestSupport
+import Testing
+
+/// A clock that a test moves: one microsecond a look.
+private final class CountingClock: WallClock {
+    private let time = Mutex<Int64>(1_700_000_000_000_000)
+    func now() -> Timestamp {
+        time.withLock { time in
+            time += 1
+            return Timestamp(rawValue: time)
+        }
+    }
+    func advance(days: Int64) { time.withLock { $0 += days * 86_400_000_000 } }
+}
+
+/// Every record of a store but those of the journal itself, and what a server remembers for itself.
+private func content(_ directory: String) throws -> [[UInt8]: [UInt8]] {
+    let environment = try Environment(path: DatabaseConfiguration(directory: directory).storePath, options: .init(mode: .reader))
+    var records: [[UInt8]: [UInt8]] = [:]
+    try environment.read { view in
+        try view.scan(prefix: []) { key, value in
+            let key = Array(key)
+            let kind = KeyKind(rawValue: key[TenantScope.prefixBytes - 1])
+            if kind != .journalState, kind != .journalEntry, kind != .usedQueries { records[key] = Array(value) }
+            return .onward
+        }
+    }
+    return records
+}
+
+private func differences(_ a: [[UInt8]: [UInt8]], _ b: [[UInt8]: [UInt8]]) -> [String] {
+    Set(a.keys).union(b.keys).filter { a[$0] != b[$0] }.sorted { $0.lexicographicallyPrecedes($1) }.prefix(8).map { key in
+        let kind = KeyKind(rawValue: key[TenantScope.prefixBytes - 1])
+        return "\(kind.map { "\($0)" } ?? "?") \(key) \(a[key]?.count ?? -1) \(b[key]?.count ?? -1)"
+    }
+}
+
+extension SeededRandom {
+    fileprivate mutating func below(_ count: UInt64) -> UInt64 { next() % count }
+}
+
+private let words = ["lion", "zebra", "postgres", "kafka", "invoice", "bank", "river", "login", "token", "cluster", "disk", "wal", "agent"]
+
+/// Commands of every kind, in an order that a seed chooses.
+private struct Mixture {
+    let fixture: Fixture
+    var random: SeededRandom
+    var keys: [KeyID] = []
+
+    init(_ fixture: Fixture, seed: UInt64) {
+        self.fixture = fixture
+        random = SeededRandom(seed: seed)
+    }
+
+    private mutating func name(_ prefix: String, _ count: UInt64) -> Name { Name(stored: "\(prefix)\(random.below(count))") }
+    private mutating func text(_ count: Int) -> String { (0..<count).map { _ in words[Int(random.below(UInt64(words.count)))] }.joined(separator: " ") }
+
+    mutating func step() async throws {
+        let database = fixture.database
+        let project = name("p", 3)
+        switch random.below(20) {
+        case 0..<9:
+            var commands: [PublishCommand] = []
+            for _ in 0..<(1 + random.below(3)) {
+                var command = PublishCommand(
+                    project: project, key: name("k", 12), data: ["a": .string(text(4)), "b": ["c": .string(text(3)), "n": .integer(Int(random.below(9)))]])
+                if random.below(4) == 0 { command.data = .string(text(5)) }
+                if random.below(4) == 0 { command.vector = (0..<WordHash.dimension).map { _ in Float(random.unit() - 0.5) } }
+                if random.below(3) == 0 { command.metadata = JSONObject([("team", .string(text(1)))]) }
+                if random.below(5) == 0 { command.publisher = Publisher(keyID: "00000000000000ff", name: "tester") }
+                commands.append(command)
+            }
+            for outcome in await database.publish(Fixture.tenant, commands) { _ = try outcome.get() }
+        case 9, 10: _ = try? await database.delete(Fixture.tenant, project: project, key: name("k", 12))
+        case 11, 12:
+            var commands: [RegisterCommand] = []
+            for _ in 0..<(1 + random.below(3)) {
+                commands.append(RegisterCommand(project: project, agent: name("agent", 6), needs: [text(2), text(3)]))
+            }
+            if commands.count == 1 {
+                _ = try? await database.register(Fixture.tenant, commands[0])
+            } else {
+                _ = await database.register(Fixture.tenant, commands)
+            }
+        case 13: _ = try await database.unregister(Fixture.tenant, name("agent", 6), projects: [project, name("p", 3)])
+        case 14:
+            let analyzer = ProjectSettings.analyzerNames[Int(random.below(UInt64(ProjectSettings.analyzerNames.count)))]
+            _ = try await database.setAnalyzer(Fixture.tenant, project: project, analyzer)
+        case 15:
+            let key = try await database.createKey(Fixture.tenant, name: text(1))
+            keys.append(key.record.keyID)
+            try await database.assignRole(Fixture.tenant, RoleAssignment(keyID: key.record.keyID, role: .admin, projects: .all))
+        case 16: if let key = keys.last, keys.count > 1 { try await database.revokeKey(Fixture.tenant, key); keys.removeLast() }
+        case 17:
+            let sections = ExportSections(events: random.below(2) == 0, embeddings: random.below(2) == 0, agents: true)
+            guard var exported = try? await database.export(Fixture.tenant, project: project, sections: sections) else { return }
+            let target = name("p", 3)
+            guard case .object(var members) = exported else { return }
+            members["project_id"] = .string(target.text)
+            exported = .object(members)
+            _ = try? await database.importDocument(Fixture.tenant, project: target, document: exported, overwrite: true, validateOnly: false)
+        case 18:
+            for _ in 0..<3 { _ = try? await database.query(Fixture.tenant, QueryRequest(project: project, text: text(2))) }
+            await database.keepUsedQueries()
+        default:
+            // Two publishes of one key at once: the later one was prepared on a snapshot that is no longer true.
+            let key = name("k", 12)
+            async let first = database.publish(Fixture.tenant, [PublishCommand(project: project, key: key, data: .string(text(3)))])
+            async let second = database.publish(Fixture.tenant, [PublishCommand(project: project, key: key, data: .string(text(3)))])
+            _ = await (first, second)
+        }
+    }
+}
+
+@Suite struct JournalTests {
+    private static func fixture(_ window: JournalWindow = .all, clock: CountingClock = CountingClock()) throws -> Fixture {
+        try Fixture {
+            $0.journal = window
+            $0.clock = clock
+            $0.threshold = 0.4
+        }
+    }
+
+    private static func target(_ folder: TemporaryFolder) -> DatabaseConfiguration {
+        var configuration = DatabaseConfiguration(directory: folder.path)
+        configuration.durability = .unsafeNoSync
+        configuration.mapBytes = 4 << 30
+        return configuration
+    }
+
+    @Test(arguments: [UInt64.random(in: 1...999_999), 7, 8]) func replayGivesTheSameBytes(seed: UInt64) async throws {
+        print("seed \(seed)")
+        let fixture = try Self.fixture()
+        var mixture = Mixture(fixture, seed: seed)
+        for _ in 0..<250 { try await mixture.step() }
+        let reached = try await fixture.database.position()
+        #expect(try await fixture.closeAndCheck() == [])
+
+        let copy = TemporaryFolder()
+        let report = try await Replay.run(from: fixture.folder.path, to: Self.target(copy))
+        #expect(report.from == .zero && report.to == reached.position && report.time == reached.time)
+        #expect(differences(try content(fixture.folder.path), try content(copy.path)) == [])
+        #expect(try IntegrityCheck.run(directory: copy.path).findings == [])
+        // Again: nothing is left to do.
+        #expect(try await Replay.run(from: fixture.folder.path, to: Self.target(copy)).applied == 0)
+    }
+
+    @Test func aFollowerAnswersAsItsLeaderDoesWhileThatIsWrittenTo() async throws {
+        let leader = try Self.fixture()
+        let follower = try Fixture()
+        let isDone = Mutex(false)
+        async let following: Void = {
+            while true {
+                let last = isDone.withLock { $0 }
+                let reached = try await follower.database.position().position
+                let entries = try await leader.database.journal(after: reached, count: 7)
+                if !entries.isEmpty { try await follower.database.follow(entries) } else if last { return }
+                await Task.yield()
+            }
+        }()
+        var mixture = Mixture(leader, seed: 42)
+        for _ in 0..<120 { try await mixture.step() }
+        isDone.withLock { $0 = true }
+        try await following
+        for project in ["p0", "p1", "p2"] {
+            for word in words {
+                let (a, b) = (try await leader.query(project, word), try await follower.query(project, word))
+                #expect(a.map(\.nodeKey) == b.map(\.nodeKey) && a.map(\.similarity) == b.map(\.similarity), "\(project) \(word)")
+            }
+        }
+        #expect(try await follower.closeAndCheck() == [])
+        await leader.database.close()
+        #expect(differences(try content(leader.folder.path), try content(follower.folder.path)) == [])
+    }
+
+    @Test func entriesThatDoNotFollowAreRefused() async throws {
+        let leader = try Self.fixture()
+        for number in 1...4 { try await leader.publish("p", "k", .integer(number)) }
+        let entries = try await leader.database.journal(after: .zero)
+        #expect(entries.map(\.position.rawValue) == [1, 2, 3, 4])
+        let follower = try Fixture()
+        let gap = await #expect(throws: ContexError.self) { try await follower.database.follow([entries[1]]) }
+        #expect(gap?.category == .conflict && gap?.message.contains("position 2") == true)
+        try await follower.database.follow(Array(entries[0...1]))
+        let twice = await #expect(throws: ContexError.self) { try await follower.database.follow([entries[1]]) }
+        #expect(twice?.category == .conflict)
+        #expect(try await follower.database.position().position.rawValue == 2)
+
+        func changed(_ change: (inout [UInt8]) -> Void) -> JournalEntry {
+            var bytes = entries[2].command
+            change(&bytes)
+            return JournalEntry(position: entries[2].position, time: entries[2].time, command: bytes)
+        }
+        let bad = [("version 9", changed { $0[0] = 9 }), ("kind 200", changed { $0[1] = 200 }), ("cannot be read", changed { $0.removeLast() })]
+        for (word, entry) in bad {
+            let error = await #expect(throws: ContexError.self) { try await follower.database.follow([entry, entries[3]]) }
+            let message = error?.message ?? ""
+            #expect(error?.category == .damaged && message.contains("position 3") && message.contains(word), "\(message)")
+        }
+        #expect(try await follower.database.position().position.rawValue == 2)
+        // What a later build adds at the end of a body is skipped.
+        let longer = changed { bytes in
+            let body = Array(bytes[4...])
+            #expect(Int(bytes[2] & 0x7F) | Int(bytes[3]) << 7 == body.count)
+            bytes = Array(bytes[..<2]) + [UInt8((body.count + 3) & 0x7F) | 0x80, UInt8((body.count + 3) >> 7)] + body + [1, 2, 3]
+        }
+        try await follower.database.follow([longer, entries[3]])
+        #expect(try await follower.database.position().position.rawValue == 4)
+    }
+
+    private static func fourEntries() async throws -> TemporaryFolder {
+        let fixture = try Self.fixture()
+        for number in 1...4 { try await fixture.publish("p", "k\(number)", ["n": .integer(number), "t": "lion"]) }
+        await fixture.database.close()
+        return fixture.folder
+    }
+
+    private static func key(_ position: UInt64) -> [UInt8] { TenantScope.system.key(.journalEntry, position) }
+
+    /// A damage under a sound seal, and the position at which it must be seen.
+    private static let damages: [(name: String, position: Int, change: @Sendable (inout WriteTransaction) throws -> Void)] = [
+        ("a flipped bit of the command", 3, { transaction in
+            var bytes = try transaction.view.loadBytes(key(3))!
+            bytes[bytes.count - 9] ^= 1
+            try transaction.store(key(3), bytes)
+        }),
+        ("a flipped bit of the link", 2, { transaction in
+            var bytes = try transaction.view.loadBytes(key(2))!
+            bytes[50] ^= 1
+            try transaction.store(key(2), bytes)
+        }),
+        ("a missing entry", 2, { try $0.delete(key(2)) }),
+        ("the last entry missing", 4, { try $0.delete(key(4)) }),
+        ("an entry twice", 3, { try $0.store(key(3), try $0.view.loadBytes(key(2))!) }),
+        ("an entry after the last", 5, { try $0.store(key(5), try $0.view.loadBytes(key(4))!) }),
+        ("the event of an entry gone", 1, { transaction in
+            try transaction.delete(TenantScope(tenant: .standard, project: ProjectID(rawValue: 1)).key(.event, UInt64(1)))
+        }),
+    ]
+
+    @Test(arguments: damages.indices) func aDamagedJournalIsRefusedWholly(_ place: Int) async throws {
+        let (name, position, change) = Self.damages[place]
+        let folder = try await Self.fourEntries()
+        do {
+            let environment = try Environment(path: DatabaseConfiguration(directory: folder.path).storePath)
+            var transaction = try environment.beginWrite()
+            try change(&transaction)
+            try transaction.commit()
+        }
+        let copy = TemporaryFolder()
+        let error = await #expect(throws: ContexError.self) { try await Replay.run(from: folder.path, to: Self.target(copy)) }
+        #expect(error?.category == .damaged && error?.message.contains("position \(position)") == true, "\(name): \(String(describing: error))")
+        let database = try Database(configuration: Self.target(copy), models: WordHash.models)
+        #expect(try await database.position().position == .zero)
+        await database.close()
+        #expect(try IntegrityCheck.run(directory: folder.path).findings.contains { $0.contains("position \(position)") }, "\(name)")
+    }
+
+    @Test func theWindowIsKept() async throws {
+        let clock = CountingClock()
+        let fixture = try Self.fixture(.days(2), clock: clock)
+        for number in 1...3 { try await fixture.publish("p", "k", .integer(number)) }
+        clock.advance(days: 3)
+        for number in 4...5 { try await fixture.publish("p", "k", .integer(number)) }
+        #expect(try await fixture.database.journal(after: Position(rawValue: 3)).map(\.position.rawValue) == [4, 5])
+        let error = await #expect(throws: ContexError.self) { _ = try await fixture.database.journal(after: .zero) }
+        #expect(error?.category == .notFound)
+        await fixture.database.close()
+
+        let small = try Self.fixture(.bytes(4_000))
+        for number in 1...40 { try await small.publish("p", "k\(number)", .string("lion \(number)")) }
+        await small.database.close()
+        let report = try StoreReport.read(directory: small.folder.path)
+        let journal = try #require(report.journal)
+        #expect(journal.upperBound.rawValue == 40 && journal.lowerBound.rawValue > 20)
+        #expect(report.kinds.first { $0.name == "journalEntry" }.map { $0.bytes <= 6_000 } == true)
+        #expect(try IntegrityCheck.run(directory: small.folder.path).findings == [])
+        // It does not reach back to an empty folder.
+        let copy = TemporaryFolder()
+        let refused = await #expect(throws: ContexError.self) { try await Replay.run(from: small.folder.path, to: Self.target(copy)) }
+        #expect(refused?.category == .conflict)
+    }
+
+    @Test func aJournalThatWasSwitchedOffBeginsAnew() async throws {
+        let folder = TemporaryFolder()
+        for (window, count) in [(JournalWindow.all, 3), (.off, 2), (.all, 2)] {
+            let fixture = try Fixture(folder) { $0.journal = window }
+            for _ in 0..<count { try await fixture.publish("p", "k", .double(Double.random(in: 0...1))) }
+            await fixture.database.close()
+        }
+        let report = try StoreReport.read(directory: folder.path)
+        #expect(report.position.position.rawValue == 7 && report.journal.map { $0.lowerBound.rawValue } == 6)
+    }
+
+    @Test func eventsNameThePositionOfTheirCommand() async throws {
+        let fixture = try Fixture()
+        try await fixture.publish("p", "a", .integer(1))
+        try await fixture.publish("q", "a", .integer(1))
+        try await fixture.publish("p", "a", .integer(1))
+        _ = try await fixture.database.register(Fixture.tenant, RegisterCommand(project: Name(stored: "p"), agent: Name(stored: "g"), needs: ["lion"]))
+        try await fixture.publish("p", "a", .integer(2))
+        let events = try await fixture.database.events(Fixture.tenant, project: Name(stored: "p"), since: .zero, count: 10)
+        // The third publish changed nothing; the registration did.
+        #expect(events.map(\.position.rawValue) == [1, 4])
+        let status = try await fixture.database.status()
+        #expect(status.position.position.rawValue == 4 && status.position.time == events[1].recordedAt)
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+}
