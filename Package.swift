@@ -108,7 +108,7 @@ let modules: [Module] = [
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
-    module("Service", ["Base", "Addresses", "Engine", "Events", "Access"], [("Logging", "swift-log")]),
+    module("Service", ["Base", "Addresses", "Engine", "Events", "Access", "Journal"], [("Logging", "swift-log")]),
     module(
         "Webhooks", ["Base", "Addresses", "Engine", "Events", "Needs", "Hashing", "Content"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"),
@@ -150,12 +150,12 @@ let modules: [Module] = [
     Module(
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
-               "FullText", "Attributes", "Needs", "Access", "Engine", "Service", "HTTPAPI", "TestSupport"],
+               "FullText", "Attributes", "Needs", "Access", "Journal", "Engine", "Service", "HTTPAPI", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
                 "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
-                "FullText", "Attributes", "Needs", "Access", "Engine", "Service", "HTTPAPI", "TestSupport",
+                "FullText", "Attributes", "Needs", "Access", "Journal", "Engine", "Service", "HTTPAPI", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),

@@ -1,6 +1,7 @@
 internal import Access
 internal import Base
 internal import Engine
+internal import Journal
 
 /// How the server is.
 public struct ServerHealth: Sendable {

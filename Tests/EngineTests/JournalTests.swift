@@ -265,6 +265,65 @@ private struct Mixture {
         #expect(try IntegrityCheck.run(directory: folder.path).findings.contains { $0.contains("position \(position)") }, "\(name)")
     }
 
+    /// One command of each kind that is in a journal; those of keys are random.
+    private static func oneOfEach() async throws -> [JournalEntry] {
+        let fixture = try fixture()
+        let (database, p) = (fixture.database, Name(stored: "p"))
+        var command = PublishCommand(project: p, key: Name(stored: "k"), data: ["a": "lion", "b": ["c": .double(3.5)]], format: "json")
+        command.metadata = JSONObject([("team", "cats")])
+        command.publisher = Publisher(keyID: "00000000000000ff", name: "tester")
+        _ = try await database.publish(Fixture.tenant, [command])[0].get()
+        command.data = ["a": "lion", "b": ["c": .double(4.5)]]
+        _ = try await database.publish(Fixture.tenant, [command])[0].get()
+        command.vector = (0..<WordHash.dimension).map { Float($0 + 1) }
+        command.key = Name(stored: "own")
+        _ = try await database.publish(Fixture.tenant, [command])[0].get()
+        var agent = RegisterCommand(project: p, agent: Name(stored: "g"), needs: ["lion", "zebra"])
+        agent.envelope = .full
+        agent.registrant = command.publisher
+        _ = try await database.register(Fixture.tenant, agent)
+        _ = try await database.setAnalyzer(Fixture.tenant, project: p, "simple")
+        _ = try await database.delete(Fixture.tenant, project: p, key: Name(stored: "k"), by: command.publisher)
+        _ = try await database.unregister(Fixture.tenant, Name(stored: "g"), projects: [p])
+        let exported = try await database.export(Fixture.tenant, project: p, sections: ExportSections(events: true, embeddings: true, agents: false))
+        _ = try await database.importDocument(Fixture.tenant, project: p, document: exported, overwrite: true, validateOnly: false)
+        let key = try await database.createKey(Fixture.tenant, name: "one", reach: ProjectScope(["p"]), isOpen: true)
+        try await database.confirmKey(Fixture.tenant, key.record.keyID)
+        try await database.assignRole(Fixture.tenant, RoleAssignment(keyID: key.record.keyID, role: .publisher, projects: .all))
+        try await database.removeRole(Fixture.tenant, of: key.record.keyID)
+        try await database.revokeKey(Fixture.tenant, key.record.keyID)
+        let entries = try await database.journal(after: .zero)
+        await database.close()
+        return entries
+    }
+
+    @Test func goldenCommandsAreReadAndWritten() async throws {
+        let made = try await Self.oneOfEach()
+        try GoldenRecord.rewriteIfAsked("commands-v1/commands.txt", made.map { GoldenRecord(key: [$0.command[1]], value: $0.command) })
+        let golden = try GoldenRecord.file("commands-v1/commands.txt")
+        #expect(golden.count == 13 && golden.count == made.count && Set(golden.map(\.key)) == Set((1...7).map { [$0] }))
+        for (record, entry) in zip(golden, made) {
+            #expect(try EncodedCommand.canonical(record.value) == record.value)
+            #expect(try EncodedCommand.canonical(entry.command) == entry.command)
+            // The others are of a key that chance has made.
+            if record.key != [6] { #expect(record.value == entry.command, "kind \(record.key)") }
+        }
+    }
+
+    @Test func everyCutAndEveryChangedByteOfACommandIsReadOrRefused() async throws {
+        var random = SeededRandom(seed: testSeed("commands"))
+        for record in try GoldenRecord.file("commands-v1/commands.txt") {
+            for length in 0..<min(record.value.count, 600) {
+                #expect(throws: ContexError.self) { try EncodedCommand.canonical(Array(record.value[..<length])) }
+            }
+            for _ in 0..<300 {
+                var bytes = record.value
+                bytes[Int(random.below(UInt64(bytes.count)))] ^= UInt8(1 << random.below(8))
+                if let read = try? EncodedCommand.canonical(bytes) { #expect(try EncodedCommand.canonical(read) == read) }
+            }
+        }
+    }
+
     @Test func theWindowIsKept() async throws {
         let clock = CountingClock()
         let fixture = try Self.fixture(.days(2), clock: clock)

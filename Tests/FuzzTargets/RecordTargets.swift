@@ -8,6 +8,7 @@ internal import Documents
 internal import Events
 internal import FullText
 internal import Hashing
+internal import Journal
 internal import KeySpace
 internal import LMDB
 internal import Needs
@@ -85,7 +86,8 @@ extension FuzzTargets {
     static let records: [FuzzTarget] = [
         target("events", family: { eventRecords }), target("documents", family: { documentRecords }), target("vectors", family: { vectorRecords }),
         target("fulltext", family: { textRecords }), target("attributes", family: { attributeRecords }),
-        target("needs", family: { needRecords }), target("access", family: { accessRecords }), sealed,
+        target("needs", family: { needRecords }), target("access", family: { accessRecords }),
+        target("journal", family: { journalRecords }), sealed,
     ]
 
     private static func target(_ name: String, family: @escaping @Sendable () -> RecordFamily) -> FuzzTarget {
@@ -123,6 +125,33 @@ extension FuzzTargets {
                 for kind in [EventRecord.Kind.published, .deleted, .imported] {
                     _ = try log.append(draft(kind, #"{"a":1}"#), at: Position(rawValue: 7), in: &transaction)
                 }
+            })
+    }()
+
+    private static let journalRecords: RecordFamily = {
+        let journal = Journal()
+        @Sendable func enter(_ transaction: inout WriteTransaction) throws {
+            let reached = StorePosition(position: try StorePosition.load(transaction.view).position.next, time: time)
+            try reached.store(in: &transaction)
+            let event = reached.position.rawValue % 2 == 0 ? (scope: scope, sequence: Sequence(rawValue: 1)) : nil
+            let draft = JournalDraft(digest: SHA256.digest([UInt8(truncatingIfNeeded: reached.position.rawValue)]), body: [1, 2, 3])
+            try journal.append(draft, at: reached, event: event, window: .bytes(400), in: &transaction)
+        }
+        return RecordFamily(
+            read: { view in
+                _ = try journal.state(in: view)
+                _ = try journal.isKept(in: view)
+                try journal.forEach(from: .zero.next, in: view) { _ in .onward }
+                try journal.verified(in: view) { _ in }
+            },
+            change: { transaction in
+                try enter(&transaction)
+                try journal.forEach(from: .zero.next, in: transaction.view) { _ in .stop }
+                try enter(&transaction)
+                try journal.removeAll(in: &transaction)
+            },
+            fill: { transaction in
+                for _ in 0..<4 { try enter(&transaction) }
             })
     }()
 

@@ -108,3 +108,10 @@ extension Database {
         }
     }
 }
+
+/// Encoded commands, for those who carry them and do not apply them.
+public enum EncodedCommand {
+    /// What is left of a command when it is read and encoded again: itself, but for fields that this build does not know.
+    /// - Throws: `.damaged` for another version, an unknown kind, and bytes that are no whole command.
+    public static func canonical(_ bytes: [UInt8]) throws(ContexError) -> [UInt8] { CommandCodec.encode(try CommandCodec.decode(bytes)) }
+}

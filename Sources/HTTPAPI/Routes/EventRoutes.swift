@@ -42,6 +42,7 @@ extension RouteTable {
         members.add("event_type", .string(event.type))
         members.add("data", text: EventData.visibleText(event))
         members.add("timestamp", .string(event.recordedAt.iso8601))
+        members.add("position", .string(event.position.description))
         if !event.metadata.isEmpty { members.add("metadata", text: event.metadata) }
         if let publisher = event.publisher { members.add("published_by", publisher.json) }
         return members.text
