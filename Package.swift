@@ -98,17 +98,18 @@ let modules: [Module] = [
     module("Attributes", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Needs", ["Base", "LMDB", "KeySpace"]),
     module("Access", ["Base", "LMDB", "KeySpace", "Hashing"]),
+    module("Inboxes", ["Base", "LMDB", "KeySpace"]),
     module("Journal", ["Base", "LMDB", "KeySpace", "Hashing"]),
 
     // Level 5
     module(
         "Engine",
         ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
-         "Needs", "Access", "Journal", "Addresses"],
+         "Needs", "Access", "Inboxes", "Journal", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
-    module("Service", ["Base", "Addresses", "Engine", "Events", "Access", "Journal"], [("Logging", "swift-log")]),
+    module("Service", ["Base", "Addresses", "Engine", "Events", "Inboxes", "Access", "Journal"], [("Logging", "swift-log")]),
     module(
         "Webhooks", ["Base", "Addresses", "Engine", "Events", "Needs", "Hashing", "Content"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"),
@@ -116,7 +117,7 @@ let modules: [Module] = [
 
     // Level 7: edges. Bytes to Service calls and back.
     module(
-        "HTTPAPI", ["Base", "Addresses", "Content", "TOON", "Codings", "Service", "Engine", "Events", "Attributes", "Needs", "Access"],
+        "HTTPAPI", ["Base", "Addresses", "Content", "TOON", "Codings", "Service", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
@@ -150,12 +151,12 @@ let modules: [Module] = [
     Module(
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
-               "FullText", "Attributes", "Needs", "Access", "Journal", "Engine", "Service", "HTTPAPI", "TestSupport"],
+               "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Service", "HTTPAPI", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
                 "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
-                "FullText", "Attributes", "Needs", "Access", "Journal", "Engine", "Service", "HTTPAPI", "TestSupport",
+                "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Service", "HTTPAPI", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),
@@ -179,7 +180,7 @@ let modules: [Module] = [
     tests(
         "EngineTests",
         ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
-         "Journal", "TOON", "Engine", "TestSupport"]),
+         "Inboxes", "Journal", "TOON", "Engine", "TestSupport"]),
     tests("ServiceTests", ["Base", "Needs", "Engine", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],

@@ -58,6 +58,8 @@ public final class Server: Sendable {
     private static let readerCheckSeconds = 30
     /// Every five minutes.
     private static let usedQueriesTurns = 10
+    /// Every hour.
+    private static let expiryTurns = 120
 
     /// Starts everything and returns when requests are accepted.
     ///
@@ -132,6 +134,7 @@ public final class Server: Sendable {
             parts.listeners += listeners
             http = Address(host: hosts[0], port: listeners[0].port)
         }
+        let inboxDays = configuration.inboxDays
         parts.upkeep = Task { [weak database] in
             await database?.warmUsedQueries(tenant)
             var turn = 0
@@ -139,6 +142,13 @@ public final class Server: Sendable {
                 database?.clearDeadReaders()
                 turn += 1
                 if turn % usedQueriesTurns == 0 { await database?.keepUsedQueries() }
+                if turn % expiryTurns == 0 {
+                    do {
+                        try await database?.expireInboxes(tenant, days: inboxDays)
+                    } catch {
+                        logger.warning("old entries of inboxes stay", metadata: ["reason": "\(error)"])
+                    }
+                }
             }
         }
 

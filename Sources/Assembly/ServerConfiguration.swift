@@ -59,6 +59,8 @@ public struct ServerConfiguration: Sendable {
 
     /// For how long the commands themselves are kept.
     public var journal = JournalWindow.off
+    /// What agents have not acknowledged after so many days is let go.
+    public var inboxDays = 30
 
     public var logLevel = Logger.Level.info
     /// nil: JSON lines, unless a person reads standard error in a terminal.

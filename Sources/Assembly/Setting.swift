@@ -137,6 +137,10 @@ public struct Setting: Sendable {
             "for how long the commands that changed the store are kept, for followers and backups: off, keep:<bytes> (keep:2GiB) or keep:<days> (keep:7d)"),
 
         Setting(
+            "INBOX_DAYS", flag: "inbox-days", value: "DAYS", \.inboxDays, .integer(1...36_500),
+            "entries of agents' inboxes that nobody acknowledged for so long are let go"),
+
+        Setting(
             "LOG_LEVEL", also: ["LOG_LEVEL"], flag: "log-level", value: "LEVEL", \.logLevel, .level,
             "trace, debug, info, notice, warning, error or critical"),
         Setting(

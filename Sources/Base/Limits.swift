@@ -69,6 +69,15 @@ public enum Limits {
     /// Records of the attribute index that one filter reads.
     public static let filterRecords = 4_000_000
 
+    // MARK: - Inboxes
+
+    /// Entries of one answer, unless fewer are asked for.
+    public static let inboxPage = 100
+    /// Entries of one answer at most.
+    public static let inboxPageMax = 1_000
+    /// Old entries that one transaction lets go.
+    public static let expiredAtOnce = 5_000
+
     // MARK: - One published document
 
     /// Characters of a number. No program writes so many, and other readers of JSON stop at 4,300 (Python) or fewer.

@@ -10,6 +10,7 @@ internal import Addresses
 internal import Documents
 internal import Events
 internal import FullText
+internal import Inboxes
 internal import KeySpace
 internal import LMDB
 public import Needs
@@ -207,7 +208,9 @@ extension Database {
         guard let record = try store.agent(entry.agent, in: view) else {
             throw ContexError.damaged("agent '\(entry.agent)' is in the directory but is not there")
         }
-        return AgentStatus(project: entry.projectName, record: record, nodeKeys: try nodeKeys(of: record, scope, in: view))
+        let told = try Inbox(scope: scope, number: record.inbox).state(in: view).last
+        return AgentStatus(
+            project: entry.projectName, record: record, nodeKeys: try nodeKeys(of: record, scope, in: view), lastSequence: max(record.lastSequence, told))
     }
 
     /// The keys of the nodes that match an agent's needs.

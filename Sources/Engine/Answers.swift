@@ -179,15 +179,18 @@ public struct AgentStatus: Sendable {
     public let record: AgentRecord
     /// The nodes that match its needs.
     public let nodeKeys: [String]
+    /// The last event that it was told about, or the end of the log when it was registered.
+    public let lastSequence: Sequence
     /// How its webhook is doing; nil for others.
     public internal(set) var delivery: DeliveryStatus?
     /// The key that registered it holds no longer, or not here: nothing is sent to its webhook until it is registered anew.
     public internal(set) var isStopped = false
 
-    init(project: Name, record: AgentRecord, nodeKeys: [String]) {
+    init(project: Name, record: AgentRecord, nodeKeys: [String], lastSequence: Sequence) {
         self.project = project
         self.record = record
         self.nodeKeys = nodeKeys
+        self.lastSequence = lastSequence
     }
 }
 

@@ -6,6 +6,7 @@ public import Base
 internal import Content
 internal import Documents
 internal import Events
+internal import Inboxes
 internal import KeySpace
 internal import LMDB
 internal import Needs
@@ -176,7 +177,8 @@ extension Database {
             while bytes < bytesMax, let name = names.popLast() {
                 // It may have gone meanwhile.
                 guard let agent = try store.agent(name, in: view) else { continue }
-                let item = Self.exported(agent, project, keys: try Self.nodeKeys(of: agent, scope, in: view))
+                let told = max(agent.lastSequence, try Inbox(scope: scope, number: agent.inbox).state(in: view).last)
+                let item = Self.exported(agent, project, told, keys: try Self.nodeKeys(of: agent, scope, in: view))
                 items.append(item)
                 bytes += item.count
             }
@@ -185,7 +187,7 @@ extension Database {
         return ExportPage(section: .agents, items: items, next: left.isEmpty ? cursor.behindSection : cursor.moved(to: .agents(left)))
     }
 
-    private static func exported(_ agent: AgentRecord, _ project: Name, keys: [String]) -> [UInt8] {
+    private static func exported(_ agent: AgentRecord, _ project: Name, _ told: Sequence, keys: [String]) -> [UInt8] {
         var data = JSONObject([
             ("project_id", .string(project.text)), ("tenant_id", .null), ("needs", .array(agent.needs.map { .string($0) })),
             ("notification_method", .string(agent.delivery == .webhook ? "webhook" : "redis")),
@@ -195,7 +197,7 @@ extension Database {
         if agent.envelope == .full { data["envelope"] = "full" }
         return JSONPrinter.bytes([
             "agent_id": .string(agent.name.text), "data": .object(data),
-            "last_seen": .string(agent.registeredAt.iso8601), "last_sequence": .string(agent.lastSequence.description),
+            "last_seen": .string(agent.registeredAt.iso8601), "last_sequence": .string(told.description),
         ])
     }
 }

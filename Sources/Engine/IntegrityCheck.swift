@@ -7,6 +7,7 @@ internal import Content
 internal import Documents
 internal import Events
 internal import FullText
+internal import Inboxes
 internal import Journal
 internal import KeySpace
 internal import LMDB
@@ -166,5 +167,11 @@ public enum IntegrityCheck {
         let needs = NeedStore(scope: scope)
         report.agents += try needs.agents(in: view).count
         report.findings += try needs.findings(nodes: owners, in: view)
+        let inboxes = Set(try needs.agents(in: view).map(\.inbox))
+        for number in try Inbox.numbers(scope, in: view) {
+            let inbox = Inbox(scope: scope, number: number)
+            if !inboxes.contains(number) { report.findings.append("inbox \(number) belongs to no agent") }
+            report.findings += try inbox.findings(head: head, in: view)
+        }
     }
 }

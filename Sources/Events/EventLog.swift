@@ -16,13 +16,14 @@ public struct EventLog: Sendable {
     public struct Head: Sendable, Equatable {
         public let sequence: Sequence
         public let hash: SHA256Digest
-        static let empty = Head(sequence: .zero, hash: .zero)
+        /// How often the log was replaced: sequences of another epoch are of other events.
+        public let epoch: UInt32
     }
 
     public func head(in view: borrowing TransactionView) throws -> Head {
-        guard let bytes = try view.loadBytes(scope.key(.logState)) else { return .empty }
+        guard let bytes = try view.loadBytes(scope.key(.logState)) else { return Head(sequence: .zero, hash: .zero, epoch: 0) }
         var reader = ByteReader(bytes)
-        let head = Head(sequence: Sequence(rawValue: try reader.u64()), hash: try reader.sha256())
+        let head = Head(sequence: Sequence(rawValue: try reader.u64()), hash: try reader.sha256(), epoch: try reader.u32())
         try reader.end()
         return head
     }
@@ -37,13 +38,26 @@ public struct EventLog: Sendable {
         let sequence = head.sequence.next
         let hash = EventRecord.chainHash(after: head.hash, sequence: sequence, at: position, draft)
         try transaction.store(scope.key(.event, sequence.rawValue), EventRecord.encode(draft, at: position, hash: hash))
-        var writer = ByteWriter()
-        writer.u64(sequence.rawValue)
-        writer.raw(hash.bytes)
-        try transaction.store(scope.key(.logState), writer.bytes)
+        try store(Head(sequence: sequence, hash: hash, epoch: head.epoch), in: &transaction)
         return EventRecord(
             sequence: sequence, position: position, kind: draft.kind, type: draft.type, key: draft.key, format: draft.format,
             recordedAt: draft.recordedAt, data: draft.data, vector: draft.vector, metadata: draft.metadata, publisher: draft.publisher, hash: hash)
+    }
+
+    private func store(_ head: Head, in transaction: inout WriteTransaction) throws {
+        var writer = ByteWriter()
+        writer.u64(head.sequence.rawValue)
+        writer.raw(head.hash.bytes)
+        writer.u32(head.epoch)
+        try transaction.store(scope.key(.logState), writer.bytes)
+    }
+
+    /// When an event was recorded, without the rest of it being read; nil when it is not there.
+    public func recordedAt(_ sequence: Sequence, in view: borrowing TransactionView) throws -> Timestamp? {
+        guard let payload = try view.load(scope.key(.event, sequence.rawValue)) else { return nil }
+        var reader = ByteReader(Array(payload.extracting(0..<min(9, payload.byteCount))))
+        _ = try reader.u8()
+        return Timestamp(rawValue: try reader.i64())
     }
 
     public func event(_ sequence: Sequence, in view: borrowing TransactionView) throws -> EventRecord? {
@@ -79,16 +93,19 @@ public struct EventLog: Sendable {
         return found
     }
 
-    /// Removes the whole log; sequences begin again at 1. Only an import with `overwrite` does this.
+    /// Removes the whole log; sequences begin again at 1, in the next epoch. Only an import with `overwrite` does this.
     public func removeAll(in transaction: inout WriteTransaction) throws {
+        let (epoch, overflow) = try head(in: transaction.view).epoch.addingReportingOverflow(1)
+        if overflow { throw ContexError.damaged("the log says that it was replaced more often than it can be") }
         try transaction.deleteAll(prefix: scope.key(.event))
-        try transaction.delete(scope.key(.logState))
+        try store(Head(sequence: .zero, hash: .zero, epoch: epoch), in: &transaction)
     }
 
     /// Reads the whole log and follows the chain; each finding is a sentence.
     public func findings(in view: borrowing TransactionView) throws -> [String] {
         var findings: [String] = []
-        var expected = Head.empty
+        let head = try head(in: view)
+        var expected = Head(sequence: .zero, hash: .zero, epoch: head.epoch)
         try view.scanRecords(prefix: scope.key(.event)) { key, payload in
             let sequence = Self.sequence(ofKey: key)
             let event = try EventRecord.decode(Array(payload), sequence: sequence)
@@ -97,10 +114,9 @@ public struct EventLog: Sendable {
             if event.hash != EventRecord.chainHash(after: expected.hash, sequence: sequence, at: event.position, event.draft) {
                 findings.append("event \(sequence) breaks the hash chain")
             }
-            expected = Head(sequence: sequence, hash: event.hash)
+            expected = Head(sequence: sequence, hash: event.hash, epoch: head.epoch)
             return .onward
         }
-        let head = try head(in: view)
         if head != expected { findings.append("the log ends at \(expected.sequence), its head record says \(head.sequence)") }
         return findings
     }

@@ -54,6 +54,8 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case needState = 0x52
     case agentMatch = 0x53
     case agentMatchByDocument = 0x54
+    case inboxEntry = 0x55
+    case inboxState = 0x56
 
     // A project: attributes of its documents, for filters.
     case attributeNodes = 0x60

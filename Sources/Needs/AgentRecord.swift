@@ -14,6 +14,8 @@ public struct AgentRecord: Sendable, Equatable {
     public let name: Name
     /// Within the project; a re-registration takes a new one.
     public let number: UInt32
+    /// The number of its inbox, within the project; a re-registration keeps it.
+    public let inbox: UInt32
     /// Distinct, in the order given.
     public var needs: [String]
     public var delivery: Delivery
@@ -24,16 +26,17 @@ public struct AgentRecord: Sendable, Equatable {
     public var envelope: Envelope
     /// Whose key registered it: without that key nothing is delivered to the webhook. nil while authentication is off.
     public var registrant: Publisher?
-    /// The last event that the agent was told about.
-    public var lastSequence: Sequence
+    /// The end of the log when it was registered: what it was told of since is in its inbox.
+    public let lastSequence: Sequence
     public var registeredAt: Timestamp
 
     public init(
-        name: Name, number: UInt32, needs: [String], delivery: Delivery, responseFormat: String, channel: String, webhookURL: String?,
+        name: Name, number: UInt32, inbox: UInt32, needs: [String], delivery: Delivery, responseFormat: String, channel: String, webhookURL: String?,
         webhookSecret: String?, envelope: Envelope = .plain, registrant: Publisher? = nil, lastSequence: Sequence, registeredAt: Timestamp
     ) {
         self.name = name
         self.number = number
+        self.inbox = inbox
         self.needs = needs
         self.delivery = delivery
         self.responseFormat = responseFormat
@@ -50,6 +53,7 @@ public struct AgentRecord: Sendable, Equatable {
         var writer = ByteWriter(capacity: 256)
         writer.text(name.text)
         writer.u32(number)
+        writer.u32(inbox)
         writer.u8(delivery.rawValue)
         writer.text(responseFormat)
         writer.text(channel)
@@ -69,7 +73,7 @@ public struct AgentRecord: Sendable, Equatable {
     static func decode(_ bytes: [UInt8]) throws -> AgentRecord {
         var reader = ByteReader(bytes)
         let name = Name(stored: try reader.text())
-        let number = try reader.u32()
+        let (number, inbox) = (try reader.u32(), try reader.u32())
         guard let delivery = Delivery(rawValue: try reader.u8()) else {
             throw ContexError.damaged("agent '\(name)' has a way of delivery that this build does not know")
         }
@@ -87,7 +91,7 @@ public struct AgentRecord: Sendable, Equatable {
         for _ in 0..<(try reader.count(limit: reader.remaining)) { needs.append(try reader.text()) }
         try reader.end()
         return AgentRecord(
-            name: name, number: number, needs: needs, delivery: delivery, responseFormat: responseFormat, channel: channel,
+            name: name, number: number, inbox: inbox, needs: needs, delivery: delivery, responseFormat: responseFormat, channel: channel,
             webhookURL: webhookURL, webhookSecret: webhookSecret, envelope: envelope, registrant: registrant,
             lastSequence: lastSequence, registeredAt: registeredAt)
     }

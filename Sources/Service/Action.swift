@@ -4,7 +4,7 @@ public import Access
 public enum Action: String, Sendable, CaseIterable {
     case publish, publishBatch, deleteData, listData, showData, exportData, importData
     case query, queryBatch, embed
-    case registerAgent, registerAgentBatch, listAgents, showAgent, removeAgent, subscribe
+    case registerAgent, registerAgentBatch, listAgents, showAgent, removeAgent, subscribe, readInbox, acknowledgeInbox
     case readEvents, readVersions, restoreVersion
     case listProjects, showSettings, changeSettings
     case createKey, listKeys, revokeKey, confirmKey
@@ -16,7 +16,8 @@ public enum Action: String, Sendable, CaseIterable {
         switch self {
         case .publish, .publishBatch, .deleteData, .importData, .restoreVersion: .publishData
         case .query, .queryBatch, .embed: .queryData
-        case .registerAgent, .registerAgentBatch: .registerAgent
+        // What concerns an agent is for whoever may be that agent.
+        case .registerAgent, .registerAgentBatch, .readInbox, .acknowledgeInbox: .registerAgent
         case .listAgents, .showAgent, .subscribe: .listAgents
         case .removeAgent: .deleteAgent
         case .listData, .showData, .exportData, .listProjects, .showSettings: .viewProjectData

@@ -70,6 +70,23 @@ extension Operations {
         }
     }
 
+    /// What concerned an agent after a cursor; nil: from the oldest that it has not acknowledged.
+    /// - Throws: `.notFound`; `.conflict` as in `agent`, and for a cursor of a log that was replaced.
+    public func inbox(_ agent: Name, project: Name?, after cursor: InboxCursor?, limit: Int, by caller: Caller) async throws -> InboxPage {
+        try await perform(.readInbox, project: project, by: caller) { principal in
+            guard let meant = try await registration(agent, project, principal) else { throw ContexError.notFound("Agent not found") }
+            return try await database.inbox(principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit)
+        }
+    }
+
+    /// Lets go what an agent has dealt with. Returns how many entries there were.
+    public func acknowledge(_ agent: Name, project: Name?, upTo cursor: InboxCursor, by caller: Caller) async throws -> Int {
+        try await perform(.acknowledgeInbox, project: project, by: caller) { principal in
+            guard let meant = try await registration(agent, project, principal) else { throw ContexError.notFound("Agent not found") }
+            return try await database.acknowledge(principal.tenant, project: meant.project, agent: agent, upTo: cursor)
+        }
+    }
+
     /// Whether the caller may listen at all; what it hears is decided message by message.
     public func subscribe(by caller: Caller) async throws {
         try await perform(.subscribe, project: nil, by: caller) { _ in }

@@ -48,7 +48,7 @@ import Testing
 
         let status = try #require(try await fixture.database.agent(Fixture.tenant, Name(stored: "a"), project: nil).last)
         #expect(Set(status.nodeKeys) == ["auth.login", "road.root"])
-        #expect(status.record.lastSequence == Sequence(rawValue: 4))
+        #expect(status.lastSequence == Sequence(rawValue: 4))
 
         // It hears that what it followed is gone, or no longer what it needs, once.
         _ = try await fixture.database.delete(Fixture.tenant, project: Name(stored: "p"), key: Name(stored: "road"))

@@ -307,7 +307,7 @@ extension FuzzTargets {
         let documents = [NodeID(rawValue: 7): DocumentID(rawValue: 5)]
         @Sendable func agent(_ name: String, _ number: UInt32) -> AgentRecord {
             AgentRecord(
-                name: Name(stored: name), number: number, needs: ["orders"], delivery: .webhook, responseFormat: "json", channel: "c",
+                name: Name(stored: name), number: number, inbox: number, needs: ["orders"], delivery: .webhook, responseFormat: "json", channel: "c",
                 webhookURL: "https://example.com/", webhookSecret: "s", lastSequence: .zero, registeredAt: time)
         }
         return RecordFamily(

@@ -13,7 +13,7 @@ import Testing
 
     private static func agent(_ name: String, _ number: UInt32, on channel: String) -> AgentRecord {
         AgentRecord(
-            name: Name(stored: name), number: number, needs: [], delivery: .redis, responseFormat: "json", channel: channel, webhookURL: nil,
+            name: Name(stored: name), number: number, inbox: number, needs: [], delivery: .redis, responseFormat: "json", channel: channel, webhookURL: nil,
             webhookSecret: nil, lastSequence: .zero, registeredAt: Timestamp(rawValue: 0))
     }
 

@@ -24,7 +24,7 @@ import Testing
 
     static func agent(_ name: Name, _ number: UInt32, needs: [String], _ random: inout SeededRandom) -> AgentRecord {
         AgentRecord(
-            name: name, number: number, needs: needs, delivery: Bool.random(using: &random) ? .redis : .webhook,
+            name: name, number: number, inbox: number / 2 + 1, needs: needs, delivery: Bool.random(using: &random) ? .redis : .webhook,
             responseFormat: ["json", "toon", ""].randomElement(using: &random)!, channel: "agent:\(name):updates",
             webhookURL: Bool.random(using: &random) ? "https://example.com/日本" : nil, webhookSecret: Bool.random(using: &random) ? "" : nil,
             envelope: Bool.random(using: &random) ? .plain : .full,
@@ -82,7 +82,6 @@ import Testing
             #expect(try (needs.generation(in: transaction.view) > generation) == was)
         case 3:
             guard var agent = twin.agents[name] else { return }
-            agent.lastSequence = Sequence(rawValue: random.next())
             agent.channel = "moved"
             try needs.update(agent, in: &transaction)
             twin.agents[name] = agent
@@ -237,11 +236,11 @@ import Testing
     func goldenAgents() throws -> [AgentRecord] {
         [
             AgentRecord(
-                name: try Self.name("billing"), number: 1, needs: ["unpaid orders", "ünïcode"], delivery: .redis, responseFormat: "json",
+                name: try Self.name("billing"), number: 1, inbox: 1, needs: ["unpaid orders", "ünïcode"], delivery: .redis, responseFormat: "json",
                 channel: "agent:billing:updates", webhookURL: nil, webhookSecret: nil, lastSequence: Sequence(rawValue: 9),
                 registeredAt: Timestamp(rawValue: 1_700_000_000_000_000)),
             AgentRecord(
-                name: try Self.name(Self.long), number: 2, needs: [], delivery: .webhook, responseFormat: "toon", channel: "c",
+                name: try Self.name(Self.long), number: 2, inbox: 1, needs: [], delivery: .webhook, responseFormat: "toon", channel: "c",
                 webhookURL: "https://example.com/hook", webhookSecret: "s3cret", envelope: .full,
                 registrant: Publisher(keyID: "0123456789abcdef", name: "chief"), lastSequence: .zero, registeredAt: Timestamp(rawValue: -1)),
         ]

@@ -17,7 +17,7 @@ private func notification(_ url: String?, agent: String = "a", secret: String? =
     Notification(
         tenant: .standard, project: Name(stored: "p"),
         agent: AgentRecord(
-            name: Name(stored: agent), number: 1, needs: [], delivery: .webhook, responseFormat: "toon", channel: "c", webhookURL: url,
+            name: Name(stored: agent), number: 1, inbox: 1, needs: [], delivery: .webhook, responseFormat: "toon", channel: "c", webhookURL: url,
             webhookSecret: secret, lastSequence: .zero, registeredAt: Timestamp(rawValue: 0)),
         message: message)
 }

@@ -69,6 +69,8 @@ struct Applier: Sendable {
         case .changeKeys(let command): try changeKeys(command, &work, in: &transaction)
         case .importProject(let command): try importProject(command, &work, in: &transaction)
         case .keepQueries(let command): try keepQueries(command, in: &transaction)
+        case .acknowledge(let command): try acknowledge(command, in: &transaction)
+        case .expireInboxes(let command): try expireInboxes(command, in: &transaction)
         }
     }
 }

@@ -33,6 +33,7 @@ extension Applier {
         if command.overwrites, command.events != nil {
             if !command.hasNodes { run.kept = try ownVectors(scope, in: transaction.view) }
             try JournalText.keepEvents(of: scope, in: &transaction)
+            try clearInboxes(scope, in: &transaction)
             try run.log.removeAll(in: &transaction)
             try run.documents.removeAllVersions(in: &transaction)
         }

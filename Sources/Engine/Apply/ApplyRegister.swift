@@ -1,7 +1,8 @@
 internal import Base
-internal import Events
-internal import KeySpace
 internal import Documents
+internal import Events
+internal import Inboxes
+internal import KeySpace
 internal import LMDB
 internal import Needs
 
@@ -32,8 +33,9 @@ extension Applier {
             try channels.claim(channel, for: scope.project, named: asked.project, in: &transaction)
         }
         let kept = asked.keepsSecret ? before?.webhookSecret : nil
+        let number = try store.nextNumber(in: transaction.view)
         let agent = AgentRecord(
-            name: asked.agent, number: try store.nextNumber(in: transaction.view), needs: search.needs, delivery: asked.delivery,
+            name: asked.agent, number: number, inbox: before?.inbox ?? number, needs: search.needs, delivery: asked.delivery,
             responseFormat: asked.responseFormat, channel: channel, webhookURL: asked.webhookURL, webhookSecret: asked.webhookSecret ?? kept,
             envelope: asked.envelope, registrant: asked.registrant, lastSequence: found.head, registeredAt: command.time)
         try store.register(
@@ -91,6 +93,7 @@ extension Applier {
             else { continue }
             try ChannelDirectory(tenant: command.tenant).release(record.channel, by: scope.project, in: &transaction)
             try NeedStore(scope: scope).remove(command.agent, in: &transaction)
+            try Inbox(scope: scope, number: record.inbox).removeAll(in: &transaction)
             try AgentDirectory(tenant: command.tenant).remove(command.agent, project: scope.project, in: &transaction)
             removed += 1
         }

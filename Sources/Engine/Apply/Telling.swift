@@ -2,6 +2,7 @@
 
 internal import Base
 internal import Documents
+internal import Inboxes
 internal import KeySpace
 internal import LMDB
 internal import Needs
@@ -32,17 +33,20 @@ extension Applier {
         guard !told.isEmpty else { return }
         let names = try matcher.standing(telling.scope, in: transaction.view).names
         for number in told {
-            guard let name = names[number], var agent = try needs.agent(name, in: transaction.view) else {
+            guard let name = names[number], let agent = try needs.agent(name, in: transaction.view) else {
                 throw ContexError.damaged("document \(telling.document.rawValue) names agent number \(number) as its follower, which is not there")
             }
             let held = try needs.followedNodes(by: number, document: telling.document, in: transaction.view)
             let fresh = matched[number] ?? []
             let now = held.filter(telling.standing.contains) + fresh.map(\.node)
             if now != held { try needs.setFollow(agent: number, document: telling.document, nodes: now, in: &transaction) }
-            agent.lastSequence = telling.sequence
-            try needs.update(agent, in: &transaction)
+            let matches = Self.matches(fresh)
+            let reason: InboxEntry.Reason =
+                if case .deletion = telling.message { .deletion } else if held.isEmpty { .firstMatch } else { .update }
+            try Inbox(scope: telling.scope, number: agent.inbox).append(
+                InboxEntry(sequence: telling.sequence, reason: reason, agent: agent.number, needs: matches.map(\.need)), in: &transaction)
             var provenance = telling.source
-            provenance.matches = Self.matches(fresh, of: agent)
+            provenance.matches = matches.compactMap { agent.needs.indices.contains(Int($0.need)) ? (agent.needs[Int($0.need)], $0.similarity) : nil }
             effects.notifications.append(
                 Notification(tenant: telling.tenant, project: telling.project, agent: agent, message: telling.message, provenance: provenance))
         }
@@ -61,11 +65,9 @@ extension Applier {
     }
 
     /// Each need once, with its best node.
-    private static func matches(_ found: [NeedMatch], of agent: AgentRecord) -> [(need: String, similarity: Double)] {
+    private static func matches(_ found: [NeedMatch]) -> [(need: UInt32, similarity: Double)] {
         var best: [UInt32: Double] = [:]
         for match in found { best[match.need] = max(best[match.need] ?? 0, match.similarity) }
-        return best.sorted { $0.key < $1.key }.compactMap { place, similarity in
-            agent.needs.indices.contains(Int(place)) ? (agent.needs[Int(place)], similarity) : nil
-        }
+        return best.sorted { $0.key < $1.key }.map { (need: $0.key, similarity: $0.value) }
     }
 }

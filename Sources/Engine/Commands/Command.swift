@@ -13,6 +13,7 @@ internal import Content
 internal import Documents
 internal import FullText
 internal import Hashing
+internal import Inboxes
 internal import Needs
 
 /// Everything that changes what a store holds. docs/formats/commands-v1.md is its encoding.
@@ -25,6 +26,8 @@ enum Command: Sendable {
     case changeKeys(ChangeKeys)
     case importProject(ImportProject)
     case keepQueries(KeepQueries)
+    case acknowledge(Acknowledge)
+    case expireInboxes(ExpireInboxes)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
     var isLocal: Bool {
@@ -43,6 +46,8 @@ enum Command: Sendable {
         case .changeKeys(let command): command.time
         case .importProject(let command): command.time
         case .keepQueries(let command): command.time
+        case .acknowledge(let command): command.time
+        case .expireInboxes(let command): command.time
         }
     }
 }
@@ -113,6 +118,24 @@ extension Command {
         let time: Timestamp
     }
 
+    /// An agent has dealt with its inbox up to a cursor.
+    struct Acknowledge: Sendable {
+        let tenant: TenantID
+        let project: Name
+        let agent: Name
+        let cursor: InboxCursor
+        let time: Timestamp
+    }
+
+    /// Lets entries of inboxes go whose events are older than a time.
+    struct ExpireInboxes: Sendable {
+        let tenant: TenantID
+        let before: Timestamp
+        /// So many at most.
+        let count: Int
+        let time: Timestamp
+    }
+
     /// The queries that were asked most often of this server.
     struct KeepQueries: Sendable {
         struct Query: Sendable, Equatable {
@@ -135,6 +158,8 @@ enum Outcome: Sendable {
     case unregistered(Int)
     /// With the number of nodes whose texts were indexed anew.
     case analyzerSet(ProjectSettings, nodes: Int)
+    /// How many entries of inboxes there were.
+    case removed(Int)
     case done
     /// The snapshot that the command was prepared on is no longer true, and the command lacks what it needs now. Nothing was written: it is to
     /// be prepared again, complete.
@@ -163,7 +188,7 @@ extension Command {
             (command.events ?? []).reduce(0) { $0 + $1.data.count + 64 }
                 + command.documents.reduce(0) { $0 + $1.nodes.reduce(64) { $0 + $1.data.count + 4 * $1.vector.count } }
         case .register(let command): command.search.needs.count * (4 * command.search.dimension + 64) + 256
-        case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries: 512
+        case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes: 512
         }
     }
 }

@@ -18,6 +18,7 @@ enum CommandCodec {
     /// Never given twice.
     private enum Kind: UInt8 {
         case publish = 1, delete = 2, register = 3, unregister = 4, setAnalyzer = 5, changeKeys = 6, importProject = 7, keepQueries = 8
+        case acknowledge = 9, expireInboxes = 10
     }
 
     /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
@@ -65,6 +66,20 @@ enum CommandCodec {
                 $0.text($1.text)
                 $0.u32($1.uses)
             }
+        case .acknowledge(let command):
+            kind = .acknowledge
+            body.u32(command.tenant.rawValue)
+            body.i64(command.time.rawValue)
+            body.text(command.project.text)
+            body.text(command.agent.text)
+            body.u32(command.cursor.epoch)
+            body.u64(command.cursor.sequence.rawValue)
+        case .expireInboxes(let command):
+            kind = .expireInboxes
+            body.u32(command.tenant.rawValue)
+            body.i64(command.time.rawValue)
+            body.i64(command.before.rawValue)
+            body.varint(UInt64(command.count))
         }
         var writer = ByteWriter(capacity: body.bytes.count + 8)
         writer.u8(version)
@@ -113,6 +128,12 @@ enum CommandCodec {
         case .keepQueries:
             let queries = try body.list { Command.KeepQueries.Query(project: try $0.name(), text: try $0.text(), uses: try $0.u32()) }
             return .keepQueries(.init(tenant: tenant, queries: queries, time: time))
+        case .acknowledge:
+            let (project, agent) = (try body.name(), try body.name())
+            let cursor = InboxCursor(epoch: try body.u32(), sequence: Sequence(rawValue: try body.u64()))
+            return .acknowledge(.init(tenant: tenant, project: project, agent: agent, cursor: cursor, time: time))
+        case .expireInboxes:
+            return .expireInboxes(.init(tenant: tenant, before: Timestamp(rawValue: try body.i64()), count: try body.count(), time: time))
         }
     }
 }

@@ -1,6 +1,7 @@
 internal import Base
 internal import Content
 internal import Engine
+internal import Inboxes
 internal import Needs
 internal import Service
 
@@ -158,7 +159,87 @@ extension RouteTable {
             try await call.operations.unregister(agent, project: call.path[Fields.project], by: call.caller)
             return .json(["status": "unregistered", "agent_id": .string(agent.text)])
         },
+
+        Route(
+            "GET", "/agents/{agent_id}/inbox", action: .readInbox, group: group,
+            "What concerned an agent, oldest first: after the cursor, else all that it has not acknowledged", path: [Fields.agent.shape],
+            query: [projectMeant.shape, Inboxes.cursor.shape, Inboxes.limit.shape], Inboxes.example
+        ) { call in
+            try await inbox(call, project: call.query[projectMeant])
+        },
+
+        Route(
+            "GET", "/projects/{project_id}/agents/{agent_id}/inbox", bases: .current, action: .readInbox, group: group,
+            "The same of an agent of a project", path: [Fields.project.shape, Fields.agent.shape],
+            query: [Inboxes.cursor.shape, Inboxes.limit.shape], Inboxes.example
+        ) { call in
+            try await inbox(call, project: call.path[Fields.project])
+        },
+
+        Route(
+            "POST", "/agents/{agent_id}/inbox/ack", action: .acknowledgeInbox, group: group,
+            "Let the entries up to a cursor go: the agent has dealt with them", path: [Fields.agent.shape], query: [projectMeant.shape],
+            body: .object([Inboxes.acknowledged.shape]), #"{"status":"acknowledged","agent_id":"coder","removed":1}"#
+        ) { call in
+            try await acknowledge(call, project: call.query[projectMeant])
+        },
+
+        Route(
+            "POST", "/projects/{project_id}/agents/{agent_id}/inbox/ack", bases: .current, action: .acknowledgeInbox, group: group,
+            "The same of an agent of a project", path: [Fields.project.shape, Fields.agent.shape], body: .object([Inboxes.acknowledged.shape]),
+            #"{"status":"acknowledged","agent_id":"coder","removed":1}"#
+        ) { call in
+            try await acknowledge(call, project: call.path[Fields.project])
+        },
     ]
+
+    private enum Inboxes {
+        static let cursor = Field.optionalText("cursor", scalarsMax: 64, "The cursor of an answer before: only what came after it")
+        static let limit = Field.integer("limit", min: 1, max: Limits.inboxPageMax, default: Limits.inboxPage, "Entries at most")
+        static let acknowledged = Field.text("cursor", "The cursor of the last entry, or of the answer, that was dealt with")
+        static let example = #"""
+            {"project_id":"app","agent_id":"coder","entries":[{"cursor":"0-4","sequence":"4","reason":"first_match","needs":["the database in use"],
+            "event_type":"tech_updated","data_key":"tech","data":{"db":"PostgreSQL"},"timestamp":"2026-01-01T00:00:00+00:00"}],
+            "cursor":"0-4","has_more":false,"gap":false}
+            """#
+    }
+
+    private static func inbox(_ call: Call, project: Name?) async throws -> APIAnswer {
+        let page = try await inQuery {
+            let cursor = try call.query[Inboxes.cursor].map { try InboxCursor($0) }
+            return try await call.operations.inbox(call.path[Fields.agent], project: project, after: cursor, limit: call.query[Inboxes.limit], by: call.caller)
+        }
+        var answer = JSONMembers()
+        answer.add("project_id", .string(page.project.text))
+        answer.add("agent_id", .string(page.agent.text))
+        answer.add("entries", text: JSONMembers.list(page.items.map(entry)))
+        answer.add("cursor", .string(page.cursor.description))
+        answer.add("has_more", .bool(page.hasMore))
+        answer.add("gap", .bool(page.hasGap))
+        return .bytes(answer.text, contentType: "application/json")
+    }
+
+    private static func entry(_ item: InboxItem) -> [UInt8] {
+        let event = item.event
+        var members = JSONMembers()
+        members.add("cursor", .string(item.cursor.description))
+        members.add("sequence", .string(event.sequence.description))
+        members.add("reason", .string(item.reason.word))
+        members.add("needs", .array(item.needs.map(JSONValue.string)))
+        members.add("event_type", .string(event.type))
+        members.add("data_key", .string(event.key))
+        members.add("data", text: event.data)
+        members.add("timestamp", .string(event.recordedAt.iso8601))
+        if !event.metadata.isEmpty { members.add("metadata", text: event.metadata) }
+        if let publisher = event.publisher { members.add("published_by", publisher.json) }
+        return members.text
+    }
+
+    private static func acknowledge(_ call: Call, project: Name?) async throws -> APIAnswer {
+        let cursor = try InboxCursor(call.body[Inboxes.acknowledged])
+        let removed = try await call.operations.acknowledge(call.path[Fields.agent], project: project, upTo: cursor, by: call.caller)
+        return .json(["status": "acknowledged", "agent_id": .string(call.path[Fields.agent].text), "removed": .integer(removed)])
+    }
 
     /// Which of several registrations under one id.
     private static let projectMeant = Field.optionalName("project_id", "The project whose agent is meant")
@@ -195,7 +276,7 @@ extension RouteTable {
             ("response_format", .string(record.responseFormat)), ("channel", .string(record.channel)),
             ("webhook_url", record.webhookURL.map(JSONValue.string) ?? .null),
             ("webhook_secret", record.webhookSecret == nil ? .null : "********"),
-            ("data_keys", .array(agent.nodeKeys.map(JSONValue.string))), ("last_sequence", .string(record.lastSequence.description)),
+            ("data_keys", .array(agent.nodeKeys.map(JSONValue.string))), ("last_sequence", .string(agent.lastSequence.description)),
         ])
         if record.envelope == .full { members["envelope"] = "full" }
         if record.delivery == .webhook { members["delivery"] = .object(delivery(agent)) }

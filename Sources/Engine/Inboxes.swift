@@ -1,0 +1,132 @@
+// Catching up: an agent that was away reads what concerned it, in order, from where it was.
+
+public import Base
+internal import Documents
+public import Events
+public import Inboxes
+internal import KeySpace
+internal import LMDB
+internal import Needs
+
+/// A place in an agent's inbox: `<epoch>-<sequence>`. The epoch counts how often an import has replaced the project's log, whose sequences
+/// begin at 1 again then.
+public struct InboxCursor: Sendable, Equatable, CustomStringConvertible {
+    public let epoch: UInt32
+    public let sequence: Sequence
+
+    public init(epoch: UInt32, sequence: Sequence) {
+        self.epoch = epoch
+        self.sequence = sequence
+    }
+
+    /// - Throws: `.invalid` for any other text.
+    public init(_ text: String, field: String = "cursor") throws(ContexError) {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        // Its own text only: no sign, no zeros in front.
+        guard parts.count == 2, let epoch = UInt32(parts[0]), let sequence = UInt64(parts[1]), text == "\(epoch)-\(sequence)" else {
+            throw .invalid(field: field, kind: "value_error", message: "Value error, \(field) should be one that an answer gave: <epoch>-<sequence>")
+        }
+        self.init(epoch: epoch, sequence: Sequence(rawValue: sequence))
+    }
+
+    public var description: String { "\(epoch)-\(sequence)" }
+}
+
+/// One thing that concerned an agent.
+public struct InboxItem: Sendable {
+    public let cursor: InboxCursor
+    public let reason: InboxEntry.Reason
+    /// The needs that new nodes of the document match; none when the agent has others by now.
+    public let needs: [String]
+    public let event: EventRecord
+}
+
+public struct InboxPage: Sendable {
+    public let project: Name
+    public let agent: Name
+    public let items: [InboxItem]
+    /// Where to go on, and what to acknowledge once they are dealt with.
+    public let cursor: InboxCursor
+    /// There are more.
+    public let hasMore: Bool
+    /// Entries after the cursor asked for went because they were old: something was missed.
+    public let hasGap: Bool
+}
+
+extension Database {
+    /// What concerned an agent after a cursor, oldest first.
+    ///
+    /// - Parameters:
+    ///   - cursor: nil: from the oldest that is not acknowledged.
+    ///   - limit: entries of a page, at least one.
+    ///   - bytesMax: of the data of a page, but for one entry.
+    /// - Throws: `.notFound` for an agent that is not registered; `.conflict` for a cursor of another epoch.
+    /// - Complexity: O(log n + entries of the page).
+    public func inbox(
+        _ tenant: TenantID, project: Name, agent name: Name, after cursor: InboxCursor?, limit: Int = Limits.inboxPage,
+        bytesMax: Int = Limits.answerBytes
+    ) async throws -> InboxPage {
+        try await read { view in
+            guard let scope = try Self.scope(tenant, project, view), let agent = try NeedStore(scope: scope).agent(name, in: view) else {
+                throw ContexError.notFound("Agent not found")
+            }
+            let (inbox, log) = (Inbox(scope: scope, number: agent.inbox), EventLog(scope: scope))
+            let (state, epoch) = (try inbox.state(in: view), try log.head(in: view).epoch)
+            let from = try Self.place(cursor, epoch: epoch) ?? state.acknowledged
+            var (items, bytes, hasMore) = ([InboxItem](), 0, false)
+            try inbox.forEach(after: from, in: view) { entry in
+                guard items.count < max(1, limit), items.isEmpty || bytes < bytesMax else {
+                    hasMore = true
+                    return .stop
+                }
+                guard let event = try log.event(entry.sequence, in: view) else {
+                    throw ContexError.damaged("the inbox of agent '\(name)' names event \(entry.sequence), which is not there: run 'contex check'")
+                }
+                let needs = entry.agent == agent.number ? entry.needs.compactMap { agent.needs.indices.contains(Int($0)) ? agent.needs[Int($0)] : nil } : []
+                items.append(
+                    InboxItem(cursor: InboxCursor(epoch: epoch, sequence: entry.sequence), reason: entry.reason, needs: needs, event: event))
+                bytes += event.byteCount
+                return .onward
+            }
+            return InboxPage(
+                project: project, agent: name, items: items, cursor: items.last?.cursor ?? InboxCursor(epoch: epoch, sequence: max(from, state.last)),
+                hasMore: hasMore, hasGap: from < state.expired)
+        }
+    }
+
+    /// Lets the entries up to a cursor go: the agent has dealt with them.
+    /// - Returns: how many there were.
+    /// - Throws: as `inbox`; `.invalid` for a cursor beyond the last entry.
+    public func acknowledge(_ tenant: TenantID, project: Name, agent: Name, upTo cursor: InboxCursor) async throws -> Int {
+        let outcome = try await submit(.acknowledge(.init(tenant: tenant, project: project, agent: agent, cursor: cursor, time: now())))
+        guard case .removed(let count) = outcome else { throw outcome.mismatch }
+        return count
+    }
+
+    /// Lets entries of events go that are older than `days`; to be called now and then.
+    /// - Returns: how many there were.
+    @discardableResult
+    public func expireInboxes(_ tenant: TenantID, days: Int) async throws -> Int {
+        let time = now()
+        let before = Timestamp(rawValue: time.rawValue - Int64(days) * 86_400_000_000)
+        var gone = 0
+        while true {
+            let outcome = try await submit(.expireInboxes(.init(tenant: tenant, before: before, count: Limits.expiredAtOnce, time: time)))
+            guard case .removed(let count) = outcome else { throw outcome.mismatch }
+            gone += count
+            if count < Limits.expiredAtOnce { return gone }
+        }
+    }
+
+    /// - Throws: `.conflict` for a cursor of another epoch.
+    static func place(_ cursor: InboxCursor?, epoch: UInt32) throws(ContexError) -> Sequence? {
+        guard let cursor else { return nil }
+        guard cursor.epoch == epoch else {
+            throw ContexError(
+                .conflict,
+                "The cursor \(cursor) is of an earlier log of the project, which an import has replaced: its events are gone. "
+                    + "Begin without a cursor, and ask for the context anew")
+        }
+        return cursor.sequence
+    }
+}
