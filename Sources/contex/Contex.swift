@@ -2,6 +2,7 @@
 // others are clients of a running server over its HTTP API (`import` with --server too).
 
 internal import ArgumentParser
+internal import Base
 
 internal import Glibc
 
@@ -22,6 +23,7 @@ struct Contex: AsyncParsableCommand {
 
     static func main() async {
         do {
+            do { try Kernels.verify() } catch { throw CommandFailure(error) }
             var command = try await asyncParseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()

@@ -26,11 +26,8 @@
 // relevance using the method of logistic regression", SIGIR 1994). Here it is fitted to F1, since probabilities are no use where one pair in five thousand is
 // relevant: `tools/calibrate` fits it and prints the table. Figures: docs/decisions/0027-fusion-and-calibration.md.
 
+internal import Base
 public import FullText
-
-#if canImport(Glibc)
-internal import Glibc
-#endif
 
 /// The coefficients of the calibrated similarity.
 public struct Calibration: Sendable, Equatable {
@@ -92,7 +89,8 @@ public struct Calibration: Sendable, Equatable {
     func project(_ statistics: TextStatistics) -> Project {
         let documents = Float(max(1, statistics.documents))
         return Project(
-            cut: base + length * Self.lengthShare(statistics) + self.documents * log(documents), trust: documents / (documents + Self.trusted))
+            cut: base + length * Self.lengthShare(statistics) + self.documents * Float(PortableMath.log(Double(documents))),
+            trust: documents / (documents + Self.trusted))
     }
 
     /// What the cut of any query with this mean cosine is at least: all that can be said before terms are looked up.
@@ -130,7 +128,7 @@ public struct CalibratedScore: Sendable {
     ///   - bm25: the text's score for the query, 0 when they share no term.
     /// - Returns: 0...1, strictly increasing in both (up to the resolution of Float near its ends).
     public func similarity(cosine: Float, bm25: Float) -> Float {
-        1 / (1 + exp(cut - calibration.cosine * cosine - calibration.text * text(bm25)))
+        1 / (1 + Float(PortableMath.exp(Double(cut - calibration.cosine * cosine - calibration.text * text(bm25)))))
     }
 
     private func text(_ bm25: Float) -> Float {
