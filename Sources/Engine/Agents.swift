@@ -115,7 +115,7 @@ extension Database {
         let url = try WebhookURL(text)
         guard let targets = configuration.webhookTargets else {
             throw ContexError.invalid(
-                field: "webhook_url", kind: "value_error", message: "Value error, webhooks are switched off on this server: use a channel")
+                .webhookRefused, field: "webhook_url", kind: "value_error", message: "Value error, webhooks are switched off on this server: use a channel")
         }
         try targets.check(url)
         return command
@@ -193,7 +193,7 @@ extension Database {
         if let chosen = command.channel, !chosen.isEmpty {
             guard try channels.isOpen(chosen, to: project, in: view) else {
                 throw ContexError(
-                    .conflict,
+                    .channelTaken,
                     "notification_channel '\(chosen)' belongs to another project: choose another one, or leave it out and the server finds one")
             }
             return chosen
@@ -203,7 +203,7 @@ extension Database {
         if let before, own.contains(where: { $0.utf8.elementsEqual(before.channel.utf8) }) { return before.channel }
         for channel in own where try channels.isOpen(channel, to: project, in: view) { return channel }
         throw ContexError(
-            .conflict, "every channel that agent '\(command.agent)' would be told on belongs to another project: give it a notification_channel")
+            .channelTaken, "every channel that agent '\(command.agent)' would be told on belongs to another project: give it a notification_channel")
     }
 
     /// What a channel is called when nobody has named it, best first: the original's name, and what is taken when another project has it.

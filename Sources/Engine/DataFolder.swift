@@ -13,7 +13,7 @@ enum DataFolder {
     static func prepare(_ configuration: DatabaseConfiguration) throws(ContexError) -> [String] {
         let (folder, store) = (configuration.directory, configuration.storePath)
         guard make(store) else {
-            throw ContexError(.unavailable, "the data folder \(folder) cannot be made or written: check its path and permissions")
+            throw ContexError(.folderUnusable, "the data folder \(folder) cannot be made or written: check its path and permissions")
         }
         var remarks: [String] = []
         if let mode = modeOfOthers(store), unsafe chmod(store, ownerOnly) != 0 {

@@ -169,9 +169,10 @@ public final class Database: Sendable {
 
     static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {
         switch error.code {
-        case .locked: ContexError(.conflict, "\(error): stop that process or choose another data folder")
-        case .accessDenied, .noSuchFile: ContexError(.unavailable, "the data folder \(directory) cannot be written: check its path and permissions (\(error))")
-        case .networkFileSystem: ContexError(.unavailable, "\(error)")
+        case .locked: ContexError(.folderInUse, "\(error): stop that process or choose another data folder")
+        case .accessDenied, .noSuchFile:
+            ContexError(.folderUnusable, "the data folder \(directory) cannot be written: check its path and permissions (\(error))")
+        case .networkFileSystem: ContexError(.folderUnusable, "\(error)")
         default: ContexError(.damaged, "the store in \(directory) cannot be opened: \(error)")
         }
     }
@@ -182,7 +183,7 @@ public final class Database: Sendable {
         do {
             return try Environment(path: DatabaseConfiguration(directory: directory).storePath, options: .init(mode: .reader))
         } catch {
-            if error.code == .noSuchFile { throw ContexError.notFound("no store in \(directory)") }
+            if error.code == .noSuchFile { throw ContexError(.storeNotFound, "no store in \(directory)") }
             throw ContexError.damaged("the store in \(directory) cannot be opened: \(error)")
         }
     }
@@ -277,7 +278,7 @@ final class OpenStore: Sendable {
 
     /// - Throws: `.unavailable` once closed.
     func environment() throws -> Environment {
-        guard let environment = opened.withLock({ $0 }) else { throw ContexError(.unavailable, "The store is closed") }
+        guard let environment = opened.withLock({ $0 }) else { throw ContexError(.stopping, "The store is closed") }
         return environment
     }
 

@@ -16,7 +16,7 @@ extension Database {
         return try await writer.submit { [self] transaction, effects in
             guard let scope = try Self.scope(tenant, project, transaction.view),
                 var document = try DocumentStore(scope: scope).document(key, in: transaction.view), document.exists
-            else { throw ContexError.notFound("Data key '\(key.text.excerpt())' not found") }
+            else { throw ContexError(.dataNotFound, "Data key '\(key.text.excerpt())' not found") }
             let event = try EventLog(scope: scope).append(
                 EventDraft(
                     kind: .deleted, type: "\(key)_deleted", key: key.text, format: "json", recordedAt: time, data: Array("null".utf8),

@@ -33,7 +33,7 @@ public enum HeldKeys {
         let environment = try Database.openForReading(directory: directory)
         do {
             return try environment.read { view in
-                guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
+                guard try StoreFormat.verify(view) else { throw ContexError(.storeNotFound, "the store is empty") }
                 return try HeldKey.all(tenant, in: view)
             }
         } catch {
@@ -66,7 +66,7 @@ public enum HeldKeys {
         do {
             try body()
         } catch let error as ContexError where error.category == .notFound {
-            throw ContexError.notFound("there is no key \(id)")
+            throw ContexError(.keyNotFound, "there is no key \(id)")
         }
     }
 
@@ -76,7 +76,7 @@ public enum HeldKeys {
         do {
             let environment = try Environment(path: DatabaseConfiguration(directory: directory).storePath)
             var transaction = try environment.beginWrite()
-            guard try StoreFormat.verify(transaction.view) else { throw ContexError.notFound("the store in \(directory) is empty") }
+            guard try StoreFormat.verify(transaction.view) else { throw ContexError(.storeNotFound, "the store in \(directory) is empty") }
             let result = try body(&transaction)
             try transaction.commit()
             return result

@@ -59,7 +59,7 @@ extension Database {
     }
 
     /// Makes a key valid that was made, or given its role, while authentication was off.
-    /// - Throws: `.notFound("Key not found")`, also for a key that reaches beyond `reach`.
+    /// - Throws: `.keyNotFound`, also for a key that reaches beyond `reach`.
     public func confirmKey(_ tenant: TenantID, _ id: KeyID, reach: ProjectScope = .all) async throws {
         try await changeKeys(isOpen: false) { transaction in
             try Self.require(reach, covers: id, tenant, transaction.view)
@@ -68,7 +68,7 @@ extension Database {
     }
 
     /// - Parameter reach: the projects of whoever asks; a key that reaches beyond them is not there for him.
-    /// - Throws: `.notFound("Key not found")`
+    /// - Throws: `.keyNotFound`
     public func revokeKey(_ tenant: TenantID, _ id: KeyID, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
         try await changeKeys(isOpen: isOpen) { transaction in
             try Self.require(reach, covers: id, tenant, transaction.view)
@@ -93,12 +93,12 @@ extension Database {
     private static func require(_ reach: ProjectScope, covers id: KeyID, _ tenant: TenantID, _ view: borrowing TransactionView) throws {
         guard !reach.isAll else { return }
         let present = try AccessRegistry.assignment(of: id, view, scope: registryScope(tenant)) ?? .unassigned(id)
-        guard reach.covers(present.projects) else { throw ContexError.notFound("Key not found") }
+        guard reach.covers(present.projects) else { throw ContexError(.keyNotFound, "Key not found") }
     }
 
     private static func beyond(_ reach: ProjectScope, _ permission: Permission) -> ContexError {
         ContexError(
-            .forbidden, "Your key is limited to \(reach.projects.count) project(s); keys and roles that reach beyond them are out of its reach",
+            .reachExceeded, "Your key is limited to \(reach.projects.count) project(s); keys and roles that reach beyond them are out of its reach",
             requiredPermission: permission.rawValue, role: Role.admin.rawValue)
     }
 
@@ -115,7 +115,7 @@ extension Database {
     }
 
     /// What is left is `readonly` on every project, so only a reach of all projects may remove a role.
-    /// - Throws: `.notFound("Role not found")`, `.forbidden`
+    /// - Throws: `.roleNotFound`, `.reachExceeded`
     public func removeRole(_ tenant: TenantID, of id: KeyID, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
         guard reach.isAll else { throw Self.beyond(reach, .manageRoles) }
         try await changeKeys(isOpen: isOpen) { transaction in
@@ -136,7 +136,7 @@ extension Database {
                 ? (keyRing.possibleAdministrators, snapshot.possibleAdministrators) : (keyRing.administrators, snapshot.administrators)
             if after == 0, before > 0 {
                 throw ContexError(
-                    .conflict,
+                    .lastAdministrator,
                     "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
             }
             effects.afterCommit.append { keyRing.replace(with: snapshot) }

@@ -55,7 +55,7 @@ final class ReaderPool: Sendable {
                     if state == .active { try? working { try store.environment().read(beside) } }
                 }
                 threads.submit { [self] state in
-                    guard state == .active else { return waiting.resume(throwing: ContexError(.unavailable, "The store is closed")) }
+                    guard state == .active else { return waiting.resume(throwing: ContexError(.stopping, "The store is closed")) }
                     waiting.resume(with: Result { try working { try finish(store.environment().read(body)) } })
                 }
             }

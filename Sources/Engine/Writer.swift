@@ -74,9 +74,9 @@ final class Writer: Sendable {
                     settle: { error in if answers.settle(index, error) { continuation.resume(returning: answers.results) } })
             }
             let refused: ContexError? = queue.withLock { queue in
-                if queue.isClosed { return ContexError(.unavailable, "The server is stopping") }
+                if queue.isClosed { return ContexError(.stopping, "The server is stopping") }
                 if queue.waiting.count + jobs.count > Self.waitingMax + Limits.batchItems {
-                    return ContexError(.unavailable, "Too many writes are waiting; try again in a moment")
+                    return ContexError(.busy, "Too many writes are waiting; try again in a moment")
                 }
                 queue.waiting.append(contentsOf: jobs)
                 if !queue.isDraining {
@@ -212,10 +212,10 @@ extension ContexError {
         case let error as LMDBError where error.isStorageFull:
             self = ContexError(.storageFull, "The store cannot take more data now (\(error)); reads go on")
         case let error as LMDBError where [.readersFull].contains(error.code):
-            self = ContexError(.unavailable, "Too many readers at once; try again in a moment")
+            self = ContexError(.busy, "Too many readers at once; try again in a moment")
         case let error as LMDBError: self = ContexError(.damaged, "\(error)")
         case let error as ByteError: self = ContexError(.damaged, "a stored record cannot be read: \(error)")
-        case is CancellationError: self = ContexError(.unavailable, "The request was cancelled")
+        case is CancellationError: self = ContexError(.cancelled, "The request was cancelled")
         default: self = ContexError(.bug, "\(error)")
         }
     }

@@ -43,7 +43,8 @@ public enum Seal {
             throw .damaged("the seal under key \(hex(key)) is broken: stop the server and run 'contex check'")
         }
         guard storedVersion == version, flags == 0 else {
-            throw .damaged("the value under key \(hex(key)) has format \(storedVersion) (flags \(flags)), this build reads format \(version)")
+            throw ContexError(
+                .formatUnknown, "the value under key \(hex(key)) has format \(storedVersion) (flags \(flags)), this build reads format \(version)")
         }
         return payload
     }

@@ -102,7 +102,7 @@ extension Database {
             let asked = pasts[state] ?? []
             do {
                 guard number < Limits.batchMoments else {
-                    throw ContexError(.tooLarge, "The batch asks for more than \(Limits.batchMoments) different moments of the past: ask in smaller ones")
+                    throw ContexError(.batchTooLarge, "The batch asks for more than \(Limits.batchMoments) different moments of the past: ask in smaller ones")
                 }
                 guard let request = asked.first?.search.request else { continue }
                 let answers = try await withPast(
@@ -196,7 +196,7 @@ private final class QueryBatch: Sendable {
             if !isOver { state.bytes += bytes }
             return isOver
         }
-        if isOver { throw ContexError(.tooLarge, "The batch finds more than \(Limits.answerBytes >> 20) MiB: ask in smaller ones") }
+        if isOver { throw ContexError(.answerTooLarge, "The batch finds more than \(Limits.answerBytes >> 20) MiB: ask in smaller ones") }
     }
 
     func note(_ failure: ContexError) { state.withLock { $0.failure = failure } }
