@@ -21,7 +21,7 @@ enum OpenAIShape {
         answer.body = JSONPrinter.bytes([
             "error": [
                 "message": .string(fault.message), "type": .string(type), "param": fault.field.map(JSONValue.string) ?? .null,
-                "code": .string(code ?? fault.code.rawValue),
+                "code": code.map(JSONValue.string) ?? .null,
             ]
         ])
     }
