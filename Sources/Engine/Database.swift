@@ -239,7 +239,7 @@ public final class Database: Sendable {
 
     /// Reads on a snapshot for long.
     func readHeavily<T: Sendable>(_ body: @escaping @Sendable (borrowing TransactionView) throws -> T) async throws -> T {
-        try await heavy.run { [store] in try store.environment().read(body) }
+        try await heavy.run { [store] in try store.read(body) }
     }
 
     /// Runs work that is as long as a document is large, the long among what is heavy: it ends when its task is cancelled (a client has
@@ -256,6 +256,12 @@ public final class Database: Sendable {
         }
     }
 
+    /// Reads on a snapshot on this thread, which must be none of the cooperative pool.
+    func readHere<T>(_ body: (borrowing TransactionView) throws -> T) throws -> T { try store.read(body) }
+
+    /// How often a failed write to the disk has made it necessary to open the store anew.
+    public var reopenings: Int { store.reopenings }
+
     /// For tools that are the only ones at work.
     func environment() throws -> Environment { try store.environment() }
 
@@ -268,21 +274,6 @@ public final class Database: Sendable {
     static func scope(_ tenant: TenantID, _ project: Name, _ view: borrowing TransactionView) throws -> TenantScope? {
         try ProjectRegistry(tenant: tenant).scope(of: project, in: view)
     }
-}
-
-/// The environment for as long as the database is open. LMDB must not have one file open twice in a process, so closing
-/// must not wait for whoever still holds the database.
-final class OpenStore: Sendable {
-    private let opened: Mutex<Environment?>
-    init(_ environment: Environment) { opened = Mutex(environment) }
-
-    /// - Throws: `.unavailable` once closed.
-    func environment() throws -> Environment {
-        guard let environment = opened.withLock({ $0 }) else { throw ContexError(.stopping, "The store is closed") }
-        return environment
-    }
-
-    func close() { opened.withLock { $0 = nil } }
 }
 
 /// The way an agent wants to be told, as `AgentRecord` has it.

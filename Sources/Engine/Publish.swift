@@ -82,7 +82,7 @@ extension Database {
                 }
                 // No snapshot is open while data is split or tokens are counted: pages that it holds cannot be written again.
                 if !all {
-                    try environment().read { view in
+                    try readHere { view in
                         for place in documents.indices {
                             documents[place] = documents[place].flatMap { $0.keepingUnchanged(tenant, dimension: models.dimension, in: view) }
                         }

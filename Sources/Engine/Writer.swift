@@ -120,7 +120,7 @@ final class Writer: Sendable {
         var group: [(job: Job, refusal: (any Error)?)] = []
         var effects = Effects()
         do {
-            var transaction = try store.environment().beginWrite()
+            var transaction = try store.beginWrite()
             let deadline = ContinuousClock.now + .seconds(Self.groupSeconds)
             repeat {
                 guard let job = next() else { break }
@@ -157,7 +157,7 @@ final class Writer: Sendable {
     private func runAlone(_ job: Job) {
         var effects = Effects()
         do {
-            var transaction = try store.environment().beginWrite()
+            var transaction = try store.beginWrite()
             try job.run(&transaction, &effects)
             try transaction.commit()
         } catch {
@@ -211,6 +211,8 @@ extension ContexError {
         case let error as ContexError: self = error
         case let error as LMDBError where error.isStorageFull:
             self = ContexError(.storageFull, "The store cannot take more data now (\(error)); reads go on")
+        case let error as LMDBError where error.code == .panic:
+            self = ContexError(.storeReopening, "A write to the disk has failed, and the store is being opened anew; try again")
         case let error as LMDBError where [.readersFull].contains(error.code):
             self = ContexError(.busy, "Too many readers at once; try again in a moment")
         case let error as LMDBError: self = ContexError(.damaged, "\(error)")
