@@ -235,6 +235,7 @@ public struct DocumentStore: Sendable {
     public func lastNode(in view: borrowing TransactionView) throws -> UInt32 { try Counters.load(scope, in: view).lastNode }
 
     public func put(_ document: DocumentRecord, in transaction: inout WriteTransaction) throws {
+        Invariants.hold(document.checkInvariants())
         try transaction.store(scope.key(.document, document.id.rawValue), document.encode())
     }
 

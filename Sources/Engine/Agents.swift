@@ -153,6 +153,8 @@ extension Database {
         if before?.channel.utf8.elementsEqual(channel.utf8) != true {
             if let before { try channels.release(before.channel, by: scope.project, in: &transaction) }
             try channels.claim(channel, for: scope.project, named: command.project, in: &transaction)
+            try Invariants.hold(
+                try channels.owner(of: channel, in: transaction.view)?.project == scope.project, "channel '\(channel)' is not its agent's project's")
         }
         let kept = command.keepsSecret ? before?.webhookSecret : nil
         let agent = AgentRecord(

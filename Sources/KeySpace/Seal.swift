@@ -49,6 +49,12 @@ public enum Seal {
         return payload
     }
 
+    /// What is sealed opens again, to the same bytes. Each finding is a sentence; for tests.
+    static func checkInvariants(key: borrowing [UInt8], value: borrowing [UInt8], version: UInt8, payload: borrowing [UInt8]) -> [String] {
+        let opened = try? Array(open(key: key, value: unsafe value.span.bytes, version: version))
+        return opened.map { $0.elementsEqual(copy payload) } == true ? [] : ["what is sealed under \(unsafe hex(key.span.bytes)) does not open"]
+    }
+
     static func hex(_ key: borrowing RawSpan) -> String {
         var text = ""
         for byte in unsafe key.withUnsafeBytes({ unsafe Array($0.prefix(64)) }) {
@@ -95,6 +101,7 @@ extension WriteTransaction {
         let sum = unsafe Seal.checksum(key: key.span.bytes, version: version, flags: 0, payload: payload.span.bytes)
         value.append(bigEndian: sum)
         value += payload
+        Invariants.hold(Seal.checkInvariants(key: key, value: value, version: version, payload: payload))
         try put(key, value)
     }
 }

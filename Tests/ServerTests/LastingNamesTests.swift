@@ -40,7 +40,8 @@ import Testing
                 open.insert(folder)
                 made.insert(folder)
             }
-            if line.contains(" fsync("), let flushed = line.split(separator: "<").dropFirst().first?.prefix(while: { $0 != ">" }) { open.remove(String(flushed)) }
+            guard line.contains(" fsync("), let flushed = line.split(separator: "<").dropFirst().first?.prefix(while: { $0 != ">" }) else { continue }
+            open.remove(String(flushed))
         }
         #expect(made == Set(["", "/new", "/new/deep", "/new/deep/data", "/new/deep/data/store"].map { top + $0 }))
         #expect(open == [], "names in these folders may be gone after a power cut")
