@@ -1,5 +1,5 @@
 // Makes the last write of a commit fail, as a disk does that is full or broken, without a word to LMDB.
-public import Glibc
+internal import Glibc
 
 public enum MetaPages {
     /// LMDB writes meta pages through a descriptor of their own, opened with O_DSYNC. Each of the store in this folder is made one of
