@@ -185,6 +185,8 @@ private final class Answers<T: Sendable>: Sendable {
     }
     private let state: Mutex<State>
 
+    deinit { Invariants.hold(state.withLock { $0.open } == 0, "a command was never answered") }
+
     init(count: Int) {
         state = Mutex(State(values: Array(repeating: nil, count: count), outcomes: Array(repeating: nil, count: count), open: count))
     }
