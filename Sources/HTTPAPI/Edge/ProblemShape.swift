@@ -4,7 +4,7 @@ internal import Base
 internal import Content
 
 enum ProblemShape {
-    private static let mediaType = "application/problem+json"
+    static let mediaType = "application/problem+json"
 
     /// Whether the client names the type. Whoever takes anything gets the original's bodies, and whoever names both the problem.
     static func isAskedFor(by request: APIRequest) -> Bool {
