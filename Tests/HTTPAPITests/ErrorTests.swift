@@ -1,5 +1,7 @@
+import Access
 import Base
 import Content
+import Engine
 import Foundation
 import HTTPAPI
 import TestSupport
