@@ -15,9 +15,10 @@
 // beyond the words that matter. Among ten nodes all words are rather common, the absolute score is near 0, and what share of
 // the query is covered says more. Softening keeps long quotations from drowning the cosine and the sum inside Float.
 //
-// The cut is where 0.5 lies. In a project of ten small nodes on ten subjects, a cosine of 0.3 without a shared word is a match: what does not belong
-// lies below 0.2. Among five thousand abstracts of one subject every text has a neighbour of 0.5 that does not answer. No constant serves both, so
-// the cut is a sum over what tells them apart: texts and their typical length, how the query's words lie in the project, and how near the query
+// The cut is the decision: what sums up to it has 0.5. In a project of ten small nodes on ten subjects, a cosine of 0.3 without a shared word is a
+// match: what does not belong lies below 0.2. Among five thousand abstracts of one subject every text has a neighbour of 0.5 that does not
+// answer. No constant serves both, so the cut is a sum over what tells them apart: texts and their typical length, how the query's words lie
+// in the project, and how near the query
 // is to the project as a whole: the mean of its cosines to all vectors, so that a cosine counts by how far it stands above what any text
 // would have. The features and their coefficients are the table below; none looks at a document or a list, so that it is the same for queries and
 // needs. All answers of a query share the cut: it moves the threshold, never the order.
@@ -43,7 +44,7 @@ public struct Calibration: Sendable, Equatable {
     /// The upper bound of the text part.
     public var textMax: Float
 
-    // MARK: Where the cut is
+    // MARK: The decision cut
     public var base: Float
     /// Of `lengthShare`.
     public var length: Float
