@@ -40,7 +40,7 @@ public enum AccessRegistry {
     /// Notes under which rule a key is what it is from now on.
     /// - Throws: `.notFound`.
     public static func set(_ rule: KeyRule, of id: KeyID, in transaction: inout WriteTransaction, scope: TenantScope) throws {
-        guard let stored = try storedKey(id, transaction.view, scope) else { throw ContexError.notFound("Key not found") }
+        guard let stored = try storedKey(id, transaction.view, scope) else { throw ContexError(.keyNotFound, "Key not found") }
         guard stored.record.rule != rule else { return }
         var record = stored.record
         record.rule = rule
@@ -50,7 +50,7 @@ public enum AccessRegistry {
     /// Makes a key valid that was made, or given its role, while authentication was off; of any other nothing changes.
     /// - Throws: `.notFound`.
     public static func confirm(_ id: KeyID, in transaction: inout WriteTransaction, scope: TenantScope) throws {
-        guard let record = try key(id, transaction.view, scope: scope) else { throw ContexError.notFound("Key not found") }
+        guard let record = try key(id, transaction.view, scope: scope) else { throw ContexError(.keyNotFound, "Key not found") }
         if !record.rule.isValid { try set(.confirmed, of: id, in: &transaction, scope: scope) }
     }
 
@@ -58,7 +58,7 @@ public enum AccessRegistry {
     /// - Throws: `.notFound`.
     @discardableResult
     public static func revoke(_ id: KeyID, in transaction: inout WriteTransaction, scope: TenantScope) throws -> KeyRecord {
-        guard let record = try key(id, transaction.view, scope: scope) else { throw ContexError.notFound("Key not found") }
+        guard let record = try key(id, transaction.view, scope: scope) else { throw ContexError(.keyNotFound, "Key not found") }
         try transaction.delete(idKey(id, scope))
         try transaction.delete(hashKey(record.hash, scope))
         try transaction.delete(roleKey(id, scope))
@@ -97,14 +97,14 @@ public enum AccessRegistry {
                 message: "List should have at most \(AccessLimits.projectsPerRole) items after validation, not \(projects.count)")
         }
         for project in projects { _ = try Name(project, field: "projects") }
-        guard try key(assignment.keyID, transaction.view, scope: scope) != nil else { throw ContexError.notFound("Key not found") }
+        guard try key(assignment.keyID, transaction.view, scope: scope) != nil else { throw ContexError(.keyNotFound, "Key not found") }
         try transaction.store(roleKey(assignment.keyID, scope), assignment.bytes)
     }
 
     /// Takes a key's role away: it counts as readonly again.
     /// - Throws: `.notFound` when nobody gave it one.
     public static func removeRole(of id: KeyID, in transaction: inout WriteTransaction, scope: TenantScope) throws {
-        guard try transaction.delete(roleKey(id, scope)) else { throw ContexError.notFound("Role not found") }
+        guard try transaction.delete(roleKey(id, scope)) else { throw ContexError(.roleNotFound, "Role not found") }
     }
 
     /// The role that was given to a key, nil when none was (`RoleAssignment.unassigned` says what that means).

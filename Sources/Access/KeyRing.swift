@@ -115,12 +115,12 @@ public final class KeyRing: Sendable {
         public var refusal: ContexError? {
             switch self {
             case .valid: nil
-            case .missing: ContexError(.unauthenticated, "Missing API Key")
-            case .unknown: ContexError(.unauthenticated, "Invalid API Key")
+            case .missing: ContexError(.keyMissing, "Missing API Key")
+            case .unknown: ContexError(.keyUnknown, "Invalid API Key")
             // Only who has the key's text gets here, so this tells nobody else that it exists.
             case .unconfirmed(let id):
                 ContexError(
-                    .unauthenticated,
+                    .keyUnconfirmed,
                     "This API key was made, or its role changed, while authentication was off, and is not confirmed: an administrator runs "
                         + "'contex keys confirm \(id)'")
             }

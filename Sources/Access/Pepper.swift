@@ -3,6 +3,7 @@
 
 public import Base
 public import Hashing
+internal import LMDB
 #if canImport(Glibc)
 internal import Glibc
 #endif
@@ -87,11 +88,11 @@ public struct Pepper: Sendable {
         }
         guard unsafe link(draft, path) == 0 || errno == EEXIST else { throw failure("create", path) }
         // The name must survive a crash as well as the bytes.
-        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let folderDescriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folderDescriptor >= 0 else { throw failure("flush the folder of", path) }
-        defer { close(folderDescriptor) }
-        guard fsync(folderDescriptor) == 0 else { throw failure("flush the folder of", path) }
+        do throws(LMDBError) {
+            try FolderEntries.flush(FolderEntries.parent(of: path))
+        } catch {
+            throw ContexError(.unavailable, "Cannot make the name of the pepper file \(path) lasting: \(error)")
+        }
     }
 
     private static func failure(_ action: String, _ path: String) -> ContexError {

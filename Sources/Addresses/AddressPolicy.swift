@@ -43,7 +43,7 @@ public struct AddressPolicy: Sendable, Equatable {
         }
         guard !addresses.contains(where: permits) else { return }
         throw ContexError.invalid(
-            field: "webhook_url", kind: "value_error",
+            .webhookRefused, field: "webhook_url", kind: "value_error",
             message: "Value error, webhook_url leads to \(url.hostText), which is no public address: "
                 + "whoever runs this server may allow its network in CONTEX_WEBHOOK_ALLOW")
     }

@@ -94,7 +94,7 @@ final class Listener: Sendable {
         case let error as IOError:
             switch error.errnoCode {
             case EADDRINUSE:
-                return ContexError(.conflict, "port \(port) on \(host) is taken: stop who listens there, or choose another (--\(setting))")
+                return ContexError(.portTaken, "port \(port) on \(host) is taken: stop who listens there, or choose another (--\(setting))")
             case EACCES:
                 return ContexError(.unavailable, "port \(port) on \(host) may not be bound by this user: choose one above 1023 (--\(setting))")
             case EADDRNOTAVAIL:

@@ -51,21 +51,21 @@ struct ModelFolder: Sendable {
                 models: models, identity: loaded.identity, kernels: "\(loaded.matrixKernels), \(loaded.precision.rawValue)", close: { embedder.shutdown() })
         } catch {
             let reason = (error as? ContexError)?.message ?? "\(error)"
-            throw ContexError(.unavailable, "model folder \(folder): \(reason)")
+            throw ContexError(.modelUnusable, "model folder \(folder): \(reason)")
         }
     }
 
     private static func tokenRanks(_ folder: String) throws(ContexError) -> CL100KTokenizer {
         guard let data = FileManager.default.contents(atPath: folder + "/" + ranksName) else {
-            throw ContexError(.unavailable, "\(ranksName) cannot be read; run tools/setup to fetch the model anew")
+            throw ContexError(.modelUnusable, "\(ranksName) cannot be read; run tools/setup to fetch the model anew")
         }
         guard data.count <= ranksBytesMax else {
-            throw ContexError(.unavailable, "\(ranksName) has \(data.count) bytes, at most \(ranksBytesMax) are expected")
+            throw ContexError(.modelUnusable, "\(ranksName) has \(data.count) bytes, at most \(ranksBytesMax) are expected")
         }
         do {
             return try CL100KTokenizer(ranks: [UInt8](data))
         } catch {
-            throw ContexError(.unavailable, "\(error); run tools/setup to fetch the model anew")
+            throw ContexError(.modelUnusable, "\(error); run tools/setup to fetch the model anew")
         }
     }
 }

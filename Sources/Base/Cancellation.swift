@@ -19,6 +19,6 @@ public final class Cancellation: Sendable {
 
     /// - Throws: `.unavailable` once it was cancelled.
     public func check() throws(ContexError) {
-        if isCancelled { throw ContexError(.unavailable, "The work was given up: whoever asked for it has left, or the server is stopping") }
+        if isCancelled { throw ContexError(.cancelled, "The work was given up: whoever asked for it has left, or the server is stopping") }
     }
 }

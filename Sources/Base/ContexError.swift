@@ -2,35 +2,35 @@
 
 /// What went wrong, for a caller who must decide what to do. A struct over private storage, so that it can grow.
 public struct ContexError: Error, Sendable, CustomStringConvertible {
-    /// Decides HTTP status, exit code and whether a retry can help; `ContexError.category` is the only such table.
+    /// Decides HTTP status, exit code, words of the protocols and whether a retry can help: `Category.row` is the only such table.
     public enum Category: String, Sendable, CaseIterable {
-        /// The request is malformed: mend it. HTTP 422.
+        /// The request is malformed: mend it.
         case invalid
-        /// The request is understood and refused as it stands (an import of the wrong project). HTTP 400.
+        /// The request is understood and refused as it stands (an import of the wrong project).
         case badRequest
-        /// No or wrong credentials. HTTP 401.
+        /// No or wrong credentials.
         case unauthenticated
-        /// Valid credentials without the right. HTTP 403.
+        /// Valid credentials without the right.
         case forbidden
-        /// HTTP 404.
         case notFound
-        /// The state does not allow it now. HTTP 409.
+        /// The state does not allow it now.
         case conflict
-        /// Over a size limit. HTTP 413.
+        /// Over a size limit.
         case tooLarge
-        /// Over a rate or quota. HTTP 429.
+        /// Over a rate or quota.
         case limited
-        /// The server cannot now: starting, stopping, queue full. Retry. HTTP 503.
+        /// The server cannot now: starting, stopping, queue full. Retry.
         case unavailable
-        /// The disk or the map is full: reads go on. HTTP 507.
+        /// The disk or the map is full: reads go on.
         case storageFull
-        /// Stored bytes fail their seal or contradict each other. HTTP 500, and `contex check` tells more.
+        /// Stored bytes fail their seal or contradict each other; `contex check` tells more.
         case damaged
-        /// A bug of ours. HTTP 500; text only in the log.
+        /// A bug of ours; text only in the log.
         case bug
     }
 
-    public let category: Category
+    public let code: ErrorCode
+    public var category: Category { code.category }
     /// For the person who reads it: what was wrong, where, and what to do.
     public let message: String
     /// With `.invalid`: the field, FastAPI's error type, and what more the adapter shows.
@@ -47,10 +47,10 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
     public var isRecorded = false
 
     public init(
-        _ category: Category, _ message: String, field: String? = nil, kind: String? = nil,
+        _ code: ErrorCode, _ message: String, field: String? = nil, kind: String? = nil,
         requiredPermission: String? = nil, role: String? = nil, project: String? = nil, candidates: [String] = []
     ) {
-        self.category = category
+        self.code = code
         self.message = message
         self.field = field
         self.kind = kind
@@ -60,8 +60,8 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
         self.candidates = candidates
     }
 
-    public static func invalid(field: String, kind: String, message: String) -> ContexError {
-        ContexError(.invalid, message, field: field, kind: kind)
+    public static func invalid(_ code: ErrorCode = .invalid, field: String, kind: String, message: String) -> ContexError {
+        ContexError(code, message, field: field, kind: kind)
     }
     public static func notFound(_ message: String) -> ContexError { ContexError(.notFound, message) }
     public static func badRequest(_ message: String) -> ContexError { ContexError(.badRequest, message) }
@@ -69,8 +69,8 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
 
     /// Damage, with the project that it was met in; any other error as it is.
     public func damage(in project: Name) -> ContexError {
-        category == .damaged && self.project == nil ? ContexError(.damaged, "project '\(project)': \(message)", project: project.text) : self
+        category == .damaged && self.project == nil ? ContexError(code, "project '\(project)': \(message)", project: project.text) : self
     }
 
-    public var description: String { "\(category.rawValue): \(message)" }
+    public var description: String { "\(code.rawValue): \(message)" }
 }

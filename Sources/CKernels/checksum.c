@@ -1,4 +1,5 @@
 #include "CKernels.h"
+#include "choice.h"
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -80,7 +81,8 @@ static uint32_t crc32c_sse42(uint32_t seed, const void *bytes, size_t count) {
 
 uint32_t ck_crc32c(uint32_t seed, const void *bytes, size_t count) {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul")) return crc32c_sse42(seed, bytes, count);
+    if (ck_most > CK_SIMD_PORTABLE && __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul"))
+        return crc32c_sse42(seed, bytes, count);
 #endif
     return ck_crc32c_portable(seed, bytes, count);
 }

@@ -1,24 +1,32 @@
 #include "CKernels.h"
+#include "choice.h"
 #include <math.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
+#if defined(__x86_64__)
+static inline int has_avx2(void) { return ck_most >= CK_SIMD_AVX2 && __builtin_cpu_supports("avx2"); }
+#endif
+
 int ck_codes_level(void) {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni"))
+    if (ck_most >= CK_SIMD_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vnni"))
         return CK_CODES_VNNI;
-    if (__builtin_cpu_supports("avx2")) return CK_CODES_AVX2;
+    if (has_avx2()) return CK_CODES_AVX2;
 #endif
     return CK_CODES_PORTABLE;
 }
+
+// What is rounded is written operation by operation, and stays so: a fused multiply-add would give other bits where there is one.
+#pragma STDC FP_CONTRACT OFF
 
 // Loops that the compiler vectorises, once for any processor and once for AVX2 (without FMA, which would round differently).
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__)
 #define AVX2 __attribute__((target("avx2")))
-static inline int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 #endif
 
 // MARK: Rotation. Only additions, subtractions and single products: the same bits from every compiler.

@@ -60,18 +60,6 @@ static inline __attribute__((always_inline)) __m512 reciprocal_avx512(__m512 x) 
 #define CHOOSE(level, kernel, ...) kernel##_portable(__VA_ARGS__)
 #endif
 
-int ck_simd_level(void) {
-#if defined(__x86_64__)
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) return CK_SIMD_PORTABLE;
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq") ||
-        !__builtin_cpu_supports("avx512bw"))
-        return CK_SIMD_AVX2;
-    return __builtin_cpu_supports("avx512vnni") ? CK_SIMD_VNNI : CK_SIMD_AVX512;
-#else
-    return CK_SIMD_PORTABLE;
-#endif
-}
-
 // The nearest half, ties to even.
 static uint16_t half_of(float value) {
     uint32_t bits;

@@ -1,4 +1,5 @@
 #include "CKernels.h"
+#include "choice.h"
 #include <math.h>
 #include <string.h>
 #if defined(__x86_64__)
@@ -317,10 +318,10 @@ TARGET512 static size_t take_avx512(int32_t *sums, int32_t limit, uint32_t *plac
 
 int ck_postings_level(void) {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
-        && __builtin_cpu_supports("avx512vbmi"))
+    if (ck_most >= CK_SIMD_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi"))
         return 2;
-    if (__builtin_cpu_supports("avx2")) return 1;
+    if (ck_most >= CK_SIMD_AVX2 && __builtin_cpu_supports("avx2")) return 1;
 #endif
     return 0;
 }

@@ -38,6 +38,14 @@ public struct DocumentRecord: Sendable, Equatable {
         self.nodes = nodes
     }
 
+    /// A node is in one place of one document, and what was deleted has none. Each finding is a sentence; for tests.
+    public func checkInvariants() -> [String] {
+        var faults: [String] = []
+        if Set(nodes).count != nodes.count { faults.append("document '\(key)' names a node twice") }
+        if !exists, !nodes.isEmpty { faults.append("document '\(key)' is deleted and has \(nodes.count) nodes") }
+        return faults
+    }
+
     func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: 64 + nodes.count * 3)
         writer.u64(sequence.rawValue)

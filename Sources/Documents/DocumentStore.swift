@@ -206,7 +206,7 @@ public struct DocumentStore: Sendable {
     public func create(_ key: Name, in transaction: inout WriteTransaction) throws -> DocumentID {
         var counters = try Counters.load(scope, in: transaction.view)
         guard counters.lastDocument < .max else {
-            throw ContexError(.limited, "the project has had \(UInt32.max) documents, the most there can be: export what you need into a new project")
+            throw ContexError(.numbersExhausted, "the project has had \(UInt32.max) documents, the most there can be: export what you need into a new project")
         }
         counters.lastDocument += 1
         try counters.store(scope, in: &transaction)
@@ -222,7 +222,8 @@ public struct DocumentStore: Sendable {
         guard count > 0 else { return [] }
         var counters = try Counters.load(scope, in: transaction.view)
         guard count <= Int(UInt32.max - counters.lastNode) else {
-            throw ContexError(.limited, "the project has had \(counters.lastNode) nodes and there are no numbers left: export what you need into a new project")
+            throw ContexError(
+                .numbersExhausted, "the project has had \(counters.lastNode) nodes and there are no numbers left: export what you need into a new project")
         }
         let first = counters.lastNode + 1
         counters.lastNode += UInt32(count)
@@ -234,6 +235,7 @@ public struct DocumentStore: Sendable {
     public func lastNode(in view: borrowing TransactionView) throws -> UInt32 { try Counters.load(scope, in: view).lastNode }
 
     public func put(_ document: DocumentRecord, in transaction: inout WriteTransaction) throws {
+        Invariants.hold(document.checkInvariants())
         try transaction.store(scope.key(.document, document.id.rawValue), document.encode())
     }
 

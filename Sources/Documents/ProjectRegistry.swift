@@ -34,7 +34,7 @@ public struct ProjectRegistry: Sendable {
             last = try reader.u32()
             try reader.end()
         }
-        guard last < .max else { throw ContexError(.limited, "the tenant has had \(UInt32.max) projects, the most there can be") }
+        guard last < .max else { throw ContexError(.numbersExhausted, "the tenant has had \(UInt32.max) projects, the most there can be") }
         let project = ProjectID(rawValue: last + 1)
         var state = ByteWriter()
         state.u32(project.rawValue)

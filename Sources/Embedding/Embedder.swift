@@ -244,7 +244,7 @@ public final class Embedder: Sendable {
                     let (queue, limits) = (state[request.work], request.work == .query ? queryLimits : publishLimits)
                     if queue.texts >= limits.texts || queue.bytes >= limits.bytes {
                         state.statistics.refused += 1
-                        return ContexError(.unavailable, "Too many texts wait to be embedded: try again later")
+                        return ContexError(.busy, "Too many texts wait to be embedded: try again later")
                     }
                     request.continuation = continuation
                     state[request.work].append(request)
@@ -268,7 +268,7 @@ public final class Embedder: Sendable {
         }
     }
 
-    private static var stopping: ContexError { ContexError(.unavailable, "the server is stopping: no more texts are embedded") }
+    private static var stopping: ContexError { ContexError(.stopping, "the server is stopping: no more texts are embedded") }
 
     private func wake(_ state: inout State) {
         guard let worker = state.idleWorkers.popLast() else { return }

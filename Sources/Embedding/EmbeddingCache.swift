@@ -98,16 +98,20 @@ package struct EmbeddingCache {
         newest = at
     }
 
-    /// List, dictionary and sums agree; stops the process otherwise. For tests.
-    package func _checkInvariants() {
+    /// List, dictionary and sums agree. Each finding is a sentence; for tests.
+    /// - Complexity: O(entries).
+    package func checkInvariants() -> [String] {
+        var faults: [String] = []
         var (at, before, seen, bytes) = (newest, -1, 0, 0)
-        while at >= 0 {
-            precondition(entries[at].newer == before && places[entries[at].key] == at, "entry \(at) is wrongly linked")
+        while at >= 0, seen <= places.count {
+            if entries[at].newer != before || places[entries[at].key] != at { faults.append("entry \(at) is wrongly linked") }
             bytes += Self.cost(entries[at].key, entries[at].vector)
             seen += 1
             (before, at) = (at, entries[at].older)
         }
-        precondition(before == oldest && seen == places.count && seen + free.count == entries.count, "\(seen) entries in the list, \(places.count) known")
-        precondition(bytes == byteCount && bytes <= bytesMax, "\(bytes) bytes, counted \(byteCount), at most \(bytesMax)")
+        if before != oldest || seen != places.count { faults.append("\(seen) entries in the list, \(places.count) known") }
+        if seen + free.count != entries.count || Set(free).count != free.count { faults.append("\(free.count) places free beside \(seen) of \(entries.count)") }
+        if bytes != byteCount || bytes > bytesMax { faults.append("\(bytes) bytes, counted \(byteCount), at most \(bytesMax)") }
+        return faults
     }
 }

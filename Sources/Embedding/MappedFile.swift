@@ -40,5 +40,5 @@ func readModelFile(_ folder: String, _ name: String, atMost limit: Int) throws(C
 
 /// What a model folder that is not as it should be gives: one line that names the file and the remedy.
 func modelFolderError(_ what: String) -> ContexError {
-    ContexError(.unavailable, "the model folder is not usable: \(what); run tools/setup to fetch the model anew")
+    ContexError(.modelUnusable, "the model folder is not usable: \(what); run tools/setup to fetch the model anew")
 }

@@ -110,7 +110,7 @@ extension Database {
         let url = try WebhookURL(text)
         guard let targets = configuration.webhookTargets else {
             throw ContexError.invalid(
-                field: "webhook_url", kind: "value_error", message: "Value error, webhooks are switched off on this server: use a channel")
+                .webhookRefused, field: "webhook_url", kind: "value_error", message: "Value error, webhooks are switched off on this server: use a channel")
         }
         try targets.check(url)
         return command

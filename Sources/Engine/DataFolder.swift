@@ -3,6 +3,7 @@
 
 internal import Base
 internal import Glibc
+internal import LMDB
 
 enum DataFolder {
     private static let ownerOnly: mode_t = 0o700
@@ -12,8 +13,17 @@ enum DataFolder {
     /// - Throws: `.unavailable` naming the data folder.
     static func prepare(_ configuration: DatabaseConfiguration) throws(ContexError) -> [String] {
         let (folder, store) = (configuration.directory, configuration.storePath)
-        guard make(store) else {
-            throw ContexError(.unavailable, "the data folder \(folder) cannot be made or written: check its path and permissions")
+        do {
+            guard try make(store) else {
+                throw ContexError(.folderUnusable, "the data folder \(folder) cannot be made or written: check its path and permissions")
+            }
+            // Also those that a start before has made and not come to flush. What is above them may be closed to us.
+            try FolderEntries.flush(folder)
+            try? FolderEntries.flush(FolderEntries.parent(of: folder))
+        } catch let error as LMDBError {
+            throw ContexError(.folderUnusable, "the data folder \(folder) cannot be made or written (\(error)): check its path and permissions")
+        } catch {
+            throw ContexError(anyError: error)
         }
         var remarks: [String] = []
         if let mode = modeOfOthers(store), unsafe chmod(store, ownerOnly) != 0 {
@@ -27,12 +37,15 @@ enum DataFolder {
         return remarks
     }
 
-    /// Like `mkdir -p`, with each new folder for the owner only.
-    private static func make(_ path: String) -> Bool {
+    /// Like `mkdir -p`, with each new folder for the owner only and its name on the disk.
+    private static func make(_ path: String) throws(LMDBError) -> Bool {
         if isFolder(path) { return true }
-        if let slash = path.lastIndex(of: "/"), slash > path.startIndex, !make(String(path[..<slash])) { return false }
+        let parent = FolderEntries.parent(of: path)
+        if parent != path, try !make(parent) { return false }
         // Somebody may have been faster.
-        return unsafe mkdir(path, ownerOnly) == 0 || isFolder(path)
+        guard unsafe mkdir(path, ownerOnly) == 0 else { return isFolder(path) }
+        try FolderEntries.flush(parent)
+        return true
     }
 
     private static func isFolder(_ path: String) -> Bool {

@@ -175,16 +175,17 @@ public final class Database: Sendable {
 
     /// Puts the keys as they are now in place, so that one that was revoked stops before that is answered.
     private static func renew(_ keyRing: KeyRing, _ store: OpenStore, _ pepper: Pepper) {
-        let snapshot = try? store.environment().read { try KeyRing.Snapshot($0, tenants: [.standard], pepper: pepper) }
+        let snapshot = try? store.read { try KeyRing.Snapshot($0, tenants: [.standard], pepper: pepper) }
         // What cannot be read any more opens no door.
         keyRing.replace(with: snapshot ?? .empty)
     }
 
     static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {
         switch error.code {
-        case .locked: ContexError(.conflict, "\(error): stop that process or choose another data folder")
-        case .accessDenied, .noSuchFile: ContexError(.unavailable, "the data folder \(directory) cannot be written: check its path and permissions (\(error))")
-        case .networkFileSystem: ContexError(.unavailable, "\(error)")
+        case .locked: ContexError(.folderInUse, "\(error): stop that process or choose another data folder")
+        case .accessDenied, .noSuchFile:
+            ContexError(.folderUnusable, "the data folder \(directory) cannot be written: check its path and permissions (\(error))")
+        case .networkFileSystem: ContexError(.folderUnusable, "\(error)")
         default: ContexError(.damaged, "the store in \(directory) cannot be opened: \(error)")
         }
     }
@@ -195,7 +196,7 @@ public final class Database: Sendable {
         do {
             return try Environment(path: DatabaseConfiguration(directory: directory).storePath, options: .init(mode: .reader))
         } catch {
-            if error.code == .noSuchFile { throw ContexError.notFound("no store in \(directory)") }
+            if error.code == .noSuchFile { throw ContexError(.storeNotFound, "no store in \(directory)") }
             throw ContexError.damaged("the store in \(directory) cannot be opened: \(error)")
         }
     }
@@ -251,7 +252,7 @@ public final class Database: Sendable {
 
     /// Reads on a snapshot for long.
     func readHeavily<T: Sendable>(_ body: @escaping @Sendable (borrowing TransactionView) throws -> T) async throws -> T {
-        try await heavy.run { [store] in try store.environment().read(body) }
+        try await heavy.run { [store] in try store.read(body) }
     }
 
     /// Runs work that is as long as a document is large, the long among what is heavy: it ends when its task is cancelled (a client has
@@ -268,6 +269,12 @@ public final class Database: Sendable {
         }
     }
 
+    /// Reads on a snapshot on this thread, which must be none of the cooperative pool.
+    func readHere<T>(_ body: (borrowing TransactionView) throws -> T) throws -> T { try store.read(body) }
+
+    /// How often a failed write to the disk has made it necessary to open the store anew.
+    public var reopenings: Int { store.reopenings }
+
     /// For tools that are the only ones at work.
     func environment() throws -> Environment { try store.environment() }
 
@@ -280,21 +287,6 @@ public final class Database: Sendable {
     static func scope(_ tenant: TenantID, _ project: Name, _ view: borrowing TransactionView) throws -> TenantScope? {
         try ProjectRegistry(tenant: tenant).scope(of: project, in: view)
     }
-}
-
-/// The environment for as long as the database is open. LMDB must not have one file open twice in a process, so closing
-/// must not wait for whoever still holds the database.
-final class OpenStore: Sendable {
-    private let opened: Mutex<Environment?>
-    init(_ environment: Environment) { opened = Mutex(environment) }
-
-    /// - Throws: `.unavailable` once closed.
-    func environment() throws -> Environment {
-        guard let environment = opened.withLock({ $0 }) else { throw ContexError(.unavailable, "The store is closed") }
-        return environment
-    }
-
-    func close() { opened.withLock { $0 = nil } }
 }
 
 /// The way an agent wants to be told, as `AgentRecord` has it.

@@ -312,7 +312,7 @@ extension Database {
         var bytes: [UInt8] = []
         while let piece = try await reader.next() {
             guard piece.count <= bytesMax - bytes.count else {
-                throw ContexError(.tooLarge, "The export is larger than \(bytesMax >> 20) MiB, the most that is written in this format: ask for json")
+                throw ContexError(.answerTooLarge, "The export is larger than \(bytesMax >> 20) MiB, the most that is written in this format: ask for json")
             }
             bytes += piece
         }

@@ -33,7 +33,7 @@ public enum HeldKeys {
         let environment = try Database.openForReading(directory: directory)
         do {
             return try environment.read { view in
-                guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
+                guard try StoreFormat.verify(view) else { throw ContexError(.storeNotFound, "the store is empty") }
                 return try HeldKey.all(tenant, in: view)
             }
         } catch {
@@ -61,7 +61,7 @@ public enum HeldKeys {
         let time = SystemClock().now()
         let commands = changes.map { Command.changeKeys(.init(tenant: tenant, change: $0.change, reach: .all, asker: .operator, time: time)) }
         try OfflineLog.apply(commands, directory: directory) { place, error in
-            error.category == .notFound ? ContexError.notFound("there is no key \(changes[place].id)") : error
+            error.category == .notFound ? ContexError(.keyNotFound, "there is no key \(changes[place].id)") : error
         }
     }
 }

@@ -24,7 +24,7 @@ public struct InboxCursor: Sendable, Equatable, CustomStringConvertible {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         // Its own text only: no sign, no zeros in front.
         guard parts.count == 2, let epoch = UInt32(parts[0]), let sequence = UInt64(parts[1]), text == "\(epoch)-\(sequence)" else {
-            throw .invalid(field: field, kind: "value_error", message: "Value error, \(field) should be one that an answer gave: <epoch>-<sequence>")
+            throw .invalid(.cursorInvalid, field: field, kind: "value_error", message: "Value error, \(field) should be one that an answer gave: <epoch>-<sequence>")
         }
         self.init(epoch: epoch, sequence: Sequence(rawValue: sequence))
     }
@@ -68,7 +68,7 @@ extension Database {
     ) async throws -> InboxPage {
         try await read { view in
             guard let scope = try Self.scope(tenant, project, view), let agent = try NeedStore(scope: scope).agent(name, in: view) else {
-                throw ContexError.notFound("Agent not found")
+                throw ContexError(.agentNotFound, "Agent not found")
             }
             let (inbox, log) = (Inbox(scope: scope, number: agent.inbox), EventLog(scope: scope))
             let (state, epoch) = (try inbox.state(in: view), try log.head(in: view).epoch)
@@ -123,7 +123,7 @@ extension Database {
         guard let cursor else { return nil }
         guard cursor.epoch == epoch else {
             throw ContexError(
-                .conflict,
+                .cursorStale,
                 "The cursor \(cursor) is of an earlier log of the project, which an import has replaced: its events are gone. "
                     + "Begin without a cursor, and ask for the context anew")
         }

@@ -40,7 +40,7 @@ public enum IntegrityCheck {
 
     static func run(_ view: borrowing TransactionView, progress: (String) -> Void) throws -> Report {
         var report = Report()
-        guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
+        guard try StoreFormat.verify(view) else { throw ContexError(.storeNotFound, "the store is empty") }
 
         progress("seals")
         try view.scan(prefix: []) { keySpan, value in

@@ -49,13 +49,13 @@ extension Database {
     }
 
     /// Makes a key valid that was made, or given its role, while authentication was off.
-    /// - Throws: `.notFound("Key not found")`, also for a key that reaches beyond `reach`.
+    /// - Throws: `.keyNotFound`, also for a key that reaches beyond `reach`.
     public func confirmKey(_ tenant: TenantID, _ id: KeyID, reach: ProjectScope = .all) async throws {
         try await changeKeys(tenant, .confirm(id), reach: reach, isOpen: false)
     }
 
     /// - Parameter reach: the projects of whoever asks; a key that reaches beyond them is not there for him.
-    /// - Throws: `.notFound("Key not found")`
+    /// - Throws: `.keyNotFound`
     public func revokeKey(_ tenant: TenantID, _ id: KeyID, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
         try await changeKeys(tenant, .revoke(id), reach: reach, isOpen: isOpen)
     }
@@ -71,7 +71,7 @@ extension Database {
 
     private static func beyond(_ reach: ProjectScope, _ permission: Permission) -> ContexError {
         ContexError(
-            .forbidden, "Your key is limited to \(reach.projects.count) project(s); keys and roles that reach beyond them are out of its reach",
+            .reachExceeded, "Your key is limited to \(reach.projects.count) project(s); keys and roles that reach beyond them are out of its reach",
             requiredPermission: permission.rawValue, role: Role.admin.rawValue)
     }
 
@@ -88,7 +88,7 @@ extension Database {
     }
 
     /// What is left is `readonly` on every project, so only a reach of all projects may remove a role.
-    /// - Throws: `.notFound("Role not found")`, `.forbidden`
+    /// - Throws: `.roleNotFound`, `.reachExceeded`
     public func removeRole(_ tenant: TenantID, of id: KeyID, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
         guard reach.isAll else { throw Self.beyond(reach, .manageRoles) }
         try await changeKeys(tenant, .removeRole(id), isOpen: isOpen)

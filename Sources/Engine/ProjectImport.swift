@@ -47,7 +47,7 @@ extension Database {
         // Agents are registered after the data is in: what a registration would refuse is refused here.
         for agent in plan.agents {
             do throws(ContexError) { _ = try checked(agent) } catch {
-                throw ContexError.badRequest("Data validation failed: agent '\(agent.agent)': \(error.message)")
+                throw ContexError(.importRefused, "Data validation failed: agent '\(agent.agent)': \(error.message)")
             }
         }
         try await refuseForeignChannels(tenant, project, plan)
@@ -91,7 +91,7 @@ extension Database {
         try await read { view in
             let known = try Self.scope(tenant, project, view)?.project
             for channel in channels where try !ChannelDirectory(tenant: tenant).isOpen(channel, to: known, in: view) {
-                throw ContexError.badRequest("Data validation failed: notification_channel '\(channel)' belongs to another project")
+                throw ContexError(.importRefused, "Data validation failed: notification_channel '\(channel)' belongs to another project")
             }
         }
     }
@@ -127,14 +127,14 @@ private struct ImportPlan: Sendable {
     let agents: [RegisterCommand]
     let warnings: [String]
 
-    private static let refusal = ContexError.badRequest("Data validation failed")
+    private static let refusal = ContexError(.importRefused, "Data validation failed")
 
     init(_ document: JSONValue, project: Name, dimension: Int) throws {
         guard case .object(let top) = document, let named = top["project_id"]?.stringValue, let data = top["data"]?.objectValue else {
             throw Self.refusal
         }
         guard named.utf8.elementsEqual(project.text.utf8) else {
-            throw ContexError.badRequest("Project ID mismatch: URL has '\(project.text.excerpt())', data has '\(named.excerpt())'")
+            throw ContexError(.importRefused, "Project ID mismatch: URL has '\(project.text.excerpt())', data has '\(named.excerpt())'")
         }
         warnings = top["version"] == nil ? ["Missing version field"] : []
         events = try Self.section("events", of: data, atMost: Limits.importEvents)?.map { item in
@@ -162,7 +162,8 @@ private struct ImportPlan: Sendable {
         guard let section = data[name] else { return nil }
         guard let items = section.arrayValue else { throw refusal }
         guard items.count <= limit else {
-            throw ContexError(.tooLarge, "An import holds at most \(limit) \(name), this one has \(items.count): 'contex import' takes documents line by line")
+            throw ContexError(
+                .batchTooLarge, "An import holds at most \(limit) \(name), this one has \(items.count): 'contex import' takes documents line by line")
         }
         return items
     }
@@ -174,7 +175,7 @@ private struct ImportPlan: Sendable {
         let numbers = items.compactMap(\.doubleValue)
         guard numbers.count == items.count else { throw refusal }
         do throws(ContexError) { return try VectorIndex.unit(numbers.map { Float($0) }, dimension: dimension, field: "vector") } catch {
-            throw ContexError.badRequest("Data validation failed: \(error.message)")
+            throw ContexError(.importRefused, "Data validation failed: \(error.message)")
         }
     }
 
@@ -190,7 +191,7 @@ private struct ImportPlan: Sendable {
             // What is no object was exported under `value`.
             try refuseUnstorable(NodeKind(rawValue: kind)?.isStructured == false && value.objectValue?.count == 1 ? value["value"] ?? value : value)
             guard path.utf8.count <= Limits.pathBytes else {
-                throw ContexError.badRequest("Data validation failed: '\(key)' has a node whose path is over \(Limits.pathBytes) bytes")
+                throw ContexError(.importRefused, "Data validation failed: '\(key)' has a node whose path is over \(Limits.pathBytes) bytes")
             }
             let node = Node(
                 path: path, kind: kind, format: item["data_format"]?.stringValue ?? "json",
@@ -200,7 +201,7 @@ private struct ImportPlan: Sendable {
             try checkText(node.format, "data_format", scalarsMax: Limits.nameScalars)
             try refuseUnstorable(.string(node.description))
             guard paths[key, default: []].insert(ExactText(path)).inserted else {
-                throw ContexError.badRequest("Data validation failed: '\(key)' has two nodes '\(path)'")
+                throw ContexError(.importRefused, "Data validation failed: '\(key)' has two nodes '\(path)'")
             }
             if let place = places[key] {
                 documents[place].nodes.append(node)
@@ -212,7 +213,7 @@ private struct ImportPlan: Sendable {
             let nodes = documents[places[key]!].nodes
             guard nodes.count <= Limits.nodesPerDocument else { throw refusal }
             guard nodes.count == 1 || (nodes[0].vector == nil && node.vector == nil) else {
-                throw ContexError.badRequest("Data validation failed: '\(key)' has a vector of its own and more than one node")
+                throw ContexError(.importRefused, "Data validation failed: '\(key)' has a vector of its own and more than one node")
             }
         }
         return documents
@@ -222,7 +223,7 @@ private struct ImportPlan: Sendable {
         guard let member = item["metadata"], !member.isNull else { return nil }
         guard case .object(let metadata) = member else { throw refusal }
         do throws(PlacedFault) { try Metadata.check(metadata) } catch {
-            throw ContexError.badRequest("Data validation failed: \(error)")
+            throw ContexError(.importRefused, "Data validation failed: \(error)")
         }
         return metadata
     }
@@ -231,7 +232,7 @@ private struct ImportPlan: Sendable {
         guard let id = item["agent_id"]?.stringValue, let name = try? Name(id, field: "agent_id"), let data = item["data"],
             let listed = data["needs"]?.arrayValue
         else { throw refusal }
-        func refused(_ reason: String) -> ContexError { .badRequest("Data validation failed: agent '\(name)': \(reason)") }
+        func refused(_ reason: String) -> ContexError { ContexError(.importRefused, "Data validation failed: agent '\(name)': \(reason)") }
         func text(_ member: String) throws -> String? {
             guard let value = data[member], !value.isNull else { return nil }
             guard let text = value.stringValue else { throw refused("\(member): Input should be a valid string") }
@@ -263,13 +264,13 @@ private struct ImportPlan: Sendable {
 
     private static func checkText(_ text: String, _ member: String, scalarsMax: Int) throws {
         do throws(ContexError) { try TextRule.check(text, field: member, scalarsMax: scalarsMax) } catch {
-            throw ContexError.badRequest("Data validation failed: \(member): \(error.message)")
+            throw ContexError(.importRefused, "Data validation failed: \(member): \(error.message)")
         }
     }
 
     private static func refuseUnstorable(_ value: JSONValue) throws {
         do throws(ContexError) { try ContentSplitter.validate(value) } catch {
-            throw ContexError.badRequest("Data validation failed: \(error.message)")
+            throw ContexError(.importRefused, "Data validation failed: \(error.message)")
         }
     }
 

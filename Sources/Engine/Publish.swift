@@ -67,7 +67,7 @@ extension Database {
                     }
                 }
                 // No snapshot is open while data is split, counted or analysed: pages that it holds cannot be written again.
-                try environment().read { view in
+                try readHere { view in
                     for place in documents.indices {
                         documents[place] = documents[place].flatMap { $0.meeting(keepingUnchanged: !all, dimension: models.dimension, in: view) }
                     }

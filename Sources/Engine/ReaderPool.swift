@@ -34,7 +34,7 @@ final class ReaderPool: Sendable {
     func read<Found, T: Sendable>(
         _ body: @escaping @Sendable (borrowing TransactionView) throws -> Found, then finish: @escaping @Sendable (Found) throws -> T
     ) async throws -> T {
-        try await run { [store] in try finish(store.environment().read(body)) }
+        try await run { [store] in try finish(store.read(body)) }
     }
 
     /// The same, with a part of it offered to another thread: `beside` runs on a snapshot of its own at the same time, earlier, later or not at all.
@@ -52,11 +52,11 @@ final class ReaderPool: Sendable {
             return try await withCheckedThrowingContinuation { waiting in
                 threads.submit { [self] state in
                     // Without a snapshot it is not done.
-                    if state == .active { try? working { try store.environment().read(beside) } }
+                    if state == .active { try? working { try store.read(beside) } }
                 }
                 threads.submit { [self] state in
-                    guard state == .active else { return waiting.resume(throwing: ContexError(.unavailable, "The store is closed")) }
-                    waiting.resume(with: Result { try working { try finish(store.environment().read(body)) } })
+                    guard state == .active else { return waiting.resume(throwing: ContexError(.stopping, "The store is closed")) }
+                    waiting.resume(with: Result { try working { try finish(store.read(body)) } })
                 }
             }
         } catch {

@@ -72,7 +72,7 @@ extension Database {
             let sequence = try past ?? EventLog(scope: scope).head(in: view).sequence
             return try PastDraft(scope, at: sequence, key: key, dimension: dimension, withVectors: false, in: view)
         }
-        guard let found, let document = found.documents.first else { throw ContexError.notFound("Data key '\(key.text.excerpt())' not found") }
+        guard let found, let document = found.documents.first else { throw ContexError(.dataNotFound, "Data key '\(key.text.excerpt())' not found") }
         let nodes = try await onPool(isHeavy: document.event != nil) { try found.nodes($0).map { ListedNode($0.record, of: $0.attributes) } }
         // The event of a document that is as it was left: nil only of one that was imported without it.
         let event: EventRecord? = try await read { view in
@@ -200,7 +200,7 @@ extension Database {
             guard let scope = try Self.scope(tenant, project, view),
                 let document = try DocumentStore(scope: scope).document(key, in: view),
                 try DocumentStore(scope: scope).hasVersion(sequence, of: document.id, in: view)
-            else { throw ContexError.notFound("Version \(sequence) not found for \(key.text.excerpt())") }
+            else { throw ContexError(.versionNotFound, "Version \(sequence) not found for \(key.text.excerpt())") }
             return try Self.version(try Self.versionEvent(sequence, EventLog(scope: scope), in: view))
         }
     }

@@ -93,7 +93,7 @@ public enum Reindex {
         var report = Report()
         let tenant = TenantID.standard
         let (projects, sizes, present) = try environment.read { view in
-            guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
+            guard try StoreFormat.verify(view) else { throw ContexError(.storeNotFound, "the store is empty") }
             let projects = try ProjectRegistry(tenant: tenant).entries(in: view).sorted { $0.project.rawValue < $1.project.rawValue }
             let sizes = try projects.map { try DocumentStore(scope: TenantScope(tenant: tenant, project: $0.project)).nodeIDs(in: view).count }
             return (projects, sizes, try VectorModel.load(view))
@@ -107,7 +107,7 @@ public enum Reindex {
         }
         if let change {
             guard let entry = projects.first(where: { $0.name == change.project }) else {
-                throw ContexError.notFound("there is no project '\(change.project)'")
+                throw ContexError(.projectNotFound, "there is no project '\(change.project)'")
             }
             // Already past it with another analyser: back to where it begins.
             let isCleared = entry.project.rawValue < mark.project || (entry.project.rawValue == mark.project && mark.isCleared)

@@ -43,14 +43,14 @@ public enum Replay {
     ) async throws -> Report {
         let environment = try Database.openForReading(directory: source)
         let (model, state) = try environment.read { view in
-            guard try StoreFormat.verify(view), let model = try VectorModel.load(view) else { throw ContexError.notFound("the store in \(source) is empty") }
+            guard try StoreFormat.verify(view), let model = try VectorModel.load(view) else { throw ContexError(.storeNotFound, "the store in \(source) is empty") }
             guard let state = try Journal().state(in: view) else {
                 throw ContexError.notFound("\(source) has no journal: it is kept from the start on with CONTEX_JOURNAL")
             }
             return (model, state)
         }
         guard model.texts == SearchText.version, model.rebuild == nil else {
-            throw ContexError(.conflict, "the store in \(source) has indexes of another build, or half rebuilt ones: run 'contex reindex' on it first")
+            throw ContexError(.reindexNeeded, "the store in \(source) has indexes of another build, or half rebuilt ones: run 'contex reindex' on it first")
         }
         let all = Int(clamping: state.last.rawValue - state.first.rawValue + 1)
         var verified = 0
@@ -87,7 +87,7 @@ public enum Replay {
                 "the journal of \(source) reaches from position \(state.first) to \(state.last), and the folder stands at \(start): "
                     + "begin with an empty folder, or with a copy of the store that the journal goes on from")
         }
-        let own = try database.environment().read { try Journal().state(in: $0) }
+        let own = try database.readHere { try Journal().state(in: $0) }
         if let own, own.last == start, let there = try environment.read({ try JournalText.link(at: start, in: $0) }), there != own.link {
             throw ContexError(.conflict, "the folder has another past: at position \(start) its journal differs from that of \(source)")
         }

@@ -26,7 +26,7 @@ extension Database {
     /// - Throws: `.notFound` for a project that nothing was ever put into, and whose settings nobody chose.
     public func settings(_ tenant: TenantID, project: Name) async throws -> ProjectSettings {
         try await read { view in
-            guard let scope = try Self.scope(tenant, project, view) else { throw ContexError.notFound("Project not found") }
+            guard let scope = try Self.scope(tenant, project, view) else { throw ContexError(.projectNotFound, "Project not found") }
             return ProjectSettings(try TextIndex(scope: scope).options(in: view))
         }
     }

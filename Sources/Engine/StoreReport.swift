@@ -41,7 +41,7 @@ public struct StoreReport: Sendable {
         do {
             let statistics = try environment.statistics()
             return try environment.read { view in
-                guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
+                guard try StoreFormat.verify(view) else { throw ContexError(.storeNotFound, "the store is empty") }
                 var sums: [KeyKind: (records: Int, bytes: Int)] = [:]
                 try view.scan(prefix: []) { key, value in
                     guard key.byteCount >= TenantScope.prefixBytes,

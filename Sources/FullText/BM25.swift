@@ -13,10 +13,8 @@
 // precision, times a power of two that brings the ceiling near 2^30, and rounded to an integer: sums are then the same in
 // any order, and exact. The steps are 2^-29 of the ceiling or less, finer than a Float's own.
 
+internal import Base
 internal import CKernels
-#if canImport(Glibc)
-internal import Glibc
-#endif
 
 /// Of all texts of one project.
 public struct TextStatistics: Sendable, Equatable {
@@ -39,9 +37,12 @@ public struct TextStatistics: Sendable, Equatable {
 
     /// Terms of a typical text: the geometric mean of 1 + length, 1 of an empty index. Where half of the texts are titles, `averageLength` is still
     /// that of the other half.
-    public var typicalLength: Double { documents == 0 ? 1 : exp2(Double(totalLogLength) / Double(documents) / Double(1 << Self.logBits)) }
+    public var typicalLength: Double {
+        documents == 0 ? 1 : PortableMath.exp(Double(totalLogLength) / Double(documents) / Double(1 << Self.logBits) * Self.ln2)
+    }
 
     private static let logBits = 16
+    private static let ln2 = 0.6931471805599453
 
     /// log2(1 + terms) in 65,536ths, rounded down; by whole numbers, so that it is the same on every machine, and sums are exact under removal.
     /// - Parameter length: 0...2^32 - 2.
@@ -117,7 +118,7 @@ public struct QueryWeights: Sendable {
 
     static func idf(documentFrequency: Int, documents: Int) -> Float {
         let (frequency, count) = (Double(documentFrequency), Double(documents))
-        return Float(log(1 + max(0, count - frequency + 0.5) / (frequency + 0.5)))
+        return Float(PortableMath.log(1 + max(0, count - frequency + 0.5) / (frequency + 0.5)))
     }
 
     /// BM25 of one analysed text, which need not be in the index; the same number as `TextIndex.search` gives.

@@ -319,6 +319,39 @@ struct TermBlockMerge {
             first = walk.term
         }
         copy(to: walk.reader.count)
+        Invariants.hold(checkInvariants())
+    }
+
+    /// What came out is a record as it should be, if what went in was: its terms ascend, `first` is the first of them, each entry can be read.
+    /// Each finding is a sentence; for tests.
+    /// - Complexity: O(bytes), and as much memory.
+    func checkInvariants() -> [String] {
+        guard unsafe Self.faults(old).isEmpty else { return [] }
+        var faults = unsafe payload.withUnsafeBytes { unsafe Self.faults($0) }
+        let begin = try? unsafe payload.withUnsafeBytes { bytes -> [UInt8] in
+            var walk = unsafe TermBlockWalk(bytes)
+            if !walk.isAtEnd { try walk.next() }
+            return walk.term
+        }
+        if begin != first, !payload.isEmpty { faults.append("a record that begins with another term than it says") }
+        return faults
+    }
+
+    private static func faults(_ record: UnsafeRawBufferPointer) -> [String] {
+        var walk = unsafe TermBlockWalk(record)
+        var before: [UInt8]?
+        do {
+            while !walk.isAtEnd {
+                try walk.next()
+                let term = walk.term
+                if let before, !before.lexicographicallyPrecedes(term) { return ["a term that is not after the one before"] }
+                _ = try walk.entry()
+                before = term
+            }
+        } catch {
+            return ["a record that cannot be read: \(error)"]
+        }
+        return []
     }
 
     private mutating func copy(to end: Int) {

@@ -43,9 +43,16 @@ public enum Seal {
             throw .damaged("the seal under key \(hex(key)) is broken: stop the server and run 'contex check'")
         }
         guard storedVersion == version, flags == 0 else {
-            throw .damaged("the value under key \(hex(key)) has format \(storedVersion) (flags \(flags)), this build reads format \(version)")
+            throw ContexError(
+                .formatUnknown, "the value under key \(hex(key)) has format \(storedVersion) (flags \(flags)), this build reads format \(version)")
         }
         return payload
+    }
+
+    /// What is sealed opens again, to the same bytes. Each finding is a sentence; for tests.
+    static func checkInvariants(key: [UInt8], value: [UInt8], version: UInt8, payload: [UInt8]) -> [String] {
+        let opened = try? Array(open(key: key, value: unsafe value.span.bytes, version: version))
+        return opened == payload ? [] : ["what is sealed under \(unsafe hex(key.span.bytes)) does not open"]
     }
 
     static func hex(_ key: borrowing RawSpan) -> String {
@@ -94,6 +101,10 @@ extension WriteTransaction {
         let sum = unsafe Seal.checksum(key: key.span.bytes, version: version, flags: 0, payload: payload.span.bytes)
         value.append(bigEndian: sum)
         value += payload
+        if Invariants.areChecked {
+            let faults = Seal.checkInvariants(key: copy key, value: value, version: version, payload: copy payload)
+            Invariants.hold(faults)
+        }
         try put(key, value)
     }
 }

@@ -24,7 +24,7 @@ public enum StoreFormat {
         let found = try reader.u32()
         try reader.end()
         guard found == version else {
-            throw ContexError.damaged("the data folder has store format \(found), this build reads format \(version); use the build that wrote it")
+            throw ContexError(.formatUnknown, "the data folder has store format \(found), this build reads format \(version); use the build that wrote it")
         }
         return true
     }

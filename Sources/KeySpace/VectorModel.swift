@@ -66,17 +66,18 @@ public struct VectorModel: Sendable, Equatable {
         guard let found = try load(transaction.view) else { return try wanted.store(in: &transaction) }
         if found.rebuild != nil {
             throw ContexError(
-                .conflict, "the indexes of \(directory) are half rebuilt (with \(found.identity)): finish it with 'contex reindex --data-dir \(directory)'")
+                .reindexNeeded,
+                "the indexes of \(directory) are half rebuilt (with \(found.identity)): finish it with 'contex reindex --data-dir \(directory)'")
         }
         guard found.texts == wanted.texts else {
             throw ContexError(
-                .conflict,
+                .reindexNeeded,
                 "the indexes of \(directory) hold the texts of rule \(found.texts), this build makes those of rule \(wanted.texts): "
                     + "make them anew with 'contex reindex --data-dir \(directory)'")
         }
         guard found == wanted else {
             throw ContexError(
-                .conflict,
+                .reindexNeeded,
                 "the vectors in \(directory) were made by \(found.identity) (\(found.dimension) dimensions), the model folder has \(wanted.identity) "
                     + "(\(wanted.dimension)): use that model's folder (--model-dir), or make the vectors anew with 'contex reindex --data-dir \(directory)'")
         }

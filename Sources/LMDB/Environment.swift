@@ -4,6 +4,13 @@ internal import Synchronization
 internal import Glibc
 #endif
 
+/// Outlives an environment, and tells when its files are closed: not before then may the same files be opened again in this process.
+public final class EnvironmentEnd: Sendable {
+    private let isThere = Atomic(false)
+    public var hasCome: Bool { isThere.load(ordering: .acquiring) }
+    fileprivate func come() { isThere.store(true, ordering: .releasing) }
+}
+
 /// One LMDB environment with its single table, opened for the one writer of the directory or for reading beside it.
 ///
 /// Four things are done here that LMDB leaves to its user:
@@ -53,6 +60,8 @@ public final class Environment: @unchecked Sendable {
     public let path: String
     public let options: Options
     private let lockDescriptor: Int32
+    /// Comes when the files are closed.
+    public let end = EnvironmentEnd()
     private let fileBytes: Mutex<Int>
     private let writeNumber = Atomic<UInt64>(0)
     private let companions = Mutex<[ObjectIdentifier: any AnyObject & Sendable]>([:])
@@ -91,6 +100,8 @@ public final class Environment: @unchecked Sendable {
                 throw LMDBError(code, "open table")
             }
             unsafe try check(mdb_txn_commit(transaction), "commit")
+            // A new store is nothing without the names of its files.
+            if options.mode == .writer, options.durability == .everyCommit { try FolderEntries.flush(path) }
             unsafe raw = env
             table = dbi
         } catch {
@@ -107,6 +118,7 @@ public final class Environment: @unchecked Sendable {
     deinit {
         unsafe mdb_env_close(raw)
         if lockDescriptor >= 0 { close(lockDescriptor) }
+        end.come()
     }
 
     // MARK: - Transactions

@@ -15,6 +15,7 @@ public struct LMDBError: Error, Sendable, CustomStringConvertible {
         public static let transactionFull = Code(rawValue: MDB_TXN_FULL)
         public static let corrupted = Code(rawValue: MDB_CORRUPTED)
         public static let pageNotFound = Code(rawValue: MDB_PAGE_NOTFOUND)
+        /// The write of a meta page has failed: no transaction can begin until the environment is opened anew.
         public static let panic = Code(rawValue: MDB_PANIC)
         public static let invalid = Code(rawValue: MDB_INVALID)
         public static let versionMismatch = Code(rawValue: MDB_VERSION_MISMATCH)
@@ -22,6 +23,9 @@ public struct LMDBError: Error, Sendable, CustomStringConvertible {
         public static let noSpace = Code(rawValue: ENOSPC)
         public static let inputOutput = Code(rawValue: EIO)
         public static let quota = Code(rawValue: EDQUOT)
+        public static let fileTooLarge = Code(rawValue: EFBIG)
+        /// What a file system becomes that has met errors of its disk.
+        public static let readOnly = Code(rawValue: EROFS)
         public static let accessDenied = Code(rawValue: EACCES)
         public static let noSuchFile = Code(rawValue: ENOENT)
         /// Ours: the file is shorter than its own header says. Touching the missing pages would be SIGBUS.
@@ -46,9 +50,9 @@ public struct LMDBError: Error, Sendable, CustomStringConvertible {
         self.detail = detail
     }
 
-    /// Disk or map are full: reads go on, and writes will again when there is room.
+    /// Disk or map are full, or the disk takes nothing: reads go on, and writes will again when there is room.
     public var isStorageFull: Bool {
-        [.mapFull, .noSpace, .inputOutput, .quota, .transactionFull].contains(code)
+        [.mapFull, .noSpace, .inputOutput, .quota, .transactionFull, .fileTooLarge, .readOnly].contains(code)
     }
 
     public var description: String {

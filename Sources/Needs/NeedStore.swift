@@ -58,7 +58,7 @@ public struct NeedStore: Sendable {
     /// - Throws: `.limited` when the project has used up its numbers.
     public func nextNumber(in view: borrowing TransactionView) throws -> UInt32 {
         let last = try state(in: view).lastNumber
-        guard last < .max else { throw ContexError(.limited, "the project has had \(UInt32.max) registrations, the most there can be") }
+        guard last < .max else { throw ContexError(.numbersExhausted, "the project has had \(UInt32.max) registrations, the most there can be") }
         return last + 1
     }
 

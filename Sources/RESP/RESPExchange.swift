@@ -441,7 +441,7 @@ public struct RESPExchange: Sendable {
     // MARK: - Check
 
     /// Every count anew from what there is. Each finding is a sentence; for tests.
-    public var findings: [String] {
+    public func checkInvariants() -> [String] {
         var findings: [String] = []
         func expect<T: Equatable>(_ what: String, _ counted: T, _ there: T) {
             if counted != there { findings.append("\(what): counted \(counted), there are \(there)") }

@@ -190,8 +190,8 @@ final class RESPConnection: ChannelDuplexHandler {
             switch action {
             case .reply(let value): encode(value)
             case .refused(let text):
-                let category: ContexError.Category = text.hasPrefix("NOAUTH") ? .unauthenticated : .invalid
-                refuse(ContexError(category, text), context) { self.encode(.error(text)) }
+                let isStranger = text.hasPrefix(ContexError.Category.unauthenticated.row.respWord)
+                refuse(ContexError(isStranger ? .keyMissing : .invalid, text), context) { self.encode(.error(text)) }
             case .authenticate(let user, let password): authenticate(user, password, context)
             case .authorise(let wanted): authorise(wanted, context)
             case .ask(let question): answer(question, context)
@@ -225,7 +225,7 @@ final class RESPConnection: ChannelDuplexHandler {
             await operations.refuse(action, by: caller, refusal)
         } then: { answer in
             if answer.category == .limited, refusal.category != .limited {
-                self.encode(.error("ERR \(answer.message)"))
+                self.encode(.error(answer.respText))
                 self.finish(context, awaitingPeer: true)
             } else {
                 say()
@@ -287,7 +287,8 @@ final class RESPConnection: ChannelDuplexHandler {
         } then: { failure in
             if let failure {
                 self.logger.info("Redis subscription refused", metadata: ["address": "\(self.address)", "error": "\(failure.message)"])
-                let words = failure.category == .forbidden ? nil : "ERR \(failure.message)"
+                // A right that is missing is told in Redis's own words.
+                let words = failure.category == .forbidden ? nil : failure.respText
                 self.carryOut(words.map { self.session.authorised(false, refusal: $0) } ?? self.session.authorised(false), context)
             } else {
                 self.carryOut(self.session.authorised(true), context)
@@ -319,7 +320,7 @@ final class RESPConnection: ChannelDuplexHandler {
                 }
             } catch {
                 let failure = error as? ContexError ?? ContexError(.bug, "\(error)")
-                return .error(failure.category == .forbidden ? "NOPERM \(failure.message)" : "ERR \(failure.message)")
+                return .error(failure.respText)
             }
         } then: { value in
             self.carryOut(self.session.answered(value), context)

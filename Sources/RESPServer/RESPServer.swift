@@ -158,8 +158,8 @@ public final class RESPServer: Sendable {
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE:
             return ContexError(
-                .conflict, "port \(port) is taken on \(host): stop what uses it, or choose another port for the Redis protocol")
-        case EACCES: return ContexError(.forbidden, "port \(port) is for the system's administrator: choose one above 1,023")
+                .portTaken, "port \(port) is taken on \(host): stop what uses it, or choose another port for the Redis protocol")
+        case EACCES: return ContexError(.unavailable, "port \(port) is for the system's administrator: choose one above 1,023")
         case EADDRNOTAVAIL: return .badRequest("this machine has no address \(host): choose one of its own, or 0.0.0.0 for all")
         case nil where error is SocketAddressError:
             return .badRequest("the Redis protocol cannot listen on port \(port): ports go up to 65535")

@@ -13,7 +13,7 @@ extension Operations {
     public func registerBatch(_ commands: [RegisterCommand], by caller: Caller) async throws -> [Result<Registration, ContexError>] {
         try await perform(.registerAgentBatch, project: nil, by: caller) { principal in
             guard commands.count <= Limits.batchItems else {
-                throw ContexError(.tooLarge, "A batch holds at most \(Limits.batchItems) items, this one has \(commands.count)")
+                throw ContexError(.batchTooLarge, "A batch holds at most \(Limits.batchItems) items, this one has \(commands.count)")
             }
             var refusals: [Int: ContexError] = [:]
             var allowed: [RegisterCommand] = []
@@ -44,7 +44,7 @@ extension Operations {
     /// - Throws: `.notFound`; `.conflict` when the id alone stands for several registrations that the caller may see.
     public func agent(_ agent: Name, project: Name?, by caller: Caller) async throws -> AgentStatus {
         try await perform(.showAgent, project: project, by: caller) { principal in
-            guard let meant = try await registration(agent, project, principal) else { throw ContexError.notFound("Agent not found") }
+            guard let meant = try await registration(agent, project, principal) else { throw ContexError(.agentNotFound, "Agent not found") }
             return meant
         }
     }
@@ -55,7 +55,7 @@ extension Operations {
         let visible = try await database.agent(principal.tenant, agent, project: project).filter { principal.projects.includes($0.project.text) }
         guard visible.count > 1 else { return visible.first }
         throw ContexError(
-            .conflict,
+            .agentAmbiguous,
             "Agent '\(agent)' is registered in \(visible.count) projects: say which one is meant with ?project_id=<project>",
             candidates: visible.prefix(Limits.candidatesShown).map(\.project.text))
     }
@@ -74,7 +74,7 @@ extension Operations {
     /// - Throws: `.notFound`; `.conflict` as in `agent`, and for a cursor of a log that was replaced.
     public func inbox(_ agent: Name, project: Name?, after cursor: InboxCursor?, limit: Int, by caller: Caller) async throws -> InboxPage {
         try await perform(.readInbox, project: project, by: caller) { principal in
-            guard let meant = try await registration(agent, project, principal) else { throw ContexError.notFound("Agent not found") }
+            guard let meant = try await registration(agent, project, principal) else { throw ContexError(.agentNotFound, "Agent not found") }
             return try await database.inbox(principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit)
         }
     }
@@ -82,7 +82,7 @@ extension Operations {
     /// Lets go what an agent has dealt with. Returns how many entries there were.
     public func acknowledge(_ agent: Name, project: Name?, upTo cursor: InboxCursor, by caller: Caller) async throws -> Int {
         try await perform(.acknowledgeInbox, project: project, by: caller) { principal in
-            guard let meant = try await registration(agent, project, principal) else { throw ContexError.notFound("Agent not found") }
+            guard let meant = try await registration(agent, project, principal) else { throw ContexError(.agentNotFound, "Agent not found") }
             return try await database.acknowledge(principal.tenant, project: meant.project, agent: agent, upTo: cursor)
         }
     }

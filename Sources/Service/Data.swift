@@ -13,7 +13,7 @@ extension Operations {
     public func publishBatch(_ commands: [PublishCommand], by caller: Caller) async throws -> [Result<PublishReceipt, ContexError>] {
         try await perform(.publishBatch, project: nil, by: caller) { principal in
             guard commands.count <= Limits.batchItems else {
-                throw ContexError(.tooLarge, "A batch holds at most \(Limits.batchItems) items, this one has \(commands.count)")
+                throw ContexError(.batchTooLarge, "A batch holds at most \(Limits.batchItems) items, this one has \(commands.count)")
             }
             var outcomes: [Result<PublishReceipt, ContexError>?] = commands.map { command in
                 do throws(ContexError) {
@@ -104,7 +104,7 @@ extension Operations {
     public func queryBatch(_ requests: [QueryRequest], by caller: Caller) async throws -> [Result<QueryAnswer, ContexError>] {
         try await perform(.queryBatch, project: nil, by: caller) { principal in
             guard requests.count <= Limits.batchQueries else {
-                throw ContexError(.tooLarge, "A batch holds at most \(Limits.batchQueries) queries, this one has \(requests.count)")
+                throw ContexError(.batchTooLarge, "A batch holds at most \(Limits.batchQueries) queries, this one has \(requests.count)")
             }
             var outcomes: [Result<QueryAnswer, ContexError>?] = requests.map { request in
                 do throws(ContexError) {

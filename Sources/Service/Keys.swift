@@ -15,24 +15,24 @@ extension Operations {
     }
 
     /// Makes a key valid that was made, or given its role, while authentication was off.
-    /// - Throws: `.notFound("Key not found")`; `.conflict` while authentication is still off: then the confirmation would be anybody's too.
+    /// - Throws: `.keyNotFound`; `.authenticationOff`: then the confirmation would be anybody's too.
     public func confirmKey(_ keyID: String, by caller: Caller) async throws {
         try await perform(.confirmKey, project: nil, by: caller) { principal in
             guard !principal.isAnonymous else {
                 throw ContexError(
-                    .conflict,
+                    .authenticationOff,
                     "Authentication is off, so anybody could confirm: switch it on (--auth) and ask with an administrator's key, or stop the server and "
                         + "run 'contex keys confirm \(keyID.prefix(16)) --data-dir FOLDER'")
             }
-            guard let id = KeyID(keyID) else { throw ContexError.notFound("Key not found") }
+            guard let id = KeyID(keyID) else { throw ContexError(.keyNotFound, "Key not found") }
             try await database.confirmKey(principal.tenant, id, reach: principal.projects)
         }
     }
 
-    /// - Throws: `.notFound("Key not found")`
+    /// - Throws: `.keyNotFound`
     public func revokeKey(_ keyID: String, by caller: Caller) async throws {
         try await perform(.revokeKey, project: nil, by: caller) { principal in
-            guard let id = KeyID(keyID) else { throw ContexError.notFound("Key not found") }
+            guard let id = KeyID(keyID) else { throw ContexError(.keyNotFound, "Key not found") }
             try await database.revokeKey(principal.tenant, id, reach: principal.projects, isOpen: principal.isAnonymous)
         }
     }
@@ -41,7 +41,7 @@ extension Operations {
     public func assignRole(keyID: String, role: String, projects: [String], by caller: Caller) async throws -> RoleAssignment {
         try await perform(.assignRole, project: nil, by: caller) { principal in
             let role = try Role(named: role)
-            guard let id = KeyID(keyID) else { throw ContexError.notFound("Key not found") }
+            guard let id = KeyID(keyID) else { throw ContexError(.keyNotFound, "Key not found") }
             let assignment = RoleAssignment(keyID: id, role: role, projects: ProjectScope(projects))
             try await database.assignRole(principal.tenant, assignment, reach: principal.projects, isOpen: principal.isAnonymous)
             return assignment
@@ -62,10 +62,10 @@ extension Operations {
         }
     }
 
-    /// - Throws: `.notFound("Role not found")`
+    /// - Throws: `.roleNotFound`
     public func removeRole(of keyID: String, by caller: Caller) async throws {
         try await perform(.removeRole, project: nil, by: caller) { principal in
-            guard let id = KeyID(keyID) else { throw ContexError.notFound("Role not found") }
+            guard let id = KeyID(keyID) else { throw ContexError(.roleNotFound, "Role not found") }
             try await database.removeRole(principal.tenant, of: id, reach: principal.projects, isOpen: principal.isAnonymous)
         }
     }

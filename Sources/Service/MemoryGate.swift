@@ -68,7 +68,7 @@ public final class MemoryGate: Sendable {
     }
 
     public static let full = ContexError(
-        .unavailable, "The server works on as much data as it has memory for; try again, with fewer or smaller requests at once")
+        .busy, "The server works on as much data as it has memory for; try again, with fewer or smaller requests at once")
 
     /// Refuses whoever still waits with this ticket.
     public func withdraw(_ ticket: ByteBudget.Ticket) {

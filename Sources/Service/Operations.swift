@@ -59,7 +59,7 @@ public final class Operations: Sendable {
                 "login failed", metadata: ["address": "\(caller.address ?? "-")", "request": "\(caller.requestID)", "verdict": "\(verdict)"])
         }
         guard case .slowed = verdict else { throw refusal }
-        throw ContexError(.limited, "Too many failed logins from your address: wait a minute, and check the API key")
+        throw ContexError(.loginsLimited, "Too many failed logins from your address: wait a minute, and check the API key")
     }
 
     /// Logins that failed since the start.
@@ -150,7 +150,7 @@ extension ContexError {
     init(from error: any Error) {
         switch error {
         case let error as ContexError: self = error
-        case is CancellationError: self = ContexError(.unavailable, "The request was cancelled")
+        case is CancellationError: self = ContexError(.cancelled, "The request was cancelled")
         default: self = ContexError(.bug, "\(error)")
         }
     }

@@ -74,6 +74,7 @@ struct GraphEdit {
                 if at == list.count || list[at] != other { list.insert(other, at: at) }
             }
         }
+        Invariants.hold(checkInvariants(of: a, b, at: level, areLinked: true))
     }
 
     mutating func unlink(_ a: UInt32, _ b: UInt32, at level: Int) throws {
@@ -83,6 +84,7 @@ struct GraphEdit {
                 if at < list.count && list[at] == other { list.remove(at: at) }
             }
         }
+        Invariants.hold(checkInvariants(of: a, b, at: level, areLinked: false))
     }
 
     mutating func setPreviousTwin(of twin: UInt32, to slot: UInt32, in view: borrowing TransactionView) throws {
@@ -125,6 +127,19 @@ struct GraphEdit {
         }
         body(&rows[slot]!.levels[level])
         changed.insert(slot)
+    }
+
+    /// What a change must leave: both ends say the same, lists ascend, nobody is his own neighbour. Each finding is a sentence; for tests.
+    func checkInvariants(of a: UInt32, _ b: UInt32, at level: Int, areLinked: Bool) -> [String] {
+        var faults: [String] = []
+        for (one, other) in [(a, b), (b, a)] {
+            let list = neighbours(of: one, at: level)
+            if zip(list, list.dropFirst()).contains(where: { $0 >= $1 }) { faults.append("the neighbours of slot \(one) do not ascend") }
+            if list.contains(one) { faults.append("slot \(one) is its own neighbour") }
+            if list.contains(other) != areLinked { faults.append("slots \(one) and \(other) are \(areLinked ? "not " : "")linked at level \(level)") }
+            if !changed.contains(one) { faults.append("slot \(one) was changed and will not be written") }
+        }
+        return faults
     }
 
     /// Where `slot` is in the ascending list, or belongs.

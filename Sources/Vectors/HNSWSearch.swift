@@ -13,7 +13,6 @@
 
 internal import Base
 internal import CKernels
-internal import Glibc
 internal import KeySpace
 public import LMDB
 
@@ -104,7 +103,7 @@ public enum SearchEffort: Sendable, Equatable {
         switch self {
         case .candidates(let count): max(1, count)
         // Fitted to the curve: 24 candidates miss 5 of 100, 115 miss 1, 220 miss one half.
-        case .recall(let share): Int((1.4 / pow(1 - min(max(share, 0.5), 0.9999), 0.96)).rounded(.up))
+        case .recall(let share): Int((1.4 * PortableMath.exp(-0.96 * PortableMath.log(1 - min(max(share, 0.5), 0.9999)))).rounded(.up))
         }
     }
 }

@@ -36,11 +36,23 @@ final class VectorMemory: Sendable {
             if state.entries.count >= Self.projectsMax { Self.forgetHalf(&state) }
             let made = IndexMemory(layout: layout, project: scope.project.rawValue, lastWrite: replaced)
             state.entries[scope] = Entry(memory: made, lastUse: state.uses)
+            Invariants.hold(Self.checkInvariants(state))
             return made
         }
     }
 
     func noteWrite(_ number: UInt64) { state.withLock { $0.lastWrite = max($0.lastWrite, number) } }
+
+    /// As many projects as there may be, but for those that a write under way has changed; each was used at a time of its own, the one just
+    /// made last. Each finding is a sentence; for tests.
+    private static func checkInvariants(_ state: State) -> [String] {
+        var faults: [String] = []
+        let kept = state.lastWrite == 0 ? 0 : state.entries.values.count { $0.memory.lastWrite >= state.lastWrite }
+        if state.entries.count > projectsMax + kept { faults.append("\(state.entries.count) projects are remembered") }
+        if Set(state.entries.values.map(\.lastUse)).count != state.entries.count { faults.append("two projects were used at one time") }
+        if state.entries.values.map(\.lastUse).max() != state.uses { faults.append("the last use is not known") }
+        return faults
+    }
 
     private static func forgetHalf(_ state: inout State) {
         let byAge = state.entries.sorted { $0.value.lastUse < $1.value.lastUse }

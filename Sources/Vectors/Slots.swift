@@ -51,7 +51,7 @@ extension VectorIndex {
             slot = state.firstFree
         } else {
             guard state.slots < GraphState.slotsMax else {
-                throw ContexError(.tooLarge, "the project has \(state.slots) vectors, more than an index can number: use another project")
+                throw ContexError(.numbersExhausted, "the project has \(state.slots) vectors, more than an index can number: use another project")
             }
             slot = UInt32(state.slots)
             state.slots += 1

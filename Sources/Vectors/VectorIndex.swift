@@ -149,21 +149,21 @@ public struct VectorIndex: Sendable {
     /// - Throws: `.invalid` for another dimension, a component that is not a finite number, or a length that is zero or too large to compute.
     public static func unit(_ vector: [Float], dimension: Int, field: String) throws(ContexError) -> [Float] {
         guard vector.count == dimension else {
-            throw .invalid(field: field, kind: "value_error", message: "a vector of \(vector.count) numbers; the project's have \(dimension)")
+            throw .invalid(.vectorRefused, field: field, kind: "value_error", message: "a vector of \(vector.count) numbers; the project's have \(dimension)")
         }
         guard vector.allSatisfy(\.isFinite) else {
-            throw .invalid(field: field, kind: "value_error", message: "the vector has a component that is not a finite number")
+            throw .invalid(.vectorRefused, field: field, kind: "value_error", message: "the vector has a component that is not a finite number")
         }
         let length = vector.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
         guard length > 0 else {
-            throw .invalid(field: field, kind: "value_error", message: "the vector is zero: it points nowhere and is near to nothing")
+            throw .invalid(.vectorRefused, field: field, kind: "value_error", message: "the vector is zero: it points nowhere and is near to nothing")
         }
         // Rounding 384 components of a unit vector to Float moves its length by less than 1e-7.
         if abs(length - 1) <= 1e-6 { return vector }
         let unit = vector.map { Float(Double($0) / length) }
         // A length below the smallest normal number, divided out, may leave another.
         guard abs(VectorBytes.squaredLength(unit) - 1) <= unitTolerance else {
-            throw .invalid(field: field, kind: "value_error", message: "the vector's length, \(length), is out of range")
+            throw .invalid(.vectorRefused, field: field, kind: "value_error", message: "the vector's length, \(length), is out of range")
         }
         return unit
     }
@@ -178,7 +178,7 @@ public struct VectorIndex: Sendable {
         try state.verify(scope, in: view)
         guard state.dimension == dimension else {
             throw ContexError(
-                .conflict, "the project's vectors have \(state.dimension) dimensions, the embedding model gives \(dimension): reindex the project")
+                .reindexNeeded, "the project's vectors have \(state.dimension) dimensions, the embedding model gives \(dimension): reindex the project")
         }
         return state
     }

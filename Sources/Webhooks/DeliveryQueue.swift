@@ -432,6 +432,75 @@ public struct DeliveryQueue<Lane: Hashable & Sendable, Payload: Sendable>: Senda
         }
     }
 
+    // MARK: - Check
+
+    /// Every count anew from the lanes, and each lane in exactly the place that its phase names. Each finding is a sentence; for tests.
+    /// - Complexity: O(deliveries + owners).
+    public func checkInvariants() -> [String] {
+        var faults: [String] = []
+        func expect<T: Equatable>(_ what: @autoclosure () -> String, _ counted: T, _ there: T) {
+            if counted != there { faults.append("\(what()): counted \(counted), there are \(there)") }
+        }
+        var all: [Share: ShareState] = [:]
+        var runningAt: [DeliveryOwner: [String: Int]] = [:]
+        var readyAt: [DeliveryOwner: [String: Set<Lane>]] = [:]
+        var heldAt: [String: Set<Lane>] = [:]
+        var (waiting, bytes, running) = (0, 0, 0)
+        for (lane, state) in lanes {
+            guard let head = state.deliveries.first else {
+                faults.append("lane \(lane) is empty")
+                continue
+            }
+            if zip(state.deliveries, state.deliveries.dropFirst()).contains(where: { $0.number >= $1.number }) { faults.append("lane \(lane) is out of order") }
+            for delivery in state.deliveries {
+                waiting += 1
+                bytes += delivery.weight
+                for share in Self.shares(of: delivery.owner) {
+                    all[share, default: ShareState()].waiting += 1
+                    all[share]!.bytes += delivery.weight
+                }
+            }
+            switch state.phase {
+            case .running:
+                running += 1
+                runningAt[head.owner, default: [:]][head.host, default: 0] += 1
+                for share in Self.shares(of: head.owner) { all[share]!.running += 1 }
+            case .ready: readyAt[head.owner, default: [:]][head.host, default: []].insert(lane)
+            case .held: heldAt[head.url, default: []].insert(lane)
+            case .parked: break
+            }
+        }
+        expect("waiting", statistics.waiting, waiting)
+        expect("bytes", statistics.waitingBytes, bytes)
+        expect("running", statistics.running, running)
+        if running > limits.concurrency || waiting > limits.queueMax { faults.append("\(running) run and \(waiting) wait, over the bounds") }
+        expect("shares", Set(shares.keys), Set(all.keys))
+        for (share, state) in all {
+            let counted = shares[share] ?? ShareState()
+            expect("\(share)", [counted.waiting, counted.bytes, counted.running], [state.waiting, state.bytes, state.running])
+        }
+        expect("owners", Set(owners.keys), Set(runningAt.keys).union(readyAt.keys))
+        for (owner, state) in owners {
+            for (name, host) in state.hosts {
+                expect("running at \(name)", host.running, runningAt[owner]?[name] ?? 0)
+                expect("ready at \(name)", host.ready.count, readyAt[owner]?[name]?.count ?? 0)
+                expect("lanes ready at \(name)", Set(host.ready), readyAt[owner]?[name] ?? [])
+                if host.running > limits.concurrencyPerHost { faults.append("\(host.running) run at \(name)") }
+                if host.running == 0, host.ready.isEmpty { faults.append("host \(name) is remembered for nothing") }
+                // Whoever has something to begin and a slot of his own stands in line.
+                expect("\(name) in line", host.isInRotation, !host.ready.isEmpty && host.running < limits.concurrencyPerHost)
+            }
+            expect("line of an owner", state.rotation.sorted(), state.hosts.filter(\.value.isInRotation).keys.sorted())
+            let places = rotation.count { $0 == owner } + blocked.count { $0 == owner }
+            expect("places of an owner", places, state.rotation.isEmpty ? 0 : 1)
+            expect("an owner in line", state.isInRotation, rotation.contains(owner))
+        }
+        expect("line of owners", Set(rotation).union(blocked).subtracting(owners.keys).count, 0)
+        // One that was given up while it waited may still be named; whoever opens the breaker passes over it.
+        for (url, lanes) in heldAt where !lanes.isSubset(of: held[url] ?? []) { faults.append("a lane that waits for the breaker of \(url) is forgotten") }
+        return faults
+    }
+
     // MARK: - Lanes, owners and hosts
 
     private mutating func addToQueue(_ delivery: Delivery, _ sign: Int) {

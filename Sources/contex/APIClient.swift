@@ -110,17 +110,19 @@ struct APIClient {
         let status: Int
         let bytes: [UInt8]
         let next: String?
+        let code: String?
         do {
             let response = try await Self.http.execute(request, timeout: .seconds(Self.answerSeconds))
             status = Int(response.status.code)
             next = response.headers.first(name: "X-Next-Cursor")
+            code = response.headers.first(name: "X-Contex-Error")
             bytes = Array(try await response.body.collect(upTo: Self.answerBytesMax).readableBytesView)
         } catch {
             throw CommandFailure(.unreachable, "no server answers at \(base): start one (contex serve) or name another (--server, CONTEX_SERVER)")
         }
         let answer = try? JSONParser.parse(bytes)
         guard (200..<300).contains(status) else {
-            throw CommandFailure(httpStatus: status, message: Self.refusal(status, answer, hasKey: apiKey != nil))
+            throw CommandFailure(httpStatus: status, code: code, message: Self.refusal(status, answer, hasKey: apiKey != nil))
         }
         guard let answer else { throw CommandFailure(.failed, "\(base) does not answer as a Contex server does: its answer is no JSON") }
         return (answer, next)

@@ -2,6 +2,7 @@
 // others are clients of a running server over its HTTP API (`import` with --server too).
 
 internal import ArgumentParser
+internal import Base
 
 internal import Glibc
 
@@ -11,8 +12,9 @@ struct Contex: AsyncParsableCommand {
         commandName: "contex",
         abstract: "Gives agents the context they ask for: publish, register, query, be notified.",
         discussion: """
-            Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not found (a project, key, agent, file or store); 4 conflict (a port or data folder \
-            in use, an import that is not finished); 5 refused (no API key, or one that may not); 6 server not reachable.
+            Exit codes: 0 done; 1 failed; 2 wrong usage, or a request that is refused as wrong; 3 not found (a project, key, agent, file or \
+            store); 4 conflict (a port or data folder in use, an import that is not finished); 5 refused (no API key, or one that may not); 6 server not \
+            reachable.
             """,
         version: VersionCommand.text,
         subcommands: [
@@ -22,6 +24,7 @@ struct Contex: AsyncParsableCommand {
 
     static func main() async {
         do {
+            do { try Kernels.verify() } catch { throw CommandFailure(error) }
             var command = try await asyncParseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()

@@ -1,6 +1,7 @@
 internal import Access
 internal import ArgumentParser
 internal import Assembly
+internal import Base
 internal import Dispatch
 internal import Engine
 

@@ -1,3 +1,4 @@
+internal import Base
 internal import Glibc
 
 /// Standard output and standard error. Colours only where a person looks, and not when NO_COLOR (no-color.org) is set.

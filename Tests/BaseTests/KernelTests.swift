@@ -56,30 +56,50 @@ import TestSupport
 }
 
 @Suite struct DotProductTests {
+    /// What every level does, said once more: 32 sums, nothing fused, halves added to halves.
+    private func dot(_ a: [Float], _ b: [Float]) -> Float {
+        var sums = [Float](repeating: 0, count: 32)
+        for place in a.indices { sums[place % 32] += a[place] * b[place] }
+        while sums.count > 1 { sums = zip(sums.prefix(sums.count / 2), sums.suffix(sums.count / 2)).map { $0 + $1 } }
+        return sums[0]
+    }
+
     /// Lengths around every width of register, at every alignment that LMDB may give (two bytes) and at odd ones.
-    @Test func hardwareEqualsPortable() {
+    @Test func everyLevelGivesTheSameBits() {
         var random = SeededRandom(seed: testSeed("dotProduct"))
         for count in Array(0...70) + [127, 128, 129, 384, 385, 768, 1_000] {
             for offset in 0..<4 {
                 let a = (0..<count).map { _ in Float(random.unit() * 2 - 1) }
-                let b = (0..<count).map { _ in Float(random.unit() * 2 - 1) }
+                // Now and then sums that cancel, and numbers of very different size.
+                let b = offset == 3 ? a.enumerated().map { $0 % 2 == 0 ? $1 : -1 / ($1 + 2) } : (0..<count).map { _ in Float(random.unit() * 2 - 1) }
                 var left = ByteWriter()
                 left.raw([UInt8](repeating: 0, count: offset))
                 left.floats(a)
                 var right = ByteWriter()
                 right.floats(b)
-                let exact = zip(a, b).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
-                // Each of at most `count` roundings is off by half a unit in the last place of a partial sum below `count`.
-                let tolerance = Double(count + 1) * Double(Float.ulpOfOne)
-                let (fast, portable) = unsafe left.bytes.withUnsafeBytes { l in
+                let products = unsafe left.bytes.withUnsafeBytes { l in
                     unsafe right.bytes.withUnsafeBytes { r in
                         let base = unsafe l.baseAddress.map { unsafe $0 + offset }
-                        return unsafe (ck_dot_f32(base, r.baseAddress, count), ck_dot_f32_portable(base, r.baseAddress, count))
+                        return unsafe [ck_dot_f32(base, r.baseAddress, count)]
+                            + (0...ck_simd_level()).map { unsafe ck_dot_f32_at($0, base, r.baseAddress, count) }
                     }
                 }
-                #expect(abs(Double(fast) - exact) <= tolerance, "\(count) floats at \(offset)")
-                #expect(abs(Double(portable) - exact) <= tolerance, "\(count) floats at \(offset)")
+                let expected = dot(a, b)
+                for (level, product) in products.enumerated() {
+                    #expect(product.bitPattern == expected.bitPattern, "\(count) floats at \(offset), level \(level - 1): \(product), not \(expected)")
+                }
+                let exact = zip(a, b).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+                // Each of at most `count` sums and as many products is off by half a unit in the last place of what is below `count`.
+                #expect(abs(Double(expected) - exact) <= Double(count + 1) * Double(Float.ulpOfOne), "\(count) floats at \(offset)")
             }
         }
+    }
+
+    /// Bits that any machine must give.
+    @Test func bitsAreTheSameEverywhere() {
+        let a = (0..<100).map { Float($0 % 17) / 7 - 1 }
+        let b = (0..<100).map { Float($0 % 13) / 11 - 0.5 }
+        let product = unsafe a.withUnsafeBufferPointer { x in unsafe b.withUnsafeBufferPointer { y in unsafe ck_dot_f32(x.baseAddress, y.baseAddress, 100) } }
+        #expect(product.bitPattern == 3_204_012_474)
     }
 }

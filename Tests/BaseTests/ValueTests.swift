@@ -141,7 +141,7 @@ import TestSupport
         #expect(ContexError.damaged("seal").category == .damaged)
         let invalid = ContexError.invalid(field: "needs", kind: "missing", message: "Field required")
         #expect(invalid.field == "needs" && invalid.kind == "missing")
-        #expect(invalid.description == "invalid: Field required")
+        #expect(invalid.description == "invalid_request: Field required")
     }
 }
 

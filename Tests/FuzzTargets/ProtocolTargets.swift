@@ -254,7 +254,7 @@ extension FuzzTargets {
                     for gone in listener.exchange.setOwn(operation, of: id) { listener.leave(gone) }
                 }
             }
-            let findings = listener.exchange.findings
+            let findings = listener.exchange.checkInvariants()
             try require(findings == [], "\(findings)")
             try require(Set(listener.clients.keys).count == listener.exchange.connectionCount, "connections")
         }

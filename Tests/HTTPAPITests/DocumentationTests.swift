@@ -20,6 +20,9 @@ struct DocumentationTests {
                 let identifier = try #require(operation["operationId"]?.stringValue)
                 #expect(identifiers.insert(identifier).inserted, "\(identifier) names two operations")
                 #expect(operation["responses"]?.objectValue?.isEmpty == false)
+                if let failure = operation["responses"]?["default"] {
+                    #expect(failure["headers"]?["X-Contex-Error"] != nil && failure["content"]?["application/problem+json"] != nil)
+                }
                 let parameters = operation["parameters"]?.arrayValue ?? []
                 #expect(parameters.count == route.pathFields.count + route.queryFields.count)
                 // Every parameter of the template is declared, and no other.

@@ -32,12 +32,12 @@ import Testing
         #expect(exchange.setKey("k", of: 20) == nil && admitted(21, "10.0.0.3", isStranger: true))
         for id in [0, 1, 10] as [Int64] { #expect(exchange.setKey("k", of: id) == nil) }
         #expect(exchange.setKey("k", of: 11)?.contains("one API key is limited to 4") == true)
-        #expect(exchange.findings == [])
+        #expect(exchange.checkInvariants() == [])
         exchange.remove(0)
         #expect(exchange.setKey("k", of: 11) == nil)
         #expect((30..<36).map { admitted($0, "10.0.0.9", isStranger: false) } == [true, true, true, true, false, false])
         #expect((40..<43).map { admitted($0, "10.0.0.8", isStranger: false) } == [true, false, false])
-        #expect(exchange.connectionCount == 10 && exchange.findings == [])
+        #expect(exchange.connectionCount == 10 && exchange.checkInvariants() == [])
     }
 
     @Test func anOriginIsOneHousehold() {
@@ -75,7 +75,7 @@ import Testing
         #expect(subscribe(5, .pattern(bytes("d*"))) == nil)
         #expect(subscribe(2, .channel(bytes("x"))) == nil && subscribe(3, .channel(bytes("x"))) == nil)
         #expect(subscribe(3, .channel(bytes("y"))) == "ERR one address is limited to 2 channels")
-        #expect(exchange.findings == [])
+        #expect(exchange.checkInvariants() == [])
     }
 
     /// Sixty subscribers that never read and hear the same are one message; hearing different things they are cut, the slowest first.
@@ -85,7 +85,7 @@ import Testing
         let ids = (0..<60).map { Int64($0) }
         for id in ids { _ = exchange.admit(id, from: "one", isStranger: false) }
         for _ in 0..<20 { #expect(exchange.send(bytes: megabyte, to: ids.map { ($0, 1) }).cut.isEmpty) }
-        #expect(exchange.unsentBytes == 20 * megabyte && exchange.findings == [])
+        #expect(exchange.unsentBytes == 20 * megabyte && exchange.checkInvariants() == [])
 
         var other = RESPExchange()
         for id in ids { _ = other.admit(id, from: "address \(id)", isStranger: false) }
@@ -98,7 +98,7 @@ import Testing
             }
             #expect(other.unsentBytes <= 128 * megabyte, "round \(round)")
         }
-        #expect(cut.first == 7 && cut.count > 40 && other.connectionCount == 60 - cut.count && other.findings == [])
+        #expect(cut.first == 7 && cut.count > 40 && other.connectionCount == 60 - cut.count && other.checkInvariants() == [])
     }
 
     @Test func oneMessageOfAnySizeIsTried() {
@@ -118,7 +118,7 @@ import Testing
         // Of one address, and of all.
         #expect(exchange.send(bytes: 10, to: [(2, 1)]).cut.isEmpty && exchange.send(bytes: 10, to: [(3, 1)]).cut == [2])
         #expect(exchange.setOwn(25, of: 1).isEmpty && exchange.setOwn(50, of: 1) == [1])
-        #expect(exchange.findings == [])
+        #expect(exchange.checkInvariants() == [])
     }
 
     /// Random work against the counts made anew from what there is.
@@ -166,12 +166,12 @@ import Testing
                 for id in ids { exchange.sent(message, by: id) }
                 open[message] = nil
             }
-            let findings = exchange.findings
+            let findings = exchange.checkInvariants()
             #expect(findings == [], "step \(step)")
             if !findings.isEmpty { return }
         }
         #expect(cuts > 100)
         for id in 0..<Int64(16) { exchange.remove(id) }
-        #expect(exchange.unsentBytes == 0 && exchange.subscriptionCount == 0 && exchange.findings == [])
+        #expect(exchange.unsentBytes == 0 && exchange.subscriptionCount == 0 && exchange.checkInvariants() == [])
     }
 }

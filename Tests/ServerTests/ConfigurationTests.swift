@@ -134,9 +134,10 @@ import Testing
         let text = """
             # Settings
 
-            Each can be given as a flag of `contex serve`, in the environment, or as a line `NAME=value` of the file that `--config FILE` or
-            `CONTEX_CONFIG` names. A flag goes before the environment, that before the file, that before the default. The names without
-            `CONTEX_` are those of the Python original. Secrets have no flag: every process can read a command line.
+            Each can be given as a flag of `contex serve`, in the environment, or as a line `NAME=value` of the file that
+            `--config FILE` or `CONTEX_CONFIG` names. A flag goes before the environment, that before the file, that before
+            the default. The names without `CONTEX_` are those of the Python original. Secrets have no flag: every process
+            can read a command line.
 
             \(Setting.markdown)
             """

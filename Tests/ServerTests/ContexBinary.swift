@@ -19,7 +19,7 @@ enum ContexBinary {
 
     /// Without what the caller's shell has set for a server, or for colours.
     private static func environment(_ more: [String: String]) -> [String: String] {
-        let known = ["PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR"]
+        let known = ["PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "CONTEX_CHECK_INVARIANTS"]
         var environment = ProcessInfo.processInfo.environment.filter { known.contains($0.key) }
         if let model = TestData.model { environment["CONTEX_MODEL_DIR"] = model.path }
         return environment.merging(more) { $1 }

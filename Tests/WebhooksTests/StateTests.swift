@@ -327,6 +327,8 @@ import Webhooks
             }
             #expect(running.count <= 4 && Dictionary(grouping: running.values, by: { [$0.host, $0.owner.key] }).values.allSatisfy { $0.count <= 2 })
             #expect(queue.statistics.running == running.count && queue.statistics.waiting <= 40)
+            let faults = queue.checkInvariants()
+            #expect(faults == [])
         }
         func finish(_ lane: Int) {
             let outcomes: [AttemptOutcome] = [.answered(status: 200), .answered(status: 200), .answered(status: 404), .timedOut, .forbidden("")]
@@ -378,6 +380,7 @@ import Webhooks
                 finish(lane)
             }
         }
+        #expect(queue.checkInvariants() == [])
         let end = queue.statistics
         #expect(end.waiting == 0 && end.waitingBytes == 0 && end.running == 0)
         #expect(end.sent + end.failed + end.rejected + end.replaced + end.dropped + end.refused == enqueued)

@@ -15,18 +15,22 @@
 uint32_t ck_crc32c(uint32_t seed, const void *bytes, size_t count);
 uint32_t ck_crc32c_portable(uint32_t seed, const void *bytes, size_t count);
 
-// dot.c: products of float32 vectors.
+// choice.c: which level of kernels is used: the processor's, or less, as CONTEX_KERNELS says.
+#define CK_SIMD_PORTABLE 0
+#define CK_SIMD_AVX2 1    // with FMA and F16C; on ARM: NEON
+#define CK_SIMD_AVX512 2  // F, VL, DQ, BW
+#define CK_SIMD_VNNI 3    // AVX-512 with products of bytes
+int ck_simd_level(void);
+// Whether CONTEX_KERNELS names a level, or nothing.
+int ck_kernels_named(void);
+
+// dot.c: products of float32 vectors, the same bits at every level.
 float ck_dot_f32(const void *a, const void *b, size_t count);
-float ck_dot_f32_portable(const void *a, const void *b, size_t count);
+float ck_dot_f32_at(int level, const void *a, const void *b, size_t count);
 
 // encoder.c: the float32 work of a BERT encoder. `level` is what ck_simd_level() says, or less, so that a test can compare
 // them. Matrices are row-major and dense unless a stride (in floats) is given. Columns, outputs and depths are multiples of
 // 32 (of 16 where it says so).
-#define CK_SIMD_PORTABLE 0
-#define CK_SIMD_AVX2 1    // with FMA and F16C
-#define CK_SIMD_AVX512 2  // F, VL, DQ, BW
-#define CK_SIMD_VNNI 3    // AVX-512 with products of bytes
-int ck_simd_level(void);
 // Floats as halves (IEEE binary16), rounded to nearest. Returns how many of them halves cannot hold.
 size_t ck_encoder_halves(const float *from, uint16_t *to, size_t count);
 // Weights (outputs x depth, as a model file has them) as halves in panels of 32 outputs, each depth by depth:

@@ -17,7 +17,7 @@ enum ContentBounds {
         return bytes
     }
 
-    static func invalid(_ message: String) -> ContexError { .invalid(field: "data", kind: "value_error", message: "Value error, \(message)") }
+    static func invalid(_ message: String) -> ContexError { .invalid(.contentRefused, field: "data", kind: "value_error", message: "Value error, \(message)") }
 
     /// The same sum for a value that was checked.
     static func bytes(of value: JSONValue) -> Int {

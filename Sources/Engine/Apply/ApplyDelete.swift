@@ -9,7 +9,7 @@ extension Applier {
     func delete(_ command: Command.Delete, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
         guard let scope = try ProjectRegistry(tenant: command.tenant).scope(of: command.project, in: transaction.view),
             var document = try DocumentStore(scope: scope).document(command.key, in: transaction.view), document.exists
-        else { throw ContexError.notFound("Data key '\(command.key.text.excerpt())' not found") }
+        else { throw ContexError(.dataNotFound, "Data key '\(command.key.text.excerpt())' not found") }
         let event = try EventLog(scope: scope).append(
             EventDraft(
                 kind: .deleted, type: "\(command.key)_deleted", key: command.key.text, format: "json", recordedAt: command.time,

@@ -26,7 +26,7 @@ extension Applier {
         if let known = try registry.scope(of: command.project, in: transaction.view), !command.overwrites,
             try EventLog(scope: known).head(in: transaction.view).sequence > .zero
         {
-            throw ContexError.badRequest("Project \(command.project.text.excerpt()) already has data. Use overwrite=True to replace.")
+            throw ContexError(.projectNotEmpty, "Project \(command.project.text.excerpt()) already has data. Use overwrite=True to replace.")
         }
         let scope = try registry.scopeCreating(command.project, at: command.time, in: &transaction)
         var run = ImportRun(command, scope, at: work.position)

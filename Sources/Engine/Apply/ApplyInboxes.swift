@@ -10,7 +10,7 @@ extension Applier {
     func acknowledge(_ command: Command.Acknowledge, in transaction: inout WriteTransaction) throws -> Outcome {
         guard let scope = try ProjectRegistry(tenant: command.tenant).scope(of: command.project, in: transaction.view),
             let agent = try NeedStore(scope: scope).agent(command.agent, in: transaction.view)
-        else { throw ContexError.notFound("Agent not found") }
+        else { throw ContexError(.agentNotFound, "Agent not found") }
         let inbox = Inbox(scope: scope, number: agent.inbox)
         let head = try EventLog(scope: scope).head(in: transaction.view)
         let sequence = try Database.place(command.cursor, epoch: head.epoch) ?? .zero

@@ -12,7 +12,7 @@ extension Applier {
         func require(_ id: KeyID, _ view: borrowing TransactionView) throws {
             guard !command.reach.isAll else { return }
             let present = try AccessRegistry.assignment(of: id, view, scope: scope) ?? .unassigned(id)
-            guard command.reach.covers(present.projects) else { throw ContexError.notFound("Key not found") }
+            guard command.reach.covers(present.projects) else { throw ContexError(.keyNotFound, "Key not found") }
         }
         switch command.change {
         case .create(let record, let role):
@@ -37,7 +37,7 @@ extension Applier {
         let (had, has) = command.asker == .anybody ? (before.possible, after.possible) : (before.valid, after.valid)
         if has == 0, had > 0, command.asker != .operator {
             throw ContexError(
-                .conflict, "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
+                .lastAdministrator, "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
         }
         work.effects.haveKeysChanged = true
         return .done

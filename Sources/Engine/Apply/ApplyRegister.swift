@@ -31,6 +31,8 @@ extension Applier {
         if before?.channel.utf8.elementsEqual(channel.utf8) != true {
             if let before { try channels.release(before.channel, by: scope.project, in: &transaction) }
             try channels.claim(channel, for: scope.project, named: asked.project, in: &transaction)
+            try Invariants.hold(
+                try channels.owner(of: channel, in: transaction.view)?.project == scope.project, "channel '\(channel)' is not its agent's project's")
         }
         let kept = asked.keepsSecret ? before?.webhookSecret : nil
         let number = try store.nextNumber(in: transaction.view)
@@ -72,7 +74,7 @@ extension Applier {
         if let chosen = command.channel, !chosen.isEmpty {
             guard try channels.isOpen(chosen, to: project, in: view) else {
                 throw ContexError(
-                    .conflict,
+                    .channelTaken,
                     "notification_channel '\(chosen)' belongs to another project: choose another one, or leave it out and the server finds one")
             }
             return chosen
@@ -82,7 +84,7 @@ extension Applier {
         if let before, own.contains(where: { $0.utf8.elementsEqual(before.channel.utf8) }) { return before.channel }
         for channel in own where try channels.isOpen(channel, to: project, in: view) { return channel }
         throw ContexError(
-            .conflict, "every channel that agent '\(command.agent)' would be told on belongs to another project: give it a notification_channel")
+            .channelTaken, "every channel that agent '\(command.agent)' would be told on belongs to another project: give it a notification_channel")
     }
 
     func unregister(_ command: Command.Unregister, in transaction: inout WriteTransaction) throws -> Outcome {

@@ -117,13 +117,13 @@ struct PastDraft: Sendable {
     private static func refuse(_ sequence: Sequence, nodes: Int, bytes: Int) throws(ContexError) {
         if nodes > Limits.pastNodes {
             throw ContexError(
-                .tooLarge,
+                .answerTooLarge,
                 "as_of: the project had more than \(Limits.pastNodes) nodes at event \(sequence), the most that are looked at of the past; "
                     + "it can be listed, and single keys can be read")
         }
         if bytes > Limits.pastBytes {
             throw ContexError(
-                .tooLarge,
+                .answerTooLarge,
                 "as_of: the project held more than \(Limits.pastBytes >> 20) MiB at event \(sequence) with metadata and vectors, the most that is "
                     + "looked at of the past; it can be listed, and single keys can be read")
         }

@@ -40,7 +40,7 @@ final class PastGate: Sendable {
                         return .success(())
                     }
                     guard state.waiting.count < Limits.pastWaiting else {
-                        return .failure(ContexError(.unavailable, "Too many queries of the past wait already; try again in a moment"))
+                        return .failure(ContexError(.busy, "Too many queries of the past wait already; try again in a moment"))
                     }
                     state.waiting.append(Waiting(number: number, turn: turn))
                     return nil

@@ -44,7 +44,7 @@ struct ImportMark: Equatable {
     static func refuseUnfinished(in view: borrowing TransactionView, directory: String) throws {
         guard let mark = try load(view), mark.isBuilding else { return }
         throw ContexError(
-            .conflict,
+            .importUnfinished,
             "an import of \(mark.name) into \(directory) stopped after line \(mark.lines), with vectors that cannot be found yet: "
                 + "finish it with 'contex import', or make the indexes anew with 'contex reindex --data-dir \(directory)'")
     }

@@ -173,7 +173,7 @@ private final class LineImportRun {
         while seen.lines < found.lines, let line = try reader.next() { seen.pass(line) }
         guard seen.lines == found.lines, seen.chain == found.chain else {
             throw ContexError(
-                .conflict,
+                .importUnfinished,
                 "an import of \(found.name) stopped after line \(found.lines), and \(mark.name) does not begin with the same lines: "
                     + "finish that one, or leave it as it is and begin with this one (--restart)")
         }

@@ -15,7 +15,7 @@ enum OfflineLog {
             let environment = try Environment(path: DatabaseConfiguration(directory: directory).storePath)
             var transaction = try environment.beginWrite()
             guard try StoreFormat.verify(transaction.view), let model = try VectorModel.load(transaction.view) else {
-                throw ContexError.notFound("the store in \(directory) is empty")
+                throw ContexError(.storeNotFound, "the store in \(directory) is empty")
             }
             let window: JournalWindow = try Journal().isKept(in: transaction.view) ? .all : .off
             let applier = Applier(dimension: model.dimension, matcher: NeedMatcher(), journal: window)

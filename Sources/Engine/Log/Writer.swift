@@ -65,9 +65,9 @@ final class Writer: CommandLog {
                 }
             }
             let refused: ContexError? = queue.withLock { queue in
-                if queue.isClosed { return ContexError(.unavailable, "The server is stopping") }
+                if queue.isClosed { return ContexError(.stopping, "The server is stopping") }
                 if queue.waiting.count + jobs.count > Self.waitingMax + Limits.batchItems {
-                    return ContexError(.unavailable, "Too many writes are waiting; try again in a moment")
+                    return ContexError(.busy, "Too many writes are waiting; try again in a moment")
                 }
                 queue.waiting.append(contentsOf: jobs)
                 if !queue.isDraining {
@@ -110,7 +110,7 @@ final class Writer: CommandLog {
         var group: [Judged] = []
         var effects = Effects()
         do {
-            var transaction = try store.environment().beginWrite()
+            var transaction = try store.beginWrite()
             let deadline = ContinuousClock.now + .seconds(Self.groupSeconds)
             repeat {
                 guard let job = next() else { break }
@@ -154,7 +154,7 @@ final class Writer: CommandLog {
 
     private func runAlone(_ job: Job) {
         do {
-            var transaction = try store.environment().beginWrite()
+            var transaction = try store.beginWrite()
             let (outcome, effects) = try apply(job, in: &transaction)
             try transaction.commit()
             finish([(job, .success(outcome))], effects)
@@ -179,6 +179,8 @@ private final class Answers: Sendable {
     }
     private let state: Mutex<State>
 
+    deinit { Invariants.hold(state.withLock { $0.open } == 0, "a command was never answered") }
+
     init(count: Int) { state = Mutex(State(outcomes: Array(repeating: nil, count: count), open: count)) }
 
     /// - Returns: true when this was the last.
@@ -201,11 +203,13 @@ extension ContexError {
         case let error as ContexError: self = error
         case let error as LMDBError where error.isStorageFull:
             self = ContexError(.storageFull, "The store cannot take more data now (\(error)); reads go on")
+        case let error as LMDBError where error.code == .panic:
+            self = ContexError(.storeReopening, "A write to the disk has failed, and the store is being opened anew; try again")
         case let error as LMDBError where [.readersFull].contains(error.code):
-            self = ContexError(.unavailable, "Too many readers at once; try again in a moment")
+            self = ContexError(.busy, "Too many readers at once; try again in a moment")
         case let error as LMDBError: self = ContexError(.damaged, "\(error)")
         case let error as ByteError: self = ContexError(.damaged, "a stored record cannot be read: \(error)")
-        case is CancellationError: self = ContexError(.unavailable, "The request was cancelled")
+        case is CancellationError: self = ContexError(.cancelled, "The request was cancelled")
         default: self = ContexError(.bug, "\(error)")
         }
     }

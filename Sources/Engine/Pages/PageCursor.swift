@@ -50,7 +50,7 @@ struct LogPin: Sendable, Equatable {
     func verify(_ log: EventLog, in view: borrowing TransactionView) throws {
         guard sequence > .zero else { return }
         guard try Self.mark(sequence, log, in: view) == mark else {
-            throw ContexError(.conflict, "The events of the project were replaced by an import since the listing began: begin it again without a cursor")
+            throw ContexError(.cursorStale, "The events of the project were replaced by an import since the listing began: begin it again without a cursor")
         }
     }
 }
@@ -90,7 +90,7 @@ struct PageCursor: Sendable, Equatable {
     /// - Throws: `.invalid` for a text that no answer of this listing has given.
     init(_ text: String, of listing: Listing, project: ProjectID = .tenantLevel) throws(ContexError) {
         let refusal = ContexError.invalid(
-            field: "cursor", kind: "value_error",
+            .cursorInvalid, field: "cursor", kind: "value_error",
             message: "Value error, cursor is none that this listing gave: take it from next_cursor or X-Next-Cursor as it is, or begin without one")
         guard text.utf8.count <= Self.bytesMax * 4 / 3 + 4, let bytes = Base64URL.decode(text), bytes.count >= 26 else { throw refusal }
         var reader = ByteReader(bytes)

@@ -15,9 +15,10 @@
 // beyond the words that matter. Among ten nodes all words are rather common, the absolute score is near 0, and what share of
 // the query is covered says more. Softening keeps long quotations from drowning the cosine and the sum inside Float.
 //
-// The cut is where 0.5 lies. In a project of ten small nodes on ten subjects, a cosine of 0.3 without a shared word is a match: what does not belong
-// lies below 0.2. Among five thousand abstracts of one subject every text has a neighbour of 0.5 that does not answer. No constant serves both, so
-// the cut is a sum over what tells them apart: texts and their typical length, how the query's words lie in the project, and how near the query
+// The cut is the decision: what sums up to it has 0.5. In a project of ten small nodes on ten subjects, a cosine of 0.3 without a shared word is a
+// match: what does not belong lies below 0.2. Among five thousand abstracts of one subject every text has a neighbour of 0.5 that does not
+// answer. No constant serves both, so the cut is a sum over what tells them apart: texts and their typical length, how the query's words lie
+// in the project, and how near the query
 // is to the project as a whole: the mean of its cosines to all vectors, so that a cosine counts by how far it stands above what any text
 // would have. The features and their coefficients are the table below; none looks at a document or a list, so that it is the same for queries and
 // needs. All answers of a query share the cut: it moves the threshold, never the order.
@@ -26,11 +27,8 @@
 // relevance using the method of logistic regression", SIGIR 1994). Here it is fitted to F1, since probabilities are no use where one pair in five thousand is
 // relevant: `tools/calibrate` fits it and prints the table. Figures: docs/decisions/0027-fusion-and-calibration.md.
 
+internal import Base
 public import FullText
-
-#if canImport(Glibc)
-internal import Glibc
-#endif
 
 /// The coefficients of the calibrated similarity.
 public struct Calibration: Sendable, Equatable {
@@ -46,7 +44,7 @@ public struct Calibration: Sendable, Equatable {
     /// The upper bound of the text part.
     public var textMax: Float
 
-    // MARK: Where the cut is
+    // MARK: The decision cut
     public var base: Float
     /// Of `lengthShare`.
     public var length: Float
@@ -92,7 +90,8 @@ public struct Calibration: Sendable, Equatable {
     func project(_ statistics: TextStatistics) -> Project {
         let documents = Float(max(1, statistics.documents))
         return Project(
-            cut: base + length * Self.lengthShare(statistics) + self.documents * log(documents), trust: documents / (documents + Self.trusted))
+            cut: base + length * Self.lengthShare(statistics) + self.documents * Float(PortableMath.log(Double(documents))),
+            trust: documents / (documents + Self.trusted))
     }
 
     /// What the cut of any query with this mean cosine is at least: all that can be said before terms are looked up.
@@ -130,7 +129,7 @@ public struct CalibratedScore: Sendable {
     ///   - bm25: the text's score for the query, 0 when they share no term.
     /// - Returns: 0...1, strictly increasing in both (up to the resolution of Float near its ends).
     public func similarity(cosine: Float, bm25: Float) -> Float {
-        1 / (1 + exp(cut - calibration.cosine * cosine - calibration.text * text(bm25)))
+        1 / (1 + Float(PortableMath.exp(Double(cut - calibration.cosine * cosine - calibration.text * text(bm25)))))
     }
 
     private func text(_ bm25: Float) -> Float {

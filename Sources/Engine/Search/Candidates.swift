@@ -8,9 +8,9 @@ internal import Vectors
 
 struct Candidates {
     /// Of the vector index, nearest first; empty in `.keyword` mode.
-    let near: [VectorMatch]
+    let nearestMatches: [VectorMatch]
     /// Of the text index, best first; empty in `.semantic` mode.
-    let worded: [TextMatch]
+    let lexicalMatches: [TextMatch]
     /// The query's terms under the statistics of the snapshot.
     let weights: QueryWeights
     /// Of the project's text index: what its texts and so the query went through.
@@ -18,8 +18,8 @@ struct Candidates {
     /// The nodes that the query's signs and fields leave; what the text index demands by itself is in it when there is a vector, or when
     /// `tellsWhy` is asked for.
     let admission: Admission
-    /// Where 0.5 lies for the question.
-    let cut: Float
+    /// The decision cut of the question: what a candidate must sum up to for a similarity of 0.5.
+    let decisionCut: Float
     /// All of both.
     let scored: [(node: NodeID, parts: ScoreParts)]
 
@@ -49,27 +49,27 @@ struct Candidates {
                 : vectors.search(question.vector!, count: wanted, effort: search.effort, filter: admission.filter, in: view)
         }
         if search.mode == .semantic {
-            (near, worded, weights) = (try graph(in: view), [], try texts.weights(query.resolved, in: view))
-            cut = Calibration.standard.cut(weights, meanCosine: 0)
-            scored = Self.scored(near, worded, weights, cut)
+            (nearestMatches, lexicalMatches, weights) = (try graph(in: view), [], try texts.weights(query.resolved, in: view))
+            decisionCut = Calibration.standard.cut(weights, meanCosine: 0)
+            scored = Self.scored(nearestMatches, lexicalMatches, weights, decisionCut)
             return
         }
         let ask = TextSide.Ask(
             snapshot: view.state, texts: texts, query: query, count: wanted, fields: fields, vectors: vectors,
             vector: search.mode == .hybrid ? question.vector : nil)
-        let text: TextSide.Found
+        let text: TextSide.Retrieved
         if search.mode == .keyword {
-            (near, text) = ([], try ask.search(in: view, known: []) { [] })
+            (nearestMatches, text) = ([], try ask.search(in: view, known: []) { [] })
         } else if let side = search.textSide {
-            (near, text) = try side.search(ask, in: view) { try graph(in: $0) }
+            (nearestMatches, text) = try side.search(ask, in: view) { try graph(in: $0) }
         } else {
             let answer = try graph(in: view)
             let nodes = answer.map(\.node)
-            (near, text) = (answer, try ask.search(in: view, known: nodes) { nodes })
+            (nearestMatches, text) = (answer, try ask.search(in: view, known: nodes) { nodes })
         }
-        (worded, weights) = (text.matches, text.weights)
-        cut = try search.cut(question, weights, in: view)
-        scored = Self.scored(near + text.cosines, worded + text.others, weights, cut)
+        (lexicalMatches, weights) = (text.matches, text.weights)
+        decisionCut = try search.decisionCut(question, weights, in: view)
+        scored = Self.scored(nearestMatches + text.cosines, lexicalMatches + text.others, weights, decisionCut)
     }
 
     /// The same from nodes in memory, each of which is looked at.
@@ -94,7 +94,7 @@ struct Candidates {
         let admitted = past.nodes.indices.filter { fits[$0] && texts.admits(query, $0) }
         if admitted.count < past.nodes.count { admission.meet(.only(admitted.map(PastNodes.id))) }
         self.admission = admission
-        worded =
+        lexicalMatches =
             mode == .semantic
             ? [] : texts.search(query, weights, count: wanted) { fits[$0] }.map { TextMatch(node: PastNodes.id($0.place), score: $0.score) }
         var cosines: [VectorMatch] = []
@@ -103,20 +103,20 @@ struct Candidates {
             for place in admitted { cosines.append(VectorMatch(node: PastNodes.id(place), cosine: past.cosine(vector, past.nodes[place]))) }
             cosines.sort { $0.cosine != $1.cosine ? $0.cosine > $1.cosine : $0.node < $1.node }
         }
-        near = Array(cosines.prefix(wanted))
-        var scores = worded
+        nearestMatches = Array(cosines.prefix(wanted))
+        var scores = lexicalMatches
         if mode == .hybrid {
-            let (found, scored) = (NodeSet(near.map(\.node)), NodeSet(worded.map(\.node)))
-            cosines = near
-            for match in worded where !found.contains(match.node) {
+            let (found, scored) = (NodeSet(nearestMatches.map(\.node)), NodeSet(lexicalMatches.map(\.node)))
+            cosines = nearestMatches
+            for match in lexicalMatches where !found.contains(match.node) {
                 cosines.append(VectorMatch(node: match.node, cosine: past.cosine(question.vector!, past[match.node])))
             }
-            for match in near where !scored.contains(match.node) {
+            for match in nearestMatches where !scored.contains(match.node) {
                 scores.append(TextMatch(node: match.node, score: weights.score(texts[PastNodes.place(match.node)])))
             }
         }
-        cut = Calibration.standard.cut(weights, meanCosine: mode == .hybrid ? past.meanCosine(question.vector!) : 0)
-        scored = Self.scored(mode == .hybrid ? cosines : near, scores, weights, cut)
+        decisionCut = Calibration.standard.cut(weights, meanCosine: mode == .hybrid ? past.meanCosine(question.vector!) : 0)
+        scored = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, weights, decisionCut)
     }
 
     /// Both scores of each node that has one of them; the other is 0.
@@ -143,13 +143,13 @@ struct Candidates {
     }
 
     /// Places count from 1; nil when the node is not among the candidates of that side.
-    func vectorRank(of node: NodeID) -> Int? { near.firstIndex { $0.node == node }.map { $0 + 1 } }
-    func textRank(of node: NodeID) -> Int? { worded.firstIndex { $0.node == node }.map { $0 + 1 } }
+    func vectorRank(of node: NodeID) -> Int? { nearestMatches.firstIndex { $0.node == node }.map { $0 + 1 } }
+    func textRank(of node: NodeID) -> Int? { lexicalMatches.firstIndex { $0.node == node }.map { $0 + 1 } }
 }
 
 extension NodeSearch {
-    /// Where 0.5 lies for a question; in a mode that has no use for it, without the vectors' part.
-    func cut(_ question: Question, _ weights: QueryWeights, in view: borrowing TransactionView) throws -> Float {
+    /// The decision cut of a question; in a mode that has no use for it, without the vectors' part.
+    func decisionCut(_ question: Question, _ weights: QueryWeights, in view: borrowing TransactionView) throws -> Float {
         guard mode == .hybrid, let vector = question.vector else { return Calibration.standard.cut(weights, meanCosine: 0) }
         let mean = try VectorIndex(scope: scope, dimension: dimension).mean(in: view)
         return Calibration.standard.cut(weights, meanCosine: mean?.cosine(vector[...]) ?? 0)

@@ -71,15 +71,15 @@ public struct Fusion: Sendable, Equatable {
 
     /// A number for each candidate by which they are answered, highest first; nil when that is their similarity.
     /// - Parameters:
-    ///   - near: by cosine, best first.
-    ///   - worded: by BM25, best first.
+    ///   - nearest: by cosine, best first.
+    ///   - lexical: by BM25, best first.
     /// - Complexity: O(candidates).
-    public func order(near: [NodeID], worded: [NodeID], parts: [NodeID: ScoreParts]) -> [NodeID: Double]? {
+    public func order(nearest: [NodeID], lexical: [NodeID], parts: [NodeID: ScoreParts]) -> [NodeID: Double]? {
         switch method {
         case .calibrated: return nil
         case .rrf:
             var sums = parts.mapValues { _ in 0.0 }
-            for (list, weight) in [(near, weights.semantic), (worded, weights.keyword)] {
+            for (list, weight) in [(nearest, weights.semantic), (lexical, weights.keyword)] {
                 for (place, node) in list.enumerated() { sums[node, default: 0] += weight / (Self.rankOffset + Double(place + 1)) }
             }
             return sums
@@ -89,9 +89,9 @@ public struct Fusion: Sendable, Equatable {
             let (span, bestScore) = (Double(best - floor), Double(parts.values.map(\.bm25).max() ?? 0))
             return parts.mapValues { parts in
                 // All alike: none is ahead of another on that side.
-                let near = span > 0 ? Double(parts.cosine - floor) / span : 0
-                let worded = bestScore > 0 ? Double(parts.bm25) / bestScore : 0
-                return weights.semantic * near + weights.keyword * worded
+                let semantic = span > 0 ? Double(parts.cosine - floor) / span : 0
+                let keyword = bestScore > 0 ? Double(parts.bm25) / bestScore : 0
+                return weights.semantic * semantic + weights.keyword * keyword
             }
         }
     }
@@ -103,7 +103,7 @@ public struct ScoreParts: Sendable {
     public var bm25: Float
     /// The most that `bm25` can be for the query.
     public var ceiling: Float
-    /// Where the calibrated similarity is 0.5.
+    /// The decision cut: what a node must sum up to for a calibrated similarity of 0.5.
     public var cut: Float
 
     public init(cosine: Float, bm25: Float, ceiling: Float, cut: Float) {

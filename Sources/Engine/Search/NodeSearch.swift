@@ -43,7 +43,7 @@ struct NodeSearch {
     var textSide: TextSide? = nil
 
     /// What a search found, copied out of the snapshot.
-    struct Found {
+    struct Retrieved {
         let candidates: Candidates
         /// Best first.
         var hits: [(hit: Hit, record: NodeRecord, metadata: JSONObject)] = []
@@ -55,8 +55,8 @@ struct NodeSearch {
 
     /// At most `count` nodes of at least the threshold, in the order of `fusion`, equal ones by node number; no more than `Limits.answerBytes` of
     /// them, and at least one.
-    func found(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> Found {
-        var found = Found(candidates: try Candidates(question, count: count, of: self, in: view))
+    func retrieve(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> Retrieved {
+        var found = Retrieved(candidates: try Candidates(question, count: count, of: self, in: view))
         let documents = DocumentStore(scope: scope)
         var metadata = try MetadataReader(scope, in: view)
         let hits = rank(found.candidates, best: count)
@@ -76,7 +76,7 @@ struct NodeSearch {
 
     /// The answer that was found.
     /// - Throws: `.damaged`
-    func matches(_ found: Found) throws -> [Match] {
+    func matches(_ found: Retrieved) throws -> [Match] {
         try found.hits.enumerated().map { place, entry in
             let explanation = explain ? try self.explanation(of: entry.hit, rank: place + 1, entry.record, found.candidates) : nil
             var match = try Match(entry.hit.node, entry.record, similarity: Double(entry.hit.similarity), explanation: explanation)
@@ -86,8 +86,8 @@ struct NodeSearch {
     }
 
     /// At most `count` nodes of a project's past, bounded like those of the present.
-    func found(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) throws -> Found {
-        var found = Found(candidates: Candidates(question, count: count, of: mode, passing: passing, among: past))
+    func retrieve(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) throws -> Retrieved {
+        var found = Retrieved(candidates: Candidates(question, count: count, of: mode, passing: passing, among: past))
         let hits = rank(found.candidates, best: count)
         for (place, hit) in hits.enumerated() {
             let bytes = past[hit.node].byteCount
@@ -124,7 +124,7 @@ struct NodeSearch {
         var order: [NodeID: Double]?
         if mode == .hybrid, fusion.method != .calibrated {
             order = fusion.order(
-                near: candidates.near.map(\.node), worded: candidates.worded.map(\.node),
+                nearest: candidates.nearestMatches.map(\.node), lexical: candidates.lexicalMatches.map(\.node),
                 parts: Dictionary(uniqueKeysWithValues: candidates.scored.map { ($0.node, $0.parts) }))
         }
         var hits: [Hit] = []

@@ -21,21 +21,21 @@ extension Database {
             search.vector = try await models.embed([ScopedText(text, in: .project(request.project, of: tenant))])[0]
             queryUse.note(text, in: request.project, of: tenant)
         }
-        let reached: QuerySearch.Reached
+        let outcome: QuerySearch.Outcome
         if search.mode == .hybrid, request.asOf == nil {
             let side = TextSide()
-            reached = try await readers.read { [self, search] in
+            outcome = try await readers.read { [self, search] in
                 defer { side.withdraw() }
                 return try search.run(in: $0, self, side)
             } then: { [search] in
-                try search.reached($0)
+                try search.outcome(of: $0)
             } beside: {
                 side.take(in: $0)
             }
         } else {
-            reached = try await read { [self, search] in try search.run(in: $0, self) } then: { [search] in try search.reached($0) }
+            outcome = try await read { [self, search] in try search.run(in: $0, self) } then: { [search] in try search.outcome(of: $0) }
         }
-        return try await answer(search, reached)
+        return try await answer(search, outcome)
     }
 
     /// Many queries on one snapshot, one outcome each, in order. The texts are embedded at once, the searches share the pool's threads, and
@@ -51,13 +51,13 @@ extension Database {
             }
         }
         let texts = searches.map { try? $0.get().textToEmbed }
-        let worded = texts.indices.filter { texts[$0] != nil }
+        let withText = texts.indices.filter { texts[$0] != nil }
         do {
-            let scoped = worded.compactMap { place in
+            let scoped = withText.compactMap { place in
                 texts[place].map { ScopedText($0, in: .project(requests[place].project, of: tenant)) }
             }
             let vectors = scoped.isEmpty ? [] : try await models.embed(scoped)
-            for (place, vector) in zip(worded, vectors) {
+            for (place, vector) in zip(withText, vectors) {
                 searches[place] = searches[place].map { search in
                     var search = search
                     search.vector = vector
@@ -67,7 +67,7 @@ extension Database {
             }
         } catch {
             let failure = ContexError(anyError: error)
-            for place in worded { searches[place] = .failure(failure) }
+            for place in withText { searches[place] = .failure(failure) }
         }
         let batch = QueryBatch(searches)
         await withTaskGroup { group in
@@ -102,7 +102,7 @@ extension Database {
             let asked = pasts[state] ?? []
             do {
                 guard number < Limits.batchMoments else {
-                    throw ContexError(.tooLarge, "The batch asks for more than \(Limits.batchMoments) different moments of the past: ask in smaller ones")
+                    throw ContexError(.batchTooLarge, "The batch asks for more than \(Limits.batchMoments) different moments of the past: ask in smaller ones")
                 }
                 guard let request = asked.first?.search.request else { continue }
                 let answers = try await withPast(
@@ -120,8 +120,8 @@ extension Database {
     }
 
     /// Of the past, what has no vector any more is embedded first.
-    private func answer(_ search: QuerySearch, _ reached: QuerySearch.Reached) async throws -> QueryAnswer {
-        switch reached {
+    private func answer(_ search: QuerySearch, _ outcome: QuerySearch.Outcome) async throws -> QueryAnswer {
+        switch outcome {
         case .answer(let answer): return answer
         case .past(let nodes, let state):
             let scope = ModelScope.project(search.request.project, of: search.tenant)
@@ -142,7 +142,7 @@ private final class QueryBatch: Sendable {
         var snapshot: TransactionView.State?
         var next = 0
         var bytes = 0
-        var outcomes: [Result<QuerySearch.Reached, ContexError>?]
+        var outcomes: [Result<QuerySearch.Outcome, ContexError>?]
         var failure = ContexError(.unavailable, "The batch was not searched")
     }
     private let searches: [Result<QuerySearch, ContexError>]
@@ -153,9 +153,9 @@ private final class QueryBatch: Sendable {
         state = Mutex(State(outcomes: searches.map { _ in nil }))
     }
 
-    func search(in view: borrowing TransactionView, _ database: Database) throws -> [(place: Int, found: QuerySearch.Found)] {
+    func search(in view: borrowing TransactionView, _ database: Database) throws -> [(place: Int, found: QuerySearch.Retrieved)] {
         let snapshot = view.state
-        var all: [(place: Int, found: QuerySearch.Found)] = []
+        var all: [(place: Int, found: QuerySearch.Retrieved)] = []
         while let place = take(on: snapshot) {
             do {
                 let found = try searches[place].get().run(in: view, database)
@@ -168,10 +168,10 @@ private final class QueryBatch: Sendable {
         return all
     }
 
-    func answer(_ all: [(place: Int, found: QuerySearch.Found)]) {
+    func answer(_ all: [(place: Int, found: QuerySearch.Retrieved)]) {
         for (place, found) in all {
             do {
-                finish(place, .success(try searches[place].get().reached(found)))
+                finish(place, .success(try searches[place].get().outcome(of: found)))
             } catch {
                 finish(place, .failure(ContexError(anyError: error)))
             }
@@ -196,12 +196,12 @@ private final class QueryBatch: Sendable {
             if !isOver { state.bytes += bytes }
             return isOver
         }
-        if isOver { throw ContexError(.tooLarge, "The batch finds more than \(Limits.answerBytes >> 20) MiB: ask in smaller ones") }
+        if isOver { throw ContexError(.answerTooLarge, "The batch finds more than \(Limits.answerBytes >> 20) MiB: ask in smaller ones") }
     }
 
     func note(_ failure: ContexError) { state.withLock { $0.failure = failure } }
 
-    var outcomes: [Result<QuerySearch.Reached, ContexError>] {
+    var outcomes: [Result<QuerySearch.Outcome, ContexError>] {
         state.withLock { state in state.outcomes.map { $0 ?? .failure(state.failure) } }
     }
 
@@ -214,7 +214,7 @@ private final class QueryBatch: Sendable {
         }
     }
 
-    private func finish(_ place: Int, _ outcome: Result<QuerySearch.Reached, ContexError>) { state.withLock { $0.outcomes[place] = outcome } }
+    private func finish(_ place: Int, _ outcome: Result<QuerySearch.Outcome, ContexError>) { state.withLock { $0.outcomes[place] = outcome } }
 }
 
 extension NodeSearch {

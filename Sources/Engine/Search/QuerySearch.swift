@@ -78,23 +78,23 @@ struct QuerySearch: Sendable {
         /// Of the entries, with diversity.
         let vectors: [[Float]]
         let missingPins: [String]
-        let named: [Named]
+        let explainedKeys: [ExplainedKey]
         /// Of `entries` with their vectors.
         let bytes: Int
         /// Matches that were left, so that the answer does not become larger than it may be.
         let left: Int
     }
 
-    struct Named {
+    struct ExplainedKey {
         let key: String
         let nodes: [NodeID]
         /// Of `nodes` the one most like the query.
         let best: Entry?
     }
 
-    enum Found {
+    enum Retrieved {
         case noProject
-        case matches(NodeSearch, NodeSearch.Found?)
+        case matches(NodeSearch, NodeSearch.Retrieved?)
         case pool(Pool)
         case past(NodeSearch, PastState)
 
@@ -115,7 +115,7 @@ struct QuerySearch: Sendable {
     }
 
     /// An answer, or what it takes to make one of the past.
-    enum Reached: Sendable {
+    enum Outcome: Sendable {
         case answer(QueryAnswer)
         case past(NodeSearch, PastState)
     }
@@ -123,7 +123,7 @@ struct QuerySearch: Sendable {
     // MARK: - On the snapshot
 
     /// - Parameter textSide: when another thread may help.
-    func run(in view: borrowing TransactionView, _ database: Database, _ textSide: TextSide? = nil) throws -> Found {
+    func run(in view: borrowing TransactionView, _ database: Database, _ textSide: TextSide? = nil) throws -> Retrieved {
         let scope = try Database.scope(tenant, request.project, view)
         let past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
         guard let scope else { return .noProject }
@@ -134,7 +134,7 @@ struct QuerySearch: Sendable {
         if let filter = request.filter { try search.admit(filter, in: view) }
         if isPlain {
             let isNone = search.filtered?.passing == 0
-            return .matches(search, isNone ? nil : try search.found(question, count: request.topK, in: view))
+            return .matches(search, isNone ? nil : try search.retrieve(question, count: request.topK, in: view))
         }
 
         let documents = DocumentStore(scope: scope)
@@ -150,7 +150,7 @@ struct QuerySearch: Sendable {
             } metadata: {
                 try metadata.metadata(of: $1.document, in: view).metadata
             } scores: {
-                try search.scores(of: $0, question, candidates.weights, cut: candidates.cut, in: view)
+                try search.scores(of: $0, question, candidates.weights, cut: candidates.decisionCut, in: view)
             } vector: {
                 try index.vector(of: $0, in: view)
             })
@@ -159,10 +159,10 @@ struct QuerySearch: Sendable {
     private var poolMax: Int { chooses ? Self.poolFactor * request.topK : request.topK }
 
     /// - Parameters:
-    ///   - named: the nodes that a key stands for.
+    ///   - nodesOfKey: the nodes that a key stands for.
     ///   - record, metadata, scores, vector: of nodes.
     private func pool(
-        _ search: NodeSearch, _ candidates: Candidates, named: (String) throws -> [NodeID], record: (NodeID) throws -> NodeRecord,
+        _ search: NodeSearch, _ candidates: Candidates, nodesOfKey: (String) throws -> [NodeID], record: (NodeID) throws -> NodeRecord,
         metadata: (NodeID, NodeRecord) throws -> JSONObject, scores: ([NodeID]) throws -> [ScoreParts], vector: (NodeID) throws -> [Float]?
     ) throws -> Pool {
         let ranked = search.rank(candidates)
@@ -179,7 +179,7 @@ struct QuerySearch: Sendable {
         var isPinned: Set<NodeID> = []
         var missing: [String] = []
         for key in request.pinned {
-            let nodes = try named(key)
+            let nodes = try nodesOfKey(key)
             if nodes.isEmpty { missing.append(key) }
             for node in nodes where pinned.count < Self.pinnedMax && isPinned.insert(node).inserted { pinned.append(node) }
         }
@@ -215,24 +215,24 @@ struct QuerySearch: Sendable {
             for entry in pool { vectors.append(try vector(entry.hit.node) ?? nothing) }
         }
 
-        var explained: [Named] = []
+        var explained: [ExplainedKey] = []
         for key in request.explainKeys {
-            let nodes = try named(key)
+            let nodes = try nodesOfKey(key)
             let scored = Array(nodes.prefix(Self.explainedNodesMax))
             let similarities = try scores(scored).map { $0.similarity(mode) }
             let best = scored.indices.max { (similarities[$0], $1) < (similarities[$1], $0) }
-            explained.append(Named(key: key, nodes: nodes, best: try best.map { try entries([scored[$0]], isPinned: false)[0] }))
+            explained.append(ExplainedKey(key: key, nodes: nodes, best: try best.map { try entries([scored[$0]], isPinned: false)[0] }))
         }
         return Pool(
-            search: search, candidates: candidates, entries: pool, vectors: vectors, missingPins: missing, named: explained,
+            search: search, candidates: candidates, entries: pool, vectors: vectors, missingPins: missing, explainedKeys: explained,
             bytes: bytes + 4 * dimension * vectors.count, left: left)
     }
 
     // MARK: - After it
 
     /// - Throws: `.bug` when data cannot be written in the format of the answer.
-    func reached(_ found: Found) throws -> Reached {
-        switch found {
+    func outcome(of retrieved: Retrieved) throws -> Outcome {
+        switch retrieved {
         case .past(let search, let draft): .past(search, draft)
         case .pool(let pool): .answer(try choose(among: pool))
         case .matches(let search, let found):
@@ -254,7 +254,7 @@ struct QuerySearch: Sendable {
         var search = search
         if let filter = request.filter { search.admit(filter, among: past) }
         if isPlain {
-            let found = try search.found(question, count: request.topK, among: past, countTokens)
+            let found = try search.retrieve(question, count: request.topK, among: past, countTokens)
             return QueryAnswer(query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left)
         }
         let candidates = Candidates(question, count: poolMax, of: mode, passing: search.passing, among: past)
@@ -268,7 +268,7 @@ struct QuerySearch: Sendable {
             } metadata: { node, _ in
                 past[node].attributes.metadata
             } scores: { [search] in
-                search.scores(of: $0, question, candidates.weights, cut: candidates.cut, among: past)
+                search.scores(of: $0, question, candidates.weights, cut: candidates.decisionCut, among: past)
             } vector: {
                 past[$0].vector
             })
@@ -330,7 +330,7 @@ struct QuerySearch: Sendable {
         }
 
         let report = report(selection, entries, tokens: tokens, isCut: head != nil || pool.left > 0, missingPins: pool.missingPins)
-        return QueryAnswer(query: request.text, matches: matches, packing: report, explained: try pool.named.map { try explain($0, pool, selection) },
+        return QueryAnswer(query: request.text, matches: matches, packing: report, explained: try pool.explainedKeys.map { try explain($0, pool, selection) },
             filtered: pool.search.filtered, left: pool.left)
     }
 
@@ -353,17 +353,17 @@ struct QuerySearch: Sendable {
         let data: [UInt8]
     }
 
-    private func explain(_ named: Named, _ pool: Pool, _ selection: ContextPacking.Selection) throws(ContexError) -> KeyExplanation {
-        let nodes = Set(named.nodes)
+    private func explain(_ asked: ExplainedKey, _ pool: Pool, _ selection: ContextPacking.Selection) throws(ContexError) -> KeyExplanation {
+        let nodes = Set(asked.nodes)
         func told(_ entry: Entry?, _ outcome: KeyExplanation.Outcome, of other: String? = nil) throws(ContexError) -> KeyExplanation {
             KeyExplanation(
-                key: named.key, outcome: outcome, nodeKey: entry?.record.nodeKey, nodes: named.nodes.count, duplicateOf: other,
+                key: asked.key, outcome: outcome, nodeKey: entry?.record.nodeKey, nodes: asked.nodes.count, duplicateOf: other,
                 explanation: try entry.map { (entry) throws(ContexError) in
                     try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.record, pool.candidates)
                 })
         }
         if let place = selection.kept.first(where: { nodes.contains(pool.entries[$0].hit.node) }) { return try told(pool.entries[place], .match) }
-        guard let best = named.best else { return try told(nil, .notThere) }
+        guard let best = asked.best else { return try told(nil, .notThere) }
         if let duplicate = selection.duplicates.first(where: { pool.entries[$0.place].hit.node == best.hit.node }) {
             return try told(best, .duplicate, of: pool.entries[duplicate.of].record.nodeKey)
         }

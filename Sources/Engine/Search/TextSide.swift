@@ -1,8 +1,8 @@
 // The text index's half of a hybrid search. Neither index needs anything of the other until both have answered, so while the query's own
 // thread walks the graph, another thread of the pool, if one is idle, reads the postings:
 //
-//     own thread    ask ->   graph ............................ near ->                  <- found
-//     another         <- ask   postings ... cosines of matches      <- near    scores of near ->
+//     own thread    ask ->   graph ......................... nearest ->                  <- found
+//     another         <- ask   postings ... cosines of matches      <- nearest scores of them ->
 //
 // The own thread never waits for one that has not begun: what was not taken up when the graph is walked, it does itself. The other waits a
 // moment for it to begin. LMDB binds a read transaction to one thread at a time, so the other begins its own, and leaves the work
@@ -17,7 +17,7 @@ internal import Vectors
 
 final class TextSide: Sendable {
     /// What the text index found, and what it knows of the nodes that the vectors found.
-    struct Found {
+    struct Retrieved {
         /// Best first.
         let matches: [TextMatch]
         /// Of matches; of those that the vectors found too, perhaps.
@@ -56,8 +56,8 @@ final class TextSide: Sendable {
 
         /// - Parameters:
         ///   - known: nodes whose cosines are known.
-        ///   - near: the nodes that the vectors found; called as late as can be.
-        func search(in view: borrowing TransactionView, known: [NodeID], near: () throws -> [NodeID]) throws -> Found {
+        ///   - nearest: the nodes that the vectors found; called as late as can be.
+        func search(in view: borrowing TransactionView, known: [NodeID], nearest: () throws -> [NodeID]) throws -> Retrieved {
             var cosines: [VectorMatch] = []
             let (matches, others, weights) = try texts.search(
                 query.resolved, count: count,
@@ -67,9 +67,9 @@ final class TextSide: Sendable {
                         let nodes = matches.map(\.node).filter { !known.contains($0) }
                         cosines = zip(nodes, try vectors.cosines(vector, of: nodes, in: view)).map { VectorMatch(node: $0, cosine: $1 ?? 0) }
                     }
-                    return try near()
+                    return try nearest()
                 }, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
-            return Found(matches: matches, cosines: cosines, others: others, weights: weights)
+            return Retrieved(matches: matches, cosines: cosines, others: others, weights: weights)
         }
     }
 
@@ -77,31 +77,31 @@ final class TextSide: Sendable {
 
     private let isTaken = Atomic(false)
     private let ask = Handover<Ask>()
-    private let near = Handover<[NodeID]>()
-    private let found = Handover<Found>()
+    private let nearest = Handover<[NodeID]>()
+    private let found = Handover<Retrieved>()
 
     /// On another thread: the work, unless it has been taken or the snapshot is another one.
     func take(in view: borrowing TransactionView) {
         guard let asked = try? ask.take(within: 1_000), view.state == asked.snapshot, claim() else { return }
-        found.leave(Result { try asked.search(in: view, known: []) { try near.take() } })
+        found.leave(Result { try asked.search(in: view, known: []) { try nearest.take() } })
     }
 
     /// Whoever waits for the own thread waits no longer: to be called at the end, whatever happened.
     func withdraw() {
         ask.leave(.failure(Withdrawn()))
-        near.leave(.failure(Withdrawn()))
+        nearest.leave(.failure(Withdrawn()))
     }
 
     /// On the own thread: what both indexes answer.
     /// - Parameter graph: asks the vector index.
     func search(
         _ asked: Ask, in view: borrowing TransactionView, _ graph: (borrowing TransactionView) throws -> [VectorMatch]
-    ) throws -> (near: [VectorMatch], text: Found) {
+    ) throws -> (nearest: [VectorMatch], text: Retrieved) {
         ask.leave(.success(asked))
         let answer = try graph(view)
         let nodes = answer.map(\.node)
         if claim() { return (answer, try asked.search(in: view, known: nodes) { nodes }) }
-        near.leave(.success(nodes))
+        nearest.leave(.success(nodes))
         return (answer, try found.take())
     }
 

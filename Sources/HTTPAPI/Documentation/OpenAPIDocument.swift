@@ -88,7 +88,10 @@ public enum OpenAPIDocument {
 
     private static func responses(_ route: Route) -> JSONValue {
         func answer(_ description: String, _ schema: String) -> JSONValue {
-            ["description": .string(description), "content": ["application/json": ["schema": reference(schema)]]]
+            [
+                "description": .string(description), "headers": [AnswerHeaders.errorCode: ["schema": reference("ErrorCode")]],
+                "content": ["application/json": ["schema": reference(schema)], ProblemShape.mediaType: ["schema": reference("Problem")]],
+            ]
         }
         var responses = JSONObject()
         if route.answer.contentType == Route.leadsElsewhere {
@@ -136,6 +139,10 @@ public enum OpenAPIDocument {
             schemas[requestName(route)] = .object(members)
         }
         schemas["Failure"] = object([("detail", ["type": "string"])], required: ["detail"])
+        schemas["ErrorCode"] = ["type": "string", "enum": .array(ErrorCode.allCases.map { .string($0.rawValue) })]
+        schemas["Problem"] = object(
+            ["type", "title", "detail", "request_id"].map { ($0, ["type": "string"]) } + [("status", ["type": "integer"]), ("code", reference("ErrorCode"))],
+            required: ["type", "title", "status", "detail", "code", "request_id"])
         schemas["Forbidden"] = object(
             ["error", "message", "required_permission", "your_role"].map { ($0, ["type": "string"]) },
             required: ["error", "message", "required_permission", "your_role"])

@@ -120,17 +120,17 @@ public struct APIHandler: Sendable {
             throw ContexError.badRequest("A request names the server in exactly one Host header, as a name or address and perhaps a port")
         }
         guard hosts.admits(authority) else {
-            return .detail(
-                "This server does not answer for the host \(authority.host.excerpt()): CONTEX_ALLOWED_HOSTS lists the names that it has", status: 421)
+            return .refusal(
+                .hostUnknown, "This server does not answer for the host \(authority.host.excerpt()): CONTEX_ALLOWED_HOSTS lists the names that it has")
         }
         if let answer = crossOrigin.preflight(request) { return answer }
         if let answer = crossOrigin.refusal(request, authority: authority) { return answer }
         guard request.target.utf8.count <= Limits.targetBytes else {
-            return .detail("Path and query are too long: at most \(Limits.targetBytes) bytes are accepted", status: 414)
+            return .refusal(.targetTooLong, "Path and query are too long: at most \(Limits.targetBytes) bytes are accepted")
         }
         if let length = request.header("Content-Length").flatMap({ Int($0) }), length > configuration.bodyBytesMax { throw bodyTooLarge }
         if let coding = request.header("Transfer-Encoding"), coding.lowercased() != "chunked" {
-            return .detail("Of the transfer codings only chunked is known, not \(coding.excerpt())", status: 501)
+            return .refusal(.transferCodingUnsupported, "Of the transfer codings only chunked is known, not \(coding.excerpt())")
         }
         return nil
     }
@@ -146,12 +146,12 @@ public struct APIHandler: Sendable {
 
         switch match {
         case .none:
-            return .answered(.detail("Not Found", status: 404))
+            return .answered(.refusal(.pathUnknown, "Not Found"))
         case .otherMethod(let allowed):
             let methods = ("Allow", allowed.joined(separator: ", "))
             let answer =
                 request.method == "OPTIONS"
-                ? APIAnswer(status: 204, headers: [methods]) : APIAnswer.detail("Method Not Allowed", status: 405, headers: [methods])
+                ? APIAnswer(status: 204, headers: [methods]) : APIAnswer.refusal(.methodNotAllowed, "Method Not Allowed", headers: [methods])
             return .answered(answer)
         case .otherSlash(let path):
             return .answered(.redirect(to: path + request.target.dropFirst(request.path.count)))
@@ -223,7 +223,7 @@ public struct APIHandler: Sendable {
     // MARK: - Refusals of the socket side
 
     private var bodyTooLarge: ContexError {
-        ContexError(.tooLarge, "Request body too large: at most \(configuration.bodyBytesMax) bytes are accepted")
+        ContexError(.bodyTooLarge, "Request body too large: at most \(configuration.bodyBytesMax) bytes are accepted")
     }
 
     /// The body that was sent in pieces went over the limit.
@@ -237,16 +237,24 @@ public struct APIHandler: Sendable {
     /// More requests at once than the server works on.
     func refuseBusy(_ request: APIRequest) -> KnownAnswer {
         let requestID = RequestID.of(request)
-        let busy = ContexError(.unavailable, "The server is working on \(configuration.requestsMax) requests already; try again")
+        let busy = ContexError(.busy, "The server is working on \(configuration.requestsMax) requests already; try again")
         return KnownAnswer(answer: .error(busy, requestID: requestID), request: request, requestID: requestID)
     }
 
     /// What came is no request, so there is nothing of it that the answer could depend on.
-    func refuseUnread(status: Int, _ text: String) -> APIAnswer { .detail(text, status: status, headers: AnswerHeaders.ofRefusals) }
+    func refuseUnread(_ code: ErrorCode, _ text: String) -> APIAnswer {
+        .refusal(code, text, headers: AnswerHeaders.ofRefusals + [(AnswerHeaders.errorCode, code.rawValue)])
+    }
 
     private func complete(_ answer: APIAnswer, _ request: APIRequest, _ requestID: String) -> APIAnswer {
         var answer = answer
-        if answer.fault != nil, OpenAIShape.isSpoken(at: request.path) { OpenAIShape.reshape(&answer) }
+        if answer.fault != nil {
+            if ProblemShape.isAskedFor(by: request) {
+                ProblemShape.reshape(&answer, requestID: requestID)
+            } else if OpenAIShape.isSpoken(at: request.path) {
+                OpenAIShape.reshape(&answer)
+            }
+        }
         AnswerHeaders.complete(&answer, for: request, requestID: requestID, crossOrigin: crossOrigin, sendsHSTS: configuration.hsts)
         return answer
     }

@@ -80,11 +80,14 @@ public struct APIAnswer: Sendable {
     /// What a refusal says; nil for any other answer.
     var fault: Fault? = nil
 
-    /// The words of a refusal, for other shapes and for meter and audit.
+    /// A refusal, for other shapes and for meter and audit.
     struct Fault: Sendable {
+        let code: ErrorCode
         let message: String
-        /// The field that they are about.
+        /// The field that it is about.
         var field: String? = nil
+        /// What the body says beside the message, under these names in any shape.
+        var members = JSONObject()
         /// An operation has told meter and audit already.
         var isRecorded = false
     }
@@ -92,21 +95,7 @@ public struct APIAnswer: Sendable {
     /// The refusal as meter and audit know it.
     var refusal: ContexError? {
         guard let fault, status >= 400 else { return nil }
-        let category: ContexError.Category =
-            switch status {
-            case 401: .unauthenticated
-            case 403, 421: .forbidden
-            case 404: .notFound
-            case 409: .conflict
-            case 413, 414: .tooLarge
-            case 415, 422: .invalid
-            case 429: .limited
-            case 500: .bug
-            case 503: .unavailable
-            case 507: .storageFull
-            default: .badRequest
-            }
-        var refusal = ContexError(category, fault.message)
+        var refusal = ContexError(fault.code, fault.message)
         refusal.isRecorded = fault.isRecorded
         return refusal
     }

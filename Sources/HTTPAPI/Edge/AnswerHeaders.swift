@@ -1,5 +1,7 @@
 // Headers that every answer carries, refusals included.
 
+internal import Base
+
 enum AnswerHeaders {
     private static let security: [(name: String, value: String)] = [
         ("X-Content-Type-Options", "nosniff"),
@@ -10,6 +12,8 @@ enum AnswerHeaders {
     ]
     private static let contentPolicy =
         "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+
+    static let errorCode = "X-Contex-Error"
 
     /// What a refusal carries that is made before there is a request.
     static let ofRefusals: [(name: String, value: String)] =
@@ -34,6 +38,11 @@ enum AnswerHeaders {
             answer.headers.append(("X-API-Deprecation", "This API version is deprecated. Use /api/v1 instead."))
         }
         answer.headers += crossOrigin.headers(for: request)
+        // A health that is bad has no fault, and is an error all the same.
+        if answer.status >= 400 {
+            let code = answer.fault?.code ?? ContexError.Category(httpStatus: answer.status).generalCode
+            answer.headers.append((errorCode, code.rawValue))
+        }
         answer.headers.append(("X-Request-ID", requestID))
         if request.method == "HEAD", case .bytes = answer.content {
             // As GET, and the length that its body would have.

@@ -33,21 +33,27 @@ extension APIAnswer {
     /// Bytes of the text of a refusal: names and values in it are cut where they are put in; this holds for those that were forgotten.
     private static let textBytesMax = 4 * Limits.echoBytes
 
-    /// `{"detail": "<text>"}`
-    static func detail(_ text: String, status: Int, headers: [(name: String, value: String)] = []) -> APIAnswer {
+    /// `{"detail": "<text>"}`, with the status of the code.
+    /// - Parameter members: what there is to say beside the text.
+    static func refusal(
+        _ code: ErrorCode, _ text: String, members: JSONObject = JSONObject(), headers: [(name: String, value: String)] = []
+    ) -> APIAnswer {
         let text = text.excerpt(bytes: textBytesMax)
-        var answer = APIAnswer.json(["detail": .string(text)], status: status, headers: headers)
-        answer.fault = Fault(message: text)
+        var body = JSONObject([("detail", .string(text))])
+        for (name, value) in members { body[name] = value }
+        let retry = code.category.row.retrySeconds.map { [("Retry-After", String($0))] } ?? []
+        var answer = APIAnswer.json(.object(body), status: code.httpStatus, headers: headers + retry)
+        answer.fault = Fault(code: code, message: text, members: members)
         return answer
     }
 
     private static func validation(_ failure: ValidationFailure) -> APIAnswer {
-        var answer = APIAnswer.json(failure.json, status: 422)
+        var answer = APIAnswer.json(failure.json, status: failure.code.httpStatus)
         answer.fault = failure.fault
         return answer
     }
 
-    /// What an error is on the wire: the one table of statuses.
+    /// What an error is on the wire.
     static func error(_ error: any Error, requestID: String) -> APIAnswer {
         if let failure = error as? ValidationFailure { return validation(failure) }
         if let refusal = error as? Refusal { return refusal.answer }
@@ -61,37 +67,30 @@ extension APIAnswer {
         switch error.category {
         case .invalid:
             let location: [Step] = [.name("body")] + (error.field.map { [.name($0)] } ?? [])
-            return validation(ValidationFailure([ValidationError(error.kind ?? "value_error", at: location, error.message, input: .null)]))
-        case .badRequest: return detail(error.message, status: 400)
-        case .unauthenticated: return detail(error.message, status: 401)
+            return validation(ValidationFailure([ValidationError(error.kind ?? "value_error", at: location, error.message, input: .null)], code: error.code))
         case .forbidden:
-            var answer = APIAnswer.json(
-                [
-                    "error": "forbidden", "message": .string(error.message.excerpt(bytes: textBytesMax)),
-                    "required_permission": error.requiredPermission.map(JSONValue.string) ?? .null,
-                    "your_role": error.role.map(JSONValue.string) ?? .null,
-                ], status: 403)
-            answer.fault = Fault(message: error.message.excerpt(bytes: textBytesMax))
+            let rights = JSONObject([
+                ("required_permission", error.requiredPermission.map(JSONValue.string) ?? .null), ("your_role", error.role.map(JSONValue.string) ?? .null),
+            ])
+            var answer = refusal(error.code, error.message, members: rights)
+            var body = JSONObject([("error", "forbidden"), ("message", .string(answer.fault?.message ?? ""))])
+            for (name, value) in rights { body[name] = value }
+            answer.body = JSONPrinter.bytes(.object(body))
             return answer
-        case .notFound: return detail(error.message, status: 404)
-        case .conflict:
-            guard !error.candidates.isEmpty else { return detail(error.message, status: 409) }
-            return .json(
-                ["detail": .string(error.message), "candidates": .array(error.candidates.map { ["project_id": .string($0)] })], status: 409)
-        case .tooLarge: return detail(error.message, status: 413)
-        case .limited: return detail(error.message, status: 429, headers: [("Retry-After", "60")])
-        case .unavailable: return detail(error.message, status: 503, headers: [("Retry-After", "1")])
-        case .storageFull: return detail(error.message, status: 507)
+        case .conflict where !error.candidates.isEmpty:
+            let candidates = JSONValue.array(error.candidates.map { ["project_id": .string($0)] })
+            return refusal(error.code, error.message, members: JSONObject([("candidates", candidates)]))
         case .damaged:
-            guard let project = error.project else { return internalError(requestID) }
-            return detail("Stored data of project '\(project)' is damaged: 'contex check' says where (request \(requestID))", status: 500)
-        case .bug: return internalError(requestID)
+            guard let project = error.project else { return internalError(requestID, error.code) }
+            return refusal(error.code, "Stored data of project '\(project)' is damaged: 'contex check' says where (request \(requestID))")
+        case .bug: return internalError(requestID, error.code)
+        case .badRequest, .unauthenticated, .notFound, .conflict, .tooLarge, .limited, .unavailable, .storageFull: return refusal(error.code, error.message)
         }
     }
 
     /// No word of what happened: the log has it under the same id.
-    private static func internalError(_ requestID: String) -> APIAnswer {
-        detail("Internal server error (request \(requestID))", status: 500)
+    private static func internalError(_ requestID: String, _ code: ErrorCode = .bug) -> APIAnswer {
+        refusal(code, "Internal server error (request \(requestID))")
     }
 }
 
@@ -99,8 +98,8 @@ extension APIAnswer {
 struct Refusal: Error {
     let answer: APIAnswer
 
-    init(_ text: String, status: Int, headers: [(name: String, value: String)] = []) {
-        answer = .detail(text, status: status, headers: headers)
+    init(_ code: ErrorCode, _ text: String, headers: [(name: String, value: String)] = []) {
+        answer = .refusal(code, text, headers: headers)
     }
 }
 

@@ -17,7 +17,7 @@ enum ContentCoding: Sendable {
         case "deflate" where codings.count == 1: self = .deflate
         default:
             throw Refusal(
-                "The body is packed as \((header ?? "").excerpt()): send it plain, or in one of \(Self.known)", status: 415,
+                .codingUnsupported, "The body is packed as \((header ?? "").excerpt()): send it plain, or in one of \(Self.known)",
                 headers: [("Accept-Encoding", Self.known)])
         }
     }
@@ -30,11 +30,11 @@ enum ContentCoding: Sendable {
             return self == .gzip ? try Inflation.gzip(bytes, within: bounds) : try Inflation.deflate(bytes, within: bounds)
         } catch {
             switch error {
-            case .damaged: throw .badRequest("The body is not what Content-Encoding says, or it is cut off")
-            case .tooLong(let bytesMax): throw ContexError(.tooLarge, "Request body too large: at most \(bytesMax) bytes are accepted, unpacked")
+            case .damaged: throw ContexError(.bodyUnreadable, "The body is not what Content-Encoding says, or it is cut off")
+            case .tooLong(let bytesMax): throw ContexError(.bodyTooLarge, "Request body too large: at most \(bytesMax) bytes are accepted, unpacked")
             case .grows(let ratioMax):
                 throw ContexError(
-                    .tooLarge,
+                    .bodyTooLarge,
                     "Request body too large: over \(Limits.expandedBytesFree) bytes it may unpack to at most \(ratioMax) times its size")
             }
         }

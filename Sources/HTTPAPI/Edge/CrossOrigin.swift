@@ -36,7 +36,7 @@ struct CrossOrigin: Sendable {
         return Self.refused("Web pages of other origins may not use this server: CONTEX_CORS_ORIGINS lists those that may")
     }
 
-    private static func refused(_ text: String) -> APIAnswer { .detail(text, status: 403) }
+    private static func refused(_ text: String) -> APIAnswer { .refusal(.originRefused, text) }
 
     /// Whether a page comes from this server. The scheme of the server is its proxy's to know, so only host and port count.
     private static func isSame(_ origin: String, as authority: Authority) -> Bool {
@@ -62,8 +62,9 @@ struct CrossOrigin: Sendable {
         }
         guard allows(origin) else {
             let words = "Disallowed CORS origin"
+            // In the original's words and with its status.
             var answer = APIAnswer.bytes(Array(words.utf8), contentType: "text/plain; charset=utf-8", status: 400)
-            answer.fault = APIAnswer.Fault(message: words)
+            answer.fault = APIAnswer.Fault(code: .originRefused, message: words)
             return answer
         }
         var headers = [

@@ -250,17 +250,17 @@ extension RouteTable {
             do throws(JSONParseError) {
                 document = try JSONParser.parse(bytes, maximumDepth: Limits.nestingDepth + Limits.envelopeLevels)
             } catch {
-                throw ContexError.badRequest("Invalid JSON: \(error)")
+                throw ContexError(.importRefused, "Invalid JSON: \(error)")
             }
         case "toon":
             do throws(TOONError) {
                 document = try TOONDecoder.decode(utf8: bytes, options: .init(depthMax: Limits.nestingDepth + Limits.envelopeLevels))
             } catch {
-                throw ContexError.badRequest("Invalid TOON: \(error)")
+                throw ContexError(.importRefused, "Invalid TOON: \(error)")
             }
         default: throw ContexError.badRequest("Unsupported format: \(format.excerpt())")
         }
-        guard document.objectValue != nil else { throw ContexError.badRequest("An export document must be an object") }
+        guard document.objectValue != nil else { throw ContexError(.importRefused, "An export document must be an object") }
         return document
     }
 

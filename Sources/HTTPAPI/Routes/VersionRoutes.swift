@@ -114,7 +114,7 @@ extension RouteTable {
     /// A text that names no version is a version that is not there.
     private static func sequence(_ text: String, of key: Name) throws -> Sequence {
         guard let number = UInt64(text), number > 0, number <= UInt64(Int.max) else {
-            throw ContexError.notFound("Version \(text.excerpt()) not found for \(key.text.excerpt())")
+            throw ContexError(.versionNotFound, "Version \(text.excerpt()) not found for \(key.text.excerpt())")
         }
         return Sequence(rawValue: number)
     }

@@ -330,8 +330,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         exchange.isLast = true
         exchange.isReceived = false
         switch error {
-        case .headerOverflow: write(house.handler.refuseUnread(status: 431, "The headers of a request are too long or too many"), context)
-        default: write(house.handler.refuseUnread(status: 400, "This is no HTTP request that can be read"), context)
+        case .headerOverflow: write(house.handler.refuseUnread(.headersTooLarge, "The headers of a request are too long or too many"), context)
+        default: write(house.handler.refuseUnread(.bodyUnreadable, "This is no HTTP request that can be read"), context)
         }
     }
 

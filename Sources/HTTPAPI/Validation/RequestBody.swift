@@ -156,7 +156,7 @@ extension BodyShape {
         return depth > 0 ? String(decoding: bytes[key], as: UTF8.self) : nil
     }
 
-    private static let unparsed = ContexError.badRequest("There was an error parsing the body")
+    private static let unparsed = ContexError(.bodyUnreadable, "There was an error parsing the body")
 
     /// A web page may send any body to any server as a text or a form without that anybody asks the server first; not as JSON. So a body
     /// that changes something says that it is JSON, or, where another format is read, at least that it is neither text nor form.
@@ -175,7 +175,7 @@ extension BodyShape {
             ways = "set Content-Type: application/json"
         }
         let given = kind.isEmpty ? "The body has no Content-Type" : "The body comes as \(kind.excerpt())"
-        throw Refusal("\(given): \(ways)", status: 415, headers: [("Accept", "application/json")])
+        throw Refusal(.mediaTypeUnsupported, "\(given): \(ways)", headers: [("Accept", "application/json")])
     }
 
     /// The types that a browser sends to another origin without asking (Fetch, "CORS-safelisted request-header").

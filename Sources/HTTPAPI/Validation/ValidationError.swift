@@ -88,30 +88,36 @@ public struct ValidationError: Sendable, Equatable {
 /// All faults of a request, in the order of its fields. Answered with 422.
 public struct ValidationFailure: Error, Sendable, Equatable {
     public let errors: [ValidationError]
+    let code: ErrorCode
     /// An operation has told meter and audit already.
     let isRecorded: Bool
 
-    public init(_ errors: [ValidationError]) {
+    public init(_ errors: [ValidationError], code: ErrorCode = .invalid) {
         self.errors = errors
+        self.code = code
         isRecorded = false
     }
 
-    init(_ error: ValidationError, isRecorded: Bool) {
+    init(_ error: ValidationError, code: ErrorCode, isRecorded: Bool) {
         errors = [error]
+        self.code = code
         self.isRecorded = isRecorded
     }
 
     /// The first faults: whoever has more than `Limits.faults` mends a kind of them, not each.
-    public var json: JSONValue {
+    public var json: JSONValue { .object(JSONObject([("detail", list)])) }
+
+    private var list: JSONValue {
         var isEchoed = false
-        return .object(JSONObject([("detail", .array(errors.prefix(Limits.faults).map { $0.json(isEchoed: &isEchoed) }))]))
+        return .array(errors.prefix(Limits.faults).map { $0.json(isEchoed: &isEchoed) })
     }
 
     /// All that is shown, in one text: `top_k: Input should be ...; query: Field required`.
     var fault: APIAnswer.Fault {
         let words = errors.prefix(Limits.faults).map { $0.words }.joined(separator: "; ")
         let field = errors.first?.location.compactMap(\.fieldName).dropFirst().first
-        return APIAnswer.Fault(message: words.excerpt(bytes: 4 * Limits.echoBytes), field: field, isRecorded: isRecorded)
+        return APIAnswer.Fault(
+            code: code, message: words.excerpt(bytes: 4 * Limits.echoBytes), field: field, members: JSONObject([("errors", list)]), isRecorded: isRecorded)
     }
 }
 
@@ -133,6 +139,7 @@ extension ContexError {
     /// The refusal of a parameter of the query.
     var inQuery: ValidationFailure {
         ValidationFailure(
-            ValidationError(kind ?? "value_error", at: [.name("query")] + (field.map { [.name($0)] } ?? []), message, input: .null), isRecorded: isRecorded)
+            ValidationError(kind ?? "value_error", at: [.name("query")] + (field.map { [.name($0)] } ?? []), message, input: .null), code: code,
+            isRecorded: isRecorded)
     }
 }

@@ -109,7 +109,7 @@ enum Relevance {
 
         func fused(_ method: FusionMethod) -> [Int] {
             func nodes(_ list: [Int]) -> [NodeID] { list.map { NodeID(rawValue: UInt32($0)) } }
-            guard let order = Fusion(method).order(near: nodes(near), worded: nodes(worded), parts: parts) else { return best }
+            guard let order = Fusion(method).order(nearest: nodes(near), lexical: nodes(worded), parts: parts) else { return best }
             return order.keys.sorted { (-order[$0]!, $0.rawValue) < (-order[$1]!, $1.rawValue) }.map { Int($0.rawValue) }
         }
     }

@@ -1,0 +1,155 @@
+// The catalogue of refusals: a code for every reason on which a client may act in a way of its own, and for every category one for the
+// rest, which has the category's name here. docs/errors.md is this list for its readers, and a test holds the two equal.
+
+/// Why something was refused, as a text that never changes: `X-Contex-Error`, `code` in problem+json.
+///
+/// A call site says `ContexError(.conflict, ...)`, or a narrower code where somebody who gets it would do something else.
+public enum ErrorCode: String, Sendable, CaseIterable {
+    // .invalid
+    case invalid = "invalid_request"
+    case contentRefused = "content_refused"
+    case cursorInvalid = "cursor_invalid"
+    case vectorRefused = "vector_refused"
+    case webhookRefused = "webhook_refused"
+    case mediaTypeUnsupported = "media_type_unsupported"
+    case codingUnsupported = "content_coding_unsupported"
+    // .badRequest
+    case badRequest = "bad_request"
+    case bodyUnreadable = "body_unreadable"
+    case importRefused = "import_refused"
+    case projectNotEmpty = "project_not_empty"
+    case methodNotAllowed = "method_not_allowed"
+    case transferCodingUnsupported = "transfer_coding_unsupported"
+    // .unauthenticated
+    case keyMissing = "key_missing"
+    case keyUnknown = "key_unknown"
+    case keyUnconfirmed = "key_unconfirmed"
+    // .forbidden
+    case forbidden = "permission_missing"
+    case reachExceeded = "reach_exceeded"
+    case originRefused = "origin_refused"
+    case hostUnknown = "host_unknown"
+    // .notFound
+    case notFound = "not_found"
+    case pathUnknown = "path_unknown"
+    case projectNotFound = "project_not_found"
+    case dataNotFound = "data_not_found"
+    case versionNotFound = "version_not_found"
+    case agentNotFound = "agent_not_found"
+    case keyNotFound = "key_not_found"
+    case roleNotFound = "role_not_found"
+    case storeNotFound = "store_not_found"
+    // .conflict
+    case conflict
+    case agentAmbiguous = "agent_ambiguous"
+    case channelTaken = "channel_taken"
+    case cursorStale = "cursor_stale"
+    case lastAdministrator = "last_administrator"
+    case authenticationOff = "authentication_off"
+    case portTaken = "port_taken"
+    case folderInUse = "folder_in_use"
+    case importUnfinished = "import_unfinished"
+    case reindexNeeded = "reindex_needed"
+    // .tooLarge
+    case tooLarge = "too_large"
+    case bodyTooLarge = "body_too_large"
+    case batchTooLarge = "batch_too_large"
+    case answerTooLarge = "answer_too_large"
+    case targetTooLong = "target_too_long"
+    case headersTooLarge = "headers_too_large"
+    // .limited
+    case limited = "limit_reached"
+    case loginsLimited = "logins_limited"
+    case numbersExhausted = "numbers_exhausted"
+    // .unavailable
+    case unavailable
+    case busy = "server_busy"
+    case stopping = "server_stopping"
+    case cancelled = "request_cancelled"
+    case modelUnusable = "model_unusable"
+    case folderUnusable = "folder_unusable"
+    case storeReopening = "store_reopening"
+    // .storageFull, .damaged, .bug
+    case storageFull = "storage_full"
+    case damaged = "data_damaged"
+    case formatUnknown = "format_unknown"
+    case bug = "internal_error"
+
+    public var category: ContexError.Category { entry.category }
+
+    /// What it means, in a sentence that is the same whenever it is met.
+    public var meaning: String { entry.meaning }
+
+    private var entry: (category: ContexError.Category, meaning: String) {
+        switch self {
+        case .invalid: (.invalid, "A field of the request is not what it must be")
+        case .contentRefused: (.invalid, "The data to publish is over a bound of what a document may be")
+        case .cursorInvalid: (.invalid, "The cursor is none that this listing gave")
+        case .vectorRefused: (.invalid, "The vector does not fit the project's vectors")
+        case .webhookRefused: (.invalid, "The webhook leads where this server does not deliver")
+        case .mediaTypeUnsupported: (.invalid, "The Content-Type of the body is not read here")
+        case .codingUnsupported: (.invalid, "The Content-Encoding of the body is not read here")
+
+        case .badRequest: (.badRequest, "The request is refused as it stands")
+        case .bodyUnreadable: (.badRequest, "What came cannot be read as a request")
+        case .importRefused: (.badRequest, "The document to import is not one that may be imported")
+        case .projectNotEmpty: (.badRequest, "The project has data, and the import was not told to overwrite it")
+        case .methodNotAllowed: (.badRequest, "The path is known, the method is not one of its own")
+        case .transferCodingUnsupported: (.badRequest, "The Transfer-Encoding of the body is not read here")
+
+        case .keyMissing: (.unauthenticated, "The request brings no API key")
+        case .keyUnknown: (.unauthenticated, "The API key is nobody's, or was revoked")
+        case .keyUnconfirmed: (.unauthenticated, "The API key was made or changed without authentication and waits for an administrator")
+
+        case .forbidden: (.forbidden, "The key's role does not allow this here")
+        case .reachExceeded: (.forbidden, "The key is limited to projects, and this reaches beyond them")
+        case .originRefused: (.forbidden, "The web page that asks may not use this server")
+        case .hostUnknown: (.forbidden, "The server does not answer for the host that the request names")
+
+        case .notFound: (.notFound, "What is named is not there")
+        case .pathUnknown: (.notFound, "There is nothing under this path")
+        case .projectNotFound: (.notFound, "There is no project of this name")
+        case .dataNotFound: (.notFound, "The project has no data under this key")
+        case .versionNotFound: (.notFound, "The data has no version of this number")
+        case .agentNotFound: (.notFound, "No agent of this id is registered")
+        case .keyNotFound: (.notFound, "There is no API key of this id")
+        case .roleNotFound: (.notFound, "The API key has no role of its own")
+        case .storeNotFound: (.notFound, "The data folder has no store, or an empty one")
+
+        case .conflict: (.conflict, "The state does not allow it now")
+        case .agentAmbiguous: (.conflict, "Agents of several projects have this id")
+        case .channelTaken: (.conflict, "The channel belongs to another project")
+        case .cursorStale: (.conflict, "The project was replaced since the listing began")
+        case .lastAdministrator: (.conflict, "The change would leave nobody who can issue keys")
+        case .authenticationOff: (.conflict, "A key cannot be confirmed while anybody could do it")
+        case .portTaken: (.conflict, "Another process listens on the port")
+        case .folderInUse: (.conflict, "Another process writes to the data folder")
+        case .importUnfinished: (.conflict, "An import into the data folder stopped before its end")
+        case .reindexNeeded: (.conflict, "The indexes were made by another model or rule, or are half made")
+
+        case .tooLarge: (.tooLarge, "It is over a limit of size")
+        case .bodyTooLarge: (.tooLarge, "The body is larger than the server accepts")
+        case .batchTooLarge: (.tooLarge, "The batch or import has more items than the server accepts")
+        case .answerTooLarge: (.tooLarge, "The answer would be larger than the server makes")
+        case .targetTooLong: (.tooLarge, "Path and query are longer than the server accepts")
+        case .headersTooLarge: (.tooLarge, "The headers are longer or more than the server accepts")
+
+        case .limited: (.limited, "A share of the server is used up")
+        case .loginsLimited: (.limited, "Too many logins from this address have failed")
+        case .numbersExhausted: (.limited, "The project or tenant has had as many of these as there can ever be")
+
+        case .unavailable: (.unavailable, "The server cannot do it now")
+        case .busy: (.unavailable, "The server has as much to do as it takes on")
+        case .stopping: (.unavailable, "The server is stopping")
+        case .cancelled: (.unavailable, "The work was given up before it was done")
+        case .modelUnusable: (.unavailable, "The folder of the embedding model cannot be used")
+        case .folderUnusable: (.unavailable, "The data folder cannot be used by this user or on this file system")
+        case .storeReopening: (.unavailable, "A write to the disk has failed, and the store is being opened anew")
+
+        case .storageFull: (.storageFull, "The disk does not take what is to be written")
+        case .damaged: (.damaged, "Stored data is damaged")
+        case .formatUnknown: (.damaged, "The store was written by another version of Contex")
+        case .bug: (.bug, "A fault of the server")
+        }
+    }
+}
