@@ -17,12 +17,14 @@ public final class MemoryGate: Sendable {
         var waiting: [ByteBudget.Ticket: @Sendable (Bool) -> Void] = [:]
     }
     private let state: Mutex<State>
-    /// What a request may hold and be small. Of the usual working gate a half megabyte: a light body (`Limits.lightBytes`) of nothing but commas.
+    /// What a request may hold and be small.
     public let smallMax: Int
 
-    /// - Parameter total: for large ones; a quarter of it is there for small ones besides.
-    public init(total: Int) {
-        smallMax = total / 256
+    /// - Parameters:
+    ///   - total: for large ones; a quarter of it is there for small ones besides.
+    ///   - smallMax: nil for a 256th, of the usual working gate half a megabyte.
+    public init(total: Int, smallMax: Int? = nil) {
+        self.smallMax = min(smallMax ?? .max, total / 256)
         state = Mutex(State(small: ByteBudget(total: total / 4), large: ByteBudget(total: total)))
     }
 
@@ -40,7 +42,7 @@ public final class MemoryGate: Sendable {
     ) -> ByteBudget.Outcome {
         let outcome = state.withLock { state in
             let before = lease.content
-            if before.large == 0, before.small + bytes <= smallMax, state.small.ask(bytes, for: lease.parties, mayWait: false) == .granted {
+            if !lease.isLarge, before.large == 0, before.small + bytes <= smallMax, state.small.ask(bytes, for: lease.parties, mayWait: false) == .granted {
                 lease.add(MemoryLease.Content(small: bytes))
                 return ByteBudget.Outcome.granted
             }
@@ -130,14 +132,18 @@ public final class MemoryLease: Sendable {
     }
 
     let parties: [ByteBudget.Party]
+    /// It will be large, and takes no room of small ones until it is.
+    let isLarge: Bool
     private let gate: MemoryGate
     private let state = Mutex(Content())
 
     /// - Parameters:
     ///   - address: the peer's; nil inside the process.
     ///   - key: the public name of the key that it came with.
-    public init(of gate: MemoryGate, address: String?, key: String?) {
+    ///   - expected: what it is going to hold, as far as is known.
+    public init(of gate: MemoryGate, address: String?, key: String?, expecting expected: Int = 0) {
         self.gate = gate
+        isLarge = expected > gate.smallMax
         parties = (address.map { [.address($0)] } ?? []) + (key.map { [.key($0)] } ?? [])
     }
 
@@ -194,7 +200,8 @@ public struct InflightMemory: Sendable {
     public let working: MemoryGate
 
     public init(total: Int) {
-        arriving = MemoryGate(total: total / 4)
+        // So little that all connections of an address may hold it at once and have room: whoever begins to send much holds nobody up.
+        arriving = MemoryGate(total: total / 4, smallMax: Limits.lightBytes)
         working = MemoryGate(total: total - total / 4)
     }
 }

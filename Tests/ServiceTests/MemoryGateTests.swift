@@ -41,7 +41,7 @@ struct MemoryGateTests {
             for lease in large where gate.ask(64 << 10, for: lease) != .granted { refused += 1 }
         }
         #expect(refused > 0)
-        #expect(gate.held <= 32 << 20 + 8 * gate.smallMax)
+        #expect(gate.held <= (32 << 20) + 8 * gate.smallMax)
         for _ in 0..<50 {
             let small = MemoryLease(of: gate, address: "proxy", key: nil)
             #expect(gate.ask(16 << 10, for: small) == .granted)
@@ -52,6 +52,20 @@ struct MemoryGateTests {
         let small = MemoryLease(of: gate, address: "proxy", key: nil)
         #expect(gate.ask(16 << 10, for: small) == .granted)
         withExtendedLifetime(large) {}
+    }
+
+    /// Sixty that will be large and hold their first bytes only are in nobody's way.
+    @Test func whoWillBeLargeTakesNoRoomOfSmallOnes() async throws {
+        let gate = MemoryGate(total: 4 << 20)
+        var large: [MemoryLease] = []
+        for _ in 0..<300 {
+            let lease = MemoryLease(of: gate, address: "proxy", key: nil, expecting: 1 << 20)
+            large.append(lease)
+            _ = gate.ask(gate.smallMax, for: lease)
+        }
+        let small = MemoryLease(of: gate, address: "proxy", key: nil, expecting: 1_000)
+        #expect(gate.ask(1_000, for: small) == .granted)
+        withExtendedLifetime(large) { #expect(gate.held == (2 << 20) + 1_000) }
     }
 
     /// A request that needs more than its share is worked on, and while it is no other such.

@@ -235,7 +235,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         switch exchange.isCounted ? house.handler.examine(request) : .answered(house.handler.refuseBusy(request)) {
         case .admitted(let admitted):
             let announced = head.headers.first(name: "Content-Length").flatMap { Int($0) }
-            let lease = MemoryLease(of: house.memory.arriving, address: admitted.address, key: admitted.keyID)
+            let lease = MemoryLease(of: house.memory.arriving, address: admitted.address, key: admitted.keyID, expecting: announced ?? 0)
             phase = .receiving(RequestArrival(of: admitted, announced: announced, lease, bytesMax: house.configuration.bodyBytesMax, pace: pace))
             if asksFirst {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: exchange.version, status: .continue))), promise: nil)
