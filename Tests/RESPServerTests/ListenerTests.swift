@@ -5,6 +5,7 @@ import Logging
 import NIOPosix
 import RESP
 import RESPServer
+import Service
 import Testing
 
 @Suite struct ListenerTests {
