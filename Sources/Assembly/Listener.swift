@@ -10,21 +10,27 @@ internal import Glibc
 /// A service that listens on a port, in a task of its own.
 final class Listener: Sendable {
     let port: Int
+    /// Ends when it may accept connections.
+    private let opening: AsyncStream<Void>.Continuation
     private let group: ServiceGroup
     private let task: Task<Void, any Error>
 
-    /// Starts the service and waits until it accepts connections.
+    /// Starts the service and waits until its port is bound. Connections wait until `open`.
     ///
     /// - Parameters:
-    ///   - make: makes the service; it calls the function it gets with the port that was bound.
+    ///   - make: makes the service; it calls the function it gets with the port that was bound, and accepts connections when that returns.
     ///   - setting: the flag that names the port, for the error.
     /// - Throws: `.conflict` when the port is taken; `.invalid` when the address is none of this machine's; `.unavailable`.
-    static func start(
+    private static func bind(
         host: String, port: Int, setting: String, stopSeconds: Int, logger: Logger,
-        _ make: (@escaping @Sendable (Int) -> Void) -> any Service
+        _ make: (@escaping @Sendable (Int) async -> Void) -> any Service
     ) async throws(ContexError) -> Listener {
         let (bound, announce) = AsyncThrowingStream<Int, any Error>.makeStream()
-        let service = make { announce.yield($0) }
+        let (opened, opening) = AsyncStream<Void>.makeStream()
+        let service = make { port in
+            announce.yield(port)
+            for await _ in opened {}
+        }
         var configuration = ServiceGroupConfiguration(services: [service], gracefulShutdownSignals: [], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(stopSeconds)
         let group = ServiceGroup(configuration: configuration)
@@ -38,17 +44,18 @@ final class Listener: Sendable {
             }
         }
         do {
-            for try await port in bound { return Listener(port: port, group: group, task: task) }
+            for try await port in bound { return Listener(port: port, opening: opening, group: group, task: task) }
             throw ContexError(.unavailable, "the listener on \(host):\(port) ended before it began")
         } catch {
             throw failure(error, host: host, port: port, setting: setting)
         }
     }
 
-    /// The same on several addresses and one port. A free port must be free on all of them.
+    /// Listens on several addresses and one port. A free port must be free on all of them, and all are bound before any is answered on:
+    /// who finds the server well on one finds it on the others too.
     static func start(
         hosts: [String], port: Int, setting: String, stopSeconds: Int, logger: Logger,
-        _ make: (_ host: String, _ port: Int, _ bound: @escaping @Sendable (Int) -> Void) -> any Service
+        _ make: (_ host: String, _ port: Int, _ bound: @escaping @Sendable (Int) async -> Void) -> any Service
     ) async throws(ContexError) -> [Listener] {
         var attempts = port == 0 ? freePortAttempts : 1
         while true {
@@ -58,8 +65,9 @@ final class Listener: Sendable {
                 for host in hosts {
                     let wanted = listeners.first?.port ?? port
                     listeners.append(
-                        try await start(host: host, port: wanted, setting: setting, stopSeconds: stopSeconds, logger: logger) { make(host, wanted, $0) })
+                        try await bind(host: host, port: wanted, setting: setting, stopSeconds: stopSeconds, logger: logger) { make(host, wanted, $0) })
                 }
+                for listener in listeners { listener.opening.finish() }
                 return listeners
             } catch {
                 for listener in listeners { await listener.stop() }
@@ -71,8 +79,9 @@ final class Listener: Sendable {
     /// Somebody else may have on ::1 what was free on 127.0.0.1; eight times in a row he has not.
     private static let freePortAttempts = 8
 
-    private init(port: Int, group: ServiceGroup, task: Task<Void, any Error>) {
+    private init(port: Int, opening: AsyncStream<Void>.Continuation, group: ServiceGroup, task: Task<Void, any Error>) {
         self.port = port
+        self.opening = opening
         self.group = group
         self.task = task
     }
@@ -85,6 +94,7 @@ final class Listener: Sendable {
     /// Accepts nothing more and waits until what runs has been answered, or was cut when its time was over.
     func stop() async {
         await group.triggerGracefulShutdown()
+        opening.finish()
         _ = await task.result
     }
 

@@ -80,6 +80,7 @@ public final class Server: Sendable {
     private static func start(_ configuration: ServerConfiguration, models given: Models?, _ parts: inout Parts) async throws -> Server {
         let started = ContinuousClock.now
         let logger = Logger(label: "contex.server")
+        Allocator.begin()
         let models: Models
         var model = "given by the caller"
         if let given {
@@ -130,7 +131,7 @@ public final class Server: Sendable {
                 operations: operations, configuration: configuration.httpAPI(host: hosts[0], port: port), logger: quiet("contex.http"))
             let listeners = try await Listener.start(
                 hosts: hosts, port: port, setting: "http-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.http")
-            ) { host, port, bound in api.service(on: (host, port)) { bound($0) } }
+            ) { host, port, bound in api.service(on: (host, port)) { await bound($0) } }
             parts.listeners += listeners
             http = Address(host: hosts[0], port: listeners[0].port)
         }

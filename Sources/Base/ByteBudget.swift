@@ -7,8 +7,10 @@
 //
 // Nobody has more than half of it, by address and by key, so that a stranger who takes all he can get leaves as much to others.
 // Who waits because of his own half keeps nobody behind him waiting; who waits because everything is taken does, or else many
-// small ones would keep a large one out for ever. What is tiny beside the whole passes by those who wait, and has half of the whole
-// beyond every bound to itself: behind one address may sit a proxy, and who sends a question must not wait for his neighbour's bulk.
+// small ones would keep a large one out for ever.
+//
+// Who needs more than a half could never get it. He counts as half, and is let in when no other such is there: one at a time, in turns
+// between parties, so that what is held beyond the count is held once.
 
 /// Bytes that are held for somebody, out of a bounded number.
 public struct ByteBudget: Sendable {
@@ -33,14 +35,13 @@ public struct ByteBudget: Sendable {
     private struct Waiting {
         let ticket: Ticket
         let bytes: Int
+        let isAlone: Bool
         let parties: [Party]
     }
 
     public let total: Int
     /// What one party may hold.
     public let share: Int
-    /// What tiny ones may take beyond the total, and beyond each share.
-    public let slack: Int
     /// Places in the queue: of all, and of one party.
     public let waitingMax: Int
     public let waitingPerPartyMax: Int
@@ -49,11 +50,14 @@ public struct ByteBudget: Sendable {
     private var shares: [Party: Int] = [:]
     private var queue: [Waiting] = []
     private var lastTicket = 0
+    /// Somebody is there who needs more than a half.
+    public private(set) var isAloneTaken = false
+    /// Who was that last.
+    private var lastAlone: [Party] = []
 
     public init(total: Int, waitingMax: Int = 128) {
         self.total = max(2, total)
         share = self.total / 2
-        slack = self.total / 2
         self.waitingMax = waitingMax
         waitingPerPartyMax = max(1, waitingMax / 2)
     }
@@ -62,24 +66,24 @@ public struct ByteBudget: Sendable {
 
     public func held(by party: Party) -> Int { shares[party] ?? 0 }
 
-    /// What is asked for when somebody needs `bytes`: what nobody could ever get counts as the most that one can get, so that
-    /// it is worked on alone instead of never.
+    /// What is counted when somebody needs `bytes`.
     public func chargeable(_ bytes: Int) -> Int { min(max(0, bytes), share) }
 
-    /// - Parameter bytes: as `chargeable` has it.
-    public mutating func ask(_ bytes: Int, for parties: [Party], mayWait: Bool = true) -> Outcome {
-        let isTiny = bytes <= total / 256
-        if queue.isEmpty || isTiny || !isAnyoneHeldUpByTheTotal, fits(bytes, parties, slack: isTiny ? slack : 0) {
-            add(bytes, parties)
+    /// - Parameters:
+    ///   - bytes: as `chargeable` has it.
+    ///   - isAlone: it stands for more than a half; `release` must be told.
+    public mutating func ask(_ bytes: Int, isAlone: Bool = false, for parties: [Party], mayWait: Bool = true) -> Outcome {
+        let wanted = Waiting(ticket: Ticket(number: lastTicket + 1), bytes: bytes, isAlone: isAlone, parties: parties)
+        if held + bytes <= total, isInShare(wanted), !queue.contains(where: isInShare) {
+            add(wanted)
             return .granted
         }
         guard mayWait, queue.count < waitingMax,
             parties.allSatisfy({ party in queue.count { $0.parties.contains(party) } < waitingPerPartyMax })
         else { return .refused }
         lastTicket += 1
-        let ticket = Ticket(number: lastTicket)
-        queue.append(Waiting(ticket: ticket, bytes: bytes, parties: parties))
-        return .waiting(ticket)
+        queue.append(wanted)
+        return .waiting(wanted.ticket)
     }
 
     /// Takes what is there already and cannot be refused any more: an answer that was made. It may go over the total, which then
@@ -87,8 +91,9 @@ public struct ByteBudget: Sendable {
     public mutating func charge(_ bytes: Int, to parties: [Party]) { add(bytes, parties) }
 
     /// Gives back; returns those in the queue that are granted now.
-    public mutating func release(_ bytes: Int, of parties: [Party]) -> [Ticket] {
+    public mutating func release(_ bytes: Int, wasAlone: Bool = false, of parties: [Party]) -> [Ticket] {
         held -= bytes
+        if wasAlone { isAloneTaken = false }
         for party in parties {
             let left = (shares[party] ?? 0) - bytes
             shares[party] = left > 0 ? left : nil
@@ -103,13 +108,17 @@ public struct ByteBudget: Sendable {
         return (true, grantWaiting())
     }
 
-    private func fits(_ bytes: Int, _ parties: [Party], slack: Int) -> Bool { held + bytes <= total + slack && isInShare(bytes, parties, slack: slack) }
-
-    private func isInShare(_ bytes: Int, _ parties: [Party], slack: Int = 0) -> Bool {
-        parties.allSatisfy { (shares[$0] ?? 0) + bytes <= share + slack }
+    /// Whether only what all hold together can keep it out.
+    private func isInShare(_ wanted: Waiting) -> Bool {
+        (!wanted.isAlone || !isAloneTaken) && wanted.parties.allSatisfy { (shares[$0] ?? 0) + wanted.bytes <= share }
     }
 
-    private var isAnyoneHeldUpByTheTotal: Bool { queue.contains { isInShare($0.bytes, $0.parties) } }
+    private mutating func add(_ granted: Waiting) {
+        add(granted.bytes, granted.parties)
+        guard granted.isAlone else { return }
+        isAloneTaken = true
+        lastAlone = granted.parties
+    }
 
     private mutating func add(_ bytes: Int, _ parties: [Party]) {
         held += bytes
@@ -121,25 +130,31 @@ public struct ByteBudget: Sendable {
         var place = 0
         while place < queue.count {
             let waiting = queue[place]
-            guard isInShare(waiting.bytes, waiting.parties) else {
+            guard isInShare(waiting), !mustLetBefore(waiting) else {
                 place += 1
                 continue
             }
             guard held + waiting.bytes <= total else { break }
             queue.remove(at: place)
-            add(waiting.bytes, waiting.parties)
+            add(waiting)
             granted.append(waiting.ticket)
         }
         return granted
     }
 
+    /// Whoever had the place for one alone last lets another have it.
+    private func mustLetBefore(_ waiting: Waiting) -> Bool {
+        guard waiting.isAlone, !lastAlone.allSatisfy({ !waiting.parties.contains($0) }) else { return false }
+        return queue.contains { other in other.isAlone && isInShare(other) && lastAlone.allSatisfy { !other.parties.contains($0) } }
+    }
+
     /// For tests: what is held is the sum of its parts, and within bounds but for what was charged.
     public func checkInvariants(charged: Int = 0) -> [String] {
         var faults: [String] = []
-        if held < 0 || held > total + slack + charged { faults.append("\(held) of \(total) held") }
-        for (party, bytes) in shares where bytes <= 0 || bytes > share + slack + charged { faults.append("\(party) holds \(bytes) of \(share)") }
+        if held < 0 || held > total + charged { faults.append("\(held) of \(total) held") }
+        for (party, bytes) in shares where bytes <= 0 || bytes > share + charged { faults.append("\(party) holds \(bytes) of \(share)") }
         if queue.count > waitingMax { faults.append("\(queue.count) wait, \(waitingMax) may") }
-        if let first = queue.first(where: { isInShare($0.bytes, $0.parties) }), held + first.bytes <= total {
+        if let first = queue.first(where: isInShare), held + first.bytes <= total {
             faults.append("one who could go on waits")
         }
         return faults

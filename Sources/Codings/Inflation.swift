@@ -28,23 +28,28 @@ public struct InflationBounds: Sendable {
 }
 
 public enum Inflation {
+    /// Unpacks, and hands on piece by piece what comes out: nothing is kept here.
+    ///
+    /// - Returns: how much came out.
     /// - Complexity: O(bytes that come out), never more than the bounds allow.
-    public static func gzip(_ bytes: [UInt8], within bounds: InflationBounds) throws(InflationError) -> [UInt8] {
+    @discardableResult
+    public static func gzip(_ bytes: [UInt8], within bounds: InflationBounds, _ take: (ArraySlice<UInt8>) -> Void) throws(InflationError) -> Int {
         // 15: the largest window; 16 more: gzip's frame.
-        try expand(bytes, windowBits: 15 + 16, hasMembers: true, within: bounds)
+        try expand(bytes, windowBits: 15 + 16, hasMembers: true, within: bounds, take)
     }
 
-    public static func deflate(_ bytes: [UInt8], within bounds: InflationBounds) throws(InflationError) -> [UInt8] {
+    @discardableResult
+    public static func deflate(_ bytes: [UInt8], within bounds: InflationBounds, _ take: (ArraySlice<UInt8>) -> Void) throws(InflationError) -> Int {
         // Method 8 in the low half of the first byte, and both bytes together a multiple of 31; else there is no frame.
         let isFramed = bytes.count >= 2 && bytes[0] & 0x0F == 8 && (Int(bytes[0]) << 8 | Int(bytes[1])) % 31 == 0
-        return try expand(bytes, windowBits: isFramed ? 15 : -15, hasMembers: false, within: bounds)
+        return try expand(bytes, windowBits: isFramed ? 15 : -15, hasMembers: false, within: bounds, take)
     }
 
     private static let pieceBytes = 64 << 10
 
     private static func expand(
-        _ bytes: [UInt8], windowBits: Int32, hasMembers: Bool, within bounds: InflationBounds
-    ) throws(InflationError) -> [UInt8] {
+        _ bytes: [UInt8], windowBits: Int32, hasMembers: Bool, within bounds: InflationBounds, _ take: (ArraySlice<UInt8>) -> Void
+    ) throws(InflationError) -> Int {
         guard !bytes.isEmpty, bytes.count <= Int(UInt32.max) else { throw .damaged }
         var stream = unsafe z_stream()
         // Like every allocation of Swift's own, one that fails ends the process.
@@ -52,7 +57,7 @@ public enum Inflation {
         defer { unsafe inflateEnd(&stream) }
 
         var input = bytes
-        var output: [UInt8] = []
+        var output = 0
         var piece = [UInt8](repeating: 0, count: pieceBytes)
         var (read, state) = (0, Z_OK)
         while true {
@@ -69,9 +74,10 @@ public enum Inflation {
             }
             read += taken
             guard state == Z_OK || state == Z_STREAM_END else { throw .damaged }
-            guard output.count + made <= bounds.bytesMax else { throw .tooLong(bytesMax: bounds.bytesMax) }
-            output += piece[..<made]
-            if output.count > bounds.bytesFree, output.count / bounds.ratioMax > bytes.count { throw .grows(ratioMax: bounds.ratioMax) }
+            guard output + made <= bounds.bytesMax else { throw .tooLong(bytesMax: bounds.bytesMax) }
+            take(piece[..<made])
+            output += made
+            if output > bounds.bytesFree, output / bounds.ratioMax > bytes.count { throw .grows(ratioMax: bounds.ratioMax) }
             if state == Z_STREAM_END {
                 if read == input.count { return output }
                 // Of gzip several may stand one after the other.

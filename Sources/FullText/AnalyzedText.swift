@@ -18,35 +18,26 @@ public struct AnalyzedText: Sendable {
         self.init(analyzer.list(text))
     }
 
-    init(_ list: TermList) {
+    init(_ list: consuming TermList) {
         length = list.count
-        // Sorted by the first eight bytes as one number, then by all: most pairs differ in the number.
-        var keys: [(key: UInt64, place: Int)] = []
-        keys.reserveCapacity(list.count)
-        for place in 0..<list.count { keys.append((Self.key(list.bytes[list.range(place)]), place)) }
-        keys.sort {
-            if $0.key != $1.key { return $0.key < $1.key }
-            let (a, b) = (list.bytes[list.range($0.place)], list.bytes[list.range($1.place)])
-            if a.count <= 8, a.count == b.count { return false }
-            return a.lexicographicallyPrecedes(b)
+        let sorted = list.table.sorted()
+        var (bytes, ends): ([UInt8], [Int]) = ([], [])
+        bytes.reserveCapacity(list.table.byteCount)
+        ends.reserveCapacity(sorted.count)
+        var places = [UInt32](repeating: 0, count: sorted.count)
+        for (place, came) in sorted.enumerated() {
+            places[came] = UInt32(place)
+            bytes += list.table.term(came)
+            ends.append(bytes.count)
         }
-        var (bytes, ends, counts): ([UInt8], [Int], [UInt32]) = ([], [], [])
-        bytes.reserveCapacity(list.bytes.count)
-        var order = [UInt32](repeating: 0, count: list.count)
-        var previous: (key: UInt64, range: Range<Int>) = (0, 0..<0)
-        for (key, place) in keys {
-            let range = list.range(place)
-            let isSame = !ends.isEmpty && key == previous.key && range.count == previous.range.count
-                && (range.count <= 8 || list.bytes[range] == list.bytes[previous.range])
-            if isSame {
-                counts[counts.count - 1] += 1
-            } else {
-                bytes += list.bytes[range]
-                ends.append(bytes.count)
-                counts.append(1)
-                previous = (key, range)
-            }
-            order[place] = UInt32(ends.count - 1)
+        var counts = [UInt32](repeating: 0, count: sorted.count)
+        // In the list's own memory: this is the largest part of a text.
+        var order: [UInt32] = []
+        swap(&order, &list.order)
+        for at in order.indices {
+            let place = places[Int(order[at])]
+            counts[Int(place)] += 1
+            order[at] = place
         }
         (self.bytes, self.ends, self.counts, self.order) = (bytes, ends, counts, order)
     }
@@ -79,29 +70,18 @@ public struct AnalyzedText: Sendable {
         }
         return low
     }
-
-    /// The first eight bytes, most significant first.
-    @inline(__always)
-    private static func key(_ term: ArraySlice<UInt8>) -> UInt64 {
-        var key: UInt64 = 0
-        for byte in term.prefix(8) { key = key << 8 | UInt64(byte) }
-        return term.count < 8 ? key << UInt64(8 * (8 - term.count)) : key
-    }
 }
 
-/// Terms in the order of a text, one after another in one array.
+/// Terms in the order of a text: places in a table of the distinct ones.
 struct TermList {
-    var bytes: [UInt8] = []
-    var ends: [Int] = []
+    var table = TermTable()
+    var order: [UInt32] = []
 
-    var count: Int { ends.count }
+    var count: Int { order.count }
 
-    func range(_ place: Int) -> Range<Int> { (place == 0 ? 0 : ends[place - 1])..<ends[place] }
-
-    mutating func append(_ term: some Swift.Collection<UInt8>) {
-        bytes += term
-        ends.append(bytes.count)
+    mutating func append(_ bytes: [UInt8], _ range: Range<Int>? = nil) {
+        order.append(UInt32(table.place(of: bytes, range ?? bytes.indices)))
     }
 
-    func text(_ place: Int) -> String { String(decoding: bytes[range(place)], as: UTF8.self) }
+    func text(_ place: Int) -> String { String(decoding: table.term(Int(order[place])), as: UTF8.self) }
 }

@@ -127,7 +127,6 @@ private struct TermSplitter {
     }
 
     mutating func read(_ utf8: UnsafeBufferPointer<UInt8>) {
-        list.bytes.reserveCapacity(utf8.count)
         var index = 0
         while index < utf8.count {
             let byte = unsafe utf8[index]
@@ -338,7 +337,7 @@ private struct TermSplitter {
             return
         }
         guard isWord, kind == .english else {
-            list.append(compound[start..<end])
+            list.append(compound, start..<end)
             return
         }
         if stopWords.contains(compound, start, end) { return }
@@ -350,6 +349,7 @@ private struct TermSplitter {
 
     mutating func finish() -> TermList {
         endRun()
+        defer { list = TermList() }
         return list
     }
 

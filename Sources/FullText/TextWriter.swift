@@ -24,7 +24,7 @@ struct TextWriter {
     private var counts: [UInt32] = []
     /// Of each term of `table`, where its postings begin, and the end of all.
     private var starts: [Int] = []
-    private var table = TermTable()
+    private var table = TermTable(slots: 1_024)
 
     private var entry = TermEntry()
 
@@ -575,62 +575,5 @@ struct TextWriter {
                 try transaction.delete(key)
             }
         }
-    }
-}
-
-/// The distinct terms of a batch: open addressing over one array of bytes.
-private struct TermTable {
-    private var bytes: [UInt8] = []
-    private var ends: [Int] = []
-    private var hashes: [UInt32] = []
-    /// Place of a term plus one, 0 when free; a power of two of them, at most half taken.
-    private var slots = [UInt32](repeating: 0, count: 1_024)
-
-    var count: Int { ends.count }
-
-    private func range(_ place: Int) -> Range<Int> { (place == 0 ? 0 : ends[place - 1])..<ends[place] }
-
-    func term(_ place: Int) -> ArraySlice<UInt8> { bytes[range(place)] }
-
-    mutating func place(of source: [UInt8], _ range: Range<Int>) -> Int {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for place in range { hash = (hash ^ UInt64(source[place])) &* 0x9E37_79B9_7F4A_7C15 }
-        let short = UInt32(truncatingIfNeeded: hash >> 32)
-        var slot = Int(short) & (slots.count - 1)
-        while slots[slot] != 0 {
-            let place = Int(slots[slot]) - 1
-            if hashes[place] == short, bytes[self.range(place)] == source[range] { return place }
-            slot = (slot + 1) & (slots.count - 1)
-        }
-        bytes += source[range]
-        ends.append(bytes.count)
-        hashes.append(short)
-        slots[slot] = UInt32(ends.count)
-        if ends.count * 2 > slots.count { grow() }
-        return ends.count - 1
-    }
-
-    private mutating func grow() {
-        slots = [UInt32](repeating: 0, count: slots.count * 4)
-        for (place, hash) in hashes.enumerated() {
-            var slot = Int(hash) & (slots.count - 1)
-            while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-            slots[slot] = UInt32(place + 1)
-        }
-    }
-
-    /// Places in the order of the terms' bytes.
-    func sorted() -> [Int] {
-        var keys: [(key: UInt64, place: Int)] = []
-        keys.reserveCapacity(count)
-        for place in 0..<count {
-            let term = term(place)
-            var key: UInt64 = 0
-            for byte in term.prefix(8) { key = key << 8 | UInt64(byte) }
-            if term.count < 8 { key <<= UInt64(8 * (8 - term.count)) }
-            keys.append((key, place))
-        }
-        keys.sort { $0.key != $1.key ? $0.key < $1.key : term($0.place).lexicographicallyPrecedes(term($1.place)) }
-        return keys.map(\.place)
     }
 }

@@ -35,13 +35,17 @@ public struct RESPCommandParser: Sendable {
     private var arguments: [[UInt8]] = []
     private var missing = 0
     private var commandBytes = 0
+    /// Of `arguments`, with what keeps them.
+    private var argumentBytes = 0
     private var bulkLength: Int?
     private var failure: RESPProtocolError?
+
+    private static let argumentOverhead = 48
 
     public init(limits: RESPCommandLimits = .init()) { self.limits = limits }
 
     /// Bytes that no command has been made of yet.
-    public var bufferedBytes: Int { buffer.count }
+    public var bufferedBytes: Int { buffer.count + argumentBytes }
 
     public mutating func feed(_ bytes: some Collection<UInt8>) { buffer.append(bytes) }
 
@@ -77,12 +81,13 @@ public struct RESPCommandParser: Sendable {
             }
             guard let length = bulkLength, let argument = try buffer.counted(length) else { return nil }
             arguments.append(argument)
+            argumentBytes += argument.count + Self.argumentOverhead
             bulkLength = nil
             missing -= 1
         }
         defer {
             arguments = []
-            commandBytes = 0
+            (commandBytes, argumentBytes) = (0, 0)
         }
         return arguments
     }

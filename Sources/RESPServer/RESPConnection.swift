@@ -53,6 +53,9 @@ final class RESPConnection: ChannelDuplexHandler {
     private var parser = RESPCommandParser()
     private var session: RESPSession
     private var caller: Caller
+    private var keyID: String?
+    /// For commands that have not come to their end; nil while they are short.
+    private var lease: MemoryLease?
     private let inbox = MessageInbox()
     /// Service has been asked something.
     private var isAsking = false
@@ -102,6 +105,7 @@ final class RESPConnection: ChannelDuplexHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         phase = .closed
+        lease = nil
         registry.remove(id)
         authenticationDeadline?.cancel()
         farewellDeadline?.cancel()
@@ -146,7 +150,25 @@ final class RESPConnection: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard phase == .open else { return }
         parser.feed(unwrapInboundIn(data).readableBytesView)
-        run(context)
+        if isRoomForCommands { run(context) } else { refuseForMemory(context) }
+    }
+
+    /// Asks for the memory of what has come of commands, which is HTTP's memory for bodies too. Nobody waits for it: what Redis clients
+    /// send here is short.
+    private var isRoomForCommands: Bool {
+        let bytes = parser.bufferedBytes
+        guard bytes >= Self.sharedBytes else { return true }
+        let lease = lease ?? MemoryLease(of: operations.memory.arriving, address: caller.address, key: keyID)
+        self.lease = lease
+        return bytes <= lease.held || operations.memory.arriving.ask(bytes - lease.held, for: lease) == .granted
+    }
+
+    private func refuseForMemory(_ context: ChannelHandlerContext) {
+        let refusal = MemoryGate.full
+        refuse(refusal, context) {
+            self.encode(.error("ERR \(refusal.message)"))
+            self.finish(context, awaitingPeer: true)
+        }
     }
 
     /// Nothing more is read while an answer is due.
@@ -258,6 +280,7 @@ final class RESPConnection: ChannelDuplexHandler {
                 }
             }
             caller = keyed
+            (keyID, lease) = (principal.keyID?.text, nil)
             logger.debug("Redis client authenticated", metadata: ["address": "\(address)", "key": "\(principal.name)"])
             carryOut(session.authenticated(true, user: user ?? "default"), context)
         } catch {
@@ -348,6 +371,7 @@ final class RESPConnection: ChannelDuplexHandler {
     /// After RESET.
     private func forgetKey(_ context: ChannelHandlerContext) {
         caller = caller(with: nil)
+        (keyID, lease) = (nil, nil)
         _ = registry.setKey(nil, of: id)
         expectAuthentication(context)
     }
@@ -430,6 +454,7 @@ final class RESPConnection: ChannelDuplexHandler {
 
     /// Tells the registry what waits of ours. Small amounts come and go with every command, and are not worth its lock.
     private func count() {
+        if let lease, parser.bufferedBytes < Self.sharedBytes { lease.shrink(to: 0) } else { lease?.shrink(to: parser.bufferedBytes) }
         let bytes = unsentOwnBytes + parser.bufferedBytes
         let worth = bytes < Self.sharedBytes ? 0 : bytes
         guard worth != countedBytes else { return }

@@ -95,6 +95,8 @@ public final class RESPServer: Sendable {
             for listener in listeners { try? await listener.close() }
             throw ContexError(.unavailable, "the Redis protocol listener was stopped while it started")
         }
+        // All are bound before any answers: whoever has found one finds the others.
+        for listener in listeners { try? await listener.setOption(.autoRead, value: true).get() }
         return listeners[0].localAddress?.port ?? configuration.port
     }
 
@@ -139,6 +141,7 @@ public final class RESPServer: Sendable {
         return try await ServerBootstrap(group: eventLoopGroup)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.autoRead, value: false)
             // Subscribers are silent for hours; only the kernel finds out that one is gone.
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

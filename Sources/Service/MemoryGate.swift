@@ -1,4 +1,8 @@
 // `ByteBudget` with a lock and with those who wait: what adapters ask before they hold memory for a request.
+//
+// What holds little has a budget of its own, and so does not depend on what large ones hold, wait for, or are refused: behind one address
+// may sit a proxy, and who sends a question must not wait for his neighbour's bulk. A request is small by all that it holds, not by the
+// step in which it asks for more: a large body that comes in small pieces would else take the room of the small ones.
 
 public import Base
 internal import Dispatch
@@ -7,17 +11,26 @@ internal import Synchronization
 /// A bounded number of bytes, shared by everything that works for strangers.
 public final class MemoryGate: Sendable {
     private struct State {
-        var budget: ByteBudget
+        var small: ByteBudget
+        var large: ByteBudget
         /// Told, outside of the lock, whether they got it.
         var waiting: [ByteBudget.Ticket: @Sendable (Bool) -> Void] = [:]
     }
     private let state: Mutex<State>
+    /// What a request may hold and be small.
+    public let smallMax: Int
 
-    public init(total: Int) { state = Mutex(State(budget: ByteBudget(total: total))) }
+    /// - Parameters:
+    ///   - total: for large ones; a quarter of it is there for small ones besides.
+    ///   - smallMax: nil for a 256th, of the usual working gate half a megabyte.
+    public init(total: Int, smallMax: Int? = nil) {
+        self.smallMax = min(smallMax ?? .max, total / 256)
+        state = Mutex(State(small: ByteBudget(total: total / 4), large: ByteBudget(total: total)))
+    }
 
-    public var held: Int { state.withLock { $0.budget.held } }
+    public var held: Int { state.withLock { $0.small.held + $0.large.held } }
     /// Who is in the queue.
-    public var waitingCount: Int { state.withLock { $0.budget.waitingCount } }
+    public var waitingCount: Int { state.withLock { $0.large.waitingCount } }
 
     /// Asks for memory, and waits for it for a while when it is taken.
     ///
@@ -28,13 +41,20 @@ public final class MemoryGate: Sendable {
         _ bytes: Int, for lease: MemoryLease, within time: Duration = .seconds(10), then: (@Sendable (Bool) -> Void)? = nil
     ) -> ByteBudget.Outcome {
         let outcome = state.withLock { state in
-            let charged = min(bytes, max(0, state.budget.share - lease.held))
-            let outcome = state.budget.ask(charged, for: lease.parties, mayWait: then != nil)
+            let before = lease.content
+            if !lease.isLarge, before.large == 0, before.small + bytes <= smallMax, state.small.ask(bytes, for: lease.parties, mayWait: false) == .granted {
+                lease.add(MemoryLease.Content(small: bytes))
+                return ByteBudget.Outcome.granted
+            }
+            let share = state.large.share
+            let more = MemoryLease.Content(
+                large: min(bytes, max(0, share - before.large)), isAlone: !before.isAlone && before.large + bytes > share)
+            let outcome = state.large.ask(more.large, isAlone: more.isAlone, for: lease.parties, mayWait: then != nil)
             switch outcome {
-            case .granted: lease.add(charged)
+            case .granted: lease.add(more)
             case .waiting(let ticket):
                 state.waiting[ticket] = { isGranted in
-                    if isGranted { lease.add(charged) }
+                    if isGranted { lease.add(more) }
                     then?(isGranted)
                 }
             case .refused: break
@@ -78,17 +98,21 @@ public final class MemoryGate: Sendable {
         }
     }
 
-    fileprivate func charge(_ bytes: Int, to parties: [ByteBudget.Party]) {
-        state.withLock { $0.budget.charge(bytes, to: parties) }
+    fileprivate func charge(_ more: MemoryLease.Content, to parties: [ByteBudget.Party]) {
+        state.withLock { state in
+            state.small.charge(more.small, to: parties)
+            state.large.charge(more.large, to: parties)
+        }
     }
 
-    fileprivate func release(_ bytes: Int, of parties: [ByteBudget.Party]) {
-        resume { ($0.release(bytes, of: parties), nil) }
+    fileprivate func release(_ less: MemoryLease.Content, of parties: [ByteBudget.Party]) {
+        if less.small > 0 { state.withLock { _ = $0.small.release(less.small, of: parties) } }
+        if less.large > 0 || less.isAlone { resume { ($0.release(less.large, wasAlone: less.isAlone, of: parties), nil) } }
     }
 
     private func resume(_ change: (inout ByteBudget) -> (granted: [ByteBudget.Ticket], refused: ByteBudget.Ticket?)) {
         let calls: [(call: @Sendable (Bool) -> Void, isGranted: Bool)] = state.withLock { state in
-            let (granted, refused) = change(&state.budget)
+            let (granted, refused) = change(&state.large)
             var calls = granted.compactMap { ticket in state.waiting.removeValue(forKey: ticket).map { ($0, true) } }
             if let refused, let call = state.waiting.removeValue(forKey: refused) { calls.append((call, false)) }
             return calls
@@ -99,42 +123,70 @@ public final class MemoryGate: Sendable {
 
 /// What one request holds of a gate. Gives back what it holds when it is forgotten.
 public final class MemoryLease: Sendable {
+    /// What of which budget.
+    struct Content: Sendable {
+        var small = 0
+        var large = 0
+        /// It has the place of those who need more than a half.
+        var isAlone = false
+    }
+
     let parties: [ByteBudget.Party]
+    /// It will be large, and takes no room of small ones until it is.
+    let isLarge: Bool
     private let gate: MemoryGate
-    private let bytes = Mutex(0)
+    private let state = Mutex(Content())
 
     /// - Parameters:
     ///   - address: the peer's; nil inside the process.
     ///   - key: the public name of the key that it came with.
-    public init(of gate: MemoryGate, address: String?, key: String?) {
+    ///   - expected: what it is going to hold, as far as is known.
+    public init(of gate: MemoryGate, address: String?, key: String?, expecting expected: Int = 0) {
         self.gate = gate
+        isLarge = expected > gate.smallMax
         parties = (address.map { [.address($0)] } ?? []) + (key.map { [.key($0)] } ?? [])
     }
 
     deinit { shrink(to: 0) }
 
-    public var held: Int { bytes.withLock { $0 } }
+    public var held: Int { state.withLock { $0.small + $0.large } }
 
-    fileprivate func add(_ more: Int) { bytes.withLock { $0 += more } }
+    /// Whether it stands for more than half of the gate.
+    public var isAlone: Bool { state.withLock { $0.isAlone } }
 
-    /// Gives back what is over `count`.
-    public func shrink(to count: Int) {
-        let over = bytes.withLock { bytes in
-            let over = max(0, bytes - count)
-            bytes -= over
-            return over
+    var content: Content { state.withLock { $0 } }
+
+    func add(_ more: Content) {
+        state.withLock { content in
+            content.small += more.small
+            content.large += more.large
+            content.isAlone = content.isAlone || more.isAlone
         }
-        if over > 0 { gate.release(over, of: parties) }
+    }
+
+    /// Gives back what is over `count`; with it, always, the place of those who need more than a half.
+    public func shrink(to count: Int) {
+        let less = state.withLock { content in
+            var less = Content(isAlone: content.isAlone)
+            less.large = min(content.large, max(0, content.small + content.large - count))
+            less.small = max(0, content.small + content.large - less.large - count)
+            content = Content(small: content.small - less.small, large: content.large - less.large)
+            return less
+        }
+        gate.release(less, of: parties)
     }
 
     /// Holds `count` from here on, whether or not there is room: what is there already.
     public func settle(at count: Int) {
-        let more = bytes.withLock { bytes in
-            let more = max(0, count - bytes)
-            bytes += more
-            return more
+        let more = state.withLock { content in
+            let more = max(0, count - content.small - content.large)
+            let isSmall = content.large == 0 && count <= gate.smallMax
+            let added = isSmall ? Content(small: more) : Content(large: more)
+            content.small += added.small
+            content.large += added.large
+            return added
         }
-        if more > 0 { gate.charge(more, to: parties) }
+        gate.charge(more, to: parties)
         shrink(to: count)
     }
 }
@@ -148,7 +200,8 @@ public struct InflightMemory: Sendable {
     public let working: MemoryGate
 
     public init(total: Int) {
-        arriving = MemoryGate(total: total / 4)
+        // So little that all connections of an address may hold it at once and have room: whoever begins to send much holds nobody up.
+        arriving = MemoryGate(total: total / 4, smallMax: Limits.lightBytes)
         working = MemoryGate(total: total - total / 4)
     }
 }

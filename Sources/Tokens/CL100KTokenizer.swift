@@ -116,10 +116,31 @@ public struct CL100KTokenizer: Sendable {
         return ids
     }
 
-    /// How many tokens a model of this encoding would read.
+    /// How many tokens a model of this encoding would read. A piece that is longer than any word (`countedBytesMax`) is cut, which may cost
+    /// a token at each cut: merging it whole would hold thirty times its bytes.
     ///
-    /// - Complexity: as `ids`.
-    public func count(_ text: String) -> Int { ids(text).count }
+    /// - Complexity: as `ids`; memory for the longest piece, up to `countedBytesMax`.
+    public func count(_ text: String) -> Int {
+        var text = text
+        text.makeContiguousUTF8()
+        var (count, ids): (Int, [Int32]) = (0, [])
+        var merger = BytePairMerger(ranks: ranks, singles: singles)
+        let bytes = text.utf8.span
+        var at = 0
+        while at < bytes.count {
+            let end = CL100KSplitter.endOfPiece(bytes, at)
+            while at < end {
+                let cut = min(end, at + Self.countedBytesMax)
+                merger.encode(bytes, at..<cut, into: &ids)
+                count += ids.count
+                ids.removeAll(keepingCapacity: true)
+                at = cut
+            }
+        }
+        return count
+    }
+
+    private static let countedBytesMax = 1 << 20
 
     /// The text that the tokens stand for; where they begin or end inside a character, U+FFFD stands for it. Nil when one of them is no token.
     ///

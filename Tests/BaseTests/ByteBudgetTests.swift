@@ -42,9 +42,34 @@ struct ByteBudgetTests {
         let small = try ticket(budget.ask(90, for: Self.address("d")))
         // There would be room for the small one, but then the large one might wait for ever.
         #expect(budget.waitingCount == 2)
-        // What is tiny passes by.
-        #expect(budget.ask(3, for: Self.address("e")) == .granted)
         #expect(budget.release(400, of: Self.address("b")) == [large, small])
+        #expect(budget.checkInvariants() == [])
+    }
+
+    /// Who needs more than a half is there alone among his like, and keeps nobody else out.
+    @Test func oneAtATimeNeedsMoreThanAHalf() throws {
+        var budget = ByteBudget(total: 1_000)
+        #expect(budget.ask(500, isAlone: true, for: Self.address("a")) == .granted)
+        let second = try ticket(budget.ask(500, isAlone: true, for: Self.address("b")))
+        #expect(budget.ask(400, for: Self.address("c")) == .granted)
+        // His bytes alone do not let the next in, nor does the place while the bytes are others'.
+        #expect(budget.release(500, of: Self.address("a")) == [])
+        #expect(budget.release(0, wasAlone: true, of: Self.address("a")) == [second])
+        #expect(budget.isAloneTaken && budget.held == 900)
+        #expect(budget.release(500, wasAlone: true, of: Self.address("b")) == [])
+        #expect(!budget.isAloneTaken && budget.checkInvariants() == [])
+    }
+
+    /// However many one party has in the queue, another waits for one of them only.
+    @Test func largeOnesOfSeveralPartiesTakeTurns() throws {
+        var budget = ByteBudget(total: 1_000)
+        #expect(budget.ask(500, isAlone: true, for: Self.address("a")) == .granted)
+        var own: [ByteBudget.Ticket] = []
+        for _ in 0..<3 { own.append(try ticket(budget.ask(500, isAlone: true, for: Self.address("a")))) }
+        let other = try ticket(budget.ask(500, isAlone: true, for: Self.address("b")))
+        #expect(budget.release(500, wasAlone: true, of: Self.address("a")) == [other])
+        #expect(budget.release(500, wasAlone: true, of: Self.address("b")) == [own[0]])
+        #expect(budget.release(500, wasAlone: true, of: Self.address("a")) == [own[1]])
         #expect(budget.checkInvariants() == [])
     }
 
@@ -93,8 +118,8 @@ struct ByteBudgetTests {
     @Test(arguments: [1, 2, 3, 4, 5]) func anyOrderKeepsTheBounds(seed: UInt64) {
         var random = SeededRandom(seed: seed)
         var budget = ByteBudget(total: 10_000, waitingMax: 16)
-        var holding: [(bytes: Int, parties: [ByteBudget.Party])] = []
-        var waiting: [ByteBudget.Ticket: (bytes: Int, parties: [ByteBudget.Party])] = [:]
+        var holding: [(bytes: Int, isAlone: Bool, parties: [ByteBudget.Party])] = []
+        var waiting: [ByteBudget.Ticket: (bytes: Int, isAlone: Bool, parties: [ByteBudget.Party])] = [:]
         func admit(_ tickets: [ByteBudget.Ticket]) {
             for ticket in tickets {
                 guard let grant = waiting.removeValue(forKey: ticket) else { continue }
@@ -107,10 +132,11 @@ struct ByteBudgetTests {
                 let parties: [ByteBudget.Party] = [
                     .address("\(Int.random(in: 0..<4, using: &random))"), .key("\(Int.random(in: 0..<6, using: &random))"),
                 ]
-                let bytes = budget.chargeable(Int.random(in: 0..<7_000, using: &random))
-                switch budget.ask(bytes, for: parties) {
-                case .granted: holding.append((bytes, parties))
-                case .waiting(let ticket): waiting[ticket] = (bytes, parties)
+                let wanted = Int.random(in: 0..<7_000, using: &random)
+                let (bytes, isAlone) = (budget.chargeable(wanted), wanted > budget.share)
+                switch budget.ask(bytes, isAlone: isAlone, for: parties) {
+                case .granted: holding.append((bytes, isAlone, parties))
+                case .waiting(let ticket): waiting[ticket] = (bytes, isAlone, parties)
                 case .refused: break
                 }
             case 2:
@@ -120,15 +146,16 @@ struct ByteBudgetTests {
                 }
             default:
                 if !holding.isEmpty {
-                    let (bytes, parties) = holding.remove(at: Int.random(in: 0..<holding.count, using: &random))
-                    admit(budget.release(bytes, of: parties))
+                    let (bytes, isAlone, parties) = holding.remove(at: Int.random(in: 0..<holding.count, using: &random))
+                    admit(budget.release(bytes, wasAlone: isAlone, of: parties))
                 }
             }
             #expect(budget.checkInvariants() == [])
             #expect(budget.held == holding.reduce(0) { $0 + $1.bytes })
+            #expect(holding.count { $0.isAlone } == (budget.isAloneTaken ? 1 : 0))
             #expect(budget.waitingCount == waiting.count)
         }
-        while let (bytes, parties) = holding.popLast() { admit(budget.release(bytes, of: parties)) }
+        while let (bytes, isAlone, parties) = holding.popLast() { admit(budget.release(bytes, wasAlone: isAlone, of: parties)) }
         #expect(budget.held == 0 && budget.waitingCount == 0 && budget.held(by: .address("0")) == 0)
     }
 

@@ -51,3 +51,20 @@ import Testing
         #expect(throws: InflationError.tooLong(bytesMax: 1 << 20)) { try Inflation.gzip(many, within: Self.length(1 << 20)) }
     }
 }
+
+extension Inflation {
+    /// All that comes out.
+    fileprivate static func gzip(_ bytes: [UInt8], within bounds: InflationBounds) throws(InflationError) -> [UInt8] {
+        var all: [UInt8] = []
+        let count = try gzip(bytes, within: bounds) { all += $0 }
+        #expect(count == all.count)
+        return all
+    }
+
+    fileprivate static func deflate(_ bytes: [UInt8], within bounds: InflationBounds) throws(InflationError) -> [UInt8] {
+        var all: [UInt8] = []
+        let count = try deflate(bytes, within: bounds) { all += $0 }
+        #expect(count == all.count)
+        return all
+    }
+}

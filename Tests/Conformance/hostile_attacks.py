@@ -1,7 +1,8 @@
 """What a stranger can do to the whole server: bodies, listings, readers who do not read. For `tools/proof hostile`.
 
 Each attack gets a running server, does its worst for some seconds, and returns the statuses that it was answered with. Attackers come from
-127.0.0.1, the one who is measured from 127.0.0.2: what a server shares out by address it shares out between them.
+127.0.0.1. Two are measured: a stranger to them, from 127.0.0.2, since what a server shares out by address it shares out between those two; and
+their neighbour, from 127.0.0.1 too, as behind a proxy everybody is.
 """
 import collections
 import concurrent.futures
@@ -280,14 +281,15 @@ ATTACKS = {
 
 
 class Prober(threading.Thread):
-    """Asks a small question all the time, from another address than the attackers."""
+    """Asks a small question all the time."""
 
-    def __init__(self, server):
+    def __init__(self, server, source):
         super().__init__(daemon=True)
-        self.server, self.times, self.failures, self.stopped = server, [], collections.Counter(), threading.Event()
+        self.server, self.source = server, source
+        self.times, self.failures, self.stopped = [], collections.Counter(), threading.Event()
 
     def run(self):
-        connection = Connection(self.server.http_port, 60, source="127.0.0.2")
+        connection = Connection(self.server.http_port, 60, source=self.source)
         while not self.stopped.is_set():
             started = time.perf_counter()
             try:
@@ -297,7 +299,7 @@ class Prober(threading.Thread):
             except (OSError, http.client.HTTPException) as error:
                 self.failures[type(error).__name__] += 1
                 connection.close()
-                connection = Connection(self.server.http_port, 60, source="127.0.0.2")
+                connection = Connection(self.server.http_port, 60, source=self.source)
             self.times.append(time.perf_counter() - started)
             self.stopped.wait(0.005)
         connection.close()
@@ -325,18 +327,22 @@ class MemoryWatch(threading.Thread):
                 return
 
 
+# Who is measured, and where he comes from.
+PROBERS = {"others": "127.0.0.2", "a neighbour": HOST}
+
+
 def watched(server, work):
-    """(result of the work, seconds, peak in MB, the prober)"""
-    prober, watch = Prober(server), MemoryWatch(server)
-    prober.start()
-    watch.start()
+    """(result of the work, seconds, peak in MB, the probers by name)"""
+    probers, watch = {name: Prober(server, source) for name, source in PROBERS.items()}, MemoryWatch(server)
+    for thread in [*probers.values(), watch]:
+        thread.start()
     started = time.perf_counter()
     try:
         result = work()
     finally:
         seconds = time.perf_counter() - started
-        prober.stopped.set()
-        watch.stopped.set()
-        prober.join(70)
-        watch.join()
-    return result, seconds, watch.peak / 1024, prober
+        for thread in [*probers.values(), watch]:
+            thread.stopped.set()
+        for thread in [*probers.values(), watch]:
+            thread.join(70)
+    return result, seconds, watch.peak / 1024, probers

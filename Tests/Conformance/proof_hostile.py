@@ -1,7 +1,8 @@
 """What is meant to hurt: queries against a project of many nodes, and attacks on the whole server (hostile_attacks.py).
 
 Each query is refused with a place and a reason, or answered, in bounded time. Under each attack the server stays within --peak-mb of memory
-beyond the map of its store, and answers others, who come from another address, within --slower times of what they get when it is quiet.
+beyond the map of its store, and answers others within --slower times of what they get when it is quiet: those who come from another address and
+those who come from the attackers' own.
 
 The project is imported with `contex import`: synopses and descriptions of Debian's packages (`apt-cache dumpavail`), numbered metadata, and
 made-up vectors, so that nothing has to be embedded. Prints the status and the least and greatest of three times; ends with 1 when anything
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from hostile_attacks import ATTACKS, LARGE, watched
+from hostile_attacks import ATTACKS, LARGE, PROBERS, watched
 from support import BINARY, MODEL, Connection, Server
 
 PROJECT = LARGE
@@ -123,7 +124,7 @@ def attack(data_dir, name, arguments):
         for n, text in enumerate(("the lighthouse keeper is Maria", "the harbour opens at six", "boats are painted blue")):
             server.publish("probe", f"k{n}", {"text": text})
         _, _, resting, quiet = watched(server, lambda: time.sleep(5))
-        statuses, seconds, peak, prober = watched(server, lambda: ATTACKS[name](server))
+        statuses, seconds, peak, probers = watched(server, lambda: ATTACKS[name](server))
         if server.process.poll() is not None:
             faults.append(f"the server ended with {server.process.returncode}")
             statuses = statuses or collections.Counter()
@@ -136,14 +137,18 @@ def attack(data_dir, name, arguments):
                 faults.append("SIGTERM took longer than the time to stop")
     if peak > arguments.peak_mb:
         faults.append(f"{peak:.0f} MB, at most {arguments.peak_mb:.0f} are allowed")
-    if prober.p99() > arguments.slower * quiet.p99():
-        faults.append(f"others waited {prober.p99() * 1000:.1f} ms, {prober.p99() / quiet.p99():.1f} times as long as before")
-    if prober.failures:
-        faults.append(f"others were refused: {dict(prober.failures)}")
+    for who, prober in probers.items():
+        before, under = quiet[who].p99(), prober.p99()
+        if under > arguments.slower * before:
+            faults.append(f"{who} waited {under * 1000:.1f} ms, {under / before:.1f} times as long as before")
+        if prober.failures:
+            faults.append(f"{who} heard {dict(prober.failures)}")
     if statuses.get("500"):
         faults.append("500")
     said = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
-    row = f"| {name} | {said} | {seconds:.1f} | {resting:.0f} | {peak:.0f} | {quiet.p99() * 1000:.1f} | {prober.p99() * 1000:.1f} |"
+    row = f"| {name} | {said} | {seconds:.1f} | {resting:.0f} | {peak:.0f} |"
+    for who, prober in probers.items():
+        row += f" {quiet[who].p99() * 1000:.1f} | {prober.p99() * 1000:.1f} |"
     return row, faults
 
 
@@ -175,7 +180,9 @@ def main():
             with Server(data_dir) as server:
                 failures += hurtful_queries(server, arguments, sample, generator)
         if chosen:
-            print("\n| attack | answers | s | MB before | MB at most | others' p99 before, ms | others' p99, ms |\n|---|---|---|---|---|---|---|")
+            columns = ["attack", "answers", "s", "MB before", "MB at most"]
+            columns += [f"p99 of {who} {when}, ms" for who in PROBERS for when in ("before", "under it")]
+            print("\n| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
         for name in chosen:
             row, faults = attack(data_dir, name, arguments)
             print(row, flush=True)

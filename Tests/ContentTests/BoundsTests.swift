@@ -3,6 +3,8 @@ import Content
 import TestSupport
 import Testing
 
+private func many(_ piece: String, _ count: Int) -> String { String(repeating: piece, count: count) }
+
 /// What a document may be: the same for every format, measured on the value that results.
 @Suite struct BoundsTests {
     private func refusal(_ data: JSONValue, hint: String? = nil, whole: Bool = false) -> String? {
@@ -14,8 +16,6 @@ import Testing
             return error.message
         }
     }
-    private func many(_ piece: String, _ count: Int) -> String { String(repeating: piece, count: count) }
-
     // MARK: - Levels
 
     /// A text in a format whose value has so many levels.
@@ -35,6 +35,29 @@ import Testing
                 ? "<b>" + nested(levels - 1, format) + "</b>" : many("<a>", (levels - 1) / 2) + "<a>x</a>" + many("<a/></a>", (levels - 1) / 2)
         }
     }
+
+    /// libyaml looks at all levels for each of its tokens: what lies deeper than the limit must be refused before it reads on. (Its own word, had it
+    /// come to the end of this, would be that the brackets are not closed.)
+    @Test(arguments: ["[", "{a: ", "- [", "[\n", "k: {", "!t [", "[ # a ]\n", "? [", "\"x\": [", "{\"a\":[", "- |\n  text \"\n- ["])
+    func brackets(opening: String) throws {
+        let head = opening == "{a: " ? many(opening, 900) : opening + many("[", 900)
+        do {
+            _ = try YAMLReader.value(head + many("a,", 1_000))
+            Issue.record("read")
+        } catch {
+            #expect(error.reason == .limit && error.message.hasPrefix("Nested deeper than"), "\(error)")
+        }
+    }
+
+    /// Brackets that are text are none.
+    @Test(arguments: [
+        "- \"\(many("[", 300))\"", "- '\(many("[ it''s ", 300))'", "# \(many("[", 300))\n- a", "- |\n  \(many("[\n  ", 300))",
+        "k: >-\n  \(many("- [ \"x\n  ", 300))\nl: [1]",
+        "- a\(many("[", 300))", "- - b: |\n      \(many("[\n      ", 100))\n    c: d", "- [\"\(many("\\\"[", 300))\", 'a']", "- [a\(many(" ' ", 3))]",
+        "a: b [\(many(" {", 300))",
+        many("- [a, {b: [c]}]\n", 300), many("- {\"a\":\"[\",b: 'it''s ['}\n", 300), "- http:\"\(many("[", 300))",
+    ])
+    func bracketsThatAreText(text: String) throws { _ = try YAMLReader.value(text) }
 
     @Test(arguments: ["json", "yaml", "yaml lines", "yaml documents", "toml", "toml tables", "xml", "xml arrays"])
     func oneBoundOfDepthForAllFormats(_ format: String) throws {

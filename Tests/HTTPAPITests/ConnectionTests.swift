@@ -136,6 +136,93 @@ struct ConnectionTests {
         }
     }
 
+    /// Behind a proxy all clients have one address: what is large of it takes the half of that address, and a small request has its room all the same.
+    /// (Each piece of a large body is as small as a small request; it was taken for one.)
+    @Test func neighboursOfLargeBodiesHaveRoom() async throws {
+        let harness = try Harness(inflightBytesMax: 64 << 20)
+        try await harness.serve({ $0.memoryWait = .seconds(30) }) { port in
+            var holding: [RawConnection] = []
+            for _ in 0..<8 {
+                let connection = try RawConnection(port: port)
+                connection.send(
+                    "POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5000000\r\n\r\n")
+                holding.append(connection)
+            }
+            // As much as the server reads of each: those that wait for memory are not read, so theirs is not sent to the end.
+            let senders = DispatchGroup()
+            for connection in holding {
+                senders.enter()
+                Thread.detachNewThread {
+                    connection.send([UInt8](repeating: 0x20, count: 4_000_000))
+                    senders.leave()
+                }
+            }
+            for _ in 0..<500 where harness.operations.memory.arriving.waitingCount == 0 { usleep(20_000) }
+            #expect(harness.operations.memory.arriving.waitingCount > 0)
+            for _ in 0..<5 {
+                let small = try RawConnection(port: port)
+                small.send(Self.post("/api/v1/data/publish", Self.publish("stone")))
+                #expect(small.answer()?.hasPrefix("HTTP/1.1 200") == true)
+            }
+            for connection in holding { connection.endAll() }
+            senders.wait()
+        }
+    }
+
+    /// 49 bytes of JSON and a million blanks in 1,047: what they come to is asked for before they are unpacked.
+    @Test func packedBodiesAskForWhatTheyComeTo() async throws {
+        let blanks = String(repeating: "A", count: 1290)
+        let (head, end) = ("H4sIAAAAAAACA+3HwQ1AQBRAwVbkn1WgmY2wBzZB2IuI3jnowszpvSu2fZ3zUNM0RhdbtDH2tU8ln++Wb9886rrkuBs", "OC3HkP92elwQg8A")
+        let packed = Array(Data(base64Encoded: head + blanks + end)!)
+        let harness = try Harness()
+        let gate = harness.operations.memory.working
+        let share = MemoryLease(of: gate, address: "127.0.0.1", key: nil)
+        let all = (Limits.inflightBytes - Limits.inflightBytes / 4) / 2
+        try await gate.take(all - (4 << 20), for: share)
+        try await harness.serve({ $0.memoryWait = .milliseconds(300) }) { port in
+            let connection = try RawConnection(port: port)
+            let fields = "POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+            let request = Array("\(fields)Content-Length: \(packed.count)\r\n\r\n".utf8) + packed
+            connection.send(request)
+            let refused = try #require(connection.answer())
+            #expect(refused.hasPrefix("HTTP/1.1 503") && refused.lowercased().contains("\r\nretry-after: 1\r\n"), "\(refused.prefix(200))")
+            share.shrink(to: 0)
+            connection.send(request)
+            #expect(try #require(connection.answer()).hasPrefix("HTTP/1.1 200"))
+        }
+    }
+
+    /// Whoever has found one of the addresses finds the others: nobody is answered before all are bound.
+    @Test func nobodyIsAnsweredBeforeTheListenerMay() async throws {
+        let harness = try Harness()
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let server = HTTPAPIServer(operations: harness.operations, configuration: HTTPAPIConfiguration(port: 0), logger: logger)
+        let (ports, port) = AsyncStream<Int>.makeStream()
+        let (opened, open) = AsyncStream<Void>.makeStream()
+        let running = Task {
+            try await server.run {
+                port.yield($0)
+                for await _ in opened {}
+            }
+        }
+        var iterator = ports.makeAsyncIterator()
+        let bound = try #require(await iterator.next())
+        let (early, late): (Bool, String?) = await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                guard let connection = try? RawConnection(port: bound) else { return continuation.resume(returning: (true, nil)) }
+                connection.send(Self.health)
+                let early = connection.hasMore(within: 300)
+                open.finish()
+                continuation.resume(returning: (early, connection.answer()))
+            }
+        }
+        #expect(!early && late?.hasPrefix("HTTP/1.1 200") == true)
+        running.cancel()
+        _ = try? await running.value
+        await harness.close()
+    }
+
     /// A large answer is held as long as its reader reads, and no longer.
     @Test func whoStopsReadingIsCut() async throws {
         let harness = try Harness()

@@ -41,7 +41,9 @@ struct Fixture {
     let journal = Journal()
     let port: Int
 
-    init(authentication: Bool = false, _ adjust: (inout RESPServerConfiguration) -> Void = { _ in }) async throws {
+    init(
+        authentication: Bool = false, inflightBytesMax: Int = Limits.inflightBytes, _ adjust: (inout RESPServerConfiguration) -> Void = { _ in }
+    ) async throws {
         var settings = DatabaseConfiguration(directory: folder.path)
         settings.mapBytes = 1 << 30
         settings.mode = .semantic
@@ -50,7 +52,8 @@ struct Fixture {
             models: Models(
                 identity: "constant", dimension: 4, embed: { $0.map { _ in [1, 0, 0, 0] } }, countTokens: { $0.split(separator: " ").count }))
         database.setSink(ChannelSink(hub: hub), for: .redis)
-        operations = Operations(database: database, authenticationRequired: authentication, meter: journal, audit: journal)
+        operations = Operations(
+            database: database, authenticationRequired: authentication, inflightBytesMax: inflightBytesMax, meter: journal, audit: journal)
         var configuration = RESPServerConfiguration(port: 0)
         adjust(&configuration)
         server = RESPServer(

@@ -5,6 +5,7 @@ import Logging
 import NIOPosix
 import RESP
 import RESPServer
+import Service
 import Testing
 
 @Suite struct ListenerTests {
@@ -47,6 +48,30 @@ import Testing
         #expect(try await client.isClosed())
         let next = try await Client.connect(fixture.port)
         #expect(try await next.ask("PING") == .simple("PONG"))
+        await fixture.stop()
+    }
+
+    /// Commands that do not come to their end hold memory that bodies of HTTP ask for too, and one address has half of it.
+    @Test func commandsAskForTheMemoryThatTheyTake() async throws {
+        let fixture = try await Fixture(inflightBytesMax: 4 << 20)
+        let arriving = fixture.operations.memory.arriving
+        func begin(_ bytes: Int) async throws -> Client {
+            let client = try await Client.connect(fixture.port)
+            client.send(raw: "*2\r\n$4\r\nPING\r\n$900000\r\n" + String(repeating: "x", count: bytes))
+            return client
+        }
+        let first = try await begin(300_000)
+        #expect(try await eventually { arriving.held >= 300_000 })
+        let second = try await begin(300_000)
+        let refusal = try await second.reply()
+        guard case .error(let text) = refusal else { throw ClientFailure(description: "\(refusal)") }
+        #expect(text.hasPrefix("ERR The server works on as much data as it has memory for"))
+        // What is small is answered, and what has come to its end is held no longer.
+        #expect(try await Client.connect(fixture.port).ask("PING") == .simple("PONG"))
+        first.send(raw: String(repeating: "x", count: 600_000) + "\r\n")
+        guard case .bulk(let echo) = try await first.reply() else { throw ClientFailure(description: "no echo") }
+        #expect(echo.count == 900_000)
+        #expect(try await eventually { arriving.held == 0 })
         await fixture.stop()
     }
 

@@ -105,6 +105,18 @@ private func replies(_ chunks: [[UInt8]], depthMax: Int = 32) -> ([RESPValue], R
         #expect(replies([Array(String(repeating: "*1\r\n", count: 5).utf8)], depthMax: 4).1 != nil)
     }
 
+    /// What a command has brought counts until it is whole, its arguments too: many small ones are as much as a large one.
+    @Test func argumentsAreCountedUntilTheirCommandIsWhole() throws {
+        var parser = RESPCommandParser()
+        parser.feed(Array("*1001\r\n".utf8))
+        for _ in 0..<1_000 { parser.feed(Array("$100\r\n\(String(repeating: "x", count: 100))\r\n".utf8)) }
+        #expect(try parser.next() == nil)
+        #expect(parser.bufferedBytes >= 100_000)
+        parser.feed(Array("$1\r\nx\r\n".utf8))
+        #expect(try parser.next()?.count == 1_001)
+        #expect(parser.bufferedBytes == 0)
+    }
+
     /// After an error there is nothing more to read.
     @Test func errorsStay() {
         var parser = RESPCommandParser()

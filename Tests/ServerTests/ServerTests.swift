@@ -55,6 +55,33 @@ import Testing
         }
     }
 
+    /// Without keys everybody here may do everything anyway. With them there are people who may register an agent and may not reach the ports of this
+    /// machine, so its own addresses are none that a webhook may go to, unless the configuration says so.
+    @Test func withAuthenticationWebhooksDoNotGoToThisMachine() async throws {
+        let key = "ck_" + String(repeating: "a1B2", count: 12)
+        func status(authentication: Bool, allow: String? = nil) async throws -> [Int] {
+            let running = try await TestServer {
+                $0.authenticationRequired = authentication
+                if authentication { $0.bootstrapKey = key }
+                $0.webhookAllow = allow
+            }
+            var statuses: [Int] = []
+            for (number, host) in ["127.0.0.1", "[::1]", "localhost"].enumerated() {
+                let agent: JSONValue = [
+                    "agent_id": .string("hooked\(number)"), "project_id": "shop", "data_needs": .array(["anything"]), "notification_method": "webhook",
+                    "webhook_url": .string("http://\(host):9/hook"),
+                ]
+                statuses.append(try await running.call("POST", "/api/v1/agents/register", agent, headers: authentication ? ["X-API-Key": key] : [:]).status)
+            }
+            await running.server.stop()
+            return statuses
+        }
+        #expect(try await status(authentication: false) == [200, 200, 200])
+        let refused = try await status(authentication: true)
+        #expect(refused[..<2] == [422, 422], "\(refused)")
+        #expect(try await status(authentication: true, allow: "127.0.0.0/8, ::1/128")[..<2] == [200, 200])
+    }
+
     @Test func restartGivesTheSameAnswers() async throws {
         let documents: [(String, JSONValue)] = [
             ("tech", Self.tech), ("guide", "# Deploying\n\nPush to the main branch.\n\n## Rolling back\n\nTag the old image."),

@@ -31,6 +31,57 @@ struct MemoryGateTests {
         withExtendedLifetime(other) { #expect(gate.waitingCount == 0 && late.held == 0 && gate.held == 500) }
     }
 
+    /// Behind one address may be a proxy: its small requests go on while its large ones hold, want and wait for all that there is.
+    @Test func smallOnesDoNotDependOnLargeOnes() async throws {
+        let gate = MemoryGate(total: 64 << 20)
+        let large = (0..<8).map { _ in MemoryLease(of: gate, address: "proxy", key: nil) }
+        // As bodies come: each step is as small as a small request.
+        var refused = 0
+        for _ in 0..<100 {
+            for lease in large where gate.ask(64 << 10, for: lease) != .granted { refused += 1 }
+        }
+        #expect(refused > 0)
+        #expect(gate.held <= (32 << 20) + 8 * gate.smallMax)
+        for _ in 0..<50 {
+            let small = MemoryLease(of: gate, address: "proxy", key: nil)
+            #expect(gate.ask(16 << 10, for: small) == .granted)
+        }
+        // What is large by an answer that is there already is no small one any more.
+        let answer = MemoryLease(of: gate, address: "proxy", key: nil)
+        for _ in 0..<100 { answer.settle(at: 30 << 20) }
+        let small = MemoryLease(of: gate, address: "proxy", key: nil)
+        #expect(gate.ask(16 << 10, for: small) == .granted)
+        withExtendedLifetime(large) {}
+    }
+
+    /// Sixty that will be large and hold their first bytes only are in nobody's way.
+    @Test func whoWillBeLargeTakesNoRoomOfSmallOnes() async throws {
+        let gate = MemoryGate(total: 4 << 20)
+        var large: [MemoryLease] = []
+        for _ in 0..<300 {
+            let lease = MemoryLease(of: gate, address: "proxy", key: nil, expecting: 1 << 20)
+            large.append(lease)
+            _ = gate.ask(gate.smallMax, for: lease)
+        }
+        let small = MemoryLease(of: gate, address: "proxy", key: nil, expecting: 1_000)
+        #expect(gate.ask(1_000, for: small) == .granted)
+        withExtendedLifetime(large) { #expect(gate.held == (2 << 20) + 1_000) }
+    }
+
+    /// A request that needs more than its share is worked on, and while it is no other such.
+    @Test func theLargestAreWorkedOnOneAtATime() async throws {
+        let gate = MemoryGate(total: 1_000)
+        let (first, second) = (MemoryLease(of: gate, address: "a", key: nil), MemoryLease(of: gate, address: "b", key: nil))
+        try await gate.take(5_000, for: first)
+        let waiting = Task { try await gate.take(5_000, for: second, within: .seconds(60)) }
+        for _ in 0..<1_000 where gate.waitingCount == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(first.isAlone && first.held == 500 && second.held == 0)
+        // Its answer counts as what it is; the place is free again.
+        first.settle(at: 400)
+        try await waiting.value
+        #expect(!first.isAlone && second.isAlone && gate.held == 900)
+    }
+
     /// Whatever becomes of a request, what it held comes back.
     @Test func aForgottenLeaseGivesBack() async throws {
         let gate = MemoryGate(total: 1_000)

@@ -1,7 +1,7 @@
 internal import Foundation
 
 /// A client that says exactly what it is told, byte for byte. Blocking, with a time limit: used off the pool only.
-public final class RawConnection {
+public final class RawConnection: Sendable {
     private let descriptor: Int32
 
     /// - Parameters:
@@ -40,6 +40,15 @@ public final class RawConnection {
     }
 
     deinit { close(descriptor) }
+
+    /// Neither sends nor listens any more, also where another thread is at it.
+    public func endAll() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    /// Whether something can be read, within so many milliseconds.
+    public func hasMore(within milliseconds: Int32) -> Bool {
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&wanted, 1, milliseconds) > 0
+    }
 
     /// Sends no more, and still listens.
     public func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }

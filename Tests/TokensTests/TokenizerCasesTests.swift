@@ -48,6 +48,15 @@ struct TokenizerCasesTests {
         }
     }
 
+    /// Longer than any word: it is counted in parts, whatever stands around it.
+    @Test func wordsOfMegabytesAreCountedInParts() throws {
+        let tokenizer = try cl100k()
+        let long = String(repeating: "ab", count: 1_200_000)
+        let whole = tokenizer.ids("a word, \(long) and words").count
+        let counted = tokenizer.count("a word, \(long) and words")
+        #expect(abs(counted - whole) <= 4, "\(counted) of \(whole)")
+    }
+
     @Test func textsOfIdsThatAreNone() throws {
         let tokenizer = try cl100k()
         #expect(tokenizer.text([]) == "")

@@ -5,18 +5,39 @@ internal import Base
 enum NodeDescription {
     /// `people[0].address` and `{"city": "Ulm", "zip": 89073}` give `people address | city: Ulm | zip: 89073`.
     static func text(path: String, value: JSONValue) -> String {
-        var parts: [String] = []
+        var out = ""
+        append(path: path, value: value, to: &out)
+        return out
+    }
+
+    /// The same behind what a text has already. Written piece by piece into the one text that is wanted: the parts of a large value are never
+    /// in memory beside it.
+    static func append(path: String, value: JSONValue, to out: inout String) {
         let names = propertyNames(path)
-        if !names.isEmpty { parts.append(names) }
+        out += names
+        var isFirst = names.isEmpty
+        func separate() {
+            if !isFirst { out += " | " }
+            isFirst = false
+        }
         switch value {
         case .object(let members):
-            for member in members { parts.append("\(member.key): \(PythonNotation.str(member.value))") }
+            for member in members {
+                separate()
+                out += member.key
+                out += ": "
+                PythonNotation.append(member.value, to: &out)
+            }
         case .array(let items):
-            parts.append(items.map(PythonNotation.str).joined(separator: ", "))
+            separate()
+            for (place, item) in items.enumerated() {
+                if place > 0 { out += ", " }
+                PythonNotation.append(item, to: &out)
+            }
         default:
-            parts.append(PythonNotation.str(value))
+            separate()
+            PythonNotation.append(value, to: &out)
         }
-        return parts.joined(separator: " | ")
     }
 
     /// The path without its indices, the dots turned to spaces.

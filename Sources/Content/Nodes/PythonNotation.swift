@@ -16,6 +16,11 @@ public enum PythonNotation {
         return out
     }
 
+    /// Appends `str(value)`: a list of millions would else be as many texts before it is one.
+    static func append(_ value: JSONValue, to out: inout String) {
+        if case .string(let text) = value { out += text } else { write(value, into: &out) }
+    }
+
     private static func write(_ value: JSONValue, into out: inout String) {
         switch value {
         case .null: out += "None"

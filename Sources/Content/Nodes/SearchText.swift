@@ -41,7 +41,9 @@ public enum SearchText {
     /// What is indexed.
     /// - Complexity: O(size of the value).
     public static func indexed(key: String, path: String, kind: String, value: JSONValue) -> String {
-        key + " | " + NodeDescription.text(path: publishersPath(path, kind: kind), value: unwrapped(value, kind: kind))
+        var text = key + " | "
+        NodeDescription.append(path: publishersPath(path, kind: kind), value: unwrapped(value, kind: kind), to: &text)
+        return text
     }
 
     /// Answers show what is no object as one, `{"value": x}`, and exports of the original have it so.
@@ -112,8 +114,19 @@ public enum SearchText {
         case .bool(let flag): flag ? "true" : "false"
         case .number: PythonNotation.str(value)
         case .string(let text): looksLikeIdentifier(text) ? words(ofName: text) : text
-        case .array(let items): items.map(scalars).filter { !$0.isEmpty }.joined(separator: ", ")
+        case .array(let items): joined(items)
         }
+    }
+
+    private static func joined(_ items: [JSONValue]) -> String {
+        var text = ""
+        for item in items {
+            let part = scalars(item)
+            if part.isEmpty { continue }
+            if !text.isEmpty { text += ", " }
+            text += part
+        }
+        return text
     }
 
     /// One word that is a name of a program, `triangle_properties.get` or `maxConnections`: but not `PostgreSQL`, `eu-west-1`, `src/main.swift`.

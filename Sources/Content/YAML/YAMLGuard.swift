@@ -4,6 +4,7 @@
 //                            often as somebody likes. With up to 12 aliases a document grows at most 81-fold (3^(12/3), three aliases on
 //                            each of four levels); with more, no key may be anything but a text.
 //   keys inside keys         are hashed once a level.
+//   flow collections         that lie deep in each other (`YAMLFlowDepth`): each token of libyaml's costs a look at all levels.
 //   %TAG                     gives a prefix a short name; libyaml copies the prefix at each use.
 //
 // YAML can only be told from its text by reading it as YAML. So the signs below err to the safe side: a sign in a quoted text counts. But
@@ -19,14 +20,19 @@ enum YAMLGuard {
     static func check(_ text: String) throws(FormatError) {
         let bytes = Array(text.utf8)
         var scan = Scan()
+        var flow = YAMLFlowDepth()
         for index in bytes.indices {
             let byte = bytes[index]
             if byte == 0 { throw FormatError(.yaml, line: scan.line, "NUL is not a character of YAML") }
             scan.read(byte, at: index, in: bytes)
+            flow.read(byte, at: index, in: bytes)
+            guard flow.depth <= Limits.nestingDepth + Limits.envelopeLevels else {
+                throw FormatError(.yaml, .limit, line: scan.line, "Nested deeper than \(Limits.nestingDepth) levels")
+            }
             guard scan.keysInKeys <= Limits.nestingDepth else {
                 throw FormatError(.yaml, .limit, line: scan.line, "More than \(Limits.nestingDepth) keys that are no text inside each other, perhaps")
             }
-            // Brackets and indentation alone end with libyaml's bound of depth: each value more has a comma or a line.
+            // Brackets and indentation alone end with a bound of depth: each value more has a comma or a line.
             guard scan.parts <= Limits.documentParts else {
                 throw FormatError(.yaml, .limit, line: 0, "More than \(Limits.documentParts) values; publish it in parts under several keys")
             }

@@ -202,8 +202,9 @@ public struct APIHandler: Sendable {
         let route = admitted.route
         var errors = admitted.pathErrors
         let query = FieldValues(parameters: admitted.request.query, shapes: route.queryFields, in: "query", into: &errors)
-        try await memory?.takeForWork(on: admitted, box, configuration)
-        let body = try read(admitted, box, into: &errors)
+        let measure = try box.peek { bytes in try admitted.coding.measure(bytes, bytesMax: configuration.bodyBytesMax) }
+        try await memory?.takeForWork(on: admitted, measure, configuration)
+        let body = try read(admitted, box, measure, into: &errors)
         guard errors.isEmpty else { throw ValidationFailure(errors) }
         if route.projectPlace == .body {
             try operations.authorise(admitted.principal, route.action, project: body.fields[Fields.project])
@@ -215,8 +216,10 @@ public struct APIHandler: Sendable {
     }
 
     /// In a function of its own, so that the bytes are gone when it returns.
-    private func read(_ admitted: AdmittedRequest, _ box: RequestBytes, into errors: inout [ValidationError]) throws -> BodyContent {
-        let bytes = try admitted.coding.decode(box.take(), bytesMax: configuration.bodyBytesMax)
+    private func read(
+        _ admitted: AdmittedRequest, _ box: RequestBytes, _ measure: BodyMeasure, into errors: inout [ValidationError]
+    ) throws -> BodyContent {
+        let bytes = try admitted.coding.decode(box.take(), count: measure.bytes, bytesMax: configuration.bodyBytesMax)
         return try admitted.route.body.read(bytes, contentType: admitted.request.header("Content-Type"), into: &errors)
     }
 

@@ -162,7 +162,7 @@ public final class RequestBytes: Sendable {
     }
 
     /// Looks at the bytes and leaves them.
-    func peek<T: Sendable>(_ body: ([UInt8]) -> T) -> T { bytes.withLock { body($0) } }
+    func peek<T: Sendable>(_ body: ([UInt8]) throws -> T) rethrows -> T { try bytes.withLock { try body($0) } }
 
     /// The bytes; none the second time.
     public func take() -> [UInt8] {

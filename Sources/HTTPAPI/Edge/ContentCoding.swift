@@ -22,12 +22,30 @@ enum ContentCoding: Sendable {
         }
     }
 
+    /// What a body is once it is unpacked, found without unpacking it into memory: what memory is asked for before there is any of it.
+    /// - Throws: as `decode` does.
+    /// - Complexity: O(bytes that come out).
+    func measure(_ bytes: [UInt8], bytesMax: Int) throws(ContexError) -> BodyMeasure {
+        var measure = BodyMeasure()
+        if self == .identity { measure.add(bytes[...]) } else { _ = try unpack(bytes, bytesMax: bytesMax) { measure.add($0) } }
+        return measure
+    }
+
+    /// - Parameter count: what comes out, as `measure` has it.
     /// - Throws: `.badRequest` for bytes that are not packed so, `.tooLarge`.
-    func decode(_ bytes: [UInt8], bytesMax: Int) throws(ContexError) -> [UInt8] {
-        guard self != .identity, !bytes.isEmpty else { return bytes }
+    func decode(_ bytes: consuming [UInt8], count: Int, bytesMax: Int) throws(ContexError) -> [UInt8] {
+        if self == .identity { return bytes }
+        var plain: [UInt8] = []
+        plain.reserveCapacity(count)
+        _ = try unpack(bytes, bytesMax: bytesMax) { plain += $0 }
+        return plain
+    }
+
+    private func unpack(_ bytes: [UInt8], bytesMax: Int, _ take: (ArraySlice<UInt8>) -> Void) throws(ContexError) -> Int {
+        guard !bytes.isEmpty else { return 0 }
         let bounds = InflationBounds(bytesMax: bytesMax, ratioMax: Limits.expansionRatio, bytesFree: Limits.expandedBytesFree)
         do throws(InflationError) {
-            return self == .gzip ? try Inflation.gzip(bytes, within: bounds) : try Inflation.deflate(bytes, within: bounds)
+            return self == .gzip ? try Inflation.gzip(bytes, within: bounds, take) : try Inflation.deflate(bytes, within: bounds, take)
         } catch {
             switch error {
             case .damaged: throw ContexError(.bodyUnreadable, "The body is not what Content-Encoding says, or it is cut off")

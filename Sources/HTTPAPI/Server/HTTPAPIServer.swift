@@ -29,7 +29,7 @@ public struct HTTPAPIServer: Sendable {
 
     /// - Parameters:
     ///   - address: another than the configured one, for a server that listens on several; with `port`.
-    ///   - onServerRunning: called with the port that was bound, once connections are accepted.
+    ///   - onServerRunning: called with the port that was bound; connections are accepted when it returns. Until then they wait.
     public func service(
         on address: (host: String, port: Int)? = nil, onServerRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) -> any ServiceLifecycle.Service {
@@ -55,6 +55,7 @@ public struct HTTPAPIServer: Sendable {
         let house = house
         let listener = try await bind(host, port)
         await onServerRunning(listener.localAddress?.port ?? port)
+        if !Task.isShuttingDownGracefully { try await listener.setOption(.autoRead, value: true).get() }
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 try? await listener.closeFuture.get()
@@ -82,6 +83,7 @@ public struct HTTPAPIServer: Sendable {
         return try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.autoRead, value: false)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             // A connection reads when it has room for what comes.

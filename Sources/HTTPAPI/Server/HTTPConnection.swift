@@ -235,7 +235,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         switch exchange.isCounted ? house.handler.examine(request) : .answered(house.handler.refuseBusy(request)) {
         case .admitted(let admitted):
             let announced = head.headers.first(name: "Content-Length").flatMap { Int($0) }
-            let lease = MemoryLease(of: house.memory.arriving, address: admitted.address, key: admitted.keyID)
+            let lease = MemoryLease(of: house.memory.arriving, address: admitted.address, key: admitted.keyID, expecting: announced ?? 0)
             phase = .receiving(RequestArrival(of: admitted, announced: announced, lease, bytesMax: house.configuration.bodyBytesMax, pace: pace))
             if asksFirst {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: exchange.version, status: .continue))), promise: nil)
@@ -366,7 +366,7 @@ final class HTTPConnection: ChannelDuplexHandler {
                 case .stream: exchange.method == .HEAD
                 }
             if isAtOnce {
-                memory.working.settle(at: answer.body.count)
+                memory.finishWork(holding: answer.body.count)
                 channel.pipeline.fireUserInboundEventTriggered(Event.answer(answer, exchange: exchange.number, memory.working))
             } else {
                 let isWhole = await send(answer)
@@ -380,10 +380,10 @@ final class HTTPConnection: ChannelDuplexHandler {
                 try await channel.writeAndFlush(HTTPServerResponsePart.head(head(of: answer, exchange, house)))
                 switch answer.content {
                 case .bytes(let bytes):
-                    memory.working.settle(at: bytes.count)
+                    memory.finishWork(holding: bytes.count)
                     try await write(bytes)
                 case .stream(let stream):
-                    memory.working.settle(at: 2 * pieceBytes)
+                    memory.finishWork(holding: 2 * pieceBytes)
                     for try await bytes in stream {
                         try Task.checkCancellation()
                         memory.working.settle(at: max(bytes.count, 2 * pieceBytes))

@@ -19,7 +19,7 @@ final class RequestArrival {
     let admitted: APIHandler.AdmittedRequest
     let lease: MemoryLease
     private let bytesMax: Int
-    /// Memory is asked for in such pieces: a small body for itself alone, so that it counts as the tiny thing that it is.
+    /// Memory is asked for in such pieces: a small body for what it is.
     private let step: Int
     private var bytes: [UInt8] = []
     private(set) var count = 0

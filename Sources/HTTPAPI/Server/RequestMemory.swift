@@ -11,35 +11,43 @@ public struct RequestMemory: Sendable {
 
     /// Waits for the memory that the work will need; then the body no longer counts as on its way.
     /// - Throws: `.unavailable`
-    func takeForWork(on admitted: APIHandler.AdmittedRequest, _ body: RequestBytes, _ configuration: HTTPAPIConfiguration) async throws {
-        let weight = body.weight(isPacked: admitted.coding != .identity, bytesMax: configuration.bodyBytesMax)
-        try await gate.take(weight + admitted.route.answerBytes, for: working, within: configuration.memoryWait)
+    func takeForWork(on admitted: APIHandler.AdmittedRequest, _ body: BodyMeasure, _ configuration: HTTPAPIConfiguration) async throws {
+        try await gate.take(body.weight + admitted.route.answerBytes, for: working, within: configuration.memoryWait)
         arriving.shrink(to: 0)
+    }
+
+    /// What the work has held is gone; from here on it is the answer that counts.
+    func finishWork(holding count: Int) {
+        // Before the next such one begins, or what this one has left behind would be there twice.
+        if working.isAlone { Allocator.giveBack() }
+        working.settle(at: count)
     }
 }
 
-extension RequestBytes {
-    /// Bytes that a body and what is made of it hold at most at one time.
-    ///
-    /// What is parsed costs by its values, not by its bytes: one costs 24 bytes in its array, half as much again while the array grows,
-    /// and members of objects twice that. In texts of other formats it is the same signs and line breaks that make values of them, so all
-    /// are counted, also those inside of strings: that errs to the safe side.
-    ///
-    /// - Parameter isPacked: gzip hides how much there is; the most that it may become is assumed.
-    func weight(isPacked: Bool, bytesMax: Int) -> Int {
-        guard !isPacked else { return Self.weight(bytes: min(bytesMax, count * Limits.expansionRatio), signs: 0) * 2 }
-        return Self.weight(bytes: count, signs: signs)
+/// What tells how much memory the work on a body needs, before it is parsed.
+struct BodyMeasure: Sendable {
+    private(set) var bytes = 0
+    /// Signs that may make a value: of JSON and, inside of its texts, of the other formats. That they stand in prose too errs to the safe side.
+    private(set) var signs = 0
+
+    private static let isSign: [Bool] = (0..<256).map { ",:\\[{<=\n".utf8.contains(UInt8($0)) }
+
+    mutating func add(_ piece: ArraySlice<UInt8>) {
+        let isSign = Self.isSign
+        var count = 0
+        for byte in piece where isSign[Int(byte)] { count += 1 }
+        bytes += piece.count
+        signs += count
     }
 
-    static func weight(bytes: Int, signs: Int) -> Int { 32 << 10 + 4 * bytes + 48 * signs }
+    /// Bytes that a body and all that is made of it hold at most at one time, measured by shapes of body (decision 35).
+    ///
+    /// What is parsed costs by its values, not by its bytes: one costs 24 bytes in its array, half as much again while the array grows, a list
+    /// or an object of its own 64 and more. Then there are the text by which it is found and the terms of that.
+    var weight: Int { 32 << 10 + Self.perByte * bytes + Self.perSign * signs }
 
-    private var signs: Int {
-        peek { bytes in
-            var count = 0
-            for byte in bytes where byte == UInt8(ascii: ",") || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "\\") || byte == 0x0A { count += 1 }
-            return count
-        }
-    }
+    private static let perByte = 8
+    private static let perSign = 96
 }
 
 extension Route {
