@@ -30,14 +30,11 @@ extension Database {
         let time = now()
         for _ in 0..<Self.snapshotTries {
             let found = try await read { try searching.run(in: $0) }
-            do {
-                return try await writer.submit { [self] transaction, effects in
-                    guard try searching.stamp(in: transaction.view) == found.stamp else { throw ContexError(.conflict, "stale registration") }
-                    return try enter(tenant, command, searching, found, at: time, in: &transaction, &effects)
-                }
-            } catch let error as ContexError where error.category == .conflict {
-                continue
+            let registration = try await writer.submit { [self] transaction, effects -> Registration? in
+                guard try searching.stamp(in: transaction.view) == found.stamp else { return nil }
+                return try enter(tenant, command, searching, found, at: time, in: &transaction, &effects)
             }
+            if let registration { return registration }
         }
         return try await writer.submit { [self] transaction, effects in
             let found = try searching.run(in: transaction.view)
@@ -362,13 +359,15 @@ struct NeedSearch: Sendable {
         var head = Sequence.zero
         var lastNode: UInt32 = 0
         var nodes = 0
+        var analyzer: Analyzer?
     }
 
     func stamp(in view: borrowing TransactionView) throws -> Stamp {
         guard let scope = try Database.scope(tenant, project, view) else { return Stamp() }
+        let texts = TextIndex(scope: scope)
         return Stamp(
             head: try EventLog(scope: scope).head(in: view).sequence, lastNode: try DocumentStore(scope: scope).lastNode(in: view),
-            nodes: try TextIndex(scope: scope).statistics(in: view).documents)
+            nodes: try texts.statistics(in: view).documents, analyzer: try texts.options(in: view).analyzer)
     }
 
     func run(in view: borrowing TransactionView) throws -> Found {

@@ -3,7 +3,7 @@
 // Only what changed is embedded: nodes that the key has already, with equal path, kind, format, description and data, keep
 // their number, their vector and their postings. Which those are is first read from a snapshot; if another publish of the
 // same key comes between, the command finds a node without a vector, is refused as stale before its first write, and
-// comes again with all vectors.
+// comes again with all vectors, and with it what the same call publishes under the key after it.
 
 internal import Attributes
 public import Base
@@ -15,6 +15,7 @@ internal import Hashing
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Synchronization
 internal import Vectors
 
 extension Database {
@@ -25,6 +26,8 @@ extension Database {
     public func publish(_ tenant: TenantID, _ commands: [PublishCommand]) async -> [Result<PublishReceipt, ContexError>] {
         var outcomes: [Result<PublishReceipt, ContexError>?] = Array(repeating: nil, count: commands.count)
         var open = Array(commands.indices)
+        // Nothing overtakes a command of its key that has to come again: the last one decides what the key holds.
+        let delayed = Delayed()
         // The second round brings every vector, so that it cannot be stale.
         for round in 0..<2 where !open.isEmpty {
             var prepared: [PreparedDocument] = []
@@ -40,13 +43,16 @@ extension Database {
             let results = await writer.submit(
                 prepared.map { document in
                     { [self] (transaction, effects) -> Applied in
+                        if delayed.contains(document) { return Applied.stale }
                         do {
                             return Applied.receipt(try apply(tenant, document, in: &transaction, &effects))
                         } catch is StalePreparation {
+                            delayed.insert(document)
                             return Applied.stale
                         }
                     }
                 })
+            delayed.removeAll()
             open = []
             for (place, result) in zip(places, results) {
                 switch result {
@@ -65,6 +71,15 @@ extension Database {
     private enum Applied: Sendable {
         case receipt(PublishReceipt)
         case stale
+    }
+
+    /// The keys of one call whose publishes have to come again.
+    private final class Delayed: Sendable {
+        private let keys = Mutex<[Name: Set<Name>]>([:])
+
+        func contains(_ document: PreparedDocument) -> Bool { keys.withLock { $0[document.command.project]?.contains(document.command.key) ?? false } }
+        func insert(_ document: PreparedDocument) { keys.withLock { _ = $0[document.command.project, default: []].insert(document.command.key) } }
+        func removeAll() { keys.withLock { $0 = [:] } }
     }
 
     // MARK: - Before the transaction

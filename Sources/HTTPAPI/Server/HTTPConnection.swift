@@ -234,9 +234,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         exchange.isCounted = house.running.enter()
         switch exchange.isCounted ? house.handler.examine(request) : .answered(house.handler.refuseBusy(request)) {
         case .admitted(let admitted):
-            let announced = head.headers.first(name: "Content-Length").flatMap { Int($0) }
             let lease = MemoryLease(of: house.memory.arriving, address: admitted.address, key: admitted.keyID)
-            phase = .receiving(RequestArrival(of: admitted, announced: announced, lease, bytesMax: house.configuration.bodyBytesMax, pace: pace))
+            phase = .receiving(RequestArrival(of: admitted, announced: request.announcedBytes, lease, bytesMax: house.configuration.bodyBytesMax, pace: pace))
             if asksFirst {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: exchange.version, status: .continue))), promise: nil)
             }
