@@ -45,7 +45,10 @@ struct APIClient {
     }()
 
     init(server: String, apiKey: String?) throws(CommandFailure) {
-        guard server.hasPrefix("http://") || server.hasPrefix("https://"), server.utf8.count > 8 else {
+        // A port that is none would end the process inside the HTTP client.
+        guard server.hasPrefix("http://") || server.hasPrefix("https://"), let parts = URLComponents(string: server), parts.host?.isEmpty == false,
+            (1...65_535).contains(parts.port ?? 80)
+        else {
             throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT is expected")
         }
         var base = server

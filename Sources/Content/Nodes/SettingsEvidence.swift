@@ -13,11 +13,16 @@ struct SettingsEvidence {
     private var capitals = 0
     private var dotted = 0
     private var comments = 0
+    /// Lines one under another that begin with one mark of comments, and the most of them.
+    private var block = 0
+    private var longestBlock = 0
     private var mayBeTarget = false
     private var isInRecipe = false
 
-    /// Two lines of three are settings, comments apart.
+    /// Two lines of three are settings, comments apart. A file in which everything is commented out is one too: nobody writes three headings of
+    /// the first level one under another.
     var isSettings: Bool {
+        if lines == 0 { return longestBlock >= 3 }
         let strong = settings - weak
         return settings * 3 >= lines * 2 && (settings >= 3 || strong >= 2 || strong == 1 && comments > 0)
     }
@@ -31,14 +36,19 @@ struct SettingsEvidence {
         return dotted * 2 >= lines ? .properties : nil
     }
 
+    mutating func readBlank() { block = 0 }
+
     /// - Parameter line: not blank.
     mutating func read(_ line: ArraySlice<UInt8>) {
         let content = TextNodes.trimmedBytes(line)
         guard let first = content.first else { return }
         if first == UInt8(ascii: "#") || first == UInt8(ascii: ";") {
             comments += 1
+            block = content.dropFirst().first == first ? 0 : block + 1
+            longestBlock = max(longestBlock, block)
             return
         }
+        block = 0
         lines += 1
         // A recipe of make: lines behind tabs after the line of their target.
         if line.first == 0x09, mayBeTarget || isInRecipe {
