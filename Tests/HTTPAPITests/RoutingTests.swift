@@ -37,6 +37,7 @@ struct RoutingTests {
         for target in ["http:///health", "http://user@localhost/health", "ftp://localhost/health"] { await expect("GET", target, 400) }
         await expect("GET", "/api/v1", 307, header: ("Location", "/api/v1/"))
         await expect("POST", "/api/v1/data/publish/?x=1", 307, header: ("Location", "/api/v1/data/publish?x=1"))
+        await expect("POST", "/api/v1/data/publish/?x=a\r\nb: c\u{0}", 307, header: ("Location", "/api/v1/data/publish?x=a%0D%0Ab:%20c%00"))
         await expect("GET", "/", 307, header: ("Location", "/sandbox"))
         await expect("GET", "/sandbox", 307, header: ("Location", "/sandbox/"))
         await expect("GET", "/sandbox/", 307, header: ("Location", "/docs"))
