@@ -5,6 +5,7 @@ internal import Base
 internal import Content
 internal import NIOCore
 internal import NIOHTTP1
+internal import Webhooks
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -41,6 +42,7 @@ struct APIClient {
     private static let http: HTTPClient = {
         var configuration = HTTPClient.Configuration.singletonConfiguration
         configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.guardAnswers()
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
 
