@@ -447,6 +447,7 @@ private func value(_ text: String, hint: String? = nil, key: String? = nil) thro
             ("go.mod", "module example.org/shop\n\ngo 1.22\n\nrequire (\n\tgithub.com/x/y v1.2.3\n)\n", false),
             ("Gemfile", "# gems\nsource 'https://rubygems.org'\ngem 'rails', '~> 7.0'\n", false),
             ("setup.py", "# setup\nsetup(name='x')\n", false),
+            ("fstab", "# <file system> <mount point>\nUUID=1a-2b / ext4 defaults 0 1\nUUID=3c-4d /home ext4 defaults 0 2\n", true),
             ("environment", "# variables of the server\n# NAME = value\n# The rest is a comment.\n#\n", true),
             ("default.conf", "#a=b\n#c=d\n\n# e\n# f\n#g=h\n", true),
             ("postgresql.conf", "# connections\nmax_connections = 100   # (change requires restart)\nshared_buffers = 128MB\n# memory\nwork_mem = 4MB\n", true),

@@ -12,6 +12,7 @@ struct SettingsEvidence {
     private var assignments = 0
     private var capitals = 0
     private var dotted = 0
+    private var names: Set<ArraySlice<UInt8>> = []
     private var comments = 0
     /// Lines one under another that begin with one mark of comments, and the most of them.
     private var block = 0
@@ -27,11 +28,12 @@ struct SettingsEvidence {
         return settings * 3 >= lines * 2 && (settings >= 3 || strong >= 2 || strong == 1 && comments > 0)
     }
 
-    /// The format of settings that has a reader, when the lines are of its kind only.
+    /// The format of settings that has a reader, when the lines are of its kind only. A name that comes again is no variable: the lines of
+    /// fstab begin with `UUID=`, and of equal names the last would be all that is left.
     var format: ContentFormat? {
         guard isSettings, assignments > 0 else { return nil }
         if sections > 0 { return .ini }
-        guard assignments == lines else { return nil }
+        guard assignments == lines, names.count == lines else { return nil }
         if capitals == lines { return .env }
         return dotted * 2 >= lines ? .properties : nil
     }
@@ -67,6 +69,7 @@ struct SettingsEvidence {
             settings += 1
             if name.allSatisfy({ $0 &- 0x41 < 26 || $0 &- 0x30 < 10 || $0 == UInt8(ascii: "_") }) { capitals += 1 }
             if name.contains(UInt8(ascii: ".")) { dotted += 1 }
+            names.insert(name)
         } else if isStatement(content) || isInstruction(content) || isSchedule(content) || isRequirement(content) {
             settings += 1
         } else if isPattern(content) || isDirective(content) {
