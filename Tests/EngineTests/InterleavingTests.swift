@@ -114,7 +114,7 @@ import Testing
     }
 
     private static func registration(_ agent: String, _ needs: [String], project: String = "p") -> RegisterCommand {
-        RegisterCommand(project: Name(stored: project), agent: Name(stored: agent), needs: needs, lastSeen: .max, responseFormat: "toon")
+        RegisterCommand(project: Name(stored: project), agent: Name(stored: agent), needs: needs, lastSeen: Sequence(rawValue: .max), responseFormat: "toon")
     }
 
     /// - Parameter version: makes what two of a kind write different.
