@@ -133,12 +133,12 @@ let modules: [Module] = [
     // Level 9: the command line.
     Module(
         name: "contex",
-        uses: ["Base", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Assembly"],
+        uses: ["Base", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Webhooks", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
-                "Base", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Assembly",
+                "Base", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Webhooks", "Assembly",
                 product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],

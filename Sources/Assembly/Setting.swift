@@ -184,7 +184,8 @@ public struct Setting: Sendable {
 // MARK: - Kinds of values
 
 extension Setting.Kind where Value == String {
-    static var text: Self { Self(expected: "a text", read: { $0 }, show: { $0 }) }
+    /// Of an empty one, which `--data-dir "$UNSET"` gives, nothing good comes: the data would go to the root of the machine.
+    static var text: Self { Self(expected: "a text that is not empty", read: { $0.isEmpty ? nil : $0 }, show: { $0 }) }
 }
 
 extension Setting.Kind where Value == String? {

@@ -282,13 +282,15 @@ struct NeedSearch: Sendable {
         var head = Sequence.zero
         var lastNode: UInt32 = 0
         var nodes = 0
+        var analyzer: Analyzer?
     }
 
     func stamp(in view: borrowing TransactionView) throws -> Stamp {
         guard let scope = try Database.scope(tenant, project, view) else { return Stamp() }
+        let texts = TextIndex(scope: scope)
         return Stamp(
             head: try EventLog(scope: scope).head(in: view).sequence, lastNode: try DocumentStore(scope: scope).lastNode(in: view),
-            nodes: try TextIndex(scope: scope).statistics(in: view).documents)
+            nodes: try texts.statistics(in: view).documents, analyzer: try texts.options(in: view).analyzer)
     }
 
     func run(in view: borrowing TransactionView) throws -> Found {

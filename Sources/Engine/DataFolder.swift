@@ -10,9 +10,10 @@ enum DataFolder {
 
     /// Makes the folder of a store with every folder above it that is missing.
     /// - Returns: what to tell the operator.
-    /// - Throws: `.unavailable` naming the data folder.
+    /// - Throws: `.invalid` for a folder without a name; `.unavailable` naming the data folder.
     static func prepare(_ configuration: DatabaseConfiguration) throws(ContexError) -> [String] {
         let (folder, store) = (configuration.directory, configuration.storePath)
+        try checkName(folder)
         do {
             guard try make(store) else {
                 throw ContexError(.folderUnusable, "the data folder \(folder) cannot be made or written: check its path and permissions")
@@ -35,6 +36,11 @@ enum DataFolder {
                 "other users can look into the data folder \(folder) (mode \(text(mode))); the store in it is closed to them; run: chmod 700 '\(folder)'")
         }
         return remarks
+    }
+
+    /// `/store` would be taken for the store of a folder whose name is empty, as an unset variable of a script gives it.
+    static func checkName(_ folder: String) throws(ContexError) {
+        if folder.isEmpty { throw ContexError(.invalid, "the path of the data folder is empty: name the folder") }
     }
 
     /// Like `mkdir -p`, with each new folder for the owner only and its name on the disk.

@@ -191,8 +191,9 @@ public final class Database: Sendable {
     }
 
     /// The store of a data directory, for the tools that look at it beside the server.
-    /// - Throws: `.notFound` when there is no store; `.damaged` when it cannot be opened at all.
+    /// - Throws: `.invalid` for a folder without a name; `.notFound` when there is no store; `.damaged` when it cannot be opened at all.
     static func openForReading(directory: String) throws(ContexError) -> Environment {
+        try DataFolder.checkName(directory)
         do {
             return try Environment(path: DatabaseConfiguration(directory: directory).storePath, options: .init(mode: .reader))
         } catch {

@@ -3,7 +3,8 @@
 //
 // Only what changed is embedded: nodes that the key has already, with equal path, kind, format, description and data, keep
 // their number, their vector and their postings. Which those are is first read from a snapshot; if another publish of the
-// same key comes between, the command lacks a vector, is refused as stale, and comes again with all vectors.
+// same key comes between, the command lacks a vector, is refused as stale, and comes again with all vectors, and with it what the same
+// call publishes under the key after it.
 
 internal import Attributes
 public import Base
@@ -28,9 +29,12 @@ extension Database {
         for round in 0..<2 where !open.isEmpty {
             var prepared: [Command.Publish] = []
             var places: [Int] = []
+            // Nothing overtakes a command of its key that has to come again: the last one decides what the key holds.
+            let delayed = DelayedKeys()
             for (place, outcome) in zip(open, await prepare(tenant, open.map { commands[$0] }, all: round > 0)) {
                 switch outcome {
-                case .success(let document):
+                case .success(var document):
+                    document.delayed = delayed
                     prepared.append(document)
                     places.append(place)
                 case .failure(let error): outcomes[place] = .failure(error)

@@ -90,6 +90,7 @@ struct WebhookClient: Sendable {
         settings.httpVersion = .http1Only
         settings.timeout = .init(connect: TimeAmount(configuration.timeout), read: TimeAmount(configuration.timeout))
         settings.connectionPool.retryConnectionEstablishment = false
+        settings.guardAnswers()
         if case .name(let name) = pin.url.host { settings.dnsOverride = [name: pin.address.description] }
         return PinnedClient(pin: pin, client: HTTPClient(eventLoopGroupProvider: .shared(group), configuration: settings))
     }

@@ -5,6 +5,7 @@ internal import Base
 internal import Content
 internal import NIOCore
 internal import NIOHTTP1
+internal import Webhooks
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -41,11 +42,15 @@ struct APIClient {
     private static let http: HTTPClient = {
         var configuration = HTTPClient.Configuration.singletonConfiguration
         configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.guardAnswers()
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
 
     init(server: String, apiKey: String?) throws(CommandFailure) {
-        guard server.hasPrefix("http://") || server.hasPrefix("https://"), server.utf8.count > 8 else {
+        // A port that is none would end the process inside the HTTP client.
+        guard server.hasPrefix("http://") || server.hasPrefix("https://"), let parts = URLComponents(string: server), parts.host?.isEmpty == false,
+            (1...65_535).contains(parts.port ?? 80)
+        else {
             throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT is expected")
         }
         var base = server

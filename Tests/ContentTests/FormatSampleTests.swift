@@ -419,6 +419,7 @@ private func value(_ text: String, hint: String? = nil, key: String? = nil) thro
         #expect(try outline(properties, hint: "properties").contains("spring.datasource: spring datasource | url: jdbc:pg://h/db | user: ab"))
         #expect(try format("a.b.c=x y\na.b.d=it's\n") == .properties)
         #expect(try format("Some prose here.\nMore of it.\n", key: "x.properties") == .text)
+        #expect(try split("# a=b\n# c=d\n", key: "x.properties").note?.contains("Nothing is set (line 1)") == true)
         let env = "# local\nDB_HOST=localhost\nexport API_KEY=\"a b#c\" # secret\nEMPTY=\nPATH_LIKE=/a:/b # c\nRAW='x\\n$y'\nMULTI=\"one\\ntwo\n"
             + "three\"\nPASSED\nODD='a'b'\n"
         #expect(try value(env, key: "deploy/.env.local")
@@ -446,6 +447,9 @@ private func value(_ text: String, hint: String? = nil, key: String? = nil) thro
             ("go.mod", "module example.org/shop\n\ngo 1.22\n\nrequire (\n\tgithub.com/x/y v1.2.3\n)\n", false),
             ("Gemfile", "# gems\nsource 'https://rubygems.org'\ngem 'rails', '~> 7.0'\n", false),
             ("setup.py", "# setup\nsetup(name='x')\n", false),
+            ("fstab", "# <file system> <mount point>\nUUID=1a-2b / ext4 defaults 0 1\nUUID=3c-4d /home ext4 defaults 0 2\n", true),
+            ("environment", "# variables of the server\n# NAME = value\n# The rest is a comment.\n#\n", true),
+            ("default.conf", "#a=b\n#c=d\n\n# e\n# f\n#g=h\n", true),
             ("postgresql.conf", "# connections\nmax_connections = 100   # (change requires restart)\nshared_buffers = 128MB\n# memory\nwork_mem = 4MB\n", true),
         ]
         for (key, text, isClearAlone) in samples {
@@ -459,6 +463,7 @@ private func value(_ text: String, hint: String? = nil, key: String? = nil) thro
     @Test func shortMarkdownStaysMarkdown() throws {
         for text in [
             "# Title\n\nGitHub Actions rock", "# Databases\n\nPostgreSQL is used\nMongoDB for logs\nMySQL for the shop\n", "# Where\n\nsrc/main\n",
+            "# A\n\n# B\n\n# C\n", "# A\n## B\n## C\n",
             "# Setup\n\nRun it with `a = b` set\n", "# One\n\n[link](https://x.org)\n", "## Use\n\n* a/b\n* c/d\n* e/f\n", "# T\n\n**Bold words**\n**More**\n",
         ] {
             #expect(try format(text) == .markdown, "\(text)")

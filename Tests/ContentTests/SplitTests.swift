@@ -221,6 +221,8 @@ private func outline(text: String, hint: String? = nil) throws -> [String] { try
         #expect(try format("key: value") == .yaml)
         #expect(try format("[a, b]") == .yaml)
         #expect(try format("---\na: 1\n---\nb: 2\n") == .yaml)
+        #expect(try format("volumes:\n  data:\n") == .yaml)
+        for text in ["Things to do:", "Shopping:\n\n", #":python3.11:M::\xa7\x0d::/usr/bin/python3.11:"#] { #expect(try format(text) == .text) }
         #expect(try outline(text: "server:\n  host: h\n  on: no\nname: x\n") == ["root object root | name: x", "server object server | host: h | on: no"])
         #expect(try outline(text: "base: &b {a: 1, b: 2}\nx:\n  <<: *b\n  b: 3\n") == ["base object base | a: 1 | b: 2", "x object x | a: 1 | b: 3"])
         // Prose is not YAML.

@@ -188,15 +188,6 @@ import Testing
         RegisterCommand(project: Name(stored: project), agent: Name(stored: agent), needs: [], responseFormat: "json", channel: channel)
     }
 
-    private func category(_ body: () async throws -> some Any) async -> ContexError.Category? {
-        do {
-            _ = try await body()
-            return nil
-        } catch {
-            return (error as? ContexError)?.category
-        }
-    }
-
     /// The first project has the original's name, the next one another; both keep theirs, and what nobody has is free.
     @Test func aChannelBelongsToOneProject() async throws {
         let fixture = try Fixture()

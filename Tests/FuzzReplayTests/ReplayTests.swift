@@ -4,7 +4,7 @@ import FuzzTargets
 import TestSupport
 import Testing
 
-/// What once failed under tools/fuzz, and what fuzzing begins with: Fuzz/Failures/<target>/ and the targets' own seeds.
+/// What once failed under tools/fuzz, and what fuzzing begins with: Fuzz/Failures/<target>/, Fuzz/Corpus/<target>.txt and the targets' own seeds.
 @Suite struct ReplayTests {
     static func failures(of target: FuzzTarget) throws -> [(name: String, bytes: [UInt8])] {
         let folder = TestData.checkout.appendingPathComponent("Fuzz/Failures/\(target.name)")
@@ -12,6 +12,13 @@ import Testing
         return try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map { name in
             (name, Array(try Data(contentsOf: folder.appendingPathComponent(name))))
         }
+    }
+
+    /// A line of base64 an input (tools/fuzz keep).
+    static func corpus(of target: FuzzTarget) throws -> [[UInt8]] {
+        let file = TestData.checkout.appendingPathComponent("Fuzz/Corpus/\(target.name).txt")
+        guard FileManager.default.fileExists(atPath: file.path) else { return [] }
+        return try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map { Array(try #require(Data(base64Encoded: String($0)))) }
     }
 
     @Test(arguments: FuzzTargets.all.map(\.name))
@@ -27,6 +34,9 @@ import Testing
         let target = try #require(FuzzTargets.named(name))
         for (place, seed) in try target.seeds().enumerated() {
             #expect(throws: Never.self, "seed \(place) of \(name)") { try target.check(seed) }
+        }
+        for (place, bytes) in try corpus(of: target).enumerated() {
+            #expect(throws: Never.self, "Fuzz/Corpus/\(name).txt, line \(place + 1)") { try target.check(bytes) }
         }
         for (file, bytes) in try failures(of: target) {
             #expect(throws: Never.self, "Fuzz/Failures/\(name)/\(file)") { try target.check(bytes) }
@@ -98,9 +108,12 @@ import Testing
         }
     }
 
-    @Test func everyFolderOfFailuresHasATarget() throws {
-        let folders = try FileManager.default.contentsOfDirectory(atPath: TestData.checkout.appendingPathComponent("Fuzz/Failures").path)
-        for folder in folders where !folder.hasSuffix(".md") { #expect(FuzzTargets.named(folder) != nil, "no target \(folder)") }
+    @Test func whatIsKeptHasATarget() throws {
+        func names(_ folder: String) throws -> [String] {
+            try FileManager.default.contentsOfDirectory(atPath: TestData.checkout.appendingPathComponent("Fuzz/\(folder)").path)
+        }
+        for folder in try names("Failures") where !folder.hasSuffix(".md") { #expect(FuzzTargets.named(folder) != nil, "no target \(folder)") }
+        for file in try names("Corpus") { #expect(FuzzTargets.named(String(file.dropLast(".txt".count))) != nil, "no target of \(file)") }
         #expect(Set(FuzzTargets.all.map(\.name)).count == FuzzTargets.all.count)
     }
 }

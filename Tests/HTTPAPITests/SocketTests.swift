@@ -8,27 +8,10 @@ import Testing
 
 @Suite("On a socket", .serialized)
 struct SocketTests {
-    /// Serves on a free port while `body` runs on a thread of its own.
     private func serve(
         _ configure: (inout HTTPAPIConfiguration) -> Void = { _ in }, _ body: @escaping @Sendable (Int) throws -> Void
     ) async throws {
-        let harness = try Harness()
-        var configuration = HTTPAPIConfiguration(port: 0)
-        configure(&configuration)
-        var logger = Logger(label: "test")
-        logger.logLevel = .critical
-        let server = HTTPAPIServer(operations: harness.operations, configuration: configuration, logger: logger)
-        let (ports, port) = AsyncStream<Int>.makeStream()
-        let running = Task { try await server.run { port.yield($0) } }
-        var iterator = ports.makeAsyncIterator()
-        let bound = try #require(await iterator.next())
-        let result: Result<Void, any Error> = await withCheckedContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(returning: Result { try body(bound) }) }
-        }
-        running.cancel()
-        _ = try? await running.value
-        await harness.close()
-        try result.get()
+        try await Harness().serve(configure, body)
     }
 
     private static let publish = #"{"project_id":"p","data_key":"k","data":1}"#
@@ -51,7 +34,7 @@ struct SocketTests {
             connection.send("HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             let head = try #require(connection.read { $0.contains("\r\n\r\n") })
             #expect(head.hasPrefix("HTTP/1.1 200") && head.hasSuffix("\r\n\r\n") && head.lowercased().contains("\r\ncontent-length: 57\r\n"))
-            connection.send("GET http://x/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            connection.send("GET http://localhost/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             #expect(try #require(connection.answer()).hasPrefix("HTTP/1.1 200"))
             #expect(connection.answer() == nil)
         }
@@ -122,6 +105,8 @@ struct SocketTests {
             for (bytes, status) in [
                 ("GET /health HTTP/1.1\r\n\r\n", 400), ("GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
                 ("GET /health HTTP/1.1\r\nHost:\r\n\r\n", 400), ("GET /health HTTP/1.1\r\nHost: evil.test\r\n\r\n", 421),
+                ("GET http://evil.test/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
+                (Self.post(1).replacing("Length: 1\r", with: "Length: \(UInt64.max)\r"), 413),
                 (chunked + "zz\r\n", 400), (chunked + "5\r\n{}   x\r\n", 400),
                 (chunked + "\(String(format: "%x", Self.publish.utf8.count))\r\n\(Self.publish)\r\nzz\r\n\r\n", 400),
                 (get + "Bad Header\r\n\r\n", 400), ("\u{0}\u{1}\r\n\r\n", 400), ("GET /a b c HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),

@@ -165,19 +165,25 @@ import Testing
         await fixture.stop()
     }
 
-    /// An idle connection learns that its key has ended, too.
-    @Test func revokedKeysEndIdleConnections() async throws {
-        let fixture = try await Fixture(authentication: true)
+    /// Two clients that listen to `a`, each with a key of its own, and what revokes the first one's.
+    private func listeners(_ fixture: Fixture) async throws -> (clients: [Client], revoke: () async throws -> Void) {
         let admin = fixture.caller(try await fixture.key(.admin, projects: []))
-        let (revoked, kept) = (try await fixture.key(.readonly, projects: []), try await fixture.key(.readonly, projects: []))
+        let keys = [try await fixture.key(.readonly, projects: []), try await fixture.key(.readonly, projects: [])]
         var clients: [Client] = []
-        for key in [revoked, kept] {
+        for key in keys {
             let client = try await Client.connect(fixture.port)
             #expect(try await client.ask("AUTH", key.text) == .ok)
             #expect(try await client.ask("SUBSCRIBE", "a") == confirmation("subscribe", "a", 1))
             clients.append(client)
         }
-        try await fixture.operations.revokeKey(revoked.record.keyID.text, by: admin)
+        return (clients, { try await fixture.operations.revokeKey(keys[0].record.keyID.text, by: admin) })
+    }
+
+    /// An idle connection learns that its key has ended, too.
+    @Test func revokedKeysEndIdleConnections() async throws {
+        let fixture = try await Fixture(authentication: true)
+        let (clients, revoke) = try await listeners(fixture)
+        try await revoke()
         #expect(try await clients[0].reply() == .error("NOAUTH the API key of this connection is no longer valid"))
         #expect(try await clients[0].isClosed())
         #expect(try await clients[1].ask("PING") == .array([.text("pong"), .text("")]))
@@ -206,18 +212,10 @@ import Testing
 
     @Test func revokedKeysHearNoMore() async throws {
         let fixture = try await Fixture(authentication: true)
-        let admin = fixture.caller(try await fixture.key(.admin, projects: []))
-        let (revoked, kept) = (try await fixture.key(.readonly, projects: []), try await fixture.key(.readonly, projects: []))
-        var clients: [Client] = []
-        for key in [revoked, kept] {
-            let client = try await Client.connect(fixture.port)
-            #expect(try await client.ask("AUTH", key.text) == .ok)
-            #expect(try await client.ask("SUBSCRIBE", "a") == confirmation("subscribe", "a", 1))
-            clients.append(client)
-        }
+        let (clients, revoke) = try await listeners(fixture)
         fixture.say("a", "1")
         for client in clients { #expect(try await client.reply() == two("message", "a", "1")) }
-        try await fixture.operations.revokeKey(revoked.record.keyID.text, by: admin)
+        try await revoke()
         fixture.say("a", "2")
         #expect(try await clients[1].reply() == two("message", "a", "2"))
         #expect(try await clients[0].reply() == .error("NOAUTH the API key of this connection is no longer valid"))

@@ -10,15 +10,6 @@ import Testing
 @Suite struct ImportTests {
     private let own = Name(stored: "own")
 
-    private func category(_ body: () async throws -> some Any) async -> ContexError.Category? {
-        do {
-            _ = try await body()
-            return nil
-        } catch {
-            return (error as? ContexError)?.category
-        }
-    }
-
     private func document(agents: [JSONValue]) -> JSONValue {
         [
             "project_id": "own", "version": "1.0",
@@ -29,14 +20,18 @@ import Testing
         ["agent_id": .string(id), "data": ["needs": .array(["a need"]), "notification_method": "webhook", "webhook_url": .string(url)]]
     }
 
-    @Test func agentsAreRegisteredByThoseWhoMay() async throws {
-        let fixture = try await Fixture()
-        let operations = fixture.operations
+    private func webhook(_ fixture: Fixture) -> RegisterCommand {
         var registration = fixture.registration("own", "listener")
         registration.delivery = .webhook
         registration.webhookURL = "https://mine.example/"
         registration.webhookSecret = "secret"
-        _ = try await operations.register(registration, by: fixture.admin)
+        return registration
+    }
+
+    @Test func agentsAreRegisteredByThoseWhoMay() async throws {
+        let fixture = try await Fixture()
+        let operations = fixture.operations
+        _ = try await operations.register(webhook(fixture), by: fixture.admin)
 
         let publisher = try await fixture.caller(.publisher, ["own"])
         for (agents, isRefused) in [([agent("new", "https://theirs.example/")], true), ([agent("listener", "https://theirs.example/")], true), ([], false)] {
@@ -64,10 +59,7 @@ import Testing
     @Test func anImportWithoutASecretKeepsTheOneThatIsThere() async throws {
         let fixture = try await Fixture()
         let operations = fixture.operations
-        var registration = fixture.registration("own", "listener")
-        registration.delivery = .webhook
-        registration.webhookURL = "https://mine.example/"
-        registration.webhookSecret = "secret"
+        var registration = webhook(fixture)
         _ = try await operations.register(registration, by: fixture.admin)
         _ = try await operations.importDocument(
             document(agents: [agent("listener", "https://mine.example/new"), agent("other", "https://mine.example/")]), project: own, overwrite: true,

@@ -7,15 +7,6 @@ import Testing
 
 /// What keys and roles are worth that were made while authentication was off, once it is on.
 @Suite struct OpenTimeTests {
-    private func category(_ body: () async throws -> some Any) async -> ContexError.Category? {
-        do {
-            _ = try await body()
-            return nil
-        } catch {
-            return (error as? ContexError)?.category
-        }
-    }
-
     @Test func aKeyOfTheOpenTimeWaitsForAConfirmation() async throws {
         let fixture = try await Fixture(authentication: false)
         let (open, closed) = (fixture.operations, Operations(database: fixture.database, authenticationRequired: true))

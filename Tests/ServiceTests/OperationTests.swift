@@ -3,19 +3,11 @@ import Base
 import Engine
 import Needs
 import Service
+import TestSupport
 import Testing
 
 /// Every operation goes through the same steps: authenticate, authorise, meter, run, audit.
 @Suite struct OperationTests {
-    private func category(_ body: () async throws -> some Any) async -> ContexError.Category? {
-        do {
-            _ = try await body()
-            return nil
-        } catch {
-            return (error as? ContexError)?.category
-        }
-    }
-
     @Test func aRefusalEndsTheStepsAndIsWrittenDown() async throws {
         let fixture = try await Fixture()
         let (operations, journal) = (fixture.operations, fixture.journal)

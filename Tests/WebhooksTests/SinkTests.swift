@@ -114,6 +114,21 @@ private final class TableResolver: NameResolver {
         await receiver.close()
     }
 
+    /// A status that does not exist once ended the process, inside the HTTP client.
+    @Test(arguments: [
+        "000 X\r\nContent-Length: 2\r\n\r\nok", "099 X\r\nContent-Length: 0\r\n\r\n", "042 X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "100 X\r\n\r\nHTTP/1.1 000 X\r\nContent-Length: 0\r\n\r\n", "101 X\r\n\r\nHTTP/1.1 200 X\r\n\r\n",
+    ])
+    func answersThatAreNone(_ answer: String) async throws {
+        let receiver = try await Receiver { number, _ in number == 0 ? .text("HTTP/1.1 \(answer)") : .status(200) }
+        let sink = sink()
+        for number in 0..<3 { sink.deliver(update(receiver.url, number)) }
+        #expect(await eventually { sink.statistics.waiting == 0 })
+        #expect(receiver.requests.count >= 3 && sink.statistics.sent + sink.statistics.failed + sink.statistics.rejected == 3)
+        await sink.shutdown()
+        await receiver.close()
+    }
+
     @Test func agentsGoInParallelWithinTheShareOfAHost() async throws {
         let receiver = try await Receiver(delay: .milliseconds(100))
         let sink = sink(limits: DeliveryLimits(concurrency: 8, concurrencyPerHost: 3))

@@ -8,8 +8,12 @@ enum Fuzz {
     /// Set once before libFuzzer begins, which calls `check` on the main thread.
     nonisolated(unsafe) static var check: ([UInt8]) throws -> Void = { _ in }
 
+    /// Where libFuzzer's own children, which merge and minimise, find the target: they get nothing but its arguments.
+    static let inherited = "CONTEX_FUZZ_TARGET"
+
     static func main() throws {
-        let arguments = CommandLine.arguments.dropFirst()
+        var arguments = CommandLine.arguments.dropFirst()
+        if let target = getenv(inherited) { arguments.insert(String(cString: target), at: arguments.startIndex) }
         guard let name = arguments.first else { return usage() }
         if name == "list" {
             for target in FuzzTargets.all { print("\(target.name)\t\(target.inputBytesMax)\t\(target.property)") }
@@ -29,6 +33,7 @@ enum Fuzz {
         } else {
             return usage()
         }
+        setenv(inherited, name, 1)
         var words: [UnsafeMutablePointer<CChar>?] = ([CommandLine.arguments[0]] + arguments.dropFirst()).map { strdup($0) } + [nil]
         exit(words.withUnsafeMutableBufferPointer { buffer in
             var count = CInt(buffer.count - 1)

@@ -12,24 +12,33 @@ struct SettingsEvidence {
     private var assignments = 0
     private var capitals = 0
     private var dotted = 0
+    private var names: Set<ArraySlice<UInt8>> = []
     private var comments = 0
+    /// Lines one under another that begin with one mark of comments, and the most of them.
+    private var block = 0
+    private var longestBlock = 0
     private var mayBeTarget = false
     private var isInRecipe = false
 
-    /// Two lines of three are settings, comments apart.
+    /// Two lines of three are settings, comments apart. A file in which everything is commented out is one too: nobody writes three headings of
+    /// the first level one under another.
     var isSettings: Bool {
+        if lines == 0 { return longestBlock >= 3 }
         let strong = settings - weak
         return settings * 3 >= lines * 2 && (settings >= 3 || strong >= 2 || strong == 1 && comments > 0)
     }
 
-    /// The format of settings that has a reader, when the lines are of its kind only.
+    /// The format of settings that has a reader, when the lines are of its kind only. A name that comes again is no variable: the lines of
+    /// fstab begin with `UUID=`, and of equal names the last would be all that is left.
     var format: ContentFormat? {
         guard isSettings, assignments > 0 else { return nil }
         if sections > 0 { return .ini }
-        guard assignments == lines else { return nil }
+        guard assignments == lines, names.count == lines else { return nil }
         if capitals == lines { return .env }
         return dotted * 2 >= lines ? .properties : nil
     }
+
+    mutating func readBlank() { block = 0 }
 
     /// - Parameter line: not blank.
     mutating func read(_ line: ArraySlice<UInt8>) {
@@ -37,8 +46,11 @@ struct SettingsEvidence {
         guard let first = content.first else { return }
         if first == UInt8(ascii: "#") || first == UInt8(ascii: ";") {
             comments += 1
+            block = content.dropFirst().first == first ? 0 : block + 1
+            longestBlock = max(longestBlock, block)
             return
         }
+        block = 0
         lines += 1
         // A recipe of make: lines behind tabs after the line of their target.
         if line.first == 0x09, mayBeTarget || isInRecipe {
@@ -57,6 +69,7 @@ struct SettingsEvidence {
             settings += 1
             if name.allSatisfy({ $0 &- 0x41 < 26 || $0 &- 0x30 < 10 || $0 == UInt8(ascii: "_") }) { capitals += 1 }
             if name.contains(UInt8(ascii: ".")) { dotted += 1 }
+            names.insert(name)
         } else if isStatement(content) || isInstruction(content) || isSchedule(content) || isRequirement(content) {
             settings += 1
         } else if isPattern(content) || isDirective(content) {

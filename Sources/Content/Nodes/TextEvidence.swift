@@ -24,7 +24,10 @@ struct TextEvidence {
         var settingsLines = SettingsEvidence()
         for range in TextLines(bytes) {
             let line = bytes[range]
-            guard let first = line.first(where: { !TextNodes.isSpace($0) }) else { continue }
+            guard let first = line.first(where: { !TextNodes.isSpace($0) }) else {
+                settingsLines.readBlank()
+                continue
+            }
             lines += 1
             settingsLines.read(line)
             if first == UInt8(ascii: "[") || line.contains(UInt8(ascii: "=")) { assignments += 1 }
@@ -59,8 +62,8 @@ struct TextEvidence {
         return !isCode && table == nil
     }
 
-    /// Prose with a colon loads as a mapping too, and a heading is a comment to YAML. So keys must look like keys, a lone
-    /// pair must not hold sentences, and a list or a lone pair under headings is Markdown.
+    /// Prose with a colon loads as a mapping too, and a heading is a comment to YAML. So keys must look like keys and one of them must
+    /// have a value ("Things to do:"), a lone pair must not hold sentences, and a list or a lone pair under headings is Markdown.
     func looksLikeYAML(_ documents: [JSONValue]) -> Bool {
         // A template leaves documents without content; front matter above nothing but headings leaves one at the end.
         guard let last = documents.last, !last.isNull || headings == 0 else { return false }
@@ -70,7 +73,9 @@ struct TextEvidence {
             case .array(let items):
                 return !items.isEmpty && headings == 0
             case .object(let members):
-                guard !members.isEmpty, members.allSatisfy({ Self.looksLikeKey($0.key) }) else { return false }
+                guard !members.isEmpty, members.allSatisfy({ Self.looksLikeKey($0.key) }), members.contains(where: { !$0.value.isNull }) else {
+                    return false
+                }
                 if members.count > 1 { return true }
                 if headings > 0 { return false }
                 guard case .string(let value) = members[0].value else { return true }

@@ -45,7 +45,8 @@ public enum PropertiesReader {
             logical.removeAll(keepingCapacity: true)
         }
         if !logical.isEmpty { close() }
-        guard pairs >= bare, pairs > 0 else { throw FormatError(.properties, line: max(firstBare, 1), "Lines without = or :") }
+        guard pairs + bare > 0 else { throw FormatError(.properties, line: 1, "Nothing is set") }
+        guard pairs >= bare else { throw FormatError(.properties, line: max(firstBare, 1), "Lines without = or :") }
         for group in groups { top.add(group.name, .object(group.members.object)) }
         return .object(top.object)
     }

@@ -16,6 +16,7 @@ internal import Vectors
 
 extension Applier {
     func publish(_ command: Command.Publish, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
+        if let delayed = command.delayed, delayed.contains(command) { return .stale }
         let registry = ProjectRegistry(tenant: command.tenant)
         let known = try registry.scope(of: command.project, in: transaction.view)
         var present: DocumentRecord? = nil
@@ -37,7 +38,10 @@ extension Applier {
             if let id = presentNodes[node.identity]?.popLast() {
                 kept.append(id)
             } else {
-                guard node.vector != nil else { return .stale }
+                guard node.vector != nil else {
+                    command.delayed?.insert(command)
+                    return .stale
+                }
                 kept.append(nil)
             }
         }

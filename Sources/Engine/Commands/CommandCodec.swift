@@ -120,9 +120,7 @@ enum CommandCodec {
             return .unregister(.init(tenant: tenant, agent: try body.name(), projects: try body.list { try $0.name() }, time: time))
         case .setAnalyzer:
             let project = try body.name()
-            let name = try body.text()
-            guard let analyzer = Analyzer.Kind(name: name) else { throw ContexError.damaged("there is no analyser '\(name)'") }
-            return .setAnalyzer(.init(tenant: tenant, project: project, kind: analyzer, time: time))
+            return .setAnalyzer(.init(tenant: tenant, project: project, kind: try analyzer(try body.text()), time: time))
         case .changeKeys: return .changeKeys(try changeKeys(tenant, time, &body))
         case .importProject: return .importProject(try importProject(tenant, time, &body))
         case .keepQueries:
@@ -135,6 +133,13 @@ enum CommandCodec {
         case .expireInboxes:
             return .expireInboxes(.init(tenant: tenant, before: Timestamp(rawValue: try body.i64()), count: try body.count(), time: time))
         }
+    }
+}
+
+extension CommandCodec {
+    private static func analyzer(_ name: String) throws -> Analyzer.Kind {
+        guard let kind = Analyzer.Kind(name: name) else { throw ContexError.damaged("there is no analyser '\(name)'") }
+        return kind
     }
 }
 
@@ -254,6 +259,7 @@ extension CommandCodec {
         body.u64(found.stamp.head.rawValue)
         body.u32(found.stamp.lastNode)
         body.varint(UInt64(found.stamp.nodes))
+        body.optional(found.stamp.analyzer?.kind.name)
         body.list(found.nodes.sorted { $0.key < $1.key }) {
             $0.u32($1.key.rawValue)
             $0.list($1.value.sorted()) { $0.u32($1.rawValue) }
@@ -281,7 +287,8 @@ extension CommandCodec {
         }
         var found: NeedSearch.Found?
         if try body.bool() {
-            let stamp = NeedSearch.Stamp(head: Sequence(rawValue: try body.u64()), lastNode: try body.u32(), nodes: try body.count())
+            var stamp = NeedSearch.Stamp(head: Sequence(rawValue: try body.u64()), lastNode: try body.u32(), nodes: try body.count())
+            stamp.analyzer = try body.optional().map { Analyzer(try Self.analyzer($0)) }
             var nodes: [DocumentID: Set<NodeID>] = [:]
             for _ in 0..<(try body.count(limit: body.remaining)) {
                 let document = DocumentID(rawValue: try body.u32())

@@ -3,6 +3,7 @@ internal import Content
 internal import Documents
 internal import FullText
 internal import Hashing
+internal import Synchronization
 
 extension Command {
     /// A document takes new content.
@@ -40,7 +41,17 @@ extension Command {
         var analyzer: Analyzer?
         /// For the receipt. Not part of the command.
         var note: String?
+        /// What of the same call has to come again, so that this may not go before it. Not part of the command.
+        var delayed: DelayedKeys?
     }
+}
+
+/// The keys of one call whose publishes have to come again.
+final class DelayedKeys: Sendable {
+    private let keys = Mutex<[Name: Set<Name>]>([:])
+
+    func contains(_ command: Command.Publish) -> Bool { keys.withLock { $0[command.project]?.contains(command.key) ?? false } }
+    func insert(_ command: Command.Publish) { keys.withLock { _ = $0[command.project, default: []].insert(command.key) } }
 }
 
 extension Command.Publish.Node {

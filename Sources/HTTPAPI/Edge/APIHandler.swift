@@ -116,7 +116,9 @@ public struct APIHandler: Sendable {
 
     /// Before anything is known of who asks: a refusal, or an answer that needs no key.
     private func answerBeforeKey(_ request: APIRequest) throws -> APIAnswer? {
-        guard request.count(of: "Host") == 1, let name = request.header("Host"), let authority = Authority(name) else {
+        guard request.count(of: "Host") == 1, let name = request.header("Host"), Authority(name) != nil,
+            let authority = Authority(request.statedHost.map(String.init) ?? name)
+        else {
             throw ContexError.badRequest("A request names the server in exactly one Host header, as a name or address and perhaps a port")
         }
         guard hosts.admits(authority) else {
@@ -128,7 +130,7 @@ public struct APIHandler: Sendable {
         guard request.target.utf8.count <= Limits.targetBytes else {
             return .refusal(.targetTooLong, "Path and query are too long: at most \(Limits.targetBytes) bytes are accepted")
         }
-        if let length = request.header("Content-Length").flatMap({ Int($0) }), length > configuration.bodyBytesMax { throw bodyTooLarge }
+        if let length = request.announcedBytes, length > configuration.bodyBytesMax { throw bodyTooLarge }
         if let coding = request.header("Transfer-Encoding"), coding.lowercased() != "chunked" {
             return .refusal(.transferCodingUnsupported, "Of the transfer codings only chunked is known, not \(coding.excerpt())")
         }

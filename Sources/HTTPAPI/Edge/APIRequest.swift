@@ -9,6 +9,8 @@ public struct APIRequest: Sendable {
     public let method: String
     /// Path and query as they stood in the request line, percent-encoded.
     public let target: String
+    /// Of a target with scheme and host, which proxies are sent: it says whom the request is for, whatever `Host` says (RFC 9112, section 3.2.2).
+    let statedHost: Substring?
     public let headers: [(name: String, value: String)]
     /// The peer's address, nil when there is no socket.
     public let address: String?
@@ -19,18 +21,21 @@ public struct APIRequest: Sendable {
         method: String, target: String, headers: [(name: String, value: String)] = [], address: String? = nil, scheme: String = "http"
     ) {
         self.method = method
-        self.target = Self.originForm(target)
+        (self.target, statedHost) = Self.parts(of: target)
         self.headers = headers
         self.address = address
         self.scheme = scheme
     }
 
-    /// Path and query; of the form with scheme and host, which proxies are sent, what follows the host.
-    private static func originForm(_ target: String) -> String {
-        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return target }
+    /// Path and query, and the host of a target that has one.
+    private static func parts(of target: String) -> (target: String, host: Substring?) {
+        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return (target, nil) }
         let rest = target[scheme.upperBound...]
-        guard let start = rest.firstIndex(where: { $0 == "/" || $0 == "?" }) else { return "/" }
-        return (rest[start] == "?" ? "/" : "") + rest[start...]
+        let host = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        let path = rest[host.endIndex...]
+        // Of another scheme than ours there is nothing here; an empty host is none that a server may have.
+        let isOurs = ["http", "https"].contains(target[..<scheme.lowerBound].lowercased())
+        return ((path.hasPrefix("/") ? "" : "/") + path, isOurs ? host : "")
     }
 
     /// The value of a header, the first when it is repeated.
@@ -43,7 +48,14 @@ public struct APIRequest: Sendable {
     var isSafe: Bool { method == "GET" || method == "HEAD" || method == "OPTIONS" }
 
     /// Whether a body follows the head. Without a length and without pieces there is none.
-    var announcesBody: Bool { header("Transfer-Encoding") != nil || header("Content-Length").flatMap { Int($0) } ?? 0 > 0 }
+    var announcesBody: Bool { header("Transfer-Encoding") != nil || announcedBytes ?? 0 > 0 }
+
+    /// What `Content-Length` says; a number that is none of ours is larger than all of them.
+    var announcedBytes: Int? {
+        header("Content-Length").flatMap { text in
+            Int(text) ?? (!text.isEmpty && text.utf8.allSatisfy { $0 &- 0x30 < 10 } ? .max : nil)
+        }
+    }
 
     /// The key that the request brings: `X-API-Key`, or `Authorization: Bearer`, which is what clients of other APIs send.
     var apiKey: String? {

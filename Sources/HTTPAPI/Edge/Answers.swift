@@ -28,7 +28,10 @@ extension APIAnswer {
         return APIAnswer(headers: [("Content-Type", contentType)], content: .stream(stream))
     }
 
-    static func redirect(to target: String) -> APIAnswer { APIAnswer(status: 307, headers: [("Location", target)]) }
+    /// What of the target cannot stand in a header is percent-encoded.
+    static func redirect(to target: String) -> APIAnswer {
+        APIAnswer(status: 307, headers: [("Location", PercentEncoding.encode(target) { (0x21...0x7E).contains($0) })])
+    }
 
     /// Bytes of the text of a refusal: names and values in it are cut where they are put in; this holds for those that were forgotten.
     private static let textBytesMax = 4 * Limits.echoBytes

@@ -234,7 +234,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         exchange.isCounted = house.running.enter()
         switch exchange.isCounted ? house.handler.examine(request) : .answered(house.handler.refuseBusy(request)) {
         case .admitted(let admitted):
-            let announced = head.headers.first(name: "Content-Length").flatMap { Int($0) }
+            let announced = request.announcedBytes
             let lease = MemoryLease(of: house.memory.arriving, address: admitted.address, key: admitted.keyID, expecting: announced ?? 0)
             phase = .receiving(RequestArrival(of: admitted, announced: announced, lease, bytesMax: house.configuration.bodyBytesMax, pace: pace))
             if asksFirst {
