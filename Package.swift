@@ -131,12 +131,12 @@ let modules: [Module] = [
     // Level 9: the command line.
     Module(
         name: "contex",
-        uses: ["Base", "Content", "TOON", "Access", "Engine", "Service", "Assembly"],
+        uses: ["Base", "Addresses", "Content", "TOON", "Access", "Engine", "Service", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
-                "Base", "Content", "TOON", "Access", "Engine", "Service", "Assembly",
+                "Base", "Addresses", "Content", "TOON", "Access", "Engine", "Service", "Assembly",
                 product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],

@@ -1,3 +1,4 @@
+internal import Addresses
 internal import ArgumentParser
 internal import Assembly
 internal import AsyncHTTPClient
@@ -45,7 +46,7 @@ struct APIClient {
     }()
 
     init(server: String, apiKey: String?) throws(CommandFailure) {
-        guard server.hasPrefix("http://") || server.hasPrefix("https://"), server.utf8.count > 8 else {
+        guard (try? WebAddress(server)) != nil else {
             throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT is expected")
         }
         var base = server
@@ -96,8 +97,8 @@ struct APIClient {
     private func call(
         _ method: String, _ path: [String], _ query: [(String, String)], _ body: JSONValue?
     ) async throws(CommandFailure) -> (answer: JSONValue, next: String?) {
-        var url = base + "/api/v1/" + path.map(Self.encoded).joined(separator: "/")
-        if !query.isEmpty { url += "?" + query.map { "\($0.0)=\(Self.encoded($0.1))" }.joined(separator: "&") }
+        var url = base + "/api/v1/" + path.map { PercentEncoding.encode($0) }.joined(separator: "/")
+        if !query.isEmpty { url += "?" + query.map { "\($0.0)=\(PercentEncoding.encode($0.1))" }.joined(separator: "&") }
         var request = HTTPClientRequest(url: url)
         request.method = .init(rawValue: method)
         request.headers.add(name: "User-Agent", value: "contex/\(Version.current)")
@@ -137,20 +138,5 @@ struct APIClient {
         }
         if status == 401 { reason += hasKey ? "" : ": give one with CONTEX_API_KEY or --api-key" }
         return Terminal.clean(reason, atMost: 600)
-    }
-
-    private static func encoded(_ text: String) -> String {
-        var out = ""
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
-                out.unicodeScalars.append(Unicode.Scalar(byte))
-            default:
-                let digits = Array("0123456789ABCDEF")
-                out += "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
-            }
-        }
-        return out
     }
 }
