@@ -41,6 +41,7 @@ public struct WebhookURL: Hashable, Sendable {
         guard port > 0 else { throw Self.mistake("has a port that is not a number of 1 to 65535") }
         // A `%` that begins no escape is one itself.
         target = PercentEncoding.encode(address.path + address.query, keepingEscapes: true, keeping: Self.isPathByte)
+        guard self.text.utf8.count <= Self.byteCountMax else { throw Self.mistake("is longer than \(Self.byteCountMax) bytes when it is encoded") }
     }
 
     /// Host as it stands in a URL and in the `Host` header: an IPv6 address in brackets.

@@ -130,6 +130,7 @@ import Webhooks
         "http://.a/", "http://ä.example/", "http://a%40b/", "http://a!/",
         "http://1.2.3.4.5/", "http://0o177.0.0.1/", "http://a.0x7f/", "http://１２７.0.0.1/", "http://a\u{0}/", "javascript:alert(1)",
         "http://" + String(repeating: "a", count: 64) + ".b/", "http://a/" + String(repeating: "x", count: 9_000),
+        "http://a/" + String(repeating: "ü", count: 3_000),
     ])
     func refuses(_ text: String) { #expect(throws: ContexError.self) { try WebhookURL(text) } }
 }
