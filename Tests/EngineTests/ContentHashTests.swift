@@ -140,7 +140,7 @@ import Testing
                     }
                     for outcome in await database.publish(tenant, commands) { _ = try outcome.get() }
                 }
-            } catch let error as ContexError where [.notFound, .conflict, .invalid].contains(error.category) {
+            } catch let error as ContexError where [.notFound, .conflict, .invalid, .badRequest].contains(error.category) {
                 refusals += 1
             }
         }
