@@ -133,12 +133,12 @@ let modules: [Module] = [
     // Level 9: the command line.
     Module(
         name: "contex",
-        uses: ["Base", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Webhooks", "Assembly"],
+        uses: ["Base", "Addresses", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Webhooks", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
-                "Base", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Webhooks", "Assembly",
+                "Base", "Addresses", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Webhooks", "Assembly",
                 product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],
@@ -179,8 +179,8 @@ let modules: [Module] = [
     tests("AccessTests", ["Base", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
     tests(
         "EngineTests",
-        ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
-         "Inboxes", "Journal", "TOON", "Engine", "TestSupport"]),
+        ["Base", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs",
+         "Access", "Inboxes", "Journal", "TOON", "Engine", "TestSupport"]),
     tests("ServiceTests", ["Base", "Needs", "Engine", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],

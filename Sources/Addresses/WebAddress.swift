@@ -15,45 +15,92 @@ public enum WebAddressError: Error, Equatable {
     case syntax(String)
 }
 
-public enum WebAddress {
-    private static let noHost = WebAddressError.syntax("empty host")
-    private static let badName = WebAddressError.syntax("invalid international domain name")
-    private static let badIPv4 = WebAddressError.syntax("invalid IPv4 address")
-    private static let badIPv6 = WebAddressError.syntax("invalid IPv6 address")
+/// A URL of http or https, taken apart.
+public struct WebAddress: Hashable, Sendable {
+    public enum Host: Hashable, Sendable {
+        case address(IPAddress)
+        /// In lower case, printable ASCII.
+        case name(String)
 
-    public static func normalise(_ text: String) throws(WebAddressError) -> String {
+        /// As it stands in a URL and in the `Host` header: an IPv6 address in brackets.
+        public var text: String {
+            switch self {
+            case .address(.v4(let value)): IPAddress.v4(value).description
+            case .address(let address): "[\(address)]"
+            case .name(let name): name
+            }
+        }
+    }
+
+    public let isSecure: Bool
+    /// Name, or name, colon and password, percent-encoded; empty when there is neither.
+    public let user: String
+    public let host: Host
+    /// nil: the scheme's own.
+    public let port: UInt16?
+    /// Percent-encoded; begins with `/`.
+    public let path: String
+    /// From the `?` on, percent-encoded; empty when there is none.
+    public let query: String
+    /// From the `#` on, percent-encoded; empty when there is none.
+    public let fragment: String
+
+    /// - Complexity: O(length).
+    public init(_ text: String) throws(WebAddressError) {
         guard !text.isEmpty else { throw .syntax("input is empty") }
-        var scalars = Array(text.unicodeScalars)
+        var scalars = Array(text.unicodeScalars)[...]
         while let first = scalars.first, first.value <= 0x20 { scalars.removeFirst() }
         while let last = scalars.last, last.value <= 0x20 { scalars.removeLast() }
         scalars.removeAll { $0 == "\t" || $0 == "\n" || $0 == "\r" }
 
-        guard let colon = scalars.firstIndex(of: ":"), isScheme(scalars[..<colon]) else { throw .syntax("relative URL without a base") }
-        let scheme = String(String.UnicodeScalarView(scalars[..<colon])).lowercased()
-        guard scheme == "http" || scheme == "https" else { throw .scheme }
+        guard let colon = scalars.firstIndex(of: ":"), Self.isScheme(scalars[..<colon]) else { throw .syntax("relative URL without a base") }
+        switch String(String.UnicodeScalarView(scalars[..<colon])).lowercased() {
+        case "http": isSecure = false
+        case "https": isSecure = true
+        default: throw .scheme
+        }
 
         var rest = scalars[(colon + 1)...]
         while let first = rest.first, first == "/" || first == "\\" { rest = rest.dropFirst() }
 
         let authorityEnd = rest.firstIndex { $0 == "/" || $0 == "\\" || $0 == "?" || $0 == "#" } ?? rest.endIndex
-        let authority = try authority(rest[..<authorityEnd], scheme: scheme)
+        let authority = try Self.authority(rest[..<authorityEnd])
+        (user, host) = (authority.user, authority.host)
+        port = authority.port == (isSecure ? 443 : 80) ? nil : authority.port
         rest = rest[authorityEnd...]
 
         let fragmentStart = rest.firstIndex(of: "#")
-        let fragment = fragmentStart.map { "#" + encoded(rest[($0 + 1)...], besides: " \"<>`") } ?? ""
+        fragment = fragmentStart.map { "#" + Self.encoded(rest[($0 + 1)...], besides: " \"<>`") } ?? ""
         rest = rest[..<(fragmentStart ?? rest.endIndex)]
         let queryStart = rest.firstIndex(of: "?")
-        let query = queryStart.map { "?" + encoded(rest[($0 + 1)...], besides: " \"#<>'") } ?? ""
-        return scheme + "://" + authority + path(rest[..<(queryStart ?? rest.endIndex)]) + query + fragment
+        query = queryStart.map { "?" + Self.encoded(rest[($0 + 1)...], besides: " \"#<>'") } ?? ""
+        path = Self.path(rest[..<(queryStart ?? rest.endIndex)])
     }
+
+    /// The URL in its normal form.
+    public var text: String { "\(scheme)://\(user.isEmpty ? "" : user + "@")\(place)\(path)\(query)\(fragment)" }
+
+    /// Scheme, host and port, of which nothing is a secret.
+    public var origin: String { "\(scheme)://\(place)" }
+
+    private var scheme: String { isSecure ? "https" : "http" }
+    private var place: String { host.text + (port.map { ":\($0)" } ?? "") }
+
+    // MARK: - Parts
+
+    private static let noHost = WebAddressError.syntax("empty host")
+    private static let badName = WebAddressError.syntax("invalid international domain name")
+    private static let badIPv4 = WebAddressError.syntax("invalid IPv4 address")
+    private static let badIPv6 = WebAddressError.syntax("invalid IPv6 address")
 
     private static func isScheme(_ scalars: ArraySlice<Unicode.Scalar>) -> Bool {
         guard let first = scalars.first, first.isASCII, first.properties.isAlphabetic else { return false }
         return scalars.allSatisfy { $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "+-.".unicodeScalars.contains($0)) }
     }
 
-    /// User, host and port; the scheme's own port is dropped.
-    private static func authority(_ scalars: ArraySlice<Unicode.Scalar>, scheme: String) throws(WebAddressError) -> String {
+    private static func authority(
+        _ scalars: ArraySlice<Unicode.Scalar>
+    ) throws(WebAddressError) -> (user: String, host: Host, port: UInt16?) {
         var user = ""
         var hostAndPort = scalars
         if let at = scalars.lastIndex(of: "@") {
@@ -61,7 +108,6 @@ public enum WebAddress {
             let name = encoded(parts[0], besides: " \"#<>?`{}/:;=@[\\]^|")
             let password = parts.count > 1 ? encoded(parts[1], besides: " \"#<>?`{}/:;=@[\\]^|") : ""
             user = name + (password.isEmpty ? "" : ":" + password)
-            if !user.isEmpty { user += "@" }
             hostAndPort = scalars[(at + 1)...]
         }
 
@@ -78,23 +124,23 @@ public enum WebAddress {
             port = hostAndPort[(colon + 1)...]
         }
         guard !host.isEmpty else { throw noHost }
-        let hostText = host.first == "[" ? try ipv6(host.dropFirst().dropLast()) : try name(host)
+        let read = host.first == "[" ? try ipv6(host.dropFirst().dropLast()) : try name(host)
 
-        guard !port.isEmpty else { return user + hostText }
+        guard !port.isEmpty else { return (user, read, nil) }
         guard port.allSatisfy({ ("0"..."9").contains($0) }), let number = UInt16(String(String.UnicodeScalarView(port))) else {
             throw .syntax("invalid port number")
         }
-        return user + hostText + (number == (scheme == "http" ? 80 : 443) ? "" : ":\(number)")
+        return (user, read, number)
     }
 
-    private static func ipv6(_ scalars: ArraySlice<Unicode.Scalar>) throws(WebAddressError) -> String {
+    private static func ipv6(_ scalars: ArraySlice<Unicode.Scalar>) throws(WebAddressError) -> Host {
         let text = String(String.UnicodeScalarView(scalars))
         guard let address = IPAddress(text), case .v6 = address else { throw badIPv6 }
-        return "[\(address)]"
+        return .address(address)
     }
 
-    /// A host name in lower case, or the dotted form of whatever way an IPv4 address was written.
-    private static func name(_ scalars: ArraySlice<Unicode.Scalar>) throws(WebAddressError) -> String {
+    /// A host name in lower case, or the address that a number of whatever form is.
+    private static func name(_ scalars: ArraySlice<Unicode.Scalar>) throws(WebAddressError) -> Host {
         let written = String(String.UnicodeScalarView(scalars))
         guard let decoded = PercentEncoding.decode(written[...], plusIsSpace: false) else { throw badName }
         let host = decoded.lowercased()
@@ -103,35 +149,14 @@ public enum WebAddress {
         guard host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !forbidden.contains($0) }) else { throw badName }
         var labels = host.split(separator: ".", omittingEmptySubsequences: false)
         if labels.count > 1, labels.last == "" { labels.removeLast() }
-        guard let last = labels.last, isNumber(last) else { return host }
-        return try ipv4(labels)
+        guard let last = labels.last, isNumber(last) else { return .name(host) }
+        guard let address = IPAddress(resolverForm: labels.joined(separator: ".")) else { throw badIPv4 }
+        return .address(address)
     }
 
     private static func isNumber(_ label: Substring) -> Bool {
         if !label.isEmpty, label.utf8.allSatisfy({ $0 &- 0x30 < 10 }) { return true }
         return label.hasPrefix("0x") && label.utf8.dropFirst(2).allSatisfy { $0 &- 0x30 < 10 || ($0 | 0x20) &- 0x61 < 6 }
-    }
-
-    /// One to four numbers, decimal, octal or hexadecimal; the last fills the bytes that are left.
-    private static func ipv4(_ labels: [Substring]) throws(WebAddressError) -> String {
-        guard labels.count <= 4 else { throw badIPv4 }
-        var numbers: [UInt64] = []
-        for label in labels {
-            let value: UInt64?
-            if label.hasPrefix("0x") {
-                value = label.count == 2 ? 0 : UInt64(label.dropFirst(2), radix: 16)
-            } else if label.count > 1, label.hasPrefix("0") {
-                value = UInt64(label.dropFirst(), radix: 8)
-            } else {
-                value = label.first == "+" || label.first == "-" ? nil : UInt64(label)
-            }
-            guard let value else { throw badIPv4 }
-            numbers.append(value)
-        }
-        guard numbers.dropLast().allSatisfy({ $0 < 256 }), numbers.last! < UInt64(1) << (8 * (5 - numbers.count)) else { throw badIPv4 }
-        var address = numbers.last!
-        for (place, number) in numbers.dropLast().enumerated() { address += number << (8 * (3 - place)) }
-        return [24, 16, 8, 0].map { String(address >> $0 & 255) }.joined(separator: ".")
     }
 
     /// With `.` and `..` resolved; never empty.

@@ -18,8 +18,8 @@ public enum PercentEncoding {
         var position = 0
         while position < source.count {
             let byte = source[position]
-            if byte == UInt8(ascii: "%"), position + 2 < source.count, let high = digit(source[position + 1]), let low = digit(source[position + 2]) {
-                bytes.append(high << 4 | low)
+            if let escaped = escaped(source, at: position) {
+                bytes.append(escaped)
                 position += 3
             } else {
                 bytes.append(plusIsSpace && byte == UInt8(ascii: "+") ? 0x20 : byte)
@@ -29,10 +29,24 @@ public enum PercentEncoding {
         return bytes
     }
 
-    public static func encode(_ text: String, keeping isKept: (UInt8) -> Bool) -> String {
+    /// RFC 3986, section 2.3: what needs no encoding anywhere.
+    public static func isUnreserved(_ byte: UInt8) -> Bool {
+        switch byte {
+        // - . _ ~ 0...9 A...Z a...z
+        case 0x2D, 0x2E, 0x5F, 0x7E, 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        default: false
+        }
+    }
+
+    /// - Parameters:
+    ///   - keepingEscapes: a `%` with two digits stays as it is; one without is encoded all the same.
+    ///   - isKept: bytes that stand for themselves.
+    public static func encode(_ text: String, keepingEscapes: Bool = false, keeping isKept: (UInt8) -> Bool = PercentEncoding.isUnreserved) -> String {
+        let source = Array(text.utf8)
         var encoded: [UInt8] = []
-        for byte in text.utf8 {
-            if isKept(byte) {
+        encoded.reserveCapacity(source.count)
+        for (place, byte) in source.enumerated() {
+            if isKept(byte) || (keepingEscapes && escaped(source, at: place) != nil) {
                 encoded.append(byte)
             } else {
                 encoded.append(UInt8(ascii: "%"))
@@ -41,6 +55,13 @@ public enum PercentEncoding {
             }
         }
         return String(decoding: encoded, as: UTF8.self)
+    }
+
+    /// The byte that an escape stands for, nil where none begins.
+    private static func escaped(_ bytes: [UInt8], at place: Int) -> UInt8? {
+        guard bytes[place] == UInt8(ascii: "%"), place + 2 < bytes.count, let high = digit(bytes[place + 1]), let low = digit(bytes[place + 2])
+        else { return nil }
+        return high << 4 | low
     }
 
     private static func digit(_ byte: UInt8) -> UInt8? {

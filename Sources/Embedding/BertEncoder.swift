@@ -81,12 +81,16 @@ internal import CKernels
 
     /// The kernels in use, for the log.
     var kernels: String {
-        switch level {
+        #if arch(arm64)
+        return level == CK_SIMD_PORTABLE ? "portable" : "NEON"
+        #else
+        return switch level {
         case CK_SIMD_VNNI: "AVX-512 VNNI"
         case CK_SIMD_AVX512: "AVX-512"
         case CK_SIMD_AVX2: "AVX2"
         default: "portable"
         }
+        #endif
     }
 
     private func floats(_ offset: Int) -> UnsafePointer<Float> { unsafe (model.payload + offset).assumingMemoryBound(to: Float.self) }

@@ -61,7 +61,7 @@ extension WebAddress {
             throw .invalid(field: field, kind: "url_too_long", message: "URL should have at most \(Limits.addressScalars) characters")
         }
         do throws(WebAddressError) {
-            return try normalise(text)
+            return try WebAddress(text).text
         } catch {
             switch error {
             case .scheme: throw .invalid(field: field, kind: "url_scheme", message: "URL scheme should be 'http' or 'https'")

@@ -44,9 +44,7 @@ public struct StoreReport: Sendable {
                 guard try StoreFormat.verify(view) else { throw ContexError(.storeNotFound, "the store is empty") }
                 var sums: [KeyKind: (records: Int, bytes: Int)] = [:]
                 try view.scan(prefix: []) { key, value in
-                    guard key.byteCount >= TenantScope.prefixBytes,
-                        let kind = KeyKind(rawValue: unsafe key.unsafeLoad(fromByteOffset: TenantScope.prefixBytes - 1, as: UInt8.self))
-                    else { throw ContexError.damaged("a key of no known kind: run 'contex check'") }
+                    guard let kind = KeyKind(ofKey: key) else { throw ContexError.damaged("a key of no known kind: run 'contex check'") }
                     sums[kind, default: (0, 0)].records += 1
                     sums[kind, default: (0, 0)].bytes += key.byteCount + value.byteCount
                     return .onward

@@ -33,18 +33,33 @@ public enum Seal {
     /// The same with a key that lies in the store.
     @_lifetime(copy value)
     public static func open(key: borrowing RawSpan, value: RawSpan, version: UInt8) throws(ContexError) -> RawSpan {
+        let payload = try open(key: key, value: value)
+        guard self.version(of: value) == version else {
+            throw ContexError(
+                .formatUnknown, "the value under key \(hex(key)) has format \(self.version(of: value)), this build reads format \(version)")
+        }
+        return payload
+    }
+
+    /// The format version that a sealed value says it has.
+    public static func version(of value: RawSpan) -> UInt8 { unsafe value.unsafeLoad(fromByteOffset: 0, as: UInt8.self) }
+
+    /// The payload of a value in whatever format, for those that do not read it.
+    /// - Throws: `.damaged` when the seal does not fit key and bytes, or the envelope is newer than this build knows.
+    @_lifetime(copy value)
+    public static func open(key: borrowing RawSpan, value: RawSpan) throws(ContexError) -> RawSpan {
         guard value.byteCount >= headerBytes else {
             throw .damaged("value of \(value.byteCount) bytes under key \(hex(key)) is shorter than its envelope")
         }
         let stored = unsafe value.unsafeLoadUnaligned(fromByteOffset: 2, as: UInt32.self).bigEndian
-        let (storedVersion, flags) = unsafe (value.unsafeLoad(fromByteOffset: 0, as: UInt8.self), value.unsafeLoad(fromByteOffset: 1, as: UInt8.self))
+        let flags = unsafe value.unsafeLoad(fromByteOffset: 1, as: UInt8.self)
         let payload = value.extracting(headerBytes..<value.byteCount)
-        guard checksum(key: key, version: storedVersion, flags: flags, payload: payload) == stored else {
+        guard checksum(key: key, version: version(of: value), flags: flags, payload: payload) == stored else {
             throw .damaged("the seal under key \(hex(key)) is broken: stop the server and run 'contex check'")
         }
-        guard storedVersion == version, flags == 0 else {
+        guard flags == 0 else {
             throw ContexError(
-                .formatUnknown, "the value under key \(hex(key)) has format \(storedVersion) (flags \(flags)), this build reads format \(version)")
+                .formatUnknown, "the value under key \(hex(key)) has an envelope with flags \(flags), which this build does not know")
         }
         return payload
     }

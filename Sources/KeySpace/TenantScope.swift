@@ -76,6 +76,14 @@ public struct TenantScope: Hashable, Sendable {
     }
 }
 
+extension KeyKind {
+    /// The kind of the record under a key; nil for a key of no known kind.
+    public init?(ofKey key: borrowing RawSpan) {
+        guard key.byteCount >= TenantScope.prefixBytes else { return nil }
+        self.init(rawValue: unsafe key.unsafeLoad(fromByteOffset: TenantScope.prefixBytes - 1, as: UInt8.self))
+    }
+}
+
 /// Texts inside keys.
 public enum KeyText {
     /// 511 - 9 (prefix) - 8 (checksums) - 8 (room for a number after the text), rounded down.

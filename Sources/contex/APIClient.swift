@@ -1,3 +1,4 @@
+internal import Addresses
 internal import ArgumentParser
 internal import Assembly
 internal import AsyncHTTPClient
@@ -48,9 +49,7 @@ struct APIClient {
 
     init(server: String, apiKey: String?) throws(CommandFailure) {
         // A port that is none would end the process inside the HTTP client.
-        guard server.hasPrefix("http://") || server.hasPrefix("https://"), let parts = URLComponents(string: server), parts.host?.isEmpty == false,
-            (1...65_535).contains(parts.port ?? 80)
-        else {
+        guard let address = try? WebAddress(server), address.port != 0 else {
             throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT is expected")
         }
         var base = server
@@ -101,8 +100,8 @@ struct APIClient {
     private func call(
         _ method: String, _ path: [String], _ query: [(String, String)], _ body: JSONValue?
     ) async throws(CommandFailure) -> (answer: JSONValue, next: String?) {
-        var url = base + "/api/v1/" + path.map(Self.encoded).joined(separator: "/")
-        if !query.isEmpty { url += "?" + query.map { "\($0.0)=\(Self.encoded($0.1))" }.joined(separator: "&") }
+        var url = base + "/api/v1/" + path.map { PercentEncoding.encode($0) }.joined(separator: "/")
+        if !query.isEmpty { url += "?" + query.map { "\($0.0)=\(PercentEncoding.encode($0.1))" }.joined(separator: "&") }
         var request = HTTPClientRequest(url: url)
         request.method = .init(rawValue: method)
         request.headers.add(name: "User-Agent", value: "contex/\(Version.current)")
@@ -144,20 +143,5 @@ struct APIClient {
         }
         if status == 401 { reason += hasKey ? "" : ": give one with CONTEX_API_KEY or --api-key" }
         return Terminal.clean(reason, atMost: 600)
-    }
-
-    private static func encoded(_ text: String) -> String {
-        var out = ""
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
-                out.unicodeScalars.append(Unicode.Scalar(byte))
-            default:
-                let digits = Array("0123456789ABCDEF")
-                out += "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
-            }
-        }
-        return out
     }
 }

@@ -1,3 +1,4 @@
+internal import Addresses
 internal import ArgumentParser
 internal import Base
 internal import Content
@@ -84,10 +85,7 @@ struct AgentRegister: AsyncParsableCommand {
 
     /// Scheme and host: what else stands in a URL may be a password or a token.
     private static func place(of url: String) -> String {
-        guard let scheme = url.firstRange(of: "://") else { return "its webhook" }
-        let authority = url[scheme.upperBound...].prefix { !"/?#\\".contains($0) }
-        let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
-        return Terminal.clean("\(url[..<scheme.upperBound])\(host)", atMost: 200)
+        (try? WebAddress(url)).map { Terminal.clean($0.origin, atMost: 200) } ?? "its webhook"
     }
 }
 

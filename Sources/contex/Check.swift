@@ -6,11 +6,30 @@ internal import Engine
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a whole data folder: every seal, every index against its documents, the hash chain of every log.",
-        discussion: "Works beside a running server. Exit code 0: all is well; 1: something is wrong, a finding a line.")
+        discussion: """
+            Works beside a running server. Exit code 0: all is well; 1: something is wrong, a finding a line. With --content-hash it reads the \
+            seals and nothing more.
+            """)
 
     @OptionGroup var options: FolderOptions
 
-    func run() throws {
+    @Flag(help: "Print a hash over all that the store says instead: 64 digits, equal where the same commands were carried out in the same order.")
+    var contentHash = false
+
+    func run() throws { try contentHash ? printHash() : check() }
+
+    private func printHash() throws {
+        let hash: String
+        do {
+            defer { Terminal.progress("") }
+            hash = try ContentHash.hex(directory: options.folder) { Terminal.progress($0, of: $1, "records") }
+        } catch {
+            throw CommandFailure(error)
+        }
+        Terminal.say(options.json ? JSONPrinter.text(["content_hash": .string(hash)]) : hash)
+    }
+
+    private func check() throws {
         let folder = options.folder
         let report: IntegrityCheck.Report
         do {

@@ -26,15 +26,30 @@ import Testing
             let x = (random.unit() - 0.5) * 1_400
             #expect(distance(PortableMath.exp(x), Foundation.exp(x)) <= 2, "exp \(x)")
         }
-        #expect(PortableMath.exp(0) == 1)
-        #expect(PortableMath.exp(-800) == 0)
-        #expect(PortableMath.exp(800) == .infinity)
-        #expect(PortableMath.exp(.nan).isNaN)
+        #expect(PortableMath.exp(0.0) == 1)
+        #expect(PortableMath.exp(-800.0) == 0)
+        #expect(PortableMath.exp(800.0) == .infinity)
+        #expect(PortableMath.exp(Double.nan).isNaN)
+    }
+
+    @Test func exponentialsOfFloatsAgreeAndRise() {
+        var random = SeededRandom(seed: testSeed("portable exponential of floats"))
+        for _ in 0..<20_000 {
+            let x = Float((random.unit() - 0.5) * 170)
+            let (found, exact) = (PortableMath.exp(x), Float(Foundation.exp(Double(x))))
+            #expect(abs(found - exact) <= exact.ulp, "exp \(x)")
+            #expect(PortableMath.exp(x.nextUp) >= found, "exp after \(x)")
+        }
+        #expect(PortableMath.exp(Float(0)) == 1)
+        #expect(PortableMath.exp(Float(-105)) == 0 && PortableMath.exp(-Float.infinity) == 0)
+        #expect(PortableMath.exp(Float(89)) == .infinity && PortableMath.exp(Float.infinity) == .infinity)
+        #expect(PortableMath.exp(Float.nan).isNaN)
     }
 
     /// Bits that any machine must give: what is stored and decided hangs on them.
     @Test func bitsAreTheSameEverywhere() {
         #expect(PortableMath.log(10).bitPattern == 4_612_367_379_483_415_830)
-        #expect(PortableMath.exp(1).bitPattern == 4_613_303_445_314_885_482)
+        #expect(PortableMath.exp(1.0).bitPattern == 4_613_303_445_314_885_482)
+        #expect(PortableMath.exp(Float(1)).bitPattern == 1_076_754_516)
     }
 }

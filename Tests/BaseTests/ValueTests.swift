@@ -183,3 +183,23 @@ import TestSupport
         }
     }
 }
+
+@Suite struct PercentEncodingTests {
+    @Test func roundTrips() {
+        var random = SeededRandom(seed: testSeed("percent encoding"))
+        for _ in 0..<500 {
+            let text = String((0..<Int.random(in: 0...20, using: &random)).map { _ in "az09-._~ %+&=/?#ü😀".randomElement(using: &random)! })
+            let encoded = PercentEncoding.encode(text)
+            #expect(encoded.utf8.allSatisfy { PercentEncoding.isUnreserved($0) || $0 == UInt8(ascii: "%") })
+            #expect(PercentEncoding.decode(encoded[...], plusIsSpace: false) == text)
+        }
+    }
+
+    @Test func escapesAreKeptWhereTheyAreAsked() {
+        let kept: (UInt8) -> Bool = { $0 == UInt8(ascii: "/") || PercentEncoding.isUnreserved($0) }
+        #expect(PercentEncoding.encode("/%41%4g%", keepingEscapes: true, keeping: kept) == "/%41%254g%25")
+        #expect(PercentEncoding.encode("/%41", keeping: kept) == "/%2541")
+        #expect(PercentEncoding.decode("%4", plusIsSpace: false) == "%4" && PercentEncoding.decode("a+%ff", plusIsSpace: true) == nil)
+        #expect(PercentEncoding.decodeReplacing("a+%ff", plusIsSpace: true) == "a \u{FFFD}")
+    }
+}

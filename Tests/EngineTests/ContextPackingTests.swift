@@ -209,6 +209,24 @@ import Testing
         #expect(try ContextPacking(budget: 1_000).select([]) { _ in 5_000 }.kept == [])
     }
 
+    @Test func whatHasNoHeadIsLeftOut() throws {
+        let candidates = (0..<4).map { Candidate(relevance: 0.9 - Double($0) / 10, twin: $0) }
+        let costs = [5_000, 300, 300, 300]
+        func select(_ budget: Int, _ head: (Int, Int) -> String?) throws -> (selection: ContextPacking.Selection, head: String?) {
+            try ContextPacking(budget: budget).select(candidates, tokens: { costs[$0] }, cosine: { _, _ in 0 }, head: head)
+        }
+        let cut = try select(1_000) { "\($0) in \($1)" }
+        #expect(cut.head == "0 in 700" && cut.selection.kept == [0, 1] && cut.selection.head?.place == 0)
+        let left = try select(1_000) { _, _ in nil }
+        #expect(left.head == nil && left.selection.kept == [1, 2, 3] && left.selection.head == nil && left.selection.omitted == [0])
+        var wasAsked = false
+        let whole = try select(6_000) { _, _ in
+            wasAsked = true
+            return ""
+        }
+        #expect(whole.head == nil && whole.selection.kept == [0, 1, 2, 3] && !wasAsked)
+    }
+
     /// No token is counted that decides nothing.
     @Test func countsLazily() throws {
         let candidates = (0..<20).map { Candidate(relevance: 0.9 - Double($0) / 100, twin: $0) }

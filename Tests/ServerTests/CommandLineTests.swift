@@ -50,6 +50,40 @@ import Testing
         if status != 2 { #expect(result.errors.split(separator: "\n").count == 1) }
     }
 
+    @Test func kernelsThatAreNone() throws {
+        let wrong = try ContexBinary.run(["version"], environment: ["CONTEX_KERNELS": "fast"])
+        #expect(wrong.status == 2 && wrong.output.isEmpty && wrong.errors.hasPrefix("contex: CONTEX_KERNELS must be portable, avx2 or avx512"))
+        for level in ["", "portable", "avx2", "avx512"] {
+            #expect(try ContexBinary.run(["version"], environment: ["CONTEX_KERNELS": level]).status == 0)
+        }
+    }
+
+    @Test(.enabled(if: TestData.hasModel)) func contentHash() throws {
+        let folder = TemporaryFolder()
+        let data = folder.path + "/data"
+        func hash(_ kernels: String = "") throws -> String {
+            let plain = try ContexBinary.run(["check", "--content-hash", "--data-dir", data], environment: ["CONTEX_KERNELS": kernels])
+            #expect(plain.status == 0 && plain.errors.isEmpty, "\(plain.errors)")
+            let digits = String(plain.output.dropLast())
+            #expect(plain.output.hasSuffix("\n") && digits.utf8.count == 64 && digits.allSatisfy { $0.isHexDigit && !$0.isUppercase })
+            let json = try ContexBinary.run(["check", "--content-hash", "--json", "--data-dir", data])
+            #expect(json.json?["content_hash"]?.stringValue == digits)
+            return digits
+        }
+        func publish(_ line: String) throws {
+            #expect(try ContexBinary.run(["import", "-", "--project", "p", "--data-dir", data], input: line).status == 0)
+        }
+        try publish(#"{"data_key":"a","data":"One. Two."}"#)
+        let first = try hash()
+        #expect(try hash("portable") == first)
+        // What changes nothing gives no other hash.
+        try publish(#"{"data_key":"a","data":"One. Two."}"#)
+        #expect(try hash() == first)
+        try publish(#"{"data_key":"a","data":"One. Three."}"#)
+        #expect(try hash() != first)
+        #expect(try ContexBinary.run(["check", "--content-hash", "--data-dir", "/no/such/folder"]).status == 3)
+    }
+
     @Test func damagedStoreIsFound() throws {
         let folder = TemporaryFolder()
         try FileManager.default.createDirectory(atPath: folder.path + "/store", withIntermediateDirectories: true)

@@ -114,7 +114,7 @@ import Webhooks
         ("http://example.com", "http://example.com:80/"), ("HTTPS://Example.COM.:8443/a?b=c#d", "https://example.com:8443/a?b=c"),
         ("http://127.1/x", "http://127.0.0.1:80/x"), ("http://[::1]:81", "http://[::1]:81/"), ("http://[0:0::ffff:1.2.3.4]/", "http://[::ffff:102:304]:80/"),
         ("https://a_b-c.example?q=ü", "https://a_b-c.example:443/?q=%C3%BC"), ("http://a/%41%4g[]|\"", "http://a:80/%41%254g%5B%5D%7C%22"),
-        ("http://a:80//b/../c", "http://a:80//b/../c"), ("http://a#@b", "http://a:80/"),
+        ("http://a:80//b/../c", "http://a:80//c"), ("http://a#@b", "http://a:80/"), ("http://a:/", "http://a:80/"), ("http://a%2eb/", "http://a.b:80/"),
         ("http://xn--mnchen-3ya.example/", "http://xn--mnchen-3ya.example:80/"),
     ])
     func rewrites(_ text: String, _ expected: String) throws {
@@ -125,11 +125,49 @@ import Webhooks
     @Test(arguments: [
         "", "example.com", "//example.com", "ftp://example.com", "http:/example.com", "http:example.com", "http://", "http:///x",
         "http://user@host/", "http://a:b@c/", "http://a b/", " http://a/", "http://a/\n", "http://a\\@b/", "http://a:0/",
-        "http://a:65536/", "http://a:/", "http://a:8x/",
+        "http://a:65536/", "http://a:8x/",
         "http://a:80:81/", "http://[::1/", "http://[::1]x/", "http://[1.2.3.4]/", "http://[fe80::1%25eth0]/", "http://a..b/",
-        "http://.a/", "http://ä.example/", "http://a%2eb/", "http://a!/",
+        "http://.a/", "http://ä.example/", "http://a%40b/", "http://a!/",
         "http://1.2.3.4.5/", "http://0o177.0.0.1/", "http://a.0x7f/", "http://１２７.0.0.1/", "http://a\u{0}/", "javascript:alert(1)",
         "http://" + String(repeating: "a", count: 64) + ".b/", "http://a/" + String(repeating: "x", count: 9_000),
+        "http://a/" + String(repeating: "ü", count: 3_000),
     ])
     func refuses(_ text: String) { #expect(throws: ContexError.self) { try WebhookURL(text) } }
+}
+
+/// The one reader of URLs: as browsers read them.
+@Suite struct WebAddressTests {
+    @Test(arguments: [
+        ("HTTP://H.Example:80", "http://h.example/"), (" https://a.example:443/b?c#d\n", "https://a.example/b?c#d"), ("http:\\\\a\\b", "http://a/b"),
+        ("http://0x7f.1", "http://127.0.0.1/"), ("http://2130706433:81/", "http://127.0.0.1:81/"), ("http://127.0.0.1./", "http://127.0.0.1/"),
+        ("http://[::FFFF:1.2.3.4]/", "http://[::ffff:102:304]/"), ("http://user:p@ss@h/", "http://user:p%40ss@h/"), ("http://@h/", "http://h/"),
+        ("http://h/a/./b/../c/%2e%2E/d", "http://h/a/d"), ("http://h/..", "http://h/"), ("http://h?", "http://h/?"),
+        ("http://h/ü\"<`", "http://h/%C3%BC%22%3C%60"),
+        ("http://h/?'ü", "http://h/?%27%C3%BC"), ("http://a%2eb./", "http://a.b./"), ("http:a", "http://a/"), ("https://h:80/", "https://h:80/"),
+        ("http://a\tb/", "http://ab/"), ("http://h/%zz%41", "http://h/%zz%41"),
+    ])
+    func normalForms(_ text: String, _ expected: String) throws {
+        let address = try WebAddress(text)
+        #expect(address.text == expected)
+        #expect(try WebAddress(expected) == address)
+    }
+
+    @Test(arguments: [
+        "", " ", "a", "/a", "1http://a", "http://", "http:///", "http://:80", "http://a:65536", "http://a:x", "http://[::1", "http://[::1]x",
+        "http://[1.2.3.4]",
+        "http://1.2.3.4.5", "http://256.1.1.1", "http://08", "http://a b", "http://ä", "http://a%00b", "http://a%zz", "http://a<b",
+    ])
+    func faults(_ text: String) {
+        let error = #expect(throws: WebAddressError.self) { try WebAddress(text) }
+        #expect(error != .scheme)
+    }
+
+    @Test func parts() throws {
+        let address = try WebAddress("https://me:secret@h.example:8443/a?b=c#d")
+        #expect(address.isSecure && address.user == "me:secret" && address.host == .name("h.example") && address.port == 8_443)
+        #expect(address.path == "/a" && address.query == "?b=c" && address.fragment == "#d")
+        #expect(address.origin == "https://h.example:8443")
+        #expect(try WebAddress("http://[::1]:80/").port == nil)
+        #expect(throws: WebAddressError.scheme) { try WebAddress("ftp://a/") }
+    }
 }

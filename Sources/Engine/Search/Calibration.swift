@@ -129,7 +129,7 @@ public struct CalibratedScore: Sendable {
     ///   - bm25: the text's score for the query, 0 when they share no term.
     /// - Returns: 0...1, strictly increasing in both (up to the resolution of Float near its ends).
     public func similarity(cosine: Float, bm25: Float) -> Float {
-        1 / (1 + Float(PortableMath.exp(Double(cut - calibration.cosine * cosine - calibration.text * text(bm25)))))
+        1 / (1 + PortableMath.exp(cut - calibration.cosine * cosine - calibration.text * text(bm25)))
     }
 
     private func text(_ bm25: Float) -> Float {

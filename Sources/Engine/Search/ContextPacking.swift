@@ -158,6 +158,18 @@ public struct ContextPacking: Sendable {
         return selection
     }
 
+    /// The same, and what is kept of a candidate that is larger than the budget; when nothing of it can be, it is left out like any other.
+    /// - Parameter head: of a candidate in at most so many tokens, nil when not even its beginning fits.
+    public func select<Head>(
+        _ candidates: [Candidate], tokens: (Int) throws -> Int, cosine: (Int, Int) -> Double,
+        head: (_ place: Int, _ tokensMax: Int) throws -> Head?
+    ) throws -> (selection: Selection, head: Head?) {
+        let selection = try select(candidates, cuts: true, tokens: tokens, cosine: cosine)
+        guard let cut = selection.head else { return (selection, nil) }
+        if let head = try head(cut.place, cut.tokensMax) { return (selection, head) }
+        return (try select(candidates, cuts: false, tokens: tokens, cosine: cosine), nil)
+    }
+
     /// The candidates that say something new within their need and beside the pinned ones.
     private func withoutDuplicates(_ candidates: [Candidate], _ cosine: (Int, Int) -> Double, _ selection: inout Selection) -> [Int] {
         struct Saying: Hashable {

@@ -158,16 +158,12 @@ struct ContextSettings: Sendable {
             costs[all[place].node] = count
             return count
         }
-        func select(cuts: Bool) throws -> ContextPacking.Selection {
-            try packing.select(candidates, cuts: cuts) { try cost(at: $0) } cosine: { a, b in
-                Double(VectorMath.dot((vectors[all[a].node] ?? nothing)[...], vectors[all[b].node] ?? nothing))
-            }
-        }
-        var selection = try select(cuts: true)
-        var head: JSONValue?
-        if let cut = selection.head {
-            head = try scale.head(of: all[cut.place].data, tokensMax: cut.tokensMax)
-            if head == nil { selection = try select(cuts: false) }
+        let (selection, head) = try packing.select(candidates) { place in
+            try cost(at: place)
+        } cosine: { a, b in
+            Double(VectorMath.dot((vectors[all[a].node] ?? nothing)[...], vectors[all[b].node] ?? nothing))
+        } head: { place, tokensMax in
+            try scale.head(of: all[place].data, tokensMax: tokensMax)
         }
         var kept = [Match?](repeating: nil, count: all.count)
         for place in selection.kept { kept[place] = head != nil && place == selection.head?.place ? all[place].cut(to: head!) : all[place] }

@@ -293,21 +293,15 @@ struct QuerySearch: Sendable {
             return value
         }
         var counted: [Int: Int] = [:]
-        func select(cuts: Bool) throws -> ContextPacking.Selection {
-            try packing.select(candidates, cuts: cuts) { place in
-                if let known = counted[place] { return known }
-                let count = try scale.tokens(of: parsed(place))
-                counted[place] = count
-                return count
-            } cosine: { a, b in
-                Double(VectorMath.dot(pool.vectors[a][...], pool.vectors[b]))
-            }
-        }
-        var selection = try select(cuts: true)
-        var head: JSONValue?
-        if let cut = selection.head {
-            head = try scale.head(of: parsed(cut.place), tokensMax: cut.tokensMax)
-            if head == nil { selection = try select(cuts: false) }
+        let (selection, head) = try packing.select(candidates) { place in
+            if let known = counted[place] { return known }
+            let count = try scale.tokens(of: parsed(place))
+            counted[place] = count
+            return count
+        } cosine: { a, b in
+            Double(VectorMath.dot(pool.vectors[a][...], pool.vectors[b]))
+        } head: { place, tokensMax in
+            try scale.head(of: parsed(place), tokensMax: tokensMax)
         }
 
         var tokens = selection.tokens

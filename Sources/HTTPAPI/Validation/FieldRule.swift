@@ -441,7 +441,7 @@ extension FieldRule {
             return nil
         }
         do throws(WebAddressError) {
-            return try WebAddress.normalise(text)
+            return try WebAddress(text).text
         } catch {
             let fault =
                 switch error {
