@@ -20,12 +20,12 @@ extension VectorIndex {
     ) throws -> UInt32? {
         let access = edit.access
         let code = try unsafe access.code(new, in: view)
-        let bytes = VectorBytes.encoded(vector)
         for candidate in ranked {
             // An estimated cosine is off by less than a tenth of this: farther candidates have other vectors.
             guard candidate.similarity >= 0.9 else { return nil }
             let other = try unsafe access.code(candidate.slot, in: view)
             guard unsafe memcmp(code, other, access.layout.codeBytes) == 0 else { continue }
+            let bytes = VectorBytes.encoded(vector)
             let stored = try unsafe access.vector(candidate.slot, in: view)
             if unsafe memcmp(bytes, stored, access.layout.vectorBytes) == 0 { return candidate.slot }
         }
