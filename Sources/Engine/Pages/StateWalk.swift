@@ -10,7 +10,6 @@ internal import Documents
 internal import Events
 internal import KeySpace
 internal import LMDB
-internal import Vectors
 
 struct StateWalk: Sendable {
     enum Wanted: Sendable { case keys, nodes, nodesWithOwnVectors }
@@ -107,7 +106,9 @@ struct StateWalk: Sendable {
                     guard let node = try documents.node(id, in: view) else {
                         throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there: run 'contex check'")
                     }
-                    let vector = wanted == .nodesWithOwnVectors ? try log.ownVector(of: node, in: view) : nil
+                    // As it was published, not as the index stores it. Of another model's dimension it is of no use to who imports it.
+                    let own = wanted == .nodesWithOwnVectors ? try log.ownVector(of: node, in: view) : nil
+                    let vector = own?.count == dimension ? own : nil
                     document.nodes.append(PastNodes.Node(record: node, attributes: document.attributes, vector: vector))
                     records += 1
                     count += 1
