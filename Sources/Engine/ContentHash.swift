@@ -8,8 +8,9 @@ public import LMDB
 
 /// SHA-256 over the keys and values of a store's content.
 public enum ContentHash {
-    /// Kinds that are no content: they say what this machine has been asked and how far work on it has come, and no command writes them.
-    static let leftOut: Set<KeyKind> = [.importMark, .usedQueries]
+    /// Kinds that are no content: they say what this machine has been asked, how far work on it has come, and by which commands; a store without
+    /// a journal, or with one that begins later, says the same.
+    static let leftOut: Set<KeyKind> = [.importMark, .usedQueries, .journalState, .journalEntry]
 
     /// What the hash begins with: its own version.
     private static let head = Array("contex content 1\n".utf8)

@@ -105,7 +105,7 @@ struct NodeIdentity: Hashable, Sendable {
     let format: String
     let description: ExactText
     let data: [UInt8]
-    /// As bits, so that equal is equal in the store.
+    /// As it is stored, in bits, so that equal is equal in the store.
     let ownVector: [UInt32]?
 
     init(path: String, kind: String, format: String, description: String, data: [UInt8], ownVector: [Float]?) {
@@ -177,11 +177,13 @@ struct PreparedDocument: Sendable {
         metadataBytes = Self.bytes(ofMetadata: command.metadata)
         fingerprint = Self.fingerprint(
             format: command.format, eventType: Self.eventType(command), vector: own, metadata: metadataBytes, data: dataBytes)
+        // The log has it as it came, the index what it stores of it.
+        let stored = own.map(VectorMath.stored)
         nodes = split.nodes.map { node in
             Node(
                 identity: NodeIdentity(
                     path: node.path, kind: node.kind.rawValue, format: split.format.rawValue, description: node.description,
-                    data: JSONPrinter.bytes(node.value), ownVector: own), content: node)
+                    data: JSONPrinter.bytes(node.value), ownVector: stored), content: node)
         }
     }
 
@@ -254,14 +256,15 @@ struct PreparedDocument: Sendable {
         return nodes.compactMap { $0.textToEmbed.map { ScopedText($0, in: scope) } }
     }
 
-    /// With the vectors of the nodes that want one, from the front of `vectors`.
+    /// With the vectors of the nodes that want one, from the front of `vectors`, as an index stores them.
     func command(vectors: inout ArraySlice<[Float]>, _ routing: Command.Routing) -> Command.Publish {
-        Command.Publish(
+        let own = vector.map(VectorMath.stored)
+        return Command.Publish(
             tenant: tenant, project: command.project, key: command.key, eventType: Self.eventType(command),
             eventFormat: command.format ?? format.rawValue, format: format.rawValue, data: dataBytes, vector: vector, metadata: metadataBytes,
             publisher: command.publisher, fingerprint: fingerprint,
             nodes: nodes.map { node in
-                let found = node.isKept ? nil : vector ?? vectors.removeFirst()
+                let found = node.isKept ? nil : own ?? VectorMath.stored(vectors.removeFirst())
                 return Command.Publish.Node(identity: node.identity, tokenCount: node.tokenCount, vector: found, text: node.text)
             },
             routing: routing, time: recordedAt, analyzer: analyzer, note: note)

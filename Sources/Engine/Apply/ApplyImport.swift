@@ -64,7 +64,7 @@ extension Applier {
                 document: id, documentKey: key.text, path: node.path, kind: node.kind, format: node.format, description: node.description,
                 data: node.data, tokenCount: node.tokenCount, hasOwnVector: node.hasOwnVector)
             try documents.put(record, as: number, in: &transaction)
-            fresh.append(FreshNode(id: number, vector: node.vector, text: AnalyzedText(try record.indexedText, analyzer: analyzer)))
+            fresh.append(FreshNode(id: number, vector: VectorMath.stored(node.vector), text: AnalyzedText(try record.indexedText, analyzer: analyzer)))
         }
         try index(fresh, scope, in: &transaction)
         var event = run.lastEvents[key]

@@ -11,6 +11,7 @@ internal import Base
 internal import FullText
 internal import Hashing
 internal import Needs
+internal import Vectors
 
 enum CommandCodec {
     static let version: UInt8 = 1
@@ -217,7 +218,7 @@ extension CommandCodec {
             let inline = mode == 2 ? try part.vector() : nil
             let isOwn = try part.bool()
             guard mode <= 2, isOwn == (mode == 1) || mode == 0, !isOwn || elided.vector != nil else { throw ByteError.malformed(at: part.offset) }
-            let own = isOwn ? elided.vector : nil
+            let own = isOwn ? elided.vector.map(VectorMath.stored) : nil
             return Command.Publish.Node(
                 identity: NodeIdentity(path: path, kind: kind, format: format, description: description, data: data, ownVector: own),
                 tokenCount: tokenCount, vector: mode == 0 ? nil : own ?? inline)

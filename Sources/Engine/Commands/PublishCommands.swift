@@ -11,7 +11,7 @@ extension Command {
         struct Node: Sendable {
             let identity: NodeIdentity
             let tokenCount: Int
-            /// Of the text, by the model, or the publisher's own; nil where the document had this node when the command was prepared.
+            /// Of the text, by the model, or the publisher's own, as an index stores it; nil where the document had this node when the command was prepared.
             let vector: [Float]?
             /// What the text index takes of it, by the analyser that the project had then. Not part of the command.
             var text: AnalyzedText?
