@@ -24,7 +24,8 @@ public struct InboxCursor: Sendable, Equatable, CustomStringConvertible {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         // Its own text only: no sign, no zeros in front.
         guard parts.count == 2, let epoch = UInt32(parts[0]), let sequence = UInt64(parts[1]), text == "\(epoch)-\(sequence)" else {
-            throw .invalid(.cursorInvalid, field: field, kind: "value_error", message: "Value error, \(field) should be one that an answer gave: <epoch>-<sequence>")
+            throw .invalid(
+                .cursorInvalid, field: field, kind: "value_error", message: "Value error, \(field) should be one that an answer gave: <epoch>-<sequence>")
         }
         self.init(epoch: epoch, sequence: Sequence(rawValue: sequence))
     }

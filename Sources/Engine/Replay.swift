@@ -43,7 +43,9 @@ public enum Replay {
     ) async throws -> Report {
         let environment = try Database.openForReading(directory: source)
         let (model, state) = try environment.read { view in
-            guard try StoreFormat.verify(view), let model = try VectorModel.load(view) else { throw ContexError(.storeNotFound, "the store in \(source) is empty") }
+            guard try StoreFormat.verify(view), let model = try VectorModel.load(view) else {
+                throw ContexError(.storeNotFound, "the store in \(source) is empty")
+            }
             guard let state = try Journal().state(in: view) else {
                 throw ContexError.notFound("\(source) has no journal: it is kept from the start on with CONTEX_JOURNAL")
             }

@@ -37,7 +37,8 @@ extension Applier {
         let (had, has) = command.asker == .anybody ? (before.possible, after.possible) : (before.valid, after.valid)
         if has == 0, had > 0, command.asker != .operator {
             throw ContexError(
-                .lastAdministrator, "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
+                .lastAdministrator,
+                "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
         }
         work.effects.haveKeysChanged = true
         return .done
