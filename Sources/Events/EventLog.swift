@@ -36,7 +36,10 @@ public struct EventLog: Sendable {
         let head = try head(in: transaction.view)
         guard head.sequence.rawValue < .max else { throw ContexError.damaged("the head of the log names event \(head.sequence), which no log reaches") }
         let sequence = head.sequence.next
-        try Invariants.hold(try event(sequence, in: transaction.view) == nil, "event \(sequence) is there, and the log ends before it")
+        // A head that does not fit its event is damage of the disk, and no fault of whoever wrote it.
+        try Invariants.hold(
+            try hash(of: head.sequence, in: transaction.view) != head.hash || event(sequence, in: transaction.view) == nil,
+            "event \(sequence) is there, and the log ends before it")
         let hash = EventRecord.chainHash(after: head.hash, sequence: sequence, at: position, draft)
         try transaction.store(scope.key(.event, sequence.rawValue), EventRecord.encode(draft, at: position, hash: hash))
         try store(Head(sequence: sequence, hash: hash, epoch: head.epoch), in: &transaction)

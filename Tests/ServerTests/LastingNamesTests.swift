@@ -32,11 +32,13 @@ import Testing
         // Folders with a name that is new and not flushed; the names that files had for a moment only are among them.
         var open: Set<String> = []
         var made: Set<String> = []
+        var known: Set<String> = []
         for line in try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n") {
-            let name = line.split(separator: "\"").dropFirst().first { $0.hasPrefix("/") }.map(String.init)
+            // Of a link the second: that is the new one.
+            let name = line.split(separator: "\"").dropFirst().last { $0.hasPrefix("/") }.map(String.init)
             let folder = name.map { String($0[..<($0.lastIndex(of: "/") ?? $0.startIndex)]) } ?? ""
             let isNew = line.contains("mkdir") && line.hasSuffix("= 0") || line.contains("O_CREAT") && !line.contains("= -1") || line.contains(" link")
-            if isNew, folder.hasPrefix(top) {
+            if isNew, folder.hasPrefix(top), let name, known.insert(name).inserted {
                 open.insert(folder)
                 made.insert(folder)
             }

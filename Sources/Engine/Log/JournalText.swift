@@ -103,7 +103,7 @@ extension Database {
         }
         for (entry, outcome) in zip(entries, await log.submit(proposals)) {
             if case .failure(let error) = outcome {
-                throw ContexError(error.category, "the command of position \(entry.position) was refused: \(error.message)")
+                throw ContexError(error.code, "the command of position \(entry.position) was refused: \(error.message)")
             }
         }
     }
