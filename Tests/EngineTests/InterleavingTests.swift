@@ -192,7 +192,7 @@ import Testing
                     head = notification.provenance.sequence ?? .zero
                 case .update(let sequence, let key, let data):
                     #expect(sequence > head, "\(name) is told again of event \(sequence)")
-                    (head, known[key]) = (sequence, data)
+                    (head, known[key]) = (sequence, try JSONParser.parse(data))
                 case .deletion(let sequence, let key):
                     #expect(sequence > head && known[key] != nil, "\(name) is told again that '\(key)' is gone")
                     (head, known[key]) = (sequence, nil)

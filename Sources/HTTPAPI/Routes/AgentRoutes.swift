@@ -1,6 +1,7 @@
 internal import Base
 internal import Content
 internal import Engine
+internal import Events
 internal import Inboxes
 internal import Needs
 internal import Service
