@@ -77,7 +77,7 @@ import Testing
         let meanwhile = Meanwhile()
         let fixture = try Fixture(models: meanwhile.models(at: .counting)) {
             $0.mode = .keyword
-            $0.threshold = 0.4
+            $0.threshold = 0.05
             $0.contextTokensMax = 30
         }
         try await fixture.publish("p", "k", ["x": .string("zebras meanwhile \(Self.filling)")])
@@ -100,8 +100,9 @@ import Testing
     private static func filled(_ models: Models) async throws -> Fixture {
         let fixture = try Fixture(models: models) {
             $0.mode = .semantic
-            $0.threshold = 0.4
-            $0.contextTokensMax = 40
+            // Between a text with the word of a need (.24 and more) and one without (.12 and less).
+            $0.threshold = 0.2
+            $0.contextTokensMax = 60
             $0.threads = 4
         }
         for (key, words) in [("stays", "zebra"), ("turns", "wolf"), ("goes", "zebra"), ("other", "wolf")] {
@@ -176,9 +177,11 @@ import Testing
         let agents = try await fixture.database.agents(Fixture.tenant, project: Name(stored: "p"))
         var held: [String: JSONValue] = [:]
         for node in try await fixture.database.listNodes(Fixture.tenant, project: Name(stored: "p")) { held[node.documentKey] = node.data }
+        #expect(!agents.isEmpty)
         for agent in agents {
             let name = agent.record.name.text
             let follows = try await followed(name, fixture)
+            #expect(!follows.isEmpty, "\(name) needs \(agent.record.needs)")
             _ = try await fixture.database.register(Fixture.tenant, registration("fresh", agent.record.needs))
             #expect(try await followed("fresh", fixture) == follows, "\(name) needs \(agent.record.needs)")
             guard mirrors else { continue }
