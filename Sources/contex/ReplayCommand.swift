@@ -30,7 +30,7 @@ struct ReplayCommand: AsyncParsableCommand {
             var configuration = try ServerConfiguration(arguments: [], environment: ProcessInfo.processInfo.environment)
             configuration.dataFolder = options.folder
             defer { Terminal.progress("") }
-            report = try await Replay.run(from: from, to: configuration.database) { step, done, all in
+            report = try await Replaying.run(from: from, to: configuration) { step, done, all in
                 Terminal.progress(done, of: all, step == .verifying ? "entries verified" : "commands applied")
             }
         } catch {
