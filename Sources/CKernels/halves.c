@@ -2,16 +2,17 @@
 // nearest (docs/decisions/0050-vectors-as-halves.md).
 //
 // A half is a float exactly, so a product of floats and halves is that of two vectors of floats, and it is added up as dot.c does it: 32 sums
-// side by side, fused multiply-adds, a tree at the end; the same bits on every processor and at every level. Places behind the last full 32
-// count as zeros.
+// side by side, each product rounded and then added, a tree at the end; the same bits on every processor and at every level. Places behind the
+// last full 32 count as zeros.
 #include "CKernels.h"
-#include <math.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
+
+#pragma STDC FP_CONTRACT OFF
 
 #define LANES 32
 
@@ -52,7 +53,10 @@ static float dot_portable(const uint8_t *a, const uint8_t *b, size_t count) {
         tail_floats(a + 4 * i, some, x);
         memset(y, 0, sizeof y);
         ck_halves_widen(b + 2 * i, y, some);
-        for (size_t j = 0; j < LANES; j++) sums[j] = fmaf(x[j], y[j], sums[j]);
+        for (size_t j = 0; j < LANES; j++) {
+            const float product = x[j] * y[j];
+            sums[j] = sums[j] + product;
+        }
     }
     for (size_t half = LANES / 2; half > 0; half /= 2)
         for (size_t j = 0; j < half; j++) sums[j] = sums[j] + sums[j + half];
@@ -68,14 +72,14 @@ static inline void tail_halves(const void *from, size_t count, uint16_t *to) {
 
 #if defined(__x86_64__)
 // 16 + 16 and 8 + 8 have been added: 4 + 4, 2 + 2, 1 + 1.
-__attribute__((target("avx2,fma"))) static inline float tree8(__m256 s) {
+__attribute__((target("avx2"))) static inline float tree8(__m256 s) {
     __m128 r = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
     r = _mm_add_ps(r, _mm_movehl_ps(r, r));
     r = _mm_add_ss(r, _mm_movehdup_ps(r));
     return _mm_cvtss_f32(r);
 }
 
-__attribute__((target("avx2,fma,f16c"))) static float dot_avx2(const uint8_t *a, const uint8_t *b, size_t count) {
+__attribute__((target("avx2,f16c"))) static float dot_avx2(const uint8_t *a, const uint8_t *b, size_t count) {
     __m256 s[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
     float x[LANES];
     uint16_t y[LANES];
@@ -87,13 +91,13 @@ __attribute__((target("avx2,fma,f16c"))) static float dot_avx2(const uint8_t *a,
             p = (const uint8_t *)x, q = (const uint8_t *)y;
         }
         for (int j = 0; j < 4; j++)
-            s[j] = _mm256_fmadd_ps(_mm256_loadu_ps((const float *)(p + 32 * j)),
-                                   _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(q + 16 * j))), s[j]);
+            s[j] = _mm256_add_ps(s[j], _mm256_mul_ps(_mm256_loadu_ps((const float *)(p + 32 * j)),
+                                                     _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(q + 16 * j)))));
     }
     return tree8(_mm256_add_ps(_mm256_add_ps(s[0], s[2]), _mm256_add_ps(s[1], s[3])));
 }
 
-__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c")))
+__attribute__((target("avx512f,avx512vl,avx512dq,avx2,f16c")))
 static float dot_avx512(const uint8_t *a, const uint8_t *b, size_t count) {
     __m512 s0 = _mm512_setzero_ps(), s1 = s0;
     float x[LANES];
@@ -105,8 +109,8 @@ static float dot_avx512(const uint8_t *a, const uint8_t *b, size_t count) {
             tail_halves(q, count - i, y);
             p = (const uint8_t *)x, q = (const uint8_t *)y;
         }
-        s0 = _mm512_fmadd_ps(_mm512_loadu_ps(p), _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)q)), s0);
-        s1 = _mm512_fmadd_ps(_mm512_loadu_ps(p + 64), _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(q + 32))), s1);
+        s0 = _mm512_add_ps(s0, _mm512_mul_ps(_mm512_loadu_ps(p), _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)q))));
+        s1 = _mm512_add_ps(s1, _mm512_mul_ps(_mm512_loadu_ps(p + 64), _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(q + 32)))));
     }
     const __m512 s = _mm512_add_ps(s0, s1);
     return tree8(_mm256_add_ps(_mm512_castps512_ps256(s), _mm512_extractf32x8_ps(s, 1)));
@@ -126,7 +130,7 @@ static float dot_neon(const uint8_t *a, const uint8_t *b, size_t count) {
         }
         for (int j = 0; j < 8; j++) {
             const float16x4_t halves = vreinterpret_f16_u8(vld1_u8(q + 8 * j));
-            s[j] = vfmaq_f32(s[j], vreinterpretq_f32_u8(vld1q_u8(p + 16 * j)), vcvt_f32_f16(halves));
+            s[j] = vaddq_f32(s[j], vmulq_f32(vreinterpretq_f32_u8(vld1q_u8(p + 16 * j)), vcvt_f32_f16(halves)));
         }
     }
     for (int half = 4; half > 0; half /= 2)

@@ -135,11 +135,13 @@ import TestSupport
                 let a = (0..<count).map { _ in Float(random.unit() * 2 - 1) }
                 let b = (0..<count).map { _ in Float16(random.unit() * 2 - 1) }
                 var sums = [Float](repeating: 0, count: 32)
-                for place in 0..<count { sums[place % 32] = sums[place % 32].addingProduct(a[place], Float(b[place])) }
+                for place in 0..<count { sums[place % 32] += a[place] * Float(b[place]) }
                 for half in [16, 8, 4, 2, 1] { for place in 0..<half { sums[place] += sums[place + half] } }
                 var left = ByteWriter()
                 left.raw([UInt8](repeating: 0, count: offset))
                 left.floats(a)
+                let widened = b.map(Float.init)
+                #expect(unsafe ck_dot_f32(a, widened, count).bitPattern == sums[0].bitPattern, "\(count) numbers")
                 let right = [UInt8](repeating: 0, count: offset) + b.flatMap { [UInt8(truncatingIfNeeded: $0.bitPattern), UInt8($0.bitPattern >> 8)] }
                 for level in CK_SIMD_PORTABLE...max(CK_SIMD_PORTABLE, ck_simd_level()) {
                     let product = unsafe left.bytes.withUnsafeBytes { l in
