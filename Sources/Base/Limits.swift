@@ -91,6 +91,8 @@ public enum Limits {
     /// What the trees of other parsers may have: values of YAML, elements of XML, marks and lines of Markdown. Each costs 150 to 300 bytes
     /// until it is read: 10 MiB of brackets were 1.9 GB of cmark's nodes.
     public static let documentParts = 1_000_000
+    /// Arrays and objects of one JSON text, each of which costs 64 bytes or more beside its value: 10 MiB of brackets were five million.
+    public static let jsonContainers = 3_000_000
     /// Columns of a table: four times those of a spreadsheet.
     public static let tableColumns = 65_536
 

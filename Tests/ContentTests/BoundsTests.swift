@@ -49,6 +49,14 @@ private func many(_ piece: String, _ count: Int) -> String { String(repeating: p
         }
     }
 
+    /// Each costs more than the two bytes that it is written with.
+    @Test func arraysOfOneText() {
+        let deep = many("[", 60) + many("]", 60)
+        #expect(throws: JSONParseError.self) { try JSONParser.parse(text: "[" + many(deep + ",", 50_000) + "1]") }
+        #expect(refusal(.string("[" + many(deep + ",", 50_000) + "1]"), hint: "json")?.contains("arrays and objects") == true)
+        #expect((try? JSONParser.parse(text: "[" + many(deep + ",", 40_000) + "1]")) != nil)
+    }
+
     /// Brackets that are text are none.
     @Test(arguments: [
         "- \"\(many("[", 300))\"", "- '\(many("[ it''s ", 300))'", "# \(many("[", 300))\n- a", "- |\n  \(many("[\n  ", 300))",

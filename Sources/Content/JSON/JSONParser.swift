@@ -20,7 +20,7 @@ public struct JSONParseError: Error, Sendable, Equatable, CustomStringConvertibl
         case trailing
         /// Nothing but white space.
         case empty
-        /// A number of more characters than allowed.
+        /// A number of more characters than allowed, or more arrays and objects.
         case tooLong
         /// Nobody wants the value any more.
         case cancelled
@@ -93,6 +93,8 @@ private struct JSONReader: ~Escapable {
     let cancellation: Cancellation
     var position = 0
     var open: [Open] = []
+    /// Arrays and objects that were begun.
+    var containers = 0
     /// Where to ask next whether the value is still wanted.
     var askAt = Self.askBytes
 
@@ -206,6 +208,8 @@ private struct JSONReader: ~Escapable {
         guard open.count < maximumDepth else {
             throw failure("Nested deeper than \(maximumDepth) levels", .tooDeep)
         }
+        containers += 1
+        guard containers <= Limits.jsonContainers else { throw failure("More than \(Limits.jsonContainers) arrays and objects", .tooLong) }
         open.append(Open(isObject: object))
         position += 1
         skipSpace()

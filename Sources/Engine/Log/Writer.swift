@@ -21,9 +21,11 @@ internal import NIOPosix
 internal import Synchronization
 
 final class Writer: CommandLog {
+    private typealias Settle = @Sendable (Result<Outcome, ContexError>) -> Void
+
     private struct Job: Sendable {
         let proposal: Proposal
-        let settle: @Sendable (Result<Outcome, ContexError>) -> Void
+        let settle: Settle
     }
 
     private struct Queue {
@@ -138,7 +140,10 @@ final class Writer: CommandLog {
             }
             return
         }
-        finish(group, effects)
+        // What the commands hold is let go before they are answered: who hears that a large document is stored may begin the next.
+        let settles = group.map { (settle: $0.job.settle, verdict: $0.verdict) }
+        group = []
+        finish(settles, effects)
     }
 
     private func apply(_ job: Job, in transaction: inout WriteTransaction) throws -> (Outcome, Effects) {
@@ -157,17 +162,17 @@ final class Writer: CommandLog {
             var transaction = try store.beginWrite()
             let (outcome, effects) = try apply(job, in: &transaction)
             try transaction.commit()
-            finish([(job, .success(outcome))], effects)
+            finish([(job.settle, .success(outcome))], effects)
         } catch {
             aborted()
             job.settle(.failure(ContexError(anyError: error)))
         }
     }
 
-    private func finish(_ group: [Judged], _ effects: Effects) {
+    private func finish(_ settles: [(settle: Settle, verdict: Result<Outcome, any Error>)], _ effects: Effects) {
         try? store.environment().growFile()
         committed(effects)
-        for (job, verdict) in group { job.settle(verdict.mapError { ContexError(anyError: $0) }) }
+        for (settle, verdict) in settles { settle(verdict.mapError { ContexError(anyError: $0) }) }
     }
 }
 
