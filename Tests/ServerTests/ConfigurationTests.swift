@@ -139,9 +139,9 @@ import Testing
             the default. The names without `CONTEX_` are those of the Python original. Secrets have no flag: every process
             can read a command line.
 
-            One more is read from the environment only, by every command: `CONTEX_KERNELS` = `portable`, `avx2` or `avx512` is the most that is used
-            of the processor's vector instructions. What is stored and decided does not depend on it
-            ([decision 48](decisions/0048-the-same-bits-everywhere.md)), only the last bits of what the embedding model computes.
+            One more is read from the environment only, by every command: `CONTEX_KERNELS` = `portable`, `avx2` or `avx512` is the
+            most that is used of the processor's vector instructions. What is stored and decided does not depend on it ([decision
+            48](decisions/0048-the-same-bits-everywhere.md)), only the last bits of what the embedding model computes.
 
             \(Setting.markdown)
             """
