@@ -29,6 +29,8 @@ struct YAMLFlowDepth {
     private var isIndicatorIfBlank = false
     private var previous: UInt8 = 0x0A
     private var lineStart = 0
+    /// Of the line in which a block scalar was begun.
+    private var headStart = -1
 
     mutating func read(_ byte: UInt8, at index: Int, in bytes: [UInt8]) {
         defer { previous = byte }
@@ -55,7 +57,8 @@ struct YAMLFlowDepth {
                 indicator(byte, at: index, in: bytes)
             }
         case .block(let parent, let content):
-            guard !isBreak, byte != 0x20 else { return }
+            // The head of the scalar ends with its line.
+            guard !isBreak, byte != 0x20, lineStart != headStart else { return }
             let indent = index - lineStart
             if let content {
                 if indent >= content { return }
@@ -109,7 +112,9 @@ struct YAMLFlowDepth {
             isIndicatorIfBlank = could || previous == UInt8(ascii: "-")
         case UInt8(ascii: "&"), UInt8(ascii: "!"): if could { state = .property }
         case UInt8(ascii: "|"), UInt8(ascii: ">"):
-            if could, depth == 0, let parent = parentOfBlock(at: index, in: bytes) { state = .block(parent: parent, content: nil) }
+            if could, depth == 0, let parent = parentOfBlock(at: index, in: bytes) {
+                (state, headStart) = (.block(parent: parent, content: nil), lineStart)
+            }
         default: break
         }
     }
