@@ -46,9 +46,11 @@ public struct DocumentRecord: Sendable, Equatable {
         return faults
     }
 
-    func encode() -> [UInt8] {
+    /// - Parameter mark: what its event did to it.
+    func encode(_ mark: OwnMark) -> [UInt8] {
         var writer = ByteWriter(capacity: 64 + nodes.count * 3)
         writer.u64(sequence.rawValue)
+        writer.u8(mark.rawValue)
         writer.bool(exists)
         writer.text(key.text)
         writer.text(format)
@@ -64,13 +66,13 @@ public struct DocumentRecord: Sendable, Equatable {
     /// Of a record, without looking at what stands behind it.
     static func metadata(_ bytes: [UInt8]) throws -> [UInt8] {
         var reader = ByteReader(bytes)
-        _ = (try reader.u64(), try reader.bool(), try reader.blob(), try reader.blob(), try reader.i64(), try reader.publisher())
+        _ = (try OwnMark.read(&reader), try reader.bool(), try reader.blob(), try reader.blob(), try reader.i64(), try reader.publisher())
         return Array(try reader.blob())
     }
 
     static func decode(_ bytes: [UInt8], id: DocumentID) throws -> DocumentRecord {
         var reader = ByteReader(bytes)
-        let sequence = Sequence(rawValue: try reader.u64())
+        let sequence = try OwnMark.read(&reader).sequence
         let exists = try reader.bool()
         let key = Name(stored: try reader.text())
         let format = try reader.text()
@@ -85,6 +87,26 @@ public struct DocumentRecord: Sendable, Equatable {
         return DocumentRecord(
             id: id, key: key, sequence: sequence, exists: exists, format: format, updatedAt: updatedAt, publisher: publisher, metadata: metadata,
             fingerprint: fingerprint, nodes: nodes)
+    }
+}
+
+/// Whether the event that a document's record names is one of its versions. It mostly is, and then has no record of its own as such before the
+/// next one comes.
+enum OwnMark: UInt8 {
+    /// It is where the log stood when an import put the document there, or has a record.
+    case none = 0
+    case content = 1
+    case deletion = 2
+
+    /// What a document's record begins with.
+    static let byteCount = 9
+    /// Where it stands in the record.
+    static let offset = 8
+
+    static func read(_ reader: inout ByteReader) throws -> (sequence: Sequence, mark: OwnMark) {
+        let sequence = Sequence(rawValue: try reader.u64())
+        guard let mark = OwnMark(rawValue: try reader.u8()) else { throw ByteError.malformed(at: offset) }
+        return (sequence, mark)
     }
 }
 
@@ -132,8 +154,11 @@ public struct NodeRecord: Sendable, Equatable {
         writer.text(kind)
         writer.text(format)
         writer.varint(UInt64(tokenCount))
-        writer.text(description)
         writer.blob(data)
+        let (own, shared) = SharedEnd.split(Array(description.utf8), data)
+        writer.blob(own)
+        writer.varint(UInt64(shared.count))
+        if !shared.isEmpty { writer.varint(UInt64(shared.lowerBound)) }
         writer.bool(hasOwnVector)
         return writer.bytes
     }
@@ -146,8 +171,11 @@ public struct NodeRecord: Sendable, Equatable {
         let kind = try reader.text()
         let format = try reader.text()
         let tokenCount = try reader.count()
-        let description = try reader.text()
         let data = Array(try reader.blob())
+        let own = try reader.blob()
+        let shared = try reader.count(limit: data.count)
+        let start = shared == 0 ? 0 : try reader.count(limit: data.count - shared)
+        guard let description = String(validating: own + data[start..<start + shared], as: UTF8.self) else { throw ByteError.malformed(at: reader.offset) }
         let hasOwnVector = try reader.bool()
         try reader.end()
         return NodeRecord(
@@ -159,4 +187,40 @@ public struct NodeRecord: Sendable, Equatable {
 extension NodeRecord {
     /// About what it holds in memory.
     public var byteCount: Int { data.count + description.utf8.count + documentKey.utf8.count + path.utf8.count + 64 }
+}
+
+/// A description mostly ends with its node's value (`note: We deploy on Fridays.`), and the value stands in the data: it is stored once.
+enum SharedEnd {
+    /// A shorter end is stored twice: naming the place takes three bytes or so.
+    static let bytesMin = 8
+    /// Of a longer description only so many bytes are looked for.
+    static let bytesMax = 1 << 16
+
+    /// The longest end of a text that stands in the data, from a whole character on: what comes before it, and the place of its first
+    /// occurrence from the back.
+    /// - Complexity: O(text + data): Knuth, Morris and Pratt's search, both read backwards.
+    static func split(_ text: [UInt8], _ data: [UInt8]) -> (own: ArraySlice<UInt8>, shared: Range<Int>) {
+        let length = min(text.count, bytesMax)
+        let none = (text[...], 0..<0)
+        guard length >= bytesMin, data.count >= bytesMin else { return none }
+        func byte(_ place: Int) -> UInt8 { text[text.count - 1 - place] }
+        // Of each end of the text, how long an end of the text begins with it (backwards), other than itself.
+        var borders = [Int32](repeating: 0, count: length)
+        var border = 0
+        for place in 1..<length {
+            while border > 0, byte(place) != byte(border) { border = Int(borders[border - 1]) }
+            if byte(place) == byte(border) { border += 1 }
+            borders[place] = Int32(border)
+        }
+        var (matched, best, end) = (0, 0, 0)
+        for place in data.indices.reversed() {
+            while matched > 0, matched == length || data[place] != byte(matched) { matched = Int(borders[matched - 1]) }
+            if data[place] == byte(matched) { matched += 1 }
+            if matched > best { (best, end) = (matched, place + matched) }
+        }
+        var shared = end - best..<end
+        while !shared.isEmpty, data[shared.lowerBound] & 0xC0 == 0x80 { shared = shared.lowerBound + 1..<end }
+        guard shared.count >= bytesMin else { return none }
+        return (text[..<(text.count - shared.count)], shared)
+    }
 }

@@ -113,6 +113,16 @@ public struct DocumentStore: Sendable {
         case content(Sequence)
         case deletion(Sequence)
 
+        init?(_ mark: OwnMark, _ sequence: Sequence) {
+            switch mark {
+            case .none: return nil
+            case .content: self = .content(sequence)
+            case .deletion: self = .deletion(sequence)
+            }
+        }
+
+        var own: OwnMark { if case .content = self { .content } else { .deletion } }
+
         public var sequence: Sequence {
             switch self {
             case .content(let sequence), .deletion(let sequence): sequence
@@ -126,11 +136,24 @@ public struct DocumentStore: Sendable {
     private func forEachMark(
         of id: DocumentID, upTo last: Sequence? = nil, in view: borrowing TransactionView, _ body: (Mark) throws -> TransactionView.Step
     ) throws {
+        if let own = try ownMark(of: id, in: view), last.map({ own.sequence <= $0 }) ?? true, try body(own) == .stop { return }
         let from = last.map { scope.key(.documentVersion, id.rawValue, $0.rawValue) }
         try view.scanRecords(prefix: scope.key(.documentVersion, id.rawValue), from: from, .descending) { key, payload in
             let sequence = Sequence(rawValue: UInt64(lastOf: key))
             return try body(try Self.mark(sequence, payload))
         }
+    }
+
+    /// What the document's record says of its own event.
+    private func ownMark(of id: DocumentID, in view: borrowing TransactionView) throws -> Mark? {
+        guard let (sequence, mark) = try head(of: id, in: view) else { return nil }
+        return Mark(mark, sequence)
+    }
+
+    private func head(of id: DocumentID, in view: borrowing TransactionView) throws -> (sequence: Sequence, mark: OwnMark)? {
+        guard let payload = try view.load(scope.key(.document, id.rawValue)) else { return nil }
+        var reader = ByteReader(Array(payload.extracting(0..<min(payload.byteCount, OwnMark.byteCount))))
+        return try OwnMark.read(&reader)
     }
 
     private static func mark(_ sequence: Sequence, _ payload: RawSpan) throws -> Mark {
@@ -164,6 +187,7 @@ public struct DocumentStore: Sendable {
     }
 
     public func hasVersion(_ sequence: Sequence, of id: DocumentID, in view: borrowing TransactionView) throws -> Bool {
+        if try ownMark(of: id, in: view) == .content(sequence) { return true }
         guard let payload = try view.load(scope.key(.documentVersion, id.rawValue, sequence.rawValue)) else { return false }
         return try Self.mark(sequence, payload) == .content(sequence)
     }
@@ -234,9 +258,18 @@ public struct DocumentStore: Sendable {
     /// The last number that was given to a node.
     public func lastNode(in view: borrowing TransactionView) throws -> UInt32 { try Counters.load(scope, in: view).lastNode }
 
+    /// Puts a document in the place of what it was. Was that one of its versions, it is remembered as one.
     public func put(_ document: DocumentRecord, in transaction: inout WriteTransaction) throws {
         Invariants.hold(document.checkInvariants())
-        try transaction.store(scope.key(.document, document.id.rawValue), document.encode())
+        var mark = OwnMark.none
+        if let known = try head(of: document.id, in: transaction.view) {
+            if known.sequence == document.sequence {
+                mark = known.mark
+            } else if let past = Mark(known.mark, known.sequence) {
+                try store(past, of: document.id, in: &transaction)
+            }
+        }
+        try transaction.store(scope.key(.document, document.id.rawValue), document.encode(mark))
     }
 
     public func put(_ node: NodeRecord, as id: NodeID, in transaction: inout WriteTransaction) throws {
@@ -247,19 +280,45 @@ public struct DocumentStore: Sendable {
         try transaction.delete(scope.key(.node, id.rawValue))
     }
 
+    /// Notes that an event gave a document content.
     public func addVersion(_ sequence: Sequence, of id: DocumentID, in transaction: inout WriteTransaction) throws {
-        try transaction.store(scope.key(.documentVersion, id.rawValue, sequence.rawValue), [])
+        try note(.content(sequence), of: id, in: &transaction)
     }
 
     public func addDeletion(_ sequence: Sequence, of id: DocumentID, in transaction: inout WriteTransaction) throws {
+        try note(.deletion(sequence), of: id, in: &transaction)
+    }
+
+    /// In the document's record when that names the event, else in one of its own.
+    private func note(_ mark: Mark, of id: DocumentID, in transaction: inout WriteTransaction) throws {
+        let key = scope.key(.document, id.rawValue)
+        guard try head(of: id, in: transaction.view)?.sequence == mark.sequence, var record = try transaction.view.loadBytes(key) else {
+            return try store(mark, of: id, in: &transaction)
+        }
+        record[OwnMark.offset] = mark.own.rawValue
+        try transaction.store(key, record)
+    }
+
+    private func store(_ mark: Mark, of id: DocumentID, in transaction: inout WriteTransaction) throws {
         var writer = ByteWriter()
-        writer.bool(true)
-        try transaction.store(scope.key(.documentVersion, id.rawValue, sequence.rawValue), writer.bytes)
+        if case .deletion = mark { writer.bool(true) }
+        try transaction.store(scope.key(.documentVersion, id.rawValue, mark.sequence.rawValue), writer.bytes)
     }
 
     /// Forgets all versions of all documents: their events are about to be replaced.
     public func removeAllVersions(in transaction: inout WriteTransaction) throws {
         try transaction.deleteAll(prefix: scope.key(.documentVersion))
+        var marked: [([UInt8], [UInt8])] = []
+        try transaction.view.scanRecords(prefix: scope.key(.document)) { key, payload in
+            var reader = ByteReader(Array(payload))
+            if try OwnMark.read(&reader).mark != .none { marked.append((key, Array(payload))) }
+            return .onward
+        }
+        for (key, record) in marked {
+            var record = record
+            record[OwnMark.offset] = OwnMark.none.rawValue
+            try transaction.store(key, record)
+        }
     }
 
     /// The last numbers given.

@@ -133,7 +133,9 @@ public enum IntegrityCheck {
                 if owners.updateValue(document.id, forKey: id) != nil { report.findings.append("node \(id.rawValue) is listed twice") }
                 signatures[id] = TextSignature(AnalyzedText(try node.indexedText, analyzer: analyzer))
                 // Of another dimension it was replaced by an embedding when the model was changed.
-                if let own = try log.ownVector(of: node, in: view), own.count == dimension, try index.vector(of: id, in: view) != own {
+                if let own = try log.ownVector(of: node, in: view), own.count == dimension,
+                    try index.vector(of: id, in: view) != VectorMath.stored(own)
+                {
                     report.findings.append("node \(id.rawValue) of '\(document.key)' is indexed by another vector than its publisher's")
                 }
             }

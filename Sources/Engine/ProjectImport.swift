@@ -67,7 +67,7 @@ extension Database {
         }
         let nodes = plan.documents.flatMap(\.nodes)
         var embedded = try await models.embed(documents: texts, in: .project(project, of: tenant))[...]
-        let vectors = nodes.map { $0.vector ?? embedded.removeFirst() }
+        let vectors = nodes.map { VectorMath.stored($0.vector ?? embedded.removeFirst()) }
         let tokenCounts = try await onPool { [models] in
             plan.documents.flatMap { $0.nodes.map { models.countTokens(JSONPrinter.text(MatchData.wrapped($0.value), style: .python)) } }
         }

@@ -252,7 +252,7 @@ struct NodeIdentity: Hashable, Sendable {
     let format: String
     let description: ExactText
     let data: [UInt8]
-    /// As bits, so that equal is equal in the store.
+    /// As it is stored, in bits, so that equal is equal in the store.
     let ownVector: [UInt32]?
 
     init(path: String, kind: String, format: String, description: String, data: [UInt8], ownVector: [Float]?) {
@@ -330,12 +330,14 @@ struct PreparedDocument: Sendable {
         metadataBytes = Self.bytes(ofMetadata: command.metadata)
         fingerprint = Self.fingerprint(
             format: command.format, eventType: Self.eventType(command), vector: own, metadata: metadataBytes, data: dataBytes)
+        // The log has it as it came, the index what it stores of it.
+        let stored = own.map(VectorMath.stored)
         nodes = split.nodes.map { node in
             Node(
                 content: node,
                 identity: NodeIdentity(
                     path: node.path, kind: node.kind.rawValue, format: split.format.rawValue, description: node.description,
-                    data: JSONPrinter.bytes(node.value), ownVector: own), vector: own)
+                    data: JSONPrinter.bytes(node.value), ownVector: stored), vector: stored)
         }
     }
 
@@ -395,10 +397,10 @@ struct PreparedDocument: Sendable {
         return nodes.filter(\.wantsEmbedding).map { ScopedText($0.embeddedText(key: command.key), in: scope) }
     }
 
-    /// With the vectors of the nodes that want one, from the front of `vectors`.
+    /// With the vectors of the nodes that want one, from the front of `vectors`, as an index stores them.
     func taking(vectors: inout ArraySlice<[Float]>) -> PreparedDocument {
         var copy = self
-        for place in nodes.indices where nodes[place].wantsEmbedding { copy.nodes[place].vector = vectors.removeFirst() }
+        for place in nodes.indices where nodes[place].wantsEmbedding { copy.nodes[place].vector = VectorMath.stored(vectors.removeFirst()) }
         return copy
     }
 }

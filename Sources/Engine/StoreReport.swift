@@ -14,6 +14,8 @@ public struct StoreReport: Sendable {
         public let records: Int
         /// Keys and values, without what LMDB adds around them.
         public let bytes: Int
+        /// Of the file: whole pages, and of a page with records of several kinds the share of each.
+        public let diskBytes: Int
     }
 
     public let projects: [ProjectSummary]
@@ -21,6 +23,14 @@ public struct StoreReport: Sendable {
     public let kinds: [Kind]
     /// Pages in use or free inside the file, times the page size.
     public let fileBytes: Int
+    /// Pages that hold records.
+    public var recordBytes: Int { kinds.reduce(0) { $0 + $1.diskBytes } }
+    /// Pages that lead to them.
+    public let branchBytes: Int
+    /// Pages that the next commits write over, and the few that LMDB keeps for itself.
+    public var freeBytes: Int { max(0, fileBytes - recordBytes - branchBytes) }
+    /// Of all projects.
+    public var nodes: Int { projects.reduce(0) { $0 + $1.nodes } }
     /// Levels of the B+tree.
     public let depth: Int
     /// The number of the newest commit.
@@ -37,23 +47,55 @@ public struct StoreReport: Sendable {
             let statistics = try environment.statistics()
             return try environment.read { view in
                 guard try StoreFormat.verify(view) else { throw ContexError(.storeNotFound, "the store is empty") }
-                var sums: [KeyKind: (records: Int, bytes: Int)] = [:]
-                try view.scan(prefix: []) { key, value in
+                var usage = KindUsage()
+                try view.scanPlaces { key, value, place in
                     guard key.byteCount >= TenantScope.prefixBytes,
                         let kind = KeyKind(rawValue: unsafe key.unsafeLoad(fromByteOffset: TenantScope.prefixBytes - 1, as: UInt8.self))
                     else { throw ContexError.damaged("a key of no known kind: run 'contex check'") }
-                    sums[kind, default: (0, 0)].records += 1
-                    sums[kind, default: (0, 0)].bytes += key.byteCount + value.byteCount
-                    return .onward
+                    usage.add(kind, bytes: key.byteCount + value.byteCount, place)
                 }
                 return StoreReport(
                     projects: try Database.summaries(.standard, in: view),
-                    kinds: KeyKind.allCases.compactMap { kind in sums[kind].map { Kind(name: "\(kind)", records: $0.records, bytes: $0.bytes) } },
-                    fileBytes: statistics.bytesUsed, depth: statistics.depth, lastTransaction: statistics.lastTransaction,
-                    readers: statistics.readers)
+                    kinds: usage.kinds(), fileBytes: statistics.bytesUsed, branchBytes: statistics.branchBytes, depth: statistics.depth,
+                    lastTransaction: statistics.lastTransaction, readers: statistics.readers)
             }
         } catch {
             throw ContexError(anyError: error)
+        }
+    }
+}
+
+/// Records, bytes and pages by kind. A page with records of several kinds is shared by what each takes of it.
+private struct KindUsage {
+    private var sums: [KeyKind: (records: Int, bytes: Int, ownBytes: Int, leafBytes: Double)] = [:]
+    /// The leaf that is being walked over, and what is on it.
+    private var leaf: UInt?
+    private var onLeaf: [KeyKind: Int] = [:]
+    private static let pageBytes = 4_096.0
+
+    mutating func add(_ kind: KeyKind, bytes: Int, _ place: PagePlace) {
+        if place.leaf != leaf { close() }
+        leaf = place.leaf
+        onLeaf[kind, default: 0] += place.leafBytes
+        var sum = sums[kind] ?? (0, 0, 0, 0)
+        sum.records += 1
+        sum.bytes += bytes
+        sum.ownBytes += place.ownBytes
+        sums[kind] = sum
+    }
+
+    private mutating func close() {
+        let all = onLeaf.values.reduce(0, +)
+        for (kind, bytes) in onLeaf { sums[kind]!.leafBytes += Self.pageBytes * Double(bytes) / Double(all) }
+        onLeaf.removeAll(keepingCapacity: true)
+    }
+
+    mutating func kinds() -> [StoreReport.Kind] {
+        close()
+        return KeyKind.allCases.compactMap { kind in
+            sums[kind].map {
+                StoreReport.Kind(name: "\(kind)", records: $0.records, bytes: $0.bytes, diskBytes: $0.ownBytes + Int($0.leafBytes.rounded()))
+            }
         }
     }
 }

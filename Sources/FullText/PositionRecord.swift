@@ -7,7 +7,7 @@
 //
 //     bits u8 | seed u8 | hashes, packed like postings
 //
-// A search without a phrase never reads these records.
+// A search without a phrase never reads these records. They lie many together (PositionBlock.swift).
 
 internal import Base
 internal import CKernels
@@ -60,23 +60,21 @@ enum PositionRecord {
 
     /// Whether the terms of these hashes, all of them in the text, stand one after another.
     /// - Complexity: O(length of the text).
-    static func holds(_ phrase: [UInt64], length: Int, _ record: RawSpan) throws -> Bool {
-        try unsafe record.withUnsafeBytes { buffer in
-            var reader = unsafe RecordReader(buffer)
-            let bits = Int(try reader.byte())
-            let seed = try reader.byte()
-            guard bits >= 1, bits <= bitsMax, reader.remaining == (length * bits + 7) / 8 else { throw RecordReader.damaged }
-            if length < phrase.count { return false }
-            let wanted = phrase.map { place($0, seed: seed, bits: bits) }
-            var start = 0
-            while start + wanted.count <= length {
-                var matched = 0
-                while matched < wanted.count, value(reader, start + matched, bits) == wanted[matched] { matched += 1 }
-                if matched == wanted.count { return true }
-                start += 1
-            }
-            return false
+    static func holds(_ phrase: [UInt64], length: Int, _ record: UnsafeRawBufferPointer) throws -> Bool {
+        var reader = unsafe RecordReader(record)
+        let bits = Int(try reader.byte())
+        let seed = try reader.byte()
+        guard bits >= 1, bits <= bitsMax, reader.remaining == (length * bits + 7) / 8 else { throw RecordReader.damaged }
+        if length < phrase.count { return false }
+        let wanted = phrase.map { place($0, seed: seed, bits: bits) }
+        var start = 0
+        while start + wanted.count <= length {
+            var matched = 0
+            while matched < wanted.count, value(reader, start + matched, bits) == wanted[matched] { matched += 1 }
+            if matched == wanted.count { return true }
+            start += 1
         }
+        return false
     }
 
     /// - Precondition: the record has that many values (`holds` makes sure).

@@ -5,7 +5,7 @@ public import LMDB
 /// How an index analyses and what it keeps: chosen before the first text, kept in its state.
 public struct TextIndexOptions: Sendable, Equatable {
     public var analyzer: Analyzer
-    /// Whether the order of terms is kept, for phrases: about 1.6 bytes a term of a text. Without it a phrase is found where all its
+    /// Whether the order of terms is kept, for phrases: about 1.4 bytes a term of a text. Without it a phrase is found where all its
     /// terms are.
     public var positions: Bool
 
@@ -33,7 +33,7 @@ public struct TextChange: Sendable {
 /// The inverted index of one project, inside the store: changed in the caller's write transaction, read in any view.
 ///
 /// Records: the state of the project (`textState`), the dictionary (`textTerms` and `textRecent`, TermBlock.swift), packed postings (`posting`,
-/// PackedBlock.swift), lengths (`textLengths`, LengthTable.swift), the order of terms (`textPositions`, PositionRecord.swift).
+/// PackedBlock.swift), lengths (`textLengths`, LengthTable.swift), the order of terms (`textPositions`, PositionBlock.swift).
 /// Texts themselves are not kept: whoever removes one says what it was. Statistics and document frequencies are exact
 /// after every call. The same calls give the same bytes.
 public struct TextIndex: Sendable {

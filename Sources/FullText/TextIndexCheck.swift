@@ -78,6 +78,8 @@ public enum TextIndexCheck {
         private var ofLengths: [UInt32: UInt32] = [:]
         private var ofPostings: [UInt32: (sum: UInt64, length: Int)] = [:]
         private var withPositions: Set<UInt32> = []
+        /// The node whose order of terms came last.
+        private var lastOrder: UInt32 = 0
         private var dictionary: [[UInt8]: Term] = [:]
         var lastTerm: [UInt8] = []
 
@@ -165,10 +167,22 @@ public enum TextIndexCheck {
             do {
                 guard key.count == TenantScope.prefixBytes + 4 else { throw RecordReader.damaged }
                 let payload = Array(try Seal.open(key: key, value: value, version: 1))
-                let node = UInt32(lastOf: key)
-                withPositions.insert(node)
-                if let signature = expected[NodeID(rawValue: node)], signature.positions != CRC32C.of(payload) {
-                    findings.append("node \(node): its terms stand in another order")
+                try unsafe payload.withUnsafeBytes { buffer in
+                    var walk = unsafe PositionBlock.Walk(buffer, first: UInt32(lastOf: key))
+                    var texts = 0
+                    while let record = try unsafe walk.next() {
+                        texts += 1
+                        if !withPositions.insert(walk.node).inserted || walk.node < lastOrder {
+                            findings.append("node \(walk.node): the order of its terms is in a record of other nodes")
+                        }
+                        lastOrder = walk.node
+                        if let signature = expected[NodeID(rawValue: walk.node)], signature.positions != CRC32C.of(unsafe Array(record)) {
+                            findings.append("node \(walk.node): its terms stand in another order")
+                        }
+                    }
+                    if buffer.count > PositionBlock.bytesMax, texts > 1 {
+                        findings.append("positions from node \(UInt32(lastOf: key)) on: \(buffer.count) bytes, more than a record holds")
+                    }
                 }
             } catch {
                 findings.append("positions under \(key): \(error)")

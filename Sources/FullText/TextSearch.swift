@@ -27,6 +27,7 @@ struct TextSearch: ~Copyable {
     private let index: TextIndex
     private let norm: LengthNorm
     private let memory: SearchMemory
+    private let positions: PositionReader
     private var best: BestMatches
     /// Terms that count.
     var scored: [PostingCursor] = []
@@ -41,6 +42,7 @@ struct TextSearch: ~Copyable {
         self.index = index
         self.norm = norm
         self.memory = memory
+        positions = PositionReader(index.scope)
         best = BestMatches(count: count)
     }
 
@@ -212,11 +214,11 @@ struct TextSearch: ~Copyable {
     /// Whether the terms of a phrase, all of them in a node's text, stand there one after another.
     private func stands(_ phrase: [UInt64], _ node: UInt32, _ lengths: borrowing LengthWindow, in view: borrowing TransactionView) throws -> Bool {
         let length = unsafe Int(lengths.length(node - lengths.window.start))
-        guard let record = try view.load(index.scope.key(.textPositions, node)) else {
+        guard let record = try unsafe positions.record(of: node, in: view) else {
             if phrase.count > length { return false }
             throw TextIndex.contradiction("the order of terms of node \(node) is missing")
         }
-        return try PositionRecord.holds(phrase, length: length, record)
+        return try unsafe PositionRecord.holds(phrase, length: length, record)
     }
 }
 

@@ -567,14 +567,11 @@ struct TextWriter {
     // MARK: - Positions
 
     private func writePositions(in transaction: inout WriteTransaction) throws {
-        for change in changes {
-            let key = index.scope.key(.textPositions, change.node.rawValue)
-            if let new = change.new, let bytes = PositionRecord.bytes(new) {
-                try transaction.store(key, bytes)
-            } else if change.old != nil {
-                try transaction.delete(key)
-            }
+        var orders: [PositionWriter.Change] = []
+        for change in changes where change.old != nil || change.new != nil {
+            orders.append((change.node.rawValue, change.new.flatMap(PositionRecord.bytes)))
         }
+        try PositionWriter(index.scope).apply(orders, in: &transaction)
     }
 }
 

@@ -4,7 +4,7 @@ public import LMDB
 /// The record that says how the whole store is laid out; written once, checked at every open.
 public enum StoreFormat {
     /// Of keys, envelopes and all payloads together. docs/formats/keyspace-v1.md
-    public static let version: UInt32 = 1
+    public static let version: UInt32 = 2
 
     /// Checks a store, or marks an empty one as ours.
     /// - Throws: `.damaged` with both version numbers when the store is of another format.

@@ -177,6 +177,8 @@ public final class Environment: @unchecked Sendable {
         public let bytesUsed: Int
         /// Pages of the table itself, without those that are free for the next commits.
         public let tableBytes: Int
+        /// Those of them that only lead to the others.
+        public let branchBytes: Int
         public let mapBytes: Int
         public let lastTransaction: UInt64
         public let readers: Int
@@ -190,7 +192,8 @@ public final class Environment: @unchecked Sendable {
         return unsafe Statistics(
             entries: Int(stat.ms_entries), depth: Int(stat.ms_depth), bytesUsed: (Int(info.me_last_pgno) + 1) * Int(stat.ms_psize),
             tableBytes: (Int(stat.ms_branch_pages) + Int(stat.ms_leaf_pages) + Int(stat.ms_overflow_pages)) * Int(stat.ms_psize),
-            mapBytes: Int(info.me_mapsize), lastTransaction: UInt64(info.me_last_txnid), readers: Int(info.me_numreaders))
+            branchBytes: Int(stat.ms_branch_pages) * Int(stat.ms_psize), mapBytes: Int(info.me_mapsize),
+            lastTransaction: UInt64(info.me_last_txnid), readers: Int(info.me_numreaders))
     }
 
     /// Keeps the file a step longer than its last page (see the type's comment). Called by the writer after commits.

@@ -251,7 +251,7 @@ final class GraphAccess {
 
     // MARK: Vectors
 
-    /// The float32 vector of a slot, its seal checked.
+    /// The vector of a slot, in halves, its seal checked.
     func vector(_ slot: UInt32, in view: borrowing TransactionView) throws -> UnsafeRawPointer {
         let row = try row(of: slot, in: view)
         let chunk = row / layout.vectors

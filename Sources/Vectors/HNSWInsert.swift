@@ -22,13 +22,15 @@ internal import KeySpace
 public import LMDB
 
 extension VectorIndex {
-    /// Adds a vector of unit length, or replaces the node's; equal bytes change nothing.
+    /// Adds a vector of unit length, or replaces the node's; one that is stored as the same halves changes nothing. Everything that is made of
+    /// it (code, links, sum) is made of what is stored, so that it can be made again.
     ///
     /// - Throws: `.bug` for a vector of another dimension or length; `.damaged` for a broken graph; what LMDB says. After
     ///   an error the transaction must be dropped: some of the links may be written.
     /// - Complexity: about O(efConstruction x M0) comparisons.
     public func insert(_ node: NodeID, _ vector: [Float], in transaction: inout WriteTransaction) throws {
         try validate(vector: vector, of: node)
+        let vector = VectorMath.stored(vector)
         if let stored = try self.vector(of: node, in: transaction.view) {
             if stored.elementsEqual(vector, by: { $0.bitPattern == $1.bitPattern }) { return }
             try remove(node, in: &transaction)

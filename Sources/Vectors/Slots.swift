@@ -107,11 +107,8 @@ extension VectorIndex {
         var record = try transaction.view.loadBytes(key) ?? []
         if record.count == offset { record += [UInt8](repeating: 0, count: layout.vectorBytes) }
         guard record.count >= offset + layout.vectorBytes else { throw GraphDamage.wrongSize("vectors", chunk, record.count) }
-        if let vector {
-            for (place, value) in vector.enumerated() { record.setLittleEndian(value.bitPattern, at: offset + 4 * place) }
-        } else {
-            record.replaceSubrange(offset..<offset + layout.vectorBytes, with: repeatElement(0, count: layout.vectorBytes))
-        }
+        let bytes = vector.map(VectorBytes.encoded) ?? [UInt8](repeating: 0, count: layout.vectorBytes)
+        record.replaceSubrange(offset..<offset + layout.vectorBytes, with: bytes)
         try transaction.store(key, record)
     }
 }

@@ -25,8 +25,9 @@ extension VectorIndex {
             guard candidate.similarity >= 0.9 else { return nil }
             let other = try unsafe access.code(candidate.slot, in: view)
             guard unsafe memcmp(code, other, access.layout.codeBytes) == 0 else { continue }
+            let bytes = VectorBytes.encoded(vector)
             let stored = try unsafe access.vector(candidate.slot, in: view)
-            if unsafe vector.withUnsafeBytes({ unsafe memcmp($0.baseAddress!, stored, access.layout.vectorBytes) }) == 0 { return candidate.slot }
+            if unsafe memcmp(bytes, stored, access.layout.vectorBytes) == 0 { return candidate.slot }
         }
         return nil
     }

@@ -188,11 +188,13 @@ public final class VectorBulkBuild {
             }
             let vectorKey = scope.key(.vector, UInt32(slot / layout.vectors))
             try Self.change(vectorKey, &records, in: transaction.view, empty: { [] }) { record in
-                for value in vector { for shift: UInt32 in [0, 8, 16, 24] { record.append(UInt8(truncatingIfNeeded: value.bitPattern >> shift)) } }
+                record += VectorBytes.encoded(vector)
             }
         }
         for key in records.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) { try transaction.store(key, records[key]!) }
-        try index.changeSums(isFirst: state.count == 0, in: &transaction) { sums in for (_, vector) in vectors { VectorSum.add(vector, to: &sums) } }
+        try index.changeSums(isFirst: state.count == 0, in: &transaction) { sums in
+            for (_, vector) in vectors { VectorSum.add(VectorMath.stored(vector), to: &sums) }
+        }
         state.count = state.slots
         state.changes = UInt64(state.slots)
         try transaction.store(scope.key(.vectorBulk), state.encoded())
@@ -509,21 +511,13 @@ private final class BatchWork: @unchecked Sendable {
         guard let payload = try view.load(index.scope.key(.vector, UInt32(chunk))) else { throw GraphDamage.missing("vector", slot) }
         let offset = (Int(slot) - chunk * layout.vectors) * layout.vectorBytes
         guard payload.byteCount >= offset + layout.vectorBytes else { throw GraphDamage.wrongSize("vectors", chunk, payload.byteCount) }
-        return Self.floats(payload, offset..<offset + layout.vectorBytes)
+        return VectorBytes.decoded(payload, at: offset, layout.dimension)
     }
 
     /// Of one record.
     static func vectors(_ chunk: Int, _ layout: ChunkLayout, _ index: VectorIndex, in view: borrowing TransactionView) throws -> [[Float]] {
         guard let payload = try view.load(index.scope.key(.vector, UInt32(chunk))) else { throw GraphDamage.missing("vector", chunk * layout.vectors) }
-        return stride(from: 0, to: payload.byteCount - layout.vectorBytes + 1, by: layout.vectorBytes).map {
-            floats(payload, $0..<$0 + layout.vectorBytes)
-        }
-    }
-
-    private static func floats(_ payload: borrowing RawSpan, _ range: Range<Int>) -> [Float] {
-        stride(from: range.lowerBound, to: range.upperBound, by: 4).map {
-            Float(bitPattern: unsafe UInt32(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: $0, as: UInt32.self)))
-        }
+        return (0..<payload.byteCount / layout.vectorBytes).map { VectorBytes.decoded(payload, at: $0 * layout.vectorBytes, layout.dimension) }
     }
 
     private func isEqual(_ a: UInt32, _ b: UInt32, _ vector: [Float], _ access: GraphAccess, in view: borrowing TransactionView) throws -> Bool {

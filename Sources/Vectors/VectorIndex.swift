@@ -38,7 +38,7 @@ public struct VectorIndex: Sendable {
     /// - Complexity: O(log n).
     public func count(in view: borrowing TransactionView) throws -> Int { try state(in: view)?.count ?? 0 }
 
-    /// The stored vector of a node, nil when it has none.
+    /// The stored vector of a node (`VectorMath.stored` of the one that was given), nil when it has none.
     /// - Complexity: O(log n).
     public func vector(of node: NodeID, in view: borrowing TransactionView) throws -> [Float]? {
         guard let state = try state(in: view), let slot = try slot(of: node.rawValue, in: view) else { return nil }
@@ -48,9 +48,7 @@ public struct VectorIndex: Sendable {
         guard let payload = try view.load(scope.key(.vector, UInt32(chunk))) else { throw GraphDamage.missing("vector", slot) }
         let offset = (row - chunk * layout.vectors) * layout.vectorBytes
         guard payload.byteCount >= offset + layout.vectorBytes else { throw GraphDamage.wrongSize("vectors", chunk, payload.byteCount) }
-        return (0..<dimension).map { place in
-            Float(bitPattern: unsafe UInt32(littleEndian: payload.unsafeLoadUnaligned(fromByteOffset: offset + 4 * place, as: UInt32.self)))
-        }
+        return VectorBytes.decoded(payload, at: offset, dimension)
     }
 
     /// How near each of `nodes` is to the query, nil for a node without a vector.
@@ -226,6 +224,8 @@ public struct VectorIndex: Sendable {
 
     /// Squared length may differ from 1 by this much: float32 rounding of 384 squares stays below 1e-5.
     static let unitTolerance: Float = 1e-3
+    /// Of a stored vector: a half is within 1/2,048 of its number.
+    static let storedTolerance: Float = 2.1e-3
 
     func validate(vector: borrowing [Float], of node: NodeID) throws(ContexError) {
         guard vector.count == dimension else {

@@ -139,15 +139,14 @@ public enum VectorIndexCheck {
                 findings.append("the vectors record \(chunk) has \(payload.byteCount) bytes instead of \(count * layout.vectorBytes)")
                 return
             }
-            var reader = ByteReader(Array(payload))
             for row in UInt32(first)..<UInt32(first + count) {
-                let vector = try reader.floats(index.dimension)
+                let vector = VectorBytes.decoded(payload, at: (Int(row) - first) * layout.vectorBytes, index.dimension)
                 guard let slot = slots[row] else {
                     if !vector.allSatisfy({ $0.bitPattern == 0 }) { findings.append("the row \(row) of a free slot holds a vector") }
                     continue
                 }
                 let length = VectorBytes.squaredLength(vector)
-                guard abs(length - 1) <= VectorIndex.unitTolerance else {
+                guard abs(length - 1) <= VectorIndex.storedTolerance else {
                     findings.append("the vector of slot \(slot) has squared length \(length)")
                     continue
                 }

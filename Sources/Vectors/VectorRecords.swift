@@ -133,12 +133,12 @@ struct ChunkLayout: Equatable {
         vectors = Self.vectorsPerValue(dimension)
     }
 
-    var vectorBytes: Int { 4 * dimension }
+    var vectorBytes: Int { 2 * dimension }
 
     /// Short vectors share a value of up to 2,000 bytes, which stays on its leaf page. Longer ones lie on pages of their own,
-    /// and of 1...16 the smallest number is taken that wastes at most 7 % of them (384 dimensions: 5 on 2 pages).
+    /// and of 1...16 the smallest number is taken that wastes at most 7 % of them (384 dimensions: 5 on a page).
     private static func vectorsPerValue(_ dimension: Int) -> Int {
-        let bytes = 4 * dimension
+        let bytes = 2 * dimension
         if bytes <= 500 { return min(64, 2_000 / bytes) }
         var best = (count: 1, perPage: 0.0)
         for count in 1...16 {
@@ -290,7 +290,7 @@ struct NodeLinks: Equatable {
     }
 }
 
-/// Dot products on the stored form of a vector: little-endian float32, not aligned.
+/// The stored form of a vector: little-endian halves (IEEE binary16), not aligned.
 enum VectorBytes {
     static func squaredLength(_ vector: borrowing [Float]) -> Float {
         let count = vector.count
@@ -299,7 +299,29 @@ enum VectorBytes {
 
     static func dot(_ query: borrowing [Float], _ bytes: UnsafeRawPointer) -> Float {
         let count = query.count
-        return unsafe query.withUnsafeBufferPointer { unsafe ck_dot_f32($0.baseAddress!, bytes, count) }
+        return unsafe query.withUnsafeBufferPointer { unsafe ck_dot_f16($0.baseAddress!, bytes, count) }
+    }
+
+    /// Each number as the nearest half, ties to even.
+    static func encoded(_ vector: [Float]) -> [UInt8] {
+        let halves = unsafe [UInt16](unsafeUninitializedCapacity: vector.count) { buffer, count in
+            if let base = buffer.baseAddress { unsafe _ = ck_encoder_halves(vector, base, vector.count) }
+            count = vector.count
+        }
+        return unsafe halves.withUnsafeBytes { unsafe Array($0) }
+    }
+
+    static func decoded(_ bytes: UnsafeRawPointer, _ dimension: Int) -> [Float] {
+        unsafe [Float](unsafeUninitializedCapacity: dimension) { buffer, count in
+            unsafe ck_halves_widen(bytes, buffer.baseAddress!, dimension)
+            count = dimension
+        }
+    }
+
+    /// - Precondition: the range is within the payload.
+    static func decoded(_ payload: borrowing RawSpan, at offset: Int, _ dimension: Int) -> [Float] {
+        precondition(offset >= 0 && offset + 2 * dimension <= payload.byteCount, "a vector at \(offset) of \(payload.byteCount) bytes")
+        return unsafe payload.withUnsafeBytes { unsafe decoded($0.baseAddress! + offset, dimension) }
     }
 }
 

@@ -25,9 +25,19 @@ struct Stats: ParsableCommand {
             [Terminal.clean(project.name.text, atMost: 60), "\(project.documents)", "\(project.nodes)", "\(project.agents)", "\(project.lastSequence)"]
         }
         Terminal.say(Terminal.table([["PROJECT", "DOCUMENTS", "NODES", "AGENTS", "EVENTS"]] + projects))
-        Terminal.say("\n" + Terminal.table([["KIND", "RECORDS", "BYTES"]] + report.kinds.map { [$0.name, "\($0.records)", "\($0.bytes)"] }))
+        let kinds = report.kinds.map { kind in
+            [kind.name, "\(kind.records)", "\(kind.bytes)", "\(kind.diskBytes)", Self.perNode(kind.diskBytes, report)]
+        }
+        Terminal.say("\n" + Terminal.table([["KIND", "RECORDS", "BYTES", "ON DISK", "A NODE"]] + kinds))
         Terminal.say(
-            "\nfile: \(report.fileBytes) bytes, \(report.depth) levels, commit \(report.lastTransaction), \(report.readers) reader slots used")
+            "\nfile: \(report.fileBytes) bytes (\(Self.perNode(report.fileBytes, report)) a node): records \(report.recordBytes), "
+                + "branches \(report.branchBytes), free for the next commits \(report.freeBytes)\n"
+                + "\(report.depth) levels, commit \(report.lastTransaction), \(report.readers) reader slots used")
+    }
+
+    /// Bytes for each node of the store; "-" when there is none.
+    private static func perNode(_ bytes: Int, _ report: StoreReport) -> String {
+        report.nodes == 0 ? "-" : "\((Double(bytes) / Double(report.nodes) * 10).rounded() / 10)"
     }
 
     private static func object(_ report: StoreReport) -> JSONValue {
@@ -39,9 +49,16 @@ struct Stats: ParsableCommand {
                         "agents": .integer($0.agents), "last_sequence": .string("\($0.lastSequence)"),
                     ]
                 }),
-            "kinds": .array(report.kinds.map { ["kind": .string($0.name), "records": .integer($0.records), "bytes": .integer($0.bytes)] }),
-            "file_bytes": .integer(report.fileBytes), "depth": .integer(report.depth), "last_commit": .integer(Int(report.lastTransaction)),
-            "reader_slots": .integer(report.readers),
+            "kinds": .array(
+                report.kinds.map {
+                    [
+                        "kind": .string($0.name), "records": .integer($0.records), "bytes": .integer($0.bytes),
+                        "disk_bytes": .integer($0.diskBytes),
+                    ]
+                }),
+            "nodes": .integer(report.nodes), "file_bytes": .integer(report.fileBytes), "record_bytes": .integer(report.recordBytes),
+            "branch_bytes": .integer(report.branchBytes), "free_bytes": .integer(report.freeBytes), "depth": .integer(report.depth),
+            "last_commit": .integer(Int(report.lastTransaction)), "reader_slots": .integer(report.readers),
         ]
     }
 }

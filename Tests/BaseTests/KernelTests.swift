@@ -103,3 +103,56 @@ import TestSupport
         #expect(product.bitPattern == 3_204_012_474)
     }
 }
+
+/// Halves against Swift's own, and products of them against the sum that halves.c describes, at every level that the CPU has.
+@Suite struct HalvesTests {
+    @Test func everyHalfIsItsFloat() {
+        let halves = (0...UInt16.max).map(\.littleEndian)
+        var floats = [Float](repeating: 0, count: halves.count)
+        unsafe ck_halves_widen(halves, &floats, halves.count)
+        for (half, float) in zip(0...UInt16.max, floats) {
+            let expected = Float(Float16(bitPattern: half))
+            #expect(float.bitPattern == expected.bitPattern || (float.isNaN && expected.isNaN), "\(half)")
+        }
+    }
+
+    @Test func floatsAreRoundedToTheNearestHalf() {
+        var random = SeededRandom(seed: testSeed("floatsAreRoundedToTheNearestHalf"))
+        // Of every size that a component has, and the middles between two halves.
+        var floats = (0..<20_000).map { _ in Float(random.unit() * 2 - 1) * Float(sign: .plus, exponent: -Int(random.next() % 30), significand: 1) }
+        for half in stride(from: UInt16(0), to: 0x3C00, by: 7) {
+            floats.append((Float(Float16(bitPattern: half)) + Float(Float16(bitPattern: half + 1))) / 2)
+        }
+        var halves = [UInt16](repeating: 0, count: floats.count)
+        #expect(unsafe ck_encoder_halves(floats, &halves, floats.count) == 0)
+        for (float, half) in zip(floats, halves) { #expect(half == Float16(float).bitPattern, "\(float)") }
+    }
+
+    @Test func productsAreTheSameAtEveryLevel() {
+        var random = SeededRandom(seed: testSeed("productsAreTheSameAtEveryLevel"))
+        for count in Array(0...70) + [127, 128, 129, 384, 385, 768, 1_000] {
+            for offset in 0..<4 {
+                let a = (0..<count).map { _ in Float(random.unit() * 2 - 1) }
+                let b = (0..<count).map { _ in Float16(random.unit() * 2 - 1) }
+                var sums = [Float](repeating: 0, count: 32)
+                for place in 0..<count { sums[place % 32] += a[place] * Float(b[place]) }
+                for half in [16, 8, 4, 2, 1] { for place in 0..<half { sums[place] += sums[place + half] } }
+                var left = ByteWriter()
+                left.raw([UInt8](repeating: 0, count: offset))
+                left.floats(a)
+                let widened = b.map(Float.init)
+                #expect(unsafe ck_dot_f32(a, widened, count).bitPattern == sums[0].bitPattern, "\(count) numbers")
+                let right = [UInt8](repeating: 0, count: offset) + b.flatMap { [UInt8(truncatingIfNeeded: $0.bitPattern), UInt8($0.bitPattern >> 8)] }
+                for level in CK_SIMD_PORTABLE...max(CK_SIMD_PORTABLE, ck_simd_level()) {
+                    let product = unsafe left.bytes.withUnsafeBytes { l in
+                        unsafe right.withUnsafeBytes { r in
+                            // An empty array has no address.
+                            count == 0 ? Float(0) : unsafe ck_dot_f16_at(level, l.baseAddress! + offset, r.baseAddress! + offset, count)
+                        }
+                    }
+                    #expect(product.bitPattern == sums[0].bitPattern, "\(count) numbers at \(offset), level \(level)")
+                }
+            }
+        }
+    }
+}

@@ -36,9 +36,13 @@ import Testing
 
     func node(_ document: DocumentID, _ key: Name, _ random: inout SeededRandom) -> NodeRecord {
         let texts = ["", "root", "people[0]", "row_3", "日本", "e\u{301}", String(repeating: "long ", count: 500)]
+        let data = texts.randomElement(using: &random)!
+        // Some end in the middle of the data, or of one of its characters' neighbours.
+        let end = data.suffix(Int.random(in: 0...30, using: &random)).dropLast(Int.random(in: 0...3, using: &random))
+        let description = Bool.random(using: &random) ? texts.randomElement(using: &random)! : "note: \(end)"
         return NodeRecord(
             document: document, documentKey: key.text, path: texts.randomElement(using: &random)!, kind: "json", format: "yaml",
-            description: texts.randomElement(using: &random)!, data: Array(texts.randomElement(using: &random)!.utf8),
+            description: description, data: Array(data.utf8),
             tokenCount: Int.random(in: 0...5_000, using: &random), hasOwnVector: Bool.random(using: &random))
     }
 
@@ -156,6 +160,36 @@ import Testing
         #expect(error?.category == .invalid && error?.field == "data_key")
     }
 
+    /// The end of a description that stands in the data is stored once; whole characters only, and not for a few bytes.
+    @Test func whatStandsInTheDataIsStoredOnce() throws {
+        let text = String(repeating: "We deploy on Fridays, änd never on Mondays. ", count: 20)
+        let quoted = #""\#(text)""#
+        func size(_ description: String, _ data: String) throws -> Int {
+            let record = NodeRecord(
+                document: DocumentID(rawValue: 1), documentKey: "a", path: "note", kind: "text", format: "json", description: description,
+                data: Array(data.utf8), tokenCount: 9)
+            try store.write { (transaction: inout WriteTransaction) throws in try documents.put(record, as: NodeID(rawValue: 1), in: &transaction) }
+            #expect(try store.read { try documents.node(NodeID(rawValue: 1), in: $0) } == record, "\(description) of \(data)")
+            return try store.payload(store.scope.key(.node, UInt32(1)))!.count
+        }
+        let alone = try size("", quoted)
+        #expect(try size(text, quoted) <= alone + 4)
+        let wrapped = #"{"a":1,"note":\#(quoted),"z":2}"#
+        #expect(try size("note: \(text)", wrapped) <= size("", wrapped) + "note: ".utf8.count + 4)
+        // From a whole character on, the last bytes of which are those of another.
+        for (description, data) in [
+            ("x\u{e4}1234567", "\u{124}1234567"), ("\u{e4}12345678", "\u{124}12345678"), ("1234567", "1234567"), ("12345678", "12345678"),
+            ("aaaaaaaaaaaa", "aaaaaaaaab"), ("abababababab", "bababababa"), ("\u{1F511}\u{1F511}\u{1F511}", "\u{1F511}\u{1F511}"),
+        ] {
+            let bytes = try size(description, data)
+            let least = try size("", data) + 1
+            #expect(bytes <= least + description.utf8.count + 3)
+        }
+        // A long one: what is looked for is bounded.
+        let long = String(repeating: "0123456789 ", count: 20_000)
+        #expect(try size(long, "\"\(long)\"") < 2 * long.utf8.count)
+    }
+
     // MARK: - Damaged records
 
     @Test func damagedRecordsAreRefused() throws {
@@ -206,7 +240,7 @@ import Testing
     static let longer = String(repeating: "\u{1F511}", count: 200)
     static let goldenNode = NodeRecord(
         document: DocumentID(rawValue: 1), documentKey: "orders", path: "people[0]", kind: "json", format: "json",
-        description: "name: Zoë 日本", data: Array(#"{"name":"Zoë"}"#.utf8), tokenCount: 200)
+        description: "name: Zoë 日本", data: Array(#"{"name":"Zoë 日本"}"#.utf8), tokenCount: 200)
     static let goldenOwnNode = NodeRecord(
         document: DocumentID(rawValue: 1), documentKey: "orders", path: "root", kind: "primitive", format: "json", description: "root | 1",
         data: Array("1".utf8), tokenCount: 1, hasOwnVector: true)

@@ -107,7 +107,7 @@ import Testing
         let second = try Fixture(first.folder, models: models("second"))
         for place in [0, 700, 1_199] {
             let match = try #require(try await nearest(second, place))
-            #expect(match.documentKey == "k\(place)" && match.similarity > 0.999_99)
+            #expect(match.documentKey == "k\(place)" && match.similarity > 0.9999)
         }
         #expect(try await second.query("p", "tortoise", mode: .semantic).first?.documentKey == "plain")
         #expect(try await second.closeAndCheck() == [])

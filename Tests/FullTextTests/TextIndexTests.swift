@@ -175,6 +175,7 @@ import Testing
         try index.apply((0..<130).map { change(1_000 + 3 * $0, String(repeating: "zoo ", count: 1 + $0 % 3)) }, in: &write)
         let dump = try Self.dump(write.view)
         let written = stride(from: 0, to: dump.count, by: 2).map { GoldenRecord(key: dump[$0], value: dump[$0 + 1]) }
+        try GoldenRecord.rewriteIfAsked("fulltext-v1/records.txt", written)
         #expect(written == (try GoldenRecord.file("fulltext-v1/records.txt")))
         let weights = try index.weights(TextQuery("zoo cat", analyzer: analyzer), in: write.view)
         #expect(weights.terms.map(\.documentFrequency) == [2, 130])
@@ -213,6 +214,40 @@ import Testing
             try write.put(key, value)
         }
         #expect(try TextIndexCheck.findings(index, expected: expected, in: write.view) == [])
+    }
+
+    /// Orders of terms lie many to a record of a page, a long one alone; what is removed leaves no crowd of small records.
+    @Test func ordersOfTermsShareRecords() throws {
+        let environment = try open()
+        var random = SeededRandom(seed: testSeed("ordersOfTermsShareRecords"))
+        var naive = NaiveIndex()
+        var write = try environment.beginWrite()
+        func records() throws -> [Int] {
+            var sizes: [Int] = []
+            try write.view.scan(prefix: TenantScope(tenant: .standard, project: ProjectID(rawValue: 7)).key(.textPositions)) { _, value in
+                sizes.append(value.byteCount - 6)
+                return .onward
+            }
+            return sizes
+        }
+        for number in 0..<2_000 as Range<UInt32> {
+            try index.put(NodeID(rawValue: 3 * number), "first w\(number % 50) then another of w\(number % 7)", &naive, in: &write)
+        }
+        let full = try records()
+        // All but the last are full, to within one text.
+        #expect(full.count < 12 && full.dropLast().allSatisfy { $0 > 4_000 && $0 <= 4_074 })
+        let long = (0..<4_000).map { "l\($0)" }.joined(separator: " ")
+        for node in [1, 3_001, 9_000] as [UInt32] { try index.put(NodeID(rawValue: node), long, &naive, in: &write) }
+        #expect(try records().filter { $0 > 4_074 }.count == 3)
+        #expect(try TextIndexCheck.findings(index, expected: naive.signatures, in: write.view) == [])
+        for (phrase, count) in [(#""w8 then another of w1""#, 6), (#""l17 l18 l19""#, 3), (#""another w1 l0""#, 0)] {
+            let query = try index.resolve(TextSearchQuery(phrase), in: write.view)
+            #expect(try index.search(query, count: 10_000, in: write.view).count == count, "\(phrase)")
+        }
+        for node in naive.nodes.shuffled(using: &random).dropLast(150) { try index.put(node, nil, &naive, in: &write) }
+        #expect(try TextIndexCheck.findings(index, expected: naive.signatures, in: write.view) == [])
+        let left = try records()
+        #expect(left.count <= 6, "\(left)")
     }
 
     /// No payload, however odd, under a sound seal does more than throw.

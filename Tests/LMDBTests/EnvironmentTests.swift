@@ -155,4 +155,27 @@ import Testing
         #expect(successor(of: [1, 255]) == [2])
         #expect(successor(of: [255, 255]) == [])
     }
+
+    /// Leaves and pages of long values, counted by their records' places, are all the pages that the table has.
+    @Test func placesOfRecordsAddUpToTheTable() throws {
+        let folder = TemporaryFolder()
+        let env = try store(folder)
+        var write = try env.beginWrite()
+        // On both sides of what still fits a leaf, and of a second and a third page.
+        for (number, length) in [0, 1, 60, 700, 2_000, 2_018, 2_020, 2_040, 4_070, 4_080, 4_090, 8_176, 8_180, 50_000].enumerated() {
+            for copy in 0..<40 as Range<UInt8> { try write.put([UInt8(number), copy], [UInt8](repeating: 7, count: length)) }
+        }
+        try write.commit()
+        var (leaves, leafBytes, ownBytes) = (Set<UInt>(), 0, 0)
+        try env.read { view in
+            try view.scanPlaces { _, _, place in
+                leaves.insert(place.leaf)
+                leafBytes += place.leafBytes
+                ownBytes += place.ownBytes
+            }
+        }
+        let statistics = try env.statistics()
+        #expect(leaves.count * 4_096 + ownBytes == statistics.tableBytes - statistics.branchBytes)
+        #expect(leafBytes <= leaves.count * 4_080 && leafBytes >= leaves.count * 1_000)
+    }
 }

@@ -228,6 +228,11 @@ import Testing
         #expect(stats?["projects"]?.arrayValue?.first?["documents"]?.integerValue == 2)
         let events = stats?["kinds"]?.arrayValue?.first { $0["kind"]?.stringValue == "event" }
         #expect(events?["records"]?.integerValue == 4 && (events?["bytes"]?.integerValue ?? 0) > 100)
+        func total(_ name: String) -> Int { stats?[name]?.integerValue ?? -1 }
+        let onDisk = stats?["kinds"]?.arrayValue?.reduce(0) { $0 + ($1["disk_bytes"]?.integerValue ?? 0) }
+        #expect(onDisk == total("record_bytes") && total("nodes") >= 2)
+        #expect(total("record_bytes") + total("branch_bytes") + total("free_bytes") == total("file_bytes"))
+        #expect(try ContexBinary.run(["stats", "--data-dir", server.folder.path]).output.contains("KIND             RECORDS"))
         let second = try ContexBinary.run(["serve", "--data-dir", server.folder.path, "--http-port", "0", "--resp-port", "off"])
         #expect(second.status == 4 && second.errors.contains(server.folder.path))
         let taken = try ContexBinary.run(["serve", "--data-dir", folder.path, "--http-port", "\(server.port)", "--resp-port", "off"])

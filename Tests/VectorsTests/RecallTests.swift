@@ -114,6 +114,33 @@ import Vectors
         #expect(try store.findings(index, 0..<3_000) == [])
     }
 
+    /// What halves leave of the ten nearest that floats have, without a graph between: at least 99.5 of 100.
+    @Test(.enabled(if: TestData.hasData)) func halvesKeepTheTenNearest() throws {
+        let bytes = [UInt8](try TestData.file("embeddings/vectors.f32"))
+        var reader = ByteReader(bytes)
+        let vectors = try (0..<bytes.count / (4 * 384)).map { _ in VectorSamples.unit(try reader.floats(384)) }
+        let store = try IndexStore()
+        let index = VectorIndex(scope: store.scope, parameters: HNSWParameters(M: 4, M0: 8, efConstruction: 16, efSearch: 16, exactBelow: 0))
+        try store.write { (transaction: inout WriteTransaction) throws in
+            for (id, vector) in vectors.enumerated() { try index.insert(node(id), vector, in: &transaction) }
+        }
+        var (kept, wanted, worst) = (0, 0, Float(0))
+        try store.environment.read { (view: borrowing TransactionView) throws in
+            for query in vectors {
+                let exact = vectors.map { VectorMath.dot(query[...], $0) }
+                let best = exact.sorted(by: >).prefix(10)
+                let answer = try index.exactSearch(query, count: 10, in: view)
+                // By cosine, not by number: equal texts may change places.
+                kept += answer.count { exact[Int($0.node.rawValue)] >= best.last! - 1e-6 }
+                wanted += best.count
+                for match in answer { worst = max(worst, abs(match.cosine - exact[Int(match.node.rawValue)])) }
+            }
+        }
+        line("\(vectors.count) real vectors as halves: \(kept) of \(wanted) of the ten nearest, a cosine is off by \(worst) at most")
+        #expect(Double(kept) >= 0.995 * Double(wanted))
+        #expect(worst < 1e-4)
+    }
+
     /// The vectors of real texts, beside themselves as queries.
     @Test(.enabled(if: TestData.hasData)) func realVectors() throws {
         let bytes = [UInt8](try TestData.file("embeddings/vectors.f32"))
@@ -132,7 +159,7 @@ import Vectors
         try store.write { (transaction: inout WriteTransaction) throws in
             for (id, vector) in vectors.enumerated() {
                 let before = try index.search(vector, count: 1, in: transaction.view)
-                #expect(abs((before.first?.cosine ?? 0) - 1) < 1e-5)
+                #expect(abs((before.first?.cosine ?? 0) - 1) < 1e-4)
                 try index.remove(node(id), in: &transaction)
                 let after = try index.search(vector, count: 3, in: transaction.view)
                 #expect(!after.contains { $0.node == node(id) })

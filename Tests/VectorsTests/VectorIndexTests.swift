@@ -29,6 +29,9 @@ import Vectors
 
     @Test func threeVectorsByHand() throws {
         let store = try IndexStore()
+        // 0.8 lies between two halves.
+        let slanting = VectorMath.stored([0.6, 0.8, 0])
+        #expect(slanting[1] == 0x1.998p-1)
         for parameters in [small, HNSWParameters()] {
             let index = VectorIndex(scope: store.scope, dimension: 3, parameters: parameters)
             try store.write {
@@ -40,11 +43,11 @@ import Vectors
             try store.environment.read { (view: borrowing TransactionView) throws in
                 let answer = try index.search([0, 1, 0], count: 10, in: view)
                 #expect(answer.map(\.node) == [node(2), node(UInt32.max), node(1)])
-                #expect(answer.map(\.cosine) == [1, 0.8, 0])
+                #expect(answer.map(\.cosine) == [1, slanting[1], 0])
                 #expect(try index.search([0, 1, 0], count: 1, in: view).count == 1)
                 #expect(try index.search([0, 1, 0], count: 0, in: view).isEmpty)
                 #expect(try index.cosines([1, 0, 0], of: [node(2), node(9), node(1)], in: view) == [0, nil, 1])
-                #expect(try index.vector(of: node(UInt32.max), in: view) == [0.6, 0.8, 0])
+                #expect(try index.vector(of: node(UInt32.max), in: view) == slanting)
                 #expect(try index.count(in: view) == 3)
             }
             #expect(try store.findings(index, [1, 2, .max]) == [])
@@ -76,6 +79,36 @@ import Vectors
         try store.write {
             try index.insert(node(1), [1, 0, 0], in: &$0)
             #expect($0.mutationCount == 0)
+        }
+        // Nor do numbers that differ by less than what is stored of them.
+        try store.write { try index.insert(node(2), [0.6, 0.8, 0], in: &$0) }
+        try store.write {
+            try index.insert(node(2), [0.6, 0.80001, 0], in: &$0)
+            #expect($0.mutationCount == 0)
+        }
+    }
+
+    /// Vectors that meet in what is stored of them are twins, whether they come one by one or in bulk.
+    @Test func whatIsStoredAsEqualIsEqual() throws {
+        let near: [[Float]] = [[0.6, 0.8, 0], [0.6, 0.80001, 0], [0.6, 0.79999, 0], [0, 1, 0]]
+        let (single, bulk) = (try IndexStore(), try IndexStore())
+        let index = VectorIndex(scope: single.scope, dimension: 3, parameters: small)
+        try single.write { for (id, vector) in near.enumerated() { try index.insert(node(id), vector, in: &$0) } }
+        let build = VectorBulkBuild(index, threads: 1)
+        try bulk.write { try build.add(near.enumerated().map { (node($0), $1) }, in: &$0) }
+        try build.link(in: bulk.environment)
+        try bulk.write { (transaction: inout WriteTransaction) throws in #expect(try build.write(in: &transaction)) }
+        for store in [single, bulk] {
+            #expect(try store.findings(index, 0..<4) == [])
+            try store.environment.read { (view: borrowing TransactionView) throws in
+                var twins = 0
+                try view.scanRecords(prefix: store.scope.key(.vectorLinks)) { _, payload in
+                    if Array(payload)[0] == 255 { twins += 1 }
+                    return .onward
+                }
+                #expect(twins == 2)
+                #expect(try index.mean(in: view) == VectorMean(near.map(VectorMath.stored), dimension: 3))
+            }
         }
     }
 

@@ -22,6 +22,7 @@ struct VectorSamples {
         }
     }
 
+    /// In numbers that the index can store, so that what comes back is what was given.
     mutating func next() -> [Float] {
         // The square favours the first clusters: some are large, some hold a handful.
         let u = random.unit()
@@ -31,7 +32,7 @@ struct VectorSamples {
             let share = Self.gauss(&random) * 0.22
             for i in vector.indices { vector[i] += share * direction[i] }
         }
-        return Self.unit(vector)
+        return VectorMath.stored(Self.unit(vector))
     }
 
     mutating func next(_ count: Int) -> [[Float]] { (0..<count).map { _ in next() } }

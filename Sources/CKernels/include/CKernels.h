@@ -28,6 +28,13 @@ int ck_kernels_named(void);
 float ck_dot_f32(const void *a, const void *b, size_t count);
 float ck_dot_f32_at(int level, const void *a, const void *b, size_t count);
 
+// halves.c: vectors of halves (IEEE binary16, little-endian). Equal on every processor and at every level.
+// What ck_encoder_halves made, as floats: exact.
+void ck_halves_widen(const void *halves, float *to, size_t count);
+// The product of floats and halves: bit for bit that of ck_dot_f32 with the halves as floats.
+float ck_dot_f16(const void *floats, const void *halves, size_t count);
+float ck_dot_f16_at(int level, const void *floats, const void *halves, size_t count);
+
 // encoder.c: the float32 work of a BERT encoder. `level` is what ck_simd_level() says, or less, so that a test can compare
 // them. Matrices are row-major and dense unless a stride (in floats) is given. Columns, outputs and depths are multiples of
 // 32 (of 16 where it says so).

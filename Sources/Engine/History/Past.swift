@@ -185,6 +185,8 @@ struct PastNodes: Sendable {
     /// - Throws: `.damaged`
     init(_ nodes: [Node], analyzer: Analyzer) throws(ContexError) {
         self.nodes = nodes
+        // As an index stores them.
+        for place in nodes.indices { self.nodes[place].vector = nodes[place].vector.map(VectorMath.stored) }
         self.analyzer = analyzer
         var analyzed: [AnalyzedText] = []
         for node in nodes { analyzed.append(AnalyzedText(try node.record.indexedText, analyzer: analyzer)) }

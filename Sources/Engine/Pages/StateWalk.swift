@@ -10,7 +10,6 @@ internal import Documents
 internal import Events
 internal import KeySpace
 internal import LMDB
-internal import Vectors
 
 struct StateWalk: Sendable {
     enum Wanted: Sendable { case keys, nodes, nodesWithOwnVectors }
@@ -76,9 +75,9 @@ struct StateWalk: Sendable {
 
     /// What stands from a place on: about `bytesMax` of it, and `countMax` documents or nodes, at least one.
     func piece(from place: Place, countMax: Int, bytesMax: Int, in view: borrowing TransactionView) throws -> Piece {
-        try pin.verify(EventLog(scope: scope), in: view)
+        let log = EventLog(scope: scope)
+        try pin.verify(log, in: view)
         let documents = DocumentStore(scope: scope)
-        let vectors = VectorIndex(scope: scope, dimension: dimension)
         var piece = Piece()
         var (records, count) = (0, 0)
         func isFull() -> Bool { records >= Self.recordsMax || count >= countMax || piece.bytes >= bytesMax }
@@ -107,7 +106,9 @@ struct StateWalk: Sendable {
                     guard let node = try documents.node(id, in: view) else {
                         throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there: run 'contex check'")
                     }
-                    let vector = wanted == .nodesWithOwnVectors && node.hasOwnVector ? try vectors.vector(of: id, in: view) : nil
+                    // As it was published, not as the index stores it. Of another model's dimension it is of no use to who imports it.
+                    let own = wanted == .nodesWithOwnVectors ? try log.ownVector(of: node, in: view) : nil
+                    let vector = own?.count == dimension ? own : nil
                     document.nodes.append(PastNodes.Node(record: node, attributes: document.attributes, vector: vector))
                     records += 1
                     count += 1
