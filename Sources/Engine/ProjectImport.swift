@@ -61,7 +61,7 @@ extension Database {
         var embedded = try await models.embed(documents: texts, in: .project(project, of: tenant))[...]
         let vectors = plan.documents.flatMap(\.nodes).map { $0.vector ?? embedded.removeFirst() }
         let (time, routing) = (now(), Command.Routing(configuration))
-        let command = try await onPool(isHeavy: true) { [models] in
+        let command = try await onPool(isHeavy: document.isLarger(than: Limits.lightBytes)) { [models] in
             plan.command(
                 tenant, project, vectors: vectors, countTokens: models.countTokens, overwrites: overwrite, by: publisher, routing, at: time)
         }
