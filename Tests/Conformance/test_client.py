@@ -102,7 +102,7 @@ def test_any_data_is_kept_as_published(server, project, data):
     events = server.events(project)
     assert len(events) == 1
     assert events[0].pop("timestamp").endswith("+00:00")
-    assert events[0].pop("position") == "1"
+    assert int(events[0].pop("position")) >= 1
     assert events[0] == {"sequence": "1", "event_type": "key_updated", "data": {"key": data}}
 
 
