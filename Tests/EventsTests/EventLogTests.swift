@@ -187,7 +187,7 @@ import Testing
         #expect(try store.decoderFaults(under: store.scope.key(.logState)) { (view: borrowing TransactionView) throws in
             _ = try log.head(in: view)
         } == [])
-        let end = [UInt8](repeating: 0xFF, count: 8) + [UInt8](repeating: 0, count: 32)
+        let end = [UInt8](repeating: 0xFF, count: 8) + [UInt8](repeating: 0, count: 36)
         var transaction = try store.environment.beginWrite()
         try transaction.store(store.scope.key(.logState), end)
         let draft = EventDraft(kind: .deleted, type: "", key: "", format: "", recordedAt: Timestamp(rawValue: 0), data: [])

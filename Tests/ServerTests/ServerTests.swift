@@ -58,7 +58,7 @@ import Testing
     /// Without keys everybody here may do everything anyway. With them there are people who may register an agent and may not reach the ports of this
     /// machine, so its own addresses are none that a webhook may go to, unless the configuration says so.
     @Test func withAuthenticationWebhooksDoNotGoToThisMachine() async throws {
-        let key = "ck_" + String(repeating: "a1B2", count: 12)
+        let key = "ck_" + String(repeating: "a1B2c3D4", count: 6)
         func status(authentication: Bool, allow: String? = nil) async throws -> [Int] {
             let running = try await TestServer {
                 $0.authenticationRequired = authentication

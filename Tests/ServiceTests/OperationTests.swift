@@ -238,7 +238,7 @@ import Testing
         let well = try await Fixture()
         let health = try await well.operations.health(by: well.admin)
         #expect(health.status == .healthy && health.components.map(\.name) == ["store", "embedding_model"])
-        #expect(health.components[0].details.map(\.name) == ["bytes_used", "entries", "projects", "pending_writes"])
+        #expect(health.components[0].details.map(\.name) == ["bytes_used", "entries", "projects", "pending_writes", "position", "position_time"])
         // Figures of the whole server are for those who may see all of it.
         for caller in [try await well.caller(.admin, ["own"]), try await well.caller(.readonly), try await well.caller(.consumer, ["own"])] {
             let told = try await well.operations.health(by: caller)
