@@ -20,6 +20,14 @@ extension Database {
     /// Missed events sent at a registration.
     static let catchUpMax = 100
     private static let snapshotTries = 3
+    /// Needs that are searched about as quickly as a question is; more of them would keep questions waiting.
+    private static let lightNeeds = 4
+
+    private func search<T: Sendable>(
+        isHeavy: Bool, _ body: @escaping @Sendable (borrowing TransactionView) throws -> T
+    ) async throws -> T {
+        isHeavy ? try await readHeavily(body) : try await read(body)
+    }
 
     /// Registers an agent, replacing what was under its id in the project; sends initial context and missed events.
     ///
@@ -31,7 +39,8 @@ extension Database {
         var attempt = 0
         while true {
             attempt += 1
-            let found = attempt <= Self.snapshotTries ? try await read { try searching.run(in: $0) } : nil
+            let isHeavy = needs.count > Self.lightNeeds
+            let found = attempt <= Self.snapshotTries ? try await search(isHeavy: isHeavy) { try searching.run(in: $0) } : nil
             let outcome = try await submit(.register(.init(agent: command, search: searching, found: found, refusesStale: found != nil, time: now())))
             switch outcome {
             case .registered(let registration): return registration
@@ -81,7 +90,7 @@ extension Database {
         }
         let time = now()
         let wanted = searches.map(\.search)
-        let found = try await read { view in
+        let found = try await search(isHeavy: texts.count > Self.lightNeeds) { view in
             var found: [NeedSearch.Found] = []
             for search in wanted { found.append(try search.run(in: view)) }
             return found

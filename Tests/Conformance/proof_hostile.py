@@ -22,6 +22,8 @@ from hostile_attacks import ATTACKS, LARGE, PROBERS, watched
 from support import BINARY, MODEL, Connection, Server
 
 PROJECT = LARGE
+# The least time of an attack.
+ATTACK_SECONDS = 5
 
 
 def texts():
@@ -116,6 +118,15 @@ def hurtful_queries(server, arguments, sample, generator):
     return failures
 
 
+def sustained(server, attack):
+    """An attack that is over at once is made again until it has lasted: one slow answer of thirty is no percentile."""
+    statuses, started = collections.Counter(), time.perf_counter()
+    while True:
+        statuses += attack(server) or collections.Counter()
+        if time.perf_counter() - started > ATTACK_SECONDS:
+            return statuses
+
+
 def attack(data_dir, name, arguments):
     """One attack on a server of its own, which begins with the same data. The row of the table, and what is wrong."""
     faults = []
@@ -124,7 +135,7 @@ def attack(data_dir, name, arguments):
         for n, text in enumerate(("the lighthouse keeper is Maria", "the harbour opens at six", "boats are painted blue")):
             server.publish("probe", f"k{n}", {"text": text})
         _, _, resting, quiet = watched(server, lambda: time.sleep(5))
-        statuses, seconds, peak, probers = watched(server, lambda: ATTACKS[name](server))
+        statuses, seconds, peak, probers = watched(server, lambda: sustained(server, ATTACKS[name]))
         if server.process.poll() is not None:
             faults.append(f"the server ended with {server.process.returncode}")
             statuses = statuses or collections.Counter()
