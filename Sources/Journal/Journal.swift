@@ -32,7 +32,7 @@ public struct Journal: Sendable {
         let size = try reader.u64()
         let state = State(first: first, last: last, bytes: size, base: try reader.sha256(), link: try reader.sha256())
         try reader.end()
-        guard first > .zero, first <= last else { throw ContexError.damaged("the journal says that it reaches from \(first) to \(last)") }
+        guard first > .zero, first <= last, last.rawValue < .max else { throw ContexError.damaged("the journal says that it reaches from \(first) to \(last)") }
         return state
     }
 
@@ -67,6 +67,7 @@ public struct Journal: Sendable {
         in transaction: inout WriteTransaction
     ) throws {
         var known = try state(in: transaction.view)
+        precondition(reached.position > .zero, "an entry before the first command")
         if let found = known, found.last.next != reached.position {
             try removeAll(in: &transaction)
             known = nil
@@ -80,10 +81,10 @@ public struct Journal: Sendable {
         try transaction.store(key(reached.position), bytes)
         var first = known?.first ?? reached.position
         var base = known?.base ?? before
-        var size = (known?.bytes ?? 0) + UInt64(bytes.count)
+        var size = Self.sum(known?.bytes ?? 0, bytes.count)
         var trimmed = 0
-        while trimmed < Self.trimmedAtOnce, first < reached.position, let oldest = try entry(first, in: transaction.view),
-            Self.isOutside(window, bytes: size, oldest: oldest.record.time, now: reached.time)
+        while trimmed < Self.trimmedAtOnce, first < reached.position, try isOutside(window, bytes: size, first, now: reached.time, in: transaction.view),
+            let oldest = try entry(first, in: transaction.view)
         {
             try transaction.delete(key(first))
             size -= min(size, UInt64(oldest.bytes))
@@ -94,12 +95,26 @@ public struct Journal: Sendable {
         try store(State(first: first, last: reached.position, bytes: size, base: base, link: record.link), in: &transaction)
     }
 
-    private static func isOutside(_ window: JournalWindow, bytes: UInt64, oldest: Timestamp, now: Timestamp) -> Bool {
+    /// Whether the oldest entry has to go; looked at without the command in it, which may be megabytes.
+    private func isOutside(
+        _ window: JournalWindow, bytes: UInt64, _ oldest: Position, now: Timestamp, in view: borrowing TransactionView
+    ) throws -> Bool {
         switch window {
-        case .off, .all: false
-        case .bytes(let limit): bytes > UInt64(max(0, limit))
-        case .days(let days): now.rawValue - oldest.rawValue > Int64(days) * 86_400_000_000
+        case .off, .all: return false
+        case .bytes(let limit): return bytes > UInt64(max(0, limit))
+        case .days(let days):
+            guard let payload = try view.load(key(oldest)) else { return false }
+            var reader = ByteReader(Array(payload.extracting(0..<min(16, payload.byteCount))))
+            _ = try reader.u64()
+            let (age, overflow) = now.rawValue.subtractingReportingOverflow(try reader.i64())
+            return !overflow && age > Int64(days) * 86_400_000_000
         }
+    }
+
+    /// A state says what it likes.
+    private static func sum(_ bytes: UInt64, _ more: Int) -> UInt64 {
+        let (sum, overflow) = bytes.addingReportingOverflow(UInt64(more))
+        return overflow ? .max : sum
     }
 
     /// Puts another body in the place of an entry's, whole now: what it referred to is about to go.
@@ -109,7 +124,7 @@ public struct Journal: Sendable {
             position: record.position, time: record.time, digest: record.digest, link: record.link, reference: nil, body: body)
         let bytes = whole.encode()
         try transaction.store(key(record.position), bytes)
-        let size = state.bytes - min(state.bytes, UInt64(present.bytes)) + UInt64(bytes.count)
+        let size = Self.sum(state.bytes - min(state.bytes, UInt64(present.bytes)), bytes.count)
         try store(State(first: state.first, last: state.last, bytes: size, base: state.base, link: state.link), in: &transaction)
     }
 

@@ -131,7 +131,9 @@ extension FuzzTargets {
     private static let journalRecords: RecordFamily = {
         let journal = Journal()
         @Sendable func enter(_ transaction: inout WriteTransaction) throws {
-            let reached = StorePosition(position: try StorePosition.load(transaction.view).position.next, time: time)
+            let before = try StorePosition.load(transaction.view).position
+            guard before.rawValue < .max else { throw ContexError.damaged("the last position there can be") }
+            let reached = StorePosition(position: before.next, time: time)
             try reached.store(in: &transaction)
             let event = reached.position.rawValue % 2 == 0 ? (scope: scope, sequence: Sequence(rawValue: 1)) : nil
             let draft = JournalDraft(digest: SHA256.digest([UInt8(truncatingIfNeeded: reached.position.rawValue)]), body: [1, 2, 3])

@@ -47,6 +47,7 @@ enum JournalText {
 
     /// Entries after a position, whole, oldest first; no more bytes than `bytesMax`, but one at least.
     static func entries(after position: Position, count: Int, bytesMax: Int, in view: borrowing TransactionView) throws -> [JournalEntry] {
+        guard position.rawValue < .max else { return [] }
         var (entries, bytes, due) = ([JournalEntry](), 0, position.next)
         try Journal().forEach(from: position.next, in: view) { record in
             guard record.position == due else { throw ContexError.damaged("the journal has no entry of position \(due)") }
@@ -54,6 +55,7 @@ enum JournalText {
             if !entries.isEmpty, bytes + command.count > bytesMax { return .stop }
             entries.append(JournalEntry(position: record.position, time: record.time, command: command))
             bytes += command.count
+            guard due.rawValue < .max else { return .stop }
             due = due.next
             return entries.count < count ? .onward : .stop
         }
