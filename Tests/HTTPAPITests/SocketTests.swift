@@ -106,7 +106,7 @@ struct SocketTests {
                 ("GET /health HTTP/1.1\r\n\r\n", 400), ("GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
                 ("GET /health HTTP/1.1\r\nHost:\r\n\r\n", 400), ("GET /health HTTP/1.1\r\nHost: evil.test\r\n\r\n", 421),
                 ("GET http://evil.test/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
-                (Self.post(1).replacing("Length: 1\r", with: "Length: \(UInt64.max)\r"), 413),
+                (Self.post(1).replacing("Length: 1\r\n", with: "Length: \(UInt64.max)\r\n"), 413),
                 (chunked + "zz\r\n", 400), (chunked + "5\r\n{}   x\r\n", 400),
                 (chunked + "\(String(format: "%x", Self.publish.utf8.count))\r\n\(Self.publish)\r\nzz\r\n\r\n", 400),
                 (get + "Bad Header\r\n\r\n", 400), ("\u{0}\u{1}\r\n\r\n", 400), ("GET /a b c HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),

@@ -240,8 +240,9 @@ final class HTTPConnection: ChannelDuplexHandler {
             if asksFirst {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: exchange.version, status: .continue))), promise: nil)
             }
-        case .answered(let answer) where asksFirst:
-            // Whoever waits for our word before sending has not sent anything, and may not.
+        case .answered(let answer) where asksFirst || request.announcedBytes ?? 0 > Self.discardedBytesMax:
+            // Whoever waits for our word before sending has not sent anything, and may not; who announces more than would be read to its end is
+            // told at once.
             exchange.isLast = true
             say(answer, context)
         case .answered(let answer): phase = .discarding(answer, count: 0, pace)
