@@ -283,8 +283,8 @@ struct ConnectionTests {
             // No more is held than a few pieces of it.
             #expect(harness.operations.memory.working.held < 8 << 20)
             let body = try #require(Self.joined(answer))
-            // They differ in the time of their making.
-            #expect(body.count == expected.count && body.suffix(8 << 20) == expected.suffix(8 << 20))
+            // They differ in the time of their making, which has fewer digits when the last of them are zeros.
+            #expect(abs(body.count - expected.count) <= 8 && body.suffix(8 << 20) == expected.suffix(8 << 20))
         }
     }
 
