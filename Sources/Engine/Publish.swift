@@ -6,15 +6,15 @@
 // same key comes between, the command lacks a vector, is refused as stale, and comes again with all vectors, and with it what the same
 // call publishes under the key after it.
 
-internal import Attributes
+package import Attributes
 public import Base
 internal import Content
-internal import Documents
+package import Documents
 internal import Events
 internal import FullText
 internal import Hashing
 internal import KeySpace
-internal import LMDB
+package import LMDB
 internal import Vectors
 
 extension Database {
@@ -124,7 +124,7 @@ struct NodeIdentity: Hashable, Sendable {
 }
 
 /// A publish on its way to a command: split, and what its key has already marked.
-struct PreparedDocument: Sendable {
+package struct PreparedDocument: Sendable {
     struct Node: Sendable {
         let identity: NodeIdentity
         /// Until `finish`.
@@ -137,7 +137,7 @@ struct PreparedDocument: Sendable {
     }
 
     let tenant: TenantID
-    let command: PublishCommand
+    package let command: PublishCommand
     /// When the command came: the time of its event.
     let recordedAt: Timestamp
     let format: ContentFormat
@@ -155,7 +155,7 @@ struct PreparedDocument: Sendable {
     private static func eventType(_ command: PublishCommand) -> String { command.eventType ?? "\(command.key.text)_updated" }
 
     /// - Throws: `.invalid` for data that cannot be stored and for an own vector that is none of `dimension`; `.unavailable` once cancelled.
-    init(
+    package init(
         _ tenant: TenantID, _ command: PublishCommand, dimension: Int, at time: Timestamp, cancellation: Cancellation = .never
     ) throws(ContexError) {
         try command.check()
@@ -213,7 +213,7 @@ struct PreparedDocument: Sendable {
     }
 
     /// Looks at what the project has: its analyser and, unless all nodes are to have their vectors, the nodes that stay.
-    mutating func meet(keepingUnchanged: Bool = true, dimension: Int, in view: borrowing TransactionView) throws {
+    package mutating func meet(keepingUnchanged: Bool = true, dimension: Int, in view: borrowing TransactionView) throws {
         guard let scope = try ProjectRegistry(tenant: tenant).scope(of: command.project, in: view) else { return }
         analyzer = try TextIndex(scope: scope).options(in: view).analyzer
         let documents = DocumentStore(scope: scope)
@@ -233,7 +233,7 @@ struct PreparedDocument: Sendable {
 
     /// Counts and analyses the nodes that are new, and lets the parsed data go.
     /// - Throws: `.unavailable` once cancelled.
-    mutating func finish(_ countTokens: (String) -> Int, _ cancellation: Cancellation = .never) throws(ContexError) {
+    package mutating func finish(_ countTokens: (String) -> Int, _ cancellation: Cancellation = .never) throws(ContexError) {
         let key = command.key.text
         for place in nodes.indices {
             guard let content = nodes[place].content else { continue }
@@ -248,16 +248,16 @@ struct PreparedDocument: Sendable {
     }
 
     /// Nodes that the key does not have already.
-    var newNodes: Int { nodes.count { !$0.isKept } }
+    package var newNodes: Int { nodes.count { !$0.isKept } }
 
     /// Texts of the nodes that want a vector, in order.
-    var textsToEmbed: [ScopedText] {
+    package var textsToEmbed: [ScopedText] {
         let scope = ModelScope.project(command.project, of: tenant)
         return nodes.compactMap { $0.textToEmbed.map { ScopedText($0, in: scope) } }
     }
 
     /// With the vectors of the nodes that want one, from the front of `vectors`, as an index stores them.
-    func command(vectors: inout ArraySlice<[Float]>, _ routing: Command.Routing) -> Command.Publish {
+    package func command(vectors: inout ArraySlice<[Float]>, _ routing: Command.Routing) -> Command.Publish {
         let own = vector.map(VectorMath.stored)
         return Command.Publish(
             tenant: tenant, project: command.project, key: command.key, eventType: Self.eventType(command),
@@ -273,7 +273,7 @@ struct PreparedDocument: Sendable {
 
 extension DocumentRecord {
     /// What the attribute index has of a document; a deleted one has no nodes and so nothing there.
-    var attributes: DocumentAttributes {
+    package var attributes: DocumentAttributes {
         get throws(ContexError) {
             DocumentAttributes(
                 key: key, format: format, updatedAt: updatedAt, publisher: publisher, metadata: try EventData.metadata(metadata), nodes: nodes)

@@ -18,6 +18,7 @@
 internal import Attributes
 public import Base
 internal import Documents
+public import Engine
 internal import Events
 internal import FullText
 internal import Journal

@@ -1,4 +1,4 @@
-internal import Base
+package import Base
 internal import Content
 internal import Documents
 internal import FullText
@@ -7,7 +7,7 @@ internal import Synchronization
 
 extension Command {
     /// A document takes new content.
-    struct Publish: Sendable {
+    package struct Publish: Sendable {
         struct Node: Sendable {
             let identity: NodeIdentity
             let tokenCount: Int
@@ -36,7 +36,7 @@ extension Command {
         let fingerprint: SHA256Digest
         let nodes: [Node]
         let routing: Routing
-        let time: Timestamp
+        package let time: Timestamp
         /// What the texts of the nodes went through. Not part of the command.
         var analyzer: Analyzer?
         /// For the receipt. Not part of the command.

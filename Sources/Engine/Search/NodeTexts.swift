@@ -2,15 +2,15 @@
 
 internal import Base
 internal import Content
-internal import Documents
+package import Documents
 
 extension NodeRecord {
-    var embeddedText: String {
+    package var embeddedText: String {
         get throws(ContexError) { SearchText.embedded(key: documentKey, path: path, kind: kind, value: try EventData.parsed(data)) }
     }
 
     /// What the text index has of the node: it must be told the same text to give the node up.
-    var indexedText: String {
+    package var indexedText: String {
         get throws(ContexError) { SearchText.indexed(key: documentKey, path: path, kind: kind, value: try EventData.parsed(data)) }
     }
 }
