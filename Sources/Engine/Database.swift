@@ -124,6 +124,7 @@ public final class Database: Sendable {
     private let closing = Cancellation()
     package let matcher = NeedMatcher()
     let queryUse = QueryUse()
+    let bell = InboxBell()
     let pastGate = PastGate()
     let pepper: Pepper
     /// Every valid key, for whoever authenticates.
@@ -164,9 +165,12 @@ public final class Database: Sendable {
         let applier = Applier(dimension: models.dimension, matcher: matcher, journal: configuration.journal)
         log = Writer(
             store: store, applier: applier,
-            committed: { [store, keyRing, pepper] effects in
+            committed: { [store, keyRing, pepper, bell] effects in
                 if effects.haveKeysChanged { Self.renew(keyRing, store, pepper) }
-                for notification in effects.notifications { sinks.deliver(notification) }
+                for notification in effects.notifications {
+                    bell.ring(notification)
+                    sinks.deliver(notification)
+                }
             },
             aborted: { [matcher] in matcher.forget() })
         readers = ReaderPool(store: store, threads: configuration.threads)
@@ -214,6 +218,7 @@ public final class Database: Sendable {
     /// is free for the next. Every later operation is `.unavailable`.
     public func close() async {
         closing.cancel()
+        bell.close()
         await keepUsedQueries()
         await log.close()
         await heavy.close()

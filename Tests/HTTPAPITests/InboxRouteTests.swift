@@ -1,5 +1,6 @@
 import Base
 import HTTPAPI
+import TestSupport
 import Testing
 
 /// What an agent reads when it comes back, by its routes.
@@ -29,5 +30,49 @@ import Testing
         let removed = try await harness.send("POST", "/api/v1/agents/a/inbox/ack", #"{"cursor":"0-2"}"#).json
         #expect(removed["removed"] == .integer(2))
         #expect(try await harness.send("GET", "/api/v1/agents/a/inbox").json["entries"]?.arrayValue?.map { $0["cursor"] } == ["0-3"])
+    }
+
+    /// The server works on one request at a time here: whoever only waits is not in the way of whoever brings what he waits for.
+    @Test func whoWaitsForAnInboxHoldsNoPlace() async throws {
+        try await Harness().serve({ $0.requestsMax = 1 }) { port in
+            func ask(_ connection: RawConnection, _ method: String, _ path: String, _ body: String = "") -> String? {
+                let head = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
+                connection.send("\(method) /api/v1\(path) HTTP/1.1\r\n\(head)\r\n\(body)")
+                return connection.answer()
+            }
+            let worker = try RawConnection(port: port)
+            let need = #"{"agent_id":"a","project_id":"p","data_needs":["zebra crossing"]}"#
+            #expect(ask(worker, "POST", "/agents/register", need)?.hasPrefix("HTTP/1.1 200") == true)
+            var waiting = try (0..<3).map { _ in try RawConnection(port: port) }
+            for connection in waiting { connection.send("GET /api/v1/agents/a/inbox?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n") }
+            // What is no business of the agent wakes nobody, and everybody is answered although three wait.
+            for n in 0..<20 {
+                let other = #"{"project_id":"p","data_key":"other\#(n)","data":{"t":"apples"}}"#
+                #expect(ask(worker, "POST", "/data/publish", other)?.hasPrefix("HTTP/1.1 200") == true)
+            }
+            // One leaves before anything has come.
+            waiting.removeLast()
+            let meant = #"{"project_id":"p","data_key":"k","data":{"t":"zebra crossing"}}"#
+            #expect(ask(worker, "POST", "/data/publish", meant)?.hasPrefix("HTTP/1.1 200") == true)
+            for connection in waiting {
+                let answer = connection.answer() ?? ""
+                #expect(answer.hasPrefix("HTTP/1.1 200") && answer.contains(#""data_key":"k""#) && answer.contains(#""cursor":"0-21""#), "\(answer)")
+            }
+            // Nothing comes: the answer is empty when the time is over, and says where to go on.
+            let empty = ask(worker, "GET", "/agents/a/inbox?cursor=0-21&wait=1") ?? ""
+            #expect(empty.hasPrefix("HTTP/1.1 200") && empty.contains(#""entries":[],"cursor":"0-21""#), "\(empty)")
+            for wait in ["61", "-1", "x"] { #expect(ask(worker, "GET", "/agents/a/inbox?wait=\(wait)")?.hasPrefix("HTTP/1.1 422") == true) }
+        }
+    }
+
+    @Test func whoWaitsIsAnsweredWhenTheServerStops() async throws {
+        let harness = try Harness()
+        _ = await harness.send("POST", "/api/v1/agents/register", #"{"agent_id":"a","project_id":"p","data_needs":["zebra crossing"]}"#)
+        async let waiting = harness.send("GET", "/api/v1/agents/a/inbox?wait=60")
+        try await Task.sleep(for: .milliseconds(50))
+        harness.operations.endWaits()
+        #expect(try await waiting.json["entries"] == .array([]))
+        // From here on nobody waits.
+        #expect(try await harness.send("GET", "/api/v1/agents/a/inbox?wait=60").json["entries"] == .array([]))
     }
 }

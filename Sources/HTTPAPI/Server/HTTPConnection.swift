@@ -360,7 +360,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         let memory: RequestMemory
 
         func run() async {
-            let answer = await house.handler.answer(admitted, body: body, memory: memory)
+            let answer = await house.handler.answer(
+                admitted, body: body, memory: memory, place: RequestPlace(house.running, memory.working))
             let isAtOnce: Bool =
                 switch answer.content {
                 case .bytes(let bytes): bytes.count <= pieceBytes || exchange.method == .HEAD
