@@ -1,6 +1,7 @@
 // Who waits for something to come into an inbox is woken here. Nothing is said, only that it is time to look: what came stands in the store.
 
-internal import Base
+public import Base
+public import Inboxes
 internal import Needs
 internal import Synchronization
 
