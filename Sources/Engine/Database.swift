@@ -7,6 +7,7 @@ public import Journal
 package import KeySpace
 public import LMDB
 public import Needs
+public import Search
 internal import Synchronization
 
 #if canImport(FoundationEssentials)

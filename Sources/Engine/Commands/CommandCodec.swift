@@ -11,6 +11,7 @@ internal import Base
 internal import FullText
 internal import Hashing
 internal import Needs
+internal import Search
 internal import Vectors
 
 enum CommandCodec {

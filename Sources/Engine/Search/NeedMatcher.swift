@@ -13,6 +13,7 @@ internal import FullText
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Search
 internal import Synchronization
 internal import Vectors
 
@@ -90,7 +91,7 @@ package final class NeedMatcher: Sendable {
         // Of each need, how near it is to the project, and its least cut: without a shared term it scores no more than under that.
         var cuts: [(meanCosine: Float, least: Float)] = []
         if mode == .hybrid {
-            let project = Calibration.standard.project(try index.statistics(in: view))
+            let project = Calibration.standard.project(try index.statistics(in: view).features)
             let mean = try VectorIndex(scope: scope, dimension: dimension).mean(in: view)
             cuts = standing.needs.indices.map { place in
                 let cosine = mean?.cosine(vector(place)) ?? 0
@@ -110,7 +111,7 @@ package final class NeedMatcher: Sendable {
                         let weights = try index.weights(need.query, in: view)
                         if sharesTerm { parts.bm25 = weights.score(node.text) }
                         parts.ceiling = weights.ceiling
-                        if mode == .hybrid { parts.cut = Calibration.standard.cut(weights, meanCosine: cuts[place].meanCosine) }
+                        if mode == .hybrid { parts.cut = Calibration.standard.cut(weights.features, meanCosine: cuts[place].meanCosine) }
                     }
                 }
                 let similarity = Double(parts.similarity(mode))
