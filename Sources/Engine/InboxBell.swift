@@ -1,7 +1,6 @@
 // Who waits for something to come into an inbox is woken here. Nothing is said, only that it is time to look: what came stands in the store.
 
 public import Base
-public import Inboxes
 internal import Needs
 internal import Synchronization
 
@@ -114,7 +113,7 @@ extension Database {
     /// - Throws: as `inbox`; `.unavailable` when too many wait, and once the task is cancelled.
     public func inbox(
         _ tenant: TenantID, project: Name, agent: Name, after cursor: InboxCursor?, limit: Int, wait: Duration,
-        hold: @Sendable (@Sendable () async -> Void) async throws -> Void = { await $0() }
+        hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }
     ) async throws -> InboxPage {
         let listener = try bell.listen(at: .init(tenant: tenant, project: project, agent: agent))
         defer { bell.leave(listener) }

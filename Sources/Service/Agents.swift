@@ -77,7 +77,7 @@ extension Operations {
     /// - Throws: `.notFound`; `.conflict` as in `agent`, and for a cursor of a log that was replaced; what a key that is no longer valid is told.
     public func inbox(
         _ agent: Name, project: Name?, after cursor: InboxCursor?, limit: Int, wait: Duration = .zero,
-        hold: @Sendable (@Sendable () async -> Void) async throws -> Void = { await $0() }, by caller: Caller
+        hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }, by caller: Caller
     ) async throws -> InboxPage {
         try await perform(.readInbox, project: project, by: caller) { principal in
             guard let meant = try await registration(agent, project, principal) else { throw ContexError(.agentNotFound, "Agent not found") }

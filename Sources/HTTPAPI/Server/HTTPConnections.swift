@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import Service
 internal import Synchronization
 
 /// The connections that are open: how many of one address, and who must be told when the server stops.
