@@ -1,16 +1,17 @@
 // The large products of a BERT encoder on bytes.
 //
-// A weight is a signed byte times a scale, an input an unsigned byte times a scale plus a low end, both per group of 128
-// depths g, so that with integers W and A
+// A weight is a signed byte times a scale, an input an unsigned byte less 128 times a scale, both per group of 128 depths g, so that with
+// integers W and A
 //
-//     sum_k w x  =  sum_g  scale_w[g] scale_a[g] (sum_k W A)  +  low_a[g] (scale_w[g] sum_k W)
+//     sum_k w x  =  sum_g  scale_w[g] scale_a[g] (sum_k W A  -  128 sum_k W)
 //
-// The first bracket is what the processor is fast at: AVX-512 VNNI multiplies 64 pairs of bytes and adds them by fours into 16 sums
-// in one instruction. The second is known when the weights are packed. A group is 32 such steps, after which its
-// integers are turned into floats and added up; four more instructions a register.
+// The first sum is what the processor is fast at: AVX-512 VNNI multiplies 64 pairs of bytes and adds them by fours into 16 sums in one
+// instruction. The second is known when the weights are packed, and the first begins with it. A group is 32 such steps, after which its
+// integers are turned into floats and added up; three more instructions a register.
 //
-// Why groups: a hidden vector of MiniLM has a few columns twenty times as large as the others. With one scale a
-// row they leave the others five bits; with one a group they spoil only their own (docs/decisions/0016).
+// Integers are exact, what follows is done in one order and nothing is fused: the same bits at every level.
+//
+// What the inputs and weights are before they become bytes (shifted, balanced, turned): docs/decisions/0064.
 
 #include "CKernels.h"
 #include <math.h>
@@ -19,30 +20,113 @@
 #include <immintrin.h>
 #endif
 
-void ck_encoder_pack_bytes(const float *w, size_t outputs, size_t depth, int8_t *packed, float *scales, float *sums,
-                           size_t stride) {
-    for (size_t n = 0; n < outputs; n++) {
-        const float *row = w + n * depth;
-        int8_t *to = packed + (n / 32 * depth) * 32 + n % 32 * 4;
-        for (size_t begin = 0, g = 0; begin < depth; begin += CK_GROUP, g++) {
-            const size_t end = depth - begin < CK_GROUP ? depth : begin + CK_GROUP;
-            float highest = 0;
-            for (size_t k = begin; k < end; k++) highest = fmaxf(highest, fabsf(row[k]));
-            const float scale = highest > 0 ? highest / 127 : 1;
-            int32_t sum = 0;
-            for (size_t k = begin; k < end; k++) {
-                const int8_t byte = (int8_t)lrintf(row[k] / scale);
-                to[k / 4 * 128 + k % 4] = byte;
-                sum += byte;
+#pragma STDC FP_CONTRACT OFF
+
+void ck_encoder_observe(const float *x, size_t rows, size_t columns, double *sums, float *products) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t k = 0; k < columns; k++) sums[k] += x[r * columns + k];
+    for (size_t begin = 0; begin < columns; begin += CK_GROUP, products += CK_GROUP * CK_GROUP) {
+        const size_t count = columns - begin < CK_GROUP ? columns - begin : CK_GROUP;
+        for (size_t r = 0; r < rows; r += 4) {
+            // Rows that are not there are the last one times 0.
+            const float *row[4];
+            float there[4];
+            for (size_t i = 0; i < 4; i++) {
+                row[i] = x + (r + i < rows ? r + i : rows - 1) * columns + begin;
+                there[i] = r + i < rows ? 1 : 0;
             }
-            scales[g * stride + n] = scale;
-            sums[g * stride + n] = scale * (float)sum;
+            for (size_t i = 0; i < count; i++) {
+                const float a = row[0][i], b = row[1][i] * there[1], c = row[2][i] * there[2], d = row[3][i] * there[3];
+                for (size_t j = i / 4 * 4; j < count; j++)
+                    products[i * CK_GROUP + j] += a * row[0][j] + b * row[1][j] + (c * row[2][j] + d * row[3][j]);
+            }
         }
     }
 }
 
-static void project_portable(const uint8_t *a, const float *scales_a, const float *lows_a, const int8_t *w, const float *scales,
-                             const float *sums, const float *bias, float *c, size_t rows, size_t outputs, size_t depth) {
+// Multiplies by Hadamard's matrix of eight across the places i, i + 16 ... i + 112 of a group: of numbers `stride` apart.
+static void turn_f32(float *v) {
+    for (size_t step = 16; step < CK_GROUP; step *= 2)
+        for (size_t k = 0; k < CK_GROUP; k++)
+            if (!(k & step)) {
+                const float a = v[k], b = v[k + step];
+                v[k] = a + b;
+                v[k + step] = a - b;
+            }
+}
+
+static void turn_f64(double *v, size_t stride) {
+    for (size_t step = 16; step < CK_GROUP; step *= 2)
+        for (size_t k = 0; k < CK_GROUP; k++)
+            if (!(k & step)) {
+                const double a = v[k * stride], b = v[(k + step) * stride];
+                v[k * stride] = a + b;
+                v[(k + step) * stride] = a - b;
+            }
+}
+
+void ck_encoder_pushes(double *m, size_t count, const float *factors, double damping, float *pushes) {
+    double trace = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < count; j++) m[i * CK_GROUP + j] *= (double)factors[i] * factors[j];
+    if (count == CK_GROUP) {
+        for (size_t i = 0; i < CK_GROUP; i++) turn_f64(m + i * CK_GROUP, 1);
+        for (size_t i = 0; i < CK_GROUP; i++) turn_f64(m + i, CK_GROUP);
+    }
+    for (size_t i = 0; i < count; i++) trace += m[i * CK_GROUP + i];
+    memset(pushes, 0, CK_GROUP * CK_GROUP * sizeof *pushes);
+    if (!(trace > 0)) return;
+    for (size_t i = 0; i < count; i++) m[i * CK_GROUP + i] += damping * trace / (double)count;
+    // m = R times R transposed with R upper, in the place of m's upper half.
+    for (size_t j = count; j-- > 0;)
+        for (size_t i = j + 1; i-- > 0;) {
+            double rest = m[i * CK_GROUP + j];
+            for (size_t k = j + 1; k < count; k++) rest -= m[i * CK_GROUP + k] * m[j * CK_GROUP + k];
+            m[i * CK_GROUP + j] = i == j ? sqrt(rest) : rest / m[j * CK_GROUP + j];
+        }
+    // The inverse of R, each row over its own diagonal, column by column.
+    for (size_t j = 0; j < count; j++) {
+        double column[CK_GROUP];
+        column[j] = 1 / m[j * CK_GROUP + j];
+        for (size_t i = j; i-- > 0;) {
+            double sum = 0;
+            for (size_t k = i + 1; k <= j; k++) sum += m[i * CK_GROUP + k] * column[k];
+            column[i] = -sum / m[i * CK_GROUP + i];
+            pushes[i * CK_GROUP + j] = (float)(column[i] * m[i * CK_GROUP + i]);
+        }
+    }
+}
+
+void ck_encoder_pack_bytes(const float *w, size_t outputs, size_t depth, const float *factors, const float *pushes, int8_t *packed,
+                           float *scales, int32_t *sums, size_t stride) {
+    for (size_t begin = 0, g = 0; begin < depth; begin += CK_GROUP, g++) {
+        const size_t count = depth - begin < CK_GROUP ? depth - begin : CK_GROUP;
+        for (size_t n = 0; n < outputs; n++) {
+            int8_t *to = packed + (n / 32 * depth) * 32 + n % 32 * 4;
+            float v[CK_GROUP], highest = 0;
+            for (size_t k = 0; k < count; k++) v[k] = w[n * depth + begin + k] / factors[begin + k];
+            if (count == CK_GROUP) {
+                turn_f32(v);
+                for (size_t k = 0; k < CK_GROUP; k++) v[k] /= 8;  // the matrix times itself is eight times the identity
+            }
+            for (size_t k = 0; k < count; k++) highest = fmaxf(highest, fabsf(v[k]));
+            const float scale = highest > 0 ? highest / 127 : 1;
+            int32_t sum = 0;
+            for (size_t k = 0; k < count; k++) {
+                const float byte = fminf(fmaxf(rintf(v[k] / scale), -127), 127), error = v[k] - byte * scale;
+                const float *push = pushes + (g * CK_GROUP + k) * CK_GROUP;
+                for (size_t j = k + 1; j < count; j++) v[j] -= error * push[j];
+                to[(begin + k) / 4 * 128 + k % 4] = (int8_t)byte;
+                sum += (int32_t)byte;
+            }
+            scales[g * stride + n] = scale;
+            sums[g * stride + n] = -128 * sum;
+        }
+    }
+}
+
+static void project_portable(const uint8_t *a, const float *scales_a, const int8_t *w, const float *scales, const int32_t *sums,
+                             const float *bias, float *c, size_t rows, size_t outputs, size_t depth) {
     const size_t groups = (depth + CK_GROUP - 1) / CK_GROUP;
     for (size_t panel = 0; panel < outputs; panel += 32)
         for (size_t r = 0; r < rows; r++) {
@@ -50,7 +134,8 @@ static void project_portable(const uint8_t *a, const float *scales_a, const floa
             memcpy(to, bias + panel, 32 * sizeof(float));
             for (size_t g = 0; g < groups; g++) {
                 const size_t end = depth - g * CK_GROUP < CK_GROUP ? depth : (g + 1) * CK_GROUP;
-                int32_t integers[32] = {0};
+                int32_t integers[32];
+                memcpy(integers, sums + g * outputs + panel, sizeof integers);
                 for (size_t k = g * CK_GROUP; k < end; k += 4) {
                     const uint8_t *left = a + r * depth + k;
                     const int8_t *right = w + panel * depth + k * 32;
@@ -58,9 +143,8 @@ static void project_portable(const uint8_t *a, const float *scales_a, const floa
                         integers[n] += left[0] * right[4 * n] + left[1] * right[4 * n + 1] + left[2] * right[4 * n + 2] +
                                        left[3] * right[4 * n + 3];
                 }
-                const float scale = scales_a[r * groups + g], low = lows_a[r * groups + g];
-                for (size_t n = 0; n < 32; n++)
-                    to[n] += (float)integers[n] * scales[g * outputs + panel + n] * scale + low * sums[g * outputs + panel + n];
+                const float scale = scales_a[r * groups + g];
+                for (size_t n = 0; n < 32; n++) to[n] += (float)integers[n] * scales[g * outputs + panel + n] * scale;
             }
         }
 }
@@ -73,9 +157,11 @@ static void project_portable(const uint8_t *a, const float *scales_a, const floa
 
 typedef struct {
     const uint8_t *a;
-    const float *scales_a, *lows_a;
+    const float *scales_a;
     const int8_t *w;
-    const float *scales, *sums, *bias;
+    const float *scales;
+    const int32_t *sums;
+    const float *bias;
     float *c;
     size_t outputs, depth, groups;
 } Tile;
@@ -95,9 +181,10 @@ VNNI INLINE void tile_vnni(const int rows, Tile t) {
     for (int r = 0; r < rows; r++) floats[r][0] = bias0, floats[r][1] = bias1;
     for (size_t g = 0; g < t.groups; g++) {
         const size_t steps = (t.depth - g * CK_GROUP < CK_GROUP ? t.depth - g * CK_GROUP : CK_GROUP) / 4;
+        const __m512i sum0 = _mm512_loadu_si512(t.sums + g * t.outputs), sum1 = _mm512_loadu_si512(t.sums + g * t.outputs + 16);
         __m512i integers[6][2];
         UNROLL
-        for (int r = 0; r < rows; r++) integers[r][0] = integers[r][1] = _mm512_setzero_si512();
+        for (int r = 0; r < rows; r++) integers[r][0] = sum0, integers[r][1] = sum1;
         _Pragma("clang loop unroll(disable)")
         for (size_t k = 0; k < steps; k++, t.w += 128, t.a += 4) {
             __builtin_prefetch(t.w + AHEAD);
@@ -111,14 +198,11 @@ VNNI INLINE void tile_vnni(const int rows, Tile t) {
             }
         }
         const __m512 scale0 = _mm512_loadu_ps(t.scales + g * t.outputs), scale1 = _mm512_loadu_ps(t.scales + g * t.outputs + 16);
-        const __m512 sum0 = _mm512_loadu_ps(t.sums + g * t.outputs), sum1 = _mm512_loadu_ps(t.sums + g * t.outputs + 16);
         UNROLL
         for (int r = 0; r < rows; r++) {
-            const __m512 scale = _mm512_set1_ps(t.scales_a[r * t.groups + g]), low = _mm512_set1_ps(t.lows_a[r * t.groups + g]);
-            floats[r][0] = _mm512_fmadd_ps(low, sum0, floats[r][0]);
-            floats[r][1] = _mm512_fmadd_ps(low, sum1, floats[r][1]);
-            floats[r][0] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(integers[r][0]), scale0), scale, floats[r][0]);
-            floats[r][1] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(integers[r][1]), scale1), scale, floats[r][1]);
+            const __m512 scale = _mm512_set1_ps(t.scales_a[r * t.groups + g]);
+            floats[r][0] = floats[r][0] + _mm512_cvtepi32_ps(integers[r][0]) * scale0 * scale;
+            floats[r][1] = floats[r][1] + _mm512_cvtepi32_ps(integers[r][1]) * scale1 * scale;
         }
     }
     UNROLL
@@ -156,15 +240,15 @@ AVX2 INLINE void tile_avx2(const int rows, Tile t) {
         }
         UNROLL
         for (int r = 0; r < rows; r++) {
-            const __m256 scale = _mm256_set1_ps(t.scales_a[r * t.groups + g]), low = _mm256_set1_ps(t.lows_a[r * t.groups + g]);
+            const __m256 scale = _mm256_set1_ps(t.scales_a[r * t.groups + g]);
             UNROLL
             for (int n = 0; n < 2; n++) {
                 // Outputs 0 1 4 5 2 3 6 7, put in order.
                 const __m256i folded = _mm256_permute4x64_epi64(_mm256_hadd_epi32(integers[r][2 * n], integers[r][2 * n + 1]), 0xd8);
+                const __m256i whole = _mm256_add_epi32(folded, _mm256_loadu_si256((const void *)(t.sums + g * t.outputs + 8 * n)));
                 float *to = t.c + r * t.outputs + 8 * n;
-                __m256 sum = _mm256_fmadd_ps(low, _mm256_loadu_ps(t.sums + g * t.outputs + 8 * n), _mm256_loadu_ps(to));
-                __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(folded), _mm256_loadu_ps(t.scales + g * t.outputs + 8 * n));
-                _mm256_storeu_ps(to, _mm256_fmadd_ps(product, scale, sum));
+                const __m256 product = _mm256_cvtepi32_ps(whole) * _mm256_loadu_ps(t.scales + g * t.outputs + 8 * n) * scale;
+                _mm256_storeu_ps(to, _mm256_loadu_ps(to) + product);
             }
         }
     }
@@ -199,7 +283,6 @@ static void project_x86(int vnni, Tile all, size_t rows) {
             const size_t count = (rows - r + tiles - tile - 1) / (tiles - tile);
             t.a = all.a + r * all.depth;
             t.scales_a = all.scales_a + r * all.groups;
-            t.lows_a = all.lows_a + r * all.groups;
             t.c = all.c + r * all.outputs + n;
             if (vnni) tile_of_vnni(count, t);
             else tile_of_avx2(count, t);
@@ -209,15 +292,14 @@ static void project_x86(int vnni, Tile all, size_t rows) {
 }
 #endif
 
-void ck_encoder_project_bytes(int level, const uint8_t *a, const float *scales_a, const float *lows_a, const int8_t *w,
-                              const float *scales, const float *sums, const float *bias, float *c, size_t rows,
-                              size_t outputs, size_t depth) {
+void ck_encoder_project_bytes(int level, const uint8_t *a, const float *scales_a, const int8_t *w, const float *scales,
+                              const int32_t *sums, const float *bias, float *c, size_t rows, size_t outputs, size_t depth) {
 #if defined(__x86_64__)
     if (level >= CK_SIMD_AVX2) {
-        const Tile all = {a, scales_a, lows_a, w, scales, sums, bias, c, outputs, depth, (depth + CK_GROUP - 1) / CK_GROUP};
+        const Tile all = {a, scales_a, w, scales, sums, bias, c, outputs, depth, (depth + CK_GROUP - 1) / CK_GROUP};
         project_x86(level >= CK_SIMD_VNNI, all, rows);
         return;
     }
 #endif
-    project_portable(a, scales_a, lows_a, w, scales, sums, bias, c, rows, outputs, depth);
+    project_portable(a, scales_a, w, scales, sums, bias, c, rows, outputs, depth);
 }

@@ -32,6 +32,7 @@ typedef float NAME(vu) __attribute__((vector_size(WIDTH * 4), aligned(1)));
 #define LOAD(p) (*(const NAME(vu) *)(p))
 #define STORE(p, v) (*(NAME(vu) *)(p) = (v))
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("clang loop unroll(full)")
 
 // WIDTH halves as floats. Exact: the exponent is moved and then corrected by a product, which also makes subnormals right.
 INLINE VF NAME(widen)(const uint16_t *p) {
@@ -246,32 +247,44 @@ static void NAME(project)(const float *a, size_t a_stride, const uint16_t *panel
 
 // MARK: Inputs of products of bytes
 
-// Each row in groups of up to 128 columns, x = low + scale * byte; scales and lows are rows x groups.
-static void NAME(quantise)(const float *x, int gelu, uint8_t *bytes, float *scales, float *lows, size_t rows, size_t columns) {
-    const VF magic = (VF){0} + 12582912.0f;  // adding it rounds to an integer, which is then in the low bits
-    float group[128];
+// A group of one row: `registers` of them (a constant where the group is whole, as at one of the two calls, so that it stays in
+// registers). Nothing is fused, so that (but for the gelu) the bytes are the same at every width.
+#define REGISTERS (CK_GROUP / WIDTH)
+#define TURN(step)                                        \
+    UNROLL for (int i = 0; i < REGISTERS; i++) if (!(i & (step))) { \
+        const VF a = v[i], b = v[i + (step)];             \
+        v[i] = a + b;                                     \
+        v[i + (step)] = a - b;                            \
+    }
+INLINE float NAME(quantise_group)(const int registers, const float *x, int gelu, const float *factors, const float *offsets,
+                                  uint8_t *bytes) {
+#pragma clang fp contract(off)
+    const VF magic = (VF){0} + (12582912.0f + 128);  // adding it rounds to an integer, which is then in the low bits
+    VF v[REGISTERS], most = {0};
+    UNROLL for (int i = 0; i < REGISTERS; i++) if (i < registers) {
+        VF value = LOAD(x + i * WIDTH);
+        if (gelu) value = NAME(gelu_of)(value);
+        v[i] = value * LOAD(factors + i * WIDTH) - LOAD(offsets + i * WIDTH);
+    }
+    if (registers == REGISTERS) {
+        TURN(16 / WIDTH)
+        TURN(32 / WIDTH)
+        TURN(64 / WIDTH)
+    }
+    UNROLL for (int i = 0; i < REGISTERS; i++) if (i < registers) most = __builtin_elementwise_max(most, __builtin_elementwise_abs(v[i]));
+    const float highest = NAME(highest)(most), inverse = highest > 0 ? 127 / highest : 0;
+    UNROLL for (int i = 0; i < REGISTERS; i++) if (i < registers)
+        *(NAME(vb) *)(bytes + i * WIDTH) = __builtin_convertvector((VI)(v[i] * inverse + magic), NAME(vb));
+    return highest / 127;
+}
+
+static void NAME(quantise)(const float *x, int gelu, const float *factors, const float *offsets, uint8_t *bytes, float *scales,
+                           size_t rows, size_t columns) {
     for (size_t r = 0; r < rows; r++, x += columns, bytes += columns)
-        for (size_t begin = 0; begin < columns; begin += 128) {
-            const size_t count = columns - begin < 128 ? columns - begin : 128;
-            const float *from = x + begin;
-            if (gelu) {
-                for (size_t i = 0; i < count; i += WIDTH) STORE(group + i, NAME(gelu_of)(LOAD(from + i)));
-                from = group;
-            }
-            VF lowest = LOAD(from), highest = lowest;
-            for (size_t i = WIDTH; i < count; i += WIDTH) {
-                lowest = __builtin_elementwise_min(lowest, LOAD(from + i));
-                highest = __builtin_elementwise_max(highest, LOAD(from + i));
-            }
-            const float low = NAME(lowest)(lowest), high = NAME(highest)(highest);
-            const float range = high - low, inverse = range > 0 ? 255 / range : 0;
-            for (size_t i = 0; i < count; i += WIDTH) {
-                VF v = (LOAD(from + i) - low) * inverse + magic;
-                *(NAME(vb) *)(bytes + begin + i) = __builtin_convertvector((VI)v, NAME(vb));
-            }
-            *scales++ = range / 255;
-            *lows++ = low;
-        }
+        for (size_t k = 0; k < columns; k += CK_GROUP)
+            *scales++ = columns - k >= CK_GROUP
+                            ? NAME(quantise_group)(REGISTERS, x + k, gelu, factors + k, offsets + k, bytes + k)
+                            : NAME(quantise_group)((int)(columns - k) / WIDTH, x + k, gelu, factors + k, offsets + k, bytes + k);
 }
 
 // MARK: Attention
@@ -363,6 +376,9 @@ static void NAME(attention_head)(const float *queries, const float *keys, const 
 #undef LOAD
 #undef STORE
 #undef INLINE
+#undef UNROLL
+#undef REGISTERS
+#undef TURN
 #undef WIDTH
 #undef ROWS
 #undef TILE

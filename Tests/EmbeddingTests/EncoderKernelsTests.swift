@@ -151,7 +151,17 @@ struct EncoderKernelsTests {
         expectNear(c, expected, within: 1e-6, "gelu")
     }
 
-    /// Weights and inputs within half a step of what they stand for.
+    /// A group of one row as it is quantised: balanced, shifted, turned when it is whole.
+    func turned(_ x: ArraySlice<Double>) -> [Double] {
+        guard x.count == 128 else { return Array(x) }
+        let x = Array(x)
+        return x.indices.map { at in
+            // Row at / 16 of Hadamard's matrix of eight: the sign is the parity of the common bits.
+            (0..<8).reduce(0) { $0 + ((at / 16 & $1).nonzeroBitCount % 2 == 0 ? 1 : -1) * x[$1 * 16 + at % 16] }
+        }
+    }
+
+    /// Inputs within half a step of what they stand for.
     @Test(arguments: levels)
     func bytesStandForTheirNumbers(_ level: Int32) {
         var source = SeededRandom(seed: testSeed("bytesStandForTheirNumbers"))
@@ -159,21 +169,69 @@ struct EncoderKernelsTests {
         var x = random(rows * depth, &source, scale: 3)
         for at in 0..<128 { x[at] = 2.5 }
         x[200] = 40
+        let factors = (0..<depth).map { _ in Float(0.5 + source.unit()) }
+        let offsets = random(depth, &source)
         for gelu in [false, true] {
             var bytes = [UInt8](repeating: 0, count: x.count)
-            var (scales, lows) = ([Float](repeating: .nan, count: rows * 3), [Float](repeating: .nan, count: rows * 3))
-            unsafe ck_encoder_quantise(level, x, gelu ? 1 : 0, &bytes, &scales, &lows, rows, depth)
-            for at in x.indices {
-                let group = at / depth * 3 + at % depth / 128
-                let value = gelu ? 0.5 * Double(x[at]) * (1 + erf(Double(x[at]) / 2.0.squareRoot())) : Double(x[at])
-                let back = Double(lows[group]) + Double(scales[group]) * Double(bytes[at])
-                #expect(abs(back - value) <= Double(scales[group]) * 0.501 + 1e-5)
+            var scales = [Float](repeating: .nan, count: rows * 3)
+            unsafe ck_encoder_quantise(level, x, gelu ? 1 : 0, factors, offsets, &bytes, &scales, rows, depth)
+            for row in 0..<rows {
+                let values = (0..<depth).map { column in
+                    let value = Double(x[row * depth + column])
+                    return (gelu ? 0.5 * value * (1 + erf(value / 2.0.squareRoot())) : value) * Double(factors[column]) - Double(offsets[column])
+                }
+                for group in 0..<3 {
+                    let scale = Double(scales[row * 3 + group])
+                    let wanted = turned(values[group * 128..<min(depth, group * 128 + 128)])
+                    for (column, value) in wanted.enumerated() {
+                        let byte = Double(bytes[row * depth + group * 128 + column])
+                        #expect(abs((byte - 128) * scale - value) <= scale * 0.501 + 1e-4)
+                    }
+                    #expect(abs(scale - wanted.map(abs).max()! / 127) < 1e-5)
+                }
             }
-            #expect(scales.allSatisfy { $0 < (gelu ? 3.2 : 6.1) / 255 || $0 > 40 / 255.0 })
+        }
+        // Nothing but zeros, and what is no number, end nowhere.
+        let zeros = [Float](repeating: 0, count: depth)
+        for value in [Float(0), .nan, .infinity] {
+            var bytes = [UInt8](repeating: 0, count: depth)
+            var scales = [Float](repeating: .nan, count: 3)
+            unsafe ck_encoder_quantise(level, [Float](repeating: value, count: depth), 0, factors, zeros, &bytes, &scales, 1, depth)
+            if value == 0 { #expect(bytes.allSatisfy { $0 == 128 } && scales.allSatisfy { $0 == 0 }) }
         }
     }
 
-    /// Against integers that Swift adds up; every level gives the same sums, so the results differ by float32's rounding only.
+    /// Every level makes the same bytes of the same numbers, and the same sums of the same bytes, bit for bit.
+    @Test func bytesAreTheSameAtEveryLevel() {
+        var source = SeededRandom(seed: testSeed("bytesAreTheSameAtEveryLevel"))
+        for (rows, outputs, depth) in [(1, 32, 32), (7, 64, 96), (6, 96, 128), (13, 32, 288), (9, 64, 384), (5, 32, 1536)] {
+            let groups = (depth + 127) / 128
+            // Some columns far larger than the others, as in models.
+            let x = (0..<rows * depth).map { Float((source.unit() * 2 - 1) * ($0 % 37 == 0 ? 50 : 1)) }
+            let (w, bias) = (random(outputs * depth, &source), random(outputs, &source))
+            let factors = (0..<depth).map { _ in Float(0.1 + source.unit()) }
+            let offsets = random(depth, &source)
+            var packed = [Int8](repeating: 0, count: outputs * depth)
+            var (scales, sums) = ([Float](repeating: .nan, count: groups * outputs), [Int32](repeating: 0, count: groups * outputs))
+            unsafe ck_encoder_pack_bytes(w, outputs, depth, factors, &packed, &scales, &sums, outputs)
+            var first: (bytes: [UInt8], scales: [UInt32], products: [UInt32])?
+            for level in levels {
+                var bytes = [UInt8](repeating: 0, count: x.count)
+                var scalesOfX = [Float](repeating: .nan, count: rows * groups)
+                unsafe ck_encoder_quantise(level, x, 0, factors, offsets, &bytes, &scalesOfX, rows, depth)
+                var c = [Float](repeating: .nan, count: rows * outputs)
+                unsafe ck_encoder_project_bytes(level, bytes, scalesOfX, packed, scales, sums, bias, &c, rows, outputs, depth)
+                let this = (bytes: bytes, scales: scalesOfX.map(\.bitPattern), products: c.map(\.bitPattern))
+                guard let known = first else {
+                    first = this
+                    continue
+                }
+                #expect(this.bytes == known.bytes && this.scales == known.scales && this.products == known.products, "level \(level), \(rows) x \(outputs) x \(depth)")
+            }
+        }
+    }
+
+    /// Against integers that Swift adds up; weights within half a step of what they stand for.
     @Test(arguments: levels)
     func projectBytes(_ level: Int32) {
         var source = SeededRandom(seed: testSeed("projectBytes"))
@@ -182,35 +240,61 @@ struct EncoderKernelsTests {
             let a = (0..<rows * depth).map { _ in UInt8(truncatingIfNeeded: source.next()) }
             let w = random(outputs * depth, &source)
             // A hundredth, as inputs of the size of 1 have it: the sums stay of the size of the bias.
-            let (scalesOfA, lows) = (random(rows * groups, &source, scale: 0.01), random(rows * groups, &source))
+            let scalesOfA = random(rows * groups, &source, scale: 0.01)
             let bias = random(outputs, &source)
+            let factors = (0..<depth).map { _ in Float(0.5 + source.unit()) }
             var packed = [Int8](repeating: 0, count: outputs * depth)
-            var (scales, sums) = ([Float](repeating: .nan, count: groups * outputs), [Float](repeating: .nan, count: groups * outputs))
-            unsafe ck_encoder_pack_bytes(w, outputs, depth, &packed, &scales, &sums, outputs)
+            var (scales, sums) = ([Float](repeating: .nan, count: groups * outputs), [Int32](repeating: 0, count: groups * outputs))
+            unsafe ck_encoder_pack_bytes(w, outputs, depth, factors, &packed, &scales, &sums, outputs)
             func byte(_ output: Int, _ k: Int) -> Int { Int(packed[output / 32 * depth * 32 + k / 4 * 128 + output % 32 * 4 + k % 4]) }
             for output in 0..<outputs {
-                for k in 0..<depth {
-                    let scale = scales[k / 128 * outputs + output]
-                    #expect(abs(Float(byte(output, k)) * scale - w[output * depth + k]) <= scale * 0.501)
+                let balanced = (0..<depth).map { Double(w[output * depth + $0]) / Double(factors[$0]) }
+                for group in 0..<groups {
+                    let depths = group * 128..<min(depth, group * 128 + 128)
+                    let wanted = turned(balanced[depths]).map { depths.count == 128 ? $0 / 8 : $0 }
+                    let scale = Double(scales[group * outputs + output])
+                    for (k, value) in zip(depths, wanted) { #expect(abs(Double(byte(output, k)) * scale - value) <= scale * 0.501 + 1e-6) }
+                    #expect(Int(sums[group * outputs + output]) == -128 * depths.reduce(0) { $0 + byte(output, $1) })
                 }
             }
             var c = [Float](repeating: .nan, count: rows * outputs)
-            unsafe ck_encoder_project_bytes(level, a, scalesOfA, lows, packed, scales, sums, bias, &c, rows, outputs, depth)
+            unsafe ck_encoder_project_bytes(level, a, scalesOfA, packed, scales, sums, bias, &c, rows, outputs, depth)
             var expected: [Double] = []
             for row in 0..<rows {
                 for output in 0..<outputs {
                     var sum = Double(bias[output])
                     for group in 0..<groups {
-                        let depths = group * 128..<min(depth, group * 128 + 128)
-                        let integers = depths.reduce(0) { $0 + Int(a[row * depth + $1]) * byte(output, $1) }
-                        let bytes = depths.reduce(0) { $0 + byte(output, $1) }
-                        let scale = Double(scales[group * outputs + output])
-                        sum += scale * (Double(scalesOfA[row * groups + group]) * Double(integers) + Double(lows[row * groups + group]) * Double(bytes))
+                        let integers = (group * 128..<min(depth, group * 128 + 128)).reduce(0) { $0 + (Int(a[row * depth + $1]) - 128) * byte(output, $1) }
+                        sum += Double(scales[group * outputs + output]) * Double(scalesOfA[row * groups + group]) * Double(integers)
                     }
                     expected.append(sum)
                 }
             }
             expectNear(c, expected, within: 5e-5, "\(rows) x \(outputs) x \(depth)")
+        }
+    }
+
+    /// What is balanced and turned on both sides multiplies to what it was.
+    @Test func turningBothSidesChangesNoProduct() {
+        var source = SeededRandom(seed: testSeed("turningBothSidesChangesNoProduct"))
+        let (rows, outputs, depth) = (4, 32, 288)
+        let (x, w) = (random(rows * depth, &source), random(outputs * depth, &source))
+        let factors = (0..<depth).map { _ in Float(0.2 + source.unit()) }
+        let zeros = [Float](repeating: 0, count: depth)
+        var packed = [Int8](repeating: 0, count: outputs * depth)
+        var (scales, sums) = ([Float](repeating: .nan, count: 3 * outputs), [Int32](repeating: 0, count: 3 * outputs))
+        unsafe ck_encoder_pack_bytes(w, outputs, depth, factors, &packed, &scales, &sums, outputs)
+        var bytes = [UInt8](repeating: 0, count: x.count)
+        var scalesOfX = [Float](repeating: .nan, count: rows * 3)
+        unsafe ck_encoder_quantise(levels.last!, x, 0, factors, zeros, &bytes, &scalesOfX, rows, depth)
+        var c = [Float](repeating: .nan, count: rows * outputs)
+        unsafe ck_encoder_project_bytes(levels.last!, bytes, scalesOfX, packed, scales, sums, zeros, &c, rows, outputs, depth)
+        for row in 0..<rows {
+            for output in 0..<outputs {
+                let exact = (0..<depth).reduce(0.0) { $0 + Double(x[row * depth + $1]) * Double(w[output * depth + $1]) }
+                // A product of 288 random numbers is about 5.7; a percent of it is what bytes may cost.
+                #expect(abs(Double(c[row * outputs + output]) - exact) < 0.15, "\(c[row * outputs + output]), exactly \(exact)")
+            }
         }
     }
 

@@ -1,0 +1,108 @@
+// What the inputs of a product are like, and what is made of it before weights and inputs become bytes (docs/decisions/0064).
+//
+// A product of 384 or 1,536 columns has a few that are ten or twenty times as large as the others, and many that lie around something else
+// than 0. As they are, they cost the others their precision, and the rounding of their own weights costs the most. So, once, as weights are packed:
+//
+//     x -> (x - mean) * factor      the mean's share goes into the bias, exact; the factor makes columns of alike weight, the inverse goes
+//                                   into the weights
+//       -> turned                   eight columns each become their eight sums and differences: what stands out is spread
+//       -> bytes                    of the weights: each one's error is made up for by the next ones, as the inputs' covariance says
+//
+// Means, factors and covariances are those of a pass of the float32 encoder over the model's own vocabulary, so that they need no texts and
+// are the same wherever the model is packed (but for the last bits of the pass).
+
+internal import CKernels
+internal import Tokens
+
+/// Means and covariances of the columns of one product's input.
+struct InputStatistics {
+    private static let group = Int(CK_GROUP)
+    private let columns: Int
+    private var rows = 0
+    private var sums: [Double]
+    /// Of each group, as `ck_encoder_observe` adds them up.
+    private var products: [Float]
+
+    init(columns: Int) {
+        self.columns = columns
+        sums = [Double](repeating: 0, count: columns)
+        products = [Float](repeating: 0, count: PackedLayout.groups(columns) * Self.group * Self.group)
+    }
+
+    private mutating func observe(_ x: UnsafePointer<Float>, _ rows: Int) {
+        unsafe ck_encoder_observe(x, rows, columns, &sums, &products)
+        self.rows += rows
+    }
+
+    // MARK: Measuring
+
+    /// Tokens that are looked at: with twice as many nothing gets better.
+    private static let tokens = 2_048
+    private static let sequence = 32
+
+    /// Sequences of word pieces out of the whole vocabulary, `[CLS]` and `[SEP]` around each.
+    static func sequences(_ tokenizer: WordPieceTokenizer, limit: Int) -> [[Int32]] {
+        let (length, frame) = (min(sequence, limit), tokenizer.ids("", limit: nil))
+        let pieces = Int32(tokenizer.count)
+        // Steps of a Weyl sequence by the golden ratio: spread evenly, and no two neighbours of the vocabulary stand together.
+        var at: UInt32 = 0
+        return (0..<max(1, tokens / length)).map { _ in
+            let inner = (0..<max(0, length - frame.count)).map { _ -> Int32 in
+                at &+= 2_654_435_769
+                return Int32(UInt64(at) * UInt64(pieces) >> 32)
+            }
+            return frame.prefix(1) + inner + frame.dropFirst()
+        }
+    }
+
+    /// Of all products of a model, in their order.
+    static func measure(_ encoder: BertEncoder, _ configuration: ModelConfiguration, _ tokenizer: WordPieceTokenizer) -> [InputStatistics] {
+        let scratch = EncoderScratch(configuration, tokens: sequence)
+        var statistics = (0..<configuration.layers).flatMap { _ in
+            [configuration.hidden, configuration.hidden, configuration.hidden, configuration.intermediate].map { InputStatistics(columns: $0) }
+        }
+        for sequence in sequences(tokenizer, limit: configuration.sequence) {
+            _ = encoder.encode([sequence], scratch: scratch, nil) { place, input, rows in unsafe statistics[place].observe(input, rows) }
+        }
+        return statistics
+    }
+
+    // MARK: Use
+
+    private func mean(_ column: Int) -> Double { rows > 0 ? sums[column] / Double(rows) : 0 }
+
+    private func covariance(_ a: Int, _ b: Int) -> Double {
+        let (first, last) = (min(a, b), max(a, b))
+        let product = products[(first / Self.group * Self.group + first % Self.group) * Self.group + last % Self.group]
+        return rows > 0 ? Double(product) / Double(rows) - mean(a) * mean(b) : 0
+    }
+
+    /// What each column is multiplied with, and what is taken from it then.
+    /// - Parameter weights: the sum of the squares of each column's weights.
+    func balance(_ weights: [Double]) -> (factors: [Float], offsets: [Float]) {
+        // Half of the difference between columns goes into the weights. A column that never changes, or has no weight, is as the least.
+        func roots(_ squares: [Double]) -> [Double] {
+            let least = squares.reduce(0, +) / Double(squares.count) * 1e-3
+            return squares.map { max($0, least, 1e-30).squareRoot() }
+        }
+        let (heights, deviations) = (roots(weights), roots((0..<columns).map { covariance($0, $0) }))
+        let factors = zip(heights, deviations).map { Float(($0 / $1).squareRoot()) }
+        return (factors, factors.indices.map { Float(mean($0) * Double(factors[$0])) })
+    }
+
+    /// What an error of each weight is made up for with, group by group (`ck_encoder_pushes`).
+    func pushes(_ factors: [Float]) -> [Float] {
+        var pushes = [Float](repeating: 0, count: products.count)
+        var matrix = [Double](repeating: 0, count: Self.group * Self.group)
+        for begin in stride(from: 0, to: columns, by: Self.group) {
+            let count = min(Self.group, columns - begin)
+            for row in 0..<count { for column in 0..<count { matrix[row * Self.group + column] = covariance(begin + row, begin + column) } }
+            unsafe factors.withUnsafeBufferPointer { factors in
+                unsafe pushes.withUnsafeMutableBufferPointer { pushes in
+                    unsafe ck_encoder_pushes(&matrix, count, factors.baseAddress! + begin, 0.01, pushes.baseAddress! + begin * Self.group)
+                }
+            }
+        }
+        return pushes
+    }
+}
