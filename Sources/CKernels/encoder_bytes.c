@@ -125,26 +125,47 @@ void ck_encoder_pack_bytes(const float *w, size_t outputs, size_t depth, const f
     }
 }
 
-static void project_portable(const uint8_t *a, const float *scales_a, const int8_t *w, const float *scales, const int32_t *sums,
-                             const float *bias, float *c, size_t rows, size_t outputs, size_t depth) {
+// Eight products of 16 bits, added by pairs.
+typedef int16_t short8 __attribute__((vector_size(16)));
+typedef int32_t int4 __attribute__((vector_size(16)));
+static inline int4 pairs(short8 a, short8 b) {
+#if defined(__x86_64__)
+    return (int4)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+    typedef int32_t int8 __attribute__((vector_size(32)));
+    const int8 products = __builtin_convertvector(a, int8) * __builtin_convertvector(b, int8);
+    return __builtin_shufflevector(products, products, 0, 2, 4, 6) + __builtin_shufflevector(products, products, 1, 3, 5, 7);
+#endif
+}
+
+// What every processor multiplies fast are numbers of 16 bits: a group of a panel is widened once for all rows, and a group of a row once
+// for a panel; a register has two partial sums of two outputs. Inputs less 128 need no sums to begin with.
+static void project_portable(const uint8_t *a, const float *scales_a, const int8_t *w, const float *scales, const float *bias, float *c,
+                             size_t rows, size_t outputs, size_t depth) {
     const size_t groups = (depth + CK_GROUP - 1) / CK_GROUP;
     for (size_t panel = 0; panel < outputs; panel += 32)
-        for (size_t r = 0; r < rows; r++) {
-            float *to = c + r * outputs + panel;
-            memcpy(to, bias + panel, 32 * sizeof(float));
-            for (size_t g = 0; g < groups; g++) {
-                const size_t end = depth - g * CK_GROUP < CK_GROUP ? depth : (g + 1) * CK_GROUP;
-                int32_t integers[32];
-                memcpy(integers, sums + g * outputs + panel, sizeof integers);
-                for (size_t k = g * CK_GROUP; k < end; k += 4) {
-                    const uint8_t *left = a + r * depth + k;
-                    const int8_t *right = w + panel * depth + k * 32;
-                    for (size_t n = 0; n < 32; n++)
-                        integers[n] += left[0] * right[4 * n] + left[1] * right[4 * n + 1] + left[2] * right[4 * n + 2] +
-                                       left[3] * right[4 * n + 3];
+        for (size_t g = 0; g < groups; g++) {
+            const size_t begin = g * CK_GROUP, count = depth - begin < CK_GROUP ? depth - begin : CK_GROUP;
+            short8 right[CK_GROUP * 4];
+            for (size_t i = 0; i < count * 32; i++) ((int16_t *)right)[i] = w[panel * depth + begin * 32 + i];
+            for (size_t r = 0; r < rows; r++) {
+                float *to = c + r * outputs + panel;
+                if (g == 0) memcpy(to, bias + panel, 32 * sizeof(float));
+                int16_t left[CK_GROUP];
+                for (size_t k = 0; k < count; k++) left[k] = (int16_t)(a[r * depth + begin + k] - 128);
+                for (size_t n = 0; n < 32; n += 16) {
+                    int4 sums[8] = {0};
+                    for (size_t k = 0; k < count; k += 4) {
+                        int64_t four;
+                        memcpy(&four, left + k, 8);
+                        const short8 both = (short8)(__attribute__((vector_size(16))) int64_t){four, four};
+                        for (size_t i = 0; i < 8; i++) sums[i] += pairs(right[k * 4 + n / 2 + i], both);
+                    }
+                    for (size_t i = 0; i < 16; i++) {
+                        const int32_t integer = sums[i / 2][i % 2 * 2] + sums[i / 2][i % 2 * 2 + 1];
+                        to[n + i] += (float)integer * scales[g * outputs + panel + n + i] * scales_a[r * groups + g];
+                    }
                 }
-                const float scale = scales_a[r * groups + g];
-                for (size_t n = 0; n < 32; n++) to[n] += (float)integers[n] * scales[g * outputs + panel + n] * scale;
             }
         }
 }
@@ -212,46 +233,63 @@ VNNI INLINE void tile_vnni(const int rows, Tile t) {
     }
 }
 
-// `rows` rows by 16 outputs of a panel. AVX2's product of bytes saturates, so both sides are widened to 16 bits, of which pairs are
-// added: a register has two partial sums of each of four outputs, folded at the end of a group.
+// As project_portable, two rows at a time. AVX2's product of bytes saturates, so here too both sides are widened to 16 bits, of which pairs
+// are added: a register has two partial sums of each of four outputs, folded at the end of a group.
 #define AVX2 __attribute__((target("avx2,fma")))
-AVX2 INLINE void tile_avx2(const int rows, Tile t) {
+AVX2 INLINE void tile_avx2(const int rows, const int16_t *left, const int16_t *right, size_t count, const float *scales_a, size_t groups,
+                           const float *scales, float *c, size_t outputs) {
+    __m256i integers[2][4];
     UNROLL
-    for (int r = 0; r < rows; r++) memcpy(t.c + r * t.outputs, t.bias, 16 * sizeof(float));
-    for (size_t g = 0; g < t.groups; g++) {
-        const size_t steps = (t.depth - g * CK_GROUP < CK_GROUP ? t.depth - g * CK_GROUP : CK_GROUP) / 4;
-        __m256i integers[2][4];
+    for (int r = 0; r < rows; r++)
         UNROLL
-        for (int r = 0; r < rows; r++)
-            UNROLL
-            for (int n = 0; n < 4; n++) integers[r][n] = _mm256_setzero_si256();
-        _Pragma("clang loop unroll(disable)")
-        for (size_t k = 0; k < steps; k++, t.w += 128, t.a += 4) {
-            __builtin_prefetch(t.w + AHEAD);
-            __m256i weights[4];
-            UNROLL
-            for (int n = 0; n < 4; n++) weights[n] = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(t.w + 16 * n)));
-            UNROLL
-            for (int r = 0; r < rows; r++) {
-                const __m256i left = _mm256_cvtepu8_epi16(_mm_set1_epi32(four(t.a + r * t.depth)));
-                UNROLL
-                for (int n = 0; n < 4; n++) integers[r][n] = _mm256_add_epi32(integers[r][n], _mm256_madd_epi16(left, weights[n]));
-            }
-        }
+        for (int n = 0; n < 4; n++) integers[r][n] = _mm256_setzero_si256();
+    _Pragma("clang loop unroll(disable)")
+    for (size_t k = 0; k < count; k += 4, right += 128) {
+        __m256i both[2];
         UNROLL
-        for (int r = 0; r < rows; r++) {
-            const __m256 scale = _mm256_set1_ps(t.scales_a[r * t.groups + g]);
+        for (int r = 0; r < rows; r++) both[r] = _mm256_broadcastq_epi64(_mm_loadl_epi64((const void *)(left + r * CK_GROUP + k)));
+        UNROLL
+        for (int n = 0; n < 4; n++) {
+            const __m256i weights = _mm256_loadu_si256((const void *)(right + 16 * n));
             UNROLL
-            for (int n = 0; n < 2; n++) {
-                // Outputs 0 1 4 5 2 3 6 7, put in order.
-                const __m256i folded = _mm256_permute4x64_epi64(_mm256_hadd_epi32(integers[r][2 * n], integers[r][2 * n + 1]), 0xd8);
-                const __m256i whole = _mm256_add_epi32(folded, _mm256_loadu_si256((const void *)(t.sums + g * t.outputs + 8 * n)));
-                float *to = t.c + r * t.outputs + 8 * n;
-                const __m256 product = _mm256_cvtepi32_ps(whole) * _mm256_loadu_ps(t.scales + g * t.outputs + 8 * n) * scale;
-                _mm256_storeu_ps(to, _mm256_loadu_ps(to) + product);
-            }
+            for (int r = 0; r < rows; r++) integers[r][n] = _mm256_add_epi32(integers[r][n], _mm256_madd_epi16(both[r], weights));
         }
     }
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        const __m256 scale = _mm256_set1_ps(scales_a[r * groups]);
+        UNROLL
+        for (int n = 0; n < 2; n++) {
+            // Outputs 0 1 4 5 2 3 6 7, put in order.
+            const __m256i whole = _mm256_permute4x64_epi64(_mm256_hadd_epi32(integers[r][2 * n], integers[r][2 * n + 1]), 0xd8);
+            float *to = c + r * outputs + 8 * n;
+            _mm256_storeu_ps(to, _mm256_loadu_ps(to) + _mm256_cvtepi32_ps(whole) * _mm256_loadu_ps(scales + 8 * n) * scale);
+        }
+    }
+}
+
+AVX2 static void project_avx2(const uint8_t *a, const float *scales_a, const int8_t *w, const float *scales, const float *bias, float *c,
+                              size_t rows, size_t outputs, size_t depth) {
+    const size_t groups = (depth + CK_GROUP - 1) / CK_GROUP;
+    for (size_t panel = 0; panel < outputs; panel += 32)
+        for (size_t g = 0; g < groups; g++) {
+            const size_t begin = g * CK_GROUP, count = depth - begin < CK_GROUP ? depth - begin : CK_GROUP;
+            int16_t right[CK_GROUP * 32], left[2 * CK_GROUP];
+            for (size_t i = 0; i < count * 32; i++) right[i] = w[panel * depth + begin * 32 + i];
+            for (size_t r = 0; r < rows; r += 2) {
+                const size_t two = rows - r < 2 ? 1 : 2;
+                for (size_t i = 0; i < two; i++) {
+                    if (g == 0) memcpy(c + (r + i) * outputs + panel, bias + panel, 32 * sizeof(float));
+                    for (size_t k = 0; k < count; k++) left[i * CK_GROUP + k] = (int16_t)(a[(r + i) * depth + begin + k] - 128);
+                }
+                for (size_t n = 0; n < 32; n += 16) {
+                    const float *of_rows = scales_a + r * groups + g, *of_outputs = scales + g * outputs + panel + n;
+                    float *to = c + r * outputs + panel + n;
+                    if (two == 2) tile_avx2(2, left, right + 4 * n, count, of_rows, groups, of_outputs, to, outputs);
+                    else tile_avx2(1, left, right + 4 * n, count, of_rows, groups, of_outputs, to, outputs);
+                }
+            }
+        }
 }
 
 VNNI static void tile_of_vnni(size_t rows, Tile t) {
@@ -265,17 +303,11 @@ VNNI static void tile_of_vnni(size_t rows, Tile t) {
     }
 }
 
-AVX2 static void tile_of_avx2(size_t rows, Tile t) {
-    if (rows == 2) tile_avx2(2, t);
-    else tile_avx2(1, t);
-}
-
-static void project_x86(int vnni, Tile all, size_t rows) {
-    const size_t most = vnni ? 6 : 2, width = vnni ? 32 : 16, tiles = (rows + most - 1) / most;
-    for (size_t n = 0; n < all.outputs; n += width) {
+static void project_vnni(Tile all, size_t rows) {
+    const size_t tiles = (rows + 5) / 6;
+    for (size_t n = 0; n < all.outputs; n += 32) {
         Tile t = all;
-        // Half a panel is 64 bytes further in each of its steps.
-        t.w += n / 32 * 32 * all.depth + n % 32 * 4;
+        t.w += n * all.depth;
         t.scales += n;
         t.sums += n;
         t.bias += n;
@@ -284,8 +316,7 @@ static void project_x86(int vnni, Tile all, size_t rows) {
             t.a = all.a + r * all.depth;
             t.scales_a = all.scales_a + r * all.groups;
             t.c = all.c + r * all.outputs + n;
-            if (vnni) tile_of_vnni(count, t);
-            else tile_of_avx2(count, t);
+            tile_of_vnni(count, t);
             r += count;
         }
     }
@@ -295,11 +326,15 @@ static void project_x86(int vnni, Tile all, size_t rows) {
 void ck_encoder_project_bytes(int level, const uint8_t *a, const float *scales_a, const int8_t *w, const float *scales,
                               const int32_t *sums, const float *bias, float *c, size_t rows, size_t outputs, size_t depth) {
 #if defined(__x86_64__)
-    if (level >= CK_SIMD_AVX2) {
+    if (level >= CK_SIMD_VNNI) {
         const Tile all = {a, scales_a, w, scales, sums, bias, c, outputs, depth, (depth + CK_GROUP - 1) / CK_GROUP};
-        project_x86(level >= CK_SIMD_VNNI, all, rows);
+        project_vnni(all, rows);
+        return;
+    }
+    if (level >= CK_SIMD_AVX2) {
+        project_avx2(a, scales_a, w, scales, bias, c, rows, outputs, depth);
         return;
     }
 #endif
-    project_portable(a, scales_a, w, scales, sums, bias, c, rows, outputs, depth);
+    project_portable(a, scales_a, w, scales, bias, c, rows, outputs, depth);
 }
