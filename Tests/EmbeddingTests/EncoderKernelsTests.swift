@@ -226,7 +226,8 @@ struct EncoderKernelsTests {
                     first = this
                     continue
                 }
-                #expect(this.bytes == known.bytes && this.scales == known.scales && this.products == known.products, "level \(level), \(rows) x \(outputs) x \(depth)")
+                let same = this.bytes == known.bytes && this.scales == known.scales && this.products == known.products
+                #expect(same, "level \(level), \(rows) x \(outputs) x \(depth)")
             }
         }
     }
