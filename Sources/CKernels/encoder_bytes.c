@@ -1,12 +1,12 @@
 // The large products of a BERT encoder on bytes.
 //
-// A weight is a signed byte times a scale, an input an unsigned byte less 128 times a scale, both per group of 128 depths g, so that with
+// A weight is a signed byte times a scale, an input an unsigned byte less 128 times a scale, both per group of 64 depths g, so that with
 // integers W and A
 //
 //     sum_k w x  =  sum_g  scale_w[g] scale_a[g] (sum_k W A  -  128 sum_k W)
 //
 // The first sum is what the processor is fast at: AVX-512 VNNI multiplies 64 pairs of bytes and adds them by fours into 16 sums in one
-// instruction. The second is known when the weights are packed, and the first begins with it. A group is 32 such steps, after which its
+// instruction. The second is known when the weights are packed, and the first begins with it. A group is 16 such steps, after which its
 // integers are turned into floats and added up; three more instructions a register.
 //
 // Integers are exact, what follows is done in one order and nothing is fused: the same bits at every level.
@@ -22,11 +22,26 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-void ck_encoder_observe(const float *x, size_t rows, size_t columns, double *sums, float *products) {
+// Loops that packing spends its seconds in: compiled for AVX2 as well, with the same bits.
+#define INLINE static inline __attribute__((always_inline))
+#if defined(__x86_64__)
+#define AVX2 __attribute__((target("avx2,fma")))
+#define BOTH_WAYS(name, parameters, ...)                        \
+    AVX2 static void name##_avx2 parameters { name(__VA_ARGS__); } \
+    void ck_encoder_##name parameters {                         \
+        if (ck_simd_level() >= CK_SIMD_AVX2) name##_avx2(__VA_ARGS__); \
+        else name(__VA_ARGS__);                                 \
+    }
+#else
+#define BOTH_WAYS(name, parameters, ...) \
+    void ck_encoder_##name parameters { name(__VA_ARGS__); }
+#endif
+
+INLINE void observe(const float *x, size_t rows, size_t columns, double *sums, float *products) {
     for (size_t r = 0; r < rows; r++)
         for (size_t k = 0; k < columns; k++) sums[k] += x[r * columns + k];
-    for (size_t begin = 0; begin < columns; begin += CK_GROUP, products += CK_GROUP * CK_GROUP) {
-        const size_t count = columns - begin < CK_GROUP ? columns - begin : CK_GROUP;
+    for (size_t begin = 0; begin < columns; begin += CK_BLOCK, products += CK_BLOCK * CK_BLOCK) {
+        const size_t count = columns - begin < CK_BLOCK ? columns - begin : CK_BLOCK;
         for (size_t r = 0; r < rows; r += 4) {
             // Rows that are not there are the last one times 0.
             const float *row[4];
@@ -37,26 +52,17 @@ void ck_encoder_observe(const float *x, size_t rows, size_t columns, double *sum
             }
             for (size_t i = 0; i < count; i++) {
                 const float a = row[0][i], b = row[1][i] * there[1], c = row[2][i] * there[2], d = row[3][i] * there[3];
-                for (size_t j = i / 4 * 4; j < count; j++)
-                    products[i * CK_GROUP + j] += a * row[0][j] + b * row[1][j] + (c * row[2][j] + d * row[3][j]);
+                for (size_t j = i / 8 * 8; j < count; j++)
+                    products[i * CK_BLOCK + j] += a * row[0][j] + b * row[1][j] + (c * row[2][j] + d * row[3][j]);
             }
         }
     }
 }
+BOTH_WAYS(observe, (const float *x, size_t rows, size_t columns, double *sums, float *products), x, rows, columns, sums, products)
 
-// Multiplies by Hadamard's matrix of eight across the places i, i + 16 ... i + 112 of a group: of numbers `stride` apart.
-static void turn_f32(float *v) {
-    for (size_t step = 16; step < CK_GROUP; step *= 2)
-        for (size_t k = 0; k < CK_GROUP; k++)
-            if (!(k & step)) {
-                const float a = v[k], b = v[k + step];
-                v[k] = a + b;
-                v[k + step] = a - b;
-            }
-}
-
-static void turn_f64(double *v, size_t stride) {
-    for (size_t step = 16; step < CK_GROUP; step *= 2)
+// Hadamard's matrix on a group of numbers that lie `stride` apart.
+INLINE void turn(double *v, size_t stride) {
+    for (size_t step = 1; step < CK_GROUP; step *= 2)
         for (size_t k = 0; k < CK_GROUP; k++)
             if (!(k & step)) {
                 const double a = v[k * stride], b = v[(k + step) * stride];
@@ -65,65 +71,81 @@ static void turn_f64(double *v, size_t stride) {
             }
 }
 
-void ck_encoder_pushes(double *m, size_t count, const float *factors, double damping, float *pushes) {
-    double trace = 0;
+INLINE void pushes(double *m, size_t count, const float *factors, double damping, float *pushes) {
+    double trace = 0, line[CK_BLOCK];
     for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < count; j++) m[i * CK_GROUP + j] *= (double)factors[i] * factors[j];
-    if (count == CK_GROUP) {
-        for (size_t i = 0; i < CK_GROUP; i++) turn_f64(m + i * CK_GROUP, 1);
-        for (size_t i = 0; i < CK_GROUP; i++) turn_f64(m + i, CK_GROUP);
-    }
-    for (size_t i = 0; i < count; i++) trace += m[i * CK_GROUP + i];
-    memset(pushes, 0, CK_GROUP * CK_GROUP * sizeof *pushes);
+        for (size_t j = 0; j < count; j++) m[i * CK_BLOCK + j] *= (double)factors[i] * factors[j];
+    for (size_t g = 0; g + CK_GROUP <= count; g += CK_GROUP)
+        for (size_t i = 0; i < count; i++) turn(m + i * CK_BLOCK + g, 1);
+    for (size_t g = 0; g + CK_GROUP <= count; g += CK_GROUP)
+        for (size_t i = 0; i < count; i++) turn(m + g * CK_BLOCK + i, CK_BLOCK);
+    for (size_t i = 0; i < count; i++) trace += m[i * CK_BLOCK + i];
+    memset(pushes, 0, CK_BLOCK * CK_BLOCK * sizeof *pushes);
     if (!(trace > 0)) return;
-    for (size_t i = 0; i < count; i++) m[i * CK_GROUP + i] += damping * trace / (double)count;
-    // m = R times R transposed with R upper, in the place of m's upper half.
-    for (size_t j = count; j-- > 0;)
-        for (size_t i = j + 1; i-- > 0;) {
-            double rest = m[i * CK_GROUP + j];
-            for (size_t k = j + 1; k < count; k++) rest -= m[i * CK_GROUP + k] * m[j * CK_GROUP + k];
-            m[i * CK_GROUP + j] = i == j ? sqrt(rest) : rest / m[j * CK_GROUP + j];
+    for (size_t i = 0; i < count; i++) m[i * CK_BLOCK + i] += damping * trace / (double)count;
+    // m = R times R transposed with R upper, in the place of m's upper half, column by column from the last.
+    for (size_t j = count; j-- > 0;) {
+        const double root = sqrt(m[j * CK_BLOCK + j]);
+        for (size_t i = 0; i < j; i++) line[i] = m[i * CK_BLOCK + j] /= root;
+        m[j * CK_BLOCK + j] = root;
+        for (size_t i = 0; i < j; i++)
+            for (size_t k = i; k < j; k++) m[i * CK_BLOCK + k] -= line[i] * line[k];
+    }
+    // The inverse of R in its place, row by row from the last; each row times its own diagonal is what is wanted.
+    for (size_t i = count; i-- > 0;) {
+        const double root = m[i * CK_BLOCK + i];
+        for (size_t j = i + 1; j < count; j++) line[j] = 0;
+        for (size_t k = i + 1; k < count; k++) {
+            const double by = m[i * CK_BLOCK + k];
+            for (size_t j = k; j < count; j++) line[j] -= by * m[k * CK_BLOCK + j];
         }
-    // The inverse of R, each row over its own diagonal, column by column.
-    for (size_t j = 0; j < count; j++) {
-        double column[CK_GROUP];
-        column[j] = 1 / m[j * CK_GROUP + j];
-        for (size_t i = j; i-- > 0;) {
-            double sum = 0;
-            for (size_t k = i + 1; k <= j; k++) sum += m[i * CK_GROUP + k] * column[k];
-            column[i] = -sum / m[i * CK_GROUP + i];
-            pushes[i * CK_GROUP + j] = (float)(column[i] * m[i * CK_GROUP + i]);
+        m[i * CK_BLOCK + i] = 1 / root;
+        for (size_t j = i + 1; j < count; j++) {
+            m[i * CK_BLOCK + j] = line[j] / root;
+            pushes[i * CK_BLOCK + j] = (float)-line[j];
         }
     }
 }
+BOTH_WAYS(pushes, (double *m, size_t count, const float *factors, double damping, float *to), m, count, factors, damping, to)
 
-void ck_encoder_pack_bytes(const float *w, size_t outputs, size_t depth, const float *factors, const float *pushes, int8_t *packed,
-                           float *scales, int32_t *sums, size_t stride) {
-    for (size_t begin = 0, g = 0; begin < depth; begin += CK_GROUP, g++) {
-        const size_t count = depth - begin < CK_GROUP ? depth - begin : CK_GROUP;
+INLINE void pack_bytes(const float *w, size_t outputs, size_t depth, const float *factors, const float *pushes, int8_t *packed,
+                       float *scales, int32_t *sums, size_t stride) {
+    for (size_t block = 0; block < depth; block += CK_BLOCK, pushes += CK_BLOCK * CK_BLOCK) {
+        const size_t width = depth - block < CK_BLOCK ? depth - block : CK_BLOCK;
         for (size_t n = 0; n < outputs; n++) {
             int8_t *to = packed + (n / 32 * depth) * 32 + n % 32 * 4;
-            float v[CK_GROUP], highest = 0;
-            for (size_t k = 0; k < count; k++) v[k] = w[n * depth + begin + k] / factors[begin + k];
-            if (count == CK_GROUP) {
-                turn_f32(v);
-                for (size_t k = 0; k < CK_GROUP; k++) v[k] /= 8;  // the matrix times itself is eight times the identity
+            double turned[CK_GROUP];
+            float v[CK_BLOCK];
+            for (size_t k = 0; k < width; k++) v[k] = w[n * depth + block + k] / factors[block + k];
+            for (size_t g = 0; g + CK_GROUP <= width; g += CK_GROUP) {
+                for (size_t k = 0; k < CK_GROUP; k++) turned[k] = v[g + k];
+                turn(turned, 1);
+                // The matrix times itself is CK_GROUP times the identity.
+                for (size_t k = 0; k < CK_GROUP; k++) v[g + k] = (float)(turned[k] / CK_GROUP);
             }
-            for (size_t k = 0; k < count; k++) highest = fmaxf(highest, fabsf(v[k]));
-            const float scale = highest > 0 ? highest / 127 : 1;
-            int32_t sum = 0;
-            for (size_t k = 0; k < count; k++) {
-                const float byte = fminf(fmaxf(rintf(v[k] / scale), -127), 127), error = v[k] - byte * scale;
-                const float *push = pushes + (g * CK_GROUP + k) * CK_GROUP;
-                for (size_t j = k + 1; j < count; j++) v[j] -= error * push[j];
-                to[(begin + k) / 4 * 128 + k % 4] = (int8_t)byte;
-                sum += (int32_t)byte;
+            for (size_t begin = 0; begin < width; begin += CK_GROUP) {
+                const size_t end = width - begin < CK_GROUP ? width : begin + CK_GROUP, group = (block + begin) / CK_GROUP;
+                float highest = 0;
+                for (size_t k = begin; k < end; k++) highest = fmaxf(highest, fabsf(v[k]));
+                const float scale = highest > 0 ? highest / 127 : 1;
+                int32_t sum = 0;
+                for (size_t k = begin; k < end; k++) {
+                    const float byte = fminf(fmaxf(rintf(v[k] / scale), -127), 127), error = v[k] - byte * scale;
+                    const float *push = pushes + k * CK_BLOCK;
+                    for (size_t j = k + 1; j < width; j++) v[j] += error * push[j];
+                    to[(block + k) / 4 * 128 + k % 4] = (int8_t)byte;
+                    sum += (int32_t)byte;
+                }
+                scales[group * stride + n] = scale;
+                sums[group * stride + n] = -128 * sum;
             }
-            scales[g * stride + n] = scale;
-            sums[g * stride + n] = -128 * sum;
         }
     }
 }
+BOTH_WAYS(pack_bytes,
+          (const float *w, size_t outputs, size_t depth, const float *factors, const float *pushes, int8_t *packed, float *scales,
+           int32_t *sums, size_t stride),
+          w, outputs, depth, factors, pushes, packed, scales, sums, stride)
 
 // Eight products of 16 bits, added by pairs.
 typedef int16_t short8 __attribute__((vector_size(16)));
@@ -171,7 +193,6 @@ static void project_portable(const uint8_t *a, const float *scales_a, const int8
 }
 
 #if defined(__x86_64__)
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
 // Bytes that the weights are asked for ahead of their use.
 #define AHEAD 4096
@@ -235,7 +256,6 @@ VNNI INLINE void tile_vnni(const int rows, Tile t) {
 
 // As project_portable, two rows at a time. AVX2's product of bytes saturates, so here too both sides are widened to 16 bits, of which pairs
 // are added: a register has two partial sums of each of four outputs, folded at the end of a group.
-#define AVX2 __attribute__((target("avx2,fma")))
 AVX2 INLINE void tile_avx2(const int rows, const int16_t *left, const int16_t *right, size_t count, const float *scales_a, size_t groups,
                            const float *scales, float *c, size_t outputs) {
     __m256i integers[2][4];

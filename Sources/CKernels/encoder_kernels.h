@@ -247,15 +247,55 @@ static void NAME(project)(const float *a, size_t a_stride, const uint16_t *panel
 
 // MARK: Inputs of products of bytes
 
-// A group of one row: `registers` of them (a constant where the group is whole, as at one of the two calls, so that it stays in
-// registers). Nothing is fused, so that (but for the gelu) the bytes are the same at every width.
+// Hadamard's matrix on a group, stage by stage: of each two numbers `step` apart the sum and the difference. Within a register the one is the
+// register with its lanes exchanged plus itself, with the sign of every other lane (or two, or four ...) turned, which is exact.
 #define REGISTERS (CK_GROUP / WIDTH)
-#define TURN(step)                                        \
+#define EXCHANGE(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
+#if WIDTH == 16
+#define SIGNS(a, b, c, d) (VF){1, a, b, (a) * (b), c, (a) * (c), (b) * (c), (a) * (b) * (c), d, (a) * (d), (b) * (d), (a) * (b) * (d), \
+                               (c) * (d), (a) * (c) * (d), (b) * (c) * (d), (a) * (b) * (c) * (d)}
+#define EXCHANGE1(v) EXCHANGE(v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#define EXCHANGE2(v) EXCHANGE(v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define EXCHANGE4(v) EXCHANGE(v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define EXCHANGE8(v) EXCHANGE(v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#elif WIDTH == 8
+#define SIGNS(a, b, c, d) (VF){1, a, b, (a) * (b), c, (a) * (c), (b) * (c), (a) * (b) * (c)}
+#define EXCHANGE1(v) EXCHANGE(v, 1, 0, 3, 2, 5, 4, 7, 6)
+#define EXCHANGE2(v) EXCHANGE(v, 2, 3, 0, 1, 6, 7, 4, 5)
+#define EXCHANGE4(v) EXCHANGE(v, 4, 5, 6, 7, 0, 1, 2, 3)
+#else
+#define SIGNS(a, b, c, d) (VF){1, a, b, (a) * (b)}
+#define EXCHANGE1(v) EXCHANGE(v, 1, 0, 3, 2)
+#define EXCHANGE2(v) EXCHANGE(v, 2, 3, 0, 1)
+#endif
+#define TURN(step)                                                  \
     UNROLL for (int i = 0; i < REGISTERS; i++) if (!(i & (step))) { \
-        const VF a = v[i], b = v[i + (step)];             \
-        v[i] = a + b;                                     \
-        v[i + (step)] = a - b;                            \
+        const VF a = v[i], b = v[i + (step)];                       \
+        v[i] = a + b;                                               \
+        v[i + (step)] = a - b;                                      \
     }
+#define TURN_WITHIN(exchange, ...) UNROLL for (int i = 0; i < REGISTERS; i++) v[i] = SIGNS(__VA_ARGS__) * v[i] + exchange(v[i]);
+INLINE void NAME(turn)(VF *v) {
+    TURN_WITHIN(EXCHANGE1, -1, 1, 1, 1)
+    TURN_WITHIN(EXCHANGE2, 1, -1, 1, 1)
+#if WIDTH >= 8
+    TURN_WITHIN(EXCHANGE4, 1, 1, -1, 1)
+#endif
+#if WIDTH >= 16
+    TURN_WITHIN(EXCHANGE8, 1, 1, 1, -1)
+#endif
+#if WIDTH < 8
+    TURN(4 / WIDTH)
+#endif
+#if WIDTH < 16
+    TURN(8 / WIDTH)
+#endif
+    TURN(16 / WIDTH)
+    TURN(32 / WIDTH)
+}
+
+// A group of one row: `registers` of them (a constant where the group is whole, as at one of the two calls, so that it stays in
+// registers). Nothing is fused that would round otherwise, so that (but for the gelu) the bytes are the same at every width.
 INLINE float NAME(quantise_group)(const int registers, const float *x, int gelu, const float *factors, const float *offsets,
                                   uint8_t *bytes) {
 #pragma clang fp contract(off)
@@ -266,11 +306,7 @@ INLINE float NAME(quantise_group)(const int registers, const float *x, int gelu,
         if (gelu) value = NAME(gelu_of)(value);
         v[i] = value * LOAD(factors + i * WIDTH) - LOAD(offsets + i * WIDTH);
     }
-    if (registers == REGISTERS) {
-        TURN(16 / WIDTH)
-        TURN(32 / WIDTH)
-        TURN(64 / WIDTH)
-    }
+    if (registers == REGISTERS) NAME(turn)(v);
     UNROLL for (int i = 0; i < REGISTERS; i++) if (i < registers) most = __builtin_elementwise_max(most, __builtin_elementwise_abs(v[i]));
     const float highest = NAME(highest)(most), inverse = highest > 0 ? 127 / highest : 0;
     UNROLL for (int i = 0; i < REGISTERS; i++) if (i < registers)
@@ -379,6 +415,13 @@ static void NAME(attention_head)(const float *queries, const float *keys, const 
 #undef UNROLL
 #undef REGISTERS
 #undef TURN
+#undef TURN_WITHIN
+#undef SIGNS
+#undef EXCHANGE
+#undef EXCHANGE1
+#undef EXCHANGE2
+#undef EXCHANGE4
+#undef EXCHANGE8
 #undef WIDTH
 #undef ROWS
 #undef TILE

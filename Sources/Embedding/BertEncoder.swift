@@ -126,7 +126,7 @@ internal import CKernels
         }
         unsafe normalise(hidden, residual: nil, frame.inputNorm, rows)
         for layer in products.layout.layers.indices {
-            run(layer, sequences, rows, scratch, observer)
+            unsafe run(layer, sequences, rows, scratch, observer)
             betweenLayers?()
         }
         var vectors: [[Float]] = []

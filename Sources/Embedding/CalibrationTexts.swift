@@ -1,7 +1,7 @@
 /// Texts by which the inputs of the products are measured before weights become bytes (`InputStatistics`): of the kinds that are published, a
-/// few of each, 2,500 tokens. A change here changes the vectors in int8 of every model (by about 0.0001 in cosine), and nothing else.
+/// few of each, 4,500 tokens. A change here changes the vectors in int8 of every model (by about 0.0001 in cosine), and nothing else.
 enum CalibrationTexts {
-    static let all = prose + questions + data + code + operations
+    static let all = prose + questions + abstracts + data + functions + code + notes + operations
 
     private static let prose = [
         "The quarterly report shows that revenue grew by eleven percent, mostly because two large customers renewed their contracts early.",
@@ -80,6 +80,77 @@ enum CalibrationTexts {
             + "    e = np.exp(x - np.max(x, axis=axis, keepdims=True))\n    return e / e.sum(axis=axis, keepdims=True)",
         "docker run -d --name web -p 8080:80 -v $(pwd)/site:/usr/share/nginx/html:ro nginx:1.27",
         "git push --force-with-lease origin feature/login && tar -xzf backup.tar.gz -C /var/lib/app",
+    ]
+    private static let abstracts = [
+        "Background: Hypertension is the leading cause of death worldwide, yet fewer than half of those affected know of it. Methods: We followed 4,812 "
+            + "adults in rural districts for six years. Results: Salt intake above ten grams a day was associated with a relative risk of 1.37 "
+            + "(95% confidence interval 1.21 to 1.55). Conclusion: Reducing salt in bread would prevent some deaths at hardly any cost.",
+        "Stem cells in the intestinal crypt divide daily and replace the epithelium within a week. Here we show that loss of the tumour suppressor APC "
+            + "in a single stem cell leads to clonal expansion, and that Wnt signalling in neighbouring cells limits it. Mice treated with an inhibitor "
+            + "of the pathway developed fewer adenomas and lived longer than untreated littermates.",
+        "An algorithm is given which finds the shortest path between two nodes of a graph whose edges have nonnegative lengths. The procedure is written "
+            + "in ALGOL 60 and needs storage proportional to the number of nodes. It was tested on a CDC 6600 with networks of up to one thousand nodes.",
+        "The paper describes an interactive system for editing programs on a display terminal. Commands are few and alike, files are kept on disk, and a user "
+            + "may return to an earlier version at any time. Experience of two years with forty users is reported, and some mistakes are admitted.",
+        "Transfer RNA genes are found in clusters throughout the genome of yeast, often beside retrotransposons. We sequenced 27 strains and found that "
+            + "their number varies little, while their order varies a lot, which suggests frequent recombination between homologous regions.",
+        "Randomised trials of statins in people without cardiovascular disease have given conflicting results. In this meta-analysis of eleven trials with "
+            + "65,229 participants, all-cause mortality was not reduced significantly over an average of 3.7 years.",
+        "Paging algorithms are compared by simulation on address traces of several programs. The working set policy used less memory than least recently used "
+            + "at equal fault rates; a page size of 512 words was best for small programs, while larger pages suited matrix computations.",
+        "Neutrophils release traps made of DNA and granular proteins to catch bacteria. In patients with sepsis these traps damaged the endothelium of small "
+            + "vessels in the lung, and treatment with DNase restored the flow of blood in an animal model of the disease.",
+        "We prove that every planar graph with n vertices has a separator of at most a constant times the square root of n vertices, and give applications to "
+            + "divide and conquer algorithms, to the layout of circuits, and to lower bounds on the size of Boolean formulas.",
+        "Obesity in childhood predicts obesity in adult life. School programmes that combined more hours of sport with healthier meals lowered the body mass "
+            + "index by 0.3 on average; the effect was gone two years after the programme had ended.",
+        "HIV-1 infects CD4 positive T cells and macrophages. Broadly neutralising antibodies against the envelope glycoprotein were isolated from two donors, "
+            + "and their crystal structures show why escape mutations are rare at this site.",
+        "A method for hashing variable-length strings is presented, with an analysis of collisions for tables that are up to ninety percent full. Linear "
+            + "probing needs more comparisons than chaining but profits from storage with large blocks.",
+    ]
+    private static let functions = [
+        "get_stock_price. Retrieve the current price of a stock by its ticker symbol. symbol: string, the ticker symbol, for example AAPL or MSFT. "
+            + "currency: string, optional, the currency of the price, default USD. exchange: one of NYSE, NASDAQ, LSE.",
+        "book_flight: Book a flight from one airport to another on a given date for a number of passengers. from (string, IATA code), to (string, IATA code), "
+            + "departure_date (string, YYYY-MM-DD), passengers (integer), seat_class (economy, business or first), nonstop (boolean, default false)",
+        "{\"name\": \"play_song\", \"description\": \"Plays a song by the given artist on a music streaming service.\", \"parameters\": {\"type\": \"dict\", "
+            + "\"properties\": {\"artist\": {\"type\": \"string\", \"description\": \"The artist.\"}, \"title\": {\"type\": \"string\"}, \"volume\": "
+            + "{\"type\": \"integer\", \"description\": \"0 to 100\", \"default\": 50}}, \"required\": [\"artist\", \"title\"]}}",
+        "solve_quadratic_equation: finds the real or complex roots of ax^2 + bx + c = 0. Parameters a, b, c: float, the coefficients; root_type: string, "
+            + "'real' or 'all', default 'real'.",
+        "def to_camel_case(name):\n    \"\"\"Converts snake_case to camelCase.\n\n    :param name: string in snake case\n    :return: string in camel case\n"
+            + "    \"\"\"\n    head, *tail = name.split('_')\n    return head + ''.join(word.capitalize() for word in tail)",
+        "def list_files(folder, extension='.txt', recursive=True):\n    \"\"\"\n    List all files in a directory with the given extension.\n    \"\"\"\n"
+            + "    result = []\n"
+            + "    for root, dirs, files in os.walk(folder):\n        result.extend(os.path.join(root, f) for f in files if f.endswith(extension))\n"
+            + "        if not recursive:\n            break\n    return sorted(result)",
+        "def md5_of_file(filename, block_size=65536):\n    digest = hashlib.md5()\n    with open(filename, 'rb') as handle:\n"
+            + "        for block in iter(lambda: handle.read(block_size), b''):\n            digest.update(block)\n    return digest.hexdigest()",
+        "@property\ndef is_valid(self):\n    \"\"\"True if the token has not expired and its signature is correct.\"\"\"\n"
+            + "    return self.expires > time.time() and hmac.compare_digest(self.signature, self._sign(self.payload))",
+        "def plot_histogram(ax, values, bins=20, color='steelblue', label=None):\n    counts, edges = np.histogram(values[~np.isnan(values)], bins=bins)\n"
+            + "    ax.bar(edges[:-1], counts, width=np.diff(edges), color=color, label=label)\n    ax.set_ylabel('count')\n    return counts",
+        "    @classmethod\n    def from_string(cls, text):\n        match = cls._pattern.match(text.strip())\n        if match is None:\n"
+            + "            raise ValueError('not a version: %r' % text)\n        return cls(*(int(part) for part in match.groups()))",
+        "func retry<T>(_ attempts: Int, delay: Duration, _ work: () async throws -> T) async throws -> T {\n    for attempt in 1..<attempts {\n"
+            + "        do { return try await work() } catch { try await Task.sleep(for: delay * attempt) }\n    }\n    return try await work()\n}",
+    ]
+    private static let notes = [
+        "Meeting of 12 May. Present: Ines, Jonas, Priya. The release moves to the second week of June because the audit found two issues in the login. Priya "
+            + "writes the migration guide, Jonas talks to the two customers who still use the old API, and Ines asks for a quote for more storage.",
+        "Our refund policy: orders that were cancelled within 24 hours are refunded in full. After that we keep a fee of 15 percent. Gift cards and "
+            + "downloads are not refunded. The money arrives within five to ten working days on the card that was charged.",
+        "Known limits: a request may have at most 1,000 items and 10 megabytes; an account may send 600 requests a minute. Over these the server "
+            + "answers 413 or 429. Clients should wait as long as the header says and then try again, with some randomness so that not all come back at once.",
+        "To replace the filter, switch the machine off and let it cool for thirty minutes. Open the cover on the left side, pull the old cartridge out, "
+            + "rinse the seat with cold water, and push the new one in until it clicks. Reset the counter in the service menu.",
+        "The tenant's account is locked after ten wrong passwords. An administrator can unlock it under Users, or the user waits for an hour. Single sign-on "
+            + "users are never locked here; their identity provider decides.",
+        "Dear Ms. Okafor, thank you for your order of 3 March. Unfortunately the blue chairs are out of stock until April. Would you like to wait, take the "
+            + "grey ones instead, or cancel that part of the order? With kind regards, Tom Becker, customer service.",
+        "Architecture: a gateway terminates TLS and checks tokens; behind it stateless services talk to PostgreSQL for accounts, to Kafka for events and to "
+            + "object storage for files. Every service exports metrics to Prometheus and traces to Jaeger. Two regions, one of them standing by.",
     ]
     private static let operations = [
         "2026-03-29 04:12:55,031 ERROR [worker-7] com.example.billing.InvoiceJob - timeout after 30000 ms while calling payment gateway, will retry (2/5)",

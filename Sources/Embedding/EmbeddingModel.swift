@@ -129,7 +129,7 @@ public final class EmbeddingModel: Sendable {
                 tokens += batch[end].count
                 end += 1
             }
-            vectors += encoder.encode(batch[start..<end], scratch: scratch, betweenLayers)
+            vectors += unsafe encoder.encode(batch[start..<end], scratch: scratch, betweenLayers)
             start = end
         }
         return vectors

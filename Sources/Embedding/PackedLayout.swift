@@ -67,7 +67,7 @@ struct PackedLayout: Sendable {
             defer { end += (bytes + 63) / 64 * 64 }
             return end
         }
-        func linear(_ outputs: Int, _ depth: Int) -> Linear {
+        func linear(_ outputs: Int, _ depth: Int, _ precision: EmbeddingPrecision) -> Linear {
             let bytes = precision == .int8
             let (columns, scales) = bytes ? (depth * 4, outputs * Self.groups(depth) * 4) : (0, 0)
             return Linear(
@@ -76,8 +76,12 @@ struct PackedLayout: Sendable {
         }
         let (hidden, wide) = (configuration.hidden, configuration.intermediate)
         func norm() -> Norm { Norm(scale: take(hidden * 4), shift: take(hidden * 4)) }
-        layers = (0..<configuration.layers).map { _ in
-            Layer(attention: linear(3 * hidden, hidden), mixing: linear(hidden, hidden), widening: linear(wide, hidden), narrowing: linear(hidden, wide))
+        layers = (0..<configuration.layers).map { number in
+            // No error of its size costs as much as that of the last mixing, and no product is smaller: it stays as it is.
+            let mixed = number == configuration.layers - 1 ? EmbeddingPrecision.float32 : precision
+            return Layer(
+                attention: linear(3 * hidden, hidden, precision), mixing: linear(hidden, hidden, mixed), widening: linear(wide, hidden, precision),
+                narrowing: linear(hidden, wide, precision))
         }
         switch precision {
         case .float32:

@@ -70,9 +70,18 @@ struct EmbedderTests {
         for _ in 0..<2 {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (place, text) in texts.enumerated() {
-                    group.addTask { #expect(try await embedder.embed([text], for: .question, as: .publish) == [exact[place]]) }
-                    group.addTask { #expect(try await embedder.embed([text], for: .document, as: .publish) == [bytes[place]]) }
-                    group.addTask { #expect(try await embedder.embed([text]) == [exact[place]]) }
+                    group.addTask {
+                        let vectors = try await embedder.embed([text], for: .question, as: .publish)
+                        #expect(vectors == [exact[place]])
+                    }
+                    group.addTask {
+                        let vectors = try await embedder.embed([text], for: .document, as: .publish)
+                        #expect(vectors == [bytes[place]])
+                    }
+                    group.addTask {
+                        let vectors = try await embedder.embed([text])
+                        #expect(vectors == [exact[place]])
+                    }
                 }
                 try await group.waitForAll()
             }

@@ -67,18 +67,21 @@ void ck_encoder_attention_head(int level, const float *queries, const float *key
 
 // encoder_bytes.c: the large products on bytes. The depth is cut into groups of CK_GROUP (the last may be shorter), and each
 // row and each output has a scale of its own in each group. Inputs are balanced (each column times its factor) and, in whole groups,
-// turned: of the eight columns i, i + 16 ... i + 112 there are the eight sums and differences that Hadamard's matrix makes of them.
-#define CK_GROUP 128
-// Adds rows to what is known of their columns: the sums, and for each group CK_GROUP x CK_GROUP sums of products, of which the upper half
+// turned: multiplied by Hadamard's matrix, whose element (i, j) is -1 where i and j have an odd number of bits in common, else 1.
+#define CK_GROUP 64
+// Packing looks at so many columns at once.
+#define CK_BLOCK 384
+// Adds rows to what is known of their columns: the sums, and for each block CK_BLOCK x CK_BLOCK sums of products, of which the upper half
 // (by rows) is meant.
 void ck_encoder_observe(const float *x, size_t rows, size_t columns, double *sums, float *products);
-// Of a group of `count` columns with the covariance m (CK_GROUP x CK_GROUP, whole; overwritten): what the error of a balanced and turned
-// weight is best made up for with by those after it. Row k: what is taken from each for an error of 1 of weight k. `damping` is added
-// to the diagonal, as a part of its mean.
+// Of a block of `count` columns with the covariance m (CK_BLOCK x CK_BLOCK, whole; overwritten): by what the error of a balanced and turned
+// weight is best made up for in those after it. Row k: what is added to each for an error of 1 of weight k. `damping` is added to the
+// diagonal, as a part of its mean.
 void ck_encoder_pushes(double *m, size_t count, const float *factors, double damping, float *pushes);
-// Weights as bytes: w, each column through its factor, turned, = scale * byte, in panels of 32 outputs, four depths of each output together:
+// Weights as bytes: w, each column through its factor, turned (and divided by CK_GROUP), = scale * byte, in panels of 32 outputs, four
+// depths of each output together:
 //     packed[output / 32 * depth * 32 + k / 4 * 128 + output % 32 * 4 + k % 4]
-// The error of each byte is made up for by those after it in its group, as `pushes` (of every group) says. scales and sums (-128 times the
+// The error of each byte is made up for by those after it in its block, as `pushes` (of every block) says. scales and sums (-128 times the
 // sum of the bytes) have a row of `stride` for each group.
 void ck_encoder_pack_bytes(const float *w, size_t outputs, size_t depth, const float *factors, const float *pushes, int8_t *packed,
                            float *scales, int32_t *sums, size_t stride);
