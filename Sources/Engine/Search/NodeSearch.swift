@@ -25,6 +25,9 @@ struct Question {
         let syntax = TextSearchQuery(text, analyzer: analyzer, isField: QueryFields.isField)
         return syntax.isPlain ? nil : syntax
     }
+
+    /// Whether its signs keep nodes out.
+    func hasDemands(_ mode: SearchMode) -> Bool { syntax(mode, Analyzer(.simple))?.hasDemands ?? false }
 }
 
 struct NodeSearch {
@@ -42,6 +45,8 @@ struct NodeSearch {
     var filtered: QueryAnswer.Filtered? = nil
     /// In hybrid mode, when another thread was asked to help; good for one search.
     var textSide: TextSide? = nil
+    /// Nothing was as the signs of the query ask: its words were searched.
+    var ignoresSigns = false
 
     /// What a search found, copied out of the snapshot.
     struct Retrieved {
