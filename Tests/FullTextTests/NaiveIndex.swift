@@ -85,7 +85,9 @@ extension TextIndex {
         #expect(whole.ceiling == weights.ceiling && whole.deviation == weights.deviation && whole.knownShare == weights.knownShare)
         #expect(try scores(whole, of: found.map(\.node), in: view) == found.map { whole.score(naive.analyzed[$0.node]!) })
         let matched = Set(together.matches.map(\.node))
-        #expect(together.others == nodes.filter { !matched.contains($0) }.map { TextMatch(node: $0, score: whole.score(naive.analyzed[$0]!)) })
+        // Those with an exact word come first.
+        let others = nodes.filter { !matched.contains($0) }.map { TextMatch(node: $0, score: whole.score(naive.analyzed[$0]!)) }
+        #expect(together.others.sorted { $0.node < $1.node } == others.sorted { $0.node < $1.node })
         for match in found.prefix(20) {
             let text = naive.analyzed[match.node]!
             #expect(weights.score(text) == match.score)
