@@ -1,5 +1,5 @@
 // The texts by which a node is found: one for the embedding model, one for the text index. Neither is the `description` of answers,
-// which keeps the form that the original gave it. Both are made of data key, path, kind and value alone, so that they need not be
+// which keeps the form that the original gave it. Both are made of data key, context, path, kind and value alone, so that they need not be
 // stored: whoever takes a node out of an index, or builds one anew, makes them again.
 //
 //     teamNotes: people[0].homeAddress, {"zipCode": "89073", "city": "Ulm", "flats": [2, 4]}
@@ -20,17 +20,29 @@
 public import Base
 
 public enum SearchText {
-    /// Of the rules in this file. A store is told by it (VectorModel) that its indexes hold other texts than this build would make.
-    public static let version: UInt32 = 1
+    /// Of the rules in this file and in Passages. A store is told by it (VectorModel) that its indexes hold other texts than this build would make.
+    public static let version: UInt32 = 2
 
-    /// What is embedded.
-    /// - Parameter key: the data key of the node's document.
+    /// What is embedded of a node, or of one of its passages.
+    /// - Parameters:
+    ///   - key: the data key of the node's document.
+    ///   - context: what stands above it (PassageUnits).
+    ///   - passage: nil: the whole.
     /// - Complexity: O(size of the value).
-    public static func embedded(key: String, path: String, kind: String, value: JSONValue) -> String {
-        var phrases = Phrases(inSentences: holdsNested(value))
-        let named = words(ofName: key).split(separator: " ").filter { !$0.utf8.contains(where: isDigit) }
-        phrases.add(named.joined(separator: " "))
+    public static func embedded(
+        key: String, context: String = "", path: String, kind: String, value: JSONValue, passage: PassageBounds? = nil
+    ) -> String {
+        var phrases = Phrases(inSentences: passage == nil && holdsNested(value))
+        phrases.add(modelWords(ofKey: key))
+        phrases.add(context)
         phrases.add(words(ofName: publishersPath(path, kind: kind)))
+        if let passage {
+            for part in PassageText(value, kind: kind, passage).parts {
+                let text = part.isWhole && looksLikeIdentifier(part.text) ? words(ofName: part.text) : part.text
+                phrases.add(part.name.isEmpty ? text : "\(words(ofName: part.name)): \(text)")
+            }
+            return phrases.text
+        }
         switch unwrapped(value, kind: kind) {
         case .string(let text) where NodeKind(rawValue: kind)?.isText != false: phrases.add(text)
         case let value: add(value, to: &phrases)
@@ -38,16 +50,60 @@ public enum SearchText {
         return phrases.text
     }
 
-    /// What is indexed.
+    /// What is indexed of a node, or of one of its passages.
     /// - Complexity: O(size of the value).
-    public static func indexed(key: String, path: String, kind: String, value: JSONValue) -> String {
+    public static func indexed(
+        key: String, context: String = "", path: String, kind: String, value: JSONValue, passage: PassageBounds? = nil
+    ) -> String {
         var text = key + " | "
-        NodeDescription.append(path: publishersPath(path, kind: kind), value: unwrapped(value, kind: kind), to: &text)
+        if !context.isEmpty { text += context + " | " }
+        guard let passage else {
+            NodeDescription.append(path: publishersPath(path, kind: kind), value: unwrapped(value, kind: kind), to: &text)
+            return text
+        }
+        text += NodeDescription.propertyNames(publishersPath(path, kind: kind))
+        for part in PassageText(value, kind: kind, passage).parts {
+            text += " | "
+            text += part.name.isEmpty ? part.text : "\(part.name): \(part.text)"
+        }
         return text
     }
 
+    /// What is embedded of nodes that are gathered into one passage.
+    public static func embedded(key: String, context: String = "", gathered values: [JSONValue]) -> String {
+        var phrases = Phrases(inSentences: false)
+        phrases.add(modelWords(ofKey: key))
+        phrases.add(context)
+        phrases.add(joined(gathered: values))
+        return phrases.text
+    }
+
+    /// What is indexed of them.
+    public static func indexed(key: String, context: String = "", gathered values: [JSONValue]) -> String {
+        (context.isEmpty ? "\(key) | " : "\(key) | \(context) | ") + joined(gathered: values)
+    }
+
+    /// The texts of gathered nodes as one. The splitter takes the stops between sentences away: they are put back.
+    public static func joined(gathered values: [JSONValue]) -> String {
+        var text = ""
+        for value in values {
+            guard case .string(let next) = unwrapped(value, kind: NodeKind.sentence.rawValue) else { continue }
+            if let last = text.utf8.last { text += isEnd(last) || !isWord(last) ? " " : ". " }
+            text += next
+        }
+        return text
+    }
+
+    private static func isEnd(_ byte: UInt8) -> Bool { ".!?:;,".utf8.contains(byte) }
+    private static func isWord(_ byte: UInt8) -> Bool { isUpper(byte) || isLower(byte) || isDigit(byte) || ")]\"'".utf8.contains(byte) }
+
+    /// Without the parts that have a digit in them.
+    private static func modelWords(ofKey key: String) -> String {
+        words(ofName: key).split(separator: " ").filter { !$0.utf8.contains(where: isDigit) }.joined(separator: " ")
+    }
+
     /// Answers show what is no object as one, `{"value": x}`, and exports of the original have it so.
-    private static func unwrapped(_ value: JSONValue, kind: String) -> JSONValue {
+    static func unwrapped(_ value: JSONValue, kind: String) -> JSONValue {
         guard let kind = NodeKind(rawValue: kind), !kind.isStructured, case .object(let members) = value, members.count == 1,
             let inner = members["value"]
         else { return value }
