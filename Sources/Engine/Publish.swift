@@ -269,7 +269,7 @@ struct PreparedDocument: Sendable {
         }
         guard let node = content.first else { return ([], [], []) }
         let (path, kind, value) = (node.path, node.kind.rawValue, node.value)
-        let passages = unit.passages.isEmpty ? [nil] : unit.passages
+        let passages: [PassageBounds?] = unit.passages.isEmpty ? [nil] : unit.passages
         return (
             passages.map {
                 AnalyzedText(SearchText.indexed(key: key, context: context, path: path, kind: kind, value: value, passage: $0), analyzer: analyzer)

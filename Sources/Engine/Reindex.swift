@@ -17,6 +17,7 @@
 
 internal import Attributes
 public import Base
+internal import Content
 internal import Documents
 internal import Events
 internal import FullText

@@ -67,7 +67,7 @@ public enum PassageUnits {
             }
             if node.kind == NodeKind.heading.rawValue {
                 gather(upTo: place)
-                context = headings.context
+                context = headings.title
                 headings.add(text)
             }
             let tokens = TokenEstimate.tokens(text.utf8)
@@ -103,6 +103,9 @@ public enum PassageUnits {
         mutating func add(_ title: String) {
             if first == nil { first = title } else { last = title }
         }
+
+        /// Of the document, "" before it came.
+        var title: String { first.map { cut($0, to: contextBytes / 2) } ?? "" }
 
         var context: String {
             let titles = [first, last].compactMap { $0 }.map { cut($0, to: contextBytes / 2) }

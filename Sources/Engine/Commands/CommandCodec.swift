@@ -8,6 +8,7 @@
 
 internal import Access
 internal import Base
+internal import Documents
 internal import FullText
 internal import Hashing
 internal import Needs

@@ -9,6 +9,7 @@
 // TODS 24(4), 1999.
 
 internal import Base
+internal import Documents
 internal import FullText
 internal import KeySpace
 internal import LMDB

@@ -3,6 +3,7 @@
 
 internal import Base
 internal import Content
+internal import Documents
 
 struct PackedData {
     private let scale: TokenScale

@@ -316,6 +316,7 @@ struct QuerySearch: Sendable {
 
         var tokens = 0
         var matches: [Match] = []
+        var others: [(place: Int, found: [FoundNode.Other])] = []
         for place in selection.kept {
             let entry = entries[place]
             let explanation = request.explain ? try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.found, pool.candidates) : nil
@@ -328,13 +329,27 @@ struct QuerySearch: Sendable {
             match.isPassage = !isHead && data.isPassage(at: place)
             match.isPinned = entry.isPinned
             match.metadata = entry.metadata
-            match.others = try entry.found.others.map { try Match($0.found, similarity: Double($0.hit.similarity), explanation: nil) }
+            others.append((matches.count, entry.found.others))
             if request.maxTokens != nil {
                 let count = isHead ? try scale.tokens(of: match.data) : try data.tokens(at: place)
                 tokens += count
                 match.tokens = count
             }
             matches.append(match)
+        }
+        // What else was found of a document has what room is left, best documents first.
+        for (place, found) in others {
+            for other in found {
+                var match = try Match(other.found, similarity: Double(other.hit.similarity), explanation: nil)
+                if let maxTokens = request.maxTokens {
+                    if let passage = match.passageData { match = match.cut(toPassage: passage) }
+                    let count = try scale.tokens(of: match.data)
+                    guard count <= maxTokens - tokens else { continue }
+                    tokens += count
+                    match.tokens = count
+                }
+                matches[place].others.append(match)
+            }
         }
 
         let report = report(selection, entries, tokens: tokens, isCut: matches.contains(where: \.isCut) || pool.left > 0, missingPins: pool.missingPins)

@@ -34,6 +34,12 @@ extension RouteTable {
             "explain_keys", countMax: Limits.namedKeys, scalarsMax: Limits.nodeKeyScalars,
             "Keys of documents or nodes: the answer says of each whether it is a match, and if not, why")
         static let filter = Field.filter("filter", "Only data that passes is searched: conditions on metadata and on what is known of each key")
+        static let groupBy = Field.optionalWord(
+            "group_by", of: ["document"],
+            "document: each place of the answer is a document, with its best node as the match and the next ones in `others`")
+        static let nodesPerDocument = Field.optionalInteger(
+            "nodes_per_document", min: 1, max: Limits.nodesPerDocumentShown,
+            "Nodes of one document at most; with group_by \(Limits.nodesPerGroup) when not given, else any number")
         static let batchFormat = Field.word(
             "response_format", of: AnswerFormat.names, default: "json", "What the result is written in; another than json comes as the text `content`")
         static let shapes = shapes(Fields.responseFormat)
@@ -44,7 +50,7 @@ extension RouteTable {
                 text.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, fusion.shape,
                 weights.shape, explain.shape,
                 vector.shape, efSearch.shape, recall.shape, Fields.asOf.shape, Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
-                filter.shape,
+                filter.shape, groupBy.shape, nodesPerDocument.shape,
             ]
         }
 
@@ -67,6 +73,8 @@ extension RouteTable {
             request.pinned = body[Fields.pinned]
             request.explainKeys = body[explainKeys]
             request.filter = body[filter]
+            request.groupsByDocument = body[groupBy] != nil
+            request.nodesPerDocument = body[nodesPerDocument]
             return request
         }
     }
@@ -158,8 +166,23 @@ extension RouteTable {
         if let tokens = match.tokens { members["tokens"] = .integer(tokens) }
         if match.isPinned { members["pinned"] = .bool(true) }
         if match.isCut { members["truncated"] = .bool(true) }
+        if let passage = match.passage { members["passage"] = Self.passage(passage) }
         add(match.metadata, nil, to: &members)
+        if !match.others.isEmpty { members["others"] = .array(match.others.map(Self.match)) }
         if let parts = match.explanation { members["explanation"] = explanation(parts) }
+        return .object(members)
+    }
+
+    private static func passage(_ passage: MatchPassage) -> JSONValue {
+        var members = JSONObject()
+        if let range = passage.range {
+            members["start"] = .integer(range.lowerBound)
+            members["end"] = .integer(range.upperBound)
+        }
+        members["text"] = .string(passage.text)
+        if let path = passage.path { members["path"] = .string(path) }
+        if let last = passage.lastPath { members["last_path"] = .string(last) }
+        if !passage.nodeKeys.isEmpty { members["nodes"] = .array(passage.nodeKeys.map(JSONValue.string)) }
         return .object(members)
     }
 
