@@ -111,7 +111,7 @@ import Testing
 
     @Test func aPassageIsDataOfTheSameShape() throws {
         let text = (0..<60).map(Self.sentence).joined(separator: ". ")
-        let value: JSONValue = ["title": "T", "parts": [.string(text), "short"], "n": .integer(3)]
+        let value: JSONValue = ["title": "T", "parts": .array([.string(text), "short"]), "n": .integer(3)]
         let (nodes, units) = try Self.units(value)
         let passages = units[0].passages
         let reduced = try #require(passages[1].reduced(nodes[0].value))
