@@ -109,36 +109,45 @@ let modules: [Module] = [
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
-    module("Service", ["Base", "Addresses", "Engine", "Events", "Inboxes", "Access", "Journal"], [("Logging", "swift-log")]),
     module(
-        "Webhooks", ["Base", "Addresses", "Engine", "Events", "Needs", "Hashing", "Content"],
+        "Maintenance",
+        ["Base", "LMDB", "KeySpace", "Hashing", "Content", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access", "Inboxes",
+         "Journal", "Engine"]),
+    module("Service", ["Base", "Addresses", "Engine", "Events", "Inboxes", "Access", "Journal"], [("Logging", "swift-log")]),
+
+    // Level 7: what an answer looks like, the same at every edge.
+    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Access", "Service"]),
+
+    // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
+    module(
+        "Webhooks", ["Base", "Addresses", "Answers", "Engine", "Events", "Needs", "Hashing", "Content"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"),
          ("Logging", "swift-log"), ("DequeModule", "swift-collections")]),
 
-    // Level 7: edges. Bytes to Service calls and back.
     module(
-        "HTTPAPI", ["Base", "Addresses", "Content", "TOON", "Codings", "Service", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access"],
+        "HTTPAPI", ["Base", "Addresses", "Answers", "Content", "TOON", "Codings", "Service", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
-        "RESPServer", ["Base", "RESP", "Addresses", "Service", "Engine", "Access"],
+        "RESPServer", ["Base", "RESP", "Addresses", "Answers", "Service", "Engine", "Access"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
 
-    // Level 8
+    // Level 9
     module(
         "Assembly",
-        ["Base", "Addresses", "Content", "Embedding", "Tokens", "Engine", "Journal", "Service", "Needs", "Access", "Webhooks", "HTTPAPI", "RESPServer"],
+        ["Base", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Engine", "Journal", "Maintenance", "Service", "Needs", "Access", "Webhooks",
+         "HTTPAPI", "RESPServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
-    // Level 9: the command line.
+    // Level 10: the command line.
     Module(
         name: "contex",
-        uses: ["Base", "Addresses", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Webhooks", "Assembly"],
+        uses: ["Base", "Addresses", "Content", "TOON", "Access", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
-                "Base", "Addresses", "Content", "TOON", "Access", "Engine", "Journal", "Service", "Webhooks", "Assembly",
+                "Base", "Addresses", "Content", "TOON", "Access", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly",
                 product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],
@@ -151,12 +160,12 @@ let modules: [Module] = [
     Module(
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
-               "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Service", "HTTPAPI", "TestSupport"],
+               "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
                 "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
-                "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Service", "HTTPAPI", "TestSupport",
+                "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),
@@ -180,20 +189,21 @@ let modules: [Module] = [
     tests(
         "EngineTests",
         ["Base", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs",
-         "Access", "Inboxes", "Journal", "TOON", "Engine", "TestSupport"]),
-    tests("ServiceTests", ["Base", "Needs", "Engine", "Access", "Service", "TestSupport"]),
+         "Access", "Inboxes", "Journal", "TOON", "Engine", "Maintenance", "Answers", "TestSupport"]),
+    tests("ServiceTests", ["Base", "Needs", "Engine", "Maintenance", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
-        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Access", "Service", "HTTPAPI", "TestSupport"], [("Logging", "swift-log")]),
+        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "TestSupport"],
+        [("Logging", "swift-log")]),
     tests(
-        "RESPServerTests", ["Base", "RESP", "Needs", "Engine", "Service", "Access", "RESPServer", "TestSupport"],
+        "RESPServerTests", ["Base", "RESP", "Needs", "Engine", "Service", "Answers", "Access", "RESPServer", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
         "ServerTests",
-        ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Engine", "Access", "Service", "HTTPAPI", "RESPServer", "Assembly", "TestSupport",
-         "contex"],
+        ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "RESPServer", "Assembly",
+         "TestSupport", "contex"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio")]),
 ]
 
@@ -212,7 +222,9 @@ let chosen = modules.filter { wanted.contains($0.name) }
 let packagesInUse = Set(chosen.flatMap { $0.products.map(\.1) })
 
 // What the packages in Benchmarks/ may import; Fuzz/ takes FuzzTargets.
-let kit = ["Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "FullText", "Vectors", "Attributes", "Needs", "Engine"].filter(wanted.contains)
+let kit = [
+    "Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "FullText", "Vectors", "Attributes", "Needs", "Engine", "Maintenance",
+].filter(wanted.contains)
 
 let package = Package(
     name: "contex",

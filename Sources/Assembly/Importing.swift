@@ -1,7 +1,7 @@
 public import Base
-public import Engine
+public import Maintenance
 
-/// `Engine/LineImport` with the model of a folder.
+/// `Maintenance/LineImport` with the model of a folder.
 public enum Importing {
     /// - Parameter configuration: as the server that serves the folder has it; ports and authentication do not matter.
     /// - Throws: what `LineImport.run` throws, and `.unavailable` for the model folder.

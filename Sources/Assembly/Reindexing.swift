@@ -1,6 +1,6 @@
-public import Engine
+public import Maintenance
 
-/// `Engine/Reindex` with the model of a folder.
+/// `Maintenance/Reindex` with the model of a folder.
 public enum Reindexing {
     /// - Parameters:
     ///   - configuration: as the server that serves the folder has it; ports and authentication do not matter.

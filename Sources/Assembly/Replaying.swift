@@ -1,6 +1,6 @@
-public import Engine
+public import Maintenance
 
-/// `Engine/Replay` into the folder of a configuration.
+/// `Maintenance/Replay` into the folder of a configuration.
 public enum Replaying {
     /// - Parameters:
     ///   - source: the data folder whose journal is read.

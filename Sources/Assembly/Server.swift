@@ -10,6 +10,7 @@
 
 internal import Access
 internal import Addresses
+internal import Answers
 internal import Base
 public import Engine
 internal import HTTPAPI

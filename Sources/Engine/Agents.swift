@@ -12,7 +12,7 @@ internal import Events
 internal import FullText
 internal import Inboxes
 internal import KeySpace
-internal import LMDB
+package import LMDB
 public import Needs
 internal import Vectors
 
@@ -243,7 +243,7 @@ extension Database {
 }
 
 /// The search for the needs of one registration.
-struct NeedSearch: Sendable {
+package struct NeedSearch: Sendable {
     let tenant: TenantID
     let project: Name
     let needs: [String]
@@ -269,7 +269,7 @@ struct NeedSearch: Sendable {
     }
 
     /// As the server searches.
-    init(
+    package init(
         tenant: TenantID, project: Name, needs: [String], vectors: [[Float]], dimension: Int, _ configuration: DatabaseConfiguration,
         packing settings: ContextSettings?
     ) {
@@ -278,7 +278,7 @@ struct NeedSearch: Sendable {
             matchesMax: configuration.matchesMax, packing: settings)
     }
 
-    struct Found: Sendable {
+    package struct Found: Sendable {
         let stamp: Stamp
         var head: Sequence { stamp.head }
         let context: InitialContext
@@ -302,7 +302,7 @@ struct NeedSearch: Sendable {
             nodes: try texts.statistics(in: view).documents, analyzer: try texts.options(in: view).analyzer)
     }
 
-    func run(in view: borrowing TransactionView) throws -> Found {
+    package func run(in view: borrowing TransactionView) throws -> Found {
         guard let scope = try Database.scope(tenant, project, view) else {
             return Found(stamp: Stamp(), context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:])
         }

@@ -4,7 +4,7 @@ public import Base
 internal import Content
 internal import Documents
 public import Journal
-internal import KeySpace
+package import KeySpace
 public import LMDB
 public import Needs
 internal import Synchronization
@@ -68,15 +68,15 @@ public struct Models: Sendable {
 
 extension Models {
     /// Vectors for the store. None for no texts.
-    func embed(documents texts: [ScopedText]) async throws -> [[Float]] {
+    package func embed(documents texts: [ScopedText]) async throws -> [[Float]] {
         texts.isEmpty ? [] : try await (embedDocuments ?? embed)(texts)
     }
 
-    func embed(documents texts: [String], in scope: ModelScope) async throws -> [[Float]] {
+    package func embed(documents texts: [String], in scope: ModelScope) async throws -> [[Float]] {
         try await embed(documents: texts.map { ScopedText($0, in: scope) })
     }
 
-    var vectorModel: VectorModel { VectorModel(identity: identity, dimension: dimension, texts: SearchText.version) }
+    package var vectorModel: VectorModel { VectorModel(identity: identity, dimension: dimension, texts: SearchText.version) }
 }
 
 public struct DatabaseConfiguration: Sendable {
@@ -115,14 +115,14 @@ public struct DatabaseConfiguration: Sendable {
 /// (`Publish.swift`, `Query.swift`, ...). All of them take the tenant first: there is no operation without one.
 public final class Database: Sendable {
     public let configuration: DatabaseConfiguration
-    let models: Models
+    package let models: Models
     private let store: OpenStore
     let log: any CommandLog
     let readers: ReaderPool
     private let heavy: HeavyPool
     /// Of all work that looks at it.
     private let closing = Cancellation()
-    let matcher = NeedMatcher()
+    package let matcher = NeedMatcher()
     let queryUse = QueryUse()
     let pastGate = PastGate()
     let pepper: Pepper
@@ -140,7 +140,7 @@ public final class Database: Sendable {
     }
 
     /// - Parameter servesUnfinishedImport: for the import that is going to finish it.
-    init(configuration: DatabaseConfiguration, models: Models, servesUnfinishedImport: Bool) throws {
+    package init(configuration: DatabaseConfiguration, models: Models, servesUnfinishedImport: Bool) throws {
         self.configuration = configuration
         self.models = models
         folderRemarks = try DataFolder.prepare(configuration)
@@ -180,7 +180,7 @@ public final class Database: Sendable {
         keyRing.replace(with: snapshot ?? .empty)
     }
 
-    static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {
+    package static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {
         switch error.code {
         case .locked: ContexError(.folderInUse, "\(error): stop that process or choose another data folder")
         case .accessDenied, .noSuchFile:
@@ -192,7 +192,7 @@ public final class Database: Sendable {
 
     /// The store of a data directory, for the tools that look at it beside the server.
     /// - Throws: `.invalid` for a folder without a name; `.notFound` when there is no store; `.damaged` when it cannot be opened at all.
-    static func openForReading(directory: String) throws(ContexError) -> Environment {
+    package static func openForReading(directory: String) throws(ContexError) -> Environment {
         try DataFolder.checkName(directory)
         do {
             return try Environment(path: DatabaseConfiguration(directory: directory).storePath, options: .init(mode: .reader))
@@ -271,18 +271,18 @@ public final class Database: Sendable {
     }
 
     /// Reads on a snapshot on this thread, which must be none of the cooperative pool.
-    func readHere<T>(_ body: (borrowing TransactionView) throws -> T) throws -> T { try store.read(body) }
+    package func readHere<T>(_ body: (borrowing TransactionView) throws -> T) throws -> T { try store.read(body) }
 
     /// How often a failed write to the disk has made it necessary to open the store anew.
     public var reopenings: Int { store.reopenings }
 
     /// For tools that are the only ones at work.
-    func environment() throws -> Environment { try store.environment() }
+    package func environment() throws -> Environment { try store.environment() }
 
     /// What LMDB says of the store.
     func storeStatistics() throws -> Environment.Statistics { try store.environment().statistics() }
 
-    func now() -> Timestamp { configuration.clock.now() }
+    package func now() -> Timestamp { configuration.clock.now() }
 
     /// The scope of a project on this snapshot, nil when nothing was ever put into it.
     static func scope(_ tenant: TenantID, _ project: Name, _ view: borrowing TransactionView) throws -> TenantScope? {
@@ -304,57 +304,5 @@ private final class Sinks: Sendable {
     func status(of agent: AgentRecord, _ tenant: TenantID, _ project: Name) -> DeliveryStatus? {
         let sink = table.withLock { $0[agent.delivery] }
         return sink?.status(of: agent.name, tenant: tenant, project: project)
-    }
-}
-
-/// Delivers to the subscribers of the agent's channel.
-public final class ChannelSink: NotificationSink {
-    /// What agents are told alike: the same change of the same document in the same format.
-    private struct Saying: Equatable {
-        let tenant: TenantID
-        let project: Name
-        let sequence: Sequence
-        let key: String
-        let format: String
-        let isDeletion: Bool
-
-        init?(_ notification: Notification) {
-            // Provenance names the agent's own needs.
-            guard notification.agent.envelope == .plain else { return nil }
-            switch notification.message {
-            case .update(let sequence, let key, _): (self.sequence, self.key, isDeletion) = (sequence, key, false)
-            case .deletion(let sequence, let key): (self.sequence, self.key, isDeletion) = (sequence, key, true)
-            case .initialContext, .event: return nil
-            }
-            tenant = notification.tenant
-            project = notification.project
-            format = notification.agent.responseFormat
-        }
-    }
-
-    private let hub: ChannelHub
-    /// For as long as somebody listens: large texts are not kept for nobody.
-    private struct Said {
-        let saying: Saying
-        weak var payload: ChannelPayload?
-    }
-    private let last = Mutex<Said?>(nil)
-
-    public init(hub: ChannelHub) { self.hub = hub }
-
-    public func deliver(_ notification: Notification) {
-        hub.publish(
-            ChannelMessage(
-                tenant: notification.tenant, project: notification.project, channel: notification.agent.channel, payload: payload(notification)))
-    }
-
-    private func payload(_ notification: Notification) -> ChannelPayload {
-        guard let saying = Saying(notification) else { return ChannelPayload(of: notification) }
-        return last.withLock { last in
-            if let last, last.saying == saying, let payload = last.payload { return payload }
-            let payload = ChannelPayload(of: notification)
-            last = Said(saying: saying, payload: payload)
-            return payload
-        }
     }
 }

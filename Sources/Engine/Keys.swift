@@ -3,11 +3,11 @@
 
 public import Access
 public import Base
-internal import KeySpace
+package import KeySpace
 internal import LMDB
 
 extension Database {
-    static func registryScope(_ tenant: TenantID) -> TenantScope { TenantScope(tenant: tenant, project: .tenantLevel) }
+    package static func registryScope(_ tenant: TenantID) -> TenantScope { TenantScope(tenant: tenant, project: .tenantLevel) }
 
     /// The key itself is in the answer and nowhere else.
     /// - Parameters:

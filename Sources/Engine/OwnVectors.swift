@@ -2,16 +2,16 @@
 // names, the node's record says that it is there (docs/decisions/0026-own-vectors.md).
 
 internal import Base
-internal import Documents
+package import Documents
 internal import Events
 internal import KeySpace
-internal import LMDB
+package import LMDB
 
 extension EventLog {
     /// The vector that a node's publisher brought, of whatever dimension; nil for a node whose text is embedded.
     /// - Throws: `.damaged` when the log does not have it.
     /// - Complexity: O(log n).
-    func ownVector(of node: NodeRecord, in view: borrowing TransactionView) throws -> [Float]? {
+    package func ownVector(of node: NodeRecord, in view: borrowing TransactionView) throws -> [Float]? {
         guard node.hasOwnVector else { return nil }
         guard let document = try DocumentStore(scope: scope).document(node.document, in: view), let event = try event(document.sequence, in: view),
             let vector = event.vector

@@ -3,7 +3,7 @@ internal import Synchronization
 
 extension Array where Element: Sendable {
     /// `map` on all cores, for work of some microseconds an element and more, off the cooperative pool. Blocks until all are done.
-    func mapOnAllCores<T: Sendable>(_ body: @Sendable (Element) -> T) -> [T] {
+    package func mapOnAllCores<T: Sendable>(_ body: @Sendable (Element) -> T) -> [T] {
         // Eight pieces a core even out what is slow here and quick there.
         let pieceCount = Swift.min(count, 64)
         guard pieceCount > 1 else { return map(body) }

@@ -6,15 +6,15 @@
 // the same key comes between, the command lacks a vector, is refused as stale, and comes again with all vectors, and with it what the
 // same call publishes under the key after it.
 
-internal import Attributes
+package import Attributes
 public import Base
 internal import Content
-internal import Documents
+package import Documents
 internal import Events
 internal import FullText
 internal import Hashing
 internal import KeySpace
-internal import LMDB
+package import LMDB
 internal import Vectors
 
 extension Database {
@@ -127,7 +127,7 @@ struct NodeIdentity: Hashable, Sendable {
 }
 
 /// A publish on its way to a command: split, and what its key has already marked.
-struct PreparedDocument: Sendable {
+package struct PreparedDocument: Sendable {
     struct Unit: Sendable {
         let nodes: [NodeIdentity]
         /// Of the one node; empty when it has one.
@@ -144,7 +144,7 @@ struct PreparedDocument: Sendable {
     }
 
     let tenant: TenantID
-    let command: PublishCommand
+    package let command: PublishCommand
     /// When the command came: the time of its event.
     let recordedAt: Timestamp
     let format: ContentFormat
@@ -162,7 +162,7 @@ struct PreparedDocument: Sendable {
     private static func eventType(_ command: PublishCommand) -> String { command.eventType ?? "\(command.key.text)_updated" }
 
     /// - Throws: `.invalid` for data that cannot be stored and for an own vector that is none of `dimension`; `.unavailable` once cancelled.
-    init(
+    package init(
         _ tenant: TenantID, _ command: PublishCommand, dimension: Int, at time: Timestamp, cancellation: Cancellation = .never
     ) throws(ContexError) {
         try command.check()
@@ -224,7 +224,7 @@ struct PreparedDocument: Sendable {
     }
 
     /// Looks at what the project has: its analyser and, unless all nodes are to have their vectors, the nodes that stay.
-    mutating func meet(keepingUnchanged: Bool = true, dimension: Int, in view: borrowing TransactionView) throws {
+    package mutating func meet(keepingUnchanged: Bool = true, dimension: Int, in view: borrowing TransactionView) throws {
         guard let scope = try ProjectRegistry(tenant: tenant).scope(of: command.project, in: view) else { return }
         analyzer = try TextIndex(scope: scope).options(in: view).analyzer
         let documents = DocumentStore(scope: scope)
@@ -244,7 +244,7 @@ struct PreparedDocument: Sendable {
 
     /// Counts and analyses the units that are new, and lets the parsed data go.
     /// - Throws: `.unavailable` once cancelled.
-    mutating func finish(_ countTokens: (String) -> Int, _ cancellation: Cancellation = .never) throws(ContexError) {
+    package mutating func finish(_ countTokens: (String) -> Int, _ cancellation: Cancellation = .never) throws(ContexError) {
         for place in units.indices {
             let content = units[place].content
             units[place].content = []
@@ -279,16 +279,16 @@ struct PreparedDocument: Sendable {
     }
 
     /// Passages that the key does not have already.
-    var newPassages: Int { units.reduce(0) { $0 + ($1.isKept ? 0 : max(1, $1.passages.count)) } }
+    package var newPassages: Int { units.reduce(0) { $0 + ($1.isKept ? 0 : max(1, $1.passages.count)) } }
 
     /// Texts of the passages that want a vector, in order.
-    var textsToEmbed: [ScopedText] {
+    package var textsToEmbed: [ScopedText] {
         let scope = ModelScope.project(command.project, of: tenant)
         return units.flatMap { unit in unit.textsToEmbed.map { ScopedText($0, in: scope) } }
     }
 
     /// With the vectors of the passages that want one, from the front of `vectors`, as an index stores them.
-    func command(vectors: inout ArraySlice<[Float]>, _ routing: Command.Routing) -> Command.Publish {
+    package func command(vectors: inout ArraySlice<[Float]>, _ routing: Command.Routing) -> Command.Publish {
         let own = vector.map(VectorMath.stored)
         return Command.Publish(
             tenant: tenant, project: command.project, key: command.key, eventType: Self.eventType(command),
@@ -308,7 +308,7 @@ struct PreparedDocument: Sendable {
 
 extension DocumentRecord {
     /// What the attribute index has of a document; a deleted one has no nodes and so nothing there.
-    var attributes: DocumentAttributes {
+    package var attributes: DocumentAttributes {
         get throws(ContexError) {
             DocumentAttributes(
                 key: key, format: format, updatedAt: updatedAt, publisher: publisher, metadata: try EventData.metadata(metadata), nodes: nodes,

@@ -7,7 +7,7 @@ internal import Documents
 public import Events
 internal import Journal
 internal import KeySpace
-internal import LMDB
+package import LMDB
 internal import Needs
 
 extension Database {
@@ -145,7 +145,7 @@ extension Database {
         return ((documents, nodes), last)
     }
 
-    static func summaries(_ tenant: TenantID, in view: borrowing TransactionView) throws -> [ProjectSummary] {
+    package static func summaries(_ tenant: TenantID, in view: borrowing TransactionView) throws -> [ProjectSummary] {
         try ProjectRegistry(tenant: tenant).entries(in: view).map { entry in
             let scope = TenantScope(tenant: tenant, project: entry.project)
             let found = try count(scope, from: [], atMost: .max, in: view).found

@@ -1,5 +1,6 @@
+public import Answers
 internal import Base
-public import Engine
+internal import Engine
 public import Logging
 public import NIOCore
 internal import NIOPosix

@@ -1,11 +1,11 @@
+internal import Answers
 internal import Base
-internal import Content
 internal import Engine
 internal import Events
 internal import Hashing
 internal import Needs
 
-/// What is posted for a notification: always JSON, whatever the agent's format.
+/// What is posted for a notification.
 struct WebhookMessage {
     let event: String
     let body: [UInt8]
@@ -14,34 +14,8 @@ struct WebhookMessage {
 
     /// - Complexity: O(size of the data).
     init(_ notification: Notification) {
-        let agent = JSONValue.string(notification.agent.name.text)
-        var members: JSONObject
-        switch notification.message {
-        case .initialContext(let context):
-            event = "initial_context"
-            members = JSONObject([("type", .string(event)), ("agent_id", agent)])
-            NotificationPayload.add(context, to: &members)
-        case .event(let record):
-            event = "event"
-            let described: [(String, JSONValue)] = [
-                ("type", .string(event)), ("agent_id", agent), ("sequence", .string(record.sequence.description)),
-                ("event_type", .string(record.type)),
-            ]
-            members = JSONObject(described + EventData.told(record))
-        case .update(let sequence, let key, let data):
-            event = "data_update"
-            let described: [(String, JSONValue)] = [
-                ("type", .string(event)), ("agent_id", agent), ("sequence", .string(sequence.description)), ("data_key", .string(key)),
-            ]
-            members = JSONObject(described + EventData.told(sequence, data))
-        case .deletion(let sequence, let key):
-            event = "data_deleted"
-            members = JSONObject([
-                ("type", .string(event)), ("agent_id", agent), ("sequence", .string(sequence.description)), ("data_key", .string(key)),
-            ])
-        }
-        NotificationPayload.addEnvelope(of: notification, to: &members)
-        let body = JSONPrinter.bytes(.object(members))
+        event = NotificationShape.kind(notification.message)
+        let body = NotificationShape.webhookBody(notification)
         self.body = body
         signature = notification.agent.webhookSecret.map { "sha256=" + HMACSHA256.authenticate(body, key: Array($0.utf8)).hex }
     }

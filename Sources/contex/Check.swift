@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Base
 internal import Content
-internal import Engine
+internal import Maintenance
 
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,8 +2,8 @@ internal import ArgumentParser
 internal import Assembly
 internal import Base
 internal import Content
-internal import Engine
 internal import Glibc
+internal import Maintenance
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials

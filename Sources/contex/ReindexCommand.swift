@@ -3,6 +3,7 @@ internal import Assembly
 internal import Base
 internal import Content
 internal import Engine
+internal import Maintenance
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials

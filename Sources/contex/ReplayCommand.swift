@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Assembly
 internal import Base
 internal import Content
-internal import Engine
+internal import Maintenance
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials

@@ -3,6 +3,7 @@ internal import Base
 internal import Content
 internal import Engine
 internal import Journal
+internal import Maintenance
 
 struct Stats: ParsableCommand {
     static let configuration = CommandConfiguration(

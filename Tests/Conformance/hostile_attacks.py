@@ -3,12 +3,18 @@
 Each attack gets a running server, does its worst for some seconds, and returns the statuses that it was answered with. Attackers come from
 127.0.0.1. Two are measured: a stranger to them, from 127.0.0.2, since what a server shares out by address it shares out between those two; and
 their neighbour, from 127.0.0.1 too, as behind a proxy everybody is.
+
+Who measures is a process of his own, and what attackers send is made before anybody measures: inside one interpreter, each large body being made
+would stand in the way of those who only ask.
 """
 import collections
 import concurrent.futures
+import functools
 import gzip
 import http.client
 import json
+import multiprocessing
+import random
 import socket
 import threading
 import time
@@ -43,14 +49,36 @@ def posts(server, bodies, **more):
     return all_at_once(len(bodies), lambda place: post(server, bodies[place], **more))
 
 
+class Attack:
+    """`act(server, made)`, where `make()` is done once and before: bodies."""
+
+    def __init__(self, make, act):
+        self.make, self.act = functools.cache(make), act
+
+    def prepare(self):
+        self.make()
+
+    def __call__(self, server):
+        return self.act(server, self.make())
+
+
+def sending(make, **more):
+    """The attack of posting what `make` makes, all at once."""
+    return Attack(make, lambda server, bodies: posts(server, bodies, **more))
+
+
+def only(act):
+    """An attack that needs no large bodies."""
+    return Attack(lambda: None, lambda server, _: act(server))
+
+
 def number_lists(key):
     head = publish_body([], key)
     return head[:-3] + b"[" + b",".join([b"1"] * ((BODY - len(head)) // 2 - 8)) + b"]}"
 
 
-def bodies_of_numbers(server, count):
-    body = number_lists("k")
-    return posts(server, [body] * count)
+def bodies_of_numbers(count):
+    return [number_lists("k")] * count
 
 
 def bodies_that_drip(server):
@@ -73,66 +101,71 @@ def bodies_that_drip(server):
     return outcomes
 
 
-def csv_names(server):
+def csv_names():
     rows = "\n".join(["x" * 2_000_000] + ["1"] * 6_000)
-    return posts(server, [publish_body(rows, data_format="csv")] * 4)
+    return [publish_body(rows, data_format="csv")] * 4
 
 
-def csv_columns(server):
+def csv_columns():
     table = ",".join(["a"] * 40_000) + "\n" + ",".join(["1"] * 40_000)
-    return posts(server, [publish_body(table, f"k{n}", data_format="csv") for n in range(4)])
+    return [publish_body(table, f"k{n}", data_format="csv") for n in range(4)]
 
 
-def csv_commas(server):
-    return posts(server, [publish_body("," * (BODY - 200), data_format="csv")] * 4)
+def csv_commas():
+    return [publish_body("," * (BODY - 200), data_format="csv")] * 4
 
 
-def json_names(server):
-    return posts(server, [publish_body({"K" * 100_000: [{"a": 1}] * 1_000}, f"k{n}") for n in range(8)])
+def json_names():
+    return [publish_body({"K" * 100_000: [{"a": 1}] * 1_000}, f"k{n}") for n in range(8)]
 
 
-def equal_paths(server):
+def equal_paths():
     def tree(depth):
         return {"a": tree(depth - 1), "a.a": tree(depth - 2)} if depth > 1 else 1
-    return posts(server, [publish_body(tree(22), f"k{n}") for n in range(4)])
+    return [publish_body(tree(22), f"k{n}") for n in range(4)]
 
 
-def deep_nesting(server):
+def deep_nesting():
     bodies = [publish_body("a: " + "[" * depth + "]" * depth, data_format="yaml") for depth in (63, 64, 65, 5_000)]
     xml = "<a>" * 128 + "</a>" * 128
     bodies += [publish_body(xml, data_format="xml"), publish_body(xml, data_format="xml", vector=[1.0] * 384)]
     head = publish_body(0)[:-2]
     bodies += [head + b"[" * depth + b"]" * depth + b"}" for depth in (63, 64, 100_000)]
     bodies += [head + b'{"a":' * depth + b"1" + b"}" * depth + b"}" for depth in (64, 1_000_000)]
-    return posts(server, bodies)
+    return bodies
 
 
-def xml_and_yaml(server):
+def xml_and_yaml():
     xml = "<r>" + "<x a='1' b='2'>t</x>" * 200_000 + "</r>"
     bombs = ['<!DOCTYPE r [<!ENTITY a "' + "x" * 1_000 + '"><!ENTITY b "' + "&a;" * 1_000 + '">]><r>' + "&b;" * 1_000 + "</r>", xml]
     anchors = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9))
     yaml = "".join(f"k{n}: {{a: 1, b: [1, 2]}}\n" for n in range(200_000))
     texts = [(text, "xml") for text in bombs] + [(anchors, "yaml"), (yaml, "yaml")]
-    return posts(server, [publish_body(text, f"k{n}", data_format=name) for n, (text, name) in enumerate(texts)])
+    return [publish_body(text, f"k{n}", data_format=name) for n, (text, name) in enumerate(texts)]
 
 
-def packed_bodies(server):
+def packed_bodies():
     body = gzip.compress(publish_body([]) + b" " * (100 << 20))
-    dense = gzip.compress(number_lists("k"))
-    return posts(server, [body] * 10 + [dense] * 20, headers={"Content-Encoding": "gzip"})
+    # One that is refused for how much it grows, one that is within all limits.
+    dense, generator = gzip.compress(number_lists("k")), random.Random(7)
+    head = publish_body([])
+    numbers = ",".join(str(generator.randrange(10)) for _ in range((BODY - len(head)) // 2 - 8)).encode()
+    sound = gzip.compress(head[:-3] + b"[" + numbers + b"]}")
+    return [body] * 10 + [dense] * 10 + [sound] * 20
 
 
-def batches(server):
+def batches():
     items = [{"project_id": "attacked", "data_key": f"k{n}", "data": {"t": f"text {n} " + "word " * 150}} for n in range(9_000)]
-    return posts(server, [json.dumps(items).encode()[:] for _ in range(4)], path="/api/v1/batch/publish")
+    return [json.dumps(items).encode()] * 4
 
 
-def imports(server):
-    events = [{"event_id": str(n), "event_type": "t", "data": {"k": [[[[n] * 50]]]}} for n in range(40_000)]
+def imports():
+    events = [{"event_id": str(n), "event_type": "t", "data": {"k": [[[[n] * 24]]]}} for n in range(40_000)]
     document = json.dumps({"project_id": "imported", "version": "1.0", "data": {"events": events}}).encode()
     deep = json.dumps({"project_id": "imported", "version": "1.0", "data": {"events": [{"event_id": "1", "event_type": "t", "data": 0}]}}).replace(
         '"data": 0', '"data": ' + "[" * 64 + "]" * 64).encode()
-    return posts(server, [document[:BODY]] * 4 + [document] * 4 + [deep], path="/api/v1/projects/imported/import?overwrite=true")
+    assert len(document) < BODY
+    return [document[:-100]] * 4 + [document] * 4 + [deep]
 
 
 def past_queries(server):
@@ -201,9 +234,8 @@ def registrations(server):
     return posts(server, [body(n) for n in range(20)], path="/api/v1/agents/register")
 
 
-def embeddings(server):
-    body = json.dumps({"input": ["word " * 200 + str(n) for n in range(2_048)]}).encode()
-    return posts(server, [body] * 8, path="/api/v1/embeddings")
+def embeddings():
+    return [json.dumps({"input": ["word " * 200 + str(n) for n in range(2_048)]}).encode()] * 8
 
 
 def subscriber(server, command):
@@ -256,56 +288,71 @@ def slow_patterns(server):
 
 
 ATTACKS = {
-    "20 bodies of 10 MiB of numbers": lambda server: bodies_of_numbers(server, 20),
-    "100 bodies of 10 MiB of numbers": lambda server: bodies_of_numbers(server, 100),
-    "200 bodies that drip": bodies_that_drip,
-    "gzip of spaces and of numbers": packed_bodies,
-    "csv: a name of 2 MB, 6,000 rows": csv_names,
-    "csv: 40,000 equal columns": csv_columns,
-    "csv: 10 MB of commas": csv_commas,
-    "json: a name of 100 kB, 1,000 rows": json_names,
-    "json: equal paths": equal_paths,
-    "deep nesting in each format": deep_nesting,
-    "xml and yaml: many elements, entities, anchors": xml_and_yaml,
-    "4 batches of 9,000 texts": batches,
-    "imports of 40,000 events": imports,
-    "200 queries as of the past": past_queries,
-    "history of 30 versions of 2 MB": large_history,
-    "listings, read and not read": listings,
-    "exports, read and not read": exports,
-    "20 registrations from event 0": registrations,
-    "8 requests for 2,048 embeddings": embeddings,
-    "60 subscribers that never read": deaf_subscribers,
-    "15,000 patterns": slow_patterns,
+    "20 bodies of 10 MiB of numbers": sending(lambda: bodies_of_numbers(20)),
+    "100 bodies of 10 MiB of numbers": sending(lambda: bodies_of_numbers(100)),
+    "200 bodies that drip": only(bodies_that_drip),
+    "gzip of spaces and of numbers": sending(packed_bodies, headers={"Content-Encoding": "gzip"}),
+    "csv: a name of 2 MB, 6,000 rows": sending(csv_names),
+    "csv: 40,000 equal columns": sending(csv_columns),
+    "csv: 10 MB of commas": sending(csv_commas),
+    "json: a name of 100 kB, 1,000 rows": sending(json_names),
+    "json: equal paths": sending(equal_paths),
+    "deep nesting in each format": sending(deep_nesting),
+    "xml and yaml: many elements, entities, anchors": sending(xml_and_yaml),
+    "4 batches of 9,000 texts": sending(batches, path="/api/v1/batch/publish"),
+    "imports of 40,000 events": sending(imports, path="/api/v1/projects/imported/import?overwrite=true"),
+    "200 queries as of the past": only(past_queries),
+    "history of 30 versions of 2 MB": only(large_history),
+    "listings, read and not read": only(listings),
+    "exports, read and not read": only(exports),
+    "20 registrations from event 0": only(registrations),
+    "8 requests for 2,048 embeddings": sending(embeddings, path="/api/v1/embeddings"),
+    "60 subscribers that never read": only(deaf_subscribers),
+    "15,000 patterns": only(slow_patterns),
 }
 
 
-class Prober(threading.Thread):
-    """Asks a small question all the time."""
+def probe(port, source, pipe):
+    """Asks a small question all the time, until the pipe says that it is enough; sends when each was asked, how long it took, and what failed."""
+    asked, failures = [], collections.Counter()
+    connection = Connection(port, 60, source=source)
+    pipe.send("ready")
+    while not pipe.poll(0.005):
+        started = time.monotonic()
+        try:
+            status = connection.call("POST", "/api/v1/projects/probe/query", {"query": "who keeps the lighthouse"}).status
+            if status != 200:
+                failures[str(status)] += 1
+        except (OSError, http.client.HTTPException) as error:
+            failures[type(error).__name__] += 1
+            connection.close()
+            connection = Connection(port, 60, source=source)
+        asked.append((started, time.monotonic() - started))
+    connection.close()
+    pipe.send((asked, failures))
+
+
+class Prober:
+    """A process that asks (`probe`)."""
 
     def __init__(self, server, source):
-        super().__init__(daemon=True)
-        self.server, self.source = server, source
-        self.times, self.failures, self.stopped = [], collections.Counter(), threading.Event()
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=probe, args=(server.http_port, source, theirs), daemon=True)
+        self.process.start()
+        self.asked, self.failures = [], collections.Counter()
 
-    def run(self):
-        connection = Connection(self.server.http_port, 60, source=self.source)
-        while not self.stopped.is_set():
-            started = time.perf_counter()
-            try:
-                status = connection.call("POST", "/api/v1/projects/probe/query", {"query": "who keeps the lighthouse"}).status
-                if status != 200:
-                    self.failures[str(status)] += 1
-            except (OSError, http.client.HTTPException) as error:
-                self.failures[type(error).__name__] += 1
-                connection.close()
-                connection = Connection(self.server.http_port, 60, source=self.source)
-            self.times.append(time.perf_counter() - started)
-            self.stopped.wait(0.005)
-        connection.close()
+    def wait_until_ready(self):
+        self.pipe.recv()
+
+    def stop(self):
+        self.pipe.send("enough")
+        self.asked, self.failures = self.pipe.recv() if self.pipe.poll(70) else ([], collections.Counter(silent=1))
+        self.process.join(5)
 
     def p99(self):
-        return sorted(self.times)[int(len(self.times) * 0.99)] if self.times else float("inf")
+        times = sorted(seconds for _, seconds in self.asked)
+        return times[int(len(times) * 0.99)] if times else float("inf")
 
 
 class MemoryWatch(threading.Thread):
@@ -334,15 +381,16 @@ PROBERS = {"others": "127.0.0.2", "a neighbour": HOST}
 def watched(server, work):
     """(result of the work, seconds, peak in MB, the probers by name)"""
     probers, watch = {name: Prober(server, source) for name, source in PROBERS.items()}, MemoryWatch(server)
-    for thread in [*probers.values(), watch]:
-        thread.start()
+    for prober in probers.values():
+        prober.wait_until_ready()
+    watch.start()
     started = time.perf_counter()
     try:
         result = work()
     finally:
         seconds = time.perf_counter() - started
-        for thread in [*probers.values(), watch]:
-            thread.stopped.set()
-        for thread in [*probers.values(), watch]:
-            thread.join(70)
+        for prober in probers.values():
+            prober.stop()
+        watch.stopped.set()
+        watch.join(70)
     return result, seconds, watch.peak / 1024, probers

@@ -130,6 +130,7 @@ def sustained(server, attack):
 def attack(data_dir, name, arguments):
     """One attack on a server of its own, which begins with the same data. The row of the table, and what is wrong."""
     faults = []
+    ATTACKS[name].prepare()
     server = Server(data_dir)
     with server:
         for n, text in enumerate(("the lighthouse keeper is Maria", "the harbour opens at six", "boats are painted blue")):

@@ -5,6 +5,7 @@ import Foundation
 import Hashing
 import KeySpace
 import LMDB
+import Maintenance
 import Synchronization
 import TestSupport
 import Testing

@@ -1,3 +1,4 @@
+import Answers
 import Base
 import Content
 import Engine
@@ -37,7 +38,7 @@ import TOON
         for format in ["json", "toon"] {
             let command = RegisterCommand(project: p, agent: Name(stored: "agent \(format)"), needs: ["value"], responseFormat: format)
             #expect(try await database.register(Fixture.tenant, command).caughtUpEvents == min(events.count, 100))
-            let told = fixture.sink.take().map(NotificationPayload.text)
+            let told = fixture.sink.take().map(NotificationShape.channelText)
             #expect(!told.isEmpty && !told.contains { $0.contains("\"error\"") })
         }
         return try await database.export(Fixture.tenant, project: p, sections: all)

@@ -6,6 +6,7 @@ import Events
 import Foundation
 import KeySpace
 import LMDB
+import Maintenance
 import Synchronization
 import TestSupport
 import Testing

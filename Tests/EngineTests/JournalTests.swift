@@ -5,6 +5,7 @@ import Events
 import Journal
 import KeySpace
 import LMDB
+import Maintenance
 import Needs
 import Synchronization
 import TestSupport

@@ -3,6 +3,7 @@ import Content
 import Engine
 import Events
 import LMDB
+import Maintenance
 import TestSupport
 import Testing
 

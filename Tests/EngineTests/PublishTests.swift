@@ -3,6 +3,7 @@ import Content
 import Engine
 import Events
 import Foundation
+import Maintenance
 import Needs
 import TestSupport
 import Testing

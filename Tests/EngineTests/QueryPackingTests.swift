@@ -1,3 +1,4 @@
+import Answers
 import Base
 import Content
 import Engine
@@ -300,7 +301,7 @@ import Testing
             let told = fixture.sink.take()
             guard case .initialContext(let context)? = told.first?.message else { throw ContexError(.bug, "no context") }
             let status = try await fixture.database.agent(Fixture.tenant, command.agent, project: nil)[0]
-            let text = NotificationPayload.text(told[0])
+            let text = NotificationShape.channelText(told[0])
             return (context, status, command.responseFormat == "json" ? try JSONParser.parse(text: text) : .string(text))
         }
         let (context, status, message) = try await register("a")

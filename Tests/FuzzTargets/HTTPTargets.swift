@@ -7,6 +7,7 @@ internal import Engine
 internal import Foundation
 internal import HTTPAPI
 internal import LMDB
+internal import Maintenance
 internal import Service
 internal import Synchronization
 internal import TestSupport

@@ -5,6 +5,7 @@ import Foundation
 import HTTPAPI
 import KeySpace
 import LMDB
+import Maintenance
 import Service
 import TestSupport
 import Testing

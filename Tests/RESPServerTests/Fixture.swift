@@ -1,3 +1,4 @@
+import Answers
 import Access
 import Base
 import Engine

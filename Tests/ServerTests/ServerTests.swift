@@ -4,6 +4,7 @@ import Base
 import Content
 import Engine
 import Foundation
+import Maintenance
 import TestSupport
 import Testing
 

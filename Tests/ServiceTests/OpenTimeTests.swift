@@ -1,6 +1,7 @@
 import Access
 import Base
 import Engine
+import Maintenance
 import Service
 import TestSupport
 import Testing

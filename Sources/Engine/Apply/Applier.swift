@@ -1,25 +1,25 @@
 // The one way from a command to the bytes of the store.
 //
 // A function of the command and of what the store holds, nothing else: it reads no clock, asks no model, draws no random number, and waits
-// for nobody. It is run by the writer's thread for what clients want (Log/Writer.swift), and by the readers of a journal (Replay.swift).
-// Apart from the tools that work on a folder that nobody serves (LineImport, Reindex), nothing else in the engine writes: `tools/tidy`
+// for nobody. It is run by the writer's thread for what clients want (Log/Writer.swift), and by the readers of a journal (Log/JournalText.swift).
+// Apart from the tools that work on a folder that nobody serves (Maintenance), nothing else writes: `tools/tidy`
 // holds that.
 //
 // A command that is refused is refused before its first write, or undone with its transaction: Writer.swift has the rules.
 
 internal import Base
-internal import Journal
+package import Journal
 internal import KeySpace
-internal import LMDB
+package import LMDB
 internal import Vectors
 
-struct Applier: Sendable {
+package struct Applier: Sendable {
     /// Of the store's vectors.
     let dimension: Int
     let matcher: NeedMatcher
     let journal: JournalWindow
 
-    init(dimension: Int, matcher: NeedMatcher, journal: JournalWindow = .off) {
+    package init(dimension: Int, matcher: NeedMatcher, journal: JournalWindow = .off) {
         self.dimension = dimension
         self.matcher = matcher
         self.journal = journal
@@ -41,7 +41,7 @@ struct Applier: Sendable {
     /// - Parameters:
     ///   - draft: the command as the journal is to keep it; nil keeps none.
     /// - Throws: whatever refuses it (`.notFound`, `.conflict`, `.invalid`, `.limited`), `.storageFull`, `.damaged`.
-    func apply(
+    package func apply(
         _ command: Command, draft: JournalDraft? = nil, indexing: ImportIndexing? = nil, in transaction: inout WriteTransaction
     ) throws -> (outcome: Outcome, effects: Effects) {
         let before = try StorePosition.load(transaction.view)

@@ -3,8 +3,8 @@ internal import Documents
 internal import Events
 internal import Inboxes
 internal import KeySpace
-internal import LMDB
-internal import Needs
+package import LMDB
+package import Needs
 
 extension Applier {
     func register(_ command: Command.Register, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
@@ -105,7 +105,7 @@ extension Applier {
 
 extension NeedSearch.Found {
     /// Lets the agent follow what was found.
-    func setFollows(of agent: UInt32, _ store: NeedStore, in transaction: inout WriteTransaction) throws {
+    package func setFollows(of agent: UInt32, _ store: NeedStore, in transaction: inout WriteTransaction) throws {
         for (document, nodes) in nodes.sorted(by: { $0.key < $1.key }) {
             try store.setFollow(agent: agent, document: document, nodes: nodes.sorted(), in: &transaction)
         }

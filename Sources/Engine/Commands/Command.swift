@@ -17,7 +17,7 @@ internal import Inboxes
 internal import Needs
 
 /// Everything that changes what a store holds. docs/formats/commands-v1.md is its encoding.
-enum Command: Sendable {
+package enum Command: Sendable {
     case publish(Publish)
     case delete(Delete)
     case register(Register)
@@ -55,7 +55,7 @@ enum Command: Sendable {
 extension Command {
     /// By what rule fresh nodes are held against standing needs: it decides whom an agent follows, so it is part of the command and not of
     /// the machine that applies it.
-    struct Routing: Sendable, Equatable {
+    package struct Routing: Sendable, Equatable {
         let mode: SearchMode
         let threshold: Double
 
@@ -64,11 +64,11 @@ extension Command {
             self.threshold = threshold
         }
 
-        init(_ configuration: DatabaseConfiguration) { self.init(mode: configuration.mode, threshold: configuration.threshold) }
+        package init(_ configuration: DatabaseConfiguration) { self.init(mode: configuration.mode, threshold: configuration.threshold) }
     }
 
     /// Removes a key.
-    struct Delete: Sendable {
+    package struct Delete: Sendable {
         let tenant: TenantID
         let project: Name
         let key: Name
@@ -77,7 +77,7 @@ extension Command {
     }
 
     /// Removes the registrations of an agent in the projects named.
-    struct Unregister: Sendable {
+    package struct Unregister: Sendable {
         let tenant: TenantID
         let agent: Name
         let projects: [Name]
@@ -85,7 +85,7 @@ extension Command {
     }
 
     /// Chooses how the texts of a project are analysed, and makes its text index anew.
-    struct SetAnalyzer: Sendable {
+    package struct SetAnalyzer: Sendable {
         let tenant: TenantID
         let project: Name
         let kind: Analyzer.Kind
@@ -93,7 +93,7 @@ extension Command {
     }
 
     /// A change of API keys or roles.
-    struct ChangeKeys: Sendable {
+    package struct ChangeKeys: Sendable {
         enum Change: Sendable {
             /// With the role that it gets at once, if any.
             case create(KeyRecord, RoleAssignment?)
@@ -119,7 +119,7 @@ extension Command {
     }
 
     /// An agent has dealt with its inbox up to a cursor.
-    struct Acknowledge: Sendable {
+    package struct Acknowledge: Sendable {
         let tenant: TenantID
         let project: Name
         let agent: Name
@@ -128,7 +128,7 @@ extension Command {
     }
 
     /// Lets entries of inboxes go whose events are older than a time.
-    struct ExpireInboxes: Sendable {
+    package struct ExpireInboxes: Sendable {
         let tenant: TenantID
         let before: Timestamp
         /// So many at most.
@@ -137,7 +137,7 @@ extension Command {
     }
 
     /// The queries that were asked most often of this server.
-    struct KeepQueries: Sendable {
+    package struct KeepQueries: Sendable {
         struct Query: Sendable, Equatable {
             let project: Name
             let text: String
@@ -150,7 +150,7 @@ extension Command {
 }
 
 /// What became of a command that was not refused.
-enum Outcome: Sendable {
+package enum Outcome: Sendable {
     case published(PublishReceipt)
     case deleted(DeleteReceipt)
     case registered(Registration)
@@ -167,12 +167,14 @@ enum Outcome: Sendable {
 }
 
 /// What a command leaves for after the commit.
-struct Effects: Sendable {
+package struct Effects: Sendable {
     var notifications: [Notification] = []
     /// API keys or roles are other ones now.
     var haveKeysChanged = false
 
-    mutating func add(_ other: Effects) {
+    package init() {}
+
+    package mutating func add(_ other: Effects) {
         notifications += other.notifications
         haveKeysChanged = haveKeysChanged || other.haveKeysChanged
     }

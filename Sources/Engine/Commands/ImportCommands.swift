@@ -3,7 +3,7 @@ internal import Documents
 
 extension Command {
     /// An export document takes the place of a project's sections, or fills them.
-    struct ImportProject: Sendable {
+    package struct ImportProject: Sendable {
         struct Event: Sendable {
             let type: String
             /// JSON, compact: what the event shows, or what was published when it is the publish of a key.

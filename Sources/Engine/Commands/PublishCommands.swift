@@ -1,4 +1,4 @@
-internal import Base
+package import Base
 internal import Content
 internal import Documents
 internal import FullText
@@ -7,7 +7,7 @@ internal import Synchronization
 
 extension Command {
     /// A document takes new content.
-    struct Publish: Sendable {
+    package struct Publish: Sendable {
         struct Node: Sendable {
             let identity: NodeIdentity
             let tokenCount: Int
@@ -45,7 +45,7 @@ extension Command {
         let fingerprint: SHA256Digest
         let units: [Unit]
         let routing: Routing
-        let time: Timestamp
+        package let time: Timestamp
         /// What the texts of the nodes went through. Not part of the command.
         var analyzer: Analyzer?
         /// For the receipt. Not part of the command.
@@ -77,7 +77,7 @@ extension Command.Publish.Unit {
 
 extension NodeExtent {
     /// Of a node of a unit.
-    init(of place: Int, in count: Int, _ passages: [PassageBounds]) {
+    package init(of place: Int, in count: Int, _ passages: [PassageBounds]) {
         self = !passages.isEmpty ? .passages(passages) : count == 1 ? .whole : .gathered(place: place, count: count)
     }
 }

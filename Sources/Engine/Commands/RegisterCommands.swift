@@ -3,7 +3,7 @@ internal import Needs
 
 extension Command {
     /// An agent enters a project, or takes the place of the one that has its id there.
-    struct Register: Sendable {
+    package struct Register: Sendable {
         /// Checked.
         let agent: RegisterCommand
         /// The needs, each once, with their vectors, and how they are searched.

@@ -1,4 +1,4 @@
-internal import Base
+package import Base
 internal import Journal
 
 /// A command on its way to the log.
@@ -49,5 +49,5 @@ extension Database {
 
 extension Outcome {
     /// An outcome of another kind than its command's.
-    var mismatch: ContexError { ContexError(.bug, "a command came to an outcome of another kind") }
+    package var mismatch: ContexError { ContexError(.bug, "a command came to an outcome of another kind") }
 }

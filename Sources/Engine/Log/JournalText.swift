@@ -4,10 +4,10 @@
 
 public import Base
 internal import Events
-internal import Hashing
+package import Hashing
 public import Journal
 internal import KeySpace
-internal import LMDB
+package import LMDB
 
 /// A command with its place, as followers and backups take it.
 public struct JournalEntry: Sendable, Equatable {
@@ -24,7 +24,7 @@ public struct JournalEntry: Sendable, Equatable {
     }
 }
 
-enum JournalText {
+package enum JournalText {
     /// - Complexity: O(size of the command); one SHA-256 over it.
     static func draft(_ command: Command) -> JournalDraft {
         JournalDraft(digest: SHA256.digest(CommandCodec.encode(command)), body: CommandCodec.encode(command, eliding: true))
@@ -32,7 +32,7 @@ enum JournalText {
 
     /// The whole command of an entry.
     /// - Throws: `.damaged` when it cannot be read, when its event is gone, or when it is not what was entered.
-    static func whole(_ record: JournalRecord, in view: borrowing TransactionView) throws -> [UInt8] {
+    package static func whole(_ record: JournalRecord, in view: borrowing TransactionView) throws -> [UInt8] {
         let whole = CommandCodec.encode(try CommandCodec.decode(record.body, event: elided(record, in: view)))
         guard SHA256.digest(whole) == record.digest else { throw ContexError.damaged("the command is not the one that was entered") }
         return whole
@@ -46,7 +46,7 @@ enum JournalText {
     }
 
     /// Entries after a position, whole, oldest first; no more bytes than `bytesMax`, but one at least.
-    static func entries(after position: Position, count: Int, bytesMax: Int, in view: borrowing TransactionView) throws -> [JournalEntry] {
+    package static func entries(after position: Position, count: Int, bytesMax: Int, in view: borrowing TransactionView) throws -> [JournalEntry] {
         guard position.rawValue < .max else { return [] }
         var (entries, bytes, due) = ([JournalEntry](), 0, position.next)
         try Journal().forEach(from: position.next, in: view) { record in
@@ -63,7 +63,7 @@ enum JournalText {
     }
 
     /// The link of an entry; nil when it is not there.
-    static func link(at position: Position, in view: borrowing TransactionView) throws -> SHA256Digest? {
+    package static func link(at position: Position, in view: borrowing TransactionView) throws -> SHA256Digest? {
         var link: SHA256Digest?
         try Journal().forEach(from: position, in: view) { record in
             if record.position == position { link = record.link }

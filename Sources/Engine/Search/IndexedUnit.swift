@@ -1,26 +1,31 @@
 // What the indexes have of a node: the entry of a short one, those of a long one's passages, or the one that it has together with its
 // neighbours. The texts are not stored but made again from the records.
 
-internal import Base
+package import Base
 internal import Content
-internal import Documents
-internal import FullText
+package import Documents
+package import FullText
 internal import KeySpace
 internal import LMDB
 
-struct IndexedUnit: Sendable {
+package struct IndexedUnit: Sendable {
     /// Of the first record; its entries have this number and those that follow it.
-    let first: NodeID
+    package let first: NodeID
     /// One, or several that are gathered, with consecutive numbers.
-    let records: [NodeRecord]
+    package let records: [NodeRecord]
 
-    var nodes: [NodeID] { records.indices.map { NodeID(rawValue: first.rawValue + UInt32($0)) } }
+    package init(first: NodeID, records: [NodeRecord]) {
+        self.first = first
+        self.records = records
+    }
+
+    package var nodes: [NodeID] { records.indices.map { NodeID(rawValue: first.rawValue + UInt32($0)) } }
 
     /// Numbers of its entries in the indexes.
-    var entries: [NodeID] { (0..<UInt32(records[0].extent.numbers)).map { NodeID(rawValue: first.rawValue + $0) } }
+    package var entries: [NodeID] { (0..<UInt32(records[0].extent.numbers)).map { NodeID(rawValue: first.rawValue + $0) } }
 
     /// What the document's record says of a long node.
-    var run: DocumentRecord.PassageRun? {
+    package var run: DocumentRecord.PassageRun? {
         if case .passages(let bounds) = records[0].extent { return .init(node: first, count: bounds.count) }
         return nil
     }
@@ -28,7 +33,7 @@ struct IndexedUnit: Sendable {
     var isGathered: Bool { records.count > 1 }
 
     /// Of each entry.
-    var embeddedTexts: [String] {
+    package var embeddedTexts: [String] {
         get throws(ContexError) {
             let (record, context) = (records[0], records[0].context)
             if isGathered { return [SearchText.embedded(key: record.documentKey, context: context, gathered: try values)] }
@@ -51,7 +56,7 @@ struct IndexedUnit: Sendable {
         }
     }
 
-    func analyzed(_ analyzer: Analyzer) throws(ContexError) -> [AnalyzedText] { try indexedTexts.map { AnalyzedText($0, analyzer: analyzer) } }
+    package func analyzed(_ analyzer: Analyzer) throws(ContexError) -> [AnalyzedText] { try indexedTexts.map { AnalyzedText($0, analyzer: analyzer) } }
 
     /// The text of each gathered node; none of any other unit.
     func analyzedNodes(_ analyzer: Analyzer) throws(ContexError) -> [AnalyzedText] {
@@ -67,7 +72,7 @@ struct IndexedUnit: Sendable {
     }
 
     /// What is wrong with the bounds of its passages: each must hold something, and begin behind the one before.
-    func findings() throws(ContexError) -> [String] {
+    package func findings() throws(ContexError) -> [String] {
         guard case .passages(let bounds) = records[0].extent else { return [] }
         let value = try EventData.parsed(records[0].data)
         var findings: [String] = []
@@ -86,7 +91,7 @@ struct IndexedUnit: Sendable {
     }
 
     /// Nodes in their order, unit by unit.
-    static func units(of nodes: [(id: NodeID, record: NodeRecord)]) throws(ContexError) -> [IndexedUnit] {
+    package static func units(of nodes: [(id: NodeID, record: NodeRecord)]) throws(ContexError) -> [IndexedUnit] {
         var units: [IndexedUnit] = []
         var place = 0
         while place < nodes.count {

@@ -75,7 +75,7 @@ struct SharedMatches {
 }
 
 /// How a registration wants its context packed.
-struct ContextSettings: Sendable {
+package struct ContextSettings: Sendable {
     let tokensMax: Int
     let diversity: Double
     let pinned: [String]

@@ -68,7 +68,7 @@ struct NeedMatch {
     let similarity: Double
 }
 
-final class NeedMatcher: Sendable {
+package final class NeedMatcher: Sendable {
     /// The needs of one project as of one generation.
     final class Standing: Sendable {
         struct Need: Sendable {
@@ -97,7 +97,7 @@ final class NeedMatcher: Sendable {
 
     /// Forgets everything: to be called when a transaction was aborted, because a generation that was seen in it may come again
     /// with other needs.
-    func forget() { known.withLock { $0 = [:] } }
+    package func forget() { known.withLock { $0 = [:] } }
 
     func standing(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Standing {
         let store = NeedStore(scope: scope)

@@ -1,3 +1,4 @@
+internal import Answers
 internal import Base
 internal import Content
 internal import Engine
@@ -63,14 +64,7 @@ extension RouteTable {
         ) { call in
             let command = try Register.command(call.body, at: [.name("body")])
             let registration = try await call.operations.register(command, by: call.caller)
-            var answer = JSONObject([
-                ("status", "registered"), ("agent_id", .string(registration.agent.text)), ("project_id", .string(registration.project.text)),
-                ("caught_up_events", .integer(registration.caughtUpEvents)),
-                ("current_sequence", .string(registration.currentSequence.description)), ("matched_needs", matchedNeeds(registration)),
-                ("notification_channel", .string(registration.channel)),
-            ])
-            if let last = registration.caughtUpTo { answer["caught_up_to"] = .string(last.description) }
-            return .json(.object(answer))
+            return .json(.object(AgentShape.registered(registration)))
         },
 
         Route(
@@ -93,10 +87,7 @@ extension RouteTable {
                     }
                 }
             } success: { _, registration in
-                [
-                    "status": "success", "agent_id": .string(registration.agent.text), "project_id": .string(registration.project.text),
-                    "matched_needs": matchedNeeds(registration), "notification_channel": .string(registration.channel),
-                ]
+                AgentShape.batchItem(registration)
             } failure: { item, error in
                 [
                     "status": "failed", "agent_id": Excerpt.of(item.given["agent_id"] ?? .null),
@@ -114,7 +105,7 @@ extension RouteTable {
             "GET", "/agents/{agent_id}", action: .showAgent, group: group, "An agent; 409 with the candidates when several projects have one of this id",
             path: [Fields.agent.shape], query: [projectMeant.shape], agentExample
         ) { call in
-            .json(.object(information(try await agent(of: call))))
+            .json(.object(AgentShape.status(try await agent(of: call))))
         },
 
         Route(
@@ -122,7 +113,7 @@ extension RouteTable {
             path: [Fields.agent.shape], query: [projectMeant.shape], agentExample
         ) { call in
             let agent = try await agent(of: call)
-            var members = information(agent)
+            var members = AgentShape.status(agent)
             members["agent_id"] = .string(agent.record.name.text)
             members["status"] = "registered"
             return .json(.object(members))
@@ -148,7 +139,7 @@ extension RouteTable {
             path: [Fields.project.shape, Fields.agent.shape], agentExample
         ) { call in
             let agent = try await call.operations.agent(call.path[Fields.agent], project: call.path[Fields.project], by: call.caller)
-            return .json(.object(information(agent)))
+            return .json(.object(AgentShape.status(agent)))
         },
 
         Route(
@@ -210,30 +201,7 @@ extension RouteTable {
             let cursor = try call.query[Inboxes.cursor].map { try InboxCursor($0) }
             return try await call.operations.inbox(call.path[Fields.agent], project: project, after: cursor, limit: call.query[Inboxes.limit], by: call.caller)
         }
-        var answer = JSONMembers()
-        answer.add("project_id", .string(page.project.text))
-        answer.add("agent_id", .string(page.agent.text))
-        answer.add("entries", text: JSONMembers.list(page.items.map(entry)))
-        answer.add("cursor", .string(page.cursor.description))
-        answer.add("has_more", .bool(page.hasMore))
-        answer.add("gap", .bool(page.hasGap))
-        return .bytes(answer.text, contentType: "application/json")
-    }
-
-    private static func entry(_ item: InboxItem) -> [UInt8] {
-        let event = item.event
-        var members = JSONMembers()
-        members.add("cursor", .string(item.cursor.description))
-        members.add("sequence", .string(event.sequence.description))
-        members.add("reason", .string(item.reason.word))
-        members.add("needs", .array(item.needs.map(JSONValue.string)))
-        members.add("event_type", .string(event.type))
-        members.add("data_key", .string(event.key))
-        members.add("data", text: event.data)
-        members.add("timestamp", .string(event.recordedAt.iso8601))
-        if !event.metadata.isEmpty { members.add("metadata", text: event.metadata) }
-        if let publisher = event.publisher { members.add("published_by", publisher.json) }
-        return members.text
+        return .bytes(AgentShape.inbox(page), contentType: "application/json")
     }
 
     private static func acknowledge(_ call: Call, project: Name?) async throws -> APIAnswer {
@@ -257,46 +225,6 @@ extension RouteTable {
 
     private static func names(_ call: Call, of project: Name?) async throws -> APIAnswer {
         let page = try await inQuery { try await call.operations.agents(project: project, call.page, by: call.caller) }
-        var answer = JSONMembers()
-        answer.add("agents", .array(page.items.map { .string($0.agent.text) }))
-        answer.add("count", .integer(page.items.count))
-        answer.add("registrations", .array(page.items.map { ["agent_id": .string($0.agent.text), "project_id": .string($0.project.text)] }))
-        return call.object(answer, next: page.next)
-    }
-
-    private static func matchedNeeds(_ registration: Registration) -> JSONValue {
-        .object(JSONObject(registration.matchedNeeds.map { ($0.need, .integer($0.count)) }))
-    }
-
-    /// The secret is shown to nobody, only that there is one.
-    private static func information(_ agent: AgentStatus) -> JSONObject {
-        let record = agent.record
-        var members = JSONObject([
-            ("project_id", .string(agent.project.text)), ("needs", .array(record.needs.map(JSONValue.string))),
-            ("notification_method", record.delivery == .webhook ? "webhook" : "redis"),
-            ("response_format", .string(record.responseFormat)), ("channel", .string(record.channel)),
-            ("webhook_url", record.webhookURL.map(JSONValue.string) ?? .null),
-            ("webhook_secret", record.webhookSecret == nil ? .null : "********"),
-            ("data_keys", .array(agent.nodeKeys.map(JSONValue.string))), ("last_sequence", .string(agent.lastSequence.description)),
-        ])
-        if record.envelope == .full { members["envelope"] = "full" }
-        if record.delivery == .webhook { members["delivery"] = .object(delivery(agent)) }
-        return members
-    }
-
-    /// How the webhook is doing.
-    private static func delivery(_ agent: AgentStatus) -> JSONObject {
-        let status = agent.delivery ?? DeliveryStatus()
-        var members = JSONObject([
-            ("state", agent.isStopped ? "stopped" : "active"), ("delivered", .integer(status.delivered)),
-            ("last_delivered_at", status.lastDelivered.map { .string($0.iso8601) } ?? .null),
-            ("last_error", status.lastFailure.map { ["time": .string($0.time.iso8601), "reason": .string($0.reason)] } ?? .null),
-            ("pending", .integer(status.pending)), ("replaced", .integer(status.replaced)), ("given_up", .integer(status.givenUp)),
-            ("breaker", .string(status.breaker.rawValue)),
-        ])
-        if agent.isStopped {
-            members["reason"] = "the API key that registered this agent was revoked or lost its rights here: register it again with a valid key"
-        }
-        return members
+        return call.object(AgentShape.names(page.items), next: page.next)
     }
 }

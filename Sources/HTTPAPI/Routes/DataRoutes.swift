@@ -1,3 +1,4 @@
+internal import Answers
 internal import Base
 internal import Content
 internal import Engine
@@ -48,13 +49,7 @@ extension RouteTable {
             body: .object(Publish.shapes), #"{"status":"published","project_id":"app","data_key":"tech","sequence":"1"}"#
         ) { call in
             let receipt = try await call.operations.publish(Publish.command(call.body), by: call.caller)
-            var answer = JSONObject([
-                ("status", "published"), ("project_id", .string(receipt.project.text)), ("data_key", .string(receipt.key.text)),
-                ("sequence", .string(receipt.sequence.description)),
-            ])
-            addNote(of: receipt, to: &answer)
-            if !receipt.changed { answer["unchanged"] = .bool(true) }
-            return .json(.object(answer))
+            return .json(.object(DataShape.published(receipt)))
         },
 
         Route(
@@ -69,12 +64,7 @@ extension RouteTable {
             return try await batch(commands) { commands in
                 try await call.operations.publishBatch(commands, by: call.caller)
             } success: { _, receipt in
-                var item = JSONObject([
-                    ("status", "success"), ("project_id", .string(receipt.project.text)), ("data_key", .string(receipt.key.text)),
-                    ("sequence", .string(receipt.sequence.description)),
-                ])
-                addNote(of: receipt, to: &item)
-                return .object(item)
+                DataShape.batchItem(receipt)
             } failure: { command, error in
                 [
                     "status": "failed", "project_id": .string(command.project.text), "data_key": .string(command.key.text),
@@ -91,19 +81,7 @@ extension RouteTable {
             """#
         ) { call in
             let page = try await inQuery { try await call.operations.projects(call.page, by: call.caller) }
-            var answer = JSONMembers()
-            answer.add(
-                "projects",
-                .array(
-                    page.items.map { project in
-                        [
-                            "project_id": .string(project.name.text), "documents": .integer(project.documents),
-                            "nodes": .integer(project.nodes), "agents": .integer(project.agents),
-                            "last_sequence": .string(project.lastSequence.description), "created_at": .string(project.createdAt.iso8601),
-                        ]
-                    }))
-            answer.add("count", .integer(page.items.count))
-            return call.object(answer, next: page.next)
+            return call.object(DataShape.projects(page.items), next: page.next)
         },
 
         Route(
@@ -138,15 +116,11 @@ extension RouteTable {
                 let keys = try await inQuery {
                     try await call.operations.listKeysOfData(project: project, call.page, asOf: asOf, by: call.caller)
                 }
-                var answer = JSONMembers()
-                answer.add("project_id", .string(project.text))
-                answer.add("data_keys", .array(keys.items.map(JSONValue.string)))
-                answer.add("count", .integer(keys.items.count))
-                return call.object(answer, next: keys.next)
+                return call.object(DataShape.keys(keys.items, of: project), next: keys.next)
             }
             let page = try await inQuery {
                 try await call.operations.listData(project: project, call.page, asOf: asOf, by: call.caller) { node in
-                    let item = try listed(node)
+                    let item = try DataShape.listed(node)
                     return (item, item.count)
                 }
             }
@@ -164,16 +138,7 @@ extension RouteTable {
         ) { call in
             let (project, key) = (call.path[Fields.project], call.path[Fields.key])
             let held = try await inQuery { try await call.operations.data(project: project, key: key, asOf: call.query[Fields.asOf], by: call.caller) }
-            var answer = JSONMembers()
-            answer.add("project_id", .string(project.text))
-            answer.add("data_key", .string(held.key.text))
-            answer.add("sequence", .string(held.sequence.description))
-            answer.add("timestamp", held.recordedAt.map { .string($0.iso8601) } ?? .null)
-            answer.add("data", text: held.dataText ?? Array("null".utf8))
-            answer.add("data_format", .string(held.format))
-            answer.add("nodes", text: JSONMembers.list(try held.nodes.map(listed)))
-            add(held.metadata, held.publisher, to: &answer)
-            return .bytes(answer.text, contentType: "application/json")
+            return .bytes(try DataShape.held(held, project: project), contentType: "application/json")
         },
 
         Route(
@@ -217,32 +182,6 @@ extension RouteTable {
         },
     ]
 
-    /// One node of a listing.
-    private static func listed(_ node: ListedNode) throws -> [UInt8] {
-        var members = JSONMembers()
-        members.add("data_key", .string(node.nodeKey))
-        members.add("description", .string(node.description))
-        let stored = try node.parsedData()
-        let data = stored.objectValue == nil ? ["value": stored] : stored
-        members.add("data", data)
-        members.add("data_format", .string(node.format))
-        members.add("is_structured", .bool(NodeKind(rawValue: node.kind)?.isStructured ?? false))
-        members.add("toon", .string(TOONEncoder.encode(data)))
-        add(node.metadata, node.publisher, to: &members)
-        return members.text
-    }
-
-    /// Members that the original's answers do not have stand at the end, and only where there is something to say.
-    static func add(_ metadata: JSONObject, _ publisher: Publisher?, to members: inout JSONObject) {
-        if !metadata.isEmpty { members["metadata"] = .object(metadata) }
-        if let publisher { members["published_by"] = publisher.json }
-    }
-
-    static func add(_ metadata: JSONObject, _ publisher: Publisher?, to members: inout JSONMembers) {
-        if !metadata.isEmpty { members.add("metadata", .object(metadata)) }
-        if let publisher { members.add("published_by", publisher.json) }
-    }
-
     private static func importedDocument(_ bytes: [UInt8], format: String) throws -> JSONValue {
         let document: JSONValue
         switch format {
@@ -262,13 +201,6 @@ extension RouteTable {
         }
         guard document.objectValue != nil else { throw ContexError(.importRefused, "An export document must be an object") }
         return document
-    }
-
-    /// What the data was read as, where its publisher may have meant something else.
-    private static func addNote(of receipt: PublishReceipt, to answer: inout JSONObject) {
-        guard let note = receipt.note else { return }
-        answer["format"] = .string(receipt.format)
-        answer["note"] = .string(note)
     }
 
     /// An export on its way out, for one reader.

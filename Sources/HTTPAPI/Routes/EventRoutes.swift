@@ -1,3 +1,4 @@
+internal import Answers
 internal import Base
 internal import Content
 internal import Engine
@@ -25,7 +26,7 @@ extension RouteTable {
             let (wanted, since) = (request, LaxText.sequence(call.query[EventQuery.since]))
             let page = try await inQuery {
                 try await call.operations.events(project: call.path[Fields.project], since: since, wanted, by: call.caller) { event in
-                    let item = listed(event)
+                    let item = EventShape.listed(event)
                     return (item, item.count)
                 }
             }
@@ -35,16 +36,4 @@ extension RouteTable {
             return call.object(answer, next: page.next)
         }
     ]
-
-    private static func listed(_ event: EventRecord) -> [UInt8] {
-        var members = JSONMembers()
-        members.add("sequence", .string(event.sequence.description))
-        members.add("event_type", .string(event.type))
-        members.add("data", text: EventData.visibleText(event))
-        members.add("timestamp", .string(event.recordedAt.iso8601))
-        members.add("position", .string(event.position.description))
-        if !event.metadata.isEmpty { members.add("metadata", text: event.metadata) }
-        if let publisher = event.publisher { members.add("published_by", publisher.json) }
-        return members.text
-    }
 }

@@ -1,4 +1,5 @@
 internal import Access
+internal import Answers
 internal import Base
 internal import Engine
 internal import Service
@@ -17,16 +18,7 @@ extension RouteTable {
             #"{"api_key":"ck_...","key_id":"0123456789abcdef","name":"robot","key":"ck_...","created_at":"2026-01-01T00:00:00+00:00"}"#
         ) { call in
             let issued = try await call.operations.createKey(name: call.query[name], by: call.caller)
-            var members = JSONObject([
-                ("api_key", .string(issued.text)), ("key_id", .string(issued.record.keyID.text)), ("name", .string(issued.record.name)),
-                ("key", .string(issued.text)), ("created_at", .string(issued.record.createdAt.iso8601)),
-            ])
-            if !issued.record.rule.isValid {
-                members["confirmed"] = .bool(false)
-                members["note"] = .string(
-                    "Made while authentication is off: once it is on, the key is valid when it is confirmed (contex keys confirm \(issued.record.keyID))")
-            }
-            return .json(.object(members))
+            return .json(.object(KeyShape.issued(issued)))
         },
 
         Route(
@@ -40,14 +32,7 @@ extension RouteTable {
         ) { call in
             try call.registry(
                 .keys, named: "keys",
-                try await call.operations.keys(by: call.caller).map { record in
-                    var members = JSONObject([
-                        ("key_id", .string(record.keyID.text)), ("name", .string(record.name)), ("prefix", .string(record.prefix)),
-                        ("scopes", .array([])), ("created_at", .string(record.createdAt.iso8601)), ("tenant_id", .null),
-                    ])
-                    if !record.rule.isValid { members["confirmed"] = .bool(false) }
-                    return .object(members)
-                })
+                try await call.operations.keys(by: call.caller).map { .object(KeyShape.listed($0)) })
         },
 
         Route(
@@ -76,7 +61,7 @@ extension RouteTable {
             let wanted = try WantedRole(query: call.query, body: call.bodyContent.json)
             let assignment = try await call.operations.assignRole(
                 keyID: wanted.keyID, role: wanted.role, projects: wanted.projects, by: call.caller)
-            return .json(assigned(assignment.keyID.text, assignment.role, assignment.projects.projects))
+            return .json(KeyShape.role(assignment.keyID.text, assignment.role, assignment.projects.projects))
         },
 
         Route(
@@ -85,7 +70,7 @@ extension RouteTable {
         ) { call in
             try call.registry(
                 .roles, named: "roles",
-                try await call.operations.roles(by: call.caller).map { assigned($0.keyID.text, $0.role, $0.projects.projects) })
+                try await call.operations.roles(by: call.caller).map { KeyShape.role($0.keyID.text, $0.role, $0.projects.projects) })
         },
 
         Route(
@@ -93,7 +78,7 @@ extension RouteTable {
             path: [Fields.keyID.shape], #"{"key_id":"0123456789abcdef","role":"publisher","projects":["app"]}"#
         ) { call in
             let (role, projects) = try await call.operations.role(of: call.path[Fields.keyID], by: call.caller)
-            return .json(assigned(call.path[Fields.keyID], role, projects))
+            return .json(KeyShape.role(call.path[Fields.keyID], role, projects))
         },
 
         Route(
@@ -109,20 +94,9 @@ extension RouteTable {
             #"{"roles":{"admin":{"permissions":["publish_data"]}},"all_permissions":["publish_data"]}"#
         ) { call in
             let roles = try await call.operations.permissions(by: call.caller)
-            return .json([
-                "roles": .object(
-                    JSONObject(
-                        roles.map { role, permissions in
-                            (role.rawValue, ["permissions": .array(permissions.map { .string($0.rawValue) })])
-                        })),
-                "all_permissions": .array(Permission.allCases.map { .string($0.rawValue) }),
-            ])
+            return .json(KeyShape.permissions(roles))
         },
     ]
-
-    private static func assigned(_ keyID: String, _ role: Role, _ projects: [String]) -> JSONValue {
-        ["key_id": .string(keyID), "role": .string(role.rawValue), "projects": .array(projects.map(JSONValue.string))]
-    }
 
     /// Key, role and projects, from the query with a list in the body, or all from an object in the body.
     private struct WantedRole {

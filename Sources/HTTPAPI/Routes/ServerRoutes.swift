@@ -1,3 +1,4 @@
+internal import Answers
 internal import Base
 internal import Service
 
@@ -39,7 +40,7 @@ extension RouteTable {
                 [
                     "status": .string(health.status.rawValue), "timestamp": .string(now.iso8601),
                     "uptime_seconds": .double(call.server.uptime(at: now)), "version": .string(call.server.version),
-                    "components": .object(JSONObject(health.components.map { ($0.name, component($0, at: now)) })),
+                    "components": HealthShape.components(health, at: now),
                 ], status: health.status == .unhealthy ? 503 : 200)
         },
 
@@ -52,7 +53,7 @@ extension RouteTable {
             return .json(
                 [
                     "ready": .bool(isReady), "timestamp": .string(call.server.clock.now().iso8601),
-                    "checks": .object(JSONObject(health.components.map { ($0.name, .bool($0.status != .unhealthy)) })),
+                    "checks": HealthShape.checks(health),
                 ], status: isReady ? 200 : 503)
         },
 
@@ -66,16 +67,6 @@ extension RouteTable {
             ])
         },
     ]
-
-    private static func component(_ component: ServerHealth.Component, at time: Timestamp) -> JSONValue {
-        var members = JSONObject([("status", .string(component.status.rawValue)), ("timestamp", .string(time.iso8601))])
-        if let message = component.message { members["message"] = .string(message) }
-        if !component.details.isEmpty {
-            members["details"] = .object(
-                JSONObject(component.details.map { ($0.name, Int($0.value).map { .integer($0) } ?? .string($0.value)) }))
-        }
-        return .object(members)
-    }
 }
 
 extension ServerFacts {

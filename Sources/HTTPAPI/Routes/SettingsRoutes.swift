@@ -1,3 +1,4 @@
+internal import Answers
 internal import Base
 internal import Engine
 internal import Service
@@ -19,7 +20,7 @@ extension RouteTable {
             #"{"project_id":"app","analyzer":"english","analyzer_version":1}"#
         ) { call in
             let project = call.path[Fields.project]
-            return .json(.object(described(try await call.operations.settings(project: project, by: call.caller), of: project)))
+            return .json(.object(SettingsShape.settings(try await call.operations.settings(project: project, by: call.caller), of: project)))
         },
 
         Route(
@@ -29,16 +30,9 @@ extension RouteTable {
         ) { call in
             let project = call.path[Fields.project]
             let (settings, nodes) = try await call.operations.setAnalyzer(call.body[Settings.analyzer], project: project, by: call.caller)
-            var members = described(settings, of: project)
+            var members = SettingsShape.settings(settings, of: project)
             members["nodes_reindexed"] = .integer(nodes)
             return .json(.object(members))
         },
     ]
-
-    private static func described(_ settings: ProjectSettings, of project: Name) -> JSONObject {
-        JSONObject([
-            ("project_id", .string(project.text)), ("analyzer", .string(settings.analyzer)),
-            ("analyzer_version", .integer(settings.analyzerVersion)),
-        ])
-    }
 }

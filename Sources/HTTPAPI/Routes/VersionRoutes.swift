@@ -1,3 +1,4 @@
+internal import Answers
 internal import Base
 internal import Content
 internal import Engine
@@ -34,16 +35,10 @@ extension RouteTable {
                 try await call.operations.history(
                     project: project, key: key, PageRequest(limit: call.query[Version.limit], cursor: call.query[Fields.cursor]), by: call.caller
                 ) { version in
-                    var members = described(version)
-                    members.add("event_type", .string(version.eventType))
-                    add(version.metadata, version.publisher, to: &members)
-                    return (members.text, version.dataText.count)
+                    (VersionShape.listed(version), version.dataText.count)
                 }
             }
-            var answer = named(project, key)
-            answer.add("versions", text: JSONMembers.list(page.items))
-            answer.add("count", .integer(page.items.count))
-            return call.object(answer, next: page.next)
+            return call.object(VersionShape.history(of: key, project, page.items), next: page.next)
         },
 
         Route(
@@ -53,9 +48,7 @@ extension RouteTable {
             let (project, key) = (call.path[Fields.project], call.path[Fields.key])
             let version = try await call.operations.version(
                 project: project, key: key, sequence: try sequence(call.path[Version.sequence], of: key), by: call.caller)
-            var members = described(version, in: named(project, key))
-            add(version.metadata, version.publisher, to: &members)
-            return .bytes(members.text, contentType: "application/json")
+            return .bytes(VersionShape.version(version, of: key, project), contentType: "application/json")
         },
 
         Route(
@@ -70,13 +63,7 @@ extension RouteTable {
             let difference = try await call.operations.difference(
                 project: project, key: key, from: try sequence(call.query[Version.from], of: key),
                 to: try sequence(call.query[Version.to], of: key), by: call.caller)
-            var answer = named(project, key)
-            answer.add("from_sequence", .string(difference.from.sequence.description))
-            answer.add("to_sequence", .string(difference.to.sequence.description))
-            answer.add("from_data", text: difference.from.dataText)
-            answer.add("to_data", text: difference.to.dataText)
-            answer.add("changed", .bool(difference.changed))
-            return .bytes(answer.text, contentType: "application/json")
+            return .bytes(VersionShape.difference(difference, of: key, project), contentType: "application/json")
         },
 
         Route(
@@ -93,23 +80,6 @@ extension RouteTable {
             ])
         },
     ]
-
-    private static func named(_ project: Name, _ key: Name) -> JSONMembers {
-        var members = JSONMembers()
-        members.add("project_id", .string(project.text))
-        members.add("data_key", .string(key.text))
-        return members
-    }
-
-    private static func described(_ version: DocumentVersion, in members: JSONMembers = JSONMembers()) -> JSONMembers {
-        var members = members
-        members.add("sequence", .string(version.sequence.description))
-        members.add("timestamp", .string(version.recordedAt.iso8601))
-        members.add("data", text: version.dataText)
-        members.add("data_format", .string(version.format))
-        members.add("description", .string(version.description))
-        return members
-    }
 
     /// A text that names no version is a version that is not there.
     private static func sequence(_ text: String, of key: Name) throws -> Sequence {

@@ -19,6 +19,7 @@ internal import Attributes
 public import Base
 internal import Content
 internal import Documents
+public import Engine
 internal import Events
 internal import FullText
 internal import Journal

@@ -1,12 +1,12 @@
 internal import Documents
 internal import FullText
-internal import KeySpace
-internal import LMDB
+package import KeySpace
+package import LMDB
 internal import Vectors
 
 /// The index entries of the documents of one transaction, written together at its end: text in one large group, vectors into the graph
 /// one by one or aside, for a bulk build.
-final class ImportIndexing {
+package final class ImportIndexing {
     private struct Entries {
         let isBulk: Bool
         var passages: [FreshPassage] = []
@@ -17,12 +17,12 @@ final class ImportIndexing {
     private var scopes: [TenantScope] = []
     private var after: [(inout WriteTransaction, inout Effects) throws -> Void] = []
 
-    init(dimension: Int) { self.dimension = dimension }
+    package init(dimension: Int) { self.dimension = dimension }
 
     private func index(_ scope: TenantScope) -> VectorIndex { VectorIndex(scope: scope, dimension: dimension) }
 
     /// Whether the project's vectors are set apart.
-    func isBulk(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Bool {
+    package func isBulk(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Bool {
         if let known = entries[scope] { return known.isBulk }
         let isBulk = try VectorBulkBuild.stored(index(scope), in: view) != nil
         entries[scope] = Entries(isBulk: isBulk)
@@ -31,12 +31,12 @@ final class ImportIndexing {
     }
 
     /// Puts the vectors of a project that `isBulk` was asked about aside, none or those that it has.
-    func makeBulk(_ scope: TenantScope, in transaction: inout WriteTransaction) throws {
+    package func makeBulk(_ scope: TenantScope, in transaction: inout WriteTransaction) throws {
         _ = try VectorBulkBuild.reopen(index(scope), in: &transaction)
         entries[scope] = Entries(isBulk: true)
     }
 
-    var hasBulk: Bool { entries.values.contains { $0.isBulk && !$0.passages.isEmpty } }
+    package var hasBulk: Bool { entries.values.contains { $0.isBulk && !$0.passages.isEmpty } }
 
     /// Of a project that `isBulk` was asked about.
     /// - Parameter after: runs when the indexes have the passages.
@@ -45,7 +45,7 @@ final class ImportIndexing {
         self.after.append(after)
     }
 
-    func write(in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
+    package func write(in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
         for scope in scopes {
             let (passages, isBulk) = (entries[scope]!.passages, entries[scope]!.isBulk)
             if isBulk {

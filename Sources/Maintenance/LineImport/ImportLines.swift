@@ -1,4 +1,5 @@
 public import Base
+internal import Engine
 
 /// Cuts bytes that come in pieces into lines, in bounded memory.
 public struct ImportLines {

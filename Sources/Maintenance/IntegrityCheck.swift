@@ -5,6 +5,7 @@ internal import Attributes
 internal import Base
 internal import Content
 internal import Documents
+internal import Engine
 internal import Events
 internal import FullText
 internal import Inboxes

@@ -2,6 +2,7 @@
 
 public import Base
 internal import Documents
+public import Engine
 public import Journal
 internal import KeySpace
 internal import LMDB

@@ -7,6 +7,7 @@
 internal import Access
 public import Base
 internal import Content
+public import Engine
 internal import Journal
 internal import KeySpace
 internal import LMDB

@@ -18,6 +18,7 @@
 public import Base
 internal import Content
 internal import Documents
+public import Engine
 internal import Hashing
 internal import KeySpace
 internal import LMDB
@@ -170,7 +171,7 @@ private final class LineImportRun {
         mark.isBuilding = found.isBuilding
         guard found.lines > 0, !options.startsAnew else { return }
         var seen = ImportMark(name: mark.name, lines: 0)
-        while seen.lines < found.lines, let line = try reader.next() { seen.pass(line) }
+        while seen.lines < found.lines, let line = try reader.next() { seen.pass(line: line.number, line.bytes) }
         guard seen.lines == found.lines, seen.chain == found.chain else {
             throw ContexError(
                 .importUnfinished,
@@ -269,7 +270,7 @@ private final class LineImportRun {
         let commands = documents.map { $0.command(vectors: &vectors, routing) }
 
         var moved = mark
-        for entry in batch { moved.pass(entry.line) }
+        for entry in batch { moved.pass(line: entry.line.number, entry.line.bytes) }
         do {
             try write { try apply(commands, fresh, &moved, in: &$0) }
         } catch {

@@ -1,26 +1,34 @@
 internal import Base
-internal import Hashing
+package import Hashing
 internal import KeySpace
-internal import LMDB
+package import LMDB
 
 /// How far an import of lines has come: one record of the store, moved by the transaction that stores what it counts, and gone when
 /// the import is done.
-struct ImportMark: Equatable {
+package struct ImportMark: Equatable {
     /// What the input is called.
-    var name: String
+    package var name: String
     /// Lines that are done.
-    var lines: Int
+    package var lines: Int
     /// SHA-256 over the chain before and each line that is not blank, from 32 zero bytes on: whether an input begins with the same lines.
-    var chain = SHA256Digest.zero
+    package var chain = SHA256Digest.zero
     /// Some project's graph is set apart to be built anew, so that its vectors are not found.
-    var isBuilding = false
+    package var isBuilding = false
 
-    mutating func pass(_ line: ImportLines.Line) {
-        lines = line.number
-        chain = SHA256.digest(chain.bytes, line.bytes)
+    package init(name: String, lines: Int, chain: SHA256Digest = .zero, isBuilding: Bool = false) {
+        self.name = name
+        self.lines = lines
+        self.chain = chain
+        self.isBuilding = isBuilding
     }
 
-    static func load(_ view: borrowing TransactionView) throws -> ImportMark? {
+    /// - Parameter number: of the line, 1 for the first.
+    package mutating func pass(line number: Int, _ bytes: [UInt8]) {
+        lines = number
+        chain = SHA256.digest(chain.bytes, bytes)
+    }
+
+    package static func load(_ view: borrowing TransactionView) throws -> ImportMark? {
         guard let bytes = try view.loadBytes(TenantScope.system.key(.importMark)) else { return nil }
         var reader = ByteReader(bytes)
         let mark = ImportMark(
@@ -29,7 +37,7 @@ struct ImportMark: Equatable {
         return mark
     }
 
-    func store(in transaction: inout WriteTransaction) throws {
+    package func store(in transaction: inout WriteTransaction) throws {
         var writer = ByteWriter()
         writer.text(name)
         writer.varint(UInt64(lines))
@@ -38,7 +46,7 @@ struct ImportMark: Equatable {
         try transaction.store(TenantScope.system.key(.importMark), writer.bytes)
     }
 
-    static func remove(in transaction: inout WriteTransaction) throws { try transaction.delete(TenantScope.system.key(.importMark)) }
+    package static func remove(in transaction: inout WriteTransaction) throws { try transaction.delete(TenantScope.system.key(.importMark)) }
 
     /// - Throws: `.conflict` while a graph is set apart.
     static func refuseUnfinished(in view: borrowing TransactionView, directory: String) throws {

@@ -1,4 +1,5 @@
 public import Base
+internal import Engine
 internal import Synchronization
 
 /// The text of a message, made when somebody wants it and then once for all: a publish of ten megabytes may concern a hundred agents,
@@ -19,7 +20,7 @@ public final class ChannelPayload: Sendable {
             switch content {
             case .text(let text): return text
             case .notification(let notification):
-                let text = NotificationPayload.text(notification)
+                let text = NotificationShape.channelText(notification)
                 content = .text(text)
                 return text
             }

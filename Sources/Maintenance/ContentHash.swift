@@ -2,6 +2,7 @@
 // kernels and grouping of transactions they met. docs/formats/content-hash-v1.md
 
 internal import Base
+internal import Engine
 public import Hashing
 internal import KeySpace
 public import LMDB

@@ -1,5 +1,6 @@
 internal import Base
 internal import Content
+internal import Engine
 
 /// One line of an import: a JSON object with the members of a publish.
 enum ImportLine {

@@ -1,0 +1,43 @@
+public import Access
+public import Base
+internal import Content
+
+/// API keys and roles. The text of a key is in one answer only: that of its making.
+public enum KeyShape {
+    public static func issued(_ key: IssuedKey) -> JSONObject {
+        var members = JSONObject([
+            ("api_key", .string(key.text)), ("key_id", .string(key.record.keyID.text)), ("name", .string(key.record.name)),
+            ("key", .string(key.text)), ("created_at", .string(key.record.createdAt.iso8601)),
+        ])
+        if !key.record.rule.isValid {
+            members["confirmed"] = .bool(false)
+            members["note"] = .string(
+                "Made while authentication is off: once it is on, the key is valid when it is confirmed (contex keys confirm \(key.record.keyID))")
+        }
+        return members
+    }
+
+    public static func listed(_ record: KeyRecord) -> JSONObject {
+        var members = JSONObject([
+            ("key_id", .string(record.keyID.text)), ("name", .string(record.name)), ("prefix", .string(record.prefix)),
+            ("scopes", .array([])), ("created_at", .string(record.createdAt.iso8601)), ("tenant_id", .null),
+        ])
+        if !record.rule.isValid { members["confirmed"] = .bool(false) }
+        return members
+    }
+
+    public static func role(_ keyID: String, _ role: Role, _ projects: [String]) -> JSONValue {
+        ["key_id": .string(keyID), "role": .string(role.rawValue), "projects": .array(projects.map(JSONValue.string))]
+    }
+
+    public static func permissions(_ roles: [(role: Role, permissions: [Permission])]) -> JSONValue {
+        [
+            "roles": .object(
+                JSONObject(
+                    roles.map { role, permissions in
+                        (role.rawValue, ["permissions": .array(permissions.map { .string($0.rawValue) })])
+                    })),
+            "all_permissions": .array(Permission.allCases.map { .string($0.rawValue) }),
+        ]
+    }
+}
