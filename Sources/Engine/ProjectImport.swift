@@ -59,7 +59,8 @@ extension Database {
         let (time, routing) = (now(), Command.Routing(configuration))
         let command = try await onPool(isHeavy: document.isLarger(than: Limits.lightBytes)) { [models] in
             plan.command(
-                tenant, project, units: units, embedded: embedded[...], countTokens: models.countTokens, overwrites: overwrite, by: publisher, routing, at: time)
+                tenant, project, units: units, embedded: embedded[...], countTokens: models.countTokens, overwrites: overwrite, by: publisher,
+                routing, at: time)
         }
         _ = try await submit(.importProject(command))
         // Each by itself, as in a batch: the data is in by now, so one that is refused is told and does not end the import.
@@ -292,7 +293,8 @@ private struct ImportPlan: Sendable {
     ///   - units: of each document.
     ///   - embedded: the vectors of all passages that have none of their own, in order.
     func command(
-        _ tenant: TenantID, _ project: Name, units: [[PassageUnit]], embedded: ArraySlice<[Float]>, countTokens: (String) -> Int, overwrites: Bool, by publisher: Publisher?,
+        _ tenant: TenantID, _ project: Name, units: [[PassageUnit]], embedded: ArraySlice<[Float]>, countTokens: (String) -> Int,
+        overwrites: Bool, by publisher: Publisher?,
         _ routing: Command.Routing, at time: Timestamp
     ) -> Command.ImportProject {
         var rest = embedded

@@ -20,7 +20,8 @@ import Testing
 
     @Test func whatIsShortIsOnePassage() throws {
         for (data, hint) in [
-            (["title": "A lion", "text": .string(Self.sentence(1))], nil), (.string(Self.sentence(1)), "text"), ("# A\n\nB", "markdown"), ("a,b\n1,2\n3,4", "csv"),
+            (["title": "A lion", "text": .string(Self.sentence(1))], nil), (.string(Self.sentence(1)), "text"), ("# A\n\nB", "markdown"),
+            ("a,b\n1,2\n3,4", "csv"),
             ("def f():\n    return 1", "code"), (.integer(3), nil),
         ] as [(JSONValue, String?)] {
             #expect(try Self.units(data, hint: hint).units.allSatisfy { $0.passages.isEmpty })

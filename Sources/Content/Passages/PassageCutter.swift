@@ -114,9 +114,9 @@ enum PassageCutter {
 
     /// Where a passage begins that repeats the sentence before it.
     private static func withOverlap(_ start: Int, _ pieces: [Piece]) -> Int {
-        guard start > 0, pieces[start].bound <= .sentence, pieces[start - 1].tokens <= PassageSize.overlap, pieces[start - 1].start.leaf == pieces[start].start.leaf
-        else { return start }
-        return start - 1
+        guard start > 0, pieces[start].bound <= .sentence else { return start }
+        let before = pieces[start - 1]
+        return before.tokens <= PassageSize.overlap && before.start.leaf == pieces[start].start.leaf ? start - 1 : start
     }
 
     private static func pieces(_ leaves: [PassageLeaf], isCode: Bool, _ size: PassageSize) -> [Piece] {

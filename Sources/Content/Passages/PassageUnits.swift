@@ -62,7 +62,8 @@ public enum PassageUnits {
                 gather(upTo: place)
                 let leaves = PassageLeaf.all(of: node.value, kind: node.kind)
                 let passages = PassageCutter.passages(leaves, kind: node.kind, size: size) ?? []
-                units.append(PassageUnit(nodes: place..<place + 1, passages: passages, context: node.kind == NodeKind.codeBlock.rawValue ? headings.context : ""))
+                let above = node.kind == NodeKind.codeBlock.rawValue ? headings.context : ""
+                units.append(PassageUnit(nodes: place..<place + 1, passages: passages, context: above))
                 continue
             }
             if node.kind == NodeKind.heading.rawValue {
