@@ -34,7 +34,7 @@ import Testing
         try await fixture.publish("p", "long", Self.long(subjects))
         for subject in subjects {
             for mode in SearchMode.allCases {
-                let match = try #require(try await fixture.query("p", "\(subject)a1 \(subject)b2 \(subject)c", mode: mode, threshold: 0.4, topK: 3).first)
+                let match = try #require(try await fixture.query("p", "\(subject)a1 \(subject)b2 \(subject)c", mode: mode, topK: 3).first)
                 #expect(match.nodeKey == "long.root", "\(subject) by \(mode)")
                 let passage = try #require(match.passage)
                 #expect(passage.text.contains(subject + "a1") && passage.path == "text")
@@ -69,7 +69,7 @@ import Testing
         #expect(found[0].passage?.text == "The build of the payment service is green. Deploys are frozen on Fridays. Ask the release manager.")
         #expect(found[0].passage?.nodeKeys == ["notes.sentence_0", "notes.sentence_1", "notes.sentence_2"])
         // Words of two sentences are one question's.
-        #expect(try await fixture.query("p", "payment service release manager", mode: .keyword).first?.similarity ?? 0 > 0.9)
+        #expect(try await fixture.query("p", "payment service release manager", mode: .keyword, threshold: 0.3).map(\.documentKey) == ["notes"])
         #expect(try await fixture.query("p", "path:sentence_2 build", mode: .keyword).map(\.nodeKey) == ["notes.sentence_2"])
         #expect(try await fixture.query("p", "build -path:sentence_0", mode: .keyword).map(\.nodeKey).contains("notes.sentence_0") == false)
         #expect(try await fixture.query("p", "kind:heading build", mode: .keyword).isEmpty)
@@ -126,11 +126,11 @@ import Testing
         request.groupsByDocument = true
         request.nodesPerDocument = 12
         request.topK = 3
-        request.maxTokens = 60
+        request.maxTokens = 1_000
         let packed = try await fixture.database.query(Fixture.tenant, request)
         let tokens = packed.matches.flatMap { [$0] + $0.others }.compactMap(\.tokens).reduce(0, +)
-        #expect(packed.matches.count == 3 && packed.packing?.tokens == tokens && tokens <= 60 && tokens > 40)
-        #expect(packed.matches[0].others.count > 2)
+        #expect(packed.matches.count == 3 && packed.packing?.tokens == tokens && tokens <= 1_000)
+        #expect(packed.matches.allSatisfy { $0.others.count == 11 && $0.others.allSatisfy { $0.tokens != nil } })
         // And so it was.
         request.maxTokens = nil
         let now = try await fixture.database.query(Fixture.tenant, request).matches
@@ -192,7 +192,7 @@ import Testing
     }
 
     @Test func agentsHearOfPassages() async throws {
-        let fixture = try Fixture { $0.threshold = 0.4 }
+        let fixture = try Fixture { $0.threshold = 0.2 }
         for number in 0..<20 { try await fixture.publish("p", "short\(number)", ["text": .string(Self.paragraph("other\(number)", sentences: 2))]) }
         let agent = RegisterCommand(project: Self.project, agent: Name(stored: "a"), needs: ["ninea1 nineb2 ninec", "frozen deploys"])
         _ = try await fixture.database.register(Fixture.tenant, agent)
@@ -221,13 +221,15 @@ import Testing
         let fixture = try Fixture()
         try await fixture.publish("p", "long", Self.long((0..<30).map { "subject\($0)" }))
         try await fixture.publish("p", "short", ["text": "subject7a1 subject7c in short"])
-        var request = QueryRequest(project: Self.project, text: "subject7a1 subject7b2 subject7c", topK: 5, threshold: 0, maxTokens: 400)
+        var request = QueryRequest(project: Self.project, text: "subject7a1 subject7b2 subject7c", topK: 5, threshold: 0, maxTokens: 1_000)
         let answer = try await fixture.database.query(Fixture.tenant, request)
         let match = try #require(answer.matches.first { $0.documentKey == "long" })
         #expect(match.isPassage && match.isCut && match.data["title"] == "Collected notes")
-        #expect(match.data["text"]?.stringValue == match.passage?.text && match.passage?.text.contains("subject7a1") == true)
+        // As much around the passage as there is room for.
+        let passage = try #require(match.passage?.text)
+        #expect(match.data["text"]?.stringValue?.contains(passage) == true && passage.contains("subject7a1") && answer.packing!.tokens! > 700)
         #expect(answer.matches.count == 2 && answer.packing?.isTruncated == true)
-        #expect(answer.matches.compactMap(\.tokens).reduce(0, +) == answer.packing?.tokens && answer.packing!.tokens! <= 400)
+        #expect(answer.matches.compactMap(\.tokens).reduce(0, +) == answer.packing?.tokens && answer.packing!.tokens! <= 1_000)
         // With room for it the whole is there.
         request.maxTokens = 100_000
         let whole = try await fixture.database.query(Fixture.tenant, request)
@@ -235,7 +237,7 @@ import Testing
         #expect(whole.matches.compactMap(\.tokens).reduce(0, +) == whole.packing?.tokens)
         // So it is in the context of an agent.
         var agent = RegisterCommand(project: Self.project, agent: Name(stored: "a"), needs: ["subject7a1 subject7b2 subject7c"])
-        agent.maxTokens = 400
+        agent.maxTokens = 1_000
         _ = try await fixture.database.register(Fixture.tenant, agent)
         guard case .initialContext(let context)? = fixture.sink.take().first?.message else {
             Issue.record("no initial context")

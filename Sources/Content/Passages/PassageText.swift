@@ -7,7 +7,7 @@ struct PassageText {
     private(set) var parts: [LeafPart] = []
 
     /// Bytes of members, of a header or of a declaration that passages repeat.
-    private static let leadBytes = 160
+    static let leadBytes = 160
 
     init(_ value: JSONValue, kind: String, _ bounds: PassageBounds) {
         let leaves = PassageLeaf.all(of: value, kind: kind)
@@ -61,12 +61,15 @@ public struct ShownPassage: Sendable, Equatable {
     /// - Returns: nil for bounds that hold nothing of the value.
     public init?(_ value: JSONValue, kind: String, _ bounds: PassageBounds) {
         let leaves = PassageLeaf.all(of: value, kind: kind)
-        let parts = bounds.parts(of: leaves)
+        var parts = bounds.parts(of: leaves)
+        // A title that the first passage begins with is beside it like beside every other.
+        let lead = PassageText.leadCount(leaves[..<min(leaves.count, bounds.end.leaf)])
+        if bounds.start.leaf == 0, lead < parts.count, parts[lead].bytes.count > PassageText.leadBytes { parts.removeFirst(lead) }
         guard let first = parts.first, let last = parts.last else { return nil }
         path = first.path
         lastPath = parts.count > 1 ? last.path : nil
         func scalars(_ leaf: Int, _ bytes: Int) -> Int { Self.scalars(leaves[leaf].text.utf8.prefix(bytes)) }
-        start = scalars(bounds.start.leaf, bounds.start.byte)
+        start = scalars(leaves.firstIndex { $0.path == first.path } ?? 0, first.bytes.lowerBound)
         end = scalars(min(bounds.end.leaf, leaves.count - 1), bounds.end.byte)
         text = parts.count == 1 ? first.text : parts.map { $0.name.isEmpty ? $0.text : "\($0.name): \($0.text)" }.joined(separator: "\n")
     }

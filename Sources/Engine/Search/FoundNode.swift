@@ -55,10 +55,17 @@ struct FoundNode: Sendable {
 
     var entry: NodeID { NodeID(rawValue: unit.first.rawValue + UInt32(offset)) }
 
-    /// The passage of a long node as data of the same shape; nil of any other.
-    func reduced(_ value: JSONValue) -> JSONValue? {
+    /// The passage of a long node, and so many before and behind it, as data of the same shape; nil of any other.
+    func reduced(_ value: JSONValue, before: Int = 0, behind: Int = 0) -> JSONValue? {
         guard case .passages(let bounds) = record.extent, offset < bounds.count else { return nil }
-        return bounds[offset].reduced(value).map(MatchData.wrapped)
+        let (first, last) = (bounds[max(0, offset - before)], bounds[min(bounds.count - 1, offset + behind)])
+        return PassageBounds(start: first.start, end: last.end).reduced(value).map(MatchData.wrapped)
+    }
+
+    /// How many passages a long node has before the one that was found, and behind it.
+    var neighbours: (before: Int, behind: Int) {
+        guard case .passages(let bounds) = record.extent, offset < bounds.count else { return (0, 0) }
+        return (offset, bounds.count - 1 - offset)
     }
 
     /// About what it holds.

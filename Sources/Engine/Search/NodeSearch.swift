@@ -64,10 +64,10 @@ struct NodeSearch {
         return try bounded(candidates, folding) { try metadata.metadata(of: $0.record.document, in: view) }
     }
 
-    /// The candidates, and what is left of their ranking when each node has one place. Where passages of few nodes hold all of it, the indexes are
-    /// asked for more.
+    /// The candidates, and what is left of their ranking when each node has one place: `count` of them, and so many more `beside`, in case.
+    /// Where passages of few nodes hold all of it, the indexes are asked for more.
     func folded(
-        _ question: Question, count: Int, tellsWhy: Bool = false, in view: borrowing TransactionView
+        _ question: Question, count: Int, beside: Int = 0, tellsWhy: Bool = false, in view: borrowing TransactionView
     ) throws -> (candidates: Candidates, folding: NodeFolding) {
         let documents = DocumentStore(scope: scope)
         var search = self
@@ -75,7 +75,7 @@ struct NodeSearch {
         while true {
             let candidates = try Candidates(question, count: wanted, of: search, tellsWhy: tellsWhy, in: view)
             let choice = candidates.choice
-            let (folding, isShort) = try fold(candidates, count: count) { entry in
+            let (folding, isShort) = try fold(candidates, count: count, beside: beside) { entry in
                 let unit = try documents.unit(of: entry, in: view)
                 return try FoundNode(unit, offset: Int(entry.rawValue - unit.first.rawValue), choice)
             }
@@ -88,14 +88,14 @@ struct NodeSearch {
 
     /// - Returns: also whether places stayed free although the candidates that were folded could have come from farther down.
     private func fold(
-        _ candidates: Candidates, count: Int, _ resolve: (NodeID) throws -> FoundNode
+        _ candidates: Candidates, count: Int, beside: Int, _ resolve: (NodeID) throws -> FoundNode
     ) rethrows -> (folding: NodeFolding, isShort: Bool) {
-        var folding = NodeFolding(count: count, groups: groups, ofDocumentMax: ofDocumentMax)
-        let best = rank(candidates, best: count)
+        var folding = NodeFolding(count: count + beside, groups: groups, ofDocumentMax: ofDocumentMax)
+        let best = rank(candidates, best: count + beside)
         for hit in best { folding.take(hit, try resolve(hit.node)) }
-        guard !folding.isFull, best.count == count else { return (folding, false) }
+        guard !folding.isFull, best.count == count + beside else { return (folding, false) }
         let all = rank(candidates)
-        for hit in all.dropFirst(count) where !folding.isFull { folding.take(hit, try resolve(hit.node)) }
+        for hit in all.dropFirst(best.count) where !folding.isFull { folding.take(hit, try resolve(hit.node)) }
         // Where many candidates are below the threshold, those behind them are too.
         return (folding, folding.hasFolded && folding.kept.count < count && 2 * all.count > candidates.scored.count)
     }
@@ -142,13 +142,13 @@ struct NodeSearch {
     }
 
     func folded(
-        _ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int
+        _ question: Question, count: Int, beside: Int = 0, among past: PastNodes, _ countTokens: (String) -> Int
     ) throws -> (candidates: Candidates, folding: NodeFolding) {
         var wanted = count
         while true {
             let candidates = Candidates(question, count: wanted, of: mode, passing: passing, among: past)
             let choice = candidates.choice
-            let (folding, isShort) = try fold(candidates, count: count) { try past.found($0, choice, countTokens) }
+            let (folding, isShort) = try fold(candidates, count: count, beside: beside) { try past.found($0, choice, countTokens) }
             guard isShort, candidates.mayHaveMore else { return (candidates, folding) }
             wanted *= 4
         }

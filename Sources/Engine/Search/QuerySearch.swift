@@ -142,7 +142,7 @@ struct QuerySearch: Sendable {
 
         let documents = DocumentStore(scope: scope)
         let index = VectorIndex(scope: scope, dimension: dimension)
-        let (candidates, folding) = try search.folded(question, count: poolMax, tellsWhy: !request.explainKeys.isEmpty, in: view)
+        let (candidates, folding) = try search.folded(question, count: poolMax, beside: pinnedMost, tellsWhy: !request.explainKeys.isEmpty, in: view)
         var keys = NamedKeys(scope)
         var metadata = try MetadataReader(scope, in: view)
         return .pool(
@@ -162,6 +162,9 @@ struct QuerySearch: Sendable {
                 try index.vector(of: $0, in: view)
             })
     }
+
+    /// Places of the ranking that pinned nodes may hold.
+    private var pinnedMost: Int { request.pinned.isEmpty ? 0 : Self.pinnedMax }
 
     /// With groups a document shows so many.
     private var ofDocumentMax: Int? { request.nodesPerDocument ?? (request.groupsByDocument ? Limits.nodesPerGroup : nil) }
@@ -275,7 +278,7 @@ struct QuerySearch: Sendable {
             let found = try search.retrieve(question, count: request.topK, among: past, countTokens)
             return QueryAnswer(query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left)
         }
-        let (candidates, folding) = try search.folded(question, count: poolMax, among: past, countTokens)
+        let (candidates, folding) = try search.folded(question, count: poolMax, beside: pinnedMost, among: past, countTokens)
         return try choose(
             among: pool(search, candidates, folding) { key in
                 let nodes = past.nodes
