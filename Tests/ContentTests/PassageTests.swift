@@ -91,6 +91,18 @@ import Testing
         #expect(units[2].passages.count > 2)
     }
 
+    @Test func aTitleIsPartOfWhatALongTextIsFoundBy() throws {
+        let long = (0..<90).map(Self.sentence).joined(separator: ". ")
+        for (data, isTitled) in [
+            ("The matter at hand. " + long, true), ("The matter at hand\n\n\(long)\n\nAnd so on.", true), ("It was done.\n\n\(long)\n\nAnd so on.", false),
+        ] {
+            let (nodes, units) = try Self.units(.string(data), hint: "text")
+            #expect(units[0].context == "" && units[0].nodes.lowerBound == 0)
+            let title = isTitled ? nodes[0].value.stringValue : ""
+            #expect(units.count > 1 && units.dropFirst().allSatisfy { $0.context == title }, "\(data.prefix(20))")
+        }
+    }
+
     @Test func entriesOfALogStandForThemselves() throws {
         let log = (10..<40).map { "2026-01-31T12:00:\($0)Z INFO worker \($0) is done" }.joined(separator: "\n")
         let (nodes, units) = try Self.units(.string(log))

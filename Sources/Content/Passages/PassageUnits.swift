@@ -33,8 +33,8 @@ public enum PassageUnits {
         }
     }
 
-    /// Bytes of a context.
-    static let contextBytes = 120
+    /// Bytes of each heading in a context.
+    static let headingBytes = 120
 
     /// The units of a document's nodes.
     /// - Parameter isWhole: a vector of the publisher's stands for each node.
@@ -46,18 +46,21 @@ public enum PassageUnits {
         var headings = Headings()
         var context = ""
         let size = size(for: nodes)
+        let hasTitle = beginsWithTitle(nodes)
         /// Puts the nodes before `end` together.
         func gather(upTo end: Int) {
             guard !gathering.isEmpty else { return }
             let first = end - gathering.count
             let starts = gathering.count == 1 ? [0] : PassageCutter.cuts(gathering, gathering[0].bound == .sentence ? .sentences : .paragraphs)
             for (start, next) in zip(starts, starts.dropFirst() + [gathering.count]) {
-                units.append(PassageUnit(nodes: first + start..<first + next, passages: [], context: context))
+                // The first group begins with the title of a text itself.
+                let above = hasTitle && context.isEmpty && first + start > 0 ? headings.title : context
+                units.append(PassageUnit(nodes: first + start..<first + next, passages: [], context: above))
             }
             gathering = []
         }
         for (place, node) in nodes.enumerated() {
-            let isUnderHeading = place > 0 && nodes[place - 1].kind == NodeKind.heading.rawValue
+            let isUnderHeading = place > 0 && nodes[place - 1].kind == NodeKind.heading.rawValue || hasTitle && place == 1
             guard let text = PassageGathering.text(of: node) else {
                 gather(upTo: place)
                 let leaves = PassageLeaf.all(of: node.value, kind: node.kind)
@@ -66,6 +69,7 @@ public enum PassageUnits {
                 units.append(PassageUnit(nodes: place..<place + 1, passages: passages, context: above))
                 continue
             }
+            if hasTitle, place == 0 { headings.add(text) }
             if node.kind == NodeKind.heading.rawValue {
                 gather(upTo: place)
                 context = headings.title
@@ -79,13 +83,21 @@ public enum PassageUnits {
                 units.append(PassageUnit(nodes: place..<place + 1, passages: passages, context: context))
                 continue
             }
-            if gathering.isEmpty, node.kind != NodeKind.heading.rawValue { context = headings.context }
+            if gathering.isEmpty, node.kind != NodeKind.heading.rawValue { context = place == 0 ? "" : headings.context }
             // What stands under a heading is not parted from it.
             let bound: PassageBound = node.kind == NodeKind.sentence.rawValue ? .sentence : isUnderHeading ? .space : .paragraph
             gathering.append(.init(start: .init(leaf: place, byte: 0), end: .init(leaf: place, byte: 1), tokens: max(1, tokens), bound: bound))
         }
         gather(upTo: nodes.count)
         return units
+    }
+
+    /// Whether a text begins with a line that names it: short, and in a text of paragraphs no sentence.
+    private static func beginsWithTitle(_ nodes: [Node]) -> Bool {
+        guard nodes.count > 1, nodes[0].kind == NodeKind.sentence.rawValue || nodes[0].kind == NodeKind.paragraph.rawValue,
+            nodes[1].kind == nodes[0].kind, let text = PassageGathering.text(of: nodes[0]), text.utf8.count <= headingBytes
+        else { return false }
+        return nodes[0].kind == NodeKind.sentence.rawValue || text.utf8.last.map { !".!?:;,".utf8.contains($0) } ?? false
     }
 
     private static func size(for nodes: [Node]) -> PassageSize {
@@ -106,10 +118,10 @@ public enum PassageUnits {
         }
 
         /// Of the document, "" before it came.
-        var title: String { first.map { cut($0, to: contextBytes / 2) } ?? "" }
+        var title: String { first.map { cut($0, to: headingBytes) } ?? "" }
 
         var context: String {
-            let titles = [first, last].compactMap { $0 }.map { cut($0, to: contextBytes / 2) }
+            let titles = [first, last].compactMap { $0 }.map { cut($0, to: headingBytes) }
             return titles.joined(separator: " › ")
         }
 
@@ -125,7 +137,7 @@ public enum PassageUnits {
 extension PassageSize {
     /// What sentences and short paragraphs are gathered into.
     static let sentences = PassageSize(wished: 160, largest: PassageSize.whole)
-    static let paragraphs = PassageSize(wished: 64, largest: 160)
+    static let paragraphs = PassageSize(wished: 64, largest: PassageSize.whole)
 }
 
 /// Which nodes are found with their neighbours.
