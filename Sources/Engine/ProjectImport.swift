@@ -127,10 +127,8 @@ private struct ImportPlan: Sendable {
             let nodes = nodes[unit.nodes]
             guard let node = nodes.first, node.vector == nil else { return [] }
             if nodes.count > 1 { return [SearchText.embedded(key: key.text, context: unit.context, gathered: nodes.map(\.value))] }
-            let passages: [PassageBounds?] = unit.passages.isEmpty ? [nil] : unit.passages
-            return passages.map {
-                SearchText.embedded(key: key.text, context: unit.context, path: node.path, kind: node.kind, value: node.value, passage: $0)
-            }
+            return SearchText.embedded(
+                key: key.text, context: unit.context, path: node.path, kind: node.kind, value: node.value, passages: unit.passages)
         }
     }
 

@@ -269,13 +269,11 @@ package struct PreparedDocument: Sendable {
         }
         guard let node = content.first else { return ([], [], []) }
         let (path, kind, value) = (node.path, node.kind.rawValue, node.value)
-        let passages: [PassageBounds?] = unit.passages.isEmpty ? [nil] : unit.passages
-        return (
-            passages.map {
-                AnalyzedText(SearchText.indexed(key: key, context: context, path: path, kind: kind, value: value, passage: $0), analyzer: analyzer)
-            }, [],
-            passages.map { SearchText.embedded(key: key, context: context, path: path, kind: kind, value: value, passage: $0) }
+        let (indexed, embedded) = (
+            SearchText.indexed(key: key, context: context, path: path, kind: kind, value: value, passages: unit.passages),
+            SearchText.embedded(key: key, context: context, path: path, kind: kind, value: value, passages: unit.passages)
         )
+        return (indexed.map { AnalyzedText($0, analyzer: analyzer) }, [], embedded)
     }
 
     /// Passages that the key does not have already.

@@ -14,6 +14,13 @@ import Testing
         unit.passages.map { ShownPassage(node.value, kind: node.kind.rawValue, $0)?.text ?? "?" }
     }
 
+    /// What the model and the text index get of a passage.
+    private static func found(by bounds: PassageBounds, _ node: ContentNode, key: String) -> [String] {
+        let (path, kind, value) = (node.path, node.kind.rawValue, node.value)
+        return SearchText.embedded(key: key, context: "", path: path, kind: kind, value: value, passages: [bounds])
+            + SearchText.indexed(key: key, context: "", path: path, kind: kind, value: value, passages: [bounds])
+    }
+
     private static func sentence(_ number: Int) -> String { "Sentence number \(number) says something about the matter at hand" }
 
     // MARK: - Single shapes
@@ -42,9 +49,7 @@ import Testing
         for number in 0..<120 { #expect(texts.contains { $0.contains(Self.sentence(number)) }, "\(number)") }
         // The title is part of what each is found by, and the end of one is the beginning of the next.
         for bounds in units[0].passages {
-            let embedded = SearchText.embedded(key: "k", path: "root", kind: "object", value: nodes[0].value, passage: bounds)
-            #expect(embedded.contains("title: The matter"))
-            #expect(SearchText.indexed(key: "k", path: "root", kind: "object", value: nodes[0].value, passage: bounds).contains("title: The matter"))
+            for text in Self.found(by: bounds, nodes[0], key: "k") { #expect(text.contains("title: The matter")) }
         }
         let middle = try #require(ShownPassage(nodes[0].value, kind: "object", units[0].passages[3]))
         #expect(middle.path == "text" && middle.lastPath == nil)
@@ -58,7 +63,7 @@ import Testing
         let (nodes, units) = try Self.units(.string("| Host | Region | Memory |\n|---|---|---|\n" + rows), hint: "markdown")
         #expect(nodes.count == 1 && units[0].passages.count > 5)
         let last = try #require(units[0].passages.last)
-        let text = SearchText.embedded(key: "k", path: nodes[0].path, kind: "paragraph", value: nodes[0].value, passage: last)
+        let text = Self.found(by: last, nodes[0], key: "k")[0]
         #expect(text.contains("| Host | Region | Memory |") && text.contains("host-179") && !text.contains("host-0 "))
     }
 
@@ -67,7 +72,7 @@ import Testing
         let (nodes, units) = try Self.units(.string("def charge_invoice(request):\n" + body + "\n    return total"), hint: "code")
         #expect(nodes.count == 1 && units[0].passages.count > 3)
         let last = try #require(units[0].passages.last)
-        let text = SearchText.indexed(key: "k", path: nodes[0].path, kind: "code_block", value: nodes[0].value, passage: last)
+        let text = Self.found(by: last, nodes[0], key: "k")[1]
         #expect(text.contains("def charge_invoice(request):") && text.contains("lookup_119"))
     }
 

@@ -23,26 +23,16 @@ public enum SearchText {
     /// Of the rules in this file and in Passages. A store is told by it (VectorModel) that its indexes hold other texts than this build would make.
     public static let version: UInt32 = 2
 
-    /// What is embedded of a node, or of one of its passages.
+    /// What is embedded of a node.
     /// - Parameters:
     ///   - key: the data key of the node's document.
     ///   - context: what stands above it (PassageUnits).
-    ///   - passage: nil: the whole.
     /// - Complexity: O(size of the value).
-    public static func embedded(
-        key: String, context: String = "", path: String, kind: String, value: JSONValue, passage: PassageBounds? = nil
-    ) -> String {
-        var phrases = Phrases(inSentences: passage == nil && holdsNested(value))
+    public static func embedded(key: String, context: String = "", path: String, kind: String, value: JSONValue) -> String {
+        var phrases = Phrases(inSentences: holdsNested(value))
         phrases.add(modelWords(ofKey: key))
         phrases.add(context)
         phrases.add(words(ofName: publishersPath(path, kind: kind)))
-        if let passage {
-            for part in PassageText(value, kind: kind, passage).parts {
-                let text = part.isWhole && looksLikeIdentifier(part.text) ? words(ofName: part.text) : part.text
-                phrases.add(part.name.isEmpty ? text : "\(words(ofName: part.name)): \(text)")
-            }
-            return phrases.text
-        }
         switch unwrapped(value, kind: kind) {
         case .string(let text) where NodeKind(rawValue: kind)?.isText != false: phrases.add(text)
         case let value: add(value, to: &phrases)
@@ -50,24 +40,51 @@ public enum SearchText {
         return phrases.text
     }
 
-    /// What is indexed of a node, or of one of its passages.
+    /// What is indexed of a node.
     /// - Complexity: O(size of the value).
-    public static func indexed(
-        key: String, context: String = "", path: String, kind: String, value: JSONValue, passage: PassageBounds? = nil
-    ) -> String {
-        var text = key + " | "
-        if !context.isEmpty { text += context + " | " }
-        guard let passage else {
-            NodeDescription.append(path: publishersPath(path, kind: kind), value: unwrapped(value, kind: kind), to: &text)
-            return text
-        }
-        text += NodeDescription.propertyNames(publishersPath(path, kind: kind))
-        for part in PassageText(value, kind: kind, passage).parts {
-            text += " | "
-            text += part.name.isEmpty ? part.text : "\(part.name): \(part.text)"
-        }
+    public static func indexed(key: String, context: String = "", path: String, kind: String, value: JSONValue) -> String {
+        var text = beginning(key: key, context: context)
+        NodeDescription.append(path: publishersPath(path, kind: kind), value: unwrapped(value, kind: kind), to: &text)
         return text
     }
+
+    /// What is embedded of passages of a node; without any, of the whole.
+    /// - Complexity: O(size of the value + sizes of the passages).
+    public static func embedded(
+        key: String, context: String, path: String, kind: String, value: JSONValue, passages: some Collection<PassageBounds>
+    ) -> [String] {
+        if passages.isEmpty { return [embedded(key: key, context: context, path: path, kind: kind, value: value)] }
+        let leaves = PassageLeaf.all(of: value, kind: kind)
+        return passages.map { passage in
+            var phrases = Phrases(inSentences: false)
+            phrases.add(modelWords(ofKey: key))
+            phrases.add(context)
+            phrases.add(words(ofName: publishersPath(path, kind: kind)))
+            for part in PassageText(leaves, kind: kind, passage).parts {
+                let text = part.isWhole && looksLikeIdentifier(part.text) ? words(ofName: part.text) : part.text
+                phrases.add(part.name.isEmpty ? text : "\(words(ofName: part.name)): \(text)")
+            }
+            return phrases.text
+        }
+    }
+
+    /// What is indexed of them.
+    public static func indexed(
+        key: String, context: String, path: String, kind: String, value: JSONValue, passages: some Collection<PassageBounds>
+    ) -> [String] {
+        if passages.isEmpty { return [indexed(key: key, context: context, path: path, kind: kind, value: value)] }
+        let leaves = PassageLeaf.all(of: value, kind: kind)
+        return passages.map { passage in
+            var text = beginning(key: key, context: context) + NodeDescription.propertyNames(publishersPath(path, kind: kind))
+            for part in PassageText(leaves, kind: kind, passage).parts {
+                text += " | "
+                text += part.name.isEmpty ? part.text : "\(part.name): \(part.text)"
+            }
+            return text
+        }
+    }
+
+    private static func beginning(key: String, context: String) -> String { context.isEmpty ? "\(key) | " : "\(key) | \(context) | " }
 
     /// What is embedded of nodes that are gathered into one passage.
     public static func embedded(key: String, context: String = "", gathered values: [JSONValue]) -> String {
@@ -80,7 +97,7 @@ public enum SearchText {
 
     /// What is indexed of them.
     public static func indexed(key: String, context: String = "", gathered values: [JSONValue]) -> String {
-        (context.isEmpty ? "\(key) | " : "\(key) | \(context) | ") + joined(gathered: values)
+        beginning(key: key, context: context) + joined(gathered: values)
     }
 
     /// The texts of gathered nodes as one. The splitter takes the stops between sentences away: they are put back.

@@ -19,7 +19,7 @@ public struct PassageLeaf: Sendable {
     }
 
     /// Of a node: what is no object may stand under `value`, as answers show it and exports of the original have it.
-    static func all(of value: JSONValue, kind: String) -> [PassageLeaf] { all(of: SearchText.unwrapped(value, kind: kind)) }
+    public static func all(of value: JSONValue, kind: String) -> [PassageLeaf] { all(of: SearchText.unwrapped(value, kind: kind)) }
 
     /// Recursion is bounded: what is stored is not nested deeper than `Limits.storedNestingDepth`.
     private static func add(_ value: JSONValue, path: String, name: String, to leaves: inout [PassageLeaf]) {
@@ -47,7 +47,11 @@ struct LeafPart {
 }
 
 extension PassageBounds {
+    /// Whether nothing of some leaves lies inside.
+    public func isEmpty(among leaves: [PassageLeaf]) -> Bool { parts(of: leaves).isEmpty }
+
     /// What of some leaves lies inside; less when there is not so much.
+    /// - Complexity: O(size of the passage): a document has thousands of them.
     func parts(of leaves: [PassageLeaf]) -> [LeafPart] {
         var parts: [LeafPart] = []
         guard start.leaf < leaves.count else { return [] }
@@ -58,9 +62,18 @@ extension PassageBounds {
             let to = number == end.leaf ? min(end.byte, size) : size
             guard from < to || (size == 0 && start.leaf < number && number < end.leaf) else { continue }
             let isWhole = from == 0 && to == size
-            let text = isWhole ? leaf.text : String(decoding: Array(leaf.text.utf8)[from..<to], as: UTF8.self)
+            let text = isWhole ? leaf.text : leaf.text.bytes(from..<to)
             parts.append(LeafPart(name: leaf.name, text: text, path: leaf.path, isWhole: isWhole, bytes: from..<to))
         }
         return parts
+    }
+}
+
+extension String {
+    /// Some of its UTF-8, whole characters or not.
+    /// - Complexity: O(count).
+    func bytes(_ range: Range<Int>) -> String {
+        let start = utf8.index(utf8.startIndex, offsetBy: range.lowerBound)
+        return String(decoding: utf8[start..<utf8.index(start, offsetBy: range.count)], as: UTF8.self)
     }
 }

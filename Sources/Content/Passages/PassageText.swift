@@ -9,8 +9,7 @@ struct PassageText {
     /// Bytes of members, of a header or of a declaration that passages repeat.
     static let leadBytes = 160
 
-    init(_ value: JSONValue, kind: String, _ bounds: PassageBounds) {
-        let leaves = PassageLeaf.all(of: value, kind: kind)
+    init(_ leaves: [PassageLeaf], kind: String, _ bounds: PassageBounds) {
         for leaf in leaves.prefix(Self.leadCount(leaves.prefix(bounds.start.leaf))) {
             parts.append(LeafPart(name: leaf.name, text: leaf.text, path: leaf.path, isWhole: true, bytes: 0..<leaf.text.utf8.count))
         }
@@ -96,11 +95,11 @@ extension PassageBounds {
         case .string(let text):
             defer { leaf += 1 }
             guard isInside(leaf) else { return nil }
-            let bytes = Array(text.utf8)
-            let from = leaf == start.leaf ? min(start.byte, bytes.count) : 0
-            let to = leaf == end.leaf ? min(end.byte, bytes.count) : bytes.count
-            guard from < to || bytes.isEmpty else { return nil }
-            return .string(String(decoding: bytes[from..<to], as: UTF8.self))
+            let size = text.utf8.count
+            let from = leaf == start.leaf ? min(start.byte, size) : 0
+            let to = leaf == end.leaf ? min(end.byte, size) : size
+            guard from < to || size == 0 else { return nil }
+            return .string(text.bytes(from..<to))
         case .array(let items):
             var kept: [JSONValue] = []
             for item in items { if let item = reduce(item, &leaf, lead) { kept.append(item) } }

@@ -72,7 +72,7 @@ struct FoundNode: Sendable {
     var byteCount: Int { unit.records.reduce(0) { $0 + $1.byteCount } }
 
     /// What the text index has of the passage.
-    var indexedText: String { get throws(ContexError) { try unit.indexedTexts[offset] } }
+    var indexedText: String { get throws(ContexError) { try unit.indexedText(at: offset) } }
 
     /// The passage, when the node is not one by itself.
     /// - Parameter value: of the node, as it is stored.

@@ -38,22 +38,25 @@ package struct IndexedUnit: Sendable {
             let (record, context) = (records[0], records[0].context)
             if isGathered { return [SearchText.embedded(key: record.documentKey, context: context, gathered: try values)] }
             let value = try EventData.parsed(record.data)
-            return bounds(of: record).map {
-                SearchText.embedded(key: record.documentKey, context: context, path: record.path, kind: record.kind, value: value, passage: $0)
-            }
+            return SearchText.embedded(
+                key: record.documentKey, context: context, path: record.path, kind: record.kind, value: value, passages: bounds(of: record))
         }
     }
 
     /// What the text index has of each entry: it must be told the same text to give it up.
-    var indexedTexts: [String] {
-        get throws(ContexError) {
-            let (record, context) = (records[0], records[0].context)
-            if isGathered { return [SearchText.indexed(key: record.documentKey, context: context, gathered: try values)] }
-            let value = try EventData.parsed(record.data)
-            return bounds(of: record).map {
-                SearchText.indexed(key: record.documentKey, context: context, path: record.path, kind: record.kind, value: value, passage: $0)
-            }
-        }
+    var indexedTexts: [String] { get throws(ContexError) { try indexedTexts(bounds(of: records[0])[...]) } }
+
+    /// Of one entry.
+    func indexedText(at offset: Int) throws(ContexError) -> String {
+        let bounds = bounds(of: records[0])
+        return try indexedTexts(bounds.isEmpty ? [] : bounds[offset...offset])[0]
+    }
+
+    private func indexedTexts(_ bounds: ArraySlice<PassageBounds>) throws(ContexError) -> [String] {
+        let (record, context) = (records[0], records[0].context)
+        if isGathered { return [SearchText.indexed(key: record.documentKey, context: context, gathered: try values)] }
+        return SearchText.indexed(
+            key: record.documentKey, context: context, path: record.path, kind: record.kind, value: try EventData.parsed(record.data), passages: bounds)
     }
 
     package func analyzed(_ analyzer: Analyzer) throws(ContexError) -> [AnalyzedText] { try indexedTexts.map { AnalyzedText($0, analyzer: analyzer) } }
@@ -74,9 +77,9 @@ package struct IndexedUnit: Sendable {
     /// What is wrong with the bounds of its passages: each must hold something, and begin behind the one before.
     package func findings() throws(ContexError) -> [String] {
         guard case .passages(let bounds) = records[0].extent else { return [] }
-        let value = try EventData.parsed(records[0].data)
+        let leaves = PassageLeaf.all(of: try EventData.parsed(records[0].data), kind: records[0].kind)
         var findings: [String] = []
-        if bounds.contains(where: { ShownPassage(value, kind: records[0].kind, $0) == nil }) {
+        if bounds.contains(where: { $0.isEmpty(among: leaves) }) {
             findings.append("'\(records[0].nodeKey)' has a passage of nothing")
         }
         if zip(bounds, bounds.dropFirst()).contains(where: { $0.start >= $1.start || $0.end >= $1.end }) {
@@ -85,9 +88,9 @@ package struct IndexedUnit: Sendable {
         return findings
     }
 
-    private func bounds(of record: NodeRecord) -> [PassageBounds?] {
+    private func bounds(of record: NodeRecord) -> [PassageBounds] {
         if case .passages(let bounds) = record.extent { return bounds }
-        return [nil]
+        return []
     }
 
     /// Nodes in their order, unit by unit.
