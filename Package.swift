@@ -100,12 +100,13 @@ let modules: [Module] = [
     module("Access", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Inboxes", ["Base", "LMDB", "KeySpace"]),
     module("Journal", ["Base", "LMDB", "KeySpace", "Hashing"]),
+    module("Search", ["Base"]),
 
     // Level 5
     module(
         "Engine",
         ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
-         "Needs", "Access", "Inboxes", "Journal", "Addresses"],
+         "Needs", "Access", "Inboxes", "Journal", "Search", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
@@ -116,7 +117,7 @@ let modules: [Module] = [
     module("Service", ["Base", "Addresses", "Engine", "Events", "Inboxes", "Access", "Journal"], [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
-    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Access", "Service"]),
+    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Access", "Search", "Service"]),
 
     // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
     module(
@@ -125,7 +126,8 @@ let modules: [Module] = [
          ("Logging", "swift-log"), ("DequeModule", "swift-collections")]),
 
     module(
-        "HTTPAPI", ["Base", "Addresses", "Answers", "Content", "TOON", "Codings", "Service", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access"],
+        "HTTPAPI",
+        ["Base", "Addresses", "Answers", "Content", "TOON", "Codings", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
@@ -135,19 +137,19 @@ let modules: [Module] = [
     // Level 9
     module(
         "Assembly",
-        ["Base", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Engine", "Journal", "Maintenance", "Service", "Needs", "Access", "Webhooks",
-         "HTTPAPI", "RESPServer"],
+        ["Base", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance", "Service", "Needs", "Access",
+         "Webhooks", "HTTPAPI", "RESPServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 10: the command line.
     Module(
         name: "contex",
-        uses: ["Base", "Addresses", "Content", "TOON", "Access", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly"],
+        uses: ["Base", "Addresses", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
-                "Base", "Addresses", "Content", "TOON", "Access", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly",
+                "Base", "Addresses", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly",
                 product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],
@@ -185,12 +187,13 @@ let modules: [Module] = [
     tests("FullTextTests", ["Base", "CKernels", "LMDB", "KeySpace", "FullText", "TestSupport"]),
     tests("AttributesTests", ["Base", "Content", "LMDB", "KeySpace", "Attributes", "TestSupport"]),
     tests("NeedsTests", ["Base", "LMDB", "KeySpace", "Needs", "TestSupport"]),
+    tests("SearchTests", ["Base", "Search", "TestSupport"]),
     tests("AccessTests", ["Base", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
     tests(
         "EngineTests",
         ["Base", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs",
-         "Access", "Inboxes", "Journal", "TOON", "Engine", "Maintenance", "Answers", "TestSupport"]),
-    tests("ServiceTests", ["Base", "Needs", "Engine", "Maintenance", "Access", "Service", "TestSupport"]),
+         "Access", "Inboxes", "Journal", "Search", "TOON", "Engine", "Maintenance", "Answers", "TestSupport"]),
+    tests("ServiceTests", ["Base", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
@@ -198,7 +201,7 @@ let modules: [Module] = [
         "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "TestSupport"],
         [("Logging", "swift-log")]),
     tests(
-        "RESPServerTests", ["Base", "RESP", "Needs", "Engine", "Service", "Answers", "Access", "RESPServer", "TestSupport"],
+        "RESPServerTests", ["Base", "RESP", "Needs", "Search", "Engine", "Service", "Answers", "Access", "RESPServer", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
         "ServerTests",
@@ -223,7 +226,8 @@ let packagesInUse = Set(chosen.flatMap { $0.products.map(\.1) })
 
 // What the packages in Benchmarks/ may import; Fuzz/ takes FuzzTargets.
 let kit = [
-    "Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "FullText", "Vectors", "Attributes", "Needs", "Engine", "Maintenance",
+    "Base", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "FullText", "Vectors", "Attributes", "Needs", "Search", "Engine",
+    "Maintenance",
 ].filter(wanted.contains)
 
 let package = Package(

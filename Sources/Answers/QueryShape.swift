@@ -1,6 +1,7 @@
 public import Base
 internal import Content
 public import Engine
+internal import Search
 
 /// What a query found, and why.
 public enum QueryShape {

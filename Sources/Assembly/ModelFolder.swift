@@ -40,7 +40,7 @@ struct ModelFolder: Sendable {
                 cacheLifetime: .seconds(configuration.embeddingCacheSeconds))
             var models = Models(
                 identity: loaded.identity, dimension: loaded.dimension, embedScoped: { try await embedder.embed($0) }, countTokens: { counter.count($0) })
-            models.embedDocuments = { try await embedder.embed($0, as: .publish) }
+            models.embedDocuments = { try await embedder.embed($0, for: .document, as: .publish) }
             models.text = { counter.text($0) }
             models.warm = { await embedder.warm($0) }
             models.cacheUse = {

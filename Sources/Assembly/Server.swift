@@ -18,6 +18,7 @@ internal import Logging
 internal import NIOPosix
 internal import Needs
 internal import RESPServer
+internal import Search
 internal import Service
 internal import Synchronization
 internal import Webhooks

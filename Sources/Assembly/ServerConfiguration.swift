@@ -46,7 +46,7 @@ public struct ServerConfiguration: Sendable {
     public var hybridSearch = true
     /// Threads that embed; each works on a batch of its own.
     public var computeThreads = max(1, ProcessInfo.processInfo.activeProcessorCount)
-    public var embeddingPrecision = EmbeddingPrecision.float32
+    public var embeddingPrecision = EmbeddingPrecision.int8
     /// For the vectors of texts asked for before, 1.9 kB for a short one; 0 for none.
     public var embeddingCacheBytes = 32 << 20
     /// After so long a vector is computed anew.

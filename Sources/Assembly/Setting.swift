@@ -117,7 +117,7 @@ public struct Setting: Sendable {
             .integer(1...256, shown: "one per processor"), "threads of the embedding model"),
         Setting(
             "EMBEDDING_PRECISION", flag: "embedding-precision", value: "PRECISION", \.embeddingPrecision, .precision,
-            "arithmetic of the embedding model; int8 is more than twice as fast, its vectors differ by less than 0.003 in cosine"),
+            "arithmetic of the embedding model for what is published; float32 takes 2.6 times as long; questions and needs are always in float32"),
         Setting(
             "EMBEDDING_CACHE_BYTES", flag: "embedding-cache-bytes", value: "BYTES", \.embeddingCacheBytes, .integer(0...(1 << 40)),
             "memory for vectors of texts asked for before, 1.9 kB for a short one"),

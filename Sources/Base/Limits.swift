@@ -79,6 +79,9 @@ public enum Limits {
     // MARK: - Inboxes
 
     /// Entries of one answer, unless fewer are asked for.
+    /// Seconds that a request may wait for its inbox, and requests that may wait.
+    public static let inboxWaitSeconds = 60
+    public static let waitingReaders = 10_000
     public static let inboxPage = 100
     /// Entries of one answer at most.
     public static let inboxPageMax = 1_000

@@ -114,9 +114,9 @@ void ck_encoder_project(int level, const float *a, size_t a_stride, const uint16
     CHOOSE(level, project, a, a_stride, w, bias, gelu, c, c_stride, rows, outputs, depth);
 }
 
-void ck_encoder_quantise(int level, const float *x, int gelu, uint8_t *bytes, float *scales, float *lows, size_t rows,
-                         size_t columns) {
-    CHOOSE(level, quantise, x, gelu, bytes, scales, lows, rows, columns);
+void ck_encoder_quantise(int level, const float *x, int gelu, const float *factors, const float *offsets, uint8_t *bytes, float *scales,
+                         size_t rows, size_t columns) {
+    CHOOSE(level, quantise, x, gelu, factors, offsets, bytes, scales, rows, columns);
 }
 
 void ck_encoder_attention_head(int level, const float *queries, const float *keys, const float *values, size_t stride,

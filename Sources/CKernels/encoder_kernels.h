@@ -32,6 +32,7 @@ typedef float NAME(vu) __attribute__((vector_size(WIDTH * 4), aligned(1)));
 #define LOAD(p) (*(const NAME(vu) *)(p))
 #define STORE(p, v) (*(NAME(vu) *)(p) = (v))
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("clang loop unroll(full)")
 
 // WIDTH halves as floats. Exact: the exponent is moved and then corrected by a product, which also makes subnormals right.
 INLINE VF NAME(widen)(const uint16_t *p) {
@@ -246,32 +247,80 @@ static void NAME(project)(const float *a, size_t a_stride, const uint16_t *panel
 
 // MARK: Inputs of products of bytes
 
-// Each row in groups of up to 128 columns, x = low + scale * byte; scales and lows are rows x groups.
-static void NAME(quantise)(const float *x, int gelu, uint8_t *bytes, float *scales, float *lows, size_t rows, size_t columns) {
-    const VF magic = (VF){0} + 12582912.0f;  // adding it rounds to an integer, which is then in the low bits
-    float group[128];
+// Hadamard's matrix on a group, stage by stage: of each two numbers `step` apart the sum and the difference. Within a register the one is the
+// register with its lanes exchanged plus itself, with the sign of every other lane (or two, or four ...) turned, which is exact.
+#define REGISTERS (CK_GROUP / WIDTH)
+#define EXCHANGE(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
+#if WIDTH == 16
+#define SIGNS(a, b, c, d) (VF){1, a, b, (a) * (b), c, (a) * (c), (b) * (c), (a) * (b) * (c), d, (a) * (d), (b) * (d), (a) * (b) * (d), \
+                               (c) * (d), (a) * (c) * (d), (b) * (c) * (d), (a) * (b) * (c) * (d)}
+#define EXCHANGE1(v) EXCHANGE(v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#define EXCHANGE2(v) EXCHANGE(v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define EXCHANGE4(v) EXCHANGE(v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define EXCHANGE8(v) EXCHANGE(v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#elif WIDTH == 8
+#define SIGNS(a, b, c, d) (VF){1, a, b, (a) * (b), c, (a) * (c), (b) * (c), (a) * (b) * (c)}
+#define EXCHANGE1(v) EXCHANGE(v, 1, 0, 3, 2, 5, 4, 7, 6)
+#define EXCHANGE2(v) EXCHANGE(v, 2, 3, 0, 1, 6, 7, 4, 5)
+#define EXCHANGE4(v) EXCHANGE(v, 4, 5, 6, 7, 0, 1, 2, 3)
+#else
+#define SIGNS(a, b, c, d) (VF){1, a, b, (a) * (b)}
+#define EXCHANGE1(v) EXCHANGE(v, 1, 0, 3, 2)
+#define EXCHANGE2(v) EXCHANGE(v, 2, 3, 0, 1)
+#endif
+#define TURN(step)                                                  \
+    UNROLL for (int i = 0; i < REGISTERS; i++) if (!(i & (step))) { \
+        const VF a = v[i], b = v[i + (step)];                       \
+        v[i] = a + b;                                               \
+        v[i + (step)] = a - b;                                      \
+    }
+#define TURN_WITHIN(exchange, ...) UNROLL for (int i = 0; i < REGISTERS; i++) v[i] = SIGNS(__VA_ARGS__) * v[i] + exchange(v[i]);
+INLINE void NAME(turn)(VF *v) {
+    TURN_WITHIN(EXCHANGE1, -1, 1, 1, 1)
+    TURN_WITHIN(EXCHANGE2, 1, -1, 1, 1)
+#if WIDTH >= 8
+    TURN_WITHIN(EXCHANGE4, 1, 1, -1, 1)
+#endif
+#if WIDTH >= 16
+    TURN_WITHIN(EXCHANGE8, 1, 1, 1, -1)
+#endif
+#if WIDTH < 8
+    TURN(4 / WIDTH)
+#endif
+#if WIDTH < 16
+    TURN(8 / WIDTH)
+#endif
+    TURN(16 / WIDTH)
+    TURN(32 / WIDTH)
+}
+
+// A group of one row: `registers` of them (a constant where the group is whole, as at one of the two calls, so that it stays in
+// registers). Nothing is fused that would round otherwise, so that (but for the gelu) the bytes are the same at every width.
+INLINE float NAME(quantise_group)(const int registers, const float *x, int gelu, const float *factors, const float *offsets,
+                                  uint8_t *bytes) {
+#pragma clang fp contract(off)
+    const VF magic = (VF){0} + (12582912.0f + 128);  // adding it rounds to an integer, which is then in the low bits
+    VF v[REGISTERS], most = {0};
+    UNROLL for (int i = 0; i < REGISTERS; i++) if (i < registers) {
+        VF value = LOAD(x + i * WIDTH);
+        if (gelu) value = NAME(gelu_of)(value);
+        v[i] = value * LOAD(factors + i * WIDTH) - LOAD(offsets + i * WIDTH);
+    }
+    if (registers == REGISTERS) NAME(turn)(v);
+    UNROLL for (int i = 0; i < REGISTERS; i++) if (i < registers) most = __builtin_elementwise_max(most, __builtin_elementwise_abs(v[i]));
+    const float highest = NAME(highest)(most), inverse = highest > 0 ? 127 / highest : 0;
+    UNROLL for (int i = 0; i < REGISTERS; i++) if (i < registers)
+        *(NAME(vb) *)(bytes + i * WIDTH) = __builtin_convertvector((VI)(v[i] * inverse + magic), NAME(vb));
+    return highest / 127;
+}
+
+static void NAME(quantise)(const float *x, int gelu, const float *factors, const float *offsets, uint8_t *bytes, float *scales,
+                           size_t rows, size_t columns) {
     for (size_t r = 0; r < rows; r++, x += columns, bytes += columns)
-        for (size_t begin = 0; begin < columns; begin += 128) {
-            const size_t count = columns - begin < 128 ? columns - begin : 128;
-            const float *from = x + begin;
-            if (gelu) {
-                for (size_t i = 0; i < count; i += WIDTH) STORE(group + i, NAME(gelu_of)(LOAD(from + i)));
-                from = group;
-            }
-            VF lowest = LOAD(from), highest = lowest;
-            for (size_t i = WIDTH; i < count; i += WIDTH) {
-                lowest = __builtin_elementwise_min(lowest, LOAD(from + i));
-                highest = __builtin_elementwise_max(highest, LOAD(from + i));
-            }
-            const float low = NAME(lowest)(lowest), high = NAME(highest)(highest);
-            const float range = high - low, inverse = range > 0 ? 255 / range : 0;
-            for (size_t i = 0; i < count; i += WIDTH) {
-                VF v = (LOAD(from + i) - low) * inverse + magic;
-                *(NAME(vb) *)(bytes + begin + i) = __builtin_convertvector((VI)v, NAME(vb));
-            }
-            *scales++ = range / 255;
-            *lows++ = low;
-        }
+        for (size_t k = 0; k < columns; k += CK_GROUP)
+            *scales++ = columns - k >= CK_GROUP
+                            ? NAME(quantise_group)(REGISTERS, x + k, gelu, factors + k, offsets + k, bytes + k)
+                            : NAME(quantise_group)((int)(columns - k) / WIDTH, x + k, gelu, factors + k, offsets + k, bytes + k);
 }
 
 // MARK: Attention
@@ -363,6 +412,16 @@ static void NAME(attention_head)(const float *queries, const float *keys, const 
 #undef LOAD
 #undef STORE
 #undef INLINE
+#undef UNROLL
+#undef REGISTERS
+#undef TURN
+#undef TURN_WITHIN
+#undef SIGNS
+#undef EXCHANGE
+#undef EXCHANGE1
+#undef EXCHANGE2
+#undef EXCHANGE4
+#undef EXCHANGE8
 #undef WIDTH
 #undef ROWS
 #undef TILE

@@ -19,7 +19,8 @@
 // of the six layers are 21 MB as halves, read once a block; for a query of 8 tokens the reading and the arithmetic take
 // about the same time and overlap. Blocks keep the widest matrix in the second-level cache.
 //
-// With bytes (EmbeddingPrecision.int8) each large product first quantises its input row by row; all else is the same.
+// With bytes (EmbeddingPrecision.int8) each large product first quantises its input row by row; all else is the same, and out of the same
+// memory.
 
 internal import Base
 internal import CKernels
@@ -29,9 +30,9 @@ internal import CKernels
 /// `@unchecked Sendable`: one thread has it at a time (`EmbeddingModel` hands it out and takes it back under its lock).
 @safe final class EncoderScratch: @unchecked Sendable {
     let hidden, projected, context, mixed, wide, attention: UnsafeMutablePointer<Float>
-    /// A block of inputs as bytes, with scale and low end of each row's groups.
+    /// A block of inputs as bytes, with the scale of each row's groups.
     let bytes: UnsafeMutablePointer<UInt8>
-    let scales, lows: UnsafeMutablePointer<Float>
+    let scales: UnsafeMutablePointer<Float>
     private let memory: UnsafeMutableRawPointer
 
     init(_ configuration: ModelConfiguration, tokens: Int) {
@@ -42,7 +43,7 @@ internal import CKernels
         let groups = block * PackedLayout.groups(deepest)
         let sizes = [
             tokens * columns, tokens * columns * 3, tokens * columns, block * columns, block * configuration.intermediate,
-            (configuration.headColumns + 32) * padded, groups, groups, block * deepest / 4,
+            (configuration.headColumns + 32) * padded, groups, block * deepest / 4,
         ].map { ($0 + 15) / 16 * 16 }
         // Every part begins on a cache line.
         unsafe memory = UnsafeMutableRawPointer.allocate(byteCount: sizes.reduce(0, +) * 4, alignment: 64)
@@ -55,8 +56,7 @@ internal import CKernels
         unsafe wide = part(4)
         unsafe attention = part(5)
         unsafe scales = part(6)
-        unsafe lows = part(7)
-        unsafe bytes = UnsafeMutableRawPointer(part(8)).assumingMemoryBound(to: UInt8.self)
+        unsafe bytes = UnsafeMutableRawPointer(part(7)).assumingMemoryBound(to: UInt8.self)
     }
 
     deinit { unsafe memory.deallocate() }
@@ -64,17 +64,29 @@ internal import CKernels
 
 /// The pass over the weights of a packed model.
 ///
-/// `@unchecked Sendable`: the pointers are into `model`, which this value keeps and nobody writes.
+/// `@unchecked Sendable`: the pointers are into the packed models, which this value keeps and nobody writes.
 @safe struct BertEncoder: @unchecked Sendable {
-    private let model: PackedModel
+    /// The weights of the products.
+    private let products: PackedModel
+    /// Everything else.
+    private let whole: PackedModel
+    private let frame: PackedLayout.Frame
     private let configuration: ModelConfiguration
     private let level: Int32
+
+    /// Called with the input of a product: its place (four a layer, in their order), first row, count of rows.
+    typealias Observer = (_ place: Int, _ input: UnsafePointer<Float>, _ rows: Int) -> Void
 
     /// Rows of the matrices between the two norms of a layer: eight full tiles with AVX-512; the widest matrix has 690 kB.
     static let blockRows = 112
 
-    init(_ model: PackedModel, _ configuration: ModelConfiguration) {
-        self.model = model
+    /// - Parameters:
+    ///   - whole: of float32.
+    ///   - products: of either precision; left out: those of `whole`.
+    init(_ whole: PackedModel, products: PackedModel? = nil, _ configuration: ModelConfiguration) {
+        self.whole = whole
+        self.products = products ?? whole
+        frame = whole.layout.frame!
         self.configuration = configuration
         level = ck_simd_level()
     }
@@ -93,26 +105,28 @@ internal import CKernels
         #endif
     }
 
-    private func floats(_ offset: Int) -> UnsafePointer<Float> { unsafe (model.payload + offset).assumingMemoryBound(to: Float.self) }
+    private func framed(_ offset: Int) -> UnsafePointer<Float> { unsafe (whole.payload + offset).assumingMemoryBound(to: Float.self) }
 
     /// The unit vectors of the sequences, in order.
     ///
     /// - Precondition: no sequence is empty or longer than the configuration's, their tokens together fit the scratch
     ///   space, and every token is in the vocabulary; `EmbeddingModel.embed` sees to it.
     /// - Complexity: 10.6 million multiply-adds a token, plus 2 x 384 x length a token and layer for attention.
-    func encode(_ sequences: ArraySlice<[Int32]>, scratch: EncoderScratch, _ betweenLayers: (() -> Void)?) -> [[Float]] {
+    func encode(
+        _ sequences: ArraySlice<[Int32]>, scratch: EncoderScratch, _ betweenLayers: (() -> Void)?, observer: Observer? = nil
+    ) -> [[Float]] {
         let columns = configuration.hidden
         let hidden = unsafe scratch.hidden
-        let words = unsafe (model.payload + model.layout.words).assumingMemoryBound(to: UInt16.self)
+        let words = unsafe (whole.payload + frame.words).assumingMemoryBound(to: UInt16.self)
         var rows = 0
         for sequence in sequences {
             unsafe ck_encoder_gather(
-                level, words, floats(model.layout.positions), sequence, sequence.count, columns, hidden + rows * columns)
+                level, words, framed(frame.positions), sequence, sequence.count, columns, hidden + rows * columns)
             rows += sequence.count
         }
-        unsafe normalise(hidden, residual: nil, model.layout.inputNorm, rows)
-        for layer in model.layout.layers {
-            run(layer, sequences, rows, scratch)
+        unsafe normalise(hidden, residual: nil, frame.inputNorm, rows)
+        for layer in products.layout.layers.indices {
+            unsafe run(layer, sequences, rows, scratch, observer)
             betweenLayers?()
         }
         var vectors: [[Float]] = []
@@ -131,14 +145,16 @@ internal import CKernels
     }
 
     /// One layer: hidden to hidden.
-    private func run(_ layer: PackedLayout.Layer, _ sequences: ArraySlice<[Int32]>, _ rows: Int, _ scratch: EncoderScratch) {
+    private func run(_ number: Int, _ sequences: ArraySlice<[Int32]>, _ rows: Int, _ scratch: EncoderScratch, _ observer: Observer?) {
+        let (layer, norms) = (products.layout.layers[number], frame.norms[number])
+        let place = 4 * number
         let columns = configuration.hidden
         let stride = 3 * columns
         let headColumns = configuration.headColumns
         for block in blocks(rows) {
-            unsafe project(
-                scratch.hidden + block.lowerBound * columns, layer.attention, into: scratch.projected + block.lowerBound * stride,
-                rows: block.count, scratch)
+            let hidden = unsafe scratch.hidden + block.lowerBound * columns
+            unsafe observer?(place, hidden, block.count)
+            unsafe project(hidden, layer.attention, into: scratch.projected + block.lowerBound * stride, rows: block.count, scratch)
         }
         var row = 0
         for sequence in sequences {
@@ -154,11 +170,14 @@ internal import CKernels
         for block in blocks(rows) {
             let context = unsafe scratch.context + block.lowerBound * columns
             let hidden = unsafe scratch.hidden + block.lowerBound * columns
+            unsafe observer?(place + 1, context, block.count)
             unsafe project(context, layer.mixing, into: scratch.mixed, rows: block.count, scratch)
-            unsafe normalise(scratch.mixed, residual: hidden, layer.mixingNorm, block.count)
+            unsafe normalise(scratch.mixed, residual: hidden, norms.mixing, block.count)
+            unsafe observer?(place + 2, scratch.mixed, block.count)
             unsafe project(scratch.mixed, layer.widening, gelu: .after, into: scratch.wide, rows: block.count, scratch)
+            unsafe observer?(place + 3, scratch.wide, block.count)
             unsafe project(scratch.wide, layer.narrowing, gelu: .before, into: hidden, rows: block.count, scratch)
-            unsafe normalise(hidden, residual: scratch.mixed, layer.outputNorm, block.count)
+            unsafe normalise(hidden, residual: scratch.mixed, norms.output, block.count)
         }
     }
 
@@ -170,7 +189,7 @@ internal import CKernels
 
     private func normalise(_ x: UnsafeMutablePointer<Float>, residual: UnsafePointer<Float>?, _ norm: PackedLayout.Norm, _ rows: Int) {
         unsafe ck_encoder_layer_norm(
-            level, x, residual, floats(norm.scale), floats(norm.shift), rows, configuration.hidden, configuration.epsilon)
+            level, x, residual, framed(norm.scale), framed(norm.shift), rows, configuration.hidden, configuration.epsilon)
     }
 
     /// Where the GELU between the two products is applied: by the first as it stores its sums in float32, by the second as it
@@ -182,17 +201,20 @@ internal import CKernels
         _ a: UnsafePointer<Float>, _ linear: PackedLayout.Linear, gelu: GELU = .none, into c: UnsafeMutablePointer<Float>, rows: Int,
         _ scratch: EncoderScratch
     ) {
-        let weights = unsafe model.payload + linear.weights
-        switch linear.format {
-        case .halves:
+        let weights = unsafe products.payload + linear.weights
+        func floats(_ offset: Int) -> UnsafePointer<Float> { unsafe (products.payload + offset).assumingMemoryBound(to: Float.self) }
+        switch linear.precision {
+        case .float32:
             unsafe ck_encoder_project(
                 level, a, linear.depth, weights.assumingMemoryBound(to: UInt16.self), floats(linear.bias), gelu == .after ? 1 : 0, c,
                 linear.outputs, rows, linear.outputs, linear.depth)
-        case .bytes:
-            unsafe ck_encoder_quantise(level, a, gelu == .before ? 1 : 0, scratch.bytes, scratch.scales, scratch.lows, rows, linear.depth)
+        case .int8:
+            unsafe ck_encoder_quantise(
+                level, a, gelu == .before ? 1 : 0, floats(linear.factors), floats(linear.offsets), scratch.bytes, scratch.scales, rows,
+                linear.depth)
             unsafe ck_encoder_project_bytes(
-                level, scratch.bytes, scratch.scales, scratch.lows, weights.assumingMemoryBound(to: Int8.self), floats(linear.scales),
-                floats(linear.sums), floats(linear.bias), c, rows, linear.outputs, linear.depth)
+                level, scratch.bytes, scratch.scales, weights.assumingMemoryBound(to: Int8.self), floats(linear.scales),
+                (products.payload + linear.sums).assumingMemoryBound(to: Int32.self), floats(linear.bias), c, rows, linear.outputs, linear.depth)
         }
     }
 }

@@ -35,6 +35,14 @@ public final class Embedder: Sendable {
         case publish
     }
 
+    /// What the vectors are for, which says how exactly they are computed.
+    public enum Purpose: Sendable {
+        /// Asked with, or kept to ask with again (a need): in float32, since one vector is compared with all documents.
+        case question
+        /// Published: in the model's precision.
+        case document
+    }
+
     /// What happened since the start.
     public struct Statistics: Sendable, Equatable {
         /// Texts answered from the cache.
@@ -73,6 +81,7 @@ public final class Embedder: Sendable {
     private final class Request: @unchecked Sendable {
         let texts: [ScopedText]
         let work: Work
+        let precision: EmbeddingPrecision
         var vectors: [[Float]]
         /// The first text that no worker has taken yet.
         var next = 0
@@ -81,9 +90,10 @@ public final class Embedder: Sendable {
         /// Its caller has gone; what is left of it is skipped.
         var cancelled = false
 
-        init(_ texts: [ScopedText], _ work: Work) {
+        init(_ texts: [ScopedText], _ work: Work, _ precision: EmbeddingPrecision) {
             self.texts = texts
             self.work = work
+            self.precision = precision
             vectors = [[Float]](repeating: [], count: texts.count)
             missing = texts.count
         }
@@ -196,15 +206,17 @@ public final class Embedder: Sendable {
     }
 
     /// The same for texts that are the server's own.
-    public func embed(_ texts: [String], as work: Work? = nil) async throws -> [[Float]] {
-        try await embed(texts.map { ScopedText($0, in: .server) }, as: work)
+    public func embed(_ texts: [String], for purpose: Purpose = .question, as work: Work? = nil) async throws -> [[Float]] {
+        try await embed(texts.map { ScopedText($0, in: .server) }, for: purpose, as: work)
     }
 
     /// The unit vectors of the texts, in order. Equal texts of one scope are computed once. A text in the cache takes about a microsecond.
+    /// The cache keeps the precisions apart: what a document's vector is does not depend on who asked for its words before.
     ///
     /// - Parameter work: who waits; left out, a single text is a query and several are a publish.
     /// - Throws: `.unavailable` when the queue is full or the embedder is shut down; `CancellationError`.
-    public func embed(_ texts: [ScopedText], as work: Work? = nil) async throws -> [[Float]] {
+    public func embed(_ texts: [ScopedText], for purpose: Purpose = .question, as work: Work? = nil) async throws -> [[Float]] {
+        let precision = purpose == .question ? .float32 : model.precision
         var vectors = [[Float]](repeating: [], count: texts.count)
         /// The distinct texts that the cache does not have, and for each text its place among them (-1: answered).
         var missing: [ScopedText] = []
@@ -213,7 +225,7 @@ public final class Embedder: Sendable {
         state.withLock { state in
             var seen: [ScopedText: Int] = [:]
             for (index, key) in texts.enumerated() {
-                if let vector = state.cache.vector(of: key, now: now) {
+                if let vector = state.cache.vector(of: key, precision, now: now) {
                     vectors[index] = vector
                     state.statistics.hits += 1
                 } else if let place = seen[key] {
@@ -227,7 +239,7 @@ public final class Embedder: Sendable {
             state.statistics.misses += missing.count
         }
         if missing.isEmpty { return vectors }
-        let computed = try await compute(Request(missing, work ?? (texts.count == 1 ? .query : .publish)))
+        let computed = try await compute(Request(missing, work ?? (texts.count == 1 ? .query : .publish), precision))
         for (index, place) in places.enumerated() where place >= 0 { vectors[index] = computed[place] }
         return vectors
     }
@@ -337,15 +349,22 @@ public final class Embedder: Sendable {
     }
 
     private func run(_ batch: [Piece], betweenLayers: (() -> Void)?) {
+        // What differs in precision is in one batch by chance only: texts of both are two runs of the model.
+        let pieces = EmbeddingPrecision.allCases.map { precision in batch.filter { $0.request.precision == precision } }
+        for pieces in pieces where !pieces.isEmpty { run(pieces, pieces[0].request.precision, betweenLayers) }
+    }
+
+    /// One run of the model.
+    private func run(_ batch: [Piece], _ precision: EmbeddingPrecision, _ betweenLayers: (() -> Void)?) {
         let keys = batch.flatMap { $0.request.texts[$0.range] }
         let tokens = keys.map { tokenizer.ids($0.text, limit: model.sequenceLimit) }
-        let vectors = model.embed(tokens: tokens, betweenLayers: betweenLayers)
+        let vectors = model.embed(tokens: tokens, in: precision, betweenLayers: betweenLayers)
         let now = ContinuousClock.now
         let finished = state.withLock { state in
             state.statistics.batches += 1
             state.statistics.embeddedTexts += keys.count
             state.statistics.embeddedTokens += tokens.reduce(0) { $0 + $1.count }
-            for (key, vector) in zip(keys, vectors) { state.cache.insert(key, vector, now: now) }
+            for (key, vector) in zip(keys, vectors) { state.cache.insert(key, precision, vector, now: now) }
             var finished: [(CheckedContinuation<[[Float]], any Error>, [[Float]])] = []
             var at = 0
             for piece in batch {

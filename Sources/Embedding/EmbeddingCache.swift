@@ -1,14 +1,18 @@
 package import Base
 
 /// The vectors of the texts that were asked for last: least recently used goes first, and nothing is answered that is older
-/// than the time to live. A text is known to the scope that it was asked for and to no other.
+/// than the time to live. A text is known to the scope that it was asked for and to no other, and in the precision that it was asked in.
 ///
 /// Bounded by bytes: an entry counts its text, its vector and what it costs to keep them (1.9 kB for a short text and 384
 /// components). Entries are a doubly linked list inside an array, most recent at the head; the places of those that go
 /// are taken by those that come, so memory stays where the bound put it, however many texts pass.
 package struct EmbeddingCache {
+    private struct Key: Hashable {
+        var text: ScopedText
+        var precision: EmbeddingPrecision
+    }
     private struct Entry {
-        var key: ScopedText
+        var key: Key
         var vector: [Float]
         var newer: Int
         var older: Int
@@ -16,7 +20,7 @@ package struct EmbeddingCache {
     }
     private var entries: [Entry] = []
     private var free: [Int] = []
-    private var places: [ScopedText: Int] = [:]
+    private var places: [Key: Int] = [:]
     private var newest = -1
     private var oldest = -1
     private let bytesMax: Int
@@ -26,7 +30,7 @@ package struct EmbeddingCache {
     /// Longer texts are not kept: they are rarely asked for twice.
     private static let textBytesMax = 4_096
     /// Entry, place in the dictionary at its load, headers and rounding of two allocations.
-    private static let entryBytes = 288
+    private static let entryBytes = 304
 
     /// - Parameters:
     ///   - bytesMax: 0 for no cache.
@@ -38,12 +42,13 @@ package struct EmbeddingCache {
 
     package var count: Int { places.count }
 
-    private static func cost(_ key: ScopedText, _ vector: [Float]) -> Int {
-        key.text.utf8.count + key.scope.byteCount + vector.count * 4 + entryBytes
+    private static func cost(_ key: Key, _ vector: [Float]) -> Int {
+        key.text.text.utf8.count + key.text.scope.byteCount + vector.count * 4 + entryBytes
     }
 
     /// - Complexity: O(length of the text).
-    package mutating func vector(of key: ScopedText, now: ContinuousClock.Instant) -> [Float]? {
+    package mutating func vector(of text: ScopedText, _ precision: EmbeddingPrecision, now: ContinuousClock.Instant) -> [Float]? {
+        let key = Key(text: text, precision: precision)
         guard let at = places[key] else { return nil }
         guard now - entries[at].stored < lifetime else {
             remove(at)
@@ -57,9 +62,10 @@ package struct EmbeddingCache {
     }
 
     /// - Complexity: O(length of the text), and what must go to make room.
-    package mutating func insert(_ key: ScopedText, _ vector: [Float], now: ContinuousClock.Instant) {
+    package mutating func insert(_ text: ScopedText, _ precision: EmbeddingPrecision, _ vector: [Float], now: ContinuousClock.Instant) {
+        let key = Key(text: text, precision: precision)
         let cost = Self.cost(key, vector)
-        guard key.text.utf8.count <= Self.textBytesMax, cost <= bytesMax else { return }
+        guard text.text.utf8.count <= Self.textBytesMax, cost <= bytesMax else { return }
         if let at = places[key] { remove(at) }
         while byteCount + cost > bytesMax { remove(oldest) }
         let entry = Entry(key: key, vector: vector, newer: -1, older: -1, stored: now)
@@ -80,7 +86,7 @@ package struct EmbeddingCache {
         unlink(at)
         places[entries[at].key] = nil
         byteCount -= Self.cost(entries[at].key, entries[at].vector)
-        entries[at].key = ScopedText("", in: .server)
+        entries[at].key.text = ScopedText("", in: .server)
         entries[at].vector = []
         free.append(at)
     }

@@ -14,11 +14,12 @@ public final class EmbeddingModel: Sendable {
     /// As the model's makers call it.
     public let name: String
     /// SHA-256 of everything that the vectors depend on (weights, vocabulary, sizes, pooling), in hexadecimal. The precision is
-    /// left out: vectors of the two precisions can be compared with each other.
+    /// left out: vectors of the two precisions are made to be compared with each other.
     public let contentHash: String
     /// Name and the first 16 digits of the hash: two models with the same identity give comparable vectors, vectors that
     /// were stored with another identity must be computed anew.
     public var identity: String { "\(name)@\(contentHash.prefix(16))" }
+    /// Of what is published. Questions are in float32 always.
     public let precision: EmbeddingPrecision
     /// The tokenizer that belongs to the model, out of the same folder.
     public let tokenizer: WordPieceTokenizer
@@ -31,6 +32,8 @@ public final class EmbeddingModel: Sendable {
 
     private let vocabulary: Int
     private let encoder: BertEncoder
+    /// Of int8.
+    private let bytesEncoder: BertEncoder?
     private let configuration: ModelConfiguration
     private let idleScratch = Mutex<[EncoderScratch]>([])
 
@@ -39,7 +42,7 @@ public final class EmbeddingModel: Sendable {
     private static let vocabularyBytesMax = 64 << 20
 
     /// - Parameter folder: with `model.safetensors`, `config.json`, `sentence_bert_config.json`, `vocab.txt`. When the folder can be
-    ///   written, the weights are packed into a file of it the first time (`model.float32.packed`, 45 MB).
+    ///   written, the weights are packed into files of it the first time (`model.float32.packed`, 45 MB, and `model.int8.packed`, 11 MB).
     /// - Throws: `ContexError` with one line that says which file is wrong and what to do. A file that `SHA256SUMS` in the
     ///   folder lists with another digest is refused.
     /// - Complexity: about 15 ms with a packed file in the page cache, 0.3 s without.
@@ -62,11 +65,17 @@ public final class EmbeddingModel: Sendable {
         guard tokenizer.count == configuration.vocabulary else {
             throw modelFolderError("vocab.txt has \(tokenizer.count) pieces, config.json says \(configuration.vocabulary)")
         }
-        let packed = try PackedModel.open(folder: folder, configuration: configuration, precision: precision, checksums: checksums)
-        encoder = BertEncoder(packed, configuration)
+        let whole = try PackedModel.open(folder: folder, configuration: configuration, precision: .float32, checksums: checksums) { [] }
+        let encoder = BertEncoder(whole, configuration)
+        let bytes = precision == .float32 ? nil : try PackedModel.open(
+            folder: folder, configuration: configuration, precision: precision, checksums: checksums
+        ) { InputStatistics.measure(encoder, configuration, tokenizer) }
+        if let bytes, bytes.sourceDigest != whole.sourceDigest { throw modelFolderError("\(PackedModel.sourceName) was replaced while it was read") }
+        self.encoder = encoder
+        bytesEncoder = bytes.map { BertEncoder(whole, products: $0, configuration) }
         matrixKernels = encoder.kernels
-        isMapped = packed.isMapped
-        contentHash = SHA256.digest(packed.sourceDigest.bytes, SHA256.digest(words).bytes, Array(configuration.fingerprint.utf8)).hex
+        isMapped = whole.isMapped && bytes?.isMapped != false
+        contentHash = SHA256.digest(whole.sourceDigest.bytes, SHA256.digest(words).bytes, Array(configuration.fingerprint.utf8)).hex
         name = configuration.name
         dimension = configuration.hidden
         sequenceLimit = configuration.sequence
@@ -99,9 +108,11 @@ public final class EmbeddingModel: Sendable {
     ///
     /// - Parameters:
     ///   - batch: each of 1 to `sequenceLimit` tokens, as `tokenizer.ids` makes them.
+    ///   - precision: float32, or the model's; left out: the model's.
     ///   - betweenLayers: called after each layer, on this thread, where something more urgent may be done.
     /// - Complexity: 10.6 million multiply-adds a token; at least one reading of the weights (21 MB) for each 256 tokens.
-    public func embed(tokens batch: [[Int32]], betweenLayers: (() -> Void)? = nil) -> [[Float]] {
+    public func embed(tokens batch: [[Int32]], in precision: EmbeddingPrecision? = nil, betweenLayers: (() -> Void)? = nil) -> [[Float]] {
+        let encoder = encoder(of: precision ?? self.precision)
         for sequence in batch {
             precondition((1...sequenceLimit).contains(sequence.count), "a sequence of \(sequence.count) tokens, at most \(sequenceLimit)")
             for token in sequence { precondition(token >= 0 && token < vocabulary, "token \(token) in a vocabulary of \(vocabulary)") }
@@ -118,9 +129,15 @@ public final class EmbeddingModel: Sendable {
                 tokens += batch[end].count
                 end += 1
             }
-            vectors += encoder.encode(batch[start..<end], scratch: scratch, betweenLayers)
+            vectors += unsafe encoder.encode(batch[start..<end], scratch: scratch, betweenLayers)
             start = end
         }
         return vectors
+    }
+
+    private func encoder(of precision: EmbeddingPrecision) -> BertEncoder {
+        guard precision == .int8 else { return encoder }
+        guard let bytesEncoder else { preconditionFailure("a model of \(self.precision.rawValue) has no products in int8") }
+        return bytesEncoder
     }
 }

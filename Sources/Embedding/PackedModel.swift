@@ -1,8 +1,9 @@
 // The weights in the form that the kernels read, mapped from a file beside the model.
 //
 // Packing reads the 90 MB of model.safetensors, checks their SHA-256 and writes 45 MB of halves in panels: about 0.2 s. It is
-// done once: the result is written as `model.float32.packed` (or `.int8.`) into the model folder when that can be written, whole and then
-// renamed, and mapped from there at every later start, by every process. Where it cannot be written it stays in memory.
+// done once: the result is written as `model.float32.packed` into the model folder when that can be written, whole and then
+// renamed, and mapped from there at every later start, by every process. Where it cannot be written it stays in memory. The products in
+// int8 are a second such file, `model.int8.packed`, 11 MB.
 //
 //     start:  header good, of this source (size, time of change), payload's checksum good?  --yes--> map and go: 10 ms
 //                     | no                                                    | damaged
@@ -36,9 +37,12 @@ internal import Glibc
     private let memory: UnsafeMutableRawPointer?
 
     /// Maps the packed model, or makes it.
-    /// - Parameter checksums: the lines of SHA256SUMS, by file name.
+    /// - Parameters:
+    ///   - checksums: the lines of SHA256SUMS, by file name.
+    ///   - inputs: of the products, in their order, asked for when int8 is packed.
     static func open(
-        folder: String, configuration: ModelConfiguration, precision: EmbeddingPrecision, checksums: [String: String]
+        folder: String, configuration: ModelConfiguration, precision: EmbeddingPrecision, checksums: [String: String],
+        inputs: () -> [InputStatistics]
     ) throws(ContexError) -> PackedModel {
         let source = folder + "/" + sourceName
         let stamp = try SourceStamp(path: source)
@@ -52,7 +56,7 @@ internal import Glibc
             try check(found.sourceDigest)
             return found
         }
-        let packed = try PackedModel(packing: source, configuration, precision, check)
+        let packed = try PackedModel(packing: source, configuration, precision, inputs, check)
         let header = unsafe Header(
             configuration, precision, stamp, packed.sourceDigest, checksum: PackedModel.checksum(packed.payload, packed.layout.byteCount))
         // Not being allowed to write beside the model is no fault: it stays in memory.
@@ -95,7 +99,7 @@ internal import Glibc
     // MARK: Packing
 
     private init(
-        packing source: String, _ configuration: ModelConfiguration, _ precision: EmbeddingPrecision,
+        packing source: String, _ configuration: ModelConfiguration, _ precision: EmbeddingPrecision, _ inputs: () -> [InputStatistics],
         _ check: (SHA256Digest) throws(ContexError) -> Void
     ) throws(ContexError) {
         let file = try SafetensorsFile(path: source, name: Self.sourceName)
@@ -107,7 +111,7 @@ internal import Glibc
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: layout.byteCount)
         let outside: Int
         do {
-            outside = try unsafe weights.pack(into: memory, layout)
+            outside = try unsafe weights.pack(into: memory, layout, inputs: inputs())
         } catch {
             unsafe memory.deallocate()
             throw error
@@ -173,7 +177,7 @@ struct SourceStamp: Equatable, Sendable {
 /// The first page of a packed file.
 private struct Header {
     static let byteCount = 4_096
-    static let magic: [UInt8] = Array("CTXPACK1".utf8)
+    static let magic: [UInt8] = Array("CTXPACK2".utf8)
 
     let sizes: [UInt64]
     let stamp: SourceStamp

@@ -54,7 +54,8 @@ internal import CKernels
     }
 
     /// Fills the payload; returns how many weights are no numbers or such as float16 cannot hold.
-    func pack(into payload: UnsafeMutableRawPointer, _ layout: PackedLayout) throws(ContexError) -> Int {
+    /// - Parameter inputs: of the products, in their order; for int8.
+    func pack(into payload: UnsafeMutableRawPointer, _ layout: PackedLayout, inputs: [InputStatistics]) throws(ContexError) -> Int {
         let hidden = configuration.hidden
         var outside = 0
         func floats(_ offset: Int) -> UnsafeMutablePointer<Float> { unsafe (payload + offset).assumingMemoryBound(to: Float.self) }
@@ -68,38 +69,64 @@ internal import CKernels
             unsafe floats(norm.scale).update(from: try source(name + ".weight", [hidden]), count: hidden)
             unsafe floats(norm.shift).update(from: try source(name + ".bias", [hidden]), count: hidden)
         }
-        func pack(_ linear: PackedLayout.Linear, _ parts: ArraySlice<(name: String, outputs: Int, depth: Int)>) throws(ContexError) {
+        typealias Part = (name: String, outputs: Int, depth: Int)
+        func packHalves(_ linear: PackedLayout.Linear, _ parts: ArraySlice<Part>) throws(ContexError) {
             var output = 0
             for (name, outputs, depth) in parts {
-                let weight = unsafe try source(name + ".weight", [outputs, depth])
+                let weights = unsafe try source(name + ".weight", [outputs, depth])
+                unsafe outside += ck_encoder_pack(weights, outputs, depth, halves(linear.weights + output * depth * 2))
                 unsafe floats(linear.bias + output * 4).update(from: try source(name + ".bias", [outputs]), count: outputs)
-                switch linear.format {
-                case .halves:
-                    unsafe outside += ck_encoder_pack(weight, outputs, depth, halves(linear.weights + output * depth * 2))
-                case .bytes:
-                    unsafe ck_encoder_pack_bytes(
-                        weight, outputs, depth, (payload + linear.weights + output * depth).assumingMemoryBound(to: Int8.self),
-                        floats(linear.scales + output * 4), floats(linear.sums + output * 4), linear.outputs)
-                }
                 output += outputs
             }
         }
+        func packBytes(_ linear: PackedLayout.Linear, _ parts: ArraySlice<Part>, _ input: InputStatistics) throws(ContexError) {
+            let depth = linear.depth
+            var squares = [Double](repeating: 0, count: depth)
+            for part in parts {
+                let weights = unsafe try source(part.name + ".weight", [part.outputs, depth])
+                for at in 0..<part.outputs * depth { unsafe squares[at % depth] += Double(weights[at]) * Double(weights[at]) }
+            }
+            let (factors, offsets) = input.balance(squares)
+            let pushes = input.pushes(factors)
+            unsafe floats(linear.factors).update(from: factors, count: depth)
+            unsafe floats(linear.offsets).update(from: offsets, count: depth)
+            let taken = zip(factors, offsets).map { Double($1) / Double($0) }
+            var output = 0
+            for part in parts {
+                let weights = unsafe try source(part.name + ".weight", [part.outputs, depth])
+                let bias = unsafe try source(part.name + ".bias", [part.outputs])
+                unsafe ck_encoder_pack_bytes(
+                    weights, part.outputs, depth, factors, pushes, (payload + linear.weights + output * depth).assumingMemoryBound(to: Int8.self),
+                    floats(linear.scales + output * 4), (payload + linear.sums + output * 4).assumingMemoryBound(to: Int32.self), linear.outputs)
+                for row in 0..<part.outputs {
+                    var sum = unsafe Double(bias[row])
+                    for column in 0..<depth { unsafe sum += Double(weights[row * depth + column]) * taken[column] }
+                    unsafe floats(linear.bias + (output + row) * 4).pointee = Float(sum)
+                }
+                output += part.outputs
+            }
+        }
+        for (number, layer) in layout.layers.enumerated() {
+            let parts = Self.linears(number, configuration)
+            for (place, (linear, parts)) in zip(layer.linears, [parts[0..<3], parts[3..<4], parts[4..<5], parts[5..<6]]).enumerated() {
+                switch linear.precision {
+                case .float32: try packHalves(linear, parts)
+                case .int8: try packBytes(linear, parts, inputs[4 * number + place])
+                }
+            }
+        }
+        guard let frame = layout.frame else { return outside }
         unsafe outside += ck_encoder_halves(
-            try source(Self.words, [configuration.vocabulary, hidden]), halves(layout.words), configuration.vocabulary * hidden)
+            try source(Self.words, [configuration.vocabulary, hidden]), halves(frame.words), configuration.vocabulary * hidden)
         let places = unsafe try source(Self.positions, [configuration.positions, hidden])
         let type = unsafe try source(Self.types, [configuration.types, hidden])
-        let sums = unsafe floats(layout.positions)
+        let sums = unsafe floats(frame.positions)
         for at in 0..<configuration.positions * hidden { unsafe sums[at] = places[at] + type[at % hidden] }
-        try pack(layout.inputNorm, Self.inputNorm)
-        for (number, layer) in layout.layers.enumerated() {
-            let linears = Self.linears(number, configuration)
-            try pack(layer.attention, linears[0..<3])
-            try pack(layer.mixing, linears[3..<4])
-            try pack(layer.widening, linears[4..<5])
-            try pack(layer.narrowing, linears[5..<6])
-            let norms = Self.norms(number)
-            try pack(layer.mixingNorm, norms[0])
-            try pack(layer.outputNorm, norms[1])
+        try pack(frame.inputNorm, Self.inputNorm)
+        for (number, norms) in frame.norms.enumerated() {
+            let names = Self.norms(number)
+            try pack(norms.mixing, names[0])
+            try pack(norms.output, names[1])
         }
         return outside
     }

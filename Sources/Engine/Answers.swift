@@ -5,6 +5,7 @@ public import Base
 internal import Documents
 public import Journal
 public import Needs
+public import Search
 
 public struct PublishReceipt: Sendable {
     public let project: Name

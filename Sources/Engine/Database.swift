@@ -7,6 +7,7 @@ public import Journal
 package import KeySpace
 public import LMDB
 public import Needs
+public import Search
 internal import Synchronization
 
 #if canImport(FoundationEssentials)
@@ -17,14 +18,14 @@ internal import Foundation
 
 /// The models that the engine needs, as functions, so that it depends on no runtime.
 public struct Models: Sendable {
-    /// Unit vectors of `dimension` numbers, one a text, in order. Batches as it likes, and caches for each scope apart.
+    /// Unit vectors of `dimension` numbers, one a text, in order, to ask with. Batches as it likes, and caches for each scope apart.
     public let embed: @Sendable ([ScopedText]) async throws -> [[Float]]
     /// cl100k tokens of a text.
     public let countTokens: @Sendable (String) -> Int
     public let dimension: Int
     /// Models with the same identity give the same vectors.
     public let identity: String
-    /// `embed` for texts on their way into the store, which let queries go first; nil: the same as `embed`.
+    /// The same for what is published, which lets queries go first and may be computed in another precision; nil: the same as `embed`.
     public var embedDocuments: (@Sendable ([ScopedText]) async throws -> [[Float]])?
     /// The text of cl100k tokens, nil when one of them is none; without it tokens are not read.
     public var text: @Sendable (_ tokens: [Int]) -> String? = { _ in nil }
@@ -67,7 +68,7 @@ public struct Models: Sendable {
 }
 
 extension Models {
-    /// Vectors for the store. None for no texts.
+    /// Vectors of what is published. None for no texts.
     package func embed(documents texts: [ScopedText]) async throws -> [[Float]] {
         texts.isEmpty ? [] : try await (embedDocuments ?? embed)(texts)
     }
@@ -124,6 +125,7 @@ public final class Database: Sendable {
     private let closing = Cancellation()
     package let matcher = NeedMatcher()
     let queryUse = QueryUse()
+    let bell = InboxBell()
     let pastGate = PastGate()
     let pepper: Pepper
     /// Every valid key, for whoever authenticates.
@@ -164,9 +166,12 @@ public final class Database: Sendable {
         let applier = Applier(dimension: models.dimension, matcher: matcher, journal: configuration.journal)
         log = Writer(
             store: store, applier: applier,
-            committed: { [store, keyRing, pepper] effects in
+            committed: { [store, keyRing, pepper, bell] effects in
                 if effects.haveKeysChanged { Self.renew(keyRing, store, pepper) }
-                for notification in effects.notifications { sinks.deliver(notification) }
+                for notification in effects.notifications {
+                    bell.ring(notification)
+                    sinks.deliver(notification)
+                }
             },
             aborted: { [matcher] in matcher.forget() })
         readers = ReaderPool(store: store, threads: configuration.threads)
@@ -214,6 +219,7 @@ public final class Database: Sendable {
     /// is free for the next. Every later operation is `.unavailable`.
     public func close() async {
         closing.cancel()
+        bell.close()
         await keepUsedQueries()
         await log.close()
         await heavy.close()

@@ -3,6 +3,7 @@
 public import Attributes
 public import Base
 public import Needs
+public import Search
 
 /// Data for one key of a project.
 public struct PublishCommand: Sendable {
@@ -33,16 +34,6 @@ public struct PublishCommand: Sendable {
         self.metadata = metadata
         self.publisher = publisher
     }
-}
-
-/// How matches are scored.
-public enum SearchMode: String, Sendable, CaseIterable {
-    /// Cosine and BM25 in one calibrated score (Fusion).
-    case hybrid
-    /// The cosine alone, as the original does it without its hybrid mode.
-    case semantic
-    /// BM25 alone, scaled to 0...1 by the best score that the query could reach.
-    case keyword
 }
 
 public struct QueryRequest: Sendable {

@@ -71,13 +71,29 @@ extension Operations {
     }
 
     /// What concerned an agent after a cursor; nil: from the oldest that it has not acknowledged.
-    /// - Throws: `.notFound`; `.conflict` as in `agent`, and for a cursor of a log that was replaced.
-    public func inbox(_ agent: Name, project: Name?, after cursor: InboxCursor?, limit: Int, by caller: Caller) async throws -> InboxPage {
+    /// - Parameters:
+    ///   - wait: how long the answer may wait for something to come when there is nothing; zero: it does not.
+    ///   - hold: around the waiting, as in `Database.inbox`.
+    /// - Throws: `.notFound`; `.conflict` as in `agent`, and for a cursor of a log that was replaced; what a key that is no longer valid is told.
+    public func inbox(
+        _ agent: Name, project: Name?, after cursor: InboxCursor?, limit: Int, wait: Duration = .zero,
+        hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }, by caller: Caller
+    ) async throws -> InboxPage {
         try await perform(.readInbox, project: project, by: caller) { principal in
             guard let meant = try await registration(agent, project, principal) else { throw ContexError(.agentNotFound, "Agent not found") }
-            return try await database.inbox(principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit)
+            guard wait > .zero else {
+                return try await database.inbox(principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit)
+            }
+            return try await database.inbox(principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit, wait: wait) { waiting in
+                try await hold(waiting)
+                // What was allowed when it was asked may not be any more.
+                try authorise(authenticate(caller), .readInbox, project: meant.project)
+            }
         }
     }
+
+    /// Whoever waits is answered now: the server stops.
+    public func endWaits() { database.endWaits() }
 
     /// Lets go what an agent has dealt with. Returns how many entries there were.
     public func acknowledge(_ agent: Name, project: Name?, upTo cursor: InboxCursor, by caller: Caller) async throws -> Int {

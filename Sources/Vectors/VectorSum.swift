@@ -1,5 +1,5 @@
 // The sum of a project's vectors: their mean says what the project is about, and how near a query lies to everything in it, before one vector
-// is looked at (Engine's Calibration).
+// is looked at (Search's Calibration).
 //
 // It is kept in the transaction that changes the vectors, and must come out the same whatever came and went before. Sums of floating-point
 // numbers do not: so each component is rounded to a whole number of 2^-24 first. 2^31 vectors stay below 2^55.

@@ -1,7 +1,8 @@
 public import ArgumentParser
 internal import Base
 internal import Content
-public import Engine
+internal import Engine
+public import Search
 
 struct Query: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

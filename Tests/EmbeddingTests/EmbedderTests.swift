@@ -59,6 +59,51 @@ struct EmbedderTests {
         #expect(embedder.statistics.hits == scopes.count)
     }
 
+    /// With bytes for documents: who asks has float32, what is published has bytes, in one batch too, and each keeps its own in the cache.
+    @Test func questionsAndDocumentsHaveTheirOwnPrecision() async throws {
+        let model = try #require(sharedBytesModel)
+        let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 1, cacheBytes: 1 << 20)
+        let texts = (0..<30).map { "text number \($0)" }
+        func vectors(_ precision: EmbeddingPrecision) -> [[Float]] { model.embed(tokens: texts.map { model.tokenizer.ids($0) }, in: precision) }
+        let (exact, bytes) = (vectors(.float32), vectors(.int8))
+        #expect(zip(exact, bytes).allSatisfy { $0 != $1 && cosine($0, $1) > 0.998 })
+        for _ in 0..<2 {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (place, text) in texts.enumerated() {
+                    group.addTask {
+                        let vectors = try await embedder.embed([text], for: .question, as: .publish)
+                        #expect(vectors == [exact[place]])
+                    }
+                    group.addTask {
+                        let vectors = try await embedder.embed([text], for: .document, as: .publish)
+                        #expect(vectors == [bytes[place]])
+                    }
+                    group.addTask {
+                        let vectors = try await embedder.embed([text])
+                        #expect(vectors == [exact[place]])
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+        #expect(embedder.statistics.cachedEntries == 2 * texts.count)
+        // Warmed are questions.
+        let before = embedder.statistics
+        await embedder.warm([ScopedText("warm", in: .server)])
+        _ = try await embedder.embed(["warm"])
+        #expect(embedder.statistics.hits == before.hits + 1)
+        _ = try await embedder.embed(["warm"], for: .document)
+        #expect(embedder.statistics.hits == before.hits + 1)
+    }
+
+    /// With float32 for both there is one entry.
+    @Test func onePrecisionHasOneEntry() async throws {
+        let embedder = embedder()
+        let first = try await embedder.embed(["a"], for: .document)
+        #expect(try await embedder.embed(["a"], for: .question) == first)
+        #expect(embedder.statistics.cachedEntries == 1 && embedder.statistics.hits == 1)
+    }
+
     @Test func cacheKeysAreBytes() async throws {
         let embedder = embedder()
         _ = try await embedder.embed(["\u{E9}", "e\u{301}"])

@@ -7,9 +7,11 @@ import Testing
 
 /// For one scope: that scopes are apart, `EmbedderTests` sees.
 extension EmbeddingCache {
-    fileprivate mutating func vector(of text: String, now: ContinuousClock.Instant) -> [Float]? { vector(of: ScopedText(text, in: .server), now: now) }
+    fileprivate mutating func vector(of text: String, now: ContinuousClock.Instant) -> [Float]? {
+        vector(of: ScopedText(text, in: .server), .float32, now: now)
+    }
     fileprivate mutating func insert(_ text: String, _ vector: [Float], now: ContinuousClock.Instant) {
-        insert(ScopedText(text, in: .server), vector, now: now)
+        insert(ScopedText(text, in: .server), .float32, vector, now: now)
     }
 }
 

@@ -4,6 +4,7 @@ import Engine
 import Events
 import Foundation
 import Needs
+import Search
 import Synchronization
 import TestSupport
 import Testing

@@ -7,6 +7,7 @@ import Foundation
 import KeySpace
 import LMDB
 import Maintenance
+import Search
 import Synchronization
 import TestSupport
 import Testing

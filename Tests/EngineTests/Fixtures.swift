@@ -5,6 +5,7 @@ import Events
 import LMDB
 import Maintenance
 import Needs
+import Search
 import Synchronization
 import TestSupport
 

@@ -6,42 +6,13 @@ import FullText
 import KeySpace
 import LMDB
 import Needs
+import Search
 import TestSupport
 import Testing
 import Tokens
 import Vectors
 
 @Suite struct FusionTests {
-    @Test func risesInBothPartsAndStaysInside() {
-        var random = SeededRandom(seed: testSeed("risesInBothPartsAndStaysInside"))
-        for _ in 0..<10_000 {
-            let ceiling = Float(random.unit() * 60)
-            let bounds = Calibration.standard.bounds
-            let score = CalibratedScore(ceiling: ceiling, cut: bounds.lowerBound + Float(random.unit()) * (bounds.upperBound - bounds.lowerBound))
-            let (cosine, bm25) = (Float(random.unit() * 2 - 1), ceiling * Float(random.unit()))
-            let similarity = score.similarity(cosine: cosine, bm25: bm25)
-            #expect(similarity > 0 && similarity < 1)
-            #expect(score.similarity(cosine: cosine - 0.02, bm25: bm25) < similarity)
-            if ceiling > 1 { #expect(score.similarity(cosine: cosine, bm25: bm25 * 0.9 - 0.01) < similarity) }
-        }
-    }
-
-    /// A query without a term, an empty project, rounding over the ceiling: never NaN, never outside.
-    @Test func edges() {
-        let cases: [(cosine: Float, bm25: Float, ceiling: Float)] = [
-            (0, 0, 0), (1, 0, 0), (-1, 0, 0), (1, 5.001, 5), (1, 1, 0), (0, 0, 1e-30), (0, 1e-30, 1e-30), (1.0001, 60, 60), (1, 1e9, 1e9),
-        ]
-        for cut in [Calibration.standard.bounds.lowerBound, Calibration.standard.bounds.upperBound] {
-            for (cosine, bm25, ceiling) in cases {
-                let similarity = CalibratedScore(ceiling: ceiling, cut: cut).similarity(cosine: cosine, bm25: bm25)
-                #expect(similarity >= 0 && similarity <= 1, "\(cosine) \(bm25) \(ceiling) \(similarity)")
-            }
-            #expect(
-                CalibratedScore(ceiling: 0, cut: cut).similarity(cosine: 0.4, bm25: 3)
-                    == CalibratedScore(ceiling: 0, cut: cut).similarity(cosine: 0.4, bm25: 0))
-        }
-    }
-
     /// The cut of a query is one number whatever the project holds, inside its bounds, and no less than what is known before look-ups.
     @Test func theCutStaysInItsBounds() throws {
         let folder = TemporaryFolder()
@@ -53,7 +24,7 @@ import Vectors
         for round in 0..<40 {
             for text in queries {
                 let weights = try store.read { try index.weights(TextQuery(text), in: $0) }
-                let cuts = [-1, 0, 0.3, 1].map { CalibratedScore(weights, meanCosine: $0).cut }
+                let cuts = [-1, 0, 0.3, 1].map { CalibratedScore(weights.features, meanCosine: $0).cut }
                 #expect(cuts.allSatisfy(bounds.contains), "\(round) texts, '\(text.prefix(20))': \(cuts)")
                 // Nearer to everything is a higher cut; but one text is not held against itself, and a subject that all share not without end.
                 #expect(cuts == cuts.sorted() && cuts[0] == cuts[1] && cuts[3] - cuts[1] <= Calibration.standard.meanCosine * 0.2 + 1e-4)
@@ -67,32 +38,6 @@ import Vectors
     }
 
     // MARK: - Methods
-
-    private static let nearest: [NodeID] = [3, 1, 2].map { NodeID(rawValue: $0) }
-    private static let lexical: [NodeID] = [2, 3, 4].map { NodeID(rawValue: $0) }
-    private static let parts: [NodeID: ScoreParts] = [
-        NodeID(rawValue: 1): ScoreParts(cosine: 0.6, bm25: 0, ceiling: 20, cut: 5), NodeID(rawValue: 2): ScoreParts(cosine: 0.5, bm25: 10, ceiling: 20, cut: 5),
-        NodeID(rawValue: 3): ScoreParts(cosine: 0.7, bm25: 4, ceiling: 20, cut: 5), NodeID(rawValue: 4): ScoreParts(cosine: 0.2, bm25: 3, ceiling: 20, cut: 5),
-    ]
-
-    private func order(_ fusion: Fusion) -> [UInt32] {
-        let order = fusion.order(nearest: Self.nearest, lexical: Self.lexical, parts: Self.parts) ?? [:]
-        return order.keys.sorted { order[$0]! == order[$1]! ? $0 < $1 : order[$0]! > order[$1]! }.map(\.rawValue)
-    }
-
-    @Test func theOrderOfEachMethod() throws {
-        #expect(Fusion.calibrated.order(nearest: Self.nearest, lexical: Self.lexical, parts: Self.parts) == nil)
-        // 1/61 + 1/62; 1/63 + 1/61; 1/62; 1/63
-        #expect(order(Fusion(.rrf)) == [3, 2, 1, 4])
-        #expect(order(Fusion(.rrf, weights: FusionWeights(semantic: 0, keyword: 2))) == [2, 3, 4, 1])
-        #expect(order(Fusion(.rrf, weights: FusionWeights(semantic: 1, keyword: 0))) == [3, 1, 2, 4])
-        // cosines scaled by 0.2...0.7: 0.8, 0.6, 1, 0; scores by 10: 0, 1, 0.4, 0.3
-        #expect(order(Fusion(.convex)) == [3, 2, 1, 4])
-        #expect(order(Fusion(.convex, weights: FusionWeights(semantic: 1, keyword: 9))) == [2, 3, 4, 1])
-        #expect(order(Fusion(.convex, weights: FusionWeights(semantic: 1, keyword: 0))) == [3, 1, 2, 4])
-        let sums = try #require(Fusion(.convex).order(nearest: Self.nearest, lexical: Self.lexical, parts: Self.parts))
-        #expect(abs(sums[NodeID(rawValue: 3)]! - 0.82) < 1e-6 && abs(sums[NodeID(rawValue: 2)]! - 0.72) < 1e-6)
-    }
 
     /// The method orders, the threshold and the similarity stay the calibrated ones.
     @Test func methodsChangeTheOrderAlone() async throws {
@@ -122,21 +67,6 @@ import Vectors
         let (alone, convex) = (try await ask(nil, words).map(\.nodeKey), try await ask(.convex, words).map(\.nodeKey))
         #expect(alone == convex)
         #expect(try await fixture.closeAndCheck().isEmpty)
-    }
-
-    @Test func nothingToScaleBy() {
-        #expect(Fusion(.convex).order(nearest: [], lexical: [], parts: [:])?.isEmpty == true)
-        let one: [NodeID: ScoreParts] = [NodeID(rawValue: 9): ScoreParts(cosine: 0.3, bm25: 0, ceiling: 20, cut: 5)]
-        #expect(Fusion(.convex).order(nearest: Array(one.keys), lexical: [], parts: one) == [NodeID(rawValue: 9): 0])
-    }
-
-    @Test func weightsThatAreNone() throws {
-        for (semantic, keyword) in [(-1, 1), (1, -0.5), (0, 0), (.nan, 1), (1, .infinity)] as [(Double, Double)] {
-            #expect(FusionWeights(semantic: semantic, keyword: keyword) == nil, "\(semantic) \(keyword)")
-        }
-        let greatest = try #require(FusionWeights(semantic: .greatestFiniteMagnitude, keyword: .greatestFiniteMagnitude))
-        #expect(greatest.semantic == 0.5 && greatest.keyword == 0.5)
-        #expect(FusionWeights(semantic: 7, keyword: 3) == FusionWeights(semantic: 0.7, keyword: 0.3))
     }
 
     /// Needs as agents write them, nodes as small JSON objects give them, and whether one answers the other. All nodes are one
@@ -240,7 +170,7 @@ import Vectors
         for (place, pair) in Self.pairs.enumerated() {
             let cosine = zip(needVectors[place], nodeVectors[place]).reduce(0) { $0 + $1.0 * $1.1 }
             let weights = try store.read { try index.weights(TextQuery(pair.need), in: $0) }
-            let score = CalibratedScore(weights, meanCosine: mean.cosine(needVectors[place][...]))
+            let score = CalibratedScore(weights.features, meanCosine: mean.cosine(needVectors[place][...]))
             let similarity = score.similarity(cosine: cosine, bm25: weights.score(AnalyzedText(pair.node)))
             if (similarity >= 0.5) != pair.related { wrong.append("\(pair.need) <> \(pair.node): \(similarity), cosine \(cosine)") }
         }

@@ -4,6 +4,7 @@ import Dispatch
 import Engine
 import Events
 import Needs
+import Search
 import Synchronization
 import TestSupport
 import Testing

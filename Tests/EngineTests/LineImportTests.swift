@@ -4,6 +4,7 @@ import Engine
 import Events
 import LMDB
 import Maintenance
+import Search
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@ import Base
 import Engine
 import Events
 import Needs
+import Search
 import TestSupport
 import Testing
 

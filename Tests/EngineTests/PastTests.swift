@@ -2,6 +2,7 @@ import Base
 import Content
 import Engine
 import KeySpace
+import Search
 import Synchronization
 import TestSupport
 import Testing

@@ -5,6 +5,7 @@ import Events
 import Foundation
 import Maintenance
 import Needs
+import Search
 import TestSupport
 import Testing
 

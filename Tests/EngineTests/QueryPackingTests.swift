@@ -2,6 +2,7 @@ import Answers
 import Base
 import Content
 import Engine
+import Search
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@ import Base
 import Content
 import Engine
 import FullText
+import Search
 import TestSupport
 import Testing
 

@@ -5,6 +5,7 @@ import Engine
 import Foundation
 import KeySpace
 import LMDB
+import Search
 import TestSupport
 import Testing
 import Vectors

@@ -1,6 +1,7 @@
 import Base
 import Engine
 import Maintenance
+import Search
 import Synchronization
 import TestSupport
 import Testing

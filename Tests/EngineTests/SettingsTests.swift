@@ -3,6 +3,7 @@ import Content
 import Engine
 import FullText
 import Maintenance
+import Search
 import TestSupport
 import Testing
 

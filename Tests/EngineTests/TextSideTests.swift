@@ -1,6 +1,7 @@
 import Base
 import Content
 import Engine
+import Search
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
 import Base
 import Engine
 import Events
+import Search
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import Base
 import Engine
+import Search
 import Synchronization
 import TestSupport
 import Testing

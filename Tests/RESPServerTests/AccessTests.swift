@@ -154,14 +154,17 @@ import Testing
         #expect(try await eventually { fixture.journal.refused.count == 6 })
         #expect(fixture.journal.refused.map(\.category) == [.invalid, .unauthenticated, .unauthenticated, .forbidden, .invalid, .limited])
         #expect(fixture.journal.refused.map(\.action) == [nil, nil, nil, .subscribe, nil, nil])
+        // Which of the three is one too many is not said: each has an event loop of its own.
+        #expect(try await eventually { strangers.contains(where: \.hasEnded) })
+        let kept = try #require(strangers.first { !$0.hasEnded })
         // Commands that wait behind a refusal keep their order, and whoever is refused too often is sent away.
-        strangers[0].send("AUTH", "wrong")
-        strangers[0].send("AUTH", key.text)
-        strangers[0].send("PING")
-        #expect(try await strangers[0].replies(3).suffix(2) == [.ok, .simple("PONG")])
+        kept.send("AUTH", "wrong")
+        kept.send("AUTH", key.text)
+        kept.send("PING")
+        #expect(try await kept.replies(3).suffix(2) == [.ok, .simple("PONG")])
         fixture.journal.limit(ContexError(.limited, "slower"))
-        #expect(try await strangers[0].ask("NONSENSE") == .error("ERR slower"))
-        #expect(try await strangers[0].isClosed())
+        #expect(try await kept.ask("NONSENSE") == .error("ERR slower"))
+        #expect(try await kept.isClosed())
         await fixture.stop()
     }
 

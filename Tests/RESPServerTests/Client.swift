@@ -87,6 +87,9 @@ final class Client: Sendable {
     /// Replies that have come and nobody took.
     var waiting: [RESPValue] { state.withLock { $0.replies } }
 
+    /// Whether the server has closed the connection by now.
+    var hasEnded: Bool { state.withLock { $0.isClosed } }
+
     /// Whether the server closed the connection, within ten seconds.
     func isClosed() async throws -> Bool { try await eventually { state.withLock { $0.isClosed } } }
 }

@@ -8,6 +8,7 @@ import NIOCore
 import NIOPosix
 import RESP
 import RESPServer
+import Search
 import Service
 import Synchronization
 import TestSupport

@@ -1,6 +1,7 @@
 import Access
 import Base
 import Engine
+import Search
 import Service
 import Synchronization
 import TestSupport

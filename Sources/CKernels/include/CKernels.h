@@ -66,20 +66,32 @@ void ck_encoder_attention_head(int level, const float *queries, const float *key
                                size_t length, size_t columns, float *scratch, float *out, size_t out_stride);
 
 // encoder_bytes.c: the large products on bytes. The depth is cut into groups of CK_GROUP (the last may be shorter), and each
-// row and each output has a scale of its own in each group.
-#define CK_GROUP 128
-// Weights as bytes, w = scale * byte, in panels of 32 outputs, four depths of each output together:
+// row and each output has a scale of its own in each group. Inputs are balanced (each column times its factor) and, in whole groups,
+// turned: multiplied by Hadamard's matrix, whose element (i, j) is -1 where i and j have an odd number of bits in common, else 1.
+#define CK_GROUP 64
+// Packing looks at so many columns at once.
+#define CK_BLOCK 384
+// Adds rows to what is known of their columns: the sums, and for each block CK_BLOCK x CK_BLOCK sums of products, of which the upper half
+// (by rows) is meant.
+void ck_encoder_observe(const float *x, size_t rows, size_t columns, double *sums, float *products);
+// Of a block of `count` columns with the covariance m (CK_BLOCK x CK_BLOCK, whole; overwritten): by what the error of a balanced and turned
+// weight is best made up for in those after it. Row k: what is added to each for an error of 1 of weight k. `damping` is added to the
+// diagonal, as a part of its mean.
+void ck_encoder_pushes(double *m, size_t count, const float *factors, double damping, float *pushes);
+// Weights as bytes: w, each column through its factor, turned (and divided by CK_GROUP), = scale * byte, in panels of 32 outputs, four
+// depths of each output together:
 //     packed[output / 32 * depth * 32 + k / 4 * 128 + output % 32 * 4 + k % 4]
-// scales and sums (scale times the sum of the bytes) have a row of `stride` for each group.
-void ck_encoder_pack_bytes(const float *w, size_t outputs, size_t depth, int8_t *packed, float *scales, float *sums,
-                           size_t stride);
-// Rows (their gelu when `gelu`) as bytes, x = low + scale * byte; scales and lows have a row of groups for each row.
-void ck_encoder_quantise(int level, const float *x, int gelu, uint8_t *bytes, float *scales, float *lows, size_t rows,
-                         size_t columns);
-// c = a times w, plus bias; all of them as above, the integer sums exact. scales_a and lows_a are those of a.
-void ck_encoder_project_bytes(int level, const uint8_t *a, const float *scales_a, const float *lows_a, const int8_t *w,
-                              const float *scales, const float *sums, const float *bias, float *c, size_t rows,
-                              size_t outputs, size_t depth);
+// The error of each byte is made up for by those after it in its block, as `pushes` (of every block) says. scales and sums (-128 times the
+// sum of the bytes) have a row of `stride` for each group.
+void ck_encoder_pack_bytes(const float *w, size_t outputs, size_t depth, const float *factors, const float *pushes, int8_t *packed,
+                           float *scales, int32_t *sums, size_t stride);
+// Rows (their gelu when `gelu`) times the factors, less the offsets, turned, as bytes = 128 + x / scale, 1 to 255; scales have a row of
+// groups for each row. The same bytes at every level, but for the gelu.
+void ck_encoder_quantise(int level, const float *x, int gelu, const float *factors, const float *offsets, uint8_t *bytes,
+                         float *scales, size_t rows, size_t columns);
+// c = a times w, plus bias; all of them as above. The same bits at every level.
+void ck_encoder_project_bytes(int level, const uint8_t *a, const float *scales_a, const int8_t *w, const float *scales,
+                              const int32_t *sums, const float *bias, float *c, size_t rows, size_t outputs, size_t depth);
 
 // For a loop that waits for another thread: leaves the core to its twin for a moment.
 static inline void ck_pause(void) {

@@ -4,6 +4,7 @@ internal import Documents
 internal import Events
 internal import KeySpace
 internal import LMDB
+internal import Search
 
 extension Applier {
     func delete(_ command: Command.Delete, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {

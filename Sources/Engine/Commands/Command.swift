@@ -15,6 +15,7 @@ internal import FullText
 internal import Hashing
 internal import Inboxes
 internal import Needs
+internal import Search
 
 /// Everything that changes what a store holds. docs/formats/commands-v1.md is its encoding.
 package enum Command: Sendable {

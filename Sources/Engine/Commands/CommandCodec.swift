@@ -12,6 +12,7 @@ internal import Documents
 internal import FullText
 internal import Hashing
 internal import Needs
+internal import Search
 internal import Vectors
 
 enum CommandCodec {

@@ -4,6 +4,7 @@ internal import Base
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Search
 internal import Vectors
 
 struct Candidates {
@@ -60,7 +61,7 @@ struct Candidates {
         }
         if search.mode == .semantic {
             (nearestMatches, lexicalMatches, weights) = (try graph(in: view), [], try texts.weights(query.resolved, in: view))
-            decisionCut = Calibration.standard.cut(weights, meanCosine: 0)
+            decisionCut = Calibration.standard.cut(weights.features, meanCosine: 0)
             scored = Self.scored(nearestMatches, lexicalMatches, weights, decisionCut)
             mayHaveMore = nearestMatches.count >= wanted
             return
@@ -129,7 +130,7 @@ struct Candidates {
                 scores.append(TextMatch(node: match.node, score: weights.score(texts[PastNodes.place(match.node)])))
             }
         }
-        decisionCut = Calibration.standard.cut(weights, meanCosine: mode == .hybrid ? past.meanCosine(question.vector!) : 0)
+        decisionCut = Calibration.standard.cut(weights.features, meanCosine: mode == .hybrid ? past.meanCosine(question.vector!) : 0)
         scored = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, weights, decisionCut)
         mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
@@ -138,23 +139,10 @@ struct Candidates {
     private static func scored(
         _ cosines: [VectorMatch], _ scores: [TextMatch], _ weights: QueryWeights, _ cut: Float
     ) -> [(node: NodeID, parts: ScoreParts)] {
-        var scored: [(node: NodeID, parts: ScoreParts)] = []
-        scored.reserveCapacity(cosines.count + scores.count)
-        var places = NodePlaces(nodesMax: cosines.count + scores.count)
-        let none = ScoreParts(cosine: 0, bm25: 0, ceiling: weights.ceiling, cut: cut)
-        for match in cosines {
-            let place = places.place(of: match.node, orElse: scored.count)
-            if place == scored.count { scored.append((match.node, none)) }
-            scored[place].parts.cosine = match.cosine
-        }
-        for match in scores {
-            let place = places.place(of: match.node, orElse: scored.count)
-            if place == scored.count { scored.append((match.node, none)) }
-            scored[place].parts.bm25 = match.score
-            // A prefix may bring more than the ceiling counts for it.
-            scored[place].parts.ceiling = max(weights.ceiling, match.score)
-        }
-        return scored
+        var table = ScoreTable(nodesMax: cosines.count + scores.count, ceiling: weights.ceiling, cut: cut)
+        for match in cosines { table.note(match.node, cosine: match.cosine) }
+        for match in scores { table.note(match.node, bm25: match.score) }
+        return table.scored
     }
 
     /// Places count from 1; nil when the node is not among the candidates of that side.
@@ -165,9 +153,9 @@ struct Candidates {
 extension NodeSearch {
     /// The decision cut of a question; in a mode that has no use for it, without the vectors' part.
     func decisionCut(_ question: Question, _ weights: QueryWeights, in view: borrowing TransactionView) throws -> Float {
-        guard mode == .hybrid, let vector = question.vector else { return Calibration.standard.cut(weights, meanCosine: 0) }
+        guard mode == .hybrid, let vector = question.vector else { return Calibration.standard.cut(weights.features, meanCosine: 0) }
         let mean = try VectorIndex(scope: scope, dimension: dimension).mean(in: view)
-        return Calibration.standard.cut(weights, meanCosine: mean?.cosine(vector[...]) ?? 0)
+        return Calibration.standard.cut(weights.features, meanCosine: mean?.cosine(vector[...]) ?? 0)
     }
 
     /// Both true scores of any nodes, candidates or not.
@@ -188,26 +176,5 @@ extension NodeSearch {
             return ScoreParts(
                 cosine: question.vector.map { past.cosine($0, node) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut)
         }
-    }
-}
-
-/// Where the nodes of a list are in it. A hash table with open addressing for a few hundred nodes: a dictionary takes ten times as long.
-private struct NodePlaces {
-    /// Node and place + 1; 0 is free.
-    private var entries: [UInt64]
-
-    init(nodesMax: Int) { entries = [UInt64](repeating: 0, count: 1 << (Int.bitWidth - (2 * nodesMax | 1).leadingZeroBitCount)) }
-
-    /// The place of a node; one that has none gets the other.
-    mutating func place(of node: NodeID, orElse other: Int) -> Int {
-        let mask = entries.count - 1
-        // Fibonacci hashing: nodes of one document follow each other.
-        var at = Int(truncatingIfNeeded: UInt64(node.rawValue) &* 0x9E37_79B9_7F4A_7C15 >> 40) & mask
-        while entries[at] != 0 {
-            if entries[at] >> 32 == node.rawValue { return Int(UInt32(truncatingIfNeeded: entries[at])) - 1 }
-            at = (at + 1) & mask
-        }
-        entries[at] = UInt64(node.rawValue) << 32 | UInt64(other + 1)
-        return other
     }
 }

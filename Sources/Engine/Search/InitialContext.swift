@@ -7,6 +7,7 @@ internal import FullText
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Search
 internal import Vectors
 
 public struct InitialContext: Sendable {

@@ -14,6 +14,7 @@ internal import FullText
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Search
 internal import Synchronization
 internal import Vectors
 
@@ -127,7 +128,7 @@ package final class NeedMatcher: Sendable {
         // Of each need, how near it is to the project, and its least cut: without a shared term it scores no more than under that.
         var cuts: [(meanCosine: Float, least: Float)] = []
         if mode == .hybrid {
-            let project = Calibration.standard.project(try index.statistics(in: view))
+            let project = Calibration.standard.project(try index.statistics(in: view).features)
             let mean = try VectorIndex(scope: scope, dimension: dimension).mean(in: view)
             cuts = standing.needs.indices.map { place in
                 let cosine = mean?.cosine(vector(place)) ?? 0
@@ -153,7 +154,7 @@ package final class NeedMatcher: Sendable {
                             weights = known
                             if sharesTerm { parts.bm25 = known.score(passage.text) }
                             parts.ceiling = known.ceiling
-                            if mode == .hybrid { parts.cut = Calibration.standard.cut(known, meanCosine: cuts[place].meanCosine) }
+                            if mode == .hybrid { parts.cut = Calibration.standard.cut(known.features, meanCosine: cuts[place].meanCosine) }
                         }
                     }
                     best = max(best, Double(parts.similarity(mode)))

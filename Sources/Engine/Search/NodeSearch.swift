@@ -8,6 +8,7 @@ internal import Documents
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Search
 internal import Vectors
 
 /// What is looked for: words, their vector, or both.

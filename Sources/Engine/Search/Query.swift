@@ -4,6 +4,7 @@ internal import Attributes
 public import Base
 internal import KeySpace
 internal import LMDB
+internal import Search
 internal import Synchronization
 internal import Vectors
 

@@ -12,6 +12,7 @@ internal import Events
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Search
 internal import Vectors
 
 struct QuerySearch: Sendable {

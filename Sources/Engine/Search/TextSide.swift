@@ -12,6 +12,7 @@ internal import Base
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Search
 internal import Synchronization
 internal import Vectors
 

@@ -181,10 +181,14 @@ public struct APIHandler: Sendable {
     ///   - body: is taken, so that it is gone once it has been parsed.
     ///   - memory: what the request may hold; nil inside the process, where nobody counts.
     public func answer(_ admitted: AdmittedRequest, body: RequestBytes, memory: RequestMemory? = nil) async -> APIAnswer {
+        await answer(admitted, body: body, memory: memory, place: nil)
+    }
+
+    func answer(_ admitted: AdmittedRequest, body: RequestBytes, memory: RequestMemory?, place: RequestPlace?) async -> APIAnswer {
         let started = ContinuousClock.now
         var answer: APIAnswer
         do {
-            answer = try await run(admitted, body, memory)
+            answer = try await run(admitted, body, memory, place)
         } catch {
             answer = .error(error, requestID: admitted.requestID)
             if (error as? ContexError)?.category.isOurs ?? !(error is ValidationFailure || error is Refusal) {
@@ -199,7 +203,7 @@ public struct APIHandler: Sendable {
         return await refused(answer, admitted.request, admitted.requestID, admitted)
     }
 
-    private func run(_ admitted: AdmittedRequest, _ box: RequestBytes, _ memory: RequestMemory?) async throws -> APIAnswer {
+    private func run(_ admitted: AdmittedRequest, _ box: RequestBytes, _ memory: RequestMemory?, _ place: RequestPlace?) async throws -> APIAnswer {
         guard box.count <= configuration.bodyBytesMax else { throw bodyTooLarge }
         let route = admitted.route
         var errors = admitted.pathErrors
@@ -214,7 +218,7 @@ public struct APIHandler: Sendable {
         return try await route.handler(
             Call(
                 operations: operations, caller: admitted.caller, server: facts, target: admitted.request.target, path: admitted.path,
-                query: query, bodyContent: body))
+                query: query, bodyContent: body, place: place))
     }
 
     /// In a function of its own, so that the bytes are gone when it returns.

@@ -155,7 +155,7 @@ extension RouteTable {
         Route(
             "GET", "/agents/{agent_id}/inbox", action: .readInbox, group: group,
             "What concerned an agent, oldest first: after the cursor, else all that it has not acknowledged", path: [Fields.agent.shape],
-            query: [projectMeant.shape, Inboxes.cursor.shape, Inboxes.limit.shape], Inboxes.example
+            query: [projectMeant.shape] + Inboxes.shapes, Inboxes.example
         ) { call in
             try await inbox(call, project: call.query[projectMeant])
         },
@@ -163,7 +163,7 @@ extension RouteTable {
         Route(
             "GET", "/projects/{project_id}/agents/{agent_id}/inbox", bases: .current, action: .readInbox, group: group,
             "The same of an agent of a project", path: [Fields.project.shape, Fields.agent.shape],
-            query: [Inboxes.cursor.shape, Inboxes.limit.shape], Inboxes.example
+            query: Inboxes.shapes, Inboxes.example
         ) { call in
             try await inbox(call, project: call.path[Fields.project])
         },
@@ -188,6 +188,9 @@ extension RouteTable {
     private enum Inboxes {
         static let cursor = Field.optionalText("cursor", scalarsMax: 64, "The cursor of an answer before: only what came after it")
         static let limit = Field.integer("limit", min: 1, max: Limits.inboxPageMax, default: Limits.inboxPage, "Entries at most")
+        static let wait = Field.integer(
+            "wait", min: 0, max: Limits.inboxWaitSeconds, default: 0, "Seconds that the answer may wait for something to come when there is nothing")
+        static let shapes = [cursor.shape, limit.shape, wait.shape]
         static let acknowledged = Field.text("cursor", "The cursor of the last entry, or of the answer, that was dealt with")
         static let example = #"""
             {"project_id":"app","agent_id":"coder","entries":[{"cursor":"0-4","sequence":"4","reason":"first_match","needs":["the database in use"],
@@ -199,7 +202,12 @@ extension RouteTable {
     private static func inbox(_ call: Call, project: Name?) async throws -> APIAnswer {
         let page = try await inQuery {
             let cursor = try call.query[Inboxes.cursor].map { try InboxCursor($0) }
-            return try await call.operations.inbox(call.path[Fields.agent], project: project, after: cursor, limit: call.query[Inboxes.limit], by: call.caller)
+            return try await call.operations.inbox(
+                call.path[Fields.agent], project: project, after: cursor, limit: call.query[Inboxes.limit], wait: .seconds(call.query[Inboxes.wait]),
+                hold: { [place = call.place] waiting in
+                    guard let place else { return await waiting() }
+                    await place.lent(waiting)
+                }, by: call.caller)
         }
         return .bytes(AgentShape.inbox(page), contentType: "application/json")
     }

@@ -1,6 +1,7 @@
 internal import Answers
 internal import Base
 internal import Engine
+internal import Search
 internal import Service
 
 /// What fits a question.

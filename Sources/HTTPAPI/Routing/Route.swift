@@ -89,6 +89,8 @@ struct Call: Sendable {
     let path: FieldValues
     let query: FieldValues
     let bodyContent: BodyContent
+    /// Of the request among those that are worked on; nil inside the process, where nobody counts.
+    var place: RequestPlace? = nil
 
     /// The object in the body.
     var body: FieldValues { bodyContent.fields }

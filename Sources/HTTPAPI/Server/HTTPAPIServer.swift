@@ -64,6 +64,7 @@ public struct HTTPAPIServer: Sendable {
                 if Task.isCancelled { house.connections.tell(.cut) }
                 await house.connections.closed()
             } onGracefulShutdown: {
+                house.handler.operations.endWaits()
                 house.connections.tell(.stop)
                 listener.close(promise: nil)
             }

@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import Service
 internal import Synchronization
 
 /// The connections that are open: how many of one address, and who must be told when the server stops.
@@ -75,6 +76,30 @@ final class RunningRequests: Sendable {
         }
     }
     func leave() { count.withLock { $0 -= 1 } }
+
+    /// Of one who has lent its place, whether or not there is one.
+    func comeBack() { count.withLock { $0 += 1 } }
+}
+
+/// The place of a request among those that are worked on, and the memory that it holds there.
+struct RequestPlace: Sendable {
+    let running: RunningRequests
+    let memory: MemoryLease
+    /// What a waiting request is taken to hold.
+    private static let waitingBytes = 4 << 10
+
+    init(_ running: RunningRequests, _ memory: MemoryLease) {
+        self.running = running
+        self.memory = memory
+    }
+
+    /// Runs what only waits, while others work in its place.
+    func lent(_ waiting: @Sendable () async -> Void) async {
+        memory.settle(at: Self.waitingBytes)
+        running.leave()
+        await waiting()
+        running.comeBack()
+    }
 }
 
 /// Which bodies may come to their end though the memory for bodies on their way is taken: one of an address, and `max` of all.

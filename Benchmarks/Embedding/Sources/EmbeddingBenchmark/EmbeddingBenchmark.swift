@@ -14,7 +14,8 @@ enum EmbeddingBenchmark {
     static let environment = ProcessInfo.processInfo.environment
     static let modelFolder = environment["CONTEX_MODEL_DIR"] ?? ".models/all-MiniLM-L6-v2"
     static let data = URL(fileURLWithPath: environment["CONTEX_TEST_DATA"] ?? "../shared/data")
-    static let peers = ["onnxruntime-float32", "onnxruntime-int8", "sentence-transformers"]
+    /// None where the virtual environment is not there: ours alone then.
+    static let peers = Peer.isThere ? ["onnxruntime-float32", "onnxruntime-int8", "sentence-transformers"] : []
 
     static func main() async throws {
         switch CommandLine.arguments.dropFirst().first {
@@ -110,7 +111,7 @@ enum EmbeddingBenchmark {
     static func latency(_ only: Int?, rounds: Int) throws {
         let models = try EmbeddingPrecision.allCases.map { try EmbeddingModel(folder: modelFolder, precision: $0) }
         let tokenizer = models[0].tokenizer
-        let peer = try Peer(model: modelFolder)
+        let peer = try Peer.isThere ? Peer(model: modelFolder) : nil
         let engines = models.map { "contex-\($0.precision.rawValue)" } + peers
         say("one thread; kernels: \(models[0].matrixKernels)")
         for (tokens, repeats) in [(8, 30), (64, 8), (256, 3)] where only == nil || only == tokens {
@@ -124,7 +125,7 @@ enum EmbeddingBenchmark {
                     if place < models.count {
                         answer = measured(repeats) { _ = models[place].embed(tokens: [tokenizer.ids(text, limit: models[place].sequenceLimit)]) }
                     } else {
-                        answer = try peer.ask(["engine": engines[place], "threads": 1, "texts": [text], "repeat": repeats])
+                        answer = try peer!.ask(["engine": engines[place], "threads": 1, "texts": [text], "repeat": repeats])
                     }
                     if round < 0 { continue }
                     table.add(engines[place], answer.seconds!)
@@ -134,7 +135,7 @@ enum EmbeddingBenchmark {
             table.show("\(tokens) tokens", engines, scale: 1_000, unit: "ms")
             processor.show("\(tokens) tokens, processor time", engines, scale: 1_000, unit: "ms")
         }
-        peer.stop()
+        peer?.stop()
     }
 
     /// Processor time of all threads of this process, in seconds.
@@ -144,30 +145,31 @@ enum EmbeddingBenchmark {
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
-    /// Ours and onnxruntime of one precision, in turn.
+    /// Ours and onnxruntime of one precision, and our float32, in turn.
     static func documents(_ precision: EmbeddingPrecision, rounds: Int) async throws {
         let model = try EmbeddingModel(folder: modelFolder, precision: precision)
-        let peer = try Peer(model: modelFolder)
+        let peer = try Peer.isThere ? Peer(model: modelFolder) : nil
         let texts = try corpus()
         let tokens = texts.reduce(0) { $0 + model.tokenizer.ids($1).count }
         say("\(texts.count) documents, \(tokens) tokens, two threads, \(precision.rawValue)")
-        let (ours, theirs) = ("contex-\(precision.rawValue)", "onnxruntime-\(precision.rawValue)")
+        let (ours, exact, theirs) = ("contex-\(precision.rawValue)", "contex-float32", "onnxruntime-\(precision.rawValue)")
+        let engines = [ours] + (ours == exact ? [] : [exact]) + (peer == nil ? [] : [theirs])
         // Its batch size is chosen, and caches are warmed, on a part.
-        _ = try peer.ask(["engine": theirs, "threads": 2, "documents": Array(texts[..<100])])
+        _ = try peer?.ask(["engine": theirs, "threads": 2, "documents": Array(texts[..<100])])
         var table = Table()
         var processor = Table()
         for round in 0..<rounds {
-            for engine in round % 2 == 0 ? [ours, theirs] : [theirs, ours] {
+            for engine in engines.indices.map({ engines[($0 + round) % engines.count] }) {
                 var answer: Peer.Answer
-                if engine == ours {
+                if engine == theirs {
+                    answer = try peer!.ask(["engine": engine, "threads": 2, "documents": texts])
+                } else {
                     let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 2, cacheBytes: 0)
                     let (start, started) = (ContinuousClock.now, processorSeconds())
-                    _ = try await embedder.embed(texts)
+                    _ = try await embedder.embed(texts, for: engine == ours ? .document : .question)
                     let taken = (ContinuousClock.now - start).components
                     answer = Peer.Answer(seconds: [Double(taken.seconds) + Double(taken.attoseconds) * 1e-18], processor: [processorSeconds() - started])
                     embedder.shutdown()
-                } else {
-                    answer = try peer.ask(["engine": engine, "threads": 2, "documents": texts])
                 }
                 let batch = answer.batch.map { ", batches of \($0)" } ?? ""
                 say(String(format: "  %@ %.2f s, %.2f s of the processors%@", engine, answer.seconds![0], answer.processor![0], batch))
@@ -175,8 +177,13 @@ enum EmbeddingBenchmark {
                 processor.add(engine, answer.processor!)
             }
         }
-        say(String(format: "throughput x %.2f by the clock, x %.2f by processor time", table.ratio(theirs, to: ours), processor.ratio(theirs, to: ours)))
-        peer.stop()
+        for other in engines.dropFirst() {
+            say(
+                String(
+                    format: "%@ / %@: x %.2f by the clock, x %.2f by processor time", other, ours, table.ratio(other, to: ours),
+                    processor.ratio(other, to: ours)))
+        }
+        peer?.stop()
     }
 
     // MARK: Start

@@ -18,6 +18,7 @@ final class Peer {
     private var rest = Data()
 
     static let venv = ProcessInfo.processInfo.environment["CONTEX_BENCH_VENV"] ?? ".venv-embedding"
+    static let isThere = FileManager.default.isExecutableFile(atPath: venv + "/bin/python")
     private static let script = "Benchmarks/Embedding/peers/peer.py"
 
     private static func configure(_ process: Process, _ arguments: [String]) {

@@ -2,6 +2,7 @@ import Embedding
 import Foundation
 
 /// What the bytes cost in search: nDCG@10 of an exact dense search on the public relevance sets, and how many of float32's ten best remain.
+/// Questions are in float32, as the server has them.
 enum Quality {
     private struct Line: Decodable {
         let _id: String
@@ -10,7 +11,9 @@ enum Quality {
     }
 
     static func run(_ sets: [String]) async throws {
-        let models = try EmbeddingPrecision.allCases.map { try EmbeddingModel(folder: EmbeddingBenchmark.modelFolder, precision: $0) }
+        let model = try EmbeddingModel(folder: EmbeddingBenchmark.modelFolder, precision: .int8)
+        let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 2, cacheBytes: 0)
+        defer { embedder.shutdown() }
         for set in sets.isEmpty ? ["scifact", "cacm", "bfcl-static", "cosqa-dev"] : sets {
             let folder = EmbeddingBenchmark.data.appendingPathComponent("retrieval/\(set)")
             func lines(_ file: String) throws -> [Line] {
@@ -27,17 +30,15 @@ enum Quality {
             let queries = try lines("queries.jsonl").filter { grades[$0._id] != nil }
             var rankings: [[[Int]]] = []
             var report = set.padding(toLength: 12, withPad: " ", startingAt: 0)
-            for model in models {
-                let embedder = Embedder(model: model, tokenizer: model.tokenizer, threads: 2, cacheBytes: 0)
-                let documents = try await vectors(embedder, corpus.map { ($0.title ?? "") + " " + $0.text })
-                let questions = try await vectors(embedder, queries.map(\.text))
-                embedder.shutdown()
+            let questions = try await vectors(embedder, queries.map(\.text), for: .question)
+            for (purpose, name) in [(Embedder.Purpose.question, "float32"), (.document, "int8")] {
+                let documents = try await vectors(embedder, corpus.map { ($0.title ?? "") + " " + $0.text }, for: purpose)
                 let ranked = questions.map { question -> [Int] in
                     let scores = documents.map { zip($0, question).reduce(Float(0)) { $0 + $1.0 * $1.1 } }
                     return Array(scores.indices.sorted { (-scores[$0], $0) < (-scores[$1], $1) }.prefix(10))
                 }
                 let sum = zip(queries, ranked).reduce(0.0) { $0 + nDCG($1.1, grades[$1.0._id]!) }
-                report += String(format: " %@ %.4f", model.precision.rawValue, sum / Double(queries.count))
+                report += String(format: " %@ %.4f", name, sum / Double(queries.count))
                 rankings.append(ranked)
             }
             let kept = zip(rankings[0], rankings[1]).reduce(0) { $0 + Set($1.0).intersection($1.1).count }
@@ -45,10 +46,10 @@ enum Quality {
         }
     }
 
-    private static func vectors(_ embedder: Embedder, _ texts: [String]) async throws -> [[Float]] {
+    private static func vectors(_ embedder: Embedder, _ texts: [String], for purpose: Embedder.Purpose) async throws -> [[Float]] {
         var vectors: [[Float]] = []
         for start in stride(from: 0, to: texts.count, by: 256) {
-            vectors += try await embedder.embed(Array(texts[start..<min(start + 256, texts.count)]))
+            vectors += try await embedder.embed(Array(texts[start..<min(start + 256, texts.count)]), for: purpose, as: .publish)
         }
         return vectors
     }

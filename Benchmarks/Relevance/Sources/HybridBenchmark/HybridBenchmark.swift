@@ -14,6 +14,7 @@ import Foundation
 import FullText
 import KeySpace
 import LMDB
+import Search
 import Vectors
 
 @main

@@ -3,6 +3,7 @@ import Embedding
 import Engine
 import Foundation
 import LMDB
+import Search
 
 /// Documents published as JSON under their title, split into nodes and embedded as any publish is, then asked for through the database.
 /// A document is as good as its best node.

@@ -2,6 +2,7 @@ import Base
 import Content
 import Engine
 import Foundation
+import Search
 import Tokens
 import Vectors
 

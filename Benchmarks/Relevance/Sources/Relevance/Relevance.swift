@@ -5,6 +5,7 @@ import Foundation
 import FullText
 import KeySpace
 import LMDB
+import Search
 import Tokens
 import Vectors
 
@@ -152,7 +153,7 @@ enum Relevance {
                 let scores = try index.scores(weights, of: union.map { NodeID(rawValue: UInt32($0)) }, in: view)
                 return (worded, weights, Dictionary(uniqueKeysWithValues: zip(union, scores.map { $0 ?? 0 })))
             }
-            let score = CalibratedScore(weights, meanCosine: mean.cosine(vector[...]))
+            let score = CalibratedScore(weights.features, meanCosine: mean.cosine(vector[...]))
             var (parts, hybrid): ([NodeID: ScoreParts], [Int: Float]) = ([:], [:])
             for (document, bm25) in scores {
                 parts[NodeID(rawValue: UInt32(document))] = ScoreParts(

@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import LMDB
 import Needs
+import Search
 import Synchronization
 
 /// Who is told: every query is a registered need of an agent of its own, the documents are published one by one in the order of the

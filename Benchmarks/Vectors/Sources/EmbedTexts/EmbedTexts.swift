@@ -23,7 +23,7 @@ enum EmbedTexts {
         let start = DispatchTime.now().uptimeNanoseconds
         // Many at a time: the embedder makes its own batches and needs a full queue for them.
         for first in stride(from: 0, to: lines.count, by: 2_000) {
-            let vectors = try await embedder.embed(Array(lines[first..<min(first + 2_000, lines.count)]))
+            let vectors = try await embedder.embed(Array(lines[first..<min(first + 2_000, lines.count)]), for: .document)
             var data = Data(capacity: 4 * 384 * vectors.count)
             for vector in vectors { for value in vector { withUnsafeBytes(of: value.bitPattern.littleEndian) { data.append(contentsOf: $0) } } }
             try file.write(contentsOf: data)

@@ -1,5 +1,5 @@
 import Base
-import Engine
+import Search
 import TestSupport
 import Testing
 

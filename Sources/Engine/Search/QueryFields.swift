@@ -8,42 +8,25 @@ internal import Documents
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Search
 internal import Vectors
 
-/// The nodes that may answer: the meet of any number of selections.
-struct Admission: Sendable {
-    /// nil: all that are not in `except`.
-    private var only: NodeSet?
-    private var except = NodeSet()
-
+extension Admission {
     mutating func meet(_ selection: TextSelection) {
         switch selection {
         case .all: break
         case .only(let nodes): meet(NodeSet(nodes))
-        case .except(let nodes): except.formUnion(NodeSet(nodes))
+        case .except(let nodes): exclude(NodeSet(nodes))
         }
     }
 
-    mutating func meet(_ nodes: NodeSet) {
-        if only == nil { only = nodes } else { only?.formIntersection(nodes) }
-    }
-
-    mutating func meet(_ other: Admission) {
-        if let only = other.only { meet(only) }
-        except.formUnion(other.except)
-    }
-
-    var admitsAll: Bool { only == nil && except.isEmpty }
-
-    func admits(_ node: NodeID) -> Bool { (only?.contains(node) ?? true) && !except.contains(node) }
-
     /// For the vector index.
     var filter: NodeFilter {
+        let except = except
         if var only {
             only.subtract(except)
             return NodeFilter(only)
         }
-        let except = except
         return NodeFilter { !except.contains($0) }
     }
 }

@@ -73,6 +73,8 @@ public struct ContextPacking: Sendable {
         public var tokens = 0
         public var isBest = true
 
+        public init() {}
+
         public struct Head: Sendable, Equatable {
             public let place: Int
             public let tokensMax: Int

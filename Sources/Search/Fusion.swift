@@ -55,7 +55,7 @@ public struct Fusion: Sendable, Equatable {
 
     /// As a request asks: weights alone mean `convex`.
     /// - Throws: `.invalid` when the request contradicts itself.
-    init(method: FusionMethod?, weights: FusionWeights?, mode: SearchMode) throws(ContexError) {
+    public init(method: FusionMethod?, weights: FusionWeights?, mode: SearchMode) throws(ContexError) {
         if mode != .hybrid, method != nil || weights != nil {
             throw .invalid(
                 field: method != nil ? "fusion" : "weights", kind: "value_error",
@@ -93,43 +93,6 @@ public struct Fusion: Sendable, Equatable {
                 let keyword = bestScore > 0 ? Double(parts.bm25) / bestScore : 0
                 return weights.semantic * semantic + weights.keyword * keyword
             }
-        }
-    }
-}
-
-/// What a similarity is made of, in every mode.
-public struct ScoreParts: Sendable {
-    public var cosine: Float
-    public var bm25: Float
-    /// The most that `bm25` can be for the query.
-    public var ceiling: Float
-    /// The decision cut: what a node must sum up to for a calibrated similarity of 0.5.
-    public var cut: Float
-
-    public init(cosine: Float, bm25: Float, ceiling: Float, cut: Float) {
-        self.cosine = cosine
-        self.bm25 = bm25
-        self.ceiling = ceiling
-        self.cut = cut
-    }
-
-    var calibrated: CalibratedScore { CalibratedScore(ceiling: ceiling, cut: cut) }
-
-    /// What thresholds are compared with.
-    func similarity(_ mode: SearchMode) -> Float {
-        switch mode {
-        case .hybrid: calibrated.similarity(cosine: cosine, bm25: bm25)
-        case .semantic: cosine
-        case .keyword: ceiling > 0 ? min(1, bm25 / ceiling) : 0
-        }
-    }
-
-    /// What the similarity is the sum of; in hybrid mode its log-odds.
-    func contributions(_ mode: SearchMode) -> [(name: String, value: Double)] {
-        switch mode {
-        case .hybrid: calibrated.contributions(cosine: cosine, bm25: bm25)
-        case .semantic: [("cosine", Double(cosine))]
-        case .keyword: [("bm25", ceiling > 0 ? Double(bm25 / ceiling) : 0)]
         }
     }
 }

@@ -4,16 +4,16 @@
 // ends at a space). Counted in the order of the document, the first n pieces are a value of the same shape, only with less in
 // it. n is found by doubling and halving, so that nothing much larger than the head is ever counted.
 
-internal import Base
+public import Base
 
-enum DataHead {
+public enum DataHead {
     static let pieceBytes = 400
 
     /// The largest head of a value that fits, nil when not even one piece does.
     /// - Parameter fits: must hold for every head smaller than one for which it holds; where it does not quite, the head still fits
     ///   but may not be the largest.
     /// - Complexity: O(log pieces) heads are made and tried, none with more than twice the pieces of the largest that fits.
-    static func largest(of value: JSONValue, fitting fits: (JSONValue) throws -> Bool) rethrows -> JSONValue? {
+    public static func largest(of value: JSONValue, fitting fits: (JSONValue) throws -> Bool) rethrows -> JSONValue? {
         var largest: JSONValue?
         var (low, high) = (0, 1)
         while high <= 1 << 40, let head = head(of: value, pieces: high), try fits(head.value) {

@@ -28,7 +28,37 @@
 // relevant: `tools/calibrate` fits it and prints the table. Figures: docs/decisions/0027-fusion-and-calibration.md.
 
 internal import Base
-public import FullText
+
+/// What is known of a project before a query comes.
+public struct ProjectFeatures: Sendable {
+    /// Its texts.
+    public let documents: Int
+    /// Terms of a typical text and one, the geometric mean: >= 1.
+    public let typicalLength: Double
+
+    public init(documents: Int, typicalLength: Double) {
+        self.documents = documents
+        self.typicalLength = typicalLength
+    }
+}
+
+/// What is known of a query before a text is looked at.
+public struct QueryFeatures: Sendable {
+    public let project: ProjectFeatures
+    /// The most that a text could score, 0 of a query without words.
+    public let ceiling: Float
+    /// Of the scores that texts would have by chance.
+    public let deviation: Float
+    /// What part of its weight lies in words that the project has, 0...1.
+    public let knownShare: Float
+
+    public init(project: ProjectFeatures, ceiling: Float, deviation: Float, knownShare: Float) {
+        self.project = project
+        self.ceiling = ceiling
+        self.deviation = deviation
+        self.knownShare = knownShare
+    }
+}
 
 /// The coefficients of the calibrated similarity.
 public struct Calibration: Sendable, Equatable {
@@ -50,9 +80,9 @@ public struct Calibration: Sendable, Equatable {
     public var length: Float
     /// Of ln(texts of the project).
     public var documents: Float
-    /// Of `QueryWeights.deviation`, >= 0.
+    /// Of `QueryFeatures.deviation`, >= 0.
     public var deviation: Float
-    /// Of `QueryWeights.knownShare`, >= 0.
+    /// Of `QueryFeatures.knownShare`, >= 0.
     public var knownShare: Float
     /// Of `nearness`.
     public var meanCosine: Float
@@ -72,13 +102,13 @@ public struct Calibration: Sendable, Equatable {
         base: 1.69, length: 3.914, documents: 0.058, deviation: 0.436, knownShare: 0.254, meanCosine: 7.626, bounds: 2.15...9)
 
     /// - Parameter cosine: the mean of the query's cosines to the project's vectors.
-    func cut(_ query: QueryWeights, meanCosine cosine: Float) -> Float {
-        let project = project(query.statistics)
+    public func cut(_ query: QueryFeatures, meanCosine cosine: Float) -> Float {
+        let project = project(query.project)
         return bounded(project.cut + meanCosine * project.nearness(cosine) + deviation * query.deviation + knownShare * query.knownShare)
     }
 
     /// What is the same for all queries of a moment.
-    struct Project {
+    public struct Project: Sendable {
         let cut: Float
         /// How much a mean cosine says: near 0 of a handful of texts, of which the one that is looked at may be a large part.
         let trust: Float
@@ -87,19 +117,19 @@ public struct Calibration: Sendable, Equatable {
         func nearness(_ cosine: Float) -> Float { min(max(cosine * trust, 0), 0.2) }
     }
 
-    func project(_ statistics: TextStatistics) -> Project {
-        let documents = Float(max(1, statistics.documents))
+    public func project(_ features: ProjectFeatures) -> Project {
+        let documents = Float(max(1, features.documents))
         return Project(
-            cut: base + length * Self.lengthShare(statistics) + self.documents * Float(PortableMath.log(Double(documents))),
+            cut: base + length * Self.lengthShare(features) + self.documents * Float(PortableMath.log(Double(documents))),
             trust: documents / (documents + Self.trusted))
     }
 
     /// What the cut of any query with this mean cosine is at least: all that can be said before terms are looked up.
-    func leastCut(_ project: Project, meanCosine cosine: Float) -> Float { bounded(project.cut + meanCosine * project.nearness(cosine)) }
+    public func leastCut(_ project: Project, meanCosine cosine: Float) -> Float { bounded(project.cut + meanCosine * project.nearness(cosine)) }
 
     /// 0 for entries of a line (titles, small objects), 1 for documents.
-    private static func lengthShare(_ statistics: TextStatistics) -> Float {
-        let ratio = usualLength / statistics.typicalLength
+    private static func lengthShare(_ features: ProjectFeatures) -> Float {
+        let ratio = usualLength / features.typicalLength
         return Float(1 / (1 + ratio * ratio * ratio * ratio))
     }
 
@@ -113,8 +143,8 @@ public struct CalibratedScore: Sendable {
     public let cut: Float
     let calibration: Calibration
 
-    /// - Parameter meanCosine: of the query's vector to those of the project (`VectorMean`), 0 of an empty one.
-    public init(_ query: QueryWeights, meanCosine: Float, calibration: Calibration = .standard) {
+    /// - Parameter meanCosine: of the query's vector to those of the project, 0 of an empty one.
+    public init(_ query: QueryFeatures, meanCosine: Float, calibration: Calibration = .standard) {
         self.init(ceiling: query.ceiling, cut: calibration.cut(query, meanCosine: meanCosine), calibration: calibration)
     }
 
@@ -139,12 +169,12 @@ public struct CalibratedScore: Sendable {
     }
 
     /// What the log-odds of the similarity are the sum of.
-    func contributions(cosine: Float, bm25: Float) -> [(name: String, value: Double)] {
+    public func contributions(cosine: Float, bm25: Float) -> [(name: String, value: Double)] {
         [("cosine", Double(calibration.cosine * cosine)), ("text", Double(calibration.text * text(bm25))), ("bias", Double(-cut))]
     }
 
     /// For explanations.
-    var weights: [(name: String, value: Double)] {
+    public var weights: [(name: String, value: Double)] {
         [("cosine", Double(calibration.cosine)), ("text", Double(calibration.text)), ("bias", Double(-cut))]
     }
 }

@@ -1,0 +1,14 @@
+// What the text index knows of a query, as the calibration (Search) asks for it.
+
+public import FullText
+public import Search
+
+extension TextStatistics {
+    var features: ProjectFeatures { ProjectFeatures(documents: documents, typicalLength: typicalLength) }
+}
+
+extension QueryWeights {
+    public var features: QueryFeatures {
+        QueryFeatures(project: statistics.features, ceiling: ceiling, deviation: deviation, knownShare: knownShare)
+    }
+}
