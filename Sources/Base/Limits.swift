@@ -18,6 +18,8 @@ public enum Limits {
     public static let queryScalars = 32_768
     /// Nodes that one document may be split into.
     public static let nodesPerDocument = 20_000
+    /// Passages that the long nodes of one document may have beside one a node: each costs an embedding. What has more text has longer passages.
+    public static let passagesPerDocument = 4_096
     /// Items of one batch request.
     public static let batchItems = 10_000
     /// Texts of one request for embeddings, as OpenAI has it.
@@ -33,6 +35,11 @@ public enum Limits {
     /// Matches of one query: the original's `top_k`, and its client's `max_results`.
     public static let topK = 50
     public static let maxResults = 100
+    /// Matches of one document in an answer, when the request says how many, and when it groups by document and does not say.
+    public static let nodesPerDocumentShown = 50
+    public static let nodesPerGroup = 3
+    /// Candidates that each index is asked for when passages of few nodes, or nodes of few documents, hold all places of an answer.
+    public static let widenedCandidates = 8_192
     /// Numbers of a vector in a request: more than any model gives. How many it must be, the model says.
     public static let vectorNumbers = 8_192
     /// Candidates of a search among vectors; each brings up to 32 neighbours that are compared.

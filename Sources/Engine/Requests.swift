@@ -81,6 +81,10 @@ public struct QueryRequest: Sendable {
     public var recall: Double?
     /// Only nodes that pass are searched; nil: all.
     public var filter: Filter?
+    /// Documents have the places of the answer: the best node of each, the others inside.
+    public var groupsByDocument = false
+    /// Matches of one document at most, 1...`Limits.nodesPerDocumentShown`; nil: any number, and with groups `Limits.nodesPerGroup`.
+    public var nodesPerDocument: Int?
 
     public init(
         project: Name, text: String, vector: [Float]? = nil, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil,

@@ -132,6 +132,7 @@ public enum IntegrityCheck {
         var attributes = AttributeCheck(AttributeIndex(scope: scope))
         try documents.forEachDocument(in: view) { document in
             report.documents += 1
+            var nodes: [(id: NodeID, record: NodeRecord)] = []
             if document.sequence > head { report.findings.append("'\(document.key)' names event \(document.sequence), the log ends at \(head)") }
             for id in document.nodes {
                 guard let node = try documents.node(id, in: view) else {
@@ -140,13 +141,24 @@ public enum IntegrityCheck {
                 }
                 if node.document != document.id { report.findings.append("node \(id.rawValue) of '\(document.key)' says it belongs elsewhere") }
                 if owners.updateValue(document.id, forKey: id) != nil { report.findings.append("node \(id.rawValue) is listed twice") }
-                signatures[id] = TextSignature(AnalyzedText(try node.indexedText, analyzer: analyzer))
+                nodes.append((id, node))
                 // Of another dimension it was replaced by an embedding when the model was changed.
                 if let own = try log.ownVector(of: node, in: view), own.count == dimension,
                     try index.vector(of: id, in: view) != VectorMath.stored(own)
                 {
                     report.findings.append("node \(id.rawValue) of '\(document.key)' is indexed by another vector than its publisher's")
                 }
+            }
+            let units = try IndexedUnit.units(of: nodes)
+            for unit in units {
+                let texts = try unit.analyzed(analyzer)
+                for (entry, text) in zip(unit.entries, texts) where signatures.updateValue(TextSignature(text), forKey: entry) != nil {
+                    report.findings.append("'\(document.key)' has a passage under number \(entry.rawValue), which another has too")
+                }
+                report.findings += try unit.findings()
+            }
+            if units.compactMap(\.run) != document.passages {
+                report.findings.append("'\(document.key)' lists other passages than its nodes have")
             }
             try attributes.expect(try document.attributes, in: view)
         }
@@ -163,8 +175,7 @@ public enum IntegrityCheck {
             report.findings.append("node \(id.rawValue) belongs to no document")
         }
         report.nodes += owners.count
-        let nodes = Set(owners.keys)
-        report.findings += try VectorIndexCheck.findings(index, expectedNodes: nodes, in: view)
+        report.findings += try VectorIndexCheck.findings(index, expectedNodes: Set(signatures.keys), in: view)
         report.findings += try TextIndexCheck.findings(texts, expected: signatures, in: view)
         report.findings += try attributes.findings(in: view)
         let needs = NeedStore(scope: scope)

@@ -41,6 +41,8 @@ struct Query: AsyncParsableCommand {
     @Option(help: ArgumentHelp("As the project was after this event, or at this ISO 8601 time.", valueName: "sequence|time")) var asOf: String?
     @Option(help: ArgumentHelp("Only data that passes: '{\"metadata.team\":\"core\",\"updated_after\":\"2026-01-01\"}'.", valueName: "json"))
     var filter: JSONOption?
+    @Flag(help: "Documents have the places: the best node of each, the next ones under it.") var byDocument = false
+    @Option(help: ArgumentHelp("Nodes of one document at most (1 to \(Limits.nodesPerDocumentShown)).", valueName: "count")) var perDocument: Int?
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
@@ -55,6 +57,9 @@ struct Query: AsyncParsableCommand {
         if let recall, !(0.5...0.999).contains(recall) { throw ValidationError("--recall must be from 0.5 to 0.999") }
         if efSearch != nil, recall != nil { throw ValidationError("--recall chooses --ef-search: give one of the two") }
         if let diversity, !(0...1).contains(diversity) { throw ValidationError("--diversity must be from 0 to 1") }
+        if let perDocument, !(1...Limits.nodesPerDocumentShown).contains(perDocument) {
+            throw ValidationError("--per-document must be from 1 to \(Limits.nodesPerDocumentShown)")
+        }
         let tokens = Limits.contextTokens
         if let maxTokens, !tokens.contains(maxTokens) { throw ValidationError("--max-tokens must be from \(tokens.lowerBound) to \(tokens.upperBound)") }
         guard max(pin.count, explainKey.count) <= Limits.namedKeys else {
@@ -93,6 +98,8 @@ struct Query: AsyncParsableCommand {
         if let asOf { body["as_of"] = .string(asOf) }
         if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
         if let diversity { body["diversity"] = .double(diversity) }
+        if byDocument { body["group_by"] = "document" }
+        if let perDocument { body["nodes_per_document"] = .integer(perDocument) }
         if let filter { body["filter"] = .object(filter.object) }
         if !pin.isEmpty { body["pinned"] = .array(pin.map(JSONValue.string)) }
         if !explainKey.isEmpty { body["explain_keys"] = .array(explainKey.map(JSONValue.string)) }
@@ -172,7 +179,13 @@ struct Query: AsyncParsableCommand {
             if match["truncated"]?.boolValue == true { notes.append("cut, of \(match["token_count"]?.integerValue ?? 0)") }
             let note = notes.isEmpty ? "" : "  " + Terminal.paint("(\(notes.joined(separator: ", ")))", .dim)
             Terminal.say("\(Terminal.paint(Self.threeDigits(similarity), .green))  \(Terminal.paint(key, .bold))\(note)")
-            Terminal.say("       " + Terminal.clean(match["description"]?.stringValue ?? "", atMost: 300))
+            // What answers, rather than how a long node begins.
+            Terminal.say("       " + Terminal.clean((match["passage"]?["text"] ?? match["description"])?.stringValue ?? "", atMost: 300))
+            for other in match["others"]?.arrayValue ?? [] {
+                let key = Terminal.clean(other["data_key"]?.stringValue ?? "")
+                let text = Terminal.clean((other["passage"]?["text"] ?? other["description"])?.stringValue ?? "", atMost: 120)
+                Terminal.say("       \(Self.threeDigits(other["similarity"]?.doubleValue ?? 0))  \(key)  " + Terminal.paint(text, .dim))
+            }
             if let parts = match["explanation"] { show(explanation: parts) }
         }
         if let packing = answer["packing"] { show(packing: packing) }

@@ -23,6 +23,12 @@ struct Candidates {
     let decisionCut: Float
     /// All of both.
     let scored: [(node: NodeID, parts: ScoreParts)]
+    /// One of the indexes gave as many as it was asked for: it may have more.
+    let mayHaveMore: Bool
+    /// Of the question's fields, when it has some that only nodes know.
+    private let fields: QueryFields?
+    /// Which of gathered nodes answers.
+    var choice: NodeChoice { NodeChoice(weights: weights, analyzer: analyzer, fields: fields) }
 
     /// What each index is asked for in hybrid mode: enough that fusion rarely misses a node that is middling on both sides.
     static func count(for answers: Int, _ mode: SearchMode) -> Int { mode == .hybrid ? max(100, 4 * answers) : answers }
@@ -35,14 +41,18 @@ struct Candidates {
         var admission = Admission()
         if let passing = search.passing { admission.meet(passing) }
         var fields = admission
+        var asked: QueryFields?
         if let syntax = question.syntax(search.mode, analyzer) {
             let resolved = try texts.resolve(syntax, in: view)
             query = .resolved(resolved)
-            fields.meet(try QueryFields(syntax.fields).admission(search.scope, in: view))
+            let own = QueryFields(syntax.fields)
+            asked = own
+            fields.meet(try own.admission(search.scope, in: view))
             admission = fields
             if search.mode != .keyword || tellsWhy { admission.meet(try texts.selection(resolved, in: view)) }
         }
         self.admission = admission
+        self.fields = asked
         let wanted = Self.count(for: count, search.mode)
         func graph(in view: borrowing TransactionView) throws -> [VectorMatch] {
             try admission.admitsAll
@@ -53,6 +63,7 @@ struct Candidates {
             (nearestMatches, lexicalMatches, weights) = (try graph(in: view), [], try texts.weights(query.resolved, in: view))
             decisionCut = Calibration.standard.cut(weights.features, meanCosine: 0)
             scored = Self.scored(nearestMatches, lexicalMatches, [], weights, decisionCut)
+            mayHaveMore = nearestMatches.count >= wanted
             return
         }
         let ask = TextSide.Ask(
@@ -71,6 +82,7 @@ struct Candidates {
         (lexicalMatches, weights) = (text.matches, text.weights)
         decisionCut = try search.decisionCut(question, weights, in: view)
         scored = Self.scored(nearestMatches + text.cosines, lexicalMatches + text.others, text.exact, weights, decisionCut)
+        mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 
     /// The same from nodes in memory, each of which is looked at.
@@ -87,21 +99,23 @@ struct Candidates {
         }
         weights = texts.weights(query)
         let wanted = Self.count(for: count, mode)
-        let fits = past.nodes.indices.map { place in
-            (passing?.contains(PastNodes.id(place)) ?? true)
-                && (fields?.admit(past.nodes[place].record, past.nodes[place].attributes) ?? true)
+        var fits = [Bool](repeating: false, count: past.entryCount)
+        for unit in past.units {
+            let fitting = fields.map { fields in unit.records.contains { fields.admit($0, unit.attributes) } } ?? true
+            for entry in unit.entries { fits[entry] = fitting && passing?.contains(PastNodes.id(entry)) ?? true }
         }
         var admission = Admission()
-        let admitted = past.nodes.indices.filter { fits[$0] && texts.admits(query, $0) }
-        if admitted.count < past.nodes.count { admission.meet(.only(admitted.map(PastNodes.id))) }
+        let admitted = fits.indices.filter { fits[$0] && texts.admits(query, $0) }
+        if admitted.count < past.entryCount { admission.meet(.only(admitted.map(PastNodes.id))) }
         self.admission = admission
+        self.fields = fields
         lexicalMatches =
             mode == .semantic
             ? [] : texts.search(query, weights, count: wanted) { fits[$0] }.map { TextMatch(node: PastNodes.id($0.place), score: $0.score) }
         var cosines: [VectorMatch] = []
         if mode != .keyword {
             let vector = question.vector!
-            for place in admitted { cosines.append(VectorMatch(node: PastNodes.id(place), cosine: past.cosine(vector, past.nodes[place]))) }
+            for place in admitted { cosines.append(VectorMatch(node: PastNodes.id(place), cosine: past.cosine(vector, PastNodes.id(place)))) }
             cosines.sort { $0.cosine != $1.cosine ? $0.cosine > $1.cosine : $0.node < $1.node }
         }
         nearestMatches = Array(cosines.prefix(wanted))
@@ -116,7 +130,7 @@ struct Candidates {
             let (found, scored) = (NodeSet(nearestMatches.map(\.node)), NodeSet(scores.map(\.node)))
             cosines = nearestMatches
             for match in scores where !found.contains(match.node) {
-                cosines.append(VectorMatch(node: match.node, cosine: past.cosine(question.vector!, past[match.node])))
+                cosines.append(VectorMatch(node: match.node, cosine: past.cosine(question.vector!, match.node)))
             }
             for match in nearestMatches where !scored.contains(match.node) {
                 scores.append(TextMatch(node: match.node, score: weights.score(texts[PastNodes.place(match.node)])))
@@ -124,6 +138,7 @@ struct Candidates {
         }
         decisionCut = Calibration.standard.cut(weights.features, meanCosine: mode == .hybrid ? past.meanCosine(question.vector!) : 0)
         scored = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, exact, weights, decisionCut)
+        mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 
     /// Both scores of each node that has one of them; the other is 0.
@@ -173,7 +188,7 @@ extension NodeSearch {
             let text = past.texts[PastNodes.place(node)]
             let bm25 = mode == .semantic ? 0 : weights.score(text)
             return ScoreParts(
-                cosine: question.vector.map { past.cosine($0, past[node]) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut,
+                cosine: question.vector.map { past.cosine($0, node) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut,
                 exactWord: mode == .semantic ? nil : weights.exactWord(text).map { ExactWord($0) })
         }
     }

@@ -9,6 +9,7 @@
 // TODS 24(4), 1999.
 
 internal import Base
+internal import Documents
 internal import FullText
 internal import KeySpace
 internal import LMDB
@@ -17,11 +18,47 @@ internal import Search
 internal import Synchronization
 internal import Vectors
 
-/// A node that has just been written, with what matching needs of it.
-struct FreshNode {
-    let id: NodeID
+/// A passage that has just been written, with what matching needs of it.
+struct FreshPassage {
+    /// Its number in the indexes.
+    let entry: NodeID
     let vector: [Float]
     let text: AnalyzedText
+}
+
+/// The passages of a node that has just been written, or the one of several that are gathered.
+struct FreshUnit {
+    let nodes: [NodeID]
+    let passages: [FreshPassage]
+    /// Of each gathered node.
+    fileprivate let nodeTexts: [AnalyzedText]
+
+    init(_ unit: IndexedUnit, vectors: [[Float]], _ analyzed: (texts: [AnalyzedText], ofNodes: [AnalyzedText])) throws(ContexError) {
+        guard vectors.count == unit.entries.count, analyzed.texts.count == vectors.count else {
+            throw .damaged("'\(unit.records[0].nodeKey)' has \(unit.entries.count) passages and \(vectors.count) vectors")
+        }
+        nodes = unit.nodes
+        passages = zip(unit.entries, zip(vectors, analyzed.texts)).map { FreshPassage(entry: $0, vector: $1.0, text: $1.1) }
+        nodeTexts = analyzed.ofNodes
+    }
+
+    /// The node that a need's words stand in: of gathered ones that with the most of them, else the first.
+    fileprivate func node(answering weights: QueryWeights?) -> NodeID {
+        guard let weights, !nodeTexts.isEmpty else { return nodes[0] }
+        return nodes[weights.best(of: nodeTexts)]
+    }
+}
+
+extension QueryWeights {
+    /// The place of the text that has the most of the query; of equal ones the first.
+    func best(of texts: [AnalyzedText]) -> Int {
+        var (best, most) = (0, Float(0))
+        for (place, text) in texts.enumerated() {
+            let score = score(text)
+            if score > most { (best, most) = (place, score) }
+        }
+        return best
+    }
 }
 
 /// Why an agent hears of a node.
@@ -78,15 +115,15 @@ package final class NeedMatcher: Sendable {
         return standing
     }
 
-    /// The agents whose needs match, and with which nodes, in the order of nodes.
+    /// The agents whose needs match, and with which nodes, in the order of nodes. Of a node the passage counts that is most like the need.
     func match(
-        _ nodes: [FreshNode], scope: TenantScope, routing: Command.Routing, in view: borrowing TransactionView
+        _ units: [FreshUnit], scope: TenantScope, routing: Command.Routing, in view: borrowing TransactionView
     ) throws -> [UInt32: [NeedMatch]] {
         let (mode, threshold) = (routing.mode, routing.threshold)
         let standing = try standing(scope, in: view)
         guard !standing.needs.isEmpty else { return [:] }
         let index = TextIndex(scope: scope)
-        guard let dimension = nodes.first?.vector.count else { return [:] }
+        guard let dimension = units.first?.passages.first?.vector.count else { return [:] }
         func vector(_ place: Int) -> ArraySlice<Float> { standing.vectors[place * dimension..<(place + 1) * dimension] }
         // Of each need, how near it is to the project, and its least cut: without a shared term it scores no more than under that.
         var cuts: [(meanCosine: Float, least: Float)] = []
@@ -99,26 +136,35 @@ package final class NeedMatcher: Sendable {
             }
         }
         var matched: [UInt32: [NeedMatch]] = [:]
-        for node in nodes {
-            let terms = Set(node.text.frequencies.map(\.term))
-            for (place, need) in standing.needs.enumerated() where matched[need.agent]?.last?.node != node.id {
-                let cosine = VectorMath.dot(vector(place), node.vector)
-                var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
-                if mode != .semantic {
-                    // Terms are looked up only where the score can depend on them.
-                    let sharesTerm = need.query.query.terms.contains(where: terms.contains)
-                    if sharesTerm || (mode == .hybrid && Double(parts.similarity(mode)) >= threshold) {
-                        let weights = try index.weights(need.query, in: view)
-                        if sharesTerm {
-                            parts.bm25 = weights.score(node.text)
-                            parts.exactWord = weights.exactWord(node.text).map { ExactWord($0) }
+        for unit in units {
+            // The needs of an agent stand one after another.
+            var done: UInt32?
+            let terms = unit.passages.map { Set($0.text.frequencies.map(\.term)) }
+            for (place, need) in standing.needs.enumerated() where need.agent != done {
+                var best = -Double.infinity
+                var weights: QueryWeights?
+                for (passage, terms) in zip(unit.passages, terms) {
+                    let cosine = VectorMath.dot(vector(place), passage.vector)
+                    var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
+                    if mode != .semantic {
+                        // Terms are looked up only where the score can depend on them.
+                        let sharesTerm = need.query.query.terms.contains(where: terms.contains)
+                        if sharesTerm || (mode == .hybrid && Double(parts.similarity(mode)) >= threshold) {
+                            let known = try weights ?? index.weights(need.query, in: view)
+                            weights = known
+                            if sharesTerm {
+                                parts.bm25 = known.score(passage.text)
+                                parts.exactWord = known.exactWord(passage.text).map { ExactWord($0) }
+                            }
+                            parts.ceiling = known.ceiling
+                            if mode == .hybrid { parts.cut = Calibration.standard.cut(known.features, meanCosine: cuts[place].meanCosine) }
                         }
-                        parts.ceiling = weights.ceiling
-                        if mode == .hybrid { parts.cut = Calibration.standard.cut(weights.features, meanCosine: cuts[place].meanCosine) }
                     }
+                    best = max(best, Double(parts.similarity(mode)))
                 }
-                let similarity = Double(parts.similarity(mode))
-                if similarity >= threshold { matched[need.agent, default: []].append(NeedMatch(node: node.id, need: need.index, similarity: similarity)) }
+                guard best >= threshold else { continue }
+                matched[need.agent, default: []].append(NeedMatch(node: unit.node(answering: weights), need: need.index, similarity: best))
+                done = need.agent
             }
         }
         return matched

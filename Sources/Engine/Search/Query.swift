@@ -222,22 +222,31 @@ extension NodeSearch {
     /// Only the nodes of the project that pass.
     mutating func admit(_ filter: Filter, in view: borrowing TransactionView) throws {
         let index = AttributeIndex(scope: scope)
-        let nodes = try index.nodes(passing: filter, in: view)
-        passing = nodes
-        filtered = .init(passing: nodes.count, nodes: try index.nodes(in: view).count)
+        let entries = try index.nodes(passing: filter, in: view)
+        passing = entries
+        var (nodes, all, further) = (entries, try index.nodes(in: view), try index.furtherPassages(in: view))
+        if !further.isEmpty {
+            all.subtract(further)
+            further.formIntersection(entries)
+            nodes.subtract(further)
+        }
+        filtered = .init(passing: nodes.count, nodes: all.count)
     }
 
     /// Only the nodes whose documents pass, each of which is asked: a past has no index.
     mutating func admit(_ filter: Filter, among past: PastNodes) {
-        var nodes = NodeSet()
+        var entries = NodeSet()
         var known: [Name: Bool] = [:]
-        for (place, node) in past.nodes.enumerated() {
-            let passes = known[node.attributes.key] ?? filter.passes(node.attributes)
-            known[node.attributes.key] = passes
-            if passes { nodes.insert(PastNodes.id(place)) }
+        var count = 0
+        for unit in past.units {
+            let passes = known[unit.attributes.key] ?? filter.passes(unit.attributes)
+            known[unit.attributes.key] = passes
+            guard passes else { continue }
+            count += unit.records.count
+            for entry in unit.entries { entries.insert(PastNodes.id(entry)) }
         }
-        passing = nodes
-        filtered = .init(passing: nodes.count, nodes: past.nodes.count)
+        passing = entries
+        filtered = .init(passing: count, nodes: past.nodeCount)
     }
 }
 

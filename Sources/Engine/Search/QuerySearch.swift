@@ -89,10 +89,12 @@ struct QuerySearch: Sendable {
         let hit: NodeSearch.Hit
         /// Place among all candidates that reach the threshold.
         let rank: Int?
-        let record: NodeRecord
+        let found: FoundNode
         /// Of its document.
         let metadata: JSONObject
         let isPinned: Bool
+
+        var record: NodeRecord { found.record }
     }
 
     /// What there is to choose among.
@@ -155,6 +157,7 @@ struct QuerySearch: Sendable {
         guard let scope else { return .noProject }
         var search = NodeSearch(
             scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort, textSide: textSide)
+        (search.groups, search.ofDocumentMax) = (request.groupsByDocument, ofDocumentMax)
         if let past { return .past(search, PastState(scope: scope, sequence: past)) }
         if let filter = request.filter { try search.admit(filter, in: view) }
         if isPlain {
@@ -169,22 +172,25 @@ struct QuerySearch: Sendable {
 
         let documents = DocumentStore(scope: scope)
         let index = VectorIndex(scope: scope, dimension: dimension)
-        let tried = search
-        let candidates = try answeringPlainly(&search) {
-            try Candidates($1, count: poolMax, of: $0, tellsWhy: !request.explainKeys.isEmpty, in: view)
+        let (candidates, folding) = try answeringPlainly(&search) {
+            try $0.folded($1, count: poolMax, beside: pinnedMost, tellsWhy: !request.explainKeys.isEmpty, in: view)
         } isEmpty: {
-            tried.rank($0, best: 1).isEmpty
+            $0.folding.kept.isEmpty
         }
         let question = search.ignoresSigns ? plainQuestion : question
         var keys = NamedKeys(scope)
         var metadata = try MetadataReader(scope, in: view)
         return .pool(
-            try pool(search, candidates) {
+            try pool(search, candidates, folding) {
                 try keys.nodes($0, in: view)
-            } record: {
-                try documents.indexed($0, in: view)
+            } unit: {
+                guard let record = try documents.node($0, in: view) else {
+                    throw ContexError.damaged("node \($0.rawValue) is listed by its document but is not there: run 'contex check'")
+                }
+                let unit = try documents.unit(of: $0, record, in: view)
+                return (unit, unit.entries)
             } metadata: {
-                try metadata.metadata(of: $1.document, in: view).metadata
+                try metadata.metadata(of: $0.record.document, in: view).metadata
             } scores: {
                 try search.scores(of: $0, question, candidates.weights, cut: candidates.decisionCut, in: view)
             } vector: {
@@ -192,23 +198,35 @@ struct QuerySearch: Sendable {
             })
     }
 
+    /// Places of the ranking that pinned nodes may hold.
+    private var pinnedMost: Int { request.pinned.isEmpty ? 0 : Self.pinnedMax }
+
+    /// With groups a document shows so many.
+    private var ofDocumentMax: Int? { request.nodesPerDocument ?? (request.groupsByDocument ? Limits.nodesPerGroup : nil) }
+
     private var poolMax: Int { chooses ? Self.poolFactor * request.topK : request.topK }
 
     /// - Parameters:
     ///   - nodesOfKey: the nodes that a key stands for.
-    ///   - record, metadata, scores, vector: of nodes.
+    ///   - unit: of a node, with the entries of the indexes that are of it.
+    ///   - metadata: of a node.
+    ///   - scores, vector: of entries.
     private func pool(
-        _ search: NodeSearch, _ candidates: Candidates, nodesOfKey: (String) throws -> [NodeID], record: (NodeID) throws -> NodeRecord,
-        metadata: (NodeID, NodeRecord) throws -> JSONObject, scores: ([NodeID]) throws -> [ScoreParts], vector: (NodeID) throws -> [Float]?
+        _ search: NodeSearch, _ candidates: Candidates, _ folding: NodeFolding, nodesOfKey: (String) throws -> [NodeID],
+        unit: (NodeID) throws -> (unit: IndexedUnit, entries: [NodeID]), metadata: (FoundNode) throws -> JSONObject,
+        scores: ([NodeID]) throws -> [ScoreParts], vector: (NodeID) throws -> [Float]?
     ) throws -> Pool {
         let ranked = search.rank(candidates)
         let ranks = Dictionary(uniqueKeysWithValues: ranked.enumerated().map { ($1.node, $0 + 1) })
-        func entries(_ nodes: [NodeID], isPinned: Bool) throws -> [Entry] {
-            try zip(nodes, try scores(nodes)).map { node, parts in
-                let hit = NodeSearch.Hit(node: node, parts: parts, similarity: parts.similarity(mode))
-                let record = try record(node)
-                return Entry(hit: hit, rank: ranks[node], record: record, metadata: try metadata(node, record), isPinned: isPinned)
-            }
+        /// A node by its passage that is most like the query.
+        func entry(_ node: NodeID, isPinned: Bool) throws -> Entry {
+            let (unit, entries) = try unit(node)
+            let scored = try scores(entries)
+            let similarities = scored.map { $0.similarity(mode) }
+            let best = similarities.indices.max { (similarities[$0], $1) < (similarities[$1], $0) } ?? 0
+            let found = FoundNode(unit, offset: best, place: Int(node.rawValue) - Int(unit.first.rawValue))
+            let hit = NodeSearch.Hit(node: entries[best], parts: scored[best], similarity: similarities[best])
+            return Entry(hit: hit, rank: ranks[entries[best]], found: found, metadata: try metadata(found), isPinned: isPinned)
         }
 
         var pinned: [NodeID] = []
@@ -223,26 +241,25 @@ struct QuerySearch: Sendable {
         var pool: [Entry] = []
         var (bytes, left) = (0, 0)
         for node in pinned {
-            let entry = try entries([node], isPinned: true)[0]
-            guard pool.isEmpty || bytes + entry.record.byteCount <= Limits.answerBytes else {
+            let entry = try entry(node, isPinned: true)
+            guard pool.isEmpty || bytes + entry.found.byteCount <= Limits.answerBytes else {
                 left += 1
                 continue
             }
-            bytes += entry.record.byteCount
+            bytes += entry.found.byteCount
             pool.append(entry)
         }
         let pinnedCount = pool.count
-        for hit in ranked where !isPinned.contains(hit.node) {
+        for (hit, found) in folding.kept where !isPinned.contains(found.node) {
             let place = pool.count - pinnedCount
             if place == poolMax { break }
-            let record = try record(hit.node)
-            if !pool.isEmpty, bytes + record.byteCount > Limits.answerBytes {
+            let size = found.others.reduce(found.byteCount) { $0 + $1.found.byteCount }
+            if !pool.isEmpty, bytes + size > Limits.answerBytes {
                 if place < request.topK { left += 1 }
                 break
             }
-            bytes += record.byteCount
-            pool.append(
-                Entry(hit: hit, rank: ranks[hit.node], record: record, metadata: try metadata(hit.node, record), isPinned: false))
+            bytes += size
+            pool.append(Entry(hit: hit, rank: ranks[hit.node], found: found, metadata: try metadata(found), isPinned: false))
         }
 
         var vectors: [[Float]] = []
@@ -254,10 +271,12 @@ struct QuerySearch: Sendable {
         var explained: [ExplainedKey] = []
         for key in request.explainKeys {
             let nodes = try nodesOfKey(key)
-            let scored = Array(nodes.prefix(Self.explainedNodesMax))
-            let similarities = try scores(scored).map { $0.similarity(mode) }
-            let best = scored.indices.max { (similarities[$0], $1) < (similarities[$1], $0) }
-            explained.append(ExplainedKey(key: key, nodes: nodes, best: try best.map { try entries([scored[$0]], isPinned: false)[0] }))
+            var best: Entry?
+            for node in nodes.prefix(Self.explainedNodesMax) {
+                let entry = try entry(node, isPinned: false)
+                if best.map({ entry.hit.similarity > $0.hit.similarity }) ?? true { best = entry }
+            }
+            explained.append(ExplainedKey(key: key, nodes: nodes, best: best))
         }
         return Pool(
             search: search, candidates: candidates, entries: pool, vectors: vectors, missingPins: missing, explainedKeys: explained,
@@ -289,6 +308,7 @@ struct QuerySearch: Sendable {
     /// The answer of a past state, in which every node is looked at.
     func answer(_ search: NodeSearch, among past: PastNodes) throws -> QueryAnswer {
         var search = search
+        (search.groups, search.ofDocumentMax) = (request.groupsByDocument, ofDocumentMax)
         if let filter = request.filter { search.admit(filter, among: past) }
         if isPlain {
             let found = try answeringPlainly(&search) {
@@ -299,26 +319,26 @@ struct QuerySearch: Sendable {
             return QueryAnswer(
                 query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left, ignoresSigns: search.ignoresSigns)
         }
-        let tried = search
-        let candidates = answeringPlainly(&search) {
-            Candidates($1, count: poolMax, of: mode, passing: $0.passing, among: past)
+        let (candidates, folding) = try answeringPlainly(&search) {
+            try $0.folded($1, count: poolMax, beside: pinnedMost, among: past, countTokens)
         } isEmpty: {
-            tried.rank($0, best: 1).isEmpty
+            $0.folding.kept.isEmpty
         }
         let question = search.ignoresSigns ? plainQuestion : question
         return try choose(
-            among: pool(search, candidates) { key in
-                let ofDocument = past.nodes.indices.filter { ExactText(past.nodes[$0].record.documentKey) == ExactText(key) }
-                if !ofDocument.isEmpty { return ofDocument.map(PastNodes.id) }
-                return past.nodes.indices.filter { ExactText(past.nodes[$0].record.nodeKey) == ExactText(key) }.map(PastNodes.id)
-            } record: {
-                try past.record(of: $0, countTokens)
-            } metadata: { node, _ in
-                past[node].attributes.metadata
+            among: pool(search, candidates, folding) { key in
+                let nodes = past.nodes
+                let ofDocument = nodes.filter { ExactText($0.record.documentKey) == ExactText(key) }
+                return (ofDocument.isEmpty ? nodes.filter { ExactText($0.record.nodeKey) == ExactText(key) } : ofDocument).map(\.id)
+            } unit: {
+                let unit = past.unit(ofNode: $0)
+                return (unit.indexed, unit.entries.map(PastNodes.id))
+            } metadata: {
+                past.unit(ofNode: $0.node).attributes.metadata
             } scores: { [search] in
                 search.scores(of: $0, question, candidates.weights, cut: candidates.decisionCut, among: past)
             } vector: {
-                past[$0].vector
+                past.vectors[PastNodes.place($0)]
             })
     }
 
@@ -333,45 +353,55 @@ struct QuerySearch: Sendable {
             sayings[saying] = twin
             return ContextPacking.Candidate(relevance: Double(entry.hit.similarity), twin: chooses ? twin : place, isPinned: entry.isPinned)
         }
-        var data = [JSONValue?](repeating: nil, count: entries.count)
-        func parsed(_ place: Int) throws(ContexError) -> JSONValue {
-            if let known = data[place] { return known }
-            let value = MatchData.wrapped(try EventData.parsed(entries[place].record.data))
-            data[place] = value
-            return value
-        }
-        var counted: [Int: Int] = [:]
+        var data = PackedData(scale, entries.map(\.found))
         let (selection, head) = try packing.select(candidates) { place in
-            if let known = counted[place] { return known }
-            let count = try scale.tokens(of: parsed(place))
-            counted[place] = count
-            return count
+            try data.tokens(at: place)
         } cosine: { a, b in
             Double(VectorMath.dot(pool.vectors[a][...], pool.vectors[b]))
         } head: { place, tokensMax in
-            try scale.head(of: parsed(place), tokensMax: tokensMax)
+            try data.head(at: place, tokensMax: tokensMax)
         }
+        if let maxTokens = request.maxTokens, selection.head == nil { try data.fill(maxTokens - selection.tokens, of: selection.kept) }
 
-        var tokens = selection.tokens
+        var tokens = 0
         var matches: [Match] = []
+        var others: [(place: Int, found: [FoundNode.Other])] = []
         for place in selection.kept {
             let entry = entries[place]
-            let explanation = request.explain ? try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.record, pool.candidates) : nil
-            let isCut = head != nil && selection.head?.place == place
+            let explanation = request.explain ? try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.found, pool.candidates) : nil
+            let isHead = head != nil && selection.head?.place == place
+            let value = try data.value(at: place)
             var match = Match(
-                entry.hit.node, entry.record, data: try isCut ? head! : parsed(place), similarity: Double(entry.hit.similarity), explanation: explanation,
-                isCut: isCut)
+                entry.found, value: value, data: try isHead ? head! : data.shown(at: place), similarity: Double(entry.hit.similarity),
+                explanation: explanation, isCut: isHead || data.isPassage(at: place))
+            match.passage = try entry.found.passage(value)
+            match.isPassage = !isHead && data.isPassage(at: place)
             match.isPinned = entry.isPinned
             match.metadata = entry.metadata
+            others.append((matches.count, entry.found.others))
             if request.maxTokens != nil {
-                let count = isCut ? try scale.tokens(of: match.data) : counted[place]
-                if isCut { tokens += count ?? 0 }
+                let count = isHead ? try scale.tokens(of: match.data) : try data.tokens(at: place)
+                tokens += count
                 match.tokens = count
             }
             matches.append(match)
         }
+        // What else was found of a document has what room is left, best documents first.
+        for (place, found) in others {
+            for other in found {
+                var match = try Match(other.found, similarity: Double(other.hit.similarity), explanation: nil)
+                if let maxTokens = request.maxTokens {
+                    if let passage = match.passageData { match = match.cut(toPassage: passage) }
+                    let count = try scale.tokens(of: match.data)
+                    guard count <= maxTokens - tokens else { continue }
+                    tokens += count
+                    match.tokens = count
+                }
+                matches[place].others.append(match)
+            }
+        }
 
-        let report = report(selection, entries, tokens: tokens, isCut: head != nil || pool.left > 0, missingPins: pool.missingPins)
+        let report = report(selection, entries, tokens: tokens, isCut: matches.contains(where: \.isCut) || pool.left > 0, missingPins: pool.missingPins)
         return QueryAnswer(query: request.text, matches: matches, packing: report, explained: try pool.explainedKeys.map { try explain($0, pool, selection) },
             filtered: pool.search.filtered, left: pool.left, ignoresSigns: pool.search.ignoresSigns)
     }
@@ -401,15 +431,15 @@ struct QuerySearch: Sendable {
             KeyExplanation(
                 key: asked.key, outcome: outcome, nodeKey: entry?.record.nodeKey, nodes: asked.nodes.count, duplicateOf: other,
                 explanation: try entry.map { (entry) throws(ContexError) in
-                    try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.record, pool.candidates)
+                    try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.found, pool.candidates)
                 })
         }
-        if let place = selection.kept.first(where: { nodes.contains(pool.entries[$0].hit.node) }) { return try told(pool.entries[place], .match) }
+        if let place = selection.kept.first(where: { nodes.contains(pool.entries[$0].found.node) }) { return try told(pool.entries[place], .match) }
         guard let best = asked.best else { return try told(nil, .notThere) }
-        if let duplicate = selection.duplicates.first(where: { pool.entries[$0.place].hit.node == best.hit.node }) {
+        if let duplicate = selection.duplicates.first(where: { pool.entries[$0.place].found.node == best.found.node }) {
             return try told(best, .duplicate, of: pool.entries[duplicate.of].record.nodeKey)
         }
-        if selection.omitted.contains(where: { pool.entries[$0].hit.node == best.hit.node }) { return try told(best, .maxTokens) }
+        if selection.omitted.contains(where: { pool.entries[$0].found.node == best.found.node }) { return try told(best, .maxTokens) }
         if !pool.candidates.admission.admits(best.hit.node) { return try told(best, .filteredOut) }
         if Double(best.hit.similarity) < threshold { return try told(best, .belowThreshold) }
         guard let rank = best.rank else { return try told(best, .notACandidate) }

@@ -45,6 +45,12 @@ extension RouteTable {
             "explain_keys", countMax: Limits.namedKeys, scalarsMax: Limits.nodeKeyScalars,
             "Keys of documents or nodes: the answer says of each whether it is a match, and if not, why")
         static let filter = Field.filter("filter", "Only data that passes is searched: conditions on metadata and on what is known of each key")
+        static let groupBy = Field.optionalWord(
+            "group_by", of: ["document"],
+            "document: each place of the answer is a document, with its best node as the match and the next ones in `others`")
+        static let nodesPerDocument = Field.optionalInteger(
+            "nodes_per_document", min: 1, max: Limits.nodesPerDocumentShown,
+            "Nodes of one document at most; with group_by \(Limits.nodesPerGroup) when not given, else any number")
         static let batchFormat = Field.word(
             "response_format", of: AnswerFormat.names, default: "json", "What the result is written in; another than json comes as the text `content`")
         static let shapes = shapes(Fields.responseFormat)
@@ -55,7 +61,7 @@ extension RouteTable {
                 text.shape, syntax.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, fusion.shape,
                 weights.shape, explain.shape,
                 vector.shape, efSearch.shape, recall.shape, Fields.asOf.shape, Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
-                filter.shape,
+                filter.shape, groupBy.shape, nodesPerDocument.shape,
             ]
         }
 
@@ -79,6 +85,8 @@ extension RouteTable {
             request.pinned = body[Fields.pinned]
             request.explainKeys = body[explainKeys]
             request.filter = body[filter]
+            request.groupsByDocument = body[groupBy] != nil
+            request.nodesPerDocument = body[nodesPerDocument]
             return request
         }
     }
