@@ -292,7 +292,7 @@ public final class Environment: @unchecked Sendable {
         let file = PageFile(descriptor: descriptor)
         for _ in 0..<Self.attempts {
             let transaction = try beginRead()
-            guard case .snapshot(let number) = transaction.view.state, let head = PageHead.of(snapshot: number, file) else { continue }
+            guard let head = PageHead.of(snapshot: transaction.number, file) else { continue }
             let findings = PageCheck.findings(file, head, extent)
             if findings.isEmpty { return transaction }
             throw DamagedPages(findings: findings)
