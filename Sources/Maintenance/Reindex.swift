@@ -78,13 +78,23 @@ public enum Reindex {
         progress: (_ step: Step, _ done: Int, _ all: Int) -> Void = { _, _, _ in }
     ) async throws -> Report {
         // Looked at for reading first: an empty folder must not become a store.
-        _ = try Database.openForReading(directory: configuration.directory)
+        try verifyPages(configuration.directory)
         do {
             let environment = try Environment(
                 path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
             return try await run(environment, configuration, models, change, progress)
         } catch let error as LMDBError {
             throw Database.openFailure(error, configuration.directory)
+        }
+    }
+
+    /// In a scope of its own: the files must be closed before they are opened for writing.
+    private static func verifyPages(_ directory: String) throws {
+        let environment = try Database.openForReading(directory: directory)
+        do {
+            try environment.readVerified { _ in }
+        } catch {
+            throw ContexError(anyError: error)
         }
     }
 
