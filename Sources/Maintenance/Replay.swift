@@ -43,7 +43,7 @@ public enum Replay {
         from source: String, to target: DatabaseConfiguration, progress: (_ step: Step, _ done: Int, _ all: Int) -> Void = { _, _, _ in }
     ) async throws -> Report {
         let environment = try Database.openForReading(directory: source)
-        let (model, state) = try verified(environment) { view in
+        let (model, state) = try readVerified(environment) { view in
             guard try StoreFormat.verify(view), let model = try VectorModel.load(view) else {
                 throw ContexError(.storeNotFound, "the store in \(source) is empty")
             }
@@ -80,7 +80,7 @@ public enum Replay {
     }
 
     /// A source with a damaged page is refused before LMDB reads it.
-    private static func verified<R>(_ environment: Environment, _ body: (borrowing TransactionView) throws -> R) throws -> R {
+    private static func readVerified<R>(_ environment: Environment, _ body: (borrowing TransactionView) throws -> R) throws -> R {
         do {
             return try environment.readVerified(body)
         } catch {

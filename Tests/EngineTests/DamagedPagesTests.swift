@@ -1,6 +1,7 @@
 import Base
 import Engine
 import Foundation
+import Journal
 import Maintenance
 import TestSupport
 import Testing
