@@ -10,6 +10,10 @@ public enum QueryShape {
         var members = JSONObject([
             ("query", .string(answer.query)), ("matches", .array(answer.matches.map(match))), ("total_matches", .integer(answer.matches.count)),
         ])
+        if answer.ignoresSigns {
+            members["syntax"] = .string(QuerySyntax.plain.rawValue)
+            members["note"] = "Nothing is as the signs of the query ask: these are the matches of its words"
+        }
         if let report = answer.packing { members["packing"] = packing(report) }
         if let filtered = answer.filtered { members["filter"] = ["passing": .integer(filtered.passing), "nodes": .integer(filtered.nodes)] }
         if answer.left > 0 {

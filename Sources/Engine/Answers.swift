@@ -111,6 +111,8 @@ public struct QueryAnswer: Sendable {
     public var filtered: Filtered?
     /// Matches that were left out because with them the answer would be larger than `Limits.answerBytes`.
     public var left = 0
+    /// Nothing was as the signs of the query ask: these are the matches of its words.
+    public var ignoresSigns = false
 
     public struct Filtered: Sendable, Equatable {
         public let passing: Int

@@ -10,6 +10,17 @@ public enum SearchMode: String, Sendable, CaseIterable {
     case keyword
 }
 
+/// A word that is enough by itself.
+public enum ExactWord: Sendable {
+    /// A few texts have it.
+    case rare
+    /// No other text has it.
+    case alone
+
+    /// The similarity from which on it lifts a text. What a few have may be a number that they have by chance; who shares nothing else is not meant.
+    var least: Float { self == .alone ? 0 : 0.1 }
+}
+
 /// What a similarity is made of, in every mode.
 public struct ScoreParts: Sendable {
     public var cosine: Float
@@ -18,12 +29,16 @@ public struct ScoreParts: Sendable {
     public var ceiling: Float
     /// The decision cut: what a node must sum up to for a calibrated similarity of 0.5.
     public var cut: Float
+    /// The node has a word of the query that is the name of something (an identifier, a code, a number as written) and that no other text of the
+    /// project has, or hardly any.
+    public var exactWord: ExactWord?
 
-    public init(cosine: Float, bm25: Float, ceiling: Float, cut: Float) {
+    public init(cosine: Float, bm25: Float, ceiling: Float, cut: Float, exactWord: ExactWord? = nil) {
         self.cosine = cosine
         self.bm25 = bm25
         self.ceiling = ceiling
         self.cut = cut
+        self.exactWord = exactWord
     }
 
     public var calibrated: CalibratedScore { CalibratedScore(ceiling: ceiling, cut: cut) }
@@ -31,7 +46,8 @@ public struct ScoreParts: Sendable {
     /// What thresholds are compared with.
     public func similarity(_ mode: SearchMode) -> Float {
         switch mode {
-        case .hybrid: calibrated.similarity(cosine: cosine, bm25: bm25)
+        case .hybrid:
+            calibrated.similarity(cosine: cosine, bm25: bm25, exactWord)
         case .semantic: cosine
         case .keyword: ceiling > 0 ? min(1, bm25 / ceiling) : 0
         }
@@ -40,7 +56,7 @@ public struct ScoreParts: Sendable {
     /// What the similarity is the sum of; in hybrid mode its log-odds.
     public func contributions(_ mode: SearchMode) -> [(name: String, value: Double)] {
         switch mode {
-        case .hybrid: calibrated.contributions(cosine: cosine, bm25: bm25)
+        case .hybrid: calibrated.contributions(cosine: cosine, bm25: bm25, exactWord)
         case .semantic: [("cosine", Double(cosine))]
         case .keyword: [("bm25", ceiling > 0 ? Double(bm25 / ceiling) : 0)]
         }

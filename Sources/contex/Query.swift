@@ -1,15 +1,16 @@
 public import ArgumentParser
 internal import Base
 internal import Content
-internal import Engine
+public import Engine
 public import Search
 
 struct Query: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Ask a project in plain words, by a vector of your own, or by both.",
         discussion: """
-            In the modes hybrid and keyword these mean more: "a phrase" stands so, +word must be there, -word must not, pre* begins so, \
-            field:value is of that data_key, data_format, published_by, metadata.path, kind or path. A question that begins with a minus goes after --.
+            In the modes hybrid and keyword these mean more: texts with "a phrase" come first, +"a phrase" must be there, -"a phrase" must not, pre* \
+            begins so, field:value is of that data_key, data_format, published_by, metadata.path, kind or path; what can be prose or a command line is \
+            words (docs/query-syntax.md). A question that begins with a minus goes after --.
 
             With --batch, a file has a question on each line, or a JSON object with the fields of a query of its own ("query", "top_k" ...), which go \
             before the options; all are asked at one moment, by the hundred.
@@ -20,7 +21,8 @@ struct Query: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A vector of your own, a file with a JSON list of numbers; - for standard input.", valueName: "file"))
     var vector: String?
     @Option(help: "Matches at most (1 to 50).") var top = 5
-    @Option(help: "Least similarity, 0 to 1 (default: the server's).") var threshold: Double?
+    @Option(help: "signs, or plain for a question in which no sign means anything.") var syntax: QuerySyntax?
+    @Option(help: "Least similarity, 0 to 1, with --mode semantic from -1 (default: the server's).") var threshold: Double?
     @Option(help: "hybrid, semantic or keyword (default: the server's).") var mode: SearchMode?
     @Option(help: ArgumentHelp("Candidates that the search among vectors keeps (1 to \(Limits.efSearch)).", valueName: "count")) var efSearch: Int?
     @Option(help: ArgumentHelp("Instead of it, the share of the true nearest to aim for (0.5 to 0.999).", valueName: "share")) var recall: Double?
@@ -47,7 +49,10 @@ struct Query: AsyncParsableCommand {
         guard batch == nil || text == nil && vector == nil else { throw ValidationError("--batch brings its own questions: give no other") }
         if batch == nil, text == nil, vector == nil { throw ValidationError("give a question, --vector, or both; or --batch") }
         guard (1...Limits.topK).contains(top) else { throw ValidationError("--top must be from 1 to \(Limits.topK)") }
-        if let threshold, !(0...1).contains(threshold) { throw ValidationError("--threshold must be from 0 to 1") }
+        let isCosine = mode == .semantic || mode == nil && text == nil && batch == nil
+        if let threshold, !((isCosine ? -1 : 0)...1).contains(threshold) {
+            throw ValidationError("--threshold must be from 0 to 1, with --mode semantic from -1")
+        }
         if let efSearch, !(1...Limits.efSearch).contains(efSearch) { throw ValidationError("--ef-search must be from 1 to \(Limits.efSearch)") }
         if let recall, !(0.5...0.999).contains(recall) { throw ValidationError("--recall must be from 0.5 to 0.999") }
         if efSearch != nil, recall != nil { throw ValidationError("--recall chooses --ef-search: give one of the two") }
@@ -85,6 +90,7 @@ struct Query: AsyncParsableCommand {
         var body = JSONObject([("top_k", .integer(top)), ("response_format", "json"), ("explain", .bool(explain))])
         if let efSearch { body["ef_search"] = .integer(efSearch) }
         if let recall { body["recall"] = .double(recall) }
+        if let syntax { body["syntax"] = .string(syntax.rawValue) }
         if let threshold { body["threshold"] = .double(threshold) }
         if let mode { body["mode"] = .string(mode.rawValue) }
         if let fusion { body["fusion"] = .string(fusion.rawValue) }
@@ -160,6 +166,7 @@ struct Query: AsyncParsableCommand {
     private func show(_ answer: JSONValue) {
         let matches = answer["matches"]?.arrayValue ?? []
         if matches.isEmpty { Terminal.complainPlainly("nothing in \(Terminal.clean(project)) is similar enough; --threshold 0 shows what comes nearest") }
+        if let note = answer["note"]?.stringValue { Terminal.say(Terminal.paint(Terminal.clean(note), .dim)) }
         if let passing = answer["filter"]?["passing"]?.integerValue, let nodes = answer["filter"]?["nodes"]?.integerValue {
             Terminal.say(Terminal.paint("\(passing) of \(nodes) nodes pass the filter", .dim))
         }
@@ -241,6 +248,7 @@ struct Query: AsyncParsableCommand {
 }
 
 extension SearchMode: ExpressibleByArgument {}
+extension QuerySyntax: ExpressibleByArgument {}
 extension FusionMethod: ExpressibleByArgument {}
 
 /// `semantic=0.7,keyword=0.3`

@@ -216,7 +216,7 @@ import Testing
         #expect(Set(packed.explained[..<2].map(\.outcome)) == [.match, .duplicate] && packed.explained[2].outcome == .maxTokens, "\(packed)")
         #expect(packed.explained.first { $0.outcome == .duplicate }?.duplicateOf == packed.matches[0].nodeKey)
         // A sign of the question leaves it out.
-        let signs = try await ask(fixture, "animal +zebra") { $0.explainKeys = ["x", "k0"] }
+        let signs = try await ask(fixture, "animal +\"zebra\"") { $0.explainKeys = ["x", "k0"] }
         #expect(signs.explained.map(\.outcome) == [.filteredOut, .match])
     }
 

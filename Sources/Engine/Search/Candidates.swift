@@ -62,7 +62,7 @@ struct Candidates {
         if search.mode == .semantic {
             (nearestMatches, lexicalMatches, weights) = (try graph(in: view), [], try texts.weights(query.resolved, in: view))
             decisionCut = Calibration.standard.cut(weights.features, meanCosine: 0)
-            scored = Self.scored(nearestMatches, lexicalMatches, weights, decisionCut)
+            scored = Self.scored(nearestMatches, lexicalMatches, [], weights, decisionCut)
             mayHaveMore = nearestMatches.count >= wanted
             return
         }
@@ -81,7 +81,7 @@ struct Candidates {
         }
         (lexicalMatches, weights) = (text.matches, text.weights)
         decisionCut = try search.decisionCut(question, weights, in: view)
-        scored = Self.scored(nearestMatches + text.cosines, lexicalMatches + text.others, weights, decisionCut)
+        scored = Self.scored(nearestMatches + text.cosines, lexicalMatches + text.others, text.exact, weights, decisionCut)
         mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 
@@ -120,10 +120,16 @@ struct Candidates {
         }
         nearestMatches = Array(cosines.prefix(wanted))
         var scores = lexicalMatches
+        var exact: [(node: NodeID, rarity: Rarity)] = []
+        for place in admitted where mode != .semantic {
+            if let rarity = weights.exactWord(texts[place]) { exact.append((PastNodes.id(place), rarity)) }
+        }
+        let lexical = NodeSet(lexicalMatches.map(\.node))
+        for (node, _) in exact where !lexical.contains(node) { scores.append(TextMatch(node: node, score: weights.score(texts[PastNodes.place(node)]))) }
         if mode == .hybrid {
-            let (found, scored) = (NodeSet(nearestMatches.map(\.node)), NodeSet(lexicalMatches.map(\.node)))
+            let (found, scored) = (NodeSet(nearestMatches.map(\.node)), NodeSet(scores.map(\.node)))
             cosines = nearestMatches
-            for match in lexicalMatches where !found.contains(match.node) {
+            for match in scores where !found.contains(match.node) {
                 cosines.append(VectorMatch(node: match.node, cosine: past.cosine(question.vector!, match.node)))
             }
             for match in nearestMatches where !scored.contains(match.node) {
@@ -131,17 +137,18 @@ struct Candidates {
             }
         }
         decisionCut = Calibration.standard.cut(weights.features, meanCosine: mode == .hybrid ? past.meanCosine(question.vector!) : 0)
-        scored = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, weights, decisionCut)
+        scored = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, exact, weights, decisionCut)
         mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 
     /// Both scores of each node that has one of them; the other is 0.
     private static func scored(
-        _ cosines: [VectorMatch], _ scores: [TextMatch], _ weights: QueryWeights, _ cut: Float
+        _ cosines: [VectorMatch], _ scores: [TextMatch], _ exact: [(node: NodeID, rarity: Rarity)], _ weights: QueryWeights, _ cut: Float
     ) -> [(node: NodeID, parts: ScoreParts)] {
         var table = ScoreTable(nodesMax: cosines.count + scores.count, ceiling: weights.ceiling, cut: cut)
         for match in cosines { table.note(match.node, cosine: match.cosine) }
         for match in scores { table.note(match.node, bm25: match.score) }
+        for (node, rarity) in exact { table.note(node, ExactWord(rarity)) }
         return table.scored
     }
 
@@ -165,16 +172,24 @@ extension NodeSearch {
     ) throws -> [ScoreParts] {
         let nothing = [Float?](repeating: nil, count: nodes.count)
         let cosines = try question.vector.map { try VectorIndex(scope: scope, dimension: dimension).cosines($0, of: nodes, in: view) } ?? nothing
-        let scores = mode == .semantic ? nothing : try TextIndex(scope: scope).scores(weights, of: nodes, in: view)
-        return zip(cosines, scores).map { ScoreParts(cosine: $0 ?? 0, bm25: $1 ?? 0, ceiling: max(weights.ceiling, $1 ?? 0), cut: cut) }
+        let texts = TextIndex(scope: scope)
+        let scores = mode == .semantic ? nothing : try texts.scores(weights, of: nodes, in: view)
+        let exact = mode == .semantic ? [:] : try texts.exact(weights, in: view)
+        return nodes.indices.map { place in
+            let bm25 = scores[place] ?? 0
+            return ScoreParts(
+                cosine: cosines[place] ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut, exactWord: exact[nodes[place]].map { ExactWord($0) })
+        }
     }
 
     /// The same of nodes of the past.
     func scores(of nodes: [NodeID], _ question: Question, _ weights: QueryWeights, cut: Float, among past: PastNodes) -> [ScoreParts] {
         nodes.map { node in
-            let bm25 = mode == .semantic ? 0 : weights.score(past.texts[PastNodes.place(node)])
+            let text = past.texts[PastNodes.place(node)]
+            let bm25 = mode == .semantic ? 0 : weights.score(text)
             return ScoreParts(
-                cosine: question.vector.map { past.cosine($0, node) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut)
+                cosine: question.vector.map { past.cosine($0, node) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut,
+                exactWord: mode == .semantic ? nil : weights.exactWord(text).map { ExactWord($0) })
         }
     }
 }

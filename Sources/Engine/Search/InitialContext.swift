@@ -116,7 +116,7 @@ package struct ContextSettings: Sendable {
         let texts = TextIndex(scope: search.scope)
         let analyzer = try texts.options(in: view).analyzer
         for question in questions {
-            let weights = try texts.weights(TextQuery(question.text, analyzer: analyzer), in: view)
+            let weights = try texts.weights(ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer)), in: view)
             let cut = try search.decisionCut(question, weights, in: view)
             for (place, unit) in units.enumerated() {
                 let scores = try search.scores(of: unit.entries, question, weights, cut: cut, in: view)

@@ -75,7 +75,7 @@ package final class NeedMatcher: Sendable {
         struct Need: Sendable {
             let agent: UInt32
             let index: UInt32
-            let query: TextQuery
+            let query: ResolvedTextQuery
         }
         let generation: UInt64
         /// Of the project's text index: what the needs' words went through.
@@ -109,7 +109,7 @@ package final class NeedMatcher: Sendable {
         let standing = Standing(
             generation: generation, analyzer: analyzer,
             names: Dictionary(uniqueKeysWithValues: try store.agents(in: view).map { ($0.number, $0.name) }),
-            needs: records.map { Standing.Need(agent: $0.agent, index: $0.index, query: TextQuery($0.text, analyzer: analyzer)) },
+            needs: records.map { Standing.Need(agent: $0.agent, index: $0.index, query: ResolvedTextQuery(TextQuery($0.text, analyzer: analyzer))) },
             vectors: records.flatMap(\.vector))
         known.withLock { $0[scope] = standing }
         return standing
@@ -148,11 +148,14 @@ package final class NeedMatcher: Sendable {
                     var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
                     if mode != .semantic {
                         // Terms are looked up only where the score can depend on them.
-                        let sharesTerm = need.query.terms.contains(where: terms.contains)
+                        let sharesTerm = need.query.query.terms.contains(where: terms.contains)
                         if sharesTerm || (mode == .hybrid && Double(parts.similarity(mode)) >= threshold) {
                             let known = try weights ?? index.weights(need.query, in: view)
                             weights = known
-                            if sharesTerm { parts.bm25 = known.score(passage.text) }
+                            if sharesTerm {
+                                parts.bm25 = known.score(passage.text)
+                                parts.exactWord = known.exactWord(passage.text).map { ExactWord($0) }
+                            }
                             parts.ceiling = known.ceiling
                             if mode == .hybrid { parts.cut = Calibration.standard.cut(known.features, meanCosine: cuts[place].meanCosine) }
                         }

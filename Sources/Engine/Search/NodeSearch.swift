@@ -25,6 +25,9 @@ struct Question {
         let syntax = TextSearchQuery(text, analyzer: analyzer, isField: QueryFields.isField)
         return syntax.isPlain ? nil : syntax
     }
+
+    /// Whether its signs keep nodes out.
+    func hasDemands(_ mode: SearchMode) -> Bool { syntax(mode, Analyzer(.simple))?.hasDemands ?? false }
 }
 
 struct NodeSearch {
@@ -45,6 +48,8 @@ struct NodeSearch {
     /// Of the answer, see `QueryRequest`.
     var groups = false
     var ofDocumentMax: Int? = nil
+    /// Nothing was as the signs of the query ask: its words were searched.
+    var ignoresSigns = false
 
     /// What a search found, copied out of the snapshot.
     struct Retrieved {

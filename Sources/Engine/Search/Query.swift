@@ -18,9 +18,10 @@ extension Database {
     ///   `.damaged`.
     public func query(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
         var search = try QuerySearch(tenant, request, configuration, models)
-        if let text = search.textToEmbed {
-            search.vector = try await models.embed([ScopedText(text, in: .project(request.project, of: tenant))])[0]
-            queryUse.note(text, in: request.project, of: tenant)
+        let texts = search.textsToEmbed
+        if !texts.isEmpty {
+            search.vectors = try await models.embed(texts.map { ScopedText($0, in: .project(request.project, of: tenant)) })
+            for text in texts { queryUse.note(text, in: request.project, of: tenant) }
         }
         let outcome: QuerySearch.Outcome
         if search.mode == .hybrid, request.asOf == nil {
@@ -51,24 +52,23 @@ extension Database {
                 return .failure(error)
             }
         }
-        let texts = searches.map { try? $0.get().textToEmbed }
-        let withText = texts.indices.filter { texts[$0] != nil }
+        let texts = searches.map { (try? $0.get().textsToEmbed) ?? [] }
         do {
-            let scoped = withText.compactMap { place in
-                texts[place].map { ScopedText($0, in: .project(requests[place].project, of: tenant)) }
-            }
-            let vectors = scoped.isEmpty ? [] : try await models.embed(scoped)
-            for (place, vector) in zip(withText, vectors) {
+            let scoped = texts.indices.flatMap { place in texts[place].map { ScopedText($0, in: .project(requests[place].project, of: tenant)) } }
+            var vectors = scoped.isEmpty ? [] : try await models.embed(scoped)[...]
+            for place in texts.indices where !texts[place].isEmpty {
+                let own = Array(vectors.prefix(texts[place].count))
+                vectors.removeFirst(own.count)
                 searches[place] = searches[place].map { search in
                     var search = search
-                    search.vector = vector
+                    search.vectors = own
                     return search
                 }
-                if let text = texts[place] { queryUse.note(text, in: requests[place].project, of: tenant) }
+                for text in texts[place] { queryUse.note(text, in: requests[place].project, of: tenant) }
             }
         } catch {
             let failure = ContexError(anyError: error)
-            for place in withText { searches[place] = .failure(failure) }
+            for place in texts.indices where !texts[place].isEmpty { searches[place] = .failure(failure) }
         }
         let batch = QueryBatch(searches)
         await withTaskGroup { group in

@@ -48,7 +48,11 @@ struct QueryFields: Sendable {
     private static let (kind, path, metadata) = ("kind", "path", "metadata.")
     private static let builtIn: [String: AttributeField] = ["data_key": .dataKey, "data_format": .dataFormat, "published_by": .publishedBy]
 
-    static func isField(_ name: String) -> Bool { name == kind || name == path || attribute(name) != nil }
+    /// Whether a query can mean a field. `kind:Deployment` is two words: no node is of that kind.
+    static func isField(_ name: String, _ value: String) -> Bool {
+        if name == kind { return value.utf8.last == UInt8(ascii: "*") || NodeKind(rawValue: value) != nil }
+        return name == path || attribute(name) != nil
+    }
 
     private static func attribute(_ name: String) -> AttributeField? {
         guard name.hasPrefix(metadata) else { return builtIn[name] }

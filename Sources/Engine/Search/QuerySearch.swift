@@ -18,8 +18,8 @@ internal import Vectors
 struct QuerySearch: Sendable {
     let tenant: TenantID
     let request: QueryRequest
-    /// Unit length: the asker's own, or that of the text; nil in `.keyword` mode.
-    var vector: [Float]?
+    /// Unit length: the asker's own, or those of `textsToEmbed`; none in `.keyword` mode.
+    var vectors: [[Float]] = []
     let dimension: Int
     let mode: SearchMode
     let fusion: Fusion
@@ -31,23 +31,48 @@ struct QuerySearch: Sendable {
     init(_ tenant: TenantID, _ request: QueryRequest, _ configuration: DatabaseConfiguration, _ models: Models) throws(ContexError) {
         self.tenant = tenant
         self.request = request
-        vector = if let own = request.vector { try VectorIndex.unit(own, dimension: models.dimension, field: "query_vector") } else { nil }
+        if let own = request.vector { vectors = [try VectorIndex.unit(own, dimension: models.dimension, field: "query_vector")] }
         effort = try request.effort()
         dimension = models.dimension
         mode = try request.mode(standard: configuration.mode)
         fusion = try Fusion(method: request.fusion, weights: request.weights, mode: mode)
         threshold = request.threshold ?? configuration.threshold
+        if threshold < 0, mode != .semantic {
+            throw .invalid(field: "threshold", kind: "greater_than_equal", message: "Input should be greater than or equal to 0")
+        }
         countTokens = models.countTokens
     }
 
-    /// The text whose vector has yet to be computed, without its signs: as typed, as the original does it, when the vectors decide alone.
-    var textToEmbed: String? {
-        guard vector == nil, mode != .keyword else { return nil }
-        return mode == .semantic || !TextSearchQuery.mayHaveSigns(request.text)
-            ? request.text : TextSearchQuery(request.text, isField: QueryFields.isField).plainText
+    /// The texts whose vectors have yet to be computed: as typed, as the original does it; without its signs, where they demand something, and then
+    /// as typed too, for when they leave nothing.
+    var textsToEmbed: [String] {
+        guard request.vector == nil, mode != .keyword else { return [] }
+        guard hasSyntax, TextSearchQuery.mayHaveSigns(request.text) else { return [request.text] }
+        let words = TextSearchQuery(request.text, isField: QueryFields.isField).plainText
+        return words == request.text ? [words] : [words, request.text]
     }
 
-    private var question: Question { Question(text: request.text, vector: vector, hasSyntax: true) }
+    private var hasSyntax: Bool { mode != .semantic && request.syntax == .signs }
+    private var question: Question { Question(text: request.text, vector: vectors.first, hasSyntax: hasSyntax) }
+    /// The words alone.
+    private var plainQuestion: Question { Question(text: request.text, vector: vectors.last) }
+
+    /// Searches for the question; where nothing is as its signs demand, for its words.
+    /// - Parameter isEmpty: whether nothing was found.
+    private func answeringPlainly<Found>(
+        _ search: inout NodeSearch, _ find: (NodeSearch, Question) throws -> Found, isEmpty: (Found) -> Bool
+    ) rethrows -> Found {
+        let found = try find(search, question)
+        guard isEmpty(found), question.hasDemands(mode) else { return found }
+        var plain = search
+        // It has been used.
+        plain.textSide = nil
+        plain.ignoresSigns = true
+        let again = try find(plain, plainQuestion)
+        if isEmpty(again) { return found }
+        search = plain
+        return again
+    }
 
     /// Candidates of a choice for each match.
     private static let poolFactor = 4
@@ -134,16 +159,25 @@ struct QuerySearch: Sendable {
             scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort, textSide: textSide)
         (search.groups, search.ofDocumentMax) = (request.groupsByDocument, ofDocumentMax)
         if let past { return .past(search, PastState(scope: scope, sequence: past)) }
-        let question = question
         if let filter = request.filter { try search.admit(filter, in: view) }
         if isPlain {
-            let isNone = search.filtered?.passing == 0
-            return .matches(search, isNone ? nil : try search.retrieve(question, count: request.topK, in: view))
+            if search.filtered?.passing == 0 { return .matches(search, nil) }
+            let found = try answeringPlainly(&search) {
+                try $0.retrieve($1, count: request.topK, in: view)
+            } isEmpty: {
+                $0.hits.isEmpty
+            }
+            return .matches(search, found)
         }
 
         let documents = DocumentStore(scope: scope)
         let index = VectorIndex(scope: scope, dimension: dimension)
-        let (candidates, folding) = try search.folded(question, count: poolMax, beside: pinnedMost, tellsWhy: !request.explainKeys.isEmpty, in: view)
+        let (candidates, folding) = try answeringPlainly(&search) {
+            try $0.folded($1, count: poolMax, beside: pinnedMost, tellsWhy: !request.explainKeys.isEmpty, in: view)
+        } isEmpty: {
+            $0.folding.kept.isEmpty
+        }
+        let question = search.ignoresSigns ? plainQuestion : question
         var keys = NamedKeys(scope)
         var metadata = try MetadataReader(scope, in: view)
         return .pool(
@@ -258,7 +292,9 @@ struct QuerySearch: Sendable {
         case .pool(let pool): .answer(try choose(among: pool))
         case .matches(let search, let found):
             .answer(
-                QueryAnswer(query: request.text, matches: try found.map(search.matches) ?? [], filtered: search.filtered, left: found?.left ?? 0))
+                QueryAnswer(
+                    query: request.text, matches: try found.map(search.matches) ?? [], filtered: search.filtered, left: found?.left ?? 0,
+                    ignoresSigns: search.ignoresSigns))
         case .noProject:
             .answer(
                 QueryAnswer(
@@ -271,15 +307,24 @@ struct QuerySearch: Sendable {
 
     /// The answer of a past state, in which every node is looked at.
     func answer(_ search: NodeSearch, among past: PastNodes) throws -> QueryAnswer {
-        let question = question
         var search = search
         (search.groups, search.ofDocumentMax) = (request.groupsByDocument, ofDocumentMax)
         if let filter = request.filter { search.admit(filter, among: past) }
         if isPlain {
-            let found = try search.retrieve(question, count: request.topK, among: past, countTokens)
-            return QueryAnswer(query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left)
+            let found = try answeringPlainly(&search) {
+                try $0.retrieve($1, count: request.topK, among: past, countTokens)
+            } isEmpty: {
+                $0.hits.isEmpty
+            }
+            return QueryAnswer(
+                query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left, ignoresSigns: search.ignoresSigns)
         }
-        let (candidates, folding) = try search.folded(question, count: poolMax, beside: pinnedMost, among: past, countTokens)
+        let (candidates, folding) = try answeringPlainly(&search) {
+            try $0.folded($1, count: poolMax, beside: pinnedMost, among: past, countTokens)
+        } isEmpty: {
+            $0.folding.kept.isEmpty
+        }
+        let question = search.ignoresSigns ? plainQuestion : question
         return try choose(
             among: pool(search, candidates, folding) { key in
                 let nodes = past.nodes
@@ -358,7 +403,7 @@ struct QuerySearch: Sendable {
 
         let report = report(selection, entries, tokens: tokens, isCut: matches.contains(where: \.isCut) || pool.left > 0, missingPins: pool.missingPins)
         return QueryAnswer(query: request.text, matches: matches, packing: report, explained: try pool.explainedKeys.map { try explain($0, pool, selection) },
-            filtered: pool.search.filtered, left: pool.left)
+            filtered: pool.search.filtered, left: pool.left, ignoresSigns: pool.search.ignoresSigns)
     }
 
     /// Nil for a query that asked for no choice.
