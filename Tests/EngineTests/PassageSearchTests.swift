@@ -73,7 +73,7 @@ import Testing
         #expect(try await fixture.query("p", "payment service release manager", mode: .keyword, threshold: 0.3).map(\.documentKey) == ["notes"])
         #expect(try await fixture.query("p", "path:sentence_2 build", mode: .keyword).map(\.nodeKey) == ["notes.sentence_2"])
         #expect(try await fixture.query("p", "build -path:sentence_0", mode: .keyword).map(\.nodeKey).contains("notes.sentence_0") == false)
-        #expect(try await fixture.query("p", "kind:heading build", mode: .keyword).isEmpty)
+        #expect(try await fixture.query("p", "kind:sentence build", mode: .keyword).map(\.nodeKey) == ["notes.sentence_0"])
         #expect(try await fixture.closeAndCheck() == [])
     }
 
@@ -201,7 +201,9 @@ import Testing
         try await fixture.publish("p", "long", Self.long((0..<8).map { "subject\($0)" } + ["nine", "ten"]))
         try await fixture.publish("p", "notes", "The build is green. Deploys are frozen. Ask the release manager.")
         #expect(fixture.sink.take().count == 2)
-        #expect(try await fixture.database.agents(Fixture.tenant, project: Self.project)[0].nodeKeys == ["long.root", "notes.sentence_1"])
+        let followed = try await fixture.database.agents(Fixture.tenant, project: Self.project)[0].nodeKeys
+        // Behind what the low threshold let in before.
+        #expect(followed.suffix(2) == ["long.root", "notes.sentence_1"], "\(followed)")
         // A registration finds the same, and is told it.
         _ = try await fixture.database.register(Fixture.tenant, RegisterCommand(project: Self.project, agent: Name(stored: "b"), needs: agent.needs))
         let told = try #require(fixture.sink.take().first)

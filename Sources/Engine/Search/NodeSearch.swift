@@ -78,11 +78,14 @@ struct NodeSearch {
         let documents = DocumentStore(scope: scope)
         var search = self
         var wanted = count
+        // Long nodes, by each of their entries: a node of megabytes is read once, and not for each of its passages.
+        var long: [NodeID: IndexedUnit] = [:]
         while true {
             let candidates = try Candidates(question, count: wanted, of: search, tellsWhy: tellsWhy, in: view)
             let choice = candidates.choice
             let (folding, isShort) = try fold(candidates, count: count, beside: beside) { entry in
-                let unit = try documents.unit(of: entry, in: view)
+                let unit = try long[entry] ?? documents.unit(of: entry, in: view)
+                if unit.run != nil, long[entry] == nil { for each in unit.entries { long[each] = unit } }
                 return try FoundNode(unit, offset: Int(entry.rawValue - unit.first.rawValue), choice)
             }
             let asked = Candidates.count(for: wanted, mode)

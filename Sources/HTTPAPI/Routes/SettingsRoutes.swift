@@ -17,7 +17,7 @@ extension RouteTable {
     static let settingsRoutes: [Route] = [
         Route(
             "GET", place, bases: .current, action: .showSettings, group: "Projects", "The settings of a project", path: [Fields.project.shape],
-            #"{"project_id":"app","analyzer":"english","analyzer_version":1}"#
+            #"{"project_id":"app","analyzer":"english","analyzer_version":2}"#
         ) { call in
             let project = call.path[Fields.project]
             return .json(.object(SettingsShape.settings(try await call.operations.settings(project: project, by: call.caller), of: project)))
@@ -26,7 +26,7 @@ extension RouteTable {
         Route(
             "PUT", place, bases: .current, action: .changeSettings, group: "Projects",
             "Choose the analyser of a project; its text index is made anew at once", path: [Fields.project.shape],
-            body: .object([Settings.analyzer.shape]), #"{"project_id":"app","analyzer":"code","analyzer_version":1,"nodes_reindexed":12}"#
+            body: .object([Settings.analyzer.shape]), #"{"project_id":"app","analyzer":"code","analyzer_version":2,"nodes_reindexed":12}"#
         ) { call in
             let project = call.path[Fields.project]
             let (settings, nodes) = try await call.operations.setAnalyzer(call.body[Settings.analyzer], project: project, by: call.caller)
