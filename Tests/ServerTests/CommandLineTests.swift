@@ -287,7 +287,7 @@ import Testing
         func contex(_ arguments: String..., input: String = "") throws -> ContexBinary.Result {
             try ContexBinary.run(arguments + ["--server", server.url], input: input)
         }
-        for i in 0..<8 {
+        for i in 0..<14 {
             let text = "We deploy the web shop in step \(i). " + String(repeating: "Every deployment of the shop is written down here, ", count: 60)
             #expect(try contex("publish", "shop", "deploy\(i)", "-", "--format", "json", input: "{\"text\": \"\(text)\"}").status == 0)
         }
