@@ -7,7 +7,7 @@ public enum AttributeValue: Sendable, Hashable {
     case null
     case bool(Bool)
     case number(AttributeNumber)
-    /// A text that is a date (`Timestamp.init(iso8601:)`) is found under its moment too, which is what ranges of dates compare.
+    /// A text that is a date (`Timestamp.init(printed:)`) is found under its moment too, which is what ranges of dates compare.
     case date(Timestamp)
     case text(ExactText)
 

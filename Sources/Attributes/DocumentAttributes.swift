@@ -98,7 +98,7 @@ public enum Metadata {
             for (key, member) in members { entries(member, path: "\(path).\(key)", into: &keys) }
         case .string(let text):
             keys.insert(AttributeKey.key(field, .text(ExactText(text))))
-            if let time = Timestamp(iso8601: text) { keys.insert(AttributeKey.key(field, .date(time))) }
+            if let time = Timestamp(printed: text) { keys.insert(AttributeKey.key(field, .date(time))) }
         case .null, .bool, .number:
             if let value = AttributeValue(value) { keys.insert(AttributeKey.key(field, value)) }
         }

@@ -146,9 +146,11 @@ private struct FilterParser {
             switch operand {
             case .number where field.isMetadata: value = try Self.number(operand, at: place)
             case .string(let text):
-                if field.isMetadata, let time = Timestamp(iso8601: text) {
+                if field.isMetadata, let time = Timestamp(printed: text) {
                     value = .date(time)
                 } else {
+                    // As a text it would lie somewhere among the others, and no date would be found.
+                    if field.isMetadata, PrintedDate.looksLikeOne(text) { throw PlacedFault(place, Self.noDate(text)) }
                     try Self.checkText(text, bytesMax: Limits.filterOrderedTextBytes, at: place)
                     value = .text(ExactText(text))
                 }
@@ -208,11 +210,15 @@ private struct FilterParser {
     /// Of the years 1 to 9999, in seconds since 1970.
     private static let seconds = -62_135_596_800.0..<253_402_300_800.0
 
+    private static func noDate(_ text: String) -> String {
+        "'\(text.excerpt())' is no date that can be read without a guess: write it as 2026-01-31 or 2026-01-31T08:30:00Z"
+    }
+
     private static func moment(_ value: JSONValue, at place: Place) throws(PlacedFault) -> Timestamp {
         switch value {
         case .string(let text):
-            if let time = Timestamp(iso8601: text) { return time }
-            throw PlacedFault(place, "not a date of ISO 8601, as in 2026-01-31 or 2026-01-31T08:30:00Z")
+            if let time = Timestamp(printed: text) { return time }
+            throw PlacedFault(place, noDate(text))
         case .number(let number):
             guard seconds.contains(number.double) else { throw PlacedFault(place, "seconds since 1970 must lie in the years 1 to 9999") }
             return Timestamp(rawValue: Int64((number.double * 1_000_000).rounded()))

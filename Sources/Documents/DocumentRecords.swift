@@ -127,10 +127,12 @@ public struct NodeRecord: Sendable, Equatable {
     public let tokenCount: Int
     /// The publisher brought the vector: it is in the event that the document names, and no model makes it anew.
     public let hasOwnVector: Bool
+    /// The vector index has it. The model makes no vector of a text that it cannot read: words alone find such a node.
+    public let hasVector: Bool
 
     public init(
         document: DocumentID, documentKey: String, path: String, kind: String, format: String, description: String, data: [UInt8],
-        tokenCount: Int, hasOwnVector: Bool = false
+        tokenCount: Int, hasOwnVector: Bool = false, hasVector: Bool = true
     ) {
         self.document = document
         self.documentKey = documentKey
@@ -141,7 +143,18 @@ public struct NodeRecord: Sendable, Equatable {
         self.data = data
         self.tokenCount = tokenCount
         self.hasOwnVector = hasOwnVector
+        self.hasVector = hasVector
     }
+
+    /// The same node under a model that reads its text, or does not.
+    public func having(vector: Bool) -> NodeRecord {
+        NodeRecord(
+            document: document, documentKey: documentKey, path: path, kind: kind, format: format, description: description, data: data,
+            tokenCount: tokenCount, hasOwnVector: hasOwnVector, hasVector: vector)
+    }
+
+    /// In stored bytes: whose vector it is.
+    private static let (byModel, byPublisher, none): (UInt8, UInt8, UInt8) = (0, 1, 2)
 
     /// The name of a node outside: document key, dot, path.
     public var nodeKey: String { "\(documentKey).\(path)" }
@@ -159,7 +172,7 @@ public struct NodeRecord: Sendable, Equatable {
         writer.blob(own)
         writer.varint(UInt64(shared.count))
         if !shared.isEmpty { writer.varint(UInt64(shared.lowerBound)) }
-        writer.bool(hasOwnVector)
+        writer.u8(hasOwnVector ? Self.byPublisher : hasVector ? Self.byModel : Self.none)
         return writer.bytes
     }
 
@@ -176,11 +189,12 @@ public struct NodeRecord: Sendable, Equatable {
         let shared = try reader.count(limit: data.count)
         let start = shared == 0 ? 0 : try reader.count(limit: data.count - shared)
         guard let description = String(validating: own + data[start..<start + shared], as: UTF8.self) else { throw ByteError.malformed(at: reader.offset) }
-        let hasOwnVector = try reader.bool()
+        let vector = try reader.u8()
+        guard vector <= none else { throw ByteError.malformed(at: reader.offset) }
         try reader.end()
         return NodeRecord(
             document: document, documentKey: documentKey, path: path, kind: kind, format: format, description: description,
-            data: data, tokenCount: tokenCount, hasOwnVector: hasOwnVector)
+            data: data, tokenCount: tokenCount, hasOwnVector: vector == byPublisher, hasVector: vector != none)
     }
 }
 

@@ -63,7 +63,8 @@ public struct Explanation: Sendable {
     public let threshold: Double
     /// What the similarity is the sum of; in hybrid mode its log-odds, of which it is the logistic function.
     public let parts: [(name: String, value: Double)]
-    public let cosine: Double
+    /// nil when question or node has no vector; hybrid mode then takes the share of the question's words that the node has.
+    public let cosine: Double?
     public let bm25: Double
     /// The best BM25 score that any text could reach for this query.
     public let bm25Ceiling: Double
@@ -88,6 +89,8 @@ public struct QueryAnswer: Sendable {
     public var filtered: Filtered?
     /// Matches that were left out because with them the answer would be larger than `Limits.answerBytes`.
     public var left = 0
+    /// What was not quite done as it was asked, a sentence each.
+    public var notes: [String] = []
 
     public struct Filtered: Sendable, Equatable {
         public let passing: Int

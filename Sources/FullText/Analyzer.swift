@@ -3,20 +3,26 @@
 //
 //   "Café sign-ups: getUserNames(42)"  ->  cafe sign-ups sign up getusernames get user name 42          (english)
 //
+// 0. One form: what Unicode calls compatible or composed otherwise is made equal (NFKC, NormalForm.swift): ﬁ, ｆｉ and fi are one, half-width
+//    kana are kana, ² is 2; but ™ is no letters.
 // 1. Words: a word is a longest run of letters, digits and marks, as Unicode's word boundaries (UAX 29) have it but for two
 //    things: an apostrophe between two letters is dropped ("user's" is "users", "don't" "dont": .01 on cacm against tokens "s" and "t"),
-//    and what UAX 29 joins with a sign ("3.14", "a_b") is a compound, below. Thai, Lao, Khmer and Burmese write without spaces;
-//    their runs stay whole.
-// 2. Chinese, Japanese, Korean: a run of Han ideographs, kana or Hangul syllables gives its pairs of neighbours ("数据库": 数据, 据库),
-//    a single one itself.
+//    and what UAX 29 joins with a sign ("3.14", "a_b") is a compound, below.
+// 2. Scripts without spaces between words (Chinese, Japanese; Thai, Lao, Khmer, Burmese and others of South East Asia), and Hangul, whose
+//    words end in particles: a run gives its pairs of neighbours, and each neighbour that may be a word by itself ("数据库": 数, 数据, 据, 据库, 库):
+//    ideographs, Hangul syllables, and of the others letters with a vowel sign. A neighbour is a letter with its marks; kana are in pairs only.
+//    No dictionary: its words change with its version, and an index must not (docs/decisions/0062-scripts.md has the figures).
 // 3. Compounds (not `simple`): words joined by one of _ - . / : @ # + give the whole, as it stands, and then the words:
 //    "snake_case", "kebab-case", "src/main.swift", "std.io", "3.14". An exact name is then one rare term.
-// 4. camelCase (not `simple`): a word with an inner capital gives itself and then its parts ("getUserNames": the whole, get, User,
+// 4. Numbers (not `simple`) give what is written, as a compound does, and then their value, when that is written differently: "19.90" gives
+//    19.90, 19, 90 and 19.9; "1,299.00" also 1299 (NumberText.swift). Digits of all scripts are those of ASCII.
+// 5. camelCase (not `simple`): a word with an inner capital gives itself and then its parts ("getUserNames": the whole, get, User,
 //    Names; "HTTPServer": the whole, HTTP, Server). A need in plain words then finds a key of a document.
-// 5. Folding: lower case by Unicode's full mapping and final sigma as sigma; Latin, Greek and Cyrillic letters lose their accents
-//    (U+0300...U+036F), ligatures fall apart, full-width forms become ASCII: "café" is "cafe", composed or not. Everything is
-//    bytes afterwards: two terms are equal when their bytes are.
-// 6. `english` only: the 33 stop words of Lucene's English analyzer go, and words of ASCII letters and digits are stemmed
+// 6. Folding: lower case by Unicode's full mapping and final sigma as sigma; Latin, Greek and Cyrillic letters lose their accents
+//    (U+0300...U+036F); Arabic and Hebrew lose the vowel signs that most texts leave out, Arabic its tatweel and what tells the forms of alef,
+//    yeh and teh marbuta apart, as writers mix them: "café" is "cafe", "كِتَابـــ" "كتاب". Everything is bytes afterwards: two terms are equal when
+//    their bytes are.
+// 7. `english` only: the 33 stop words of Lucene's English analyzer go, and words of ASCII letters and digits are stemmed
 //    (PorterStemmer).
 //
 // A term over `termBytesMax` (a hash, a base64 text) is cut and gets the checksum of the whole as its end, so that an
@@ -53,7 +59,7 @@ public struct Analyzer: Sendable, Hashable {
     }
 
     /// Of the rules above. An index of another version must be built anew.
-    public static let version: UInt8 = 1
+    public static let version: UInt8 = 2
     /// Longer terms are cut to `termBytesMax - 8` and end with eight hexadecimal digits of CRC-32C.
     static let termBytesMax = 64
 
@@ -71,13 +77,16 @@ public struct Analyzer: Sendable, Hashable {
     func list(_ text: String) -> TermList {
         var splitter = TermSplitter(kind)
         var text = text
-        text.withUTF8 { unsafe splitter.read($0) }
+        if text.withUTF8({ unsafe splitter.read($0) }) { return splitter.finish() }
+        splitter = TermSplitter(kind, isNormal: true)
+        text = NormalForm.of(text)
+        _ = text.withUTF8 { unsafe splitter.read($0) }
         return splitter.finish()
     }
 }
 
 /// What an ASCII character is to the splitter.
-private enum ByteClass: UInt8 { case space, lower, upper, digit, apostrophe, joiner }
+private enum ByteClass: UInt8 { case space, lower, upper, digit, apostrophe, comma, joiner }
 
 /// The compound being gathered, already folded, and where its words and their camelCase parts begin.
 private struct TermSplitter {
@@ -99,9 +108,20 @@ private struct TermSplitter {
     private var wordStart = 0
     /// Where the previous scalar's bytes begin: the part boundary when "S" in "HTTPServer" turns out to be one.
     private var previousStart = 0
-    /// The last of a run of ideographs, and how many they were.
-    private var ideograph: [UInt8] = []
-    private var ideographs = 0
+    /// Of a run in a script without spaces: the letter with its marks that is being read, the one before it, and how many have begun.
+    private var cluster: [UInt8] = []
+    private var neighbour: [UInt8] = []
+    private var clusters = 0
+    private var isWord = false
+    /// The next letter is a part of this one: it is written below it.
+    private var stacks = false
+    /// Digits before a comma that may be the thousands of what follows, and how many groups of them.
+    private var thousands: [UInt8] = []
+    private var groups = 0
+    /// The text is in its normal form.
+    private let isNormal: Bool
+    private var mustNormalise = false
+    private var afterMark = false
     private var stemmer = PorterStemmer()
     private var term: [UInt8] = []
 
@@ -113,20 +133,23 @@ private struct TermSplitter {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"): .upper
         case UInt8(ascii: "0")...UInt8(ascii: "9"): .digit
         case UInt8(ascii: "'"): .apostrophe
+        case UInt8(ascii: ","): .comma
         case UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "@"),
             UInt8(ascii: "#"), UInt8(ascii: "+"): .joiner
         default: .space
         }
     }
 
-    init(_ kind: Analyzer.Kind) {
+    init(_ kind: Analyzer.Kind, isNormal: Bool = false) {
         self.kind = kind
+        self.isNormal = isNormal
         splitsCompounds = kind != .simple
         classes = Self.table
         stopWords = StopWords.standard
     }
 
-    mutating func read(_ utf8: UnsafeBufferPointer<UInt8>) {
+    /// False when the text has to be brought into its normal form first: what has been read of it counts for nothing.
+    mutating func read(_ utf8: UnsafeBufferPointer<UInt8>) -> Bool {
         var index = 0
         while index < utf8.count {
             let byte = unsafe utf8[index]
@@ -147,9 +170,11 @@ private struct TermSplitter {
                 var value = UInt32(byte) & (0x7F >> UInt32(count))
                 for offset in 1..<count { value = unsafe value << 6 | UInt32(utf8[index + offset] & 0x3F) }
                 if let scalar = Unicode.Scalar(value) { self.scalar(scalar) }
+                if mustNormalise { return false }
                 index += count
             }
         }
+        return true
     }
 
     private mutating func ascii(_ byte: UInt8) {
@@ -158,6 +183,7 @@ private struct TermSplitter {
         case .upper: append(byte | 0x20, .upper)
         case .digit: append(byte, .other)
         case .apostrophe: noteApostrophe()
+        case .comma: noteComma()
         case .joiner: noteJoiner(byte)
         case .space: endRun()
         }
@@ -170,7 +196,7 @@ private struct TermSplitter {
     }
 
     private mutating func noteJoiner(_ byte: UInt8) {
-        if !splitsCompounds || compound.isEmpty || joiner != 0 || apostrophe || ideographs > 0 {
+        if !splitsCompounds || compound.isEmpty || joiner != 0 || apostrophe || clusters > 0 {
             endRun()
         } else {
             joiner = byte
@@ -182,41 +208,69 @@ private struct TermSplitter {
         compound.append(byte)
     }
 
+    private mutating func noteComma() {
+        let isGroup =
+            splitsCompounds && words.isEmpty && joiner == 0 && !apostrophe && compound.count <= 3 && (compound.count == 3 || thousands.isEmpty)
+            && !compound.isEmpty && compound.allSatisfy(NumberText.isDigit)
+        guard isGroup else { return endRun() }
+        let (before, digits, count) = (thousands, compound, groups)
+        (thousands, groups) = ([], 0)
+        endRun()
+        (thousands, groups) = (before + digits, count + 1)
+    }
+
     private mutating func scalar(_ scalar: Unicode.Scalar) {
         switch scalar.value {
-        case 0xFF01...0xFF5E:
-            ascii(UInt8(scalar.value - 0xFEE0))
-            return
-        case 0x300...0x36F:
+        case 0x300...0x36F, 0xFE00...0xFE0F, 0xE0100...0xE01EF:
+            // Accents, and the choice between shapes of a letter.
             return
         case 0x2019:
             noteApostrophe()
             return
-        case 0x3005, 0x3007, 0x3041...0x30FF, 0x31F0...0x31FF, 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xAC00...0xD7A3, 0xF900...0xFAFF,
-            0x20000...0x3FFFD:
-            // Katakana's middle dot and the sound marks between the kana are no letters.
-            guard scalar.properties.isAlphabetic || scalar.value == 0x3007 else {
-                endRun()
-                return
-            }
-            noteIdeograph(Array(String(scalar).utf8))
+        case 0x200B:
+            // A space without width: a boundary of words.
+            endRun()
+            return
+        case 0x640, 0x610...0x61A, 0x64B...0x65F, 0x670, 0x6D6...0x6DC, 0x6DF...0x6E4, 0x6E7...0x6E8, 0x6EA...0x6ED, 0x8D3...0x8FF, 0x591...0x5BD, 0x5BF,
+            0x5C1...0x5C2, 0x5C4...0x5C5, 0x5C7:
+            // Vowel signs and tatweel.
             return
         default: break
         }
+        if !isNormal, NormalForm.mayChange(scalar) {
+            mustNormalise = true
+            return
+        }
         let properties = scalar.properties
-        switch properties.generalCategory {
+        let category = properties.generalCategory
+        if category == .nonspacingMark || category == .spacingMark {
+            // Two in another order than the normal one are the same two.
+            if afterMark, !isNormal { mustNormalise = true }
+            afterMark = true
+            noteMark(scalar)
+            return
+        }
+        afterMark = false
+        if category == .decimalNumber {
+            append(UInt8(ascii: "0") + UInt8(properties.numericValue ?? 0), .other)
+            return
+        }
+        if let script = UnspacedScript(scalar) {
+            // Katakana's middle dot and the signs of the scripts are no letters.
+            guard properties.isAlphabetic || scalar.value == 0x3007 else { return endRun() }
+            noteCluster(scalar, script)
+            return
+        }
+        switch category {
         case .lowercaseLetter:
             noteBoundary(.lower)
             fold(scalar)
         case .uppercaseLetter, .titlecaseLetter:
             noteBoundary(.upper)
             for lower in properties.lowercaseMapping.unicodeScalars { fold(lower) }
-        case .modifierLetter, .otherLetter, .decimalNumber, .letterNumber:
+        case .modifierLetter, .otherLetter, .letterNumber:
             noteBoundary(.other)
             for lower in properties.lowercaseMapping.unicodeScalars { fold(lower) }
-        case .nonspacingMark, .spacingMark:
-            if apostrophe || joiner != 0 || ideographs > 0 { endRun() }
-            if !compound.isEmpty { fold(scalar) }
         case .format:
             // Zero-width joiners and soft hyphens are inside words.
             break
@@ -225,11 +279,38 @@ private struct TermSplitter {
         }
     }
 
-    private mutating func noteIdeograph(_ bytes: [UInt8]) {
-        if !compound.isEmpty { endCompound() }
-        if ideographs > 0 { list.append(ideograph + bytes) }
-        ideograph = bytes
-        ideographs += 1
+    private mutating func noteMark(_ scalar: Unicode.Scalar) {
+        if clusters > 0 {
+            cluster.append(contentsOf: Array(String(scalar).utf8))
+            isWord = true
+            stacks = UnspacedScript.stacks(scalar)
+            return
+        }
+        if apostrophe || joiner != 0 { endRun() }
+        // What tells letters of Indic scripts apart that are mixed up in writing.
+        if !compound.isEmpty, !Self.nuktas.contains(scalar.value) { fold(scalar) }
+    }
+
+    private static let nuktas: Set<UInt32> = [0x93C, 0x9BC, 0xA3C, 0xABC, 0xB3C, 0xCBC]
+
+    /// A letter of a script without spaces.
+    private mutating func noteCluster(_ scalar: Unicode.Scalar, _ script: UnspacedScript) {
+        if !compound.isEmpty || clusters == 0 { endRun() }
+        if stacks {
+            stacks = false
+            cluster += Array(String(scalar).utf8)
+            return
+        }
+        if clusters > 0 { closeCluster() }
+        cluster = Array(String(scalar).utf8)
+        clusters += 1
+        isWord = script == .ideographs
+    }
+
+    private mutating func closeCluster() {
+        if clusters > 1 { emit(run: neighbour + cluster) }
+        if isWord { emit(run: cluster) }
+        neighbour = cluster
     }
 
     /// Appends a lower-case scalar without its accents.
@@ -247,6 +328,10 @@ private struct TermSplitter {
         case "ħ": compound.append(UInt8(ascii: "h"))
         case "ŧ": compound.append(UInt8(ascii: "t"))
         case "ı": compound.append(UInt8(ascii: "i"))
+        case "\u{622}", "\u{623}", "\u{625}", "\u{671}": compound += Array("\u{627}".utf8)
+        case "\u{649}", "\u{6CC}": compound += Array("\u{64A}".utf8)
+        case "\u{629}": compound += Array("\u{647}".utf8)
+        case "\u{6A9}": compound += Array("\u{643}".utf8)
         case "\u{80}"..."\u{52F}", "\u{1E00}"..."\u{1FFF}":
             // Latin, Greek, Cyrillic: the base letter without its diacritics.
             for base in String(scalar)._nfd where !(0x300...0x36F).contains(base.value) { compound += Array(String(base).utf8) }
@@ -255,7 +340,7 @@ private struct TermSplitter {
     }
 
     private mutating func noteBoundary(_ letterCase: Case) {
-        if ideographs > 0 { endIdeographs() }
+        if clusters > 0 { endClusters() }
         if apostrophe {
             if letterCase == .other { endCompound() }
             apostrophe = false
@@ -279,20 +364,25 @@ private struct TermSplitter {
     }
 
     private mutating func endRun() {
-        if ideographs > 0 { endIdeographs() }
+        if clusters > 0 { endClusters() }
         endCompound()
     }
 
-    private mutating func endIdeographs() {
-        if ideographs == 1 { list.append(ideograph) }
-        ideographs = 0
+    private mutating func endClusters() {
+        closeCluster()
+        if clusters == 1, !isWord { emit(run: cluster) }
+        clusters = 0
+        stacks = false
     }
 
     private mutating func endCompound() {
         previous = .none
         apostrophe = false
         joiner = 0
-        if compound.isEmpty { return }
+        if compound.isEmpty {
+            if groups > 0 { endThousands(false) }
+            return
+        }
         if words.isEmpty {
             emitWord(0, compound.count, 0..<parts.count)
         } else {
@@ -306,12 +396,35 @@ private struct TermSplitter {
                 part = partEnd
                 start = end + 1
             }
-            words.removeAll(keepingCapacity: true)
         }
+        if splitsCompounds, NumberText.isDigit(compound[0]) { emitValue() }
+        if groups > 0 { endThousands(true) }
+        words.removeAll(keepingCapacity: true)
         parts.removeAll(keepingCapacity: true)
         compound.removeAll(keepingCapacity: true)
         wordStart = 0
         previousStart = 0
+    }
+
+    /// Of a number, unless it is one of its words.
+    private mutating func emitValue() {
+        guard let value = NumberText.value(compound[...]) else { return }
+        if !words.isEmpty, compound[..<(words[0] - 1)].elementsEqual(value) { return }
+        list.append(value)
+    }
+
+    /// `1,299.00`: also its value without the comma. A list without spaces looks the same, and has one term too many.
+    /// - Parameter hasLast: what follows the comma is in `compound`.
+    private mutating func endThousands(_ hasLast: Bool) {
+        defer {
+            thousands = []
+            groups = 0
+        }
+        if thousands.isEmpty { return }
+        let isLast = hasLast && NumberText.isGroup(compound[...]) && (compound.count == 3 || compound[3] == UInt8(ascii: "."))
+        guard isLast || groups > 1 else { return }
+        let whole = thousands + (isLast ? compound : [])
+        list.append(NumberText.value(whole[...]) ?? whole)
     }
 
     private mutating func emitWord(_ start: Int, _ end: Int, _ range: Range<Int>) {
@@ -325,17 +438,21 @@ private struct TermSplitter {
         emit(from, end, isWord: true)
     }
 
+    /// A term of a run in a script without spaces.
+    private mutating func emit(run bytes: [UInt8]) { if bytes.count > Analyzer.termBytesMax { emit(cut: bytes[...]) } else { list.append(bytes) } }
+
+    private mutating func emit(cut bytes: ArraySlice<UInt8>) {
+        var cut = bytes.startIndex + Analyzer.termBytesMax - 8
+        while bytes[cut] & 0xC0 == 0x80 { cut -= 1 }
+        term.removeAll(keepingCapacity: true)
+        term += bytes[..<cut]
+        let sum = CRC32C.of(Array(bytes))
+        for shift in stride(from: UInt32(28), through: 0, by: -4) { term.append(Self.hexadecimal[Int(sum >> shift & 15)]) }
+        list.append(term)
+    }
+
     private mutating func emit(_ start: Int, _ end: Int, isWord: Bool) {
-        if end - start > Analyzer.termBytesMax {
-            var cut = start + Analyzer.termBytesMax - 8
-            while compound[cut] & 0xC0 == 0x80 { cut -= 1 }
-            term.removeAll(keepingCapacity: true)
-            term += compound[start..<cut]
-            let sum = CRC32C.of(Array(compound[start..<end]))
-            for shift in stride(from: UInt32(28), through: 0, by: -4) { term.append(Self.hexadecimal[Int(sum >> shift & 15)]) }
-            list.append(term)
-            return
-        }
+        if end - start > Analyzer.termBytesMax { return emit(cut: compound[start..<end]) }
         guard isWord, kind == .english else {
             list.append(compound, start..<end)
             return

@@ -128,6 +128,7 @@ public enum IntegrityCheck {
         let index = VectorIndex(scope: scope, dimension: dimension)
         let analyzer = try texts.options(in: view).analyzer
         var owners: [NodeID: DocumentID] = [:]
+        var withVector: Set<NodeID> = []
         var signatures: [NodeID: TextSignature] = [:]
         var attributes = AttributeCheck(AttributeIndex(scope: scope))
         try documents.forEachDocument(in: view) { document in
@@ -139,6 +140,7 @@ public enum IntegrityCheck {
                     continue
                 }
                 if node.document != document.id { report.findings.append("node \(id.rawValue) of '\(document.key)' says it belongs elsewhere") }
+                if node.hasVector { withVector.insert(id) }
                 if owners.updateValue(document.id, forKey: id) != nil { report.findings.append("node \(id.rawValue) is listed twice") }
                 signatures[id] = TextSignature(AnalyzedText(try node.indexedText, analyzer: analyzer))
                 // Of another dimension it was replaced by an embedding when the model was changed.
@@ -163,8 +165,7 @@ public enum IntegrityCheck {
             report.findings.append("node \(id.rawValue) belongs to no document")
         }
         report.nodes += owners.count
-        let nodes = Set(owners.keys)
-        report.findings += try VectorIndexCheck.findings(index, expectedNodes: nodes, in: view)
+        report.findings += try VectorIndexCheck.findings(index, expectedNodes: withVector, in: view)
         report.findings += try TextIndexCheck.findings(texts, expected: signatures, in: view)
         report.findings += try attributes.findings(in: view)
         let needs = NeedStore(scope: scope)

@@ -153,7 +153,11 @@ public enum Reindex {
                 }.map { try $0.get() }
                 mark.node = last.id.rawValue + 1
                 try write(environment, models, mark) { transaction in
-                    try build.add(zip(batch, vectors).map { ($0.id, $1) }, in: &transaction)
+                    try build.add(zip(batch, vectors).filter { !$1.isEmpty }.map { ($0.id, $1) }, in: &transaction)
+                    // Another model reads other scripts.
+                    for (node, vector) in zip(batch, vectors) where node.record.hasVector == vector.isEmpty {
+                        try DocumentStore(scope: scope).put(node.record.having(vector: !vector.isEmpty), as: node.id, in: &transaction)
+                    }
                     try TextIndex(scope: scope).apply(texts, in: &transaction)
                 }
                 report.nodes += batch.count

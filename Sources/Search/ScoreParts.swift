@@ -12,14 +12,15 @@ public enum SearchMode: String, Sendable, CaseIterable {
 
 /// What a similarity is made of, in every mode.
 public struct ScoreParts: Sendable {
-    public var cosine: Float
+    /// nil when one of the two has no vector.
+    public var cosine: Float?
     public var bm25: Float
     /// The most that `bm25` can be for the query.
     public var ceiling: Float
     /// The decision cut: what a node must sum up to for a calibrated similarity of 0.5.
     public var cut: Float
 
-    public init(cosine: Float, bm25: Float, ceiling: Float, cut: Float) {
+    public init(cosine: Float?, bm25: Float, ceiling: Float, cut: Float) {
         self.cosine = cosine
         self.bm25 = bm25
         self.ceiling = ceiling
@@ -32,7 +33,7 @@ public struct ScoreParts: Sendable {
     public func similarity(_ mode: SearchMode) -> Float {
         switch mode {
         case .hybrid: calibrated.similarity(cosine: cosine, bm25: bm25)
-        case .semantic: cosine
+        case .semantic: cosine ?? 0
         case .keyword: ceiling > 0 ? min(1, bm25 / ceiling) : 0
         }
     }
@@ -41,7 +42,7 @@ public struct ScoreParts: Sendable {
     public func contributions(_ mode: SearchMode) -> [(name: String, value: Double)] {
         switch mode {
         case .hybrid: calibrated.contributions(cosine: cosine, bm25: bm25)
-        case .semantic: [("cosine", Double(cosine))]
+        case .semantic: [("cosine", Double(cosine ?? 0))]
         case .keyword: [("bm25", ceiling > 0 ? Double(bm25 / ceiling) : 0)]
         }
     }

@@ -1,4 +1,4 @@
-// The candidates of both sides as one list, each with both its scores.
+// The candidates of both sides as one list, each with both its scores; without a vector there is no cosine.
 
 public import Base
 
@@ -14,7 +14,7 @@ public struct ScoreTable: Sendable {
     public init(nodesMax: Int, ceiling: Float, cut: Float) {
         scored.reserveCapacity(nodesMax)
         places = NodePlaces(nodesMax: nodesMax)
-        none = ScoreParts(cosine: 0, bm25: 0, ceiling: ceiling, cut: cut)
+        none = ScoreParts(cosine: nil, bm25: 0, ceiling: ceiling, cut: cut)
     }
 
     public mutating func note(_ node: NodeID, cosine: Float) { scored[place(of: node)].parts.cosine = cosine }

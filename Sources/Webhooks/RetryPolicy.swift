@@ -89,7 +89,7 @@ public struct RetryPolicy: Sendable, Equatable {
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         guard fields.count == 6, fields[5] == "GMT", let month = months.firstIndex(of: String(fields[2])) else { return nil }
         let date = "\(fields[3])-\(month < 9 ? "0" : "")\(month + 1)-\(fields[1])T\(fields[4])Z"
-        guard let time = Timestamp(iso8601: date) else { return nil }
+        guard let time = Timestamp(printed: date) else { return nil }
         return .microseconds(max(0, time.rawValue &- now.rawValue))
     }
 }

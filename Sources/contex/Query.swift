@@ -156,6 +156,7 @@ struct Query: AsyncParsableCommand {
         if let passing = answer["filter"]?["passing"]?.integerValue, let nodes = answer["filter"]?["nodes"]?.integerValue {
             Terminal.say(Terminal.paint("\(passing) of \(nodes) nodes pass the filter", .dim))
         }
+        for note in answer["notes"]?.arrayValue ?? [] { Terminal.complainPlainly(Terminal.clean(note.stringValue ?? "", atMost: 600)) }
         for match in matches {
             let similarity = match["similarity"]?.doubleValue ?? 0
             let key = Terminal.clean(match["data_key"]?.stringValue ?? "")
@@ -196,7 +197,8 @@ struct Query: AsyncParsableCommand {
         let mode = parts["mode"]?.stringValue ?? ""
         line("similarity \(number("similarity")) (threshold \(number("threshold")), \(place("rank"))), \(mode): \(list("parts"))")
         let words = list("terms")
-        line("cosine \(number("cosine")) (\(place("vector_rank"))), bm25 \(number("bm25")) of \(number("bm25_ceiling")) (\(place("text_rank"))): \(words)")
+        let cosine = parts["cosine"]?.doubleValue == nil ? "no vector" : "cosine \(number("cosine")) (\(place("vector_rank")))"
+        line("\(cosine), bm25 \(number("bm25")) of \(number("bm25_ceiling")) (\(place("text_rank"))): \(words)")
     }
 
     private func show(explained key: JSONValue) {

@@ -52,7 +52,7 @@ import Testing
         (#"{"published_by":3}"#, "filter.published_by: expected a text or null, got a number"),
         (#"{"updated_at":"2026-01-01"}"#, "filter.updated_at: expected an object with gt, gte, lt or lte, got a text"),
         (#"{"updated_at":{"eq":1}}"#, "filter.updated_at.eq: unknown operator; there are gt, gte, lt, lte"),
-        (#"{"updated_after":"yesterday"}"#, "filter.updated_after: not a date of ISO 8601"),
+        (#"{"updated_after":"yesterday"}"#, "filter.updated_after: 'yesterday' is no date that can be read"),
         (#"{"updated_after":1e300}"#, "filter.updated_after: seconds since 1970 must lie in the years 1 to 9999"),
         (#"{"updated_after":null}"#, "filter.updated_after: expected a date as text, or seconds since 1970; got null"),
     ])

@@ -37,7 +37,7 @@ struct NaiveDocuments {
     }
 
     private static func moment(_ value: JSONValue) -> Timestamp {
-        value.stringValue.map { Timestamp(iso8601: $0)! } ?? Timestamp(rawValue: Int64((value.doubleValue! * 1e6).rounded()))
+        value.stringValue.map { Timestamp(printed: $0)! } ?? Timestamp(rawValue: Int64((value.doubleValue! * 1e6).rounded()))
     }
 
     /// The scalars of a field, nil when it is not there at all.
@@ -98,8 +98,8 @@ struct NaiveDocuments {
             if let a = a.integer, let b = b.integer { return a < b ? -1 : a == b ? 0 : 1 }
             return a.double < b.double ? -1 : a.double == b.double ? 0 : 1
         case (.string(let a), .string(let b)):
-            if dates, let b = Timestamp(iso8601: b) {
-                guard let a = Timestamp(iso8601: a) else { return nil }
+            if dates, let b = Timestamp(printed: b) {
+                guard let a = Timestamp(printed: a) else { return nil }
                 return a < b ? -1 : a == b ? 0 : 1
             }
             return ExactText(a) < ExactText(b) ? -1 : ExactText(a) == ExactText(b) ? 0 : 1
@@ -204,8 +204,8 @@ struct SmallWorld {
             let values: [JSONValue]
             switch Int.random(in: 0..<3, using: &random) {
             case 0: values = Self.numbers
-            case 1: values = Self.texts.filter { Timestamp(iso8601: $0) != nil }.map { .string($0) }
-            default: values = Self.texts.filter { Timestamp(iso8601: $0) == nil && $0.utf8.count <= 256 }.map { .string($0) }
+            case 1: values = Self.texts.filter { Timestamp(printed: $0) != nil }.map { .string($0) }
+            default: values = Self.texts.filter { Timestamp(printed: $0) == nil && $0.utf8.count <= 256 }.map { .string($0) }
             }
             var members = JSONObject()
             if chance(2) { members[pick(["gt", "gte"])] = pick(values) }

@@ -71,6 +71,19 @@ import Testing
         #expect(SearchText.embedded(key: "k", path: "root", kind: "object", value: ["value": "Two words"]) == "k | value: Two words")
     }
 
+    /// A number is indexed and embedded as it was written, and shown as the original shows it.
+    @Test(arguments: [
+        (#"{"price":19.90,"list":[1.50,2e3],"deep":{"n":-0.10}}"#, "json"), ("price: 19.90\nlist: [1.50, 2e3]\ndeep:\n  n: -0.10\n", "yaml"),
+        ("price = 19.90\nlist = [1.50, 2e3]\ndeep = {n = -0.10}\n", "toml"),
+    ])
+    func numbersStayAsWritten(text: String, format: String) throws {
+        let nodes = try ContentSplitter.split(.string(text), hint: format).nodes
+        let indexed = nodes.map { SearchText.indexed(key: "k", path: $0.path, kind: $0.kind.rawValue, value: $0.value) }.joined(separator: " ")
+        let embedded = nodes.map { SearchText.embedded(key: "k", path: $0.path, kind: $0.kind.rawValue, value: $0.value) }.joined(separator: " ")
+        for number in ["19.90", "1.50", "2e3", "-0.10"] { #expect(indexed.contains(number) && embedded.contains(number), "\(number): \(indexed)") }
+        #expect(nodes.contains { $0.description.contains("price: 19.9 ") || $0.description.hasSuffix("price: 19.9") })
+    }
+
     /// Two members that spell one path are told apart by a number, which is no word either.
     @Test func theNumberOfAnEqualPath() throws {
         let found = try texts(JSONParser.parse(text: #"{"a.b":{"x":1},"a":{"b":{"x":2}}}"#))

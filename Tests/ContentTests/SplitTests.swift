@@ -128,6 +128,20 @@ private func outline(text: String, hint: String? = nil) throws -> [String] { try
             "sentence_0 sentence sentence_0 | One here", "sentence_1 sentence sentence_1 | Two there",
             "sentence_2 sentence sentence_2 | Three", "sentence_3 sentence sentence_3 | Four.",
         ])
+        // Where other scripts end theirs; the mark stays.
+        for (text, sentences) in [
+            ("今日は晴れです。明日は雨かもしれない！本当？はい", ["今日は晴れです。", "明日は雨かもしれない！", "本当？", "はい"]),
+            ("「行きますか？」　はい。ｿｳﾃﾞｽ｡次", ["「行きますか？」", "はい。", "ｿｳﾃﾞｽ｡", "次"]),
+            ("यह पहला है। यह दूसरा है॥ तीसरा", ["यह पहला है।", "यह दूसरा है॥", "तीसरा"]),
+            ("ما هذا؟ هذا كتاب. وهذا قلم", ["ما هذا؟", "هذا كتاب", "وهذا قلم"]), ("یہ پہلا ہے۔ یہ دوسرا ہے۔", ["یہ پہلا ہے۔", "یہ دوسرا ہے۔"]),
+            ("ይህ አንድ ነው። ይህ ሁለት ነው፧ ሦስት", ["ይህ አንድ ነው።", "ይህ ሁለት ነው፧", "ሦስት"]), ("នេះទីមួយ។ នេះទីពីរ៕", ["នេះទីមួយ។", "នេះទីពីរ៕"]),
+            ("ဒါပထမ။ ဒါဒုတိယ။", ["ဒါပထမ။", "ဒါဒုတိယ။"]), ("Սա առաջինն է։ Սա երկրորդն է։", ["Սա առաջինն է։", "Սա երկրորդն է։"]),
+            ("バージョン３．１４を使う．次は４だ．", ["バージョン３．１４を使う．", "次は４だ．"]), ("Was?! Wirklich‽ Ja.", ["Was?", "Wirklich‽", "Ja."]),
+            ("Version 3.14 is out. Dr. Who", ["Version 3.14 is out", "Dr", "Who"]),
+        ] {
+            #expect(
+                try outline(text: text, hint: "text") == sentences.enumerated().map { "sentence_\($0) sentence sentence_\($0) | \($1)" })
+        }
         #expect(try outline(text: "First one.\nStill first.\n  \nSecond one.\r\n\r\n\r\nThird.") == [
             "paragraph_0 paragraph paragraph_0 | First one.\nStill first.", "paragraph_1 paragraph paragraph_1 | Second one.",
             "paragraph_2 paragraph paragraph_2 | Third.",

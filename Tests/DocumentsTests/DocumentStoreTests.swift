@@ -244,6 +244,9 @@ import Testing
     static let goldenOwnNode = NodeRecord(
         document: DocumentID(rawValue: 1), documentKey: "orders", path: "root", kind: "primitive", format: "json", description: "root | 1",
         data: Array("1".utf8), tokenCount: 1, hasOwnVector: true)
+    static let goldenUnreadNode = NodeRecord(
+        document: DocumentID(rawValue: 1), documentKey: "orders", path: "root", kind: "primitive", format: "json", description: "root | ทะเล",
+        data: Array(#""ทะเล""#.utf8), tokenCount: 7, hasVector: false)
 
     func goldenDocuments() throws -> [DocumentRecord] {
         [
@@ -269,6 +272,7 @@ import Testing
             _ = try documents.reserveNodes(300, in: &transaction)
             try documents.put(Self.goldenNode, as: NodeID(rawValue: 300), in: &transaction)
             try documents.put(Self.goldenOwnNode, as: NodeID(rawValue: 299), in: &transaction)
+            try documents.put(Self.goldenUnreadNode, as: NodeID(rawValue: 298), in: &transaction)
             for (id, version) in [(1, 1), (2, 2), (1, 3)] as [(UInt32, UInt64)] {
                 try documents.addVersion(Sequence(rawValue: version), of: DocumentID(rawValue: id), in: &transaction)
             }
@@ -288,6 +292,7 @@ import Testing
             for document in expected { #expect(try documents.document(document.key, in: view) == document) }
             #expect(try documents.node(NodeID(rawValue: 300), in: view) == Self.goldenNode)
             #expect(try documents.node(NodeID(rawValue: 299), in: view) == Self.goldenOwnNode)
+            #expect(try documents.node(NodeID(rawValue: 298), in: view) == Self.goldenUnreadNode)
             #expect(try documents.versions(of: DocumentID(rawValue: 1), count: 9, in: view).map(\.rawValue) == [3, 1])
             let projects = try ProjectRegistry(tenant: .standard).entries(in: view)
             #expect(projects.map(\.name.text) == ["shop", Self.longer])

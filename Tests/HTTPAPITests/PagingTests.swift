@@ -59,7 +59,7 @@ import Testing
         let event = try #require(try await harness.send("GET", "/api/v1/projects/app/events").json["events"]?.arrayValue?.first)
         #expect(event.objectValue?.keys == ["sequence", "event_type", "data", "timestamp", "position"])
         let time = try #require(event["timestamp"]?.stringValue)
-        #expect(Timestamp(iso8601: time) != nil && time.hasSuffix("+00:00"))
+        #expect(Timestamp(printed: time) != nil && time.hasSuffix("+00:00"))
         let version = try await harness.send("GET", "/api/v1/versions/projects/app/data/a/version/1").json
         #expect(version["timestamp"]?.stringValue == time)
         await harness.close()

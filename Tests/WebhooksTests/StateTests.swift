@@ -77,7 +77,7 @@ import Webhooks
     }
 
     @Test func retryAfterIsSecondsOrADate() {
-        let now = Timestamp(iso8601: "1994-11-06T08:49:30Z")!
+        let now = Timestamp(printed: "1994-11-06T08:49:30Z")!
         func read(_ text: String) -> Duration? { RetryPolicy.retryAfter(text, now: now) }
         #expect(read("120") == .seconds(120) && read("0") == .zero && read(" 7 ") == .seconds(7))
         #expect(read("Sun, 06 Nov 1994 08:49:37 GMT") == .seconds(7))

@@ -12,7 +12,7 @@ enum NodeDescription {
 
     /// The same behind what a text has already. Written piece by piece into the one text that is wanted: the parts of a large value are never
     /// in memory beside it.
-    static func append(path: String, value: JSONValue, to out: inout String) {
+    static func append(path: String, value: JSONValue, numbers: PythonNotation.Numbers = .ofPython, to out: inout String) {
         let names = propertyNames(path)
         out += names
         var isFirst = names.isEmpty
@@ -26,17 +26,17 @@ enum NodeDescription {
                 separate()
                 out += member.key
                 out += ": "
-                PythonNotation.append(member.value, to: &out)
+                PythonNotation.append(member.value, numbers, to: &out)
             }
         case .array(let items):
             separate()
             for (place, item) in items.enumerated() {
                 if place > 0 { out += ", " }
-                PythonNotation.append(item, to: &out)
+                PythonNotation.append(item, numbers, to: &out)
             }
         default:
             separate()
-            PythonNotation.append(value, to: &out)
+            PythonNotation.append(value, numbers, to: &out)
         }
     }
 

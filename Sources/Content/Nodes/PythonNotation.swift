@@ -4,6 +4,14 @@
 public import Base
 
 public enum PythonNotation {
+    /// Which text a number has.
+    enum Numbers {
+        /// `repr` of the double: 3.10 is 3.1.
+        case ofPython
+        /// As it stood in the data: a version 3.10 is none of 3.1, and a price of 19.90 is looked for as that.
+        case asWritten
+    }
+
     /// `str(value)`: a string as it is, everything else as `repr`.
     public static func str(_ value: JSONValue) -> String {
         if case .string(let text) = value { text } else { repr(value) }
@@ -12,26 +20,26 @@ public enum PythonNotation {
     /// `repr(value)` of the value that Python's `json` would have parsed: `None`, `True`, `'x'`, `{'a': [1, 2.0]}`.
     public static func repr(_ value: JSONValue) -> String {
         var out = ""
-        write(value, into: &out)
+        write(value, .ofPython, into: &out)
         return out
     }
 
     /// Appends `str(value)`: a list of millions would else be as many texts before it is one.
-    static func append(_ value: JSONValue, to out: inout String) {
-        if case .string(let text) = value { out += text } else { write(value, into: &out) }
+    static func append(_ value: JSONValue, _ numbers: Numbers = .ofPython, to out: inout String) {
+        if case .string(let text) = value { out += text } else { write(value, numbers, into: &out) }
     }
 
-    private static func write(_ value: JSONValue, into out: inout String) {
+    private static func write(_ value: JSONValue, _ numbers: Numbers, into out: inout String) {
         switch value {
         case .null: out += "None"
         case .bool(let flag): out += flag ? "True" : "False"
-        case .number(let number): out += self.number(number)
+        case .number(let number): out += numbers == .asWritten ? number.text : self.number(number)
         case .string(let text): quote(text, into: &out)
         case .array(let items):
             out += "["
             for (index, item) in items.enumerated() {
                 if index > 0 { out += ", " }
-                write(item, into: &out)
+                write(item, numbers, into: &out)
             }
             out += "]"
         case .object(let members):
@@ -40,7 +48,7 @@ public enum PythonNotation {
                 if index > 0 { out += ", " }
                 quote(member.key, into: &out)
                 out += ": "
-                write(member.value, into: &out)
+                write(member.value, numbers, into: &out)
             }
             out += "}"
         }

@@ -13,6 +13,8 @@
 // text: no publisher wrote them, and in front of a short text they pull every vector to the same side. Source code and prose
 // stay as they are: code without its signs was measured to be found worse (docs/decisions/0027-fusion-and-calibration.md).
 //
+// Numbers stand in both as they were written, `3.10` and not the double that it is; their values are the index's own business (Analyzer).
+//
 // The index splits names itself and must keep them whole too, for exact search. Both texts begin with the key under which the data was
 // published, of all words the ones chosen to name it; but the model is spared the parts with a digit in them, since numbers and hashes
 // are rare words to BM25 and noise to a vector.
@@ -21,7 +23,7 @@ public import Base
 
 public enum SearchText {
     /// Of the rules in this file. A store is told by it (VectorModel) that its indexes hold other texts than this build would make.
-    public static let version: UInt32 = 1
+    public static let version: UInt32 = 2
 
     /// What is embedded.
     /// - Parameter key: the data key of the node's document.
@@ -42,7 +44,7 @@ public enum SearchText {
     /// - Complexity: O(size of the value).
     public static func indexed(key: String, path: String, kind: String, value: JSONValue) -> String {
         var text = key + " | "
-        NodeDescription.append(path: publishersPath(path, kind: kind), value: unwrapped(value, kind: kind), to: &text)
+        NodeDescription.append(path: publishersPath(path, kind: kind), value: unwrapped(value, kind: kind), numbers: .asWritten, to: &text)
         return text
     }
 
@@ -112,7 +114,7 @@ public enum SearchText {
         switch value {
         case .null, .object: ""
         case .bool(let flag): flag ? "true" : "false"
-        case .number: PythonNotation.str(value)
+        case .number(let number): number.text
         case .string(let text): looksLikeIdentifier(text) ? words(ofName: text) : text
         case .array(let items): joined(items)
         }

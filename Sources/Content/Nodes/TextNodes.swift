@@ -34,7 +34,7 @@ enum TextNodes {
     }
 
     /// Sentences end with `.`, `!` or `?` before white space. As in the original the mark goes with the white space,
-    /// so that only the last sentence keeps its own.
+    /// so that only the last sentence keeps its own. Marks of other scripts (`SentenceEnd`) end one wherever they stand, and stay with it.
     static func sentences(of bytes: [UInt8]) -> [String] {
         var sentences: [String] = []
         func close(_ range: Range<Int>) {
@@ -43,9 +43,13 @@ enum TextNodes {
         }
         var start = 0
         var at = 0
-        while at + 1 < bytes.count {
+        while at < bytes.count {
             let byte = bytes[at]
-            if byte == UInt8(ascii: ".") || byte == UInt8(ascii: "!") || byte == UInt8(ascii: "?"), isSpace(bytes[at + 1]) {
+            if byte >= 0xC0, let end = SentenceEnd.end(of: bytes, at: at) {
+                close(start..<end)
+                at = SentenceEnd.pastSpace(bytes, from: end)
+                start = at
+            } else if byte == UInt8(ascii: ".") || byte == UInt8(ascii: "!") || byte == UInt8(ascii: "?"), at + 1 < bytes.count, isSpace(bytes[at + 1]) {
                 close(start..<at)
                 at += 1
                 while at < bytes.count, isSpace(bytes[at]) { at += 1 }

@@ -62,7 +62,7 @@ extension Applier {
         for (node, number) in zip(imported.nodes, numbers) {
             let record = NodeRecord(
                 document: id, documentKey: key.text, path: node.path, kind: node.kind, format: node.format, description: node.description,
-                data: node.data, tokenCount: node.tokenCount, hasOwnVector: node.hasOwnVector)
+                data: node.data, tokenCount: node.tokenCount, hasOwnVector: node.hasOwnVector, hasVector: !node.vector.isEmpty)
             try documents.put(record, as: number, in: &transaction)
             fresh.append(FreshNode(id: number, vector: VectorMath.stored(node.vector), text: AnalyzedText(try record.indexedText, analyzer: analyzer)))
         }

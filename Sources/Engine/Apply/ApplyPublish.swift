@@ -99,7 +99,7 @@ extension Applier {
     /// Enters the nodes of one document in both indexes.
     func index(_ nodes: [FreshNode], _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
         let vectors = VectorIndex(scope: scope, dimension: dimension)
-        for node in nodes { try vectors.insert(node.id, node.vector, in: &transaction) }
+        for node in nodes where !node.vector.isEmpty { try vectors.insert(node.id, node.vector, in: &transaction) }
         try TextIndex(scope: scope).apply(nodes.map { TextChange(node: $0.id, new: $0.text) }, in: &transaction)
     }
 

@@ -48,10 +48,11 @@ package final class ImportIndexing {
     package func write(in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
         for scope in scopes {
             let (nodes, isBulk) = (entries[scope]!.nodes, entries[scope]!.isBulk)
+            let readable = nodes.filter { !$0.vector.isEmpty }
             if isBulk {
-                try VectorBulkBuild(index(scope), threads: 1).add(nodes.map { ($0.id, $0.vector) }, in: &transaction)
+                try VectorBulkBuild(index(scope), threads: 1).add(readable.map { ($0.id, $0.vector) }, in: &transaction)
             } else {
-                for node in nodes { try index(scope).insert(node.id, node.vector, in: &transaction) }
+                for node in readable { try index(scope).insert(node.id, node.vector, in: &transaction) }
             }
             try TextIndex(scope: scope).apply(nodes.map { TextChange(node: $0.id, new: $0.text) }, in: &transaction)
         }

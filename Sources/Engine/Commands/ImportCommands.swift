@@ -20,6 +20,7 @@ extension Command {
             /// JSON, compact.
             let data: [UInt8]
             let tokenCount: Int
+            /// No numbers for a text that the model cannot read.
             let vector: [Float]
             /// The vector came with the document.
             let hasOwnVector: Bool

@@ -11,7 +11,8 @@ extension Command {
         struct Node: Sendable {
             let identity: NodeIdentity
             let tokenCount: Int
-            /// Of the text, by the model, or the publisher's own, as an index stores it; nil where the document had this node when the command was prepared.
+            /// Of the text, by the model, or the publisher's own, as an index stores it; no numbers for a text that the model cannot read; nil where
+            /// the document had this node when the command was prepared.
             let vector: [Float]?
             /// What the text index takes of it, by the analyser that the project had then. Not part of the command.
             var text: AnalyzedText?
@@ -58,6 +59,7 @@ extension Command.Publish.Node {
     func record(document: DocumentID, key: Name) -> NodeRecord {
         NodeRecord(
             document: document, documentKey: key.text, path: identity.path, kind: identity.kind, format: identity.format,
-            description: identity.description.text, data: identity.data, tokenCount: tokenCount, hasOwnVector: identity.ownVector != nil)
+            description: identity.description.text, data: identity.data, tokenCount: tokenCount, hasOwnVector: identity.ownVector != nil,
+            hasVector: vector?.isEmpty != true)
     }
 }

@@ -172,7 +172,7 @@ struct PastNodes: Sendable {
         let record: NodeRecord
         /// Of its document.
         let attributes: DocumentAttributes
-        /// nil until it is embedded.
+        /// nil until it is embedded, no numbers of a text that the model cannot read.
         var vector: [Float]?
 
         /// About what it holds, but for what it shares with its document.
@@ -197,15 +197,15 @@ struct PastNodes: Sendable {
     static func place(_ id: NodeID) -> Int { Int(id.rawValue) }
     subscript(id: NodeID) -> Node { nodes[Self.place(id)] }
 
-    /// As `VectorIndex` gives it.
-    func cosine(_ query: [Float], _ node: Node) -> Float {
-        guard let vector = node.vector else { return 0 }
+    /// As `VectorIndex` gives it; nil for a node without a vector.
+    func cosine(_ query: [Float], _ node: Node) -> Float? {
+        guard let vector = node.vector, !vector.isEmpty else { return nil }
         return min(1, max(-1, VectorMath.dot(query[...], vector)))
     }
 
     /// As `VectorMean` of an index has it, of all nodes.
     /// - Complexity: O(nodes x dimension).
-    func meanCosine(_ query: [Float]) -> Float { VectorMean(nodes.lazy.compactMap(\.vector), dimension: query.count).cosine(query[...]) }
+    func meanCosine(_ query: [Float]) -> Float { VectorMean(nodes.lazy.compactMap(\.vector).filter { !$0.isEmpty }, dimension: query.count).cosine(query[...]) }
 
     /// With the tokens of its data counted, which only answers need.
     func record(of id: NodeID, _ countTokens: (String) -> Int) throws(ContexError) -> NodeRecord {
@@ -214,7 +214,7 @@ struct PastNodes: Sendable {
         let tokens = countTokens(JSONPrinter.text(MatchData.wrapped(try EventData.parsed(node.data)), style: .python))
         return NodeRecord(
             document: node.document, documentKey: node.documentKey, path: node.path, kind: node.kind, format: node.format,
-            description: node.description, data: node.data, tokenCount: tokens, hasOwnVector: node.hasOwnVector)
+            description: node.description, data: node.data, tokenCount: tokens, hasOwnVector: node.hasOwnVector, hasVector: node.hasVector)
     }
 }
 

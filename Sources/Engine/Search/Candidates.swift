@@ -8,7 +8,7 @@ internal import Search
 internal import Vectors
 
 struct Candidates {
-    /// Of the vector index, nearest first; empty in `.keyword` mode.
+    /// Of the vector index, nearest first; empty in `.keyword` mode, and for a question without a vector.
     let nearestMatches: [VectorMatch]
     /// Of the text index, best first; empty in `.semantic` mode.
     let lexicalMatches: [TextMatch]
@@ -45,9 +45,10 @@ struct Candidates {
         self.admission = admission
         let wanted = Self.count(for: count, search.mode)
         func graph(in view: borrowing TransactionView) throws -> [VectorMatch] {
-            try admission.admitsAll
-                ? vectors.search(question.vector!, count: wanted, effort: search.effort, in: view)
-                : vectors.search(question.vector!, count: wanted, effort: search.effort, filter: admission.filter, in: view)
+            guard let vector = question.vector else { return [] }
+            return try admission.admitsAll
+                ? vectors.search(vector, count: wanted, effort: search.effort, in: view)
+                : vectors.search(vector, count: wanted, effort: search.effort, filter: admission.filter, in: view)
         }
         if search.mode == .semantic {
             (nearestMatches, lexicalMatches, weights) = (try graph(in: view), [], try texts.weights(query.resolved, in: view))
@@ -99,9 +100,12 @@ struct Candidates {
             mode == .semantic
             ? [] : texts.search(query, weights, count: wanted) { fits[$0] }.map { TextMatch(node: PastNodes.id($0.place), score: $0.score) }
         var cosines: [VectorMatch] = []
-        if mode != .keyword {
-            let vector = question.vector!
-            for place in admitted { cosines.append(VectorMatch(node: PastNodes.id(place), cosine: past.cosine(vector, past.nodes[place]))) }
+        let vector = mode == .keyword ? nil : question.vector
+        if let vector {
+            for place in admitted {
+                guard let cosine = past.cosine(vector, past.nodes[place]) else { continue }
+                cosines.append(VectorMatch(node: PastNodes.id(place), cosine: cosine))
+            }
             cosines.sort { $0.cosine != $1.cosine ? $0.cosine > $1.cosine : $0.node < $1.node }
         }
         nearestMatches = Array(cosines.prefix(wanted))
@@ -110,17 +114,18 @@ struct Candidates {
             let (found, scored) = (NodeSet(nearestMatches.map(\.node)), NodeSet(lexicalMatches.map(\.node)))
             cosines = nearestMatches
             for match in lexicalMatches where !found.contains(match.node) {
-                cosines.append(VectorMatch(node: match.node, cosine: past.cosine(question.vector!, past[match.node])))
+                guard let cosine = vector.flatMap({ past.cosine($0, past[match.node]) }) else { continue }
+                cosines.append(VectorMatch(node: match.node, cosine: cosine))
             }
             for match in nearestMatches where !scored.contains(match.node) {
                 scores.append(TextMatch(node: match.node, score: weights.score(texts[PastNodes.place(match.node)])))
             }
         }
-        decisionCut = Calibration.standard.cut(weights.features, meanCosine: mode == .hybrid ? past.meanCosine(question.vector!) : 0)
+        decisionCut = Calibration.standard.cut(weights.features, meanCosine: mode == .hybrid ? vector.map(past.meanCosine) ?? 0 : 0)
         scored = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, weights, decisionCut)
     }
 
-    /// Both scores of each node that has one of them; the other is 0.
+    /// Both scores of each node that has one of them; without a vector there is no cosine, without a shared word the other is 0.
     private static func scored(
         _ cosines: [VectorMatch], _ scores: [TextMatch], _ weights: QueryWeights, _ cut: Float
     ) -> [(node: NodeID, parts: ScoreParts)] {
@@ -151,7 +156,7 @@ extension NodeSearch {
         let nothing = [Float?](repeating: nil, count: nodes.count)
         let cosines = try question.vector.map { try VectorIndex(scope: scope, dimension: dimension).cosines($0, of: nodes, in: view) } ?? nothing
         let scores = mode == .semantic ? nothing : try TextIndex(scope: scope).scores(weights, of: nodes, in: view)
-        return zip(cosines, scores).map { ScoreParts(cosine: $0 ?? 0, bm25: $1 ?? 0, ceiling: max(weights.ceiling, $1 ?? 0), cut: cut) }
+        return zip(cosines, scores).map { ScoreParts(cosine: $0, bm25: $1 ?? 0, ceiling: max(weights.ceiling, $1 ?? 0), cut: cut) }
     }
 
     /// The same of nodes of the past.
@@ -159,7 +164,7 @@ extension NodeSearch {
         nodes.map { node in
             let bm25 = mode == .semantic ? 0 : weights.score(past.texts[PastNodes.place(node)])
             return ScoreParts(
-                cosine: question.vector.map { past.cosine($0, past[node]) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut)
+                cosine: question.vector.flatMap { past.cosine($0, past[node]) }, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut)
         }
     }
 }

@@ -20,6 +20,7 @@ internal import Vectors
 /// A node that has just been written, with what matching needs of it.
 struct FreshNode {
     let id: NodeID
+    /// No numbers for a text that the model cannot read.
     let vector: [Float]
     let text: AnalyzedText
 }
@@ -39,13 +40,15 @@ package final class NeedMatcher: Sendable {
             let agent: UInt32
             let index: UInt32
             let query: TextQuery
+            /// The model can read it.
+            let hasVector: Bool
         }
         let generation: UInt64
         /// Of the project's text index: what the needs' words went through.
         let analyzer: Analyzer
         let names: [UInt32: Name]
         let needs: [Need]
-        /// needs x dimension
+        /// needs x dimension; zeros for a need without a vector.
         let vectors: [Float]
 
         init(generation: UInt64, analyzer: Analyzer, names: [UInt32: Name], needs: [Need], vectors: [Float]) {
@@ -63,7 +66,7 @@ package final class NeedMatcher: Sendable {
     /// with other needs.
     package func forget() { known.withLock { $0 = [:] } }
 
-    func standing(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Standing {
+    func standing(_ scope: TenantScope, dimension: Int, in view: borrowing TransactionView) throws -> Standing {
         let store = NeedStore(scope: scope)
         let generation = try store.generation(in: view)
         let analyzer = try TextIndex(scope: scope).options(in: view).analyzer
@@ -72,21 +75,23 @@ package final class NeedMatcher: Sendable {
         let standing = Standing(
             generation: generation, analyzer: analyzer,
             names: Dictionary(uniqueKeysWithValues: try store.agents(in: view).map { ($0.number, $0.name) }),
-            needs: records.map { Standing.Need(agent: $0.agent, index: $0.index, query: TextQuery($0.text, analyzer: analyzer)) },
-            vectors: records.flatMap(\.vector))
+            needs: records.map { 
+                Standing.Need(
+                    agent: $0.agent, index: $0.index, query: TextQuery($0.text, analyzer: analyzer), hasVector: !$0.vector.isEmpty)
+            },
+            vectors: records.flatMap { $0.vector.isEmpty ? [Float](repeating: 0, count: dimension) : $0.vector })
         known.withLock { $0[scope] = standing }
         return standing
     }
 
     /// The agents whose needs match, and with which nodes, in the order of nodes.
     func match(
-        _ nodes: [FreshNode], scope: TenantScope, routing: Command.Routing, in view: borrowing TransactionView
+        _ nodes: [FreshNode], scope: TenantScope, dimension: Int, routing: Command.Routing, in view: borrowing TransactionView
     ) throws -> [UInt32: [NeedMatch]] {
         let (mode, threshold) = (routing.mode, routing.threshold)
-        let standing = try standing(scope, in: view)
+        let standing = try standing(scope, dimension: dimension, in: view)
         guard !standing.needs.isEmpty else { return [:] }
         let index = TextIndex(scope: scope)
-        guard let dimension = nodes.first?.vector.count else { return [:] }
         func vector(_ place: Int) -> ArraySlice<Float> { standing.vectors[place * dimension..<(place + 1) * dimension] }
         // Of each need, how near it is to the project, and its least cut: without a shared term it scores no more than under that.
         var cuts: [(meanCosine: Float, least: Float)] = []
@@ -102,7 +107,8 @@ package final class NeedMatcher: Sendable {
         for node in nodes {
             let terms = Set(node.text.frequencies.map(\.term))
             for (place, need) in standing.needs.enumerated() where matched[need.agent]?.last?.node != node.id {
-                let cosine = VectorMath.dot(vector(place), node.vector)
+                let cosine = need.hasVector && !node.vector.isEmpty ? VectorMath.dot(vector(place), node.vector) : nil
+                if mode == .semantic, cosine == nil { continue }
                 var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
                 if mode != .semantic {
                     // Terms are looked up only where the score can depend on them.

@@ -14,7 +14,7 @@ internal import Vectors
 /// What is looked for: words, their vector, or both.
 struct Question {
     let text: String
-    /// Unit length; nil in `.keyword` mode.
+    /// Unit length; nil in `.keyword` mode, and for a text that the model cannot read.
     let vector: [Float]?
     /// A query's signs count (docs/query-syntax.md); a need is plain words.
     var hasSyntax = false
@@ -148,7 +148,7 @@ struct NodeSearch {
     func explanation(of hit: Hit, rank: Int?, _ record: NodeRecord, _ candidates: Candidates) throws(ContexError) -> Explanation {
         Explanation(
             mode: mode, rank: rank, similarity: Double(hit.similarity), threshold: threshold, parts: hit.parts.contributions(mode),
-            cosine: Double(hit.parts.cosine), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
+            cosine: hit.parts.cosine.map(Double.init), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
             terms: candidates.weights.explain(AnalyzedText(try record.indexedText, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
             fusion: fusion.method, vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
             weights: weights(hit))

@@ -19,7 +19,7 @@ extension Database {
     public func query(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
         var search = try QuerySearch(tenant, request, configuration, models)
         if let text = search.textToEmbed {
-            search.vector = try await models.embed([ScopedText(text, in: .project(request.project, of: tenant))])[0]
+            search.ask(try await models.embed(questions: [ScopedText(text, in: .project(request.project, of: tenant))])[0])
             queryUse.note(text, in: request.project, of: tenant)
         }
         let outcome: QuerySearch.Outcome
@@ -57,11 +57,11 @@ extension Database {
             let scoped = withText.compactMap { place in
                 texts[place].map { ScopedText($0, in: .project(requests[place].project, of: tenant)) }
             }
-            let vectors = scoped.isEmpty ? [] : try await models.embed(scoped)
+            let vectors = scoped.isEmpty ? [] : try await models.embed(questions: scoped)
             for (place, vector) in zip(withText, vectors) {
                 searches[place] = searches[place].map { search in
                     var search = search
-                    search.vector = vector
+                    search.ask(vector)
                     return search
                 }
                 if let text = texts[place] { queryUse.note(text, in: requests[place].project, of: tenant) }

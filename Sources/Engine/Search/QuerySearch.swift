@@ -18,8 +18,10 @@ internal import Vectors
 struct QuerySearch: Sendable {
     let tenant: TenantID
     let request: QueryRequest
-    /// Unit length: the asker's own, or that of the text; nil in `.keyword` mode.
-    var vector: [Float]?
+    /// Unit length: the asker's own, or that of the text; nil in `.keyword` mode, and for a text that the model cannot read.
+    private(set) var vector: [Float]?
+    /// The model cannot read the text.
+    private(set) var isUnread = false
     let dimension: Int
     let mode: SearchMode
     let fusion: Fusion
@@ -45,6 +47,21 @@ struct QuerySearch: Sendable {
         guard vector == nil, mode != .keyword else { return nil }
         return mode == .semantic || !TextSearchQuery.mayHaveSigns(request.text)
             ? request.text : TextSearchQuery(request.text, isField: QueryFields.isField).plainText
+    }
+
+    /// - Parameter vector: of `textToEmbed`.
+    mutating func ask(_ vector: [Float]) {
+        isUnread = vector.isEmpty
+        self.vector = isUnread ? nil : vector
+    }
+
+    private var notes: [String] {
+        guard isUnread else { return [] }
+        return [
+            mode == .semantic
+                ? "The embedding model cannot read this text, so nothing is near to it: ask in mode 'hybrid' or 'keyword'"
+                : "The embedding model cannot read this text: words alone decided"
+        ]
     }
 
     private var question: Question { Question(text: request.text, vector: vector, hasSyntax: true) }
@@ -238,7 +255,8 @@ struct QuerySearch: Sendable {
         case .pool(let pool): .answer(try choose(among: pool))
         case .matches(let search, let found):
             .answer(
-                QueryAnswer(query: request.text, matches: try found.map(search.matches) ?? [], filtered: search.filtered, left: found?.left ?? 0))
+                QueryAnswer(
+                    query: request.text, matches: try found.map(search.matches) ?? [], filtered: search.filtered, left: found?.left ?? 0, notes: notes))
         case .noProject:
             .answer(
                 QueryAnswer(
@@ -256,7 +274,7 @@ struct QuerySearch: Sendable {
         if let filter = request.filter { search.admit(filter, among: past) }
         if isPlain {
             let found = try search.retrieve(question, count: request.topK, among: past, countTokens)
-            return QueryAnswer(query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left)
+            return QueryAnswer(query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left, notes: notes)
         }
         let candidates = Candidates(question, count: poolMax, of: mode, passing: search.passing, among: past)
         return try choose(
@@ -326,7 +344,7 @@ struct QuerySearch: Sendable {
 
         let report = report(selection, entries, tokens: tokens, isCut: head != nil || pool.left > 0, missingPins: pool.missingPins)
         return QueryAnswer(query: request.text, matches: matches, packing: report, explained: try pool.explainedKeys.map { try explain($0, pool, selection) },
-            filtered: pool.search.filtered, left: pool.left)
+            filtered: pool.search.filtered, left: pool.left, notes: notes)
     }
 
     /// Nil for a query that asked for no choice.
