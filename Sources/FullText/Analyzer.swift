@@ -79,8 +79,8 @@ public struct Analyzer: Sendable, Hashable {
         var text = text
         if text.withUTF8({ unsafe splitter.read($0) }) { return splitter.finish() }
         splitter = TermSplitter(kind, isNormal: true)
-        text = NormalForm.of(text)
-        _ = text.withUTF8 { unsafe splitter.read($0) }
+        let normal = NormalForm.of(text)
+        _ = unsafe normal.withUnsafeBufferPointer { unsafe splitter.read($0) }
         return splitter.finish()
     }
 }
@@ -214,12 +214,17 @@ private struct TermSplitter {
             && !compound.isEmpty && compound.allSatisfy(NumberText.isDigit)
         guard isGroup else { return endRun() }
         let (before, digits, count) = (thousands, compound, groups)
-        (thousands, groups) = ([], 0)
+        // Its own value is of no use, and it ends none.
+        thousands = []
         endRun()
         (thousands, groups) = (before + digits, count + 1)
     }
 
     private mutating func scalar(_ scalar: Unicode.Scalar) {
+        if !isNormal, NormalForm.mayChange(scalar) {
+            mustNormalise = true
+            return
+        }
         switch scalar.value {
         case 0x300...0x36F, 0xFE00...0xFE0F, 0xE0100...0xE01EF:
             // Accents, and the choice between shapes of a letter.
@@ -236,10 +241,6 @@ private struct TermSplitter {
             // Vowel signs and tatweel.
             return
         default: break
-        }
-        if !isNormal, NormalForm.mayChange(scalar) {
-            mustNormalise = true
-            return
         }
         let properties = scalar.properties
         let category = properties.generalCategory
@@ -397,7 +398,7 @@ private struct TermSplitter {
                 start = end + 1
             }
         }
-        if splitsCompounds, NumberText.isDigit(compound[0]) { emitValue() }
+        if splitsCompounds, NumberText.isDigit(compound[0]), groups == 0 || !NumberText.isGroup(compound[...]) { emitValue() }
         if groups > 0 { endThousands(true) }
         words.removeAll(keepingCapacity: true)
         parts.removeAll(keepingCapacity: true)

@@ -11,15 +11,26 @@ enum NormalForm {
     /// - Complexity: O(1).
     static func mayChange(_ scalar: Unicode.Scalar) -> Bool { changing.contains(scalar.value) }
 
+    /// In UTF-8.
     /// - Complexity: O(length).
-    static func of(_ text: String) -> String {
-        var mapped = String.UnicodeScalarView()
+    static func of(_ text: String) -> [UInt8] {
+        var mapped: [UInt8] = []
+        mapped.reserveCapacity(text.utf8.count)
         for scalar in text.unicodeScalars {
-            if changing.contains(scalar.value), let form = forms[scalar.value] { mapped.append(contentsOf: form) } else { mapped.append(scalar) }
+            if changing.contains(scalar.value), let form = forms[scalar.value] {
+                for scalar in form { append(scalar, to: &mapped) }
+            } else {
+                append(scalar, to: &mapped)
+            }
         }
-        var composed = String.UnicodeScalarView()
-        composed.append(contentsOf: String(mapped)._nfc)
-        return String(composed)
+        let text = String(decoding: mapped, as: UTF8.self)
+        mapped.removeAll(keepingCapacity: true)
+        for scalar in text._nfc { append(scalar, to: &mapped) }
+        return mapped
+    }
+
+    private static func append(_ scalar: Unicode.Scalar, to bytes: inout [UInt8]) {
+        if scalar.isASCII { bytes.append(UInt8(truncatingIfNeeded: scalar.value)) } else { bytes.append(contentsOf: UTF8.encode(scalar)!) }
     }
 
     private static let changing = ScalarSet(spans(CompatibilityForms.changing))

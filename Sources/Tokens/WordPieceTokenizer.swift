@@ -77,7 +77,9 @@ public struct WordPieceTokenizer: Sendable {
     /// Whether the vocabulary has pieces for most of what the model would read of a text.
     ///
     /// Letters and digits count, not pieces: a language without spaces is one `[UNK]` a sentence, beside which a key of two English words would
-    /// be the greater part. Texts of which most is unknown all look alike to the model; their cosines are those of their punctuation.
+    /// be the greater part. Texts of which most is unknown all look alike to the model. So do, nearly, those that it spells letter by letter,
+    /// because its vocabulary has the letters of their script and none of the words: two questions about other things have a cosine of .6 there, and
+    /// words alone are the better guide (docs/decisions/0062-scripts.md). Hence a letter beyond ASCII counts only in a piece of several.
     /// - Complexity: O(bytes read); some 1 ns a byte of text in Latin letters.
     public func reads(_ text: String, limit: Int? = 256) -> Bool {
         if Self.isLatin(text) { return true }
@@ -107,7 +109,7 @@ public struct WordPieceTokenizer: Sendable {
         let tokenizer: WordPieceTokenizer
         let room: Int
         var ids: [Int32]
-        /// Letters and digits of words that have pieces, and of those that have none.
+        /// Letters and digits in pieces that mean something, and all others.
         private(set) var knownScalars = 0
         private(set) var unknownScalars = 0
         private var counts = true
@@ -186,6 +188,7 @@ public struct WordPieceTokenizer: Sendable {
             }
             let before = (ids.count, pieces)
             var start = 0
+            var spelled = 0
             while start < word.count {
                 let table = start == 0 ? tokenizer.initial : tokenizer.continuing
                 guard let (id, end) = longest(in: table, from: start) else {
@@ -196,14 +199,21 @@ public struct WordPieceTokenizer: Sendable {
                 }
                 ids.append(id)
                 pieces += 1
+                if word[start] >= 0x80, end - start == Self.length(word[start]) { spelled += 1 }
                 start = end
             }
-            if counts { knownScalars += wordScalars }
+            if counts {
+                knownScalars += wordScalars - spelled
+                unknownScalars += spelled
+            }
             if pieces > room {
                 ids.removeLast(pieces - room)
                 pieces = room
             }
         }
+
+        /// Of a scalar beyond ASCII, by its first byte.
+        private static func length(_ lead: UInt8) -> Int { lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4 }
 
         /// The longest piece that begins at `start`. Every prefix is hashed on the way, so it costs one pass; a prefix
         /// that ends inside a scalar is no piece, because pieces are whole scalars.

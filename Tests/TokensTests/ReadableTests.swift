@@ -17,6 +17,8 @@ import Tokens
 
     @Test(arguments: [
         "เซิร์ฟเวอร์ฐานข้อมูลล่มเมื่อคืนนี้", "🚀🎉🎉", "ការដឹកជញ្ជូន", "ຖານຂໍ້ມູນ", "መረጃ ቋት", "データベースサーバーが停止した", "数据库服务器昨晚宕机了",
+        // Spelled letter by letter.
+        "Заказ отгружен со склада в понедельник", "الخادم متوقف منذ الأمس", "सर्वर कल रात से बंद है", "서버가 어젯밤에 죽었습니다", "Ο διακομιστής έπεσε χθες", "השרת נפל אתמול בלילה",
         "greeting: สวัสดีชาวโลกทั้งหลาย, ยินดีต้อนรับ!", String(repeating: "x9", count: 60),
     ])
     func textsOfUnknownWordsAreNot(_ text: String) throws { #expect(try !Self.tokenizer().reads(text)) }
