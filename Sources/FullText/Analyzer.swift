@@ -335,7 +335,10 @@ private struct TermSplitter {
         case "\u{6A9}": compound += Array("\u{643}".utf8)
         case "\u{80}"..."\u{52F}", "\u{1E00}"..."\u{1FFF}":
             // Latin, Greek, Cyrillic: the base letter without its diacritics.
-            for base in String(scalar)._nfd where !(0x300...0x36F).contains(base.value) { compound += Array(String(base).utf8) }
+            for base in String(scalar)._nfd where !(0x300...0x36F).contains(base.value) {
+                // ǣ has an æ below its accent.
+                if base == scalar { compound += Array(String(base).utf8) } else { fold(base) }
+            }
         default: compound += Array(String(scalar).utf8)
         }
     }
