@@ -16,6 +16,10 @@ public enum QueryShape {
             members["truncated"] = .bool(true)
             members["omitted"] = .integer(answer.left)
         }
+        if let paging = answer.paging {
+            members["has_more"] = .bool(paging.next != nil)
+            if let next = paging.next { members["next_cursor"] = .string(next) }
+        }
         if !answer.notes.isEmpty { members["notes"] = .array(answer.notes.map(JSONValue.string)) }
         if !answer.explained.isEmpty { members["explained"] = .array(answer.explained.map(explained)) }
         return members

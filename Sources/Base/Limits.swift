@@ -33,6 +33,9 @@ public enum Limits {
     /// Matches of one query: the original's `top_k`, and its client's `max_results`.
     public static let topK = 50
     public static let maxResults = 100
+    /// Matches of one page of a query, and of all its pages together: so many candidates of each index are ranked for each page.
+    public static let pageMatches = 1_000
+    public static let pagedMatches = 10_000
     /// Numbers of a vector in a request: more than any model gives. How many it must be, the model says.
     public static let vectorNumbers = 8_192
     /// Candidates of a search among vectors; each brings up to 32 neighbours that are compared.

@@ -89,8 +89,15 @@ public struct QueryAnswer: Sendable {
     public var filtered: Filtered?
     /// Matches that were left out because with them the answer would be larger than `Limits.answerBytes`.
     public var left = 0
+    /// Of a query that asks for pages.
+    public var paging: Paging?
     /// What was not quite done as it was asked, a sentence each.
     public var notes: [String] = []
+
+    public struct Paging: Sendable, Equatable {
+        /// Leads to the matches behind these; nil: there are none.
+        public let next: String?
+    }
 
     public struct Filtered: Sendable, Equatable {
         public let passing: Int

@@ -72,6 +72,8 @@ public struct QueryRequest: Sendable {
     public var recall: Double?
     /// Only nodes that pass are searched; nil: all.
     public var filter: Filter?
+    /// Pages of matches instead of the `topK` best; its bytes are not asked for.
+    public var page: PageRequest?
 
     public init(
         project: Name, text: String, vector: [Float]? = nil, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil,

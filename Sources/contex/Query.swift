@@ -20,6 +20,8 @@ struct Query: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A vector of your own, a file with a JSON list of numbers; - for standard input.", valueName: "file"))
     var vector: String?
     @Option(help: "Matches at most (1 to 50).") var top = 5
+    @Option(help: "Instead of it, matches of a page (1 to \(Limits.pageMatches)).") var limit: Int?
+    @Option(help: "Goes on where a page ended: its cursor, with the same question and options.") var cursor: String?
     @Option(help: "Least similarity, 0 to 1 (default: the server's).") var threshold: Double?
     @Option(help: "hybrid, semantic or keyword (default: the server's).") var mode: SearchMode?
     @Option(help: ArgumentHelp("Candidates that the search among vectors keeps (1 to \(Limits.efSearch)).", valueName: "count")) var efSearch: Int?
@@ -45,6 +47,7 @@ struct Query: AsyncParsableCommand {
         guard batch == nil || text == nil && vector == nil else { throw ValidationError("--batch brings its own questions: give no other") }
         if batch == nil, text == nil, vector == nil { throw ValidationError("give a question, --vector, or both; or --batch") }
         guard (1...Limits.topK).contains(top) else { throw ValidationError("--top must be from 1 to \(Limits.topK)") }
+        if let limit, !(1...Limits.pageMatches).contains(limit) { throw ValidationError("--limit must be from 1 to \(Limits.pageMatches)") }
         if let threshold, !(0...1).contains(threshold) { throw ValidationError("--threshold must be from 0 to 1") }
         if let efSearch, !(1...Limits.efSearch).contains(efSearch) { throw ValidationError("--ef-search must be from 1 to \(Limits.efSearch)") }
         if let recall, !(0.5...0.999).contains(recall) { throw ValidationError("--recall must be from 0.5 to 0.999") }
@@ -84,6 +87,8 @@ struct Query: AsyncParsableCommand {
         if let mode { body["mode"] = .string(mode.rawValue) }
         if let fusion { body["fusion"] = .string(fusion.rawValue) }
         if let weights { body["weights"] = .object(JSONObject(weights.shares.map { ($0.name, .double($0.value)) })) }
+        if let limit { body["limit"] = .integer(limit) }
+        if let cursor { body["cursor"] = .string(cursor) }
         if let asOf { body["as_of"] = .string(asOf) }
         if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
         if let diversity { body["diversity"] = .double(diversity) }
@@ -169,6 +174,7 @@ struct Query: AsyncParsableCommand {
             Terminal.say("       " + Terminal.clean(match["description"]?.stringValue ?? "", atMost: 300))
             if let parts = match["explanation"] { show(explanation: parts) }
         }
+        if let next = answer["next_cursor"]?.stringValue { Terminal.say(Terminal.paint("more: --cursor \(Terminal.clean(next))", .dim)) }
         if let packing = answer["packing"] { show(packing: packing) }
         for key in answer["explained"]?.arrayValue ?? [] { show(explained: key) }
     }

@@ -2,6 +2,7 @@ import Base
 import Content
 import Engine
 import Events
+import Maintenance
 import Needs
 import TestSupport
 import Testing
@@ -73,6 +74,32 @@ import Testing
             let batch = try #require(try await fixture.database.query(Fixture.tenant, [request]).first?.get())
             #expect(batch.matches.map(\.nodeKey) == found.matches.map(\.nodeKey) && batch.notes == found.notes)
         }
+    }
+
+    /// Written differently, a number is one; and as it is written it comes first.
+    @Test func numbersFindEachOther() async throws {
+        let fixture = try Fixture()
+        try await fixture.publish("p", "json", .object(JSONObject([("price", .number(JSONNumber(uncheckedText: "19.90")))])))
+        try await fixture.publish("p", "text", ["price": "19.90"])
+        try await fixture.publish("p", "short", .object(JSONObject([("price", .number(JSONNumber(uncheckedText: "19.9")))])))
+        try await fixture.publish("p", "other", ["price": "29.90"])
+        for question in ["19.90", "\"19.90\"", "19.9"] {
+            let found = try await fixture.query("p", question, mode: .keyword).filter { $0.similarity > 0.3 }
+            #expect(Set(found.map(\.documentKey)).isSuperset(of: question == "\"19.90\"" ? ["json", "text"] : ["json", "text", "short"]), "\(question)")
+        }
+        try await fixture.publish("q", "new", .string("python: 3.10\nname: new\n"), format: "yaml")
+        try await fixture.publish("q", "old", .string("python: 3.1\nname: old\n"), format: "yaml")
+        #expect(try await fixture.query("q", "python 3.10", mode: .keyword).first?.documentKey == "new")
+        #expect(try await fixture.query("q", "python 3.1", mode: .keyword).first?.documentKey == "old")
+        #expect(try await fixture.query("q", "+3.10", mode: .keyword).map(\.documentKey) == ["new"])
+    }
+
+    @Test(arguments: [("แมว", "ฉันเห็นแมวสองตัวที่ตลาด"), ("水", "飲料水の供給"), ("ﾃﾞｰﾀ", "データベース"), ("كتاب", "الكُتُبُ وكِتَابٌ جديد"), ("物", "买东西和动物")])
+    func wordsInsideOfARunAreFound(word: String, text: String) async throws {
+        let fixture = try await filled()
+        try await fixture.publish("p", "wanted", ["text": .string(text)])
+        for mode in [SearchMode.keyword, .hybrid] { #expect(try await fixture.query("p", word, mode: mode).first?.documentKey == "wanted", "\(mode)") }
+        #expect(try await fixture.closeAndCheck() == [])
     }
 
     /// Needs are told by words, and of nothing else.

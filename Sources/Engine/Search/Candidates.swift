@@ -27,7 +27,8 @@ struct Candidates {
     /// What each index is asked for in hybrid mode: enough that fusion rarely misses a node that is middling on both sides.
     static func count(for answers: Int, _ mode: SearchMode) -> Int { mode == .hybrid ? max(100, 4 * answers) : answers }
 
-    init(_ question: Question, count: Int, of search: NodeSearch, tellsWhy: Bool = false, in view: borrowing TransactionView) throws {
+    /// - Parameter depth: what each index is asked for; nil: what `count` answers need.
+    init(_ question: Question, count: Int, depth: Int? = nil, of search: NodeSearch, tellsWhy: Bool = false, in view: borrowing TransactionView) throws {
         let vectors = VectorIndex(scope: search.scope, dimension: search.dimension)
         let texts = TextIndex(scope: search.scope)
         analyzer = try texts.options(in: view).analyzer
@@ -43,7 +44,7 @@ struct Candidates {
             if search.mode != .keyword || tellsWhy { admission.meet(try texts.selection(resolved, in: view)) }
         }
         self.admission = admission
-        let wanted = Self.count(for: count, search.mode)
+        let wanted = depth ?? Self.count(for: count, search.mode)
         func graph(in view: borrowing TransactionView) throws -> [VectorMatch] {
             guard let vector = question.vector else { return [] }
             return try admission.admitsAll
@@ -75,7 +76,7 @@ struct Candidates {
     }
 
     /// The same from nodes in memory, each of which is looked at.
-    init(_ question: Question, count: Int, of mode: SearchMode, passing: NodeSet?, among past: PastNodes) {
+    init(_ question: Question, count: Int, depth: Int? = nil, of mode: SearchMode, passing: NodeSet?, among past: PastNodes) {
         analyzer = past.analyzer
         let texts = past.texts
         var fields: QueryFields?
@@ -87,7 +88,7 @@ struct Candidates {
             query = ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer))
         }
         weights = texts.weights(query)
-        let wanted = Self.count(for: count, mode)
+        let wanted = depth ?? Self.count(for: count, mode)
         let fits = past.nodes.indices.map { place in
             (passing?.contains(PastNodes.id(place)) ?? true)
                 && (fields?.admit(past.nodes[place].record, past.nodes[place].attributes) ?? true)

@@ -40,6 +40,8 @@ struct NodeSearch {
     var passing: NodeSet? = nil
     /// With a filter: how many pass, of how many.
     var filtered: QueryAnswer.Filtered? = nil
+    /// nil: the best, and no more.
+    var page: MatchPage? = nil
     /// In hybrid mode, when another thread was asked to help; good for one search.
     var textSide: TextSide? = nil
 
@@ -52,21 +54,31 @@ struct NodeSearch {
         var bytes = 0
         /// Matches behind them that were left, so that the answer does not become larger than it may be.
         var left = 0
+        /// Of pages: there are matches behind these.
+        var hasMore = false
+    }
+
+    /// The hits that are wanted of all candidates.
+    private func wanted(_ candidates: Candidates, _ count: Int, _ found: inout Retrieved) -> ArraySlice<Hit> {
+        guard let page else { return rank(candidates, best: count)[...] }
+        let hits = rank(candidates, best: page.offset + count + 1).dropFirst(page.offset)
+        found.hasMore = hits.count > count
+        return hits.prefix(count)
     }
 
     /// At most `count` nodes of at least the threshold, in the order of `fusion`, equal ones by node number; no more than `Limits.answerBytes` of
     /// them, and at least one.
     func retrieve(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> Retrieved {
-        var found = Retrieved(candidates: try Candidates(question, count: count, of: self, in: view))
+        var found = Retrieved(candidates: try Candidates(question, count: count, depth: depth, of: self, in: view))
         let documents = DocumentStore(scope: scope)
         var metadata = try MetadataReader(scope, in: view)
-        let hits = rank(found.candidates, best: count)
+        let hits = wanted(found.candidates, count, &found)
         for (place, hit) in hits.enumerated() {
             let record = try documents.indexed(hit.node, in: view)
             let own = try metadata.metadata(of: record.document, in: view)
             let bytes = record.byteCount + own.bytes
             if place > 0, found.bytes + bytes > Limits.answerBytes {
-                found.left = hits.count - place
+                if page == nil { found.left = hits.count - place } else { found.hasMore = true }
                 break
             }
             found.bytes += bytes
@@ -75,11 +87,19 @@ struct NodeSearch {
         return found
     }
 
+    private var depth: Int? { page == nil ? nil : Limits.pagedMatches }
+
+    /// Where a page goes on, for one that was asked for.
+    func paging(_ found: Retrieved?) -> QueryAnswer.Paging? {
+        guard let page else { return nil }
+        return .init(next: found?.hasMore == true ? page.next(after: found?.hits.count ?? 0) : nil)
+    }
+
     /// The answer that was found.
     /// - Throws: `.damaged`
     func matches(_ found: Retrieved) throws -> [Match] {
         try found.hits.enumerated().map { place, entry in
-            let explanation = explain ? try self.explanation(of: entry.hit, rank: place + 1, entry.record, found.candidates) : nil
+            let explanation = explain ? try self.explanation(of: entry.hit, rank: (page?.offset ?? 0) + place + 1, entry.record, found.candidates) : nil
             var match = try Match(entry.hit.node, entry.record, similarity: Double(entry.hit.similarity), explanation: explanation)
             match.metadata = entry.metadata
             return match
@@ -88,12 +108,12 @@ struct NodeSearch {
 
     /// At most `count` nodes of a project's past, bounded like those of the present.
     func retrieve(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) throws -> Retrieved {
-        var found = Retrieved(candidates: Candidates(question, count: count, of: mode, passing: passing, among: past))
-        let hits = rank(found.candidates, best: count)
+        var found = Retrieved(candidates: Candidates(question, count: count, depth: depth, of: mode, passing: passing, among: past))
+        let hits = wanted(found.candidates, count, &found)
         for (place, hit) in hits.enumerated() {
             let bytes = past[hit.node].byteCount
             if place > 0, found.bytes + bytes > Limits.answerBytes {
-                found.left = hits.count - place
+                if page == nil { found.left = hits.count - place } else { found.hasMore = true }
                 break
             }
             found.bytes += bytes

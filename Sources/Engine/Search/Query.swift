@@ -114,7 +114,8 @@ extension Database {
                 }
                 for (entry, answer) in zip(asked, answers) { outcomes[entry.place] = answer }
             } catch {
-                for entry in asked { outcomes[entry.place] = .failure(ContexError(anyError: error)) }
+                let failure = ContexError(anyError: error)
+                for entry in asked { outcomes[entry.place] = .failure(entry.nodes.page?.failure(failure) ?? failure) }
             }
         }
         return outcomes
@@ -126,8 +127,12 @@ extension Database {
         case .answer(let answer): return answer
         case .past(let nodes, let state):
             let scope = ModelScope.project(search.request.project, of: search.tenant)
-            return try await withPast(state.scope, at: state.sequence, withVectors: search.mode != .keyword, embeddingFor: scope) { [self] past in
-                try await onHeavyPool { try search.answer(nodes, among: past) }
+            do {
+                return try await withPast(state.scope, at: state.sequence, withVectors: search.mode != .keyword, embeddingFor: scope) { [self] past in
+                    try await onHeavyPool { try search.answer(nodes, among: past) }
+                }
+            } catch let error as ContexError {
+                throw nodes.page?.failure(error) ?? error
             }
         }
     }

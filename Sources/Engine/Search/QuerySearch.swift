@@ -39,6 +39,11 @@ struct QuerySearch: Sendable {
         mode = try request.mode(standard: configuration.mode)
         fusion = try Fusion(method: request.fusion, weights: request.weights, mode: mode)
         threshold = request.threshold ?? configuration.threshold
+        if request.page != nil, request.maxTokens != nil || request.diversity != nil || !request.pinned.isEmpty || !request.explainKeys.isEmpty {
+            throw .invalid(
+                field: request.page?.cursor == nil ? "limit" : "cursor", kind: "value_error",
+                message: "Value error, pages show matches as they are ranked: leave out max_tokens, diversity, pinned and explain_keys, or limit and cursor")
+        }
         countTokens = models.countTokens
     }
 
@@ -143,16 +148,24 @@ struct QuerySearch: Sendable {
     /// - Parameter textSide: when another thread may help.
     func run(in view: borrowing TransactionView, _ database: Database, _ textSide: TextSide? = nil) throws -> Retrieved {
         let scope = try Database.scope(tenant, request.project, view)
-        let past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
-        guard let scope else { return .noProject }
+        var past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
+        guard let scope else {
+            // No project has given one.
+            if let cursor = request.page?.cursor { _ = try PageCursor(cursor, of: .matches) }
+            return .noProject
+        }
         var search = NodeSearch(
             scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort, textSide: textSide)
+        if let page = request.page {
+            search.page = try MatchPage(page, scope, asOf: past, question: fingerprint, in: view)
+            past = search.page?.past
+        }
         if let past { return .past(search, PastState(scope: scope, sequence: past)) }
         let question = question
         if let filter = request.filter { try search.admit(filter, in: view) }
         if isPlain {
             let isNone = search.filtered?.passing == 0
-            return .matches(search, isNone ? nil : try search.retrieve(question, count: request.topK, in: view))
+            return .matches(search, isNone ? nil : try search.retrieve(question, count: search.page?.limit ?? request.topK, in: view))
         }
 
         let documents = DocumentStore(scope: scope)
@@ -256,14 +269,15 @@ struct QuerySearch: Sendable {
         case .matches(let search, let found):
             .answer(
                 QueryAnswer(
-                    query: request.text, matches: try found.map(search.matches) ?? [], filtered: search.filtered, left: found?.left ?? 0, notes: notes))
+                    query: request.text, matches: try found.map(search.matches) ?? [], filtered: search.filtered, left: found?.left ?? 0,
+                    paging: search.paging(found), notes: notes))
         case .noProject:
             .answer(
                 QueryAnswer(
                     query: request.text, matches: [], packing: report(.init(), missingPins: request.pinned),
                     explained: request.explainKeys.map {
                         KeyExplanation(key: $0, outcome: .notThere, nodeKey: nil, nodes: 0, duplicateOf: nil, explanation: nil)
-                    }, filtered: request.filter.map { _ in .init(passing: 0, nodes: 0) }))
+                    }, filtered: request.filter.map { _ in .init(passing: 0, nodes: 0) }, paging: request.page.map { _ in .init(next: nil) }))
         }
     }
 
@@ -273,8 +287,9 @@ struct QuerySearch: Sendable {
         var search = search
         if let filter = request.filter { search.admit(filter, among: past) }
         if isPlain {
-            let found = try search.retrieve(question, count: request.topK, among: past, countTokens)
-            return QueryAnswer(query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left, notes: notes)
+            let found = try search.retrieve(question, count: search.page?.limit ?? request.topK, among: past, countTokens)
+            return QueryAnswer(query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left, paging: search.paging(found),
+                notes: notes)
         }
         let candidates = Candidates(question, count: poolMax, of: mode, passing: search.passing, among: past)
         return try choose(

@@ -18,6 +18,13 @@ extension RouteTable {
         static let topK = Field.integer("top_k", min: 1, max: Limits.topK, default: 5, "Matches at most")
         static let maxResults = Field.optionalInteger(
             "max_results", min: 1, max: Limits.maxResults, "What the Python client sends for top_k; then the answer is JSON")
+        static let limit = Field.optionalInteger(
+            "limit", min: 1, max: Limits.pageMatches,
+            "Instead of top_k: matches of a page. The answer then says has_more, and gives next_cursor to the page behind it")
+        static let cursor = Field.optionalText(
+            "cursor", scalarsMax: 1_000,
+            "The next_cursor of the page before, as it is, with the same query: all pages are of the state that the first was of, of at most "
+                + "\(Limits.pagedMatches) matches")
         static let threshold = Field.optionalNumber("threshold", min: 0, max: 1, "Least similarity; the server's when not given")
         static let mode = Field.optionalWord("mode", of: SearchMode.allCases.map(\.rawValue), "How matches are scored; the server's when not given")
         static let efSearch = Field.optionalInteger(
@@ -46,7 +53,7 @@ extension RouteTable {
                 text.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, fusion.shape,
                 weights.shape, explain.shape,
                 vector.shape, efSearch.shape, recall.shape, Fields.asOf.shape, Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
-                filter.shape,
+                filter.shape, limit.shape, cursor.shape,
             ]
         }
 
@@ -69,6 +76,7 @@ extension RouteTable {
             request.pinned = body[Fields.pinned]
             request.explainKeys = body[explainKeys]
             request.filter = body[filter]
+            if body[limit] != nil || body[cursor] != nil { request.page = PageRequest(limit: body[limit] ?? request.topK, cursor: body[cursor]) }
             return request
         }
     }
