@@ -66,7 +66,8 @@ public enum QueryShape {
         return [
             "mode": .string(parts.mode.rawValue), "fusion": .string(parts.fusion.rawValue), "similarity": .double(parts.similarity),
             "threshold": .double(parts.threshold),
-            "rank": place(parts.rank), "cosine": parts.cosine.map(JSONValue.double) ?? .null, "bm25": .double(parts.bm25), "bm25_ceiling": .double(parts.bm25Ceiling),
+            "rank": place(parts.rank), "cosine": parts.cosine.map(JSONValue.double) ?? .null, "bm25": .double(parts.bm25),
+            "bm25_ceiling": .double(parts.bm25Ceiling),
             "terms": .object(JSONObject(parts.terms.map { ($0.term, .double($0.score)) })),
             "vector_rank": place(parts.vectorRank), "text_rank": place(parts.textRank), "weights": named(parts.weights), "parts": named(parts.parts),
         ]

@@ -476,7 +476,8 @@ public struct PrintedDate {
     private static func place(of word: ArraySlice<UInt8>, in names: [String]) -> Int? {
         guard word.count >= 3 else { return nil }
         return names.firstIndex { name in
-            name.utf8.starts(with: word) && (word.count == 3 || word.count == name.utf8.count || word.count == 4 && ["sept", "tues", "thur"].contains { name.hasPrefix($0) })
+            name.utf8.starts(with: word)
+                && (word.count == 3 || word.count == name.utf8.count || word.count == 4 && ["sept", "tues", "thur"].contains { name.hasPrefix($0) })
         }
     }
 

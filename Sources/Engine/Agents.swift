@@ -35,7 +35,8 @@ extension Database {
     public func register(_ tenant: TenantID, _ command: RegisterCommand) async throws -> Registration {
         let command = try checked(command)
         let needs = Self.distinctNeeds(of: command)
-        let searching = searching(tenant, command, needs, vectors: needs.isEmpty ? [] : try await models.embed(questions: Self.scoped(needs, tenant, command.project)))
+        let vectors = needs.isEmpty ? [] : try await models.embed(questions: Self.scoped(needs, tenant, command.project))
+        let searching = searching(tenant, command, needs, vectors: vectors)
         var attempt = 0
         while true {
             attempt += 1

@@ -173,7 +173,10 @@ public struct CalibratedScore: Sendable {
 
     /// What the log-odds of the similarity are the sum of.
     public func contributions(cosine: Float?, bm25: Float) -> [(name: String, value: Double)] {
-        [(cosine == nil ? "words" : "cosine", Double(calibration.cosine * (cosine ?? share(bm25)))), ("text", Double(calibration.text * text(bm25))), ("bias", Double(-cut))]
+        [
+            (cosine == nil ? "words" : "cosine", Double(calibration.cosine * (cosine ?? share(bm25)))), ("text", Double(calibration.text * text(bm25))),
+            ("bias", Double(-cut)),
+        ]
     }
 
     /// For explanations.

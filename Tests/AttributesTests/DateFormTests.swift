@@ -47,31 +47,42 @@ import Testing
         let micros = pad(c.micros, 6)
         var forms = [
             // Python, PostgreSQL, Rust, .NET, Java, JavaScript, Go, MySQL and SQLite (UTC), Oracle, SQL Server's datetimeoffset, BigQuery.
-            "\(date(c))T\(clock(c)).\(micros)\(colon)", "\(date(c)) \(clock(c)).\(micros)\(colon)", "\(date(u))T\(clock(u)).\(micros)Z", "\(date(u)) \(clock(u)).\(micros)",
-            "\(date(c))T\(clock(c)).\(micros)0\(colon)", "\(date(c))T\(clock(c)).\(micros)000\(colon)[Some/Where]", "\(date(c)) \(clock(c)).\(micros) \(plain)",
+            "\(date(c))T\(clock(c)).\(micros)\(colon)", "\(date(c)) \(clock(c)).\(micros)\(colon)", "\(date(u))T\(clock(u)).\(micros)Z",
+            "\(date(u)) \(clock(u)).\(micros)",
+            "\(date(c))T\(clock(c)).\(micros)0\(colon)", "\(date(c))T\(clock(c)).\(micros)000\(colon)[Some/Where]",
+                "\(date(c)) \(clock(c)).\(micros) \(plain)",
             "\(date(c)) \(clock(c)).\(micros)000 \(plain) XYZ m=+0.25", "\(date(u)) \(clock(u)).\(micros) UTC", "\(date(c)) \(clock(c)),\(micros)\(colon)",
-            "\(pad(c.day))-\(months[c.month - 1].uppercased())-\(pad(c.year, 4)) \(half(c, ".")).\(micros) \(noon) \(colon)", "\(date(c, "/")) \(clock(c)).\(micros)\(plain)",
-            "\(date(c, ""))T\(clock(c, "")).\(micros)\(plain)", "\(days[c.weekday]) \(months[c.month - 1]) \(pad(c.day)) \(clock(c)).\(micros) \(pad(c.year, 4)) \(plain)",
+            "\(pad(c.day))-\(months[c.month - 1].uppercased())-\(pad(c.year, 4)) \(half(c, ".")).\(micros) \(noon) \(colon)",
+            "\(date(c, "/")) \(clock(c)).\(micros)\(plain)",
+            "\(date(c, ""))T\(clock(c, "")).\(micros)\(plain)",
+            "\(days[c.weekday]) \(months[c.month - 1]) \(pad(c.day)) \(clock(c)).\(micros) \(pad(c.year, 4)) \(plain)",
         ]
         if unit >= 1_000_000 {
             forms += [
-                "\(date(c))T\(clock(c))\(colon)", "\(date(u))T\(clock(u))Z", "\(date(u))T\(clock(u))", "\(date(u)) \(clock(u))", "\(date(c)) \(clock(c)) \(plain)",
+                "\(date(c))T\(clock(c))\(colon)", "\(date(u))T\(clock(u))Z", "\(date(u))T\(clock(u))", "\(date(u)) \(clock(u))",
+                "\(date(c)) \(clock(c)) \(plain)",
                 "\(days[c.weekday]), \(pad(c.day)) \(months[c.month - 1]) \(pad(c.year, 4)) \(clock(c)) \(plain)",
                 "\(days[u.weekday]), \(pad(u.day)) \(months[u.month - 1]) \(pad(u.year, 4)) \(clock(u)) GMT",
                 "\(days[c.weekday]) \(months[c.month - 1]) \(pad(c.day)) \(pad(c.year, 4)) \(clock(c)) GMT\(plain) (Some Time)",
                 "\(days[u.weekday]) \(months[u.month - 1]) \(c.day == u.day ? pad(u.day) : String(u.day)) \(clock(u)) UTC \(pad(u.year, 4))",
-                "\(days[u.weekday]) \(months[u.month - 1]) \(u.day) \(clock(u)) \(pad(u.year, 4))", "\(pad(c.day))/\(months[c.month - 1])/\(pad(c.year, 4)):\(clock(c)) \(plain)",
-                "\(months[c.month - 1]) \(c.day), \(pad(c.year, 4)), \(half(c))\u{202F}\(noon) \(colon)", "\(longMonths[c.month - 1]) \(c.day), \(pad(c.year, 4)) at \(half(c)) \(noon) GMT\(colon)",
-                "\(pad(u.day)).\(pad(u.month)).\(pad(u.year, 4)) \(clock(u))", "\(longDays[c.weekday]), \(c.day) \(longMonths[c.month - 1]) \(pad(c.year, 4)) \(clock(c)) \(plain)",
+                "\(days[u.weekday]) \(months[u.month - 1]) \(u.day) \(clock(u)) \(pad(u.year, 4))",
+                "\(pad(c.day))/\(months[c.month - 1])/\(pad(c.year, 4)):\(clock(c)) \(plain)",
+                "\(months[c.month - 1]) \(c.day), \(pad(c.year, 4)), \(half(c))\u{202F}\(noon) \(colon)",
+                "\(longMonths[c.month - 1]) \(c.day), \(pad(c.year, 4)) at \(half(c)) \(noon) GMT\(colon)",
+                "\(pad(u.day)).\(pad(u.month)).\(pad(u.year, 4)) \(clock(u))",
+                "\(longDays[c.weekday]), \(c.day) \(longMonths[c.month - 1]) \(pad(c.year, 4)) \(clock(c)) \(plain)",
                 "\(date(u, ""))T\(clock(u, ""))Z",
             ]
-            if (1_950..<2_050).contains(u.year) { forms.append("\(longDays[u.weekday]), \(pad(u.day))-\(months[u.month - 1])-\(pad(u.year % 100)) \(clock(u)) GMT") }
+            if (1_950..<2_050).contains(u.year) {
+                forms.append("\(longDays[u.weekday]), \(pad(u.day))-\(months[u.month - 1])-\(pad(u.year % 100)) \(clock(u)) GMT") }
             if (1_900..<2_200).contains(u.year) { forms += ["\(date(u, ""))\(clock(u, ""))", "\(date(u, ""))\(clock(u, ""))Z"] }
         }
         if unit >= 60_000_000 {
-            forms += ["\(date(c))T\(pad(c.hour)):\(pad(c.minute))\(colon)", "\(date(u))T\(pad(u.hour)):\(pad(u.minute))Z", "\(date(u)) \(pad(u.hour)):\(pad(u.minute))"]
+            forms += ["\(date(c))T\(pad(c.hour)):\(pad(c.minute))\(colon)", "\(date(u))T\(pad(u.hour)):\(pad(u.minute))Z",
+                "\(date(u)) \(pad(u.hour)):\(pad(u.minute))"]
         }
-        if unit >= 86_400_000_000 { forms += [date(u), date(u, "/"), "\(u.day) \(months[u.month - 1]) \(pad(u.year, 4))", "\(pad(u.day)).\(pad(u.month)).\(pad(u.year, 4))"] }
+        if unit >= 86_400_000_000 { forms += [date(u), date(u, "/"), "\(u.day) \(months[u.month - 1]) \(pad(u.year, 4))",
+            "\(pad(u.day)).\(pad(u.month)).\(pad(u.year, 4))"] }
         // A compact date is one of our times, and a number at others.
         return (1_900..<2_200).contains(u.year) && (1_900..<2_200).contains(c.year) ? forms : forms.filter { !$0.prefix(8).allSatisfy(\.isNumber) }
     }
@@ -103,8 +114,10 @@ import Testing
     /// What was asked: a bound without seconds is a date, and texts that are none are not in its range.
     @Test func aBoundIsADateAndNoText() throws {
         let filter = try Filter(["metadata.t": ["gte": "2026-03-29T00:00Z"]])
-        for text in ["2026-03-29T00:00:00Z", "2026-03-29", "2026-03-29 02:00:00+02", "Sun, 29 Mar 2026 00:00:00 GMT", "2026-04-01"] { #expect(filter.passes(Self.document(text)), "\(text)") }
-        for text in ["not a date", "zzz", "2026-03-28 23:59:59", "2026-03-29T00:0Z", "03/30/2026", ""] { #expect(!filter.passes(Self.document(text)), "\(text)") }
+        for text in ["2026-03-29T00:00:00Z", "2026-03-29", "2026-03-29 02:00:00+02", "Sun, 29 Mar 2026 00:00:00 GMT", "2026-04-01"] {
+            #expect(filter.passes(Self.document(text)), "\(text)") }
+        for text in ["not a date", "zzz", "2026-03-28 23:59:59", "2026-03-29T00:0Z", "03/30/2026", ""] {
+            #expect(!filter.passes(Self.document(text)), "\(text)") }
     }
 
     @Test(arguments: ["2026-03-29T00:0Z", "2026-13-01", "2026-02-30", "03/29/2026", "Mar 29", "2026-03-29 08:30:00 Europe/Berlin"])

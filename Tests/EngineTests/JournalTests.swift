@@ -49,7 +49,10 @@ extension SeededRandom {
     fileprivate mutating func below(_ count: UInt64) -> UInt64 { next() % count }
 }
 
-private let words = ["lion", "zebra", "postgres", "kafka", "invoice", "bank", "river", "login", "token", "cluster", "disk", "wal", "agent", "непонятноеслово", "непонятноеморе"]
+private let words = [
+    "lion", "zebra", "postgres", "kafka", "invoice", "bank", "river", "login", "token", "cluster", "disk", "wal", "agent",
+    "непонятноеслово", "непонятноеморе",
+]
 
 /// Commands of every kind, in an order that a seed chooses.
 private struct Mixture {

@@ -32,7 +32,9 @@ import Testing
     @Test func kindsDiffer() {
         let text = "The getUserNames of sign-ups in 数据库"
         #expect(Analyzer(.english).terms(text) == ["getusernam", "get", "user", "name", "sign-ups", "sign", "up", "数", "数据", "据", "据库", "库"])
-        #expect(Analyzer(.code).terms(text) == ["the", "getusernames", "get", "user", "names", "of", "sign-ups", "sign", "ups", "in", "数", "数据", "据", "据库", "库"])
+        #expect(
+            Analyzer(.code).terms(text)
+                == ["the", "getusernames", "get", "user", "names", "of", "sign-ups", "sign", "ups", "in", "数", "数据", "据", "据库", "库"])
         #expect(Analyzer(.simple).terms(text) == ["the", "getusernames", "of", "sign", "ups", "in", "数", "数据", "据", "据库", "库"])
         #expect(Analyzer.Kind.allCases.map { Analyzer.Kind(name: $0.name) } == Analyzer.Kind.allCases)
         #expect(Analyzer.Kind(name: "klingon") == nil)
@@ -54,9 +56,12 @@ import Testing
     /// What is asked, and a text that has it inside of something longer.
     @Test(arguments: [
         ("水", "飲料水の供給"), ("ﾃﾞｰﾀ", "データベース"), ("データ", "ﾃﾞｰﾀﾍﾞｰｽ"), ("据", "数据库服务器"), ("물", "물을 마신다"), ("서버", "데이터베이스서버가"),
-        ("แมว", "ฉันเห็นแมวสองตัวที่ตลาด"), ("น้ำ", "ดื่มน้ำทุกวัน"), ("งู", "ระวังงูในสวน"), ("ທະນາຄານ", "ຂ້ອຍໄປທະນາຄານມື້ນີ້"), ("ធនាគារ", "ខ្ញុំទៅធនាគារនៅថ្ងៃនេះ"),
-        ("ဘဏ်", "ကျွန်တော်ဘဏ်ကိုသွားသည်"), ("كتاب", "كِتَابٌ"), ("كتاب", "كتـــاب"), ("كِتَاب", "كتاب"), ("احمد", "أحمد"), ("مدرسه", "مدرسة"), ("שלום", "שָׁלוֹם"),
-        ("ﬁle", "file"), ("office", "oﬃce"), ("ＡＰＩ２", "api2"), ("m2", "m²"), ("kg", "5 ㎏"), ("ﻣﺮﺣﺒﺎ", "مرحبا"), ("ज़रूर", "जरूर"), ("\u{1112}\u{1161}\u{11AB}", "한글"),
+        ("แมว", "ฉันเห็นแมวสองตัวที่ตลาด"), ("น้ำ", "ดื่มน้ำทุกวัน"), ("งู", "ระวังงูในสวน"), ("ທະນາຄານ", "ຂ້ອຍໄປທະນາຄານມື້ນີ້"), ("ធនាគារ",
+        "ខ្ញុំទៅធនាគារនៅថ្ងៃនេះ"),
+        ("ဘဏ်", "ကျွန်တော်ဘဏ်ကိုသွားသည်"), ("كتاب", "كِتَابٌ"), ("كتاب", "كتـــاب"), ("كِتَاب", "كتاب"), ("احمد", "أحمد"), ("مدرسه", "مدرسة"),
+        ("שלום", "שָׁלוֹם"),
+        ("ﬁle", "file"), ("office", "oﬃce"), ("ＡＰＩ２", "api2"), ("m2", "m²"), ("kg", "5 ㎏"), ("ﻣﺮﺣﺒﺎ", "مرحبا"), ("ज़रूर", "जरूर"),
+        ("\u{1112}\u{1161}\u{11AB}", "한글"),
         ("42", "๔๒"), ("3", "٣"), ("iv", "Ⅳ"), ("１９．９０", "19.90"),
     ])
     func isFoundInside(word: String, text: String) {
@@ -87,9 +92,10 @@ import Testing
     @Test func formsOfATextAreOne() {
         var random = SeededRandom(seed: testSeed("formsOfATextAreOne"))
         let ranges: [ClosedRange<UInt32>] = [
-            0x20...0x7E, 0xA0...0x24F, 0x300...0x345, 0x370...0x52F, 0x5D0...0x6FF, 0x900...0x97F, 0x980...0x9FF, 0xE00...0xEFF, 0x1000...0x109F, 0x1100...0x11FF,
-            0x1780...0x17FF, 0x1E00...0x1FFF, 0x2010...0x205E, 0x2070...0x209C, 0x2100...0x218B, 0x2460...0x24FF, 0x3000...0x30FF, 0x3130...0x33FF, 0x4E00...0x4E80,
-            0xAC00...0xAC80, 0xF900...0xFAD9, 0xFB00...0xFDFF, 0xFE30...0xFFEF, 0x1D400...0x1D7FF, 0x1EE00...0x1EEFF,
+            0x20...0x7E, 0xA0...0x24F, 0x300...0x345, 0x370...0x52F, 0x5D0...0x6FF, 0x900...0x97F, 0x980...0x9FF, 0xE00...0xEFF, 0x1000...0x109F,
+            0x1100...0x11FF, 0x1780...0x17FF, 0x1E00...0x1FFF, 0x2010...0x205E, 0x2070...0x209C, 0x2100...0x218B, 0x2460...0x24FF, 0x3000...0x30FF,
+            0x3130...0x33FF, 0x4E00...0x4E80, 0xAC00...0xAC80, 0xF900...0xFAD9, 0xFB00...0xFDFF, 0xFE30...0xFFEF, 0x1D400...0x1D7FF,
+            0x1EE00...0x1EEFF,
         ]
         for _ in 0..<20_000 {
             var text = ""

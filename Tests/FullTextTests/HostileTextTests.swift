@@ -9,7 +9,8 @@ import Testing
         ("a compound", "a-"), ("compounds of compounds", "aB.cD-"), ("apostrophes", "'"), ("letters and apostrophes", "a'"), ("digits", "7"),
         ("letters and digits", "a7"), ("accents", "e\u{301}"), ("accents alone", "\u{301}"), ("ideographs", "中"), ("ideographs and letters", "中a"),
         ("signs", "!"), ("wide kana", "ﾃﾞ"), ("letters without spaces", "กี้"), ("marks", "ก\u{E49}\u{E49}"), ("thousands", "123,"), ("numbers", "0.10 "),
-        ("long forms", "\u{FDFA}"), ("vowel signs", "ب\u{64E}"), ("ligatures", "ß"), ("wide letters", "Ａ"), ("zero width", "\u{200D}"), ("endings", "ational"), ("vowels", "ey"),
+        ("long forms", "\u{FDFA}"), ("vowel signs", "ب\u{64E}"), ("ligatures", "ß"), ("wide letters", "Ａ"), ("zero width", "\u{200D}"), ("endings",
+        "ational"), ("vowels", "ey"),
         ("words of a hundred letters", String(repeating: "ab", count: 50) + " "), ("stop words", "the "),
     ]
 

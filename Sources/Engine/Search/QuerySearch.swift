@@ -288,7 +288,8 @@ struct QuerySearch: Sendable {
         if let filter = request.filter { search.admit(filter, among: past) }
         if isPlain {
             let found = try search.retrieve(question, count: search.page?.limit ?? request.topK, among: past, countTokens)
-            return QueryAnswer(query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left, paging: search.paging(found),
+            return QueryAnswer(
+                query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left, paging: search.paging(found),
                 notes: notes)
         }
         let candidates = Candidates(question, count: poolMax, of: mode, passing: search.passing, among: past)
