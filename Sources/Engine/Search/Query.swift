@@ -20,7 +20,7 @@ extension Database {
         var search = try QuerySearch(tenant, request, configuration, models)
         if let text = search.textToEmbed {
             search.ask(try await models.embed(questions: [ScopedText(text, in: .project(request.project, of: tenant))])[0])
-            queryUse.note(text, in: request.project, of: tenant)
+            if search.vector != nil { queryUse.note(text, in: request.project, of: tenant) }
         }
         let outcome: QuerySearch.Outcome
         if search.mode == .hybrid, request.asOf == nil {
@@ -64,7 +64,7 @@ extension Database {
                     search.ask(vector)
                     return search
                 }
-                if let text = texts[place] { queryUse.note(text, in: requests[place].project, of: tenant) }
+                if !vector.isEmpty, let text = texts[place] { queryUse.note(text, in: requests[place].project, of: tenant) }
             }
         } catch {
             let failure = ContexError(anyError: error)
