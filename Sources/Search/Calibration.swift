@@ -107,6 +107,14 @@ public struct Calibration: Sendable, Equatable {
         return bounded(project.cut + meanCosine * project.nearness(cosine) + deviation * query.deviation + knownShare * query.knownShare)
     }
 
+    /// The share of a query's words (BM25 by its ceiling) that a text must have for a similarity of 0.5 where words alone decide. Among a handful of
+    /// texts a tenth is what the right one has of a question, and no other; among thousands, whose common words many texts share, two fifths. Fitted
+    /// by eye to the best F1 on the shared sets and on eight to eighteen texts in nine scripts (docs/decisions/0062-scripts.md).
+    public static func shareCut(documents: Int) -> Float {
+        let log = Float(PortableMath.log(Double(max(8, documents))))
+        return 0.08 + 0.0045 * log * log
+    }
+
     /// What is the same for all queries of a moment.
     public struct Project: Sendable {
         let cut: Float
@@ -155,15 +163,12 @@ public struct CalibratedScore: Sendable {
     }
 
     /// - Parameters:
-    ///   - cosine: -1...1; nil when question or text has no vector: words alone decide, and the share of the question's that the text has stands
-    ///     for the cosine. (Where there is one, a text that has half of the words mostly has a cosine of about a half as well.)
+    ///   - cosine: -1...1
     ///   - bm25: the text's score for the query, 0 when they share no term.
     /// - Returns: 0...1, strictly increasing in both (up to the resolution of Float near its ends).
-    public func similarity(cosine: Float?, bm25: Float) -> Float {
-        1 / (1 + PortableMath.exp(cut - calibration.cosine * (cosine ?? share(bm25)) - calibration.text * text(bm25)))
+    public func similarity(cosine: Float, bm25: Float) -> Float {
+        1 / (1 + PortableMath.exp(cut - calibration.cosine * cosine - calibration.text * text(bm25)))
     }
-
-    private func share(_ bm25: Float) -> Float { ceiling > 0 ? min(1, bm25 / ceiling) : 0 }
 
     private func text(_ bm25: Float) -> Float {
         guard bm25 > 0, ceiling > 0 else { return 0 }
@@ -172,11 +177,8 @@ public struct CalibratedScore: Sendable {
     }
 
     /// What the log-odds of the similarity are the sum of.
-    public func contributions(cosine: Float?, bm25: Float) -> [(name: String, value: Double)] {
-        [
-            (cosine == nil ? "words" : "cosine", Double(calibration.cosine * (cosine ?? share(bm25)))), ("text", Double(calibration.text * text(bm25))),
-            ("bias", Double(-cut)),
-        ]
+    public func contributions(cosine: Float, bm25: Float) -> [(name: String, value: Double)] {
+        [("cosine", Double(calibration.cosine * cosine)), ("text", Double(calibration.text * text(bm25))), ("bias", Double(-cut))]
     }
 
     /// For explanations.

@@ -19,12 +19,15 @@ public struct ScoreParts: Sendable {
     public var ceiling: Float
     /// The decision cut: what a node must sum up to for a calibrated similarity of 0.5.
     public var cut: Float
+    /// `Calibration.shareCut`: without a cosine it decides.
+    public var shareCut: Float
 
-    public init(cosine: Float?, bm25: Float, ceiling: Float, cut: Float) {
+    public init(cosine: Float?, bm25: Float, ceiling: Float, cut: Float, shareCut: Float = Calibration.shareCut(documents: 1)) {
         self.cosine = cosine
         self.bm25 = bm25
         self.ceiling = ceiling
         self.cut = cut
+        self.shareCut = shareCut
     }
 
     public var calibrated: CalibratedScore { CalibratedScore(ceiling: ceiling, cut: cut) }
@@ -32,16 +35,20 @@ public struct ScoreParts: Sendable {
     /// What thresholds are compared with.
     public func similarity(_ mode: SearchMode) -> Float {
         switch mode {
-        case .hybrid: calibrated.similarity(cosine: cosine, bm25: bm25)
+        case .hybrid: cosine.map { calibrated.similarity(cosine: $0, bm25: bm25) } ?? share / (share + shareCut)
         case .semantic: cosine ?? 0
-        case .keyword: ceiling > 0 ? min(1, bm25 / ceiling) : 0
+        case .keyword: share
         }
     }
+
+    private var share: Float { ceiling > 0 ? min(1, bm25 / ceiling) : 0 }
 
     /// What the similarity is the sum of; in hybrid mode its log-odds.
     public func contributions(_ mode: SearchMode) -> [(name: String, value: Double)] {
         switch mode {
-        case .hybrid: calibrated.contributions(cosine: cosine, bm25: bm25)
+        case .hybrid:
+            cosine.map { calibrated.contributions(cosine: $0, bm25: bm25) }
+                ?? [("words", share > 0 ? PortableMath.log(Double(share)) : -.infinity), ("bias", -PortableMath.log(Double(shareCut)))]
         case .semantic: [("cosine", Double(cosine ?? 0))]
         case .keyword: [("bm25", ceiling > 0 ? Double(bm25 / ceiling) : 0)]
         }

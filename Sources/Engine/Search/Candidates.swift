@@ -130,7 +130,7 @@ struct Candidates {
     private static func scored(
         _ cosines: [VectorMatch], _ scores: [TextMatch], _ weights: QueryWeights, _ cut: Float
     ) -> [(node: NodeID, parts: ScoreParts)] {
-        var table = ScoreTable(nodesMax: cosines.count + scores.count, ceiling: weights.ceiling, cut: cut)
+        var table = ScoreTable(nodesMax: cosines.count + scores.count, ceiling: weights.ceiling, cut: cut, shareCut: weights.shareCut)
         for match in cosines { table.note(match.node, cosine: match.cosine) }
         for match in scores { table.note(match.node, bm25: match.score) }
         return table.scored
@@ -157,7 +157,7 @@ extension NodeSearch {
         let nothing = [Float?](repeating: nil, count: nodes.count)
         let cosines = try question.vector.map { try VectorIndex(scope: scope, dimension: dimension).cosines($0, of: nodes, in: view) } ?? nothing
         let scores = mode == .semantic ? nothing : try TextIndex(scope: scope).scores(weights, of: nodes, in: view)
-        return zip(cosines, scores).map { ScoreParts(cosine: $0, bm25: $1 ?? 0, ceiling: max(weights.ceiling, $1 ?? 0), cut: cut) }
+        return zip(cosines, scores).map { ScoreParts(cosine: $0, bm25: $1 ?? 0, ceiling: max(weights.ceiling, $1 ?? 0), cut: cut, shareCut: weights.shareCut) }
     }
 
     /// The same of nodes of the past.
@@ -165,7 +165,8 @@ extension NodeSearch {
         nodes.map { node in
             let bm25 = mode == .semantic ? 0 : weights.score(past.texts[PastNodes.place(node)])
             return ScoreParts(
-                cosine: question.vector.flatMap { past.cosine($0, past[node]) }, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut)
+                cosine: question.vector.flatMap { past.cosine($0, past[node]) }, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut,
+                shareCut: weights.shareCut)
         }
     }
 }

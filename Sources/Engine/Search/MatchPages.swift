@@ -7,12 +7,13 @@
 // middling on both sides would come up on a later page at a place that has been passed already.
 
 internal import Base
-internal import Events
 internal import Documents
+internal import Events
 internal import FullText
 internal import Hashing
 internal import KeySpace
 internal import LMDB
+internal import Search
 
 struct MatchPage: Sendable {
     let limit: Int

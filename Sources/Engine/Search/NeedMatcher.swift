@@ -108,7 +108,6 @@ package final class NeedMatcher: Sendable {
             let terms = Set(node.text.frequencies.map(\.term))
             for (place, need) in standing.needs.enumerated() where matched[need.agent]?.last?.node != node.id {
                 let cosine = need.hasVector && !node.vector.isEmpty ? VectorMath.dot(vector(place), node.vector) : nil
-                if mode == .semantic, cosine == nil { continue }
                 var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
                 if mode != .semantic {
                     // Terms are looked up only where the score can depend on them.
@@ -117,9 +116,14 @@ package final class NeedMatcher: Sendable {
                         let weights = try index.weights(need.query, in: view)
                         if sharesTerm { parts.bm25 = weights.score(node.text) }
                         parts.ceiling = weights.ceiling
-                        if mode == .hybrid { parts.cut = Calibration.standard.cut(weights.features, meanCosine: cuts[place].meanCosine) }
+                        if mode == .hybrid {
+                            parts.cut = Calibration.standard.cut(weights.features, meanCosine: cuts[place].meanCosine)
+                            parts.shareCut = weights.shareCut
+                        }
                     }
                 }
+                // Without a vector only a word they share is a reason, however low the threshold.
+                if mode != .keyword, cosine == nil, parts.bm25 == 0 { continue }
                 let similarity = Double(parts.similarity(mode))
                 if similarity >= threshold { matched[need.agent, default: []].append(NeedMatch(node: node.id, need: need.index, similarity: similarity)) }
             }
