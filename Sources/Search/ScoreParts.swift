@@ -1,5 +1,7 @@
 // What one node has for one query, and what that comes to.
 
+internal import Base
+
 /// How matches are scored.
 public enum SearchMode: String, Sendable, CaseIterable {
     /// Cosine and BM25 in one calibrated score (Fusion).

@@ -1,6 +1,8 @@
+import Attributes
 import Base
 import Content
 import Engine
+import Search
 import TestSupport
 import Testing
 

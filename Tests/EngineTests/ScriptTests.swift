@@ -4,6 +4,7 @@ import Engine
 import Events
 import Maintenance
 import Needs
+import Search
 import TestSupport
 import Testing
 
