@@ -75,7 +75,7 @@ extension Models {
     package func embed(documents texts: [ScopedText]) async throws -> [[Float]] { try await embedReadable(texts, by: embedDocuments ?? embed) }
 
     /// The same of what is asked.
-    func embed(questions texts: [ScopedText]) async throws -> [[Float]] { try await embedReadable(texts, by: embed) }
+    package func embed(questions texts: [ScopedText]) async throws -> [[Float]] { try await embedReadable(texts, by: embed) }
 
     private func embedReadable(_ texts: [ScopedText], by embed: @Sendable ([ScopedText]) async throws -> [[Float]]) async throws -> [[Float]] {
         let readable = texts.indices.filter { reads(texts[$0].text) }

@@ -235,7 +235,7 @@ public enum Reindex {
         let store = NeedStore(scope: scope)
         let agents = try environment.read { try store.agents(in: $0) }
         for agent in agents {
-            let vectors = agent.needs.isEmpty ? [] : try await models.embed(agent.needs.map { ScopedText($0, in: .server) })
+            let vectors = agent.needs.isEmpty ? [] : try await models.embed(questions: agent.needs.map { ScopedText($0, in: .server) })
             let searching = NeedSearch(
                 tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension, configuration,
                 packing: nil)
