@@ -33,7 +33,7 @@ enum WordHash {
         var models = Models(
             identity: "hashed words", dimension: dimension, embed: { texts in texts.map { vector($0.filter(\.isASCII)) } },
             countTokens: { $0.split(separator: " ").count })
-        models.reads = { text in 2 * text.count { $0.isLetter && $0.isASCII } >= text.count { $0.isLetter } }
+        models.reads = { text in 2 * text.count { $0.isLetter && $0.isASCII } >= text.count { $0.isLetter || !$0.isASCII } }
         return models
     }()
 }
