@@ -96,6 +96,7 @@ public enum NotificationShape {
             ("description", .string(match.description)), ("token_count", .null), ("preview", .null),
         ])
         if match.isCut { members["truncated"] = .bool(true) }
+        if let passage = match.passage { members["passage"] = QueryShape.passage(passage) }
         return .object(members)
     }
 

@@ -10,6 +10,10 @@ public enum QueryShape {
         var members = JSONObject([
             ("query", .string(answer.query)), ("matches", .array(answer.matches.map(match))), ("total_matches", .integer(answer.matches.count)),
         ])
+        if answer.ignoresSigns {
+            members["syntax"] = .string(QuerySyntax.plain.rawValue)
+            members["note"] = "Nothing is as the signs of the query ask: these are the matches of its words"
+        }
         if let report = answer.packing { members["packing"] = packing(report) }
         if let filtered = answer.filtered { members["filter"] = ["passing": .integer(filtered.passing), "nodes": .integer(filtered.nodes)] }
         if answer.left > 0 {
@@ -33,8 +37,24 @@ public enum QueryShape {
         if let tokens = match.tokens { members["tokens"] = .integer(tokens) }
         if match.isPinned { members["pinned"] = .bool(true) }
         if match.isCut { members["truncated"] = .bool(true) }
+        if let passage = match.passage { members["passage"] = self.passage(passage) }
         DataShape.add(match.metadata, nil, to: &members)
+        if !match.others.isEmpty { members["others"] = .array(match.others.map(self.match)) }
         if let parts = match.explanation { members["explanation"] = explanation(parts) }
+        return .object(members)
+    }
+
+    /// Where in the node the answer stands (docs/passages.md).
+    static func passage(_ passage: MatchPassage) -> JSONValue {
+        var members = JSONObject()
+        if let range = passage.range {
+            members["start"] = .integer(range.lowerBound)
+            members["end"] = .integer(range.upperBound)
+        }
+        members["text"] = .string(passage.text)
+        if let path = passage.path { members["path"] = .string(path) }
+        if let last = passage.lastPath { members["last_path"] = .string(last) }
+        if !passage.nodeKeys.isEmpty { members["nodes"] = .array(passage.nodeKeys.map(JSONValue.string)) }
         return .object(members)
     }
 

@@ -17,8 +17,10 @@ public struct AttributeCheck: Sendable {
     /// Looks for one document; each of the project must come once.
     public mutating func expect(_ document: DocumentAttributes, in view: borrowing TransactionView) throws {
         guard found.count < Self.findingsMax else { return }
-        let chunks = Dictionary(grouping: Set(document.nodes), by: NodeChunk.number(of:))
-        for entry in chunks.isEmpty ? [] : document.entries() {
+        let chunks = Dictionary(grouping: Set(document.numbers), by: NodeChunk.number(of:))
+        let further = Dictionary(grouping: Set(document.furtherPassages), by: NodeChunk.number(of:))
+        let entries = (chunks.isEmpty ? [] : document.entries()).map { ($0, chunks) } + [(AttributeKey.furtherPassages, further)]
+        for (entry, chunks) in entries {
             for (number, nodes) in chunks {
                 let key = index.key(entry, chunk: number)
                 counts[key, default: 0] += nodes.count
@@ -29,7 +31,7 @@ public struct AttributeCheck: Sendable {
                 }
             }
         }
-        for (chunk, nodes) in Dictionary(grouping: Set(document.nodes), by: { $0.rawValue >> TimeColumn.shift }) {
+        for (chunk, nodes) in Dictionary(grouping: Set(document.numbers), by: { $0.rawValue >> TimeColumn.shift }) {
             var column = [Int64](repeating: TimeColumn.none, count: TimeColumn.nodes)
             if let payload = try view.load(index.scope.key(.attributeTimes, chunk)) { try TimeColumn.read(payload) { column[$0] = $1 } }
             for node in nodes where column[Int(node.rawValue) % TimeColumn.nodes] != document.updatedAt.rawValue {

@@ -6,7 +6,8 @@
 // a record, so that a range of times is a walk over n / 128 records and not over as many as there are documents.
 //
 // Nodes and not documents are what stands in the chunks, because that is what both searches ask about. The nodes of a document
-// are numbered together, so that a chunk of them is a run of four bytes.
+// are numbered together, so that a chunk of them is a run of four bytes. The further passages of long nodes stand in the chunks like nodes, and
+// under an entry of their own, so that nodes can be counted.
 
 internal import Base
 public import KeySpace
@@ -25,7 +26,7 @@ public struct AttributeIndex: Sendable {
     /// What is the same in both is not touched.
     /// - Complexity: O((entries that differ) x (chunks that its nodes lie in)), a record read and written for each.
     public func replace(_ old: DocumentAttributes?, with new: DocumentAttributes?, in transaction: inout WriteTransaction) throws {
-        let (before, after) = (Set(old?.nodes ?? []), Set(new?.nodes ?? []))
+        let (before, after) = (Set(old?.numbers ?? []), Set(new?.numbers ?? []))
         let (gone, come) = (Chunks(before.subtracting(after)), Chunks(after.subtracting(before)))
         let (had, has) = (before.isEmpty ? [] : old?.entries() ?? [], after.isEmpty ? [] : new?.entries() ?? [])
         let (all, whole) = (Chunks(before), Chunks(after))
@@ -47,6 +48,12 @@ public struct AttributeIndex: Sendable {
             default: break
             }
             break
+        }
+        let (furtherBefore, further) = (Set(old?.furtherPassages ?? []), Set(new?.furtherPassages ?? []))
+        if furtherBefore != further {
+            try change(
+                AttributeKey.furtherPassages, removing: Chunks(furtherBefore.subtracting(further)),
+                adding: Chunks(further.subtracting(furtherBefore)), in: &transaction)
         }
         try TimeColumn(scope: scope).set(nil, of: before.subtracting(after), in: &transaction)
         if let new { try TimeColumn(scope: scope).set(new.updatedAt, of: after, in: &transaction) }

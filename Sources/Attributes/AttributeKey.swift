@@ -25,7 +25,10 @@ enum AttributeKey {
     /// Of SHA-256: two texts of one beginning are taken for equal when these are.
     static let digestBytes = 16
 
+    /// Of every number that a document has.
     static let every: [UInt8] = [0x01, 0x00]
+    /// Of those that are no nodes but the further passages of long ones.
+    static let furtherPassages: [UInt8] = [0x01, 0x01]
     /// What every field of metadata begins with.
     static let anyMetadata: [UInt8] = [0x10]
 
@@ -93,6 +96,7 @@ enum AttributeKey {
     /// The attribute that a key is about, in the words of a filter.
     static func describe(_ key: some Collection<UInt8>) -> String {
         switch key.first {
+        case 0x01 where key.dropFirst().first == 0x01: "further passages"
         case 0x01: "every node"
         case 0x02: "data_key"
         case 0x03: "data_format"

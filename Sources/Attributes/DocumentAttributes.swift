@@ -9,15 +9,24 @@ public struct DocumentAttributes: Sendable {
     public var publisher: Publisher?
     public var metadata: JSONObject
     public var nodes: [NodeID]
+    /// Numbers of the passages of its long nodes, but the first of each, which has the node's.
+    public var furtherPassages: [NodeID]
 
-    public init(key: Name, format: String, updatedAt: Timestamp, publisher: Publisher?, metadata: JSONObject, nodes: [NodeID]) {
+    public init(
+        key: Name, format: String, updatedAt: Timestamp, publisher: Publisher?, metadata: JSONObject, nodes: [NodeID],
+        furtherPassages: [NodeID] = []
+    ) {
         self.key = key
         self.format = format
         self.updatedAt = updatedAt
         self.publisher = publisher
         self.metadata = metadata
         self.nodes = nodes
+        self.furtherPassages = furtherPassages
     }
+
+    /// Every number under which the indexes have something of it.
+    var numbers: [NodeID] { nodes + furtherPassages }
 
     /// Keys of the index under which its nodes stand, without the chunk; each once, in order.
     func entries() -> [[UInt8]] {

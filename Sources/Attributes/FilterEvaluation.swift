@@ -13,10 +13,16 @@ extension AttributeIndex {
         return try evaluation.nodes(filter, in: view)
     }
 
-    /// Every node of the project.
+    /// Every node of the project, and every further passage.
     public func nodes(in view: borrowing TransactionView) throws -> NodeSet {
         var evaluation = FilterEvaluation(index: self)
         return try evaluation.everyNode(in: view)
+    }
+
+    /// The passages of long nodes but the first of each: what is no node among the numbers that a filter lets pass.
+    public func furtherPassages(in view: borrowing TransactionView) throws -> NodeSet {
+        var evaluation = FilterEvaluation(index: self)
+        return try evaluation.furtherPassages(in: view)
     }
 
     /// Whether any document of the project has metadata.
@@ -152,6 +158,12 @@ private struct FilterEvaluation {
         var found = NodeSet()
         try add(index.key(AttributeKey.every), to: &found, at: [], in: view)
         every = found
+        return found
+    }
+
+    mutating func furtherPassages(in view: borrowing TransactionView) throws -> NodeSet {
+        var found = NodeSet()
+        try add(index.key(AttributeKey.furtherPassages), to: &found, at: [], in: view)
         return found
     }
 

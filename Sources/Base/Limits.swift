@@ -18,6 +18,8 @@ public enum Limits {
     public static let queryScalars = 32_768
     /// Nodes that one document may be split into.
     public static let nodesPerDocument = 20_000
+    /// Passages that the long nodes of one document may have beside one a node: each costs an embedding. What has more text has longer passages.
+    public static let passagesPerDocument = 4_096
     /// Items of one batch request.
     public static let batchItems = 10_000
     /// Texts of one request for embeddings, as OpenAI has it.
@@ -36,6 +38,11 @@ public enum Limits {
     /// Matches of one page of a query, and of all its pages together: so many candidates of each index are ranked for each page.
     public static let pageMatches = 1_000
     public static let pagedMatches = 10_000
+    /// Matches of one document in an answer, when the request says how many, and when it groups by document and does not say.
+    public static let nodesPerDocumentShown = 50
+    public static let nodesPerGroup = 3
+    /// Candidates that each index is asked for when passages of few nodes, or nodes of few documents, hold all places of an answer.
+    public static let widenedCandidates = 8_192
     /// Numbers of a vector in a request: more than any model gives. How many it must be, the model says.
     public static let vectorNumbers = 8_192
     /// Candidates of a search among vectors; each brings up to 32 neighbours that are compared.

@@ -21,10 +21,25 @@ public struct DocumentRecord: Sendable, Equatable {
     public var fingerprint: SHA256Digest
     /// In the order of the document.
     public var nodes: [NodeID]
+    /// The long ones among them, in the same order: how many passages each has. The first has the node's number, the others those that follow it.
+    public var passages: [PassageRun]
+
+    public struct PassageRun: Sendable, Equatable {
+        public let node: NodeID
+        public let count: Int
+
+        public init(node: NodeID, count: Int) {
+            self.node = node
+            self.count = count
+        }
+
+        /// Numbers of the passages but the first.
+        public var further: [NodeID] { (1..<UInt32(count)).map { NodeID(rawValue: node.rawValue + $0) } }
+    }
 
     public init(
         id: DocumentID, key: Name, sequence: Sequence, exists: Bool, format: String, updatedAt: Timestamp, publisher: Publisher? = nil,
-        metadata: [UInt8] = [], fingerprint: SHA256Digest, nodes: [NodeID]
+        metadata: [UInt8] = [], fingerprint: SHA256Digest, nodes: [NodeID], passages: [PassageRun] = []
     ) {
         self.id = id
         self.key = key
@@ -36,13 +51,18 @@ public struct DocumentRecord: Sendable, Equatable {
         self.metadata = metadata
         self.fingerprint = fingerprint
         self.nodes = nodes
+        self.passages = passages
     }
+
+    /// Numbers of the passages of long nodes but the first of each.
+    public var furtherPassages: [NodeID] { passages.flatMap(\.further) }
 
     /// A node is in one place of one document, and what was deleted has none. Each finding is a sentence; for tests.
     public func checkInvariants() -> [String] {
         var faults: [String] = []
         if Set(nodes).count != nodes.count { faults.append("document '\(key)' names a node twice") }
         if !exists, !nodes.isEmpty { faults.append("document '\(key)' is deleted and has \(nodes.count) nodes") }
+        if !Set(nodes).isDisjoint(with: furtherPassages) { faults.append("document '\(key)' has a node where another has a passage") }
         return faults
     }
 
@@ -60,6 +80,18 @@ public struct DocumentRecord: Sendable, Equatable {
         writer.raw(fingerprint.bytes)
         writer.varint(UInt64(nodes.count))
         for node in nodes { writer.varint(UInt64(node.rawValue)) }
+        writer.varint(UInt64(passages.count))
+        var places = nodes.enumerated().makeIterator()
+        var last = 0
+        for run in passages {
+            while let (place, node) = places.next() {
+                guard node == run.node else { continue }
+                writer.varint(UInt64(place - last))
+                last = place
+                break
+            }
+            writer.varint(UInt64(run.count))
+        }
         return writer.bytes
     }
 
@@ -83,10 +115,21 @@ public struct DocumentRecord: Sendable, Equatable {
         let count = try reader.count(limit: reader.remaining)
         var nodes: [NodeID] = []
         for _ in 0..<count { nodes.append(NodeID(rawValue: UInt32(try reader.count(limit: Int(UInt32.max))))) }
+        var passages: [PassageRun] = []
+        var place = 0
+        for number in 0..<(try reader.count(limit: nodes.count)) {
+            let step = try reader.count(limit: nodes.count)
+            let count = try reader.count(limit: Limits.passagesPerDocument + 1)
+            place += step
+            guard number == 0 || step > 0, place < nodes.count, count > 1, Int(nodes[place].rawValue) + count <= Int(UInt32.max) else {
+                throw ByteError.malformed(at: reader.offset)
+            }
+            passages.append(PassageRun(node: nodes[place], count: count))
+        }
         try reader.end()
         return DocumentRecord(
             id: id, key: key, sequence: sequence, exists: exists, format: format, updatedAt: updatedAt, publisher: publisher, metadata: metadata,
-            fingerprint: fingerprint, nodes: nodes)
+            fingerprint: fingerprint, nodes: nodes, passages: passages)
     }
 }
 
@@ -127,12 +170,16 @@ public struct NodeRecord: Sendable, Equatable {
     public let tokenCount: Int
     /// The publisher brought the vector: it is in the event that the document names, and no model makes it anew.
     public let hasOwnVector: Bool
-    /// The vector index has it. The model makes no vector of a text that it cannot read: words alone find such a node.
-    public let hasVector: Bool
+    /// What stands before it in its document and says what it is about (the headings above it): it is found by this too.
+    public let context: String
+    public let extent: NodeExtent
+    /// Of the first record of a unit: the places of those of its entries that have no vector, rising. The model makes none of a text that it cannot
+    /// read: words alone find such an entry.
+    public let unread: [Int]
 
     public init(
         document: DocumentID, documentKey: String, path: String, kind: String, format: String, description: String, data: [UInt8],
-        tokenCount: Int, hasOwnVector: Bool = false, hasVector: Bool = true
+        tokenCount: Int, hasOwnVector: Bool = false, context: String = "", extent: NodeExtent = .whole, unread: [Int] = []
     ) {
         self.document = document
         self.documentKey = documentKey
@@ -143,18 +190,20 @@ public struct NodeRecord: Sendable, Equatable {
         self.data = data
         self.tokenCount = tokenCount
         self.hasOwnVector = hasOwnVector
-        self.hasVector = hasVector
+        self.context = context
+        self.extent = extent
+        self.unread = unread
     }
 
-    /// The same node under a model that reads its text, or does not.
-    public func having(vector: Bool) -> NodeRecord {
+    /// The same node under another model.
+    public func having(unread: [Int]) -> NodeRecord {
         NodeRecord(
             document: document, documentKey: documentKey, path: path, kind: kind, format: format, description: description, data: data,
-            tokenCount: tokenCount, hasOwnVector: hasOwnVector, hasVector: vector)
+            tokenCount: tokenCount, hasOwnVector: hasOwnVector, context: context, extent: extent, unread: unread)
     }
 
-    /// In stored bytes: whose vector it is.
-    private static let (byModel, byPublisher, none): (UInt8, UInt8, UInt8) = (0, 1, 2)
+    /// In stored bytes: whose vectors it has. The last one says that some are missing.
+    private static let (byModel, byPublisher, partly): (UInt8, UInt8, UInt8) = (0, 1, 2)
 
     /// The name of a node outside: document key, dot, path.
     public var nodeKey: String { "\(documentKey).\(path)" }
@@ -172,7 +221,12 @@ public struct NodeRecord: Sendable, Equatable {
         writer.blob(own)
         writer.varint(UInt64(shared.count))
         if !shared.isEmpty { writer.varint(UInt64(shared.lowerBound)) }
-        writer.u8(hasOwnVector ? Self.byPublisher : hasVector ? Self.byModel : Self.none)
+        writer.u8(hasOwnVector ? Self.byPublisher : unread.isEmpty ? Self.byModel : Self.partly)
+        writer.text(context)
+        writer.extent(extent)
+        guard !hasOwnVector, !unread.isEmpty else { return writer.bytes }
+        writer.varint(UInt64(unread.count))
+        for place in unread { writer.varint(UInt64(place)) }
         return writer.bytes
     }
 
@@ -189,18 +243,70 @@ public struct NodeRecord: Sendable, Equatable {
         let shared = try reader.count(limit: data.count)
         let start = shared == 0 ? 0 : try reader.count(limit: data.count - shared)
         guard let description = String(validating: own + data[start..<start + shared], as: UTF8.self) else { throw ByteError.malformed(at: reader.offset) }
-        let vector = try reader.u8()
-        guard vector <= none else { throw ByteError.malformed(at: reader.offset) }
+        let whose = try reader.u8()
+        guard whose <= partly else { throw ByteError.malformed(at: reader.offset) }
+        let context = try reader.text()
+        let extent = try reader.extent()
+        var unread: [Int] = []
+        if whose == partly {
+            for _ in 0..<(try reader.count(limit: extent.numbers)) {
+                let place = try reader.count(limit: extent.numbers)
+                guard place < extent.numbers, unread.last.map({ $0 < place }) ?? true else { throw ByteError.malformed(at: reader.offset) }
+                unread.append(place)
+            }
+        }
         try reader.end()
         return NodeRecord(
             document: document, documentKey: documentKey, path: path, kind: kind, format: format, description: description,
-            data: data, tokenCount: tokenCount, hasOwnVector: vector == byPublisher, hasVector: vector != none)
+            data: data, tokenCount: tokenCount, hasOwnVector: whose == byPublisher, context: context, extent: extent,
+            unread: unread)
     }
 }
 
 extension NodeRecord {
     /// About what it holds in memory.
-    public var byteCount: Int { data.count + description.utf8.count + documentKey.utf8.count + path.utf8.count + 64 }
+    public var byteCount: Int { data.count + description.utf8.count + documentKey.utf8.count + path.utf8.count + context.utf8.count + 64 }
+}
+
+extension ByteWriter {
+    /// 0: whole. 1: gathered. More: so many passages.
+    public mutating func extent(_ extent: NodeExtent) {
+        switch extent {
+        case .whole: varint(0)
+        case .gathered(let place, let count):
+            varint(1)
+            varint(UInt64(place))
+            varint(UInt64(count))
+        case .passages(let bounds):
+            varint(UInt64(bounds.count))
+            for passage in bounds {
+                for place in [passage.start, passage.end] {
+                    varint(UInt64(place.leaf))
+                    varint(UInt64(place.byte))
+                }
+            }
+        }
+    }
+}
+
+extension ByteReader {
+    public mutating func extent() throws(ByteError) -> NodeExtent {
+        let count = try count(limit: Limits.passagesPerDocument + 1)
+        if count == 0 { return .whole }
+        if count == 1 {
+            let (place, all) = (try self.count(limit: Limits.nodesPerDocument), try self.count(limit: Limits.nodesPerDocument))
+            guard place < all, all > 1 else { throw .malformed(at: offset) }
+            return .gathered(place: place, count: all)
+        }
+        var bounds: [PassageBounds] = []
+        for _ in 0..<count {
+            let start = PassageBounds.Place(leaf: try self.count(), byte: try self.count())
+            let end = PassageBounds.Place(leaf: try self.count(), byte: try self.count())
+            guard start < end else { throw .malformed(at: offset) }
+            bounds.append(PassageBounds(start: start, end: end))
+        }
+        return .passages(bounds)
+    }
 }
 
 /// A description mostly ends with its node's value (`note: We deploy on Fridays.`), and the value stands in the data: it is stored once.

@@ -48,14 +48,29 @@ public struct DocumentStore: Sendable {
         return try NodeRecord.decode(bytes)
     }
 
-    /// Nodes in the order of their numbers, from one on: at most `count`.
+    /// The node that an entry of the indexes is of: that of its number, or the long one whose passages reach so far.
+    /// - Complexity: O(log n).
+    public func node(of entry: NodeID, in view: borrowing TransactionView) throws -> (id: NodeID, record: NodeRecord)? {
+        if let record = try node(entry, in: view) { return (entry, record) }
+        var found: (id: NodeID, record: NodeRecord)?
+        try view.scanRecords(prefix: scope.key(.node), from: scope.key(.node, entry.rawValue), .descending) { key, payload in
+            found = (Self.nodeID(ofKey: key), try NodeRecord.decode(Array(payload)))
+            return .stop
+        }
+        guard let found, Int(entry.rawValue - found.id.rawValue) < found.record.extent.numbers else { return nil }
+        return found
+    }
+
+    /// Nodes in the order of their numbers, from one on: at most `count`, and of nodes that are gathered all or none.
     /// - Complexity: O(log n + count).
     public func nodes(
         from first: NodeID, count: Int, in view: borrowing TransactionView
     ) throws -> [(id: NodeID, record: NodeRecord)] {
         var found: [(id: NodeID, record: NodeRecord)] = []
         try view.scanRecords(prefix: scope.key(.node), from: scope.key(.node, first.rawValue)) { key, payload in
-            found.append((Self.nodeID(ofKey: key), try NodeRecord.decode(Array(payload))))
+            let record = try NodeRecord.decode(Array(payload))
+            found.append((Self.nodeID(ofKey: key), record))
+            if case .gathered(let place, let all) = record.extent, place + 1 < all { return .onward }
             return found.count < count ? .onward : .stop
         }
         return found
@@ -219,6 +234,16 @@ public struct DocumentStore: Sendable {
         try view.scanRecords(prefix: scope.key(.node)) { key, _ in
             found.append(Self.nodeID(ofKey: key))
             return .onward
+        }
+        return found
+    }
+
+    /// The number of every entry that the indexes have of the nodes; for rebuilding.
+    public func entries(in view: borrowing TransactionView) throws -> [NodeID] {
+        var found: [NodeID] = []
+        try forEachNode(in: view) { id, node in
+            if case .gathered(let place, _) = node.extent, place > 0 { return }
+            found += (0..<UInt32(node.extent.numbers)).map { NodeID(rawValue: id.rawValue + $0) }
         }
         return found
     }

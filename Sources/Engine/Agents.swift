@@ -312,8 +312,8 @@ package struct NeedSearch: Sendable {
         var shared = try SharedMatches(scope, in: view)
         var matched: [(need: String, matches: [Match])] = []
         for question in questions {
-            let hits = search.rank(try Candidates(question, count: matchesMax, of: search, in: view), best: matchesMax)
-            matched.append((question.text, try shared.matches(hits, in: view)))
+            let (_, folding) = try search.folded(question, count: matchesMax, in: view)
+            matched.append((question.text, try shared.matches(folding, in: view)))
         }
         let nodes = shared.nodes
         var context = InitialContext(needs: [])

@@ -50,8 +50,31 @@ public struct Match: Sendable {
     public var isPinned = false
     /// Of its document; empty when it was published without.
     public var metadata = JSONObject()
+    /// nil: the node is one passage.
+    public var passage: MatchPassage?
+    /// `data` is the passage and not the node, for want of tokens.
+    public var isPassage = false
+    /// Matches of the same document behind this one, when documents have the places.
+    public var others: [Match] = []
+    /// The passage as data of the same shape; nil when the node is one passage.
+    var passageData: JSONValue?
     let node: NodeID
+    /// Of the indexes, by which it was found.
+    let entry: NodeID
     let document: DocumentID
+}
+
+/// What of a node answers: part of a long one, or what it says together with its neighbours.
+public struct MatchPassage: Sendable {
+    public let text: String
+    /// In a long node, in Unicode scalars: where the passage begins in the string at `path`, and where it ends in that at `lastPath`.
+    public var range: Range<Int>?
+    /// Of the string in the data; nil when the data is one string.
+    public var path: String?
+    /// nil: the same.
+    public var lastPath: String?
+    /// Of the nodes that the passage is gathered from.
+    public var nodeKeys: [String] = []
 }
 
 /// The parts of a similarity.
@@ -93,6 +116,8 @@ public struct QueryAnswer: Sendable {
     public var paging: Paging?
     /// What was not quite done as it was asked, a sentence each.
     public var notes: [String] = []
+    /// Nothing was as the signs of the query ask: these are the matches of its words.
+    public var ignoresSigns = false
 
     public struct Paging: Sendable, Equatable {
         /// Leads to the matches behind these; nil: there are none.

@@ -209,13 +209,14 @@ public final class Database: Sendable {
     }
 
     /// The store of a data directory, for the tools that look at it beside the server.
-    /// - Throws: `.invalid` for a folder without a name; `.notFound` when there is no store; `.damaged` when it cannot be opened at all.
+    /// - Throws: `.invalid` for a folder without a name; `.notFound` when there is no store, or a file without a byte; `.damaged` when it cannot
+    ///   be opened at all.
     package static func openForReading(directory: String) throws(ContexError) -> Environment {
         try DataFolder.checkName(directory)
         do {
             return try Environment(path: DatabaseConfiguration(directory: directory).storePath, options: .init(mode: .reader))
         } catch {
-            if error.code == .noSuchFile { throw ContexError(.storeNotFound, "no store in \(directory)") }
+            if error.code == .noSuchFile { throw ContexError(.storeNotFound, "no store in \(directory), or an empty one") }
             throw ContexError.damaged("the store in \(directory) cannot be opened: \(error)")
         }
     }

@@ -161,7 +161,7 @@ extension Database {
         members.add("description", .string(record.description))
         members.add("data", text: record.data)
         members.add("data_format", .string(record.format))
-        if record.hasOwnVector, let vector = node.vector { members.add("vector", text: numbers(vector)) }
+        if record.hasOwnVector, let vector = node.vectors.first { members.add("vector", text: numbers(vector)) }
         // The document's, so once is enough.
         if isFirst, !node.attributes.metadata.isEmpty { members.add("metadata", .object(node.attributes.metadata)) }
         return members.text

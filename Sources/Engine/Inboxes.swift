@@ -74,6 +74,8 @@ extension Database {
             let (inbox, log) = (Inbox(scope: scope, number: agent.inbox), EventLog(scope: scope))
             let (state, epoch) = (try inbox.state(in: view), try log.head(in: view).epoch)
             let from = try Self.place(cursor, epoch: epoch) ?? state.acknowledged
+            let end = try log.head(in: view).sequence
+            guard from <= end else { throw Self.beyond(cursor ?? InboxCursor(epoch: epoch, sequence: from), end) }
             var (items, bytes, hasMore) = ([InboxItem](), 0, false)
             try inbox.forEach(after: from, in: view) { entry in
                 guard items.count < max(1, limit), items.isEmpty || bytes < bytesMax else {
@@ -117,6 +119,13 @@ extension Database {
             gone += count
             if count < Limits.expiredAtOnce { return gone }
         }
+    }
+
+    /// Of another agent's inbox, or another project's: whoever went on with it would miss what comes until then.
+    static func beyond(_ cursor: InboxCursor, _ end: Sequence) -> ContexError {
+        .invalid(
+            .cursorInvalid, field: "cursor", kind: "value_error",
+            message: "Value error, cursor \(cursor) is beyond the end of the log (\(end)): it was not given for this inbox")
     }
 
     /// - Throws: `.conflict` for a cursor of another epoch.

@@ -52,18 +52,15 @@ extension Database {
         }
         try await refuseForeignChannels(tenant, project, plan)
         if validateOnly { return plan.receipt(agents: 0, events: 0, embeddings: 0) }
+        let units = try await onPool(isHeavy: document.isLarger(than: Limits.lightBytes)) { plan.documents.map(\.units) }
         var texts: [String] = []
-        for document in plan.documents {
-            for node in document.nodes where node.vector == nil {
-                texts.append(SearchText.embedded(key: document.key.text, path: node.path, kind: node.kind, value: node.value))
-            }
-        }
-        var embedded = try await models.embed(documents: texts, in: .project(project, of: tenant))[...]
-        let vectors = plan.documents.flatMap(\.nodes).map { $0.vector ?? embedded.removeFirst() }
+        for (document, units) in zip(plan.documents, units) { for unit in units { texts += document.textsToEmbed(of: unit) } }
+        let embedded = try await models.embed(documents: texts, in: .project(project, of: tenant))
         let (time, routing) = (now(), Command.Routing(configuration))
         let command = try await onPool(isHeavy: document.isLarger(than: Limits.lightBytes)) { [models] in
             plan.command(
-                tenant, project, vectors: vectors, countTokens: models.countTokens, overwrites: overwrite, by: publisher, routing, at: time)
+                tenant, project, units: units, embedded: embedded[...], countTokens: models.countTokens, overwrites: overwrite, by: publisher,
+                routing, at: time)
         }
         _ = try await submit(.importProject(command))
         // Each by itself, as in a batch: the data is in by now, so one that is refused is told and does not end the import.
@@ -81,7 +78,8 @@ extension Database {
             if case .failure(let error) = outcome { refused.append("Agent '\(command.agent)' is not registered: \(error.message)") }
         }
         return plan.receipt(
-            agents: commands.count - refused.count, events: plan.events?.count ?? 0, embeddings: vectors.count, warnings: refused)
+            agents: commands.count - refused.count, events: plan.events?.count ?? 0,
+            embeddings: plan.documents.reduce(0) { $0 + $1.nodes.count }, warnings: refused)
     }
 
     /// - Throws: `.badRequest` for an agent that is to be told on another project's channel.
@@ -118,6 +116,20 @@ private struct ImportPlan: Sendable {
         var nodes: [Node]
         /// nil: the nodes say nothing, the last event does.
         var metadata: JSONObject?
+
+        /// As a publish would have them.
+        var units: [PassageUnit] {
+            PassageUnits.units(of: nodes.map { .init(kind: $0.kind, value: $0.value) }, isWhole: nodes.first?.vector != nil)
+        }
+
+        /// Of each passage of a unit; none of one that brings its vector.
+        func textsToEmbed(of unit: PassageUnit) -> [String] {
+            let nodes = nodes[unit.nodes]
+            guard let node = nodes.first, node.vector == nil else { return [] }
+            if nodes.count > 1 { return [SearchText.embedded(key: key.text, context: unit.context, gathered: nodes.map(\.value))] }
+            return SearchText.embedded(
+                key: key.text, context: unit.context, path: node.path, kind: node.kind, value: node.value, passages: unit.passages)
+        }
     }
 
     /// nil when the section is absent, which is not the same as empty.
@@ -275,12 +287,26 @@ private struct ImportPlan: Sendable {
     }
 
     /// What is applied: data as it is stored, and everything that was computed.
-    /// - Parameter vectors: of all nodes, in order.
+    /// - Parameters:
+    ///   - units: of each document.
+    ///   - embedded: the vectors of all passages that have none of their own, in order.
     func command(
-        _ tenant: TenantID, _ project: Name, vectors: [[Float]], countTokens: (String) -> Int, overwrites: Bool, by publisher: Publisher?,
+        _ tenant: TenantID, _ project: Name, units: [[PassageUnit]], embedded: ArraySlice<[Float]>, countTokens: (String) -> Int,
+        overwrites: Bool, by publisher: Publisher?,
         _ routing: Command.Routing, at time: Timestamp
     ) -> Command.ImportProject {
-        var rest = vectors[...]
+        var rest = embedded
+        func unit(_ unit: PassageUnit, of document: Document) -> Command.ImportProject.Unit {
+            let nodes = document.nodes[unit.nodes]
+            let own = nodes.first?.vector
+            return Command.ImportProject.Unit(
+                nodes: nodes.map { node in
+                    Command.ImportProject.Node(
+                        path: node.path, kind: node.kind, format: node.format, description: node.description, data: JSONPrinter.bytes(node.value),
+                        tokenCount: countTokens(JSONPrinter.text(MatchData.wrapped(node.value), style: .python)))
+                }, passages: unit.passages, context: unit.context,
+                vectors: own.map { [$0] } ?? (0..<max(1, unit.passages.count)).map { _ in rest.removeFirst() }, hasOwnVector: own != nil)
+        }
         return Command.ImportProject(
             tenant: tenant, project: project, overwrites: overwrites,
             events: events?.map { event in
@@ -290,16 +316,9 @@ private struct ImportPlan: Sendable {
                     metadata: PreparedDocument.bytes(ofMetadata: event.metadata))
             },
             hasNodes: hasNodes,
-            documents: documents.map { document in
+            documents: zip(documents, units).map { document, units in
                 Command.ImportProject.Document(
-                    key: document.key,
-                    nodes: document.nodes.map { node in
-                        Command.ImportProject.Node(
-                            path: node.path, kind: node.kind, format: node.format, description: node.description,
-                            data: JSONPrinter.bytes(node.value),
-                            tokenCount: countTokens(JSONPrinter.text(MatchData.wrapped(node.value), style: .python)), vector: rest.removeFirst(),
-                            hasOwnVector: node.vector != nil)
-                    },
+                    key: document.key, units: units.map { unit($0, of: document) },
                     metadata: document.metadata.map(PreparedDocument.bytes(ofMetadata:)))
             },
             publisher: publisher, routing: routing, time: time)

@@ -1,10 +1,10 @@
 // Publish: split, count, analyse and embed outside any transaction, then one transaction for event, document, vectors, postings and
 // needs (Apply/ApplyPublish.swift).
 //
-// Only what changed is embedded: nodes that the key has already, with equal path, kind, format, description and data, keep
-// their number, their vector and their postings. Which those are is first read from a snapshot; if another publish of the
-// same key comes between, the command lacks a vector, is refused as stale, and comes again with all vectors, and with it what the same
-// call publishes under the key after it.
+// Only what changed is embedded: units (IndexedUnit) that the key has already, with nodes of equal path, kind, format, description, data and
+// context, keep their numbers, their vectors and their postings. Which those are is first read from a snapshot; if another publish of
+// the same key comes between, the command lacks a vector, is refused as stale, and comes again with all vectors, and with it what the
+// same call publishes under the key after it.
 
 package import Attributes
 public import Base
@@ -105,35 +105,42 @@ struct NodeIdentity: Hashable, Sendable {
     let format: String
     let description: ExactText
     let data: [UInt8]
+    let context: ExactText
     /// As it is stored, in bits, so that equal is equal in the store.
     let ownVector: [UInt32]?
 
-    init(path: String, kind: String, format: String, description: String, data: [UInt8], ownVector: [Float]?) {
+    init(path: String, kind: String, format: String, description: String, data: [UInt8], context: String, ownVector: [Float]?) {
         self.path = path
         self.kind = kind
         self.format = format
         self.description = ExactText(description)
         self.data = data
+        self.context = ExactText(context)
         self.ownVector = ownVector?.map(\.bitPattern)
     }
 
     init(_ node: NodeRecord, ownVector: [Float]?) {
         self.init(
-            path: node.path, kind: node.kind, format: node.format, description: node.description, data: node.data, ownVector: ownVector)
+            path: node.path, kind: node.kind, format: node.format, description: node.description, data: node.data, context: node.context,
+            ownVector: ownVector)
     }
 }
 
 /// A publish on its way to a command: split, and what its key has already marked.
 package struct PreparedDocument: Sendable {
-    struct Node: Sendable {
-        let identity: NodeIdentity
+    struct Unit: Sendable {
+        let nodes: [NodeIdentity]
+        /// Of the one node; empty when it has one.
+        let passages: [PassageBounds]
         /// Until `finish`.
-        fileprivate var content: ContentNode?
-        fileprivate var tokenCount = 0
+        fileprivate var content: ArraySlice<ContentNode>
+        fileprivate var tokenCounts: [Int] = []
         fileprivate var isKept = false
-        fileprivate var text: AnalyzedText?
-        /// What the model is to embed; nil when the node is there already, or came with its vector.
-        fileprivate var textToEmbed: String?
+        /// Of each passage.
+        fileprivate var texts: [AnalyzedText] = []
+        fileprivate var nodeTexts: [AnalyzedText] = []
+        /// What the model is to embed, of each passage; empty when the unit is there already, or came with its vector.
+        fileprivate var textsToEmbed: [String] = []
     }
 
     let tenant: TenantID
@@ -148,7 +155,7 @@ package struct PreparedDocument: Sendable {
     /// Empty without metadata.
     let metadataBytes: [UInt8]
     let fingerprint: SHA256Digest
-    private(set) var nodes: [Node]
+    private(set) var units: [Unit]
     /// Of the project when the document met it.
     private var analyzer = Analyzer()
 
@@ -179,11 +186,15 @@ package struct PreparedDocument: Sendable {
             format: command.format, eventType: Self.eventType(command), vector: own, metadata: metadataBytes, data: dataBytes)
         // The log has it as it came, the index what it stores of it.
         let stored = own.map(VectorMath.stored)
-        nodes = split.nodes.map { node in
-            Node(
-                identity: NodeIdentity(
-                    path: node.path, kind: node.kind.rawValue, format: split.format.rawValue, description: node.description,
-                    data: JSONPrinter.bytes(node.value), ownVector: stored), content: node)
+        let (nodes, format) = (split.nodes, split.format.rawValue)
+        try cancellation.check()
+        units = PassageUnits.units(of: nodes.map { .init(kind: $0.kind.rawValue, value: $0.value) }, isWhole: stored != nil).map { unit in
+            Unit(
+                nodes: nodes[unit.nodes].map { node in
+                    NodeIdentity(
+                        path: node.path, kind: node.kind.rawValue, format: format, description: node.description, data: JSONPrinter.bytes(node.value),
+                        context: unit.context, ownVector: stored)
+                }, passages: unit.passages, content: nodes[unit.nodes])
         }
     }
 
@@ -219,53 +230,75 @@ package struct PreparedDocument: Sendable {
         let documents = DocumentStore(scope: scope)
         guard keepingUnchanged, let present = try documents.document(command.key, in: view), present.exists else { return }
         if present.fingerprint == fingerprint {
-            for place in nodes.indices { nodes[place].isKept = true }
+            for place in units.indices { units[place].isKept = true }
             return
         }
         var identities = try documents.identities(of: present.nodes, dimension: dimension, in: view).mapValues(\.count)
-        for place in nodes.indices {
-            if let count = identities[nodes[place].identity], count > 0 {
-                identities[nodes[place].identity] = count - 1
-                nodes[place].isKept = true
+        for place in units.indices {
+            if let count = identities[units[place].nodes], count > 0 {
+                identities[units[place].nodes] = count - 1
+                units[place].isKept = true
             }
         }
     }
 
-    /// Counts and analyses the nodes that are new, and lets the parsed data go.
+    /// Counts and analyses the units that are new, and lets the parsed data go.
     /// - Throws: `.unavailable` once cancelled.
     package mutating func finish(_ countTokens: (String) -> Int, _ cancellation: Cancellation = .never) throws(ContexError) {
-        let key = command.key.text
-        for place in nodes.indices {
-            guard let content = nodes[place].content else { continue }
-            nodes[place].content = nil
-            guard !nodes[place].isKept else { continue }
+        for place in units.indices {
+            let content = units[place].content
+            units[place].content = []
+            guard !units[place].isKept else { continue }
             try cancellation.check()
-            let (path, kind, value) = (content.path, content.kind.rawValue, content.value)
-            nodes[place].tokenCount = countTokens(JSONPrinter.text(MatchData.wrapped(value), style: .python))
-            nodes[place].text = AnalyzedText(SearchText.indexed(key: key, path: path, kind: kind, value: value), analyzer: analyzer)
-            if vector == nil { nodes[place].textToEmbed = SearchText.embedded(key: key, path: path, kind: kind, value: value) }
+            units[place].tokenCounts = content.map { countTokens(JSONPrinter.text(MatchData.wrapped($0.value), style: .python)) }
+            let (texts, nodeTexts, textsToEmbed) = texts(of: content, units[place])
+            (units[place].texts, units[place].nodeTexts) = (texts, nodeTexts)
+            if vector == nil { units[place].textsToEmbed = textsToEmbed }
         }
     }
 
-    /// Nodes that the key does not have already.
-    package var newNodes: Int { nodes.count { !$0.isKept } }
-
-    /// Texts of the nodes that want a vector, in order.
-    package var textsToEmbed: [ScopedText] {
-        let scope = ModelScope.project(command.project, of: tenant)
-        return nodes.compactMap { $0.textToEmbed.map { ScopedText($0, in: scope) } }
+    private func texts(of content: ArraySlice<ContentNode>, _ unit: Unit) -> (texts: [AnalyzedText], ofNodes: [AnalyzedText], toEmbed: [String]) {
+        let (key, context) = (command.key.text, unit.nodes[0].context.text)
+        if content.count > 1 {
+            let values = content.map(\.value)
+            return (
+                [AnalyzedText(SearchText.indexed(key: key, context: context, gathered: values), analyzer: analyzer)],
+                values.map { AnalyzedText(SearchText.joined(gathered: [$0]), analyzer: analyzer) },
+                [SearchText.embedded(key: key, context: context, gathered: values)]
+            )
+        }
+        guard let node = content.first else { return ([], [], []) }
+        let (path, kind, value) = (node.path, node.kind.rawValue, node.value)
+        let (indexed, embedded) = (
+            SearchText.indexed(key: key, context: context, path: path, kind: kind, value: value, passages: unit.passages),
+            SearchText.embedded(key: key, context: context, path: path, kind: kind, value: value, passages: unit.passages)
+        )
+        return (indexed.map { AnalyzedText($0, analyzer: analyzer) }, [], embedded)
     }
 
-    /// With the vectors of the nodes that want one, from the front of `vectors`, as an index stores them.
+    /// Passages that the key does not have already.
+    package var newPassages: Int { units.reduce(0) { $0 + ($1.isKept ? 0 : max(1, $1.passages.count)) } }
+
+    /// Texts of the passages that want a vector, in order.
+    package var textsToEmbed: [ScopedText] {
+        let scope = ModelScope.project(command.project, of: tenant)
+        return units.flatMap { unit in unit.textsToEmbed.map { ScopedText($0, in: scope) } }
+    }
+
+    /// With the vectors of the passages that want one, from the front of `vectors`, as an index stores them.
     package func command(vectors: inout ArraySlice<[Float]>, _ routing: Command.Routing) -> Command.Publish {
         let own = vector.map(VectorMath.stored)
         return Command.Publish(
             tenant: tenant, project: command.project, key: command.key, eventType: Self.eventType(command),
             eventFormat: command.format ?? format.rawValue, format: format.rawValue, data: dataBytes, vector: vector, metadata: metadataBytes,
             publisher: command.publisher, fingerprint: fingerprint,
-            nodes: nodes.map { node in
-                let found = node.isKept ? nil : own ?? VectorMath.stored(vectors.removeFirst())
-                return Command.Publish.Node(identity: node.identity, tokenCount: node.tokenCount, vector: found, text: node.text)
+            units: units.map { unit in
+                var found: [[Float]]?
+                if !unit.isKept { found = own.map { [$0] } ?? (0..<max(1, unit.passages.count)).map { _ in VectorMath.stored(vectors.removeFirst()) } }
+                return Command.Publish.Unit(
+                    nodes: zip(unit.nodes, unit.tokenCounts.isEmpty ? unit.nodes.map { _ in 0 } : unit.tokenCounts).map {
+                        Command.Publish.Node(identity: $0, tokenCount: $1)
+                    }, passages: unit.passages, vectors: found, texts: unit.texts, nodeTexts: unit.nodeTexts)
             },
             routing: routing, time: recordedAt, analyzer: analyzer, note: note)
     }
@@ -276,19 +309,23 @@ extension DocumentRecord {
     package var attributes: DocumentAttributes {
         get throws(ContexError) {
             DocumentAttributes(
-                key: key, format: format, updatedAt: updatedAt, publisher: publisher, metadata: try EventData.metadata(metadata), nodes: nodes)
+                key: key, format: format, updatedAt: updatedAt, publisher: publisher, metadata: try EventData.metadata(metadata), nodes: nodes,
+                furtherPassages: furtherPassages)
         }
     }
 }
 
 extension DocumentStore {
-    func identities(of nodes: [NodeID], dimension: Int, in view: borrowing TransactionView) throws -> [NodeIdentity: [NodeID]] {
+    /// The units of a document, by what makes them the same.
+    func identities(of nodes: [NodeID], dimension: Int, in view: borrowing TransactionView) throws -> [[NodeIdentity]: [IndexedUnit]] {
         let vectors = VectorIndex(scope: scope, dimension: dimension)
-        var found: [NodeIdentity: [NodeID]] = [:]
+        var found: [[NodeIdentity]: [IndexedUnit]] = [:]
         // Reversed, so that popLast gives them in the order of the document.
-        for id in nodes.reversed() {
-            guard let node = try node(id, in: view) else { throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there") }
-            found[NodeIdentity(node, ownVector: node.hasOwnVector ? try vectors.vector(of: id, in: view) : nil), default: []].append(id)
+        for unit in try units(of: nodes, in: view).reversed() {
+            let identities = try unit.records.map { node in
+                NodeIdentity(node, ownVector: node.hasOwnVector ? try vectors.vector(of: unit.first, in: view) : nil)
+            }
+            found[identities, default: []].append(unit)
         }
         return found
     }

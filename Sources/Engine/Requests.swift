@@ -36,6 +36,14 @@ public struct PublishCommand: Sendable {
     }
 }
 
+/// What the signs in a query are.
+public enum QuerySyntax: String, Sendable, CaseIterable {
+    /// What docs/query-syntax.md says.
+    case signs
+    /// Text.
+    case plain
+}
+
 public struct QueryRequest: Sendable {
     public var project: Name
     /// Empty when there is only a vector.
@@ -44,8 +52,9 @@ public struct QueryRequest: Sendable {
     public var vector: [Float]?
     /// 1...100
     public var topK: Int
-    /// 0...1; nil takes the server's.
+    /// 0...1, in mode `.semantic` -1...1; nil takes the server's.
     public var threshold: Double?
+    public var syntax = QuerySyntax.signs
     /// Bound of the answer in cl100k tokens; nil leaves it whole.
     public var maxTokens: Int?
     /// nil takes the server's.
@@ -74,6 +83,10 @@ public struct QueryRequest: Sendable {
     public var filter: Filter?
     /// Pages of matches instead of the `topK` best; its bytes are not asked for.
     public var page: PageRequest?
+    /// Documents have the places of the answer: the best node of each, the others inside.
+    public var groupsByDocument = false
+    /// Matches of one document at most, 1...`Limits.nodesPerDocumentShown`; nil: any number, and with groups `Limits.nodesPerGroup`.
+    public var nodesPerDocument: Int?
 
     public init(
         project: Name, text: String, vector: [Float]? = nil, topK: Int = 5, threshold: Double? = nil, maxTokens: Int? = nil,

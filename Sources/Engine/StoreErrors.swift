@@ -13,6 +13,7 @@ extension ContexError {
         case let error as LMDBError where [.readersFull].contains(error.code):
             self = ContexError(.busy, "Too many readers at once; try again in a moment")
         case let error as LMDBError: self = ContexError(.damaged, "\(error)")
+        case let error as DamagedPages: self = ContexError(.damaged, "\(error): stop the server and run 'contex check'")
         case let error as ByteError: self = ContexError(.damaged, "a stored record cannot be read: \(error)")
         case is CancellationError: self = ContexError(.cancelled, "The request was cancelled")
         default: self = ContexError(.bug, "\(error)")

@@ -62,6 +62,13 @@ public struct TextStatistics: Sendable, Equatable {
     }
 }
 
+/// In how few texts of a project a word is.
+public enum Rarity: Sendable {
+    case rare
+    /// In a single one.
+    case alone
+}
+
 /// A query under the statistics of one moment: enough to score any text without the index.
 public struct QueryWeights: Sendable {
     /// The query's distinct terms in the order of their UTF-8 bytes, also those that no text has.
@@ -73,6 +80,19 @@ public struct QueryWeights: Sendable {
 
     /// At the same places: count x idf x `scale`.
     let weights: [Float]
+    /// The same of the query without what its prefixes stand for: what `deviation` and `knownShare` are of.
+    private var counted: [Float]
+    /// Phrases, and what a text has more in which they stand: first those that were asked for.
+    private(set) var lifts: [Lift] = []
+    /// Places of terms that are exact words and rare.
+    let exact: [(place: Int, rarity: Rarity)]
+
+    struct Lift {
+        let phrase: [String]
+        let score: Float
+        /// The query has it in quotation marks.
+        let isAsked: Bool
+    }
     /// A power of two.
     let scale: Float
     let lengthNorm: LengthNorm
@@ -88,28 +108,42 @@ public struct QueryWeights: Sendable {
         let scale: Float = ceiling > 0 ? Float(sign: .plus, exponent: 29 - ceiling.exponent, significand: 1) : 1
         self.scale = scale
         weights = plain.map { $0 * scale }
+        counted = weights
+        let rare = Self.rareMax(documents: statistics.documents)
+        exact = query.exact.filter { (1...rare).contains(documentFrequencies[$0]) }.map { ($0, documentFrequencies[$0] == 1 ? .alone : .rare) }
         lengthNorm = LengthNorm(averageLength: statistics.averageLength)
     }
 
-    func with(ceiling: Float) -> QueryWeights {
+    /// - Parameter counts: how often the query says each of the terms itself.
+    func with(ceiling: Float, counts: [Int]) -> QueryWeights {
         var copy = self
         copy.ceiling = ceiling
+        copy.counted = zip(counts, terms).map { Float($0) * $1.idf * scale }
         return copy
     }
 
+    func with(lifts: [Lift]) -> QueryWeights {
+        var copy = self
+        copy.lifts = lifts
+        return copy
+    }
+
+    /// Texts that a rare word is in at most.
+    static func rareMax(documents: Int) -> Int { min(16, max(3, documents / 4_000)) }
+
     /// What part of the sum of count x idf is of terms that some text has, 0...1; 0 for a query without terms.
     public var knownShare: Float {
-        // Against their own sum: the ceiling of a query with prefixes counts one term of each.
-        let sum = weights.reduce(0, +)
+        // Against their own sum: the ceiling of a query with prefixes may be less.
+        let sum = counted.reduce(0, +)
         guard sum > 0 else { return 0 }
-        return zip(weights, terms).reduce(0) { $1.1.documentFrequency > 0 ? $0 + $1.0 : $0 } / sum
+        return zip(counted, terms).reduce(0) { $1.1.documentFrequency > 0 ? $0 + $1.0 : $0 } / sum
     }
 
     /// How far scores of this query spread over the texts by chance: the standard deviation of the sum of count x idf of a text's terms, were
     /// they independent of each other. High when the query's weight lies in words that many texts have, low when in words that few or none have.
     public var deviation: Float {
         let count = Float(max(1, statistics.documents))
-        let variance = zip(weights, terms).reduce(Float(0)) { sum, entry in
+        let variance = zip(counted, terms).reduce(Float(0)) { sum, entry in
             let (weight, share) = (entry.0 / scale, min(1, Float(entry.1.documentFrequency) / count))
             return sum + weight * weight * share * (1 - share)
         }
@@ -124,6 +158,13 @@ public struct QueryWeights: Sendable {
     /// BM25 of one analysed text, which need not be in the index; the same number as `TextIndex.search` gives.
     /// - Complexity: O(query terms x log text terms).
     public func score(_ text: AnalyzedText) -> Float {
+        var score = words(text)
+        for lift in lifts where text.holds(lift.phrase) { score += lift.score }
+        return score
+    }
+
+    /// The same without what phrases add.
+    func words(_ text: AnalyzedText) -> Float {
         var sum: Int32 = 0
         for (index, entry) in terms.enumerated() {
             let frequency = text.frequency(of: entry.term)
@@ -132,9 +173,17 @@ public struct QueryWeights: Sendable {
         return score(sum)
     }
 
-    /// What each of the query's terms adds to the score, without those that the text lacks.
+    /// How rare the rarest exact word of the query is that a text has; nil when it has none that is rare.
+    public func exactWord(_ text: AnalyzedText) -> Rarity? {
+        var found: Rarity?
+        for (place, rarity) in exact where found != .alone && text.frequency(of: terms[place].term) > 0 { found = rarity }
+        return found
+    }
+
+    /// What each of the query's terms, and phrases, adds to the score, without those that the text lacks.
     public func explain(_ text: AnalyzedText) -> [(term: String, score: Float)] {
-        terms.indices.compactMap { index in
+        let phrases = lifts.filter { text.holds($0.phrase) }.map { (term: "\"\($0.phrase.joined(separator: " "))\"", score: $0.score) }
+        return phrases + terms.indices.compactMap { index in
             let frequency = text.frequency(of: terms[index].term)
             guard frequency > 0 else { return nil }
             return (terms[index].term, score(lengthNorm.share(weights[index], count: UInt32(frequency), length: UInt32(text.length))))

@@ -100,6 +100,25 @@ final class PositionReader {
         return try unsafe onward(to: node)
     }
 
+    /// Whether the terms of a phrase, all of them in a node's text, stand there one after another.
+    /// - Parameter length: of the text.
+    func stands(_ phrase: [UInt64], _ node: UInt32, length: Int, in view: borrowing TransactionView) throws -> Bool {
+        guard let record = try unsafe record(of: node, in: view) else {
+            if phrase.count > length { return false }
+            throw TextIndex.contradiction("the order of terms of node \(node) is missing")
+        }
+        return try unsafe PositionRecord.holds(phrase, length: length, record)
+    }
+
+    /// Which of some runs of terms stand in a node's text one after another (`PositionRecord.standing`).
+    func standing(_ runs: [[UInt64]], _ asked: UInt32, _ node: UInt32, length: Int, in view: borrowing TransactionView) throws -> UInt32 {
+        guard let record = try unsafe record(of: node, in: view) else {
+            if length < 2 { return 0 }
+            throw TextIndex.contradiction("the order of terms of node \(node) is missing")
+        }
+        return try unsafe PositionRecord.standing(runs, asked, length: length, record)
+    }
+
     /// Goes on in the record; nil when it has no such text from here on.
     private func onward(to node: UInt32) throws -> UnsafeRawBufferPointer? {
         guard var walk else { return nil }

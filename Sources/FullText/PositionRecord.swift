@@ -77,6 +77,44 @@ enum PositionRecord {
         return false
     }
 
+    /// Which of some runs of terms stand one after another; each is asked for only where the text has all its terms.
+    /// - Parameters:
+    ///   - runs: hashes of their terms, at most 32 runs.
+    ///   - asked: a bit for each of them.
+    /// - Complexity: O(length of the text x runs).
+    static func standing(_ runs: [[UInt64]], _ asked: UInt32, length: Int, _ record: UnsafeRawBufferPointer) throws -> UInt32 {
+        var reader = unsafe RecordReader(record)
+        let bits = Int(try reader.byte())
+        let seed = try reader.byte()
+        guard bits >= 1, bits <= bitsMax, reader.remaining == (length * bits + 7) / 8 else { throw RecordReader.damaged }
+        // The kernel may fill whole blocks.
+        let capacity = (length + BlockHeader.postingsMax - 1) / BlockHeader.postingsMax * BlockHeader.postingsMax
+        return unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity) { values in
+            // 128 values end with a byte.
+            for start in stride(from: 0, to: length, by: BlockHeader.postingsMax) {
+                let offset = start / 8 * bits
+                unsafe ck_unpack_counts(
+                    kernelLevel, reader.here.assumingMemoryBound(to: UInt8.self) + offset, reader.remaining - offset, UInt32(bits),
+                    min(BlockHeader.postingsMax, length - start), values.baseAddress! + start)
+            }
+            var standing: UInt32 = 0
+            for (number, run) in runs.enumerated() where asked & 1 << UInt32(number) != 0 && run.count <= length {
+                // The kernel adds 1.
+                let wanted = run.map { place($0, seed: seed, bits: bits) &+ 1 }
+                let (first, last) = (wanted[0], length - wanted.count)
+                for start in 0...last where unsafe values[start] == first {
+                    var matched = 1
+                    while matched < wanted.count, unsafe values[start + matched] == wanted[matched] { matched += 1 }
+                    if matched == wanted.count {
+                        standing |= 1 << UInt32(number)
+                        break
+                    }
+                }
+            }
+            return standing
+        }
+    }
+
     /// - Precondition: the record has that many values (`holds` makes sure).
     @inline(__always)
     private static func value(_ reader: RecordReader, _ index: Int, _ bits: Int) -> UInt32 {

@@ -36,7 +36,7 @@ public struct TextCollection: Sendable {
     public func weights(_ resolved: ResolvedTextQuery) -> QueryWeights {
         let frequencies = resolved.query.terms.map { term in texts.count { $0.frequency(of: term) > 0 } }
         let weights = QueryWeights(resolved.query, documentFrequencies: frequencies, statistics: statistics)
-        return weights.with(ceiling: resolved.ceiling(weights))
+        return resolved.settled(weights, positions: hasPositions)
     }
 
     /// Whether a text has what the query demands, and nothing of what it excludes.
@@ -54,19 +54,30 @@ public struct TextCollection: Sendable {
     public func search(
         _ resolved: ResolvedTextQuery, _ weights: QueryWeights, count: Int, where filter: (Int) -> Bool
     ) -> [(place: Int, score: Float)] {
-        var found: [(place: Int, score: Float)] = []
+        typealias Found = (place: Int, score: Float)
+        func isBefore(_ a: Found, _ b: Found) -> Bool { a.score != b.score ? a.score > b.score : a.place < b.place }
+        var byWords: [Found] = []
         for place in texts.indices {
-            let score = weights.score(texts[place])
-            if score > 0, filter(place), admits(resolved, place) { found.append((place, score)) }
+            let score = weights.words(texts[place])
+            if score > 0, filter(place), admits(resolved, place) { byWords.append((place, score)) }
         }
-        found.sort { $0.score != $1.score ? $0.score > $1.score : $0.place < $1.place }
+        byWords.sort(by: isBefore)
+        if weights.lifts.isEmpty { return Array(byWords.prefix(count)) }
+        let look = TextIndex.look(for: count)
+        var places: Set<Int> = []
+        for found in byWords.prefix(look) { places.insert(found.place) }
+        for lift in weights.lifts where lift.isAsked {
+            for found in byWords.lazy.filter({ texts[$0.place].holds(lift.phrase) }).prefix(look) { places.insert(found.place) }
+        }
+        var found: [Found] = places.map { ($0, weights.score(texts[$0])) }
+        found.sort(by: isBefore)
         return Array(found.prefix(count))
     }
 }
 
 extension AnalyzedText {
     /// Whether terms, all of them in the text, stand in it one after another.
-    fileprivate func holds(_ phrase: [String]) -> Bool {
+    func holds(_ phrase: [String]) -> Bool {
         var wanted: [UInt32] = []
         for term in phrase {
             guard let place = place(of: Array(term.utf8)) else { return false }

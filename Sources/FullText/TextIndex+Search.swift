@@ -39,13 +39,14 @@ extension TextIndex {
                 guard let found = try reader.find(bytes[...]) else { continue }
                 cursors.append(try reader.open(bytes[...], found, weight: weights.weights[place], weights.lengthNorm, memory))
             }
-            return try scores(weights, of: nodes, cursors, in: view)
+            return try scores(weights, of: nodes, cursors, &reader, memory, in: view)
         }
     }
 
     /// - Parameter cursors: of the query's terms, at their beginning.
     private func scores(
-        _ weights: QueryWeights, of nodes: [NodeID], _ cursors: [PostingCursor], in view: borrowing TransactionView
+        _ weights: QueryWeights, of nodes: [NodeID], _ cursors: [PostingCursor], _ reader: inout TermReader, _ memory: SearchMemory,
+        in view: borrowing TransactionView
     ) throws -> [Float?] {
         let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
         let lengths = try lengths(of: nodes, order, in: view)
@@ -57,7 +58,19 @@ extension TextIndex {
                 sums[place] &+= LengthNorm.share(scale, count: count, length: length)
             }
         }
-        return nodes.indices.map { lengths[$0] == nil ? nil : weights.score(sums[$0]) }
+        var scores = nodes.indices.map { lengths[$0] == nil ? nil : weights.score(sums[$0]) }
+        guard !weights.lifts.isEmpty else { return scores }
+        for (place, lifts) in try lifts(weights, of: nodes, &reader, memory, in: view).enumerated() {
+            scores[place] = scores[place].map { lifts.reduce($0, +) }
+        }
+        return scores
+    }
+
+    /// Of all nodes with a rare exact word of a query, how rare.
+    public func exact(_ weights: QueryWeights, in view: borrowing TransactionView) throws -> [NodeID: Rarity] {
+        if weights.exact.isEmpty { return [:] }
+        let exact = try exact(ResolvedTextQuery(TextQuery(terms: [])), weights, false, where: nil, in: view)
+        return Dictionary(uniqueKeysWithValues: exact.map { ($0.node, $0.rarity) })
     }
 
     /// Terms of the nodes' texts, nil of those without one. Each record is opened once.
@@ -115,35 +128,42 @@ public struct ResolvedTextQuery: Sendable {
     let required: [[String]]
     /// Runs of terms that must stand one after another.
     let phrases: [[String]]
+    /// Runs of terms that lift a text in which they stand one after another.
+    let lifts: [[String]]
     let excluded: [(terms: [String], isPhrase: Bool)]
     /// What each prefix stands for: for the score one word, however many terms it has.
-    let prefixes: [[String]]
+    let prefixes: [(word: String, terms: [String])]
+    /// Without what its prefixes stand for.
+    private let words: [ExactText: Int]
 
     /// A query of plain words.
     public init(_ query: TextQuery) {
         self.query = query
-        (required, phrases, excluded, prefixes) = ([], [], [], [])
+        (required, phrases, lifts, excluded, prefixes, words) = ([], [], [], [], [], [:])
     }
 
     /// - Parameter terms: those of the dictionary that begin with a prefix, the most frequent ones, at most so many.
     init(_ syntax: TextSearchQuery, terms: (TextSearchQuery.Prefix, Int) throws -> [String]) rethrows {
-        var words = syntax.words
+        var all = syntax.words
+        words = syntax.words.reduce(into: [:]) { $0[ExactText($1), default: 0] += 1 }
         var groups: [[String]] = syntax.required.map { [$0] }
-        var prefixes: [[String]] = []
+        var prefixes: [(word: String, terms: [String])] = []
         for prefix in syntax.prefixes.prefix(TextIndex.prefixesMax) {
             let terms = try terms(prefix, TextIndex.prefixTermsMax)
-            words += terms
-            prefixes.append(terms)
+            for term in terms where words[ExactText(term)] == nil { all.append(term) }
+            prefixes.append((prefix.whole ?? prefix.text, terms))
             if syntax.requiredPrefixes.contains(prefix) { groups.append(terms) }
         }
         var excluded = syntax.excluded
         for prefix in syntax.excludedPrefixes.prefix(TextIndex.prefixesMax) {
             excluded += try terms(prefix, TextIndex.demandsMax).map { ([$0], false) }
         }
-        query = TextQuery(terms: words)
+        query = TextQuery(terms: all, exact: syntax.exact, order: syntax.order)
         var seen: Set<[ExactText]> = []
         required = groups.prefix(TextIndex.demandsMax).filter { seen.insert($0.map { ExactText($0) }).inserted }
         phrases = Array(syntax.phrases.prefix(TextIndex.phrasesMax))
+        var said: Set<[ExactText]> = []
+        lifts = Array(syntax.lifts.filter { said.insert($0.map { ExactText($0) }).inserted }.prefix(TextIndex.liftsMax))
         self.excluded = Array(excluded.prefix(TextIndex.demandsMax))
         self.prefixes = prefixes
     }
@@ -151,18 +171,49 @@ public struct ResolvedTextQuery: Sendable {
     /// Whether texts must or must not have something, beside a score.
     public var hasDemands: Bool { !required.isEmpty || !excluded.isEmpty }
 
-    /// What a text can well be expected to reach: of a prefix only its most frequent term. A sum over all 64 would make any one of them
-    /// worth next to nothing.
-    func ceiling(_ weights: QueryWeights) -> Float {
-        if prefixes.isEmpty { return weights.ceiling }
-        let idfs = Dictionary(uniqueKeysWithValues: weights.terms.map { (ExactText($0.term), $0.idf) })
-        var ceiling = weights.ceiling
-        for group in prefixes {
-            let group = group.compactMap { idfs[ExactText($0)] }
-            guard let least = group.min() else { continue }
-            ceiling += least - group.reduce(0, +)
+    /// What a phrase adds to a text in which it stands, of the sum of its words' idf: one in quotation marks, and two words that follow each
+    /// other in the query (docs/decisions/0057-plain-language-first.md).
+    private static let liftOfPhrase: Float = 0.5
+    private static let liftOfPair: Float = 0.1
+
+    /// The weights of the whole query from those of its terms. What it says beside plain words never makes a text worth less: phrases only
+    /// add, and of a prefix the ceiling counts its most frequent term where that is less than the word itself. (A sum over all 64 would make
+    /// any one of them worth next to nothing.)
+    /// - Parameter positions: whether the index knows the order of terms.
+    func settled(_ weights: QueryWeights, positions: Bool) -> QueryWeights {
+        var weights = weights
+        if !prefixes.isEmpty {
+            let idfs = Dictionary(uniqueKeysWithValues: weights.terms.map { (ExactText($0.term), $0.idf) })
+            let counts = weights.terms.map { words[ExactText($0.term)] ?? 0 }
+            var ceiling = zip(counts, weights.terms).reduce(0) { $0 + Float($1.0) * $1.1.idf }
+            for prefix in prefixes {
+                guard let least = prefix.terms.compactMap({ idfs[ExactText($0)] }).min() else { continue }
+                ceiling += min(0, least - (idfs[ExactText(prefix.word)] ?? 0))
+            }
+            weights = weights.with(ceiling: max(0, ceiling), counts: counts)
         }
-        return max(0, ceiling)
+        return positions ? weights.with(lifts: lifts(weights)) : weights
+    }
+
+    private func lifts(_ weights: QueryWeights) -> [QueryWeights.Lift] {
+        var pairs: [(place: Int, pair: TextQuery.Pair, idf: Float)] = []
+        for (place, pair) in query.pairs.enumerated() {
+            let (first, second) = (weights.terms[pair.first], weights.terms[pair.second])
+            if first.documentFrequency > 0, second.documentFrequency > 0 { pairs.append((place, pair, first.idf + second.idf)) }
+        }
+        if pairs.count > TextIndex.pairsMax {
+            pairs.sort { $0.idf != $1.idf ? $0.idf > $1.idf : $0.place < $1.place }
+            pairs.removeLast(pairs.count - TextIndex.pairsMax)
+        }
+        let standing = pairs.map { entry in
+            QueryWeights.Lift(
+                phrase: [weights.terms[entry.pair.first].term, weights.terms[entry.pair.second].term], score: Self.liftOfPair * entry.idf, isAsked: false)
+        }
+        if lifts.isEmpty { return standing }
+        let idfs = Dictionary(uniqueKeysWithValues: weights.terms.map { (ExactText($0.term), $0.idf) })
+        return lifts.map { phrase in
+            QueryWeights.Lift(phrase: phrase, score: Self.liftOfPhrase * phrase.reduce(0) { $0 + (idfs[ExactText($1)] ?? 0) }, isAsked: true)
+        } + standing
     }
 }
 
@@ -185,6 +236,14 @@ extension TextIndex {
     static let phrasesMax = 64
     /// Prefixes that a query may have; more are left out.
     static let prefixesMax = 16
+    /// Phrases that lift texts, the first of a query, and how long one may be: who quotes more finds it by its words.
+    static let liftsMax = 8
+    static let liftTermsMax = 32
+    /// Pairs of words that follow each other, those of the rarest words. With `liftsMax` they are bits of 32.
+    static let pairsMax = 16
+
+    /// The best texts by words that are looked at for phrases, when so many are wanted: phrases change the order among the first.
+    static func look(for count: Int) -> Int { max(32, count) }
 
     /// Looks up what the prefixes of a query stand for.
     /// - Complexity: O(terms with the prefixes), of which `prefixScanMax` are read.
@@ -195,8 +254,9 @@ extension TextIndex {
     /// The query under the statistics of now, its ceiling that of its words.
     /// - Complexity: O(terms x log n).
     public func weights(_ resolved: ResolvedTextQuery, in view: borrowing TransactionView) throws -> QueryWeights {
-        let weights = try weights(resolved.query, in: view)
-        return weights.with(ceiling: resolved.ceiling(weights))
+        let state = try state(in: view)
+        var reader = try TermReader(self, state, in: view)
+        return resolved.settled(try find(resolved.query, &reader, state.statistics).weights, positions: state.options.positions)
     }
 
     /// The best texts of a query with its syntax; a query that only excludes finds nothing.
@@ -209,41 +269,130 @@ extension TextIndex {
         try search(resolved, count: count, alsoScoring: { _ in [] }, where: filter, in: view).matches
     }
 
-    /// The same with the weights of the query, and the scores of other nodes: each term is looked up once for all.
-    /// - Parameter nodes: is given the matches and says which nodes to score; those among the matches are left out.
-    /// - Returns: `others` in the order of `nodes`, 0 of a node without a text.
+    /// What a search with its syntax finds.
+    public struct Answer {
+        /// Best first.
+        public let matches: [TextMatch]
+        /// Of the other nodes that were to be scored, and of those that have a rare exact word; 0 of a node without a text.
+        public let others: [TextMatch]
+        /// The nodes with a rare exact word, the rarest of each.
+        public let exact: [(node: NodeID, rarity: Rarity)]
+        public let weights: QueryWeights
+    }
+
+    /// The same with the weights of the query, the nodes with a rare exact word, and the scores of other nodes: each term is looked up once for all.
+    /// - Parameter nodes: is given the nodes that were found and says which others to score.
     public func search(
-        _ resolved: ResolvedTextQuery, count: Int, alsoScoring nodes: ([TextMatch]) throws -> [NodeID], where filter: ((NodeID) throws -> Bool)? = nil,
+        _ resolved: ResolvedTextQuery, count: Int, alsoScoring nodes: ([NodeID]) throws -> [NodeID], where filter: ((NodeID) throws -> Bool)? = nil,
         in view: borrowing TransactionView
-    ) throws -> (matches: [TextMatch], others: [TextMatch], weights: QueryWeights) {
+    ) throws -> Answer {
         try SearchMemory.lend { memory in
             let state = try state(in: view)
             var reader = try TermReader(self, state, in: view)
-            let (found, weights) = try find(resolved.query, &reader, state.statistics)
+            let (found, bare) = try find(resolved.query, &reader, state.statistics)
+            let weights = resolved.settled(bare, positions: state.options.positions)
             let cursors = try open(resolved.query, found, weights, &reader, memory)
-            let matches = try search(resolved, weights, cursors, count: count, state.options, &reader, memory, where: filter, in: view)
-            let matched = Set(matches.map(\.node))
-            let others = try nodes(matches).filter { !matched.contains($0) }
+            let look = weights.lifts.isEmpty ? count : count > 0 ? Self.look(for: count) : 0
+            var matches = try search(resolved, weights, cursors, count: look, state.options, &reader, memory, where: filter, in: view)
+            if !weights.lifts.isEmpty {
+                // A text with a phrase may be further behind by its words.
+                var known = Set(matches.map(\.node))
+                for lift in weights.lifts where lift.isAsked {
+                    for cursor in cursors { cursor.rewind() }
+                    let lifted = try search(
+                        resolved, lift: lift.phrase, weights, cursors, count: look, state.options, &reader, memory, where: filter, in: view)
+                    matches += lifted.filter { known.insert($0.node).inserted }
+                }
+                let lifts = try lifts(weights, of: matches.map(\.node), &reader, memory, in: view)
+                matches = zip(matches, lifts).map { TextMatch(node: $0.node, score: $1.reduce($0.score, +)) }
+                matches.sort { $0.score != $1.score ? $0.score > $1.score : $0.node < $1.node }
+                matches.removeLast(max(0, matches.count - count))
+            }
+            let exact = weights.exact.isEmpty || count == 0 ? [] : try self.exact(resolved, weights, state.options.positions, where: filter, in: view)
+            var known = Set(matches.map(\.node))
+            var others = exact.map(\.node).filter { known.insert($0).inserted }
+            others += try nodes(matches.map(\.node) + others).filter { known.insert($0).inserted }
             for cursor in cursors { cursor.rewind() }
-            let scores = others.isEmpty ? [] : try scores(weights, of: others, cursors, in: view)
-            return (matches, zip(others, scores).map { TextMatch(node: $0, score: $1 ?? 0) }, weights.with(ceiling: resolved.ceiling(weights)))
+            let scores = others.isEmpty ? [] : try scores(weights, of: others, cursors, &reader, memory, in: view)
+            return Answer(matches: matches, others: zip(others, scores).map { TextMatch(node: $0, score: $1 ?? 0) }, exact: exact, weights: weights)
         }
     }
 
+    /// The nodes with a rare exact word that the demands and the filter leave.
+    private func exact(
+        _ resolved: ResolvedTextQuery, _ weights: QueryWeights, _ hasPositions: Bool, where filter: ((NodeID) throws -> Bool)?,
+        in view: borrowing TransactionView
+    ) throws -> [(node: NodeID, rarity: Rarity)] {
+        var exact: [(node: NodeID, rarity: Rarity)] = []
+        var known: Set<NodeID> = []
+        for rarity in [Rarity.alone, .rare] {
+            let words = weights.exact.filter { $0.rarity == rarity }.map { weights.terms[$0.place].term }
+            if words.isEmpty { continue }
+            for node in try nodes(having: [words] + resolved.required, without: resolved, resolved.phrases, hasPositions, in: view)
+            where try filter?(node) ?? true && known.insert(node).inserted { exact.append((node, rarity)) }
+        }
+        return exact
+    }
+
+    /// What the phrases of a query add to some nodes, in the order of the phrases.
+    private func lifts(
+        _ weights: QueryWeights, of nodes: [NodeID], _ reader: inout TermReader, _ memory: SearchMemory, in view: borrowing TransactionView
+    ) throws -> [[Float]] {
+        var lifts = [[Float]](repeating: [], count: nodes.count)
+        // The terms of the phrases, each once.
+        var terms: [(cursor: PostingCursor, phrases: UInt32)] = []
+        var places: [ExactText: Int] = [:]
+        var asked: UInt32 = 0
+        for (number, lift) in weights.lifts.enumerated() {
+            let bit: UInt32 = 1 << UInt32(number)
+            var isPossible = true
+            for term in lift.phrase {
+                if let place = places[ExactText(term)] {
+                    terms[place].phrases |= bit
+                } else if let cursor = try open([term], weight: 0, weights.lengthNorm, &reader, memory).first?.cursor {
+                    places[ExactText(term)] = terms.count
+                    terms.append((cursor, bit))
+                } else {
+                    // No text has it.
+                    isPossible = false
+                }
+            }
+            if isPossible { asked |= bit }
+        }
+        guard asked != 0 else { return lifts }
+        let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
+        let lengths = try lengths(of: nodes, order, in: view)
+        let runs = weights.lifts.map { Self.hashes($0.phrase) }
+        let positions = PositionReader(scope)
+        for place in order {
+            guard let length = lengths[place] else { continue }
+            let node = nodes[place].rawValue
+            var left = asked
+            for term in terms where left & term.phrases != 0 {
+                if try term.cursor.find(node) ?? 0 == 0 { left &= ~term.phrases }
+            }
+            guard left != 0 else { continue }
+            let standing = try positions.standing(runs, left, node, length: Int(length), in: view)
+            for number in runs.indices where standing & 1 << UInt32(number) != 0 { lifts[place].append(weights.lifts[number].score) }
+        }
+        return lifts
+    }
+
+    /// - Parameter lift: only texts in which this phrase stands.
     private func search(
-        _ resolved: ResolvedTextQuery, _ weights: QueryWeights, _ cursors: [PostingCursor], count: Int, _ options: TextIndexOptions,
+        _ resolved: ResolvedTextQuery, lift: [String] = [], _ weights: QueryWeights, _ cursors: [PostingCursor], count: Int, _ options: TextIndexOptions,
         _ reader: inout TermReader, _ memory: SearchMemory, where filter: ((NodeID) throws -> Bool)?, in view: borrowing TransactionView
     ) throws -> [TextMatch] {
         guard count > 0 else { return [] }
         let norm = weights.lengthNorm
         var search = TextSearch(self, norm, count: count, memory)
         search.scored = cursors
-        for group in resolved.required {
+        for group in resolved.required + Set(lift.map { ExactText($0) }).sorted().map({ [$0.text] }) {
             let cursors = try open(group, weight: 0, norm, &reader, memory)
             if cursors.isEmpty { return [] }
             search.required.append(cursors.map(\.cursor))
         }
-        if options.positions { search.phrases = resolved.phrases.map(Self.hashes) }
+        if options.positions { search.phrases = (resolved.phrases + (lift.isEmpty ? [] : [lift])).map(Self.hashes) }
         search.excluded = try exclusions(resolved, options.positions, norm, &reader, memory)
         return try search.run(weights, where: filter, in: view)
     }

@@ -8,32 +8,47 @@ public struct TextQuery: Sendable {
     public let terms: [String]
     /// How often the query says the term at the same place of `terms`.
     public let counts: [Int]
+    /// Places of terms that are exact words (ExactWords.swift).
+    let exact: [Int]
+    /// Places of terms that follow each other in the query, each pair once.
+    let pairs: [Pair]
+
+    struct Pair: Hashable {
+        let first: Int
+        let second: Int
+    }
 
     /// Distinct terms that a query may have; the first of a longer text count. Each costs a look-up in the store.
     public static let termsMax = 1_024
-    /// Bytes of a query that are read: what lies beyond, from the end of the last whole scalar on, is left out.
-    public static let bytesMax = 65_536
 
     /// The terms one after another, and where each ends.
     private let bytes: [UInt8]
     private let ends: [Int]
 
     public init(_ text: String, analyzer: Analyzer = .init()) {
-        let list = analyzer.list(Self.bounded(text))
+        let text = Self.bounded(text)
+        let list = analyzer.list(text)
         let all = AnalyzedText(list)
+        let exact = ExactWords.terms(text, analyzer)
         if all.distinct <= Self.termsMax {
-            self.init(all)
+            self.init(all, exact: exact)
         } else {
-            self.init(terms: (0..<list.count).map { list.text($0) })
+            let terms = (0..<list.count).map { list.text($0) }
+            self.init(terms: terms, exact: exact, order: terms)
         }
     }
 
-    private init(_ all: AnalyzedText) {
+    private init(_ all: AnalyzedText, exact: [String]) {
         (bytes, ends, counts) = (all.bytes, all.ends, all.counts.map { Int($0) })
         terms = (0..<all.distinct).map { String(decoding: all.bytes[all.range($0)], as: UTF8.self) }
+        self.exact = Self.places(of: exact, in: terms)
+        pairs = Self.pairs(all.order.map { Int($0) })
     }
 
-    init(terms all: [String]) {
+    /// - Parameters:
+    ///   - exact: those of the terms that are exact words.
+    ///   - order: the query's own terms, one after another.
+    init(terms all: [String], exact: [String] = [], order: [String] = []) {
         var counts: [ExactText: Int] = [:]
         for term in all {
             let term = ExactText(term)
@@ -48,15 +63,32 @@ public struct TextQuery: Sendable {
             ends.append(bytes.count)
         }
         (self.bytes, self.ends) = (bytes, ends)
+        self.exact = Self.places(of: exact, in: terms)
+        let places = Dictionary(uniqueKeysWithValues: terms.enumerated().map { (ExactText($1), $0) })
+        pairs = Self.pairs(order.map { places[ExactText($0)] })
+    }
+
+    private static func pairs(_ places: [Int?]) -> [Pair] {
+        var known: Set<Pair> = []
+        var pairs: [Pair] = []
+        for case let (first?, second?) in zip(places, places.dropFirst()) where first != second {
+            let pair = Pair(first: first, second: second)
+            if known.insert(pair).inserted { pairs.append(pair) }
+        }
+        return pairs
+    }
+
+    private static func places(of exact: [String], in terms: [String]) -> [Int] {
+        if exact.isEmpty { return [] }
+        let wanted = Set(exact.map { ExactText($0) })
+        return terms.indices.filter { wanted.contains(ExactText(terms[$0])) }
     }
 
     func bytes(_ place: Int) -> ArraySlice<UInt8> { bytes[(place == 0 ? 0 : ends[place - 1])..<ends[place]] }
 
+    /// What is read of a text; every door refuses longer ones.
     static func bounded(_ text: String) -> String {
-        if text.utf8.count <= bytesMax { return text }
-        var end = text.utf8.index(text.utf8.startIndex, offsetBy: bytesMax)
-        while text.utf8[end] & 0xC0 == 0x80 { end = text.utf8.index(before: end) }
-        return String(text[..<end])
+        text.utf8.count <= Limits.queryScalars ? text : String(String.UnicodeScalarView(text.unicodeScalars.prefix(Limits.queryScalars)))
     }
 }
 

@@ -213,12 +213,7 @@ struct TextSearch: ~Copyable {
 
     /// Whether the terms of a phrase, all of them in a node's text, stand there one after another.
     private func stands(_ phrase: [UInt64], _ node: UInt32, _ lengths: borrowing LengthWindow, in view: borrowing TransactionView) throws -> Bool {
-        let length = unsafe Int(lengths.length(node - lengths.window.start))
-        guard let record = try unsafe positions.record(of: node, in: view) else {
-            if phrase.count > length { return false }
-            throw TextIndex.contradiction("the order of terms of node \(node) is missing")
-        }
-        return try unsafe PositionRecord.holds(phrase, length: length, record)
+        try unsafe positions.stands(phrase, node, length: Int(lengths.length(node - lengths.window.start)), in: view)
     }
 }
 

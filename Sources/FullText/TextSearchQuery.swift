@@ -1,6 +1,7 @@
-// The syntax that people type (docs/query-syntax.md), read so that plain language never fails: whatever is not clearly a sign of
-// the syntax is a word or a separator, as in `TextQuery`.
+// The signs that people type (docs/query-syntax.md), read so that plain language never loses by them: what can be prose or a command line is
+// words, as in `TextQuery`. Which bare signs are none, QueryProse.swift says.
 
+internal import Base
 
 /// A query with phrases, `+`, `-`, `prefix*` and `field:value`, read from its text.
 public struct TextSearchQuery: Sendable {
@@ -20,11 +21,15 @@ public struct TextSearchQuery: Sendable {
     }
 
     public let fields: [FieldTerm]
-    /// What is asked for in plain words, for an embedding: words, phrases and prefixes without their signs, nothing of what is excluded or
-    /// names a field. The whole text when no sign was found in it, or when nothing is left without them.
+    /// What is asked for, for an embedding: the words without the signs of demands, nothing of what is excluded or names a field. The whole
+    /// text when nothing is demanded by signs, or when nothing is left without them.
     public let plainText: String
-    /// All words that count, with repeats.
+    /// All words that count, with repeats; of a prefix the word itself.
     let words: [String]
+    /// Those of the words that are exact (ExactWords.swift).
+    let exact: [String]
+    /// The words as they follow each other.
+    let order: [String]
     /// Prefixes, each of which stands for the terms that begin with it.
     let prefixes: [Prefix]
     /// Terms that must be there.
@@ -33,24 +38,32 @@ public struct TextSearchQuery: Sendable {
     let requiredPrefixes: [Prefix]
     /// Runs of terms that must stand one after another.
     let phrases: [[String]]
+    /// Runs of terms that lift a text in which they stand one after another.
+    let lifts: [[String]]
     /// A text that has all terms of one of these is out; of a phrase, one after another.
     let excluded: [(terms: [String], isPhrase: Bool)]
     let excludedPrefixes: [Prefix]
 
-    /// - Parameter isField: what names a field; `name:value` with another name is two words.
-    /// - Complexity: O(length), of which `TextQuery.bytesMax` are read.
-    public init(_ text: String, analyzer: Analyzer = .init(), isField: (String) -> Bool = { _ in true }) {
-        var reader = SyntaxReader(TextQuery.bounded(text), analyzer)
-        reader.read(isField)
-        fields = reader.fields
-        plainText = reader.hasSigns && !reader.spoken.isEmpty ? String(reader.spoken.dropLast()) : text
-        words = reader.words
-        prefixes = reader.prefixes
-        required = reader.required
-        requiredPrefixes = reader.requiredPrefixes
-        phrases = reader.phrases
-        excluded = reader.excluded
-        excludedPrefixes = reader.excludedPrefixes
+    /// - Parameter isField: whether a name and a value can be a field and one of its values; others are two words.
+    /// - Complexity: O(length), of which `Limits.queryScalars` are read.
+    public init(_ text: String, analyzer: Analyzer = .init(), isField: (String, String) -> Bool = { _, _ in true }) {
+        var reader = SyntaxReader(TextQuery.bounded(text))
+        let items = QueryProse.settled(reader.items(isField))
+        var meaning = Meaning(analyzer)
+        for item in items { meaning.add(item) }
+        meaning.finish()
+        fields = meaning.fields
+        plainText = meaning.demands && !meaning.spoken.isEmpty ? String(meaning.spoken.dropLast()) : text
+        words = meaning.words
+        exact = ExactWords.terms(meaning.spoken, analyzer)
+        order = analyzer.terms(meaning.spoken)
+        prefixes = meaning.prefixes
+        required = meaning.required
+        requiredPrefixes = meaning.requiredPrefixes
+        phrases = meaning.phrases
+        lifts = meaning.lifts
+        excluded = meaning.excluded
+        excludedPrefixes = meaning.excludedPrefixes
     }
 
     /// False of a text that cannot have a sign, by its bytes alone: it is plain, and its `plainText` is the text.
@@ -66,38 +79,31 @@ public struct TextSearchQuery: Sendable {
     }
 
     /// Whether a plain `TextQuery` of the same text means the same.
-    public var isPlain: Bool {
-        fields.isEmpty && prefixes.isEmpty && required.isEmpty && phrases.isEmpty && excluded.isEmpty && excludedPrefixes.isEmpty
-    }
+    public var isPlain: Bool { !hasDemands && prefixes.isEmpty && lifts.isEmpty }
+
+    /// Whether texts must or must not have something, or be of certain documents.
+    public var hasDemands: Bool { !fields.isEmpty || !required.isEmpty || !requiredPrefixes.isEmpty || !excluded.isEmpty || !excludedPrefixes.isEmpty }
 }
 
+/// A piece of a query as it was typed.
+enum QueryItem {
+    enum Sign { case none, plus, minus }
+
+    /// From one space to the next, without its sign.
+    case word(String, Sign)
+    case quoted(String, Sign)
+    case field(TextSearchQuery.FieldTerm)
+}
+
+/// From text to items.
 private struct SyntaxReader {
     private let scalars: [Unicode.Scalar]
-    private let analyzer: Analyzer
     private var position = 0
-
-    var fields: [TextSearchQuery.FieldTerm] = []
-    var words: [String] = []
-    var prefixes: [TextSearchQuery.Prefix] = []
-    var required: [String] = []
-    var requiredPrefixes: [TextSearchQuery.Prefix] = []
-    var phrases: [[String]] = []
-    var excluded: [(terms: [String], isPhrase: Bool)] = []
-    var excludedPrefixes: [TextSearchQuery.Prefix] = []
-    /// Whatever is asked for, as it was typed but for the signs, a space after each; whatever the analyser makes of it.
-    private(set) var spoken = ""
-    /// Something was more than a plain word.
-    private(set) var hasSigns = false
-    /// Plain words so far, analysed together.
-    private var plain = ""
     /// No quotation mark from here on: then each is looked for once only, and reading stays linear.
-    private var lastQuote = -1
+    private let lastQuote: Int
 
-    private enum Sign { case none, plus, minus }
-
-    init(_ text: String, _ analyzer: Analyzer) {
+    init(_ text: String) {
         scalars = Array(text.unicodeScalars)
-        self.analyzer = analyzer
         lastQuote = scalars.lastIndex(where: Self.isQuote) ?? -1
     }
 
@@ -105,113 +111,166 @@ private struct SyntaxReader {
     private static func isSpace(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.isWhitespace }
     private static func isWord(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.isAlphabetic || scalar.properties.numericType != nil || scalar == "_" }
 
-    mutating func read(_ isField: (String) -> Bool) {
+    mutating func items(_ isField: (String, String) -> Bool) -> [QueryItem] {
+        var items: [QueryItem] = []
         while position < scalars.count {
             if Self.isSpace(scalars[position]) {
                 position += 1
                 continue
             }
-            var sign = Sign.none
-            if scalars[position] == "+" || scalars[position] == "-", position + 1 < scalars.count,
-                Self.isWord(scalars[position + 1]) || Self.isQuote(scalars[position + 1])
-            {
+            var sign = QueryItem.Sign.none
+            if scalars[position] == "+" || scalars[position] == "-", signs(at: position + 1) {
                 sign = scalars[position] == "+" ? .plus : .minus
-                hasSigns = true
                 position += 1
             }
             if Self.isQuote(scalars[position]) {
-                readQuote(sign)
-            } else if !readField(sign, isField) {
-                readWord(sign)
+                if let quoted = quoted() { items.append(.quoted(quoted, sign)) }
+            } else if let field = field(sign, isField) {
+                items.append(.field(field))
+            } else {
+                items.append(.word(word(), sign))
             }
         }
-        words += analyzer.terms(plain)
+        return items
     }
 
-    /// From a quotation mark to the next; alone it is nothing.
-    private mutating func readQuote(_ sign: Sign) {
+    /// Whether a sign may stand before what is here: a word, or a quotation that begins with one (not `+"%Y-%m-%d"`) and has an end.
+    private func signs(at next: Int) -> Bool {
+        guard next < scalars.count else { return false }
+        if Self.isQuote(scalars[next]) { return next + 1 < lastQuote && Self.isWord(scalars[next + 1]) }
+        return Self.isWord(scalars[next])
+    }
+
+    /// From a quotation mark to the next; one alone is nothing.
+    private mutating func quoted() -> String? {
         position += 1
-        guard position <= lastQuote, let end = scalars[position...].firstIndex(where: Self.isQuote) else { return }
-        let quoted = text(position..<end)
-        let terms = analyzer.terms(quoted)
-        position = end + 1
-        hasSigns = true
-        if sign != .minus { speak(quoted) }
-        if terms.isEmpty { return }
-        if sign == .minus {
-            excluded.append((terms, terms.count > 1))
-            return
-        }
-        words += terms
-        required += terms
-        if terms.count > 1 { phrases.append(terms) }
+        guard position <= lastQuote, let end = scalars[position...].firstIndex(where: Self.isQuote) else { return nil }
+        defer { position = end + 1 }
+        return text(position..<end)
     }
 
     /// `name:value` or `name:"value"`: the name of letters, digits, underscores and dots, a letter or underscore first. Not what looks like an
     /// address or a scope ("http://", "std::io").
-    private mutating func readField(_ sign: Sign, _ isField: (String) -> Bool) -> Bool {
+    private mutating func field(_ sign: QueryItem.Sign, _ isField: (String, String) -> Bool) -> TextSearchQuery.FieldTerm? {
         var colon = position
         while colon < scalars.count, colon - position <= 256, scalars[colon].isASCII, Self.isWord(scalars[colon]) || scalars[colon] == "." { colon += 1 }
-        guard colon > position, colon + 1 < scalars.count, scalars[colon] == ":", !("0"..."9").contains(scalars[position]) else { return false }
+        guard colon > position, colon + 1 < scalars.count, scalars[colon] == ":", !("0"..."9").contains(scalars[position]) else { return nil }
         let first = scalars[colon + 1]
-        guard !Self.isSpace(first), first != ":", first != "/" else { return false }
-        let name = text(position..<colon)
-        guard isField(name) else { return false }
+        guard !Self.isSpace(first), first != ":", first != "/" else { return nil }
         var (start, end) = (colon + 1, colon + 1)
+        let after: Int
         if Self.isQuote(first), start < lastQuote, let close = scalars[(start + 1)...].firstIndex(where: Self.isQuote) {
             (start, end) = (start + 1, close)
-            position = close + 1
+            after = close + 1
         } else {
             while end < scalars.count, !Self.isSpace(scalars[end]) { end += 1 }
-            position = end
+            after = end
         }
-        hasSigns = true
-        fields.append(TextSearchQuery.FieldTerm(field: name, value: text(start..<end), isExcluded: sign == .minus))
-        return true
+        let (name, value) = (text(position..<colon), text(start..<end))
+        guard isField(name, value) else { return nil }
+        position = after
+        return TextSearchQuery.FieldTerm(field: name, value: value, isExcluded: sign == .minus)
     }
 
-    private mutating func readWord(_ sign: Sign) {
+    private mutating func word() -> String {
         let start = position
         while position < scalars.count, !Self.isSpace(scalars[position]), !(Self.isQuote(scalars[position]) && position > start) { position += 1 }
-        let isPrefix = position - start > 1 && scalars[position - 1] == "*" && Self.isWord(scalars[position - 2])
-        let word = text(start..<(isPrefix ? position - 1 : position))
-        if sign != .minus { speak(word) }
-        if isPrefix {
-            hasSigns = true
-            readPrefix(sign, word)
-            return
-        }
-        switch sign {
-        case .none:
-            plain += word + " "
-        case .plus:
-            let terms = analyzer.terms(word)
-            words += terms
-            required += terms
-        case .minus:
-            let terms = analyzer.terms(word)
-            if !terms.isEmpty { excluded.append((terms, false)) }
+        return text(start..<position)
+    }
+
+    private func text(_ range: Range<Int>) -> String {
+        var view = String.UnicodeScalarView()
+        view.append(contentsOf: scalars[range])
+        return String(view)
+    }
+}
+
+/// From items to terms. A sign that is still there counts.
+private struct Meaning {
+    private let analyzer: Analyzer
+
+    var fields: [TextSearchQuery.FieldTerm] = []
+    var words: [String] = []
+    var prefixes: [TextSearchQuery.Prefix] = []
+    var required: [String] = []
+    var requiredPrefixes: [TextSearchQuery.Prefix] = []
+    var phrases: [[String]] = []
+    var lifts: [[String]] = []
+    var excluded: [(terms: [String], isPhrase: Bool)] = []
+    var excludedPrefixes: [TextSearchQuery.Prefix] = []
+    /// Whatever is asked for, as it was typed but for the signs, a space after each; whatever the analyser makes of it.
+    private(set) var spoken = ""
+    /// A sign demands something.
+    private(set) var demands = false
+    /// Plain words so far, analysed together.
+    private var plain = ""
+
+    init(_ analyzer: Analyzer) { self.analyzer = analyzer }
+
+    mutating func add(_ item: QueryItem) {
+        switch item {
+        case .field(let term):
+            demands = true
+            fields.append(term)
+        case .quoted(let quoted, let sign):
+            if sign != .none { demands = true }
+            if sign != .minus { speak(quoted) }
+            let terms = analyzer.terms(quoted)
+            if terms.isEmpty { return }
+            switch sign {
+            case .minus: excluded.append((terms, terms.count > 1))
+            case .plus:
+                words += terms
+                required += terms
+                if terms.count > 1 { phrases.append(terms) }
+            case .none:
+                words += terms
+                if terms.count > 1, terms.count <= TextIndex.liftTermsMax { lifts.append(terms) }
+            }
+        case .word(let typed, let sign):
+            if sign != .none { demands = true }
+            let isPrefix = Self.isPrefix(typed)
+            let word = isPrefix ? String(typed.dropLast()) : typed
+            if sign != .minus { speak(word) }
+            if isPrefix {
+                addPrefix(sign, word)
+                return
+            }
+            switch sign {
+            case .none: plain += word + " "
+            case .plus:
+                let terms = analyzer.terms(word)
+                words += terms
+                required += terms
+            case .minus:
+                let terms = analyzer.terms(word)
+                if !terms.isEmpty { excluded.append((terms, false)) }
+            }
         }
     }
 
-    /// The last word of what stands before the star is the prefix; words before it ("foo-ba*") are words.
-    private mutating func readPrefix(_ sign: Sign, _ text: String) {
+    mutating func finish() { words += analyzer.terms(plain) }
+
+    private static func isPrefix(_ word: String) -> Bool {
+        guard word.utf8.last == UInt8(ascii: "*"), let before = word.unicodeScalars.dropLast().last else { return false }
+        return before.properties.isAlphabetic || before.properties.numericType != nil || before == "_"
+    }
+
+    /// The last word of what stands before the star is the prefix; words before it ("foo-ba*") are words. The text is words as well, as it would
+    /// be without the star: that finds no less.
+    private mutating func addPrefix(_ sign: QueryItem.Sign, _ text: String) {
         var parts = Analyzer(.simple).terms(text)
+        if sign != .minus { words += analyzer.terms(text) }
         guard let last = parts.popLast() else { return }
         let whole = analyzer.terms(last)
         let prefix = TextSearchQuery.Prefix(text: last, whole: whole.count == 1 && whole[0] != last ? whole[0] : nil)
-        let before = parts.flatMap { analyzer.terms($0) }
         switch sign {
-        case .minus:
-            excludedPrefixes.append(prefix)
+        case .minus: excludedPrefixes.append(prefix)
         case .plus:
-            words += before
-            required += before
+            required += parts.flatMap { analyzer.terms($0) }
             prefixes.append(prefix)
             requiredPrefixes.append(prefix)
-        case .none:
-            words += before
-            prefixes.append(prefix)
+        case .none: prefixes.append(prefix)
         }
     }
 
@@ -219,11 +278,5 @@ private struct SyntaxReader {
         if text.isEmpty { return }
         spoken += text
         spoken += " "
-    }
-
-    private func text(_ range: Range<Int>) -> String {
-        var view = String.UnicodeScalarView()
-        view.append(contentsOf: scalars[range])
-        return String(view)
     }
 }

@@ -13,11 +13,13 @@ public final class EnvironmentEnd: Sendable {
 
 /// One LMDB environment with its single table, opened for the one writer of the directory or for reading beside it.
 ///
-/// Four things are done here that LMDB leaves to its user:
+/// Five things are done here that LMDB leaves to its user:
 /// * a lock file of our own (`writer.lock`), so that a second writer is refused with a sentence instead of waiting;
 /// * a file that is shorter than its header claims is refused before anything is mapped (a touch would be SIGBUS). LMDB
 ///   may leave the very last pages of a file unwritten when they were freed again, so the writer keeps the file a step
 ///   longer than its last page, and "shorter" then always means damage;
+/// * a file whose meta pages, or the pages from the roots to the first and the last leaf, cannot be LMDB's is refused; whoever wants to know
+///   of all pages reads with `readVerified`;
 /// * network file systems are refused;
 /// * readers that died are cleared from the table (`clearDeadReaders`, called at open and every 30 s by the engine).
 ///
@@ -71,14 +73,15 @@ public final class Environment: @unchecked Sendable {
     private static let pageBytes = 4096
 
     /// - Parameter path: an existing directory.
-    /// - Throws: `.locked`, `.truncated`, `.networkFileSystem`, or what LMDB says.
+    /// - Throws: `.locked`, `.truncated`, `.damagedPages`, `.networkFileSystem`, or what LMDB says; for reading `.noSuchFile` also when the
+    ///   file is empty.
     public init(path: String, options: Options = Options()) throws(LMDBError) {
         try Self.refuseNetworkFileSystem(path)
         let dataFile = path + "/data.mdb"
         lockDescriptor = options.mode == .writer ? try Self.takeWriterLock(path) : -1
         var opened: OpaquePointer? = nil
         do throws(LMDBError) {
-            try Self.refuseTruncation(dataFile)
+            try Self.refuseDamage(dataFile, options.mode)
             unsafe try check(mdb_env_create(&opened), "create environment")
             let env = unsafe opened!
             unsafe try check(mdb_env_set_mapsize(env, options.mapBytes), "set map size")
@@ -112,6 +115,13 @@ public final class Environment: @unchecked Sendable {
         self.path = path
         self.options = options
         fileBytes = Mutex(0)
+        do {
+            _ = try beginVerified(.edges)
+        } catch let error as LMDBError {
+            throw error
+        } catch {
+            throw LMDBError(.damagedPages, "open \(dataFile)", detail: "\((error as? DamagedPages)?.findings.first?.description ?? "\(error)")")
+        }
         if options.mode == .writer { growFile() }
     }
 
@@ -240,36 +250,61 @@ public final class Environment: @unchecked Sendable {
         if networked.contains(UInt32(truncatingIfNeeded: status.f_type)) { throw LMDBError(.networkFileSystem, "open \(path)") }
     }
 
-    /// Reads both meta pages with ordinary reads and compares the newer one's last page with the file's length.
-    private static func refuseTruncation(_ file: String) throws(LMDBError) {
+    /// Reads both meta pages with ordinary reads, and compares the newer one's last page with the file's length.
+    private static func refuseDamage(_ file: String, _ mode: Options.Mode) throws(LMDBError) {
         let descriptor = unsafe open(file, O_RDONLY | O_CLOEXEC)
         if descriptor < 0 {
-            if errno == ENOENT { return }
+            if errno == ENOENT, mode == .writer { return }
             throw LMDBError(errno, "open \(file)")
         }
         defer { close(descriptor) }
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { throw LMDBError(errno, "open \(file)") }
-        if status.st_size == 0 { return }
-        var header = [UInt8](repeating: 0, count: 2 * pageBytes)
-        let count = unsafe header.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, $0.count, 0) }
-        guard count == header.count else {
-            throw LMDBError(.truncated, "open \(file)", detail: "\(status.st_size) bytes, not even two meta pages")
+        let pages = PageFile(descriptor: descriptor)
+        guard let bytes = pages.bytes else { throw LMDBError(errno, "open \(file)") }
+        if bytes == 0 {
+            // A writer makes a store of it.
+            if mode == .writer { return }
+            throw LMDBError(.noSuchFile, "open \(file)", detail: "the file is empty")
         }
-        // Page header 16 bytes; then MDB_meta: magic u32, version u32, address u64, map size u64, two MDB_db of 48 bytes,
-        // last page u64, transaction id u64 (lmdb 0.9, 64-bit).
-        func word(_ at: Int) -> UInt64 { (0..<8).reduce(0) { $0 | UInt64(header[at + $1]) << UInt64(8 * $1) } }
-        var newest: (transaction: UInt64, lastPage: UInt64)? = nil
-        for page in 0..<2 {
-            let meta = page * pageBytes + 16
-            guard word(meta) & 0xFFFF_FFFF == 0xBEEF_C0DE else { continue }
-            let transaction = word(meta + 24 + 96 + 8)
-            if newest == nil || transaction > newest!.transaction { newest = (transaction, word(meta + 24 + 96)) }
+        guard bytes >= 2 * pageBytes else { throw LMDBError(.truncated, "open \(file)", detail: "\(bytes) bytes, not even two meta pages") }
+        let head: PageHead
+        do {
+            head = try PageHead.newest(pages)
+        } catch {
+            throw LMDBError(.damagedPages, "open \(file)", detail: "\(error.findings[0])")
         }
-        guard let newest else { throw LMDBError(.invalid, "open \(file)", detail: "neither meta page is one of LMDB's") }
-        let claimed = (newest.lastPage &+ 1) &* UInt64(pageBytes)
-        guard UInt64(status.st_size) >= claimed else {
-            throw LMDBError(.truncated, "open \(file)", detail: "\(status.st_size) bytes of \(claimed)")
+        // Once more: it may have grown with the commit that the meta page is of.
+        let claimed = head.lastPage.multipliedReportingOverflow(by: UInt64(head.pageBytes))
+        let reached = claimed.partialValue.addingReportingOverflow(UInt64(head.pageBytes))
+        guard !claimed.overflow, !reached.overflow, let now = pages.bytes, UInt64(now) >= reached.partialValue else {
+            throw LMDBError(.truncated, "open \(file)", detail: "\(bytes) bytes of \(reached.partialValue)")
         }
+    }
+
+    // MARK: - Damaged pages
+
+    /// How often a snapshot is begun whose meta page a writer is writing over.
+    private static let attempts = 1_000
+
+    /// Begins a snapshot that LMDB can be trusted with.
+    private func beginVerified(_ extent: PageCheck.Extent) throws -> ReadTransaction {
+        var descriptor: mdb_filehandle_t = 0
+        unsafe try check(mdb_env_get_fd(raw, &descriptor), "verify pages")
+        let file = PageFile(descriptor: descriptor)
+        for _ in 0..<Self.attempts {
+            let transaction = try beginRead()
+            guard let head = PageHead.of(snapshot: transaction.number, file) else { continue }
+            let findings = PageCheck.findings(file, head, extent)
+            if findings.isEmpty { return transaction }
+            throw DamagedPages(findings: findings)
+        }
+        throw LMDBError(.corrupted, "verify pages", detail: "no meta page is of a snapshot that can be begun")
+    }
+
+    /// Reads one snapshot, of which every page was verified before (see PageCheck.swift), beside a writer too.
+    /// - Throws: `DamagedPages`, and then nothing was read through LMDB.
+    /// - Complexity: O(pages) before `body`: the whole store is read, but for long values.
+    public func readVerified<R>(_ body: (borrowing TransactionView) throws -> R) throws -> R {
+        let transaction = try beginVerified(.whole)
+        return try body(transaction.view)
     }
 }

@@ -34,6 +34,8 @@ public struct LMDBError: Error, Sendable, CustomStringConvertible {
         public static let locked = Code(rawValue: 1_000_002)
         /// Ours: the directory lies on a network file system, where neither mmap nor locks can be trusted.
         public static let networkFileSystem = Code(rawValue: 1_000_003)
+        /// Ours: pages that LMDB would have to trust contradict each other.
+        public static let damagedPages = Code(rawValue: 1_000_004)
     }
 
     public let code: Code
@@ -55,13 +57,16 @@ public struct LMDBError: Error, Sendable, CustomStringConvertible {
         [.mapFull, .noSpace, .inputOutput, .quota, .transactionFull, .fileTooLarge, .readOnly].contains(code)
     }
 
+    static func text(_ code: Int32) -> String { unsafe String(cString: mdb_strerror(code)) }
+
     public var description: String {
         let text =
             switch code {
             case .truncated: "the data file is truncated"
             case .locked: "another process is writing to this data directory"
             case .networkFileSystem: "the data directory is on a network file system, where a memory-mapped store is not safe"
-            default: unsafe String(cString: mdb_strerror(code.rawValue))
+            case .damagedPages: "the data file is damaged"
+            default: Self.text(code.rawValue)
             }
         return "\(operation): \(text)" + (detail.isEmpty ? "" : " (\(detail))")
     }

@@ -142,10 +142,13 @@ public struct ReadTransaction: ~Copyable {
         unsafe environment.release()
     }
 
+    /// Of the commit whose state this is.
+    var number: UInt64 { unsafe UInt64(mdb_txn_id(raw)) }
+
     public var view: TransactionView {
         @_lifetime(borrow self)
         get {
-            let state = unsafe TransactionView.State.snapshot(UInt64(mdb_txn_id(raw)))
+            let state = TransactionView.State.snapshot(number)
             return unsafe _overrideLifetime(TransactionView(raw: raw, owner: environment, state: state), borrowing: self)
         }
     }

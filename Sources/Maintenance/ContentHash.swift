@@ -53,9 +53,14 @@ public enum ContentHash {
     /// Of the store in a data directory, opened for reading only: 64 hexadecimal digits. It may run beside a serving process.
     /// - Throws: `.notFound` when there is no store; `.damaged` when it cannot be opened or read.
     public static func hex(directory: String, progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }) throws -> String {
-        try Database.openForReading(directory: directory).read { view in
-            guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
-            return try compute(view, progress: progress).hex
+        let environment = try Database.openForReading(directory: directory)
+        do {
+            return try environment.readVerified { view in
+                guard try StoreFormat.verify(view) else { throw ContexError.notFound("the store is empty") }
+                return try compute(view, progress: progress).hex
+            }
+        } catch {
+            throw ContexError(anyError: error)
         }
     }
 }

@@ -1,4 +1,4 @@
-// The proof that a store is what it should be: every seal, the chain of every log, every index against the documents.
+// The proof that a store is what it should be: every page, every seal, the chain of every log, every index against the documents.
 
 internal import Access
 internal import Attributes
@@ -33,10 +33,16 @@ public enum IntegrityCheck {
     ///   - directory: the data directory; the store in it is opened for reading only.
     ///   - progress: called with what is being checked, for a person to see.
     /// - Throws: `.notFound` when there is no store; `.damaged` when it cannot be opened at all.
-    /// - Complexity: O(store); reads every page.
+    /// - Complexity: O(store); reads every page, and once before LMDB does.
     public static func run(directory: String, progress: (String) -> Void = { _ in }) throws -> Report {
         let environment = try Database.openForReading(directory: directory)
-        return try environment.read { view in try run(view, progress: progress) }
+        progress("pages")
+        do {
+            return try environment.readVerified { view in try run(view, progress: progress) }
+        } catch let error as DamagedPages {
+            // LMDB would end the process over such a page: nothing else is looked at.
+            return Report(findings: error.findings.map { "\($0)" })
+        }
     }
 
     static func run(_ view: borrowing TransactionView, progress: (String) -> Void) throws -> Report {
@@ -133,6 +139,7 @@ public enum IntegrityCheck {
         var attributes = AttributeCheck(AttributeIndex(scope: scope))
         try documents.forEachDocument(in: view) { document in
             report.documents += 1
+            var nodes: [(id: NodeID, record: NodeRecord)] = []
             if document.sequence > head { report.findings.append("'\(document.key)' names event \(document.sequence), the log ends at \(head)") }
             for id in document.nodes {
                 guard let node = try documents.node(id, in: view) else {
@@ -140,15 +147,26 @@ public enum IntegrityCheck {
                     continue
                 }
                 if node.document != document.id { report.findings.append("node \(id.rawValue) of '\(document.key)' says it belongs elsewhere") }
-                if node.hasVector { withVector.insert(id) }
                 if owners.updateValue(document.id, forKey: id) != nil { report.findings.append("node \(id.rawValue) is listed twice") }
-                signatures[id] = TextSignature(AnalyzedText(try node.indexedText, analyzer: analyzer))
+                nodes.append((id, node))
                 // Of another dimension it was replaced by an embedding when the model was changed.
                 if let own = try log.ownVector(of: node, in: view), own.count == dimension,
                     try index.vector(of: id, in: view) != VectorMath.stored(own)
                 {
                     report.findings.append("node \(id.rawValue) of '\(document.key)' is indexed by another vector than its publisher's")
                 }
+            }
+            let units = try IndexedUnit.units(of: nodes)
+            for unit in units {
+                let texts = try unit.analyzed(analyzer)
+                for (entry, text) in zip(unit.entries, texts) where signatures.updateValue(TextSignature(text), forKey: entry) != nil {
+                    report.findings.append("'\(document.key)' has a passage under number \(entry.rawValue), which another has too")
+                }
+                withVector.formUnion(unit.entriesWithVectors)
+                report.findings += try unit.findings()
+            }
+            if units.compactMap(\.run) != document.passages {
+                report.findings.append("'\(document.key)' lists other passages than its nodes have")
             }
             try attributes.expect(try document.attributes, in: view)
         }

@@ -17,6 +17,7 @@
 
 internal import Attributes
 public import Base
+internal import Content
 internal import Documents
 public import Engine
 internal import Events
@@ -77,13 +78,23 @@ public enum Reindex {
         progress: (_ step: Step, _ done: Int, _ all: Int) -> Void = { _, _, _ in }
     ) async throws -> Report {
         // Looked at for reading first: an empty folder must not become a store.
-        _ = try Database.openForReading(directory: configuration.directory)
+        try verifyPages(configuration.directory)
         do {
             let environment = try Environment(
                 path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
             return try await run(environment, configuration, models, change, progress)
         } catch let error as LMDBError {
             throw Database.openFailure(error, configuration.directory)
+        }
+    }
+
+    /// In a scope of its own: the files must be closed before they are opened for writing.
+    private static func verifyPages(_ directory: String) throws {
+        let environment = try Database.openForReading(directory: directory)
+        do {
+            try environment.readVerified { _ in }
+        } catch {
+            throw ContexError(anyError: error)
         }
     }
 
@@ -138,6 +149,8 @@ public enum Reindex {
                     }
                 }
             }
+            // Cut off in here it is done again: what is as it should be is left.
+            if mark.node == 0 { try cutAnew(environment, scope) }
             let index = VectorIndex(scope: scope, dimension: models.dimension)
             let build = VectorBulkBuild(index, threads: configuration.threads)
             let analyzer = try environment.read { try TextIndex(scope: scope).options(in: $0).analyzer }
@@ -147,16 +160,22 @@ public enum Reindex {
                 let from = mark.node
                 let batch = try environment.read { try DocumentStore(scope: scope).nodes(from: NodeID(rawValue: from), count: batchNodes, in: $0) }
                 guard let last = batch.last else { break }
-                let vectors = try await Self.vectors(of: batch.map(\.record), scope, environment, models, &report)
-                let texts = try batch.mapOnAllCores { node in
-                    Result { () throws(ContexError) in TextChange(node: node.id, new: AnalyzedText(try node.record.indexedText, analyzer: analyzer)) }
-                }.map { try $0.get() }
+                let units = try IndexedUnit.units(of: batch)
+                let vectors = try await Self.vectors(of: units, scope, environment, models, &report)
+                let texts = try units.mapOnAllCores { unit in
+                    Result { () throws(ContexError) in zip(unit.entries, try unit.analyzed(analyzer)).map { TextChange(node: $0, new: $1) } }
+                }.flatMap { try $0.get() }
                 mark.node = last.id.rawValue + 1
                 try write(environment, models, mark) { transaction in
-                    try build.add(zip(batch, vectors).filter { !$1.isEmpty }.map { ($0.id, $1) }, in: &transaction)
+                    try build.add(zip(units.flatMap(\.entries), vectors).filter { !$1.isEmpty }.map { ($0, $1) }, in: &transaction)
                     // Another model reads other scripts.
-                    for (node, vector) in zip(batch, vectors) where node.record.hasVector == vector.isEmpty {
-                        try DocumentStore(scope: scope).put(node.record.having(vector: !vector.isEmpty), as: node.id, in: &transaction)
+                    var rest = vectors[...]
+                    for unit in units {
+                        let unread = Array(rest.prefix(unit.entries.count)).unread
+                        rest = rest.dropFirst(unit.entries.count)
+                        if unread != unit.records[0].unread {
+                            try DocumentStore(scope: scope).put(unit.records[0].having(unread: unread), as: unit.first, in: &transaction)
+                        }
                     }
                     try TextIndex(scope: scope).apply(texts, in: &transaction)
                 }
@@ -190,21 +209,77 @@ public enum Reindex {
         return report
     }
 
-    /// Of the nodes in order: those that publishers brought from the log, the others by the model.
+    /// Of the entries of units in order: those that publishers brought from the log, the others by the model.
     private static func vectors(
-        of nodes: [NodeRecord], _ scope: TenantScope, _ environment: Environment, _ models: Models, _ report: inout Report
+        of units: [IndexedUnit], _ scope: TenantScope, _ environment: Environment, _ models: Models, _ report: inout Report
     ) async throws -> [[Float]] {
         let own: [[Float]?] = try environment.read { view in
             let log = EventLog(scope: scope)
             var found: [[Float]?] = []
-            for node in nodes { found.append(try log.ownVector(of: node, in: view)) }
+            for unit in units { found.append(try log.ownVector(of: unit.records[0], in: view)) }
             return found
         }
         let fitting = own.map { $0?.count == models.dimension ? $0 : nil }
         report.ownVectors += fitting.count { $0 != nil }
         report.foreignVectors += zip(own, fitting).count { $0 != nil && $1 == nil }
-        var embedded = try await models.embed(documents: zip(nodes, fitting).filter { $1 == nil }.map { try $0.0.embeddedText }, in: .server)[...]
-        return fitting.map { $0 ?? embedded.removeFirst() }
+        let texts = try zip(units, fitting).flatMap { unit, own in own == nil ? try unit.embeddedTexts : [] }
+        var embedded = try await models.embed(documents: texts, in: .server)[...]
+        return zip(units, fitting).flatMap { unit, own in own.map { [$0] } ?? unit.entries.map { _ in embedded.removeFirst() } }
+    }
+
+    /// Cuts the nodes of every document into the passages that this build would cut them into. Those of a document that has others get new numbers.
+    private static func cutAnew(_ environment: Environment, _ scope: TenantScope) throws {
+        let documents = DocumentStore(scope: scope)
+        let ids = try environment.read { view in
+            var ids: [DocumentID] = []
+            try documents.forEachDocument(in: view) { ids.append($0.id) }
+            return ids
+        }
+        for start in stride(from: 0, to: ids.count, by: batchNodes) {
+            let changed = try environment.read { view in
+                try ids[start..<min(ids.count, start + batchNodes)].compactMap { id in
+                    try documents.document(id, in: view).flatMap { document in try cut(document, documents, in: view).map { (document, $0) } }
+                }
+            }
+            guard !changed.isEmpty else { continue }
+            var transaction = try environment.beginWrite()
+            for (var document, records) in changed {
+                for node in document.nodes { try documents.removeNode(node, in: &transaction) }
+                var numbers = try documents.reserveNodes(records.reduce(0) { $0 + $1.extent.numbers }, in: &transaction)[...]
+                (document.nodes, document.passages) = ([], [])
+                for record in records {
+                    guard let number = numbers.first else { break }
+                    numbers = numbers.dropFirst(record.extent.numbers)
+                    try documents.put(record, as: number, in: &transaction)
+                    document.nodes.append(number)
+                    if let run = IndexedUnit(first: number, records: [record]).run { document.passages.append(run) }
+                }
+                try documents.put(document, in: &transaction)
+            }
+            try transaction.commit()
+            environment.growFile()
+        }
+    }
+
+    /// The records of a document as they are to be; nil when they are so.
+    private static func cut(_ document: DocumentRecord, _ documents: DocumentStore, in view: borrowing TransactionView) throws -> [NodeRecord]? {
+        var records: [NodeRecord] = []
+        for id in document.nodes {
+            guard let record = try documents.node(id, in: view) else {
+                throw ContexError.damaged("'\(document.key)' lists node \(id.rawValue), which is not there: run 'contex check'")
+            }
+            records.append(record)
+        }
+        let nodes = try records.map { PassageUnits.Node(kind: $0.kind, value: try EventData.parsed($0.data)) }
+        let cut = PassageUnits.units(of: nodes, isWhole: records.first?.hasOwnVector == true).flatMap { unit in
+            records[unit.nodes].enumerated().map { place, record in
+                NodeRecord(
+                    document: record.document, documentKey: record.documentKey, path: record.path, kind: record.kind, format: record.format,
+                    description: record.description, data: record.data, tokenCount: record.tokenCount, hasOwnVector: record.hasOwnVector,
+                    context: unit.context, extent: .init(of: place, in: unit.nodes.count, unit.passages))
+            }
+        }
+        return cut == records ? nil : cut
     }
 
     /// Empties the attribute index and fills it from the documents; begun again when it was cut off.

@@ -43,7 +43,7 @@ public enum Replay {
         from source: String, to target: DatabaseConfiguration, progress: (_ step: Step, _ done: Int, _ all: Int) -> Void = { _, _, _ in }
     ) async throws -> Report {
         let environment = try Database.openForReading(directory: source)
-        let (model, state) = try environment.read { view in
+        let (model, state) = try readVerified(environment) { view in
             guard try StoreFormat.verify(view), let model = try VectorModel.load(view) else {
                 throw ContexError(.storeNotFound, "the store in \(source) is empty")
             }
@@ -76,6 +76,15 @@ public enum Replay {
         } catch {
             await database.close()
             throw error
+        }
+    }
+
+    /// A source with a damaged page is refused before LMDB reads it.
+    private static func readVerified<R>(_ environment: Environment, _ body: (borrowing TransactionView) throws -> R) throws -> R {
+        do {
+            return try environment.readVerified(body)
+        } catch {
+            throw ContexError(anyError: error)
         }
     }
 

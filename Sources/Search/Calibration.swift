@@ -176,9 +176,20 @@ public struct CalibratedScore: Sendable {
         return evidence / (1 + evidence / calibration.textMax)
     }
 
+    /// The same of a text that may have an exact word: then it is over the decision, and still strictly rising. For log-odds x it is what
+    /// ln(1 + e^x) has, so that a text that is a match anyhow hardly moves.
+    public func similarity(cosine: Float, bm25: Float, _ exactWord: ExactWord?) -> Float {
+        let similarity = similarity(cosine: cosine, bm25: bm25)
+        guard let exactWord, similarity >= exactWord.least else { return similarity }
+        return 1 / (2 - similarity)
+    }
+
     /// What the log-odds of the similarity are the sum of.
-    public func contributions(cosine: Float, bm25: Float) -> [(name: String, value: Double)] {
-        [("cosine", Double(calibration.cosine * cosine)), ("text", Double(calibration.text * text(bm25))), ("bias", Double(-cut))]
+    public func contributions(cosine: Float, bm25: Float, _ exactWord: ExactWord? = nil) -> [(name: String, value: Double)] {
+        let parts = [("cosine", Double(calibration.cosine * cosine)), ("text", Double(calibration.text * text(bm25))), ("bias", Double(-cut))]
+        guard let exactWord, similarity(cosine: cosine, bm25: bm25) >= exactWord.least else { return parts }
+        let odds = parts.reduce(0) { $0 + $1.1 }
+        return parts + [("exact_word", max(0, -odds) + PortableMath.log(1 + PortableMath.exp(-abs(odds))))]
     }
 
     /// For explanations.

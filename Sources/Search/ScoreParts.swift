@@ -12,6 +12,17 @@ public enum SearchMode: String, Sendable, CaseIterable {
     case keyword
 }
 
+/// A word that is enough by itself.
+public enum ExactWord: Sendable {
+    /// A few texts have it.
+    case rare
+    /// No other text has it.
+    case alone
+
+    /// The similarity from which on it lifts a text. What a few have may be a number that they have by chance; who shares nothing else is not meant.
+    var least: Float { self == .alone ? 0 : 0.1 }
+}
+
 /// What a similarity is made of, in every mode.
 public struct ScoreParts: Sendable {
     /// nil when one of the two has no vector.
@@ -21,15 +32,21 @@ public struct ScoreParts: Sendable {
     public var ceiling: Float
     /// The decision cut: what a node must sum up to for a calibrated similarity of 0.5.
     public var cut: Float
+    /// The node has a word of the query that is the name of something (an identifier, a code, a number as written) and that no other text of the
+    /// project has, or hardly any.
+    public var exactWord: ExactWord?
     /// `Calibration.shareCut`: without a cosine it decides.
     public var shareCut: Float
 
-    public init(cosine: Float?, bm25: Float, ceiling: Float, cut: Float, shareCut: Float = Calibration.shareCut(documents: 1)) {
+    public init(
+        cosine: Float?, bm25: Float, ceiling: Float, cut: Float, shareCut: Float = Calibration.shareCut(documents: 1), exactWord: ExactWord? = nil
+    ) {
         self.cosine = cosine
         self.bm25 = bm25
         self.ceiling = ceiling
         self.cut = cut
         self.shareCut = shareCut
+        self.exactWord = exactWord
     }
 
     public var calibrated: CalibratedScore { CalibratedScore(ceiling: ceiling, cut: cut) }
@@ -37,10 +54,17 @@ public struct ScoreParts: Sendable {
     /// What thresholds are compared with.
     public func similarity(_ mode: SearchMode) -> Float {
         switch mode {
-        case .hybrid: cosine.map { calibrated.similarity(cosine: $0, bm25: bm25) } ?? share / (share + shareCut)
+        case .hybrid: cosine.map { calibrated.similarity(cosine: $0, bm25: bm25, exactWord) } ?? ofWords
         case .semantic: cosine ?? 0
         case .keyword: share
         }
+    }
+
+    /// Where there is no cosine: words alone decide, and an exact one lifts as it does elsewhere.
+    private var ofWords: Float {
+        let similarity = share / (share + shareCut)
+        guard let exactWord, similarity >= exactWord.least else { return similarity }
+        return 1 / (2 - similarity)
     }
 
     private var share: Float { ceiling > 0 ? min(1, bm25 / ceiling) : 0 }
@@ -49,10 +73,10 @@ public struct ScoreParts: Sendable {
     public func contributions(_ mode: SearchMode) -> [(name: String, value: Double)] {
         switch mode {
         case .hybrid:
-            cosine.map { calibrated.contributions(cosine: $0, bm25: bm25) }
+            cosine.map { calibrated.contributions(cosine: $0, bm25: bm25, exactWord) }
                 ?? [("words", share > 0 ? PortableMath.log(Double(share)) : -.infinity), ("bias", -PortableMath.log(Double(shareCut)))]
         case .semantic: [("cosine", Double(cosine ?? 0))]
-        case .keyword: [("bm25", ceiling > 0 ? Double(bm25 / ceiling) : 0)]
+        case .keyword: [("bm25", Double(share))]
         }
     }
 }

@@ -9,7 +9,7 @@ public struct ScoreTable: Sendable {
     private let none: ScoreParts
 
     /// - Parameters:
-    ///   - nodesMax: no more are noted, repeats counted.
+    ///   - nodesMax: no more scores are noted, repeats counted.
     ///   - ceiling, cut, shareCut: of the query, as in `ScoreParts`.
     public init(nodesMax: Int, ceiling: Float, cut: Float, shareCut: Float = Calibration.shareCut(documents: 1)) {
         scored.reserveCapacity(nodesMax)
@@ -25,6 +25,9 @@ public struct ScoreTable: Sendable {
         // A prefix may bring more than the ceiling counts for it.
         scored[place].parts.ceiling = max(none.ceiling, bm25)
     }
+
+    /// Of a node that has a score.
+    public mutating func note(_ node: NodeID, _ word: ExactWord) { scored[place(of: node)].parts.exactWord = word }
 
     private mutating func place(of node: NodeID) -> Int {
         let place = places.place(of: node, orElse: scored.count)

@@ -5,18 +5,21 @@ public enum AttemptOutcome: Sendable, Equatable {
     /// - Parameter retryAfter: how long the receiver asks to be left alone.
     case answered(status: Int, retryAfter: Duration? = nil)
     case timedOut
-    /// No connection, a broken one, or a name that does not resolve.
+    /// No connection, or a name that does not resolve.
     case unreachable(String)
+    /// There was a connection, and no answer came over it that can be read.
+    case broken(String)
     /// The host has no address that the policy permits, or nobody may be told any more; nothing was connected to.
     case forbidden(String)
 
     /// For the log.
     public var summary: String {
         switch self {
-        case .answered(let status, _) where (300..<400).contains(status): "the receiver redirects (status \(status)), which is not followed"
+        case .answered(let status, _) where [301, 302, 303, 307, 308].contains(status): "the receiver redirects (status \(status)), which is not followed"
         case .answered(let status, _): "the receiver answered status \(status)"
         case .timedOut: "the receiver did not answer in time"
         case .unreachable(let reason): "the receiver cannot be reached: \(reason)"
+        case .broken(let reason): reason
         case .forbidden(let reason): reason
         }
     }
@@ -65,7 +68,7 @@ public struct RetryPolicy: Sendable, Equatable {
         case .answered(_, let retryAfter):
             guard attempt < attempts else { return .failed }
             return .retry(after: max(wait(attempt, random), min(retryAfter ?? .zero, retryAfterMax)))
-        case .timedOut, .unreachable:
+        case .timedOut, .unreachable, .broken:
             guard attempt < attempts else { return .failed }
             return .retry(after: wait(attempt, random))
         }

@@ -137,7 +137,12 @@ struct WebhookClient: Sendable {
 
     private static func outcome(of error: any Error) -> AttemptOutcome {
         if let error = error as? HTTPClientError, [.deadlineExceeded, .connectTimeout, .readTimeout].contains(error) { return .timedOut }
-        return .unreachable(error is CancellationError ? "the server is stopping" : "\(error)")
+        if error is CancellationError { return .unreachable("the server is stopping") }
+        if error is HTTPParserError { return .broken("the receiver's answer is no HTTP") }
+        if (error as? HTTPClientError) == .remoteConnectionClosed || [ECONNRESET, EPIPE].contains((error as? IOError)?.errnoCode) {
+            return .broken("the receiver closed the connection before it had answered")
+        }
+        return .unreachable("\(error)")
     }
 
     /// Nothing was sent, so another address may be tried.

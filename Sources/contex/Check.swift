@@ -5,10 +5,10 @@ internal import Maintenance
 
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Read a whole data folder: every seal, every index against its documents, the hash chain of every log.",
+        abstract: "Read a whole data folder: every page, every seal, every index against its documents, the hash chain of every log.",
         discussion: """
-            Works beside a running server. Exit code 0: all is well; 1: something is wrong, a finding a line. With --content-hash it reads the \
-            seals and nothing more.
+            Works beside a running server. Exit code 0: all is well; 1: something is wrong, a finding a line. With a damaged page \
+            nothing but the pages is read. With --content-hash it reads pages and seals and nothing more.
             """)
 
     @OptionGroup var options: FolderOptions

@@ -1,15 +1,16 @@
 public import ArgumentParser
 internal import Base
 internal import Content
-internal import Engine
+public import Engine
 public import Search
 
 struct Query: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Ask a project in plain words, by a vector of your own, or by both.",
         discussion: """
-            In the modes hybrid and keyword these mean more: "a phrase" stands so, +word must be there, -word must not, pre* begins so, \
-            field:value is of that data_key, data_format, published_by, metadata.path, kind or path. A question that begins with a minus goes after --.
+            In the modes hybrid and keyword these mean more: texts with "a phrase" come first, +"a phrase" must be there, -"a phrase" must not, pre* \
+            begins so, field:value is of that data_key, data_format, published_by, metadata.path, kind or path; what can be prose or a command line is \
+            words (docs/query-syntax.md). A question that begins with a minus goes after --.
 
             With --batch, a file has a question on each line, or a JSON object with the fields of a query of its own ("query", "top_k" ...), which go \
             before the options; all are asked at one moment, by the hundred.
@@ -22,7 +23,8 @@ struct Query: AsyncParsableCommand {
     @Option(help: "Matches at most (1 to 50).") var top = 5
     @Option(help: "Instead of it, matches of a page (1 to \(Limits.pageMatches)).") var limit: Int?
     @Option(help: "Goes on where a page ended: its cursor, with the same question and options.") var cursor: String?
-    @Option(help: "Least similarity, 0 to 1 (default: the server's).") var threshold: Double?
+    @Option(help: "signs, or plain for a question in which no sign means anything.") var syntax: QuerySyntax?
+    @Option(help: "Least similarity, 0 to 1, with --mode semantic from -1 (default: the server's).") var threshold: Double?
     @Option(help: "hybrid, semantic or keyword (default: the server's).") var mode: SearchMode?
     @Option(help: ArgumentHelp("Candidates that the search among vectors keeps (1 to \(Limits.efSearch)).", valueName: "count")) var efSearch: Int?
     @Option(help: ArgumentHelp("Instead of it, the share of the true nearest to aim for (0.5 to 0.999).", valueName: "share")) var recall: Double?
@@ -41,6 +43,8 @@ struct Query: AsyncParsableCommand {
     @Option(help: ArgumentHelp("As the project was after this event, or at this ISO 8601 time.", valueName: "sequence|time")) var asOf: String?
     @Option(help: ArgumentHelp("Only data that passes: '{\"metadata.team\":\"core\",\"updated_after\":\"2026-01-01\"}'.", valueName: "json"))
     var filter: JSONOption?
+    @Flag(help: "Documents have the places: the best node of each, the next ones under it.") var byDocument = false
+    @Option(help: ArgumentHelp("Nodes of one document at most (1 to \(Limits.nodesPerDocumentShown)).", valueName: "count")) var perDocument: Int?
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
@@ -48,11 +52,17 @@ struct Query: AsyncParsableCommand {
         if batch == nil, text == nil, vector == nil { throw ValidationError("give a question, --vector, or both; or --batch") }
         guard (1...Limits.topK).contains(top) else { throw ValidationError("--top must be from 1 to \(Limits.topK)") }
         if let limit, !(1...Limits.pageMatches).contains(limit) { throw ValidationError("--limit must be from 1 to \(Limits.pageMatches)") }
-        if let threshold, !(0...1).contains(threshold) { throw ValidationError("--threshold must be from 0 to 1") }
+        let isCosine = mode == .semantic || mode == nil && text == nil && batch == nil
+        if let threshold, !((isCosine ? -1 : 0)...1).contains(threshold) {
+            throw ValidationError("--threshold must be from 0 to 1, with --mode semantic from -1")
+        }
         if let efSearch, !(1...Limits.efSearch).contains(efSearch) { throw ValidationError("--ef-search must be from 1 to \(Limits.efSearch)") }
         if let recall, !(0.5...0.999).contains(recall) { throw ValidationError("--recall must be from 0.5 to 0.999") }
         if efSearch != nil, recall != nil { throw ValidationError("--recall chooses --ef-search: give one of the two") }
         if let diversity, !(0...1).contains(diversity) { throw ValidationError("--diversity must be from 0 to 1") }
+        if let perDocument, !(1...Limits.nodesPerDocumentShown).contains(perDocument) {
+            throw ValidationError("--per-document must be from 1 to \(Limits.nodesPerDocumentShown)")
+        }
         let tokens = Limits.contextTokens
         if let maxTokens, !tokens.contains(maxTokens) { throw ValidationError("--max-tokens must be from \(tokens.lowerBound) to \(tokens.upperBound)") }
         guard max(pin.count, explainKey.count) <= Limits.namedKeys else {
@@ -83,6 +93,7 @@ struct Query: AsyncParsableCommand {
         var body = JSONObject([("top_k", .integer(top)), ("response_format", "json"), ("explain", .bool(explain))])
         if let efSearch { body["ef_search"] = .integer(efSearch) }
         if let recall { body["recall"] = .double(recall) }
+        if let syntax { body["syntax"] = .string(syntax.rawValue) }
         if let threshold { body["threshold"] = .double(threshold) }
         if let mode { body["mode"] = .string(mode.rawValue) }
         if let fusion { body["fusion"] = .string(fusion.rawValue) }
@@ -92,6 +103,8 @@ struct Query: AsyncParsableCommand {
         if let asOf { body["as_of"] = .string(asOf) }
         if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
         if let diversity { body["diversity"] = .double(diversity) }
+        if byDocument { body["group_by"] = "document" }
+        if let perDocument { body["nodes_per_document"] = .integer(perDocument) }
         if let filter { body["filter"] = .object(filter.object) }
         if !pin.isEmpty { body["pinned"] = .array(pin.map(JSONValue.string)) }
         if !explainKey.isEmpty { body["explain_keys"] = .array(explainKey.map(JSONValue.string)) }
@@ -158,6 +171,7 @@ struct Query: AsyncParsableCommand {
     private func show(_ answer: JSONValue) {
         let matches = answer["matches"]?.arrayValue ?? []
         if matches.isEmpty { Terminal.complainPlainly("nothing in \(Terminal.clean(project)) is similar enough; --threshold 0 shows what comes nearest") }
+        if let note = answer["note"]?.stringValue { Terminal.say(Terminal.paint(Terminal.clean(note), .dim)) }
         if let passing = answer["filter"]?["passing"]?.integerValue, let nodes = answer["filter"]?["nodes"]?.integerValue {
             Terminal.say(Terminal.paint("\(passing) of \(nodes) nodes pass the filter", .dim))
         }
@@ -171,7 +185,13 @@ struct Query: AsyncParsableCommand {
             if match["truncated"]?.boolValue == true { notes.append("cut, of \(match["token_count"]?.integerValue ?? 0)") }
             let note = notes.isEmpty ? "" : "  " + Terminal.paint("(\(notes.joined(separator: ", ")))", .dim)
             Terminal.say("\(Terminal.paint(Self.threeDigits(similarity), .green))  \(Terminal.paint(key, .bold))\(note)")
-            Terminal.say("       " + Terminal.clean(match["description"]?.stringValue ?? "", atMost: 300))
+            // What answers, rather than how a long node begins.
+            Terminal.say("       " + Terminal.clean((match["passage"]?["text"] ?? match["description"])?.stringValue ?? "", atMost: 300))
+            for other in match["others"]?.arrayValue ?? [] {
+                let key = Terminal.clean(other["data_key"]?.stringValue ?? "")
+                let text = Terminal.clean((other["passage"]?["text"] ?? other["description"])?.stringValue ?? "", atMost: 120)
+                Terminal.say("       \(Self.threeDigits(other["similarity"]?.doubleValue ?? 0))  \(key)  " + Terminal.paint(text, .dim))
+            }
             if let parts = match["explanation"] { show(explanation: parts) }
         }
         if let next = answer["next_cursor"]?.stringValue { Terminal.say(Terminal.paint("more: --cursor \(Terminal.clean(next))", .dim)) }
@@ -236,6 +256,7 @@ struct Query: AsyncParsableCommand {
 }
 
 extension SearchMode: ExpressibleByArgument {}
+extension QuerySyntax: ExpressibleByArgument {}
 extension FusionMethod: ExpressibleByArgument {}
 
 /// `semantic=0.7,keyword=0.3`

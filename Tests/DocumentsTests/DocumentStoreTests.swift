@@ -43,7 +43,23 @@ import Testing
         return NodeRecord(
             document: document, documentKey: key.text, path: texts.randomElement(using: &random)!, kind: "json", format: "yaml",
             description: description, data: Array(data.utf8),
-            tokenCount: Int.random(in: 0...5_000, using: &random), hasOwnVector: Bool.random(using: &random))
+            tokenCount: Int.random(in: 0...5_000, using: &random), hasOwnVector: Bool.random(using: &random),
+            context: texts.randomElement(using: &random)!, extent: Self.extent(&random))
+    }
+
+    static func extent(_ random: inout SeededRandom) -> NodeExtent {
+        switch Int.random(in: 0..<3, using: &random) {
+        case 0: return .whole
+        case 1:
+            let count = Int.random(in: 2...9, using: &random)
+            return .gathered(place: Int.random(in: 0..<count, using: &random), count: count)
+        default:
+            return .passages(
+                (0..<Int.random(in: 2...5, using: &random)).map { leaf in
+                    let start = PassageBounds.Place(leaf: leaf, byte: Int.random(in: 0...900, using: &random))
+                    return PassageBounds(start: start, end: .init(leaf: leaf + Int.random(in: 0...1, using: &random), byte: start.byte + 1))
+                })
+        }
     }
 
     func publish(_ key: Name, at sequence: Sequence, _ twin: inout Twin, _ random: inout SeededRandom, _ transaction: inout WriteTransaction) throws {
@@ -62,19 +78,25 @@ import Testing
             twin.nodes[old] = nil
         }
         let deleted = known != nil && Int.random(in: 0..<4, using: &random) == 0
-        let fresh = try documents.reserveNodes(deleted ? 0 : Int.random(in: 0...6, using: &random), in: &transaction)
-        #expect(fresh.map(\.rawValue) == fresh.indices.map { twin.lastNode + UInt32($0) + 1 })
-        twin.lastNode += UInt32(fresh.count)
-        for number in fresh {
+        var fresh: [NodeID] = []
+        var passages: [DocumentRecord.PassageRun] = []
+        for _ in 0..<(deleted ? 0 : Int.random(in: 0...6, using: &random)) {
             let node = node(id, key, &random)
-            try documents.put(node, as: number, in: &transaction)
-            twin.nodes[number] = node
+            let numbers = try documents.reserveNodes(node.extent.numbers, in: &transaction)
+            #expect(numbers.map(\.rawValue) == numbers.indices.map { twin.lastNode + UInt32($0) + 1 })
+            twin.lastNode += UInt32(numbers.count)
+            try documents.put(node, as: numbers[0], in: &transaction)
+            twin.nodes[numbers[0]] = node
+            fresh.append(numbers[0])
+            if numbers.count > 1 { passages.append(.init(node: numbers[0], count: numbers.count)) }
         }
+        fresh.shuffle(using: &random)
+        passages.sort { a, b in fresh.firstIndex(of: a.node)! < fresh.firstIndex(of: b.node)! }
         let record = DocumentRecord(
             id: id, key: key, sequence: sequence, exists: !deleted, format: "json", updatedAt: Timestamp(rawValue: Int64(bitPattern: random.next())),
             publisher: Bool.random(using: &random) ? nil : Publisher(keyID: "00000000000000aa", name: "ci"),
             metadata: Bool.random(using: &random) ? [] : Array(#"{"a":1}"#.utf8),
-            fingerprint: SHA256.digest(Array("\(random.next())".utf8)), nodes: fresh.shuffled(using: &random))
+            fingerprint: SHA256.digest(Array("\(random.next())".utf8)), nodes: fresh, passages: passages)
         try documents.put(record, in: &transaction)
         twin.documents[key] = record
         if !deleted {
@@ -94,7 +116,14 @@ import Testing
         let short = listed.map(\.key).filter { $0.text.utf8.count <= KeyText.inlineBytes }
         #expect(short == short.sorted())
         #expect(try documents.nodeIDs(in: view) == twin.nodes.keys.sorted())
-        for (id, node) in twin.nodes { #expect(try documents.node(id, in: view) == node) }
+        for (id, node) in twin.nodes {
+            #expect(try documents.node(id, in: view) == node)
+            // Each of its numbers leads to it.
+            for number in 0..<UInt32(node.extent.numbers) {
+                let found = try documents.node(of: NodeID(rawValue: id.rawValue + number), in: view)
+                #expect(found?.id == id && found?.record == node)
+            }
+        }
         for name in try Self.names() {
             #expect(try documents.document(name, in: view) == twin.documents[name])
             guard let document = twin.documents[name] else { continue }
@@ -106,6 +135,7 @@ import Testing
             #expect(try !documents.hasVersion(Sequence(rawValue: .max), of: document.id, in: view))
         }
         #expect(try documents.node(NodeID(rawValue: twin.lastNode + 1), in: view) == nil)
+        #expect(try documents.node(of: NodeID(rawValue: twin.lastNode + 1), in: view) == nil)
         #expect(try documents.document(DocumentID(rawValue: 0), in: view) == nil)
     }
 
@@ -244,16 +274,21 @@ import Testing
     static let goldenOwnNode = NodeRecord(
         document: DocumentID(rawValue: 1), documentKey: "orders", path: "root", kind: "primitive", format: "json", description: "root | 1",
         data: Array("1".utf8), tokenCount: 1, hasOwnVector: true)
-    static let goldenUnreadNode = NodeRecord(
-        document: DocumentID(rawValue: 1), documentKey: "orders", path: "root", kind: "primitive", format: "json", description: "root | ทะเล",
-        data: Array(#""ทะเล""#.utf8), tokenCount: 7, hasVector: false)
+    static let goldenLongNode = NodeRecord(
+        document: DocumentID(rawValue: 1), documentKey: "orders", path: "paragraph_1", kind: "paragraph", format: "markdown", description: "A long text",
+        data: Array("\"A long text\"".utf8), tokenCount: 300, context: "Orders › Terms",
+        extent: .passages([PassageBounds(leaf: 0, 0..<6), PassageBounds(leaf: 0, 2..<11)]))
+    static let goldenGatheredNode = NodeRecord(
+        document: DocumentID(rawValue: 1), documentKey: "orders", path: "sentence_1", kind: "sentence", format: "text", description: "It is short",
+        data: Array("\"It is short\"".utf8), tokenCount: 4, extent: .gathered(place: 1, count: 2))
 
     func goldenDocuments() throws -> [DocumentRecord] {
         [
             DocumentRecord(
                 id: DocumentID(rawValue: 1), key: try Self.name("orders"), sequence: Sequence(rawValue: 3), exists: true, format: "json",
                 updatedAt: Timestamp(rawValue: 1_700_000_000_000_000), publisher: Publisher(keyID: "00000000000000aa", name: "ci"),
-                metadata: Array(#"{"team":"core"}"#.utf8), fingerprint: SHA256Digest(Array(0..<32))!, nodes: [1, 300, 2].map { NodeID(rawValue: $0) }),
+                metadata: Array(#"{"team":"core"}"#.utf8), fingerprint: SHA256Digest(Array(0..<32))!, nodes: [1, 300, 2].map { NodeID(rawValue: $0) },
+                passages: [.init(node: NodeID(rawValue: 300), count: 2), .init(node: NodeID(rawValue: 2), count: 3)]),
             DocumentRecord(
                 id: DocumentID(rawValue: 2), key: try Self.name(Self.long), sequence: Sequence(rawValue: 2), exists: false, format: "markdown",
                 updatedAt: Timestamp(rawValue: -1), fingerprint: .zero, nodes: []),
@@ -272,7 +307,8 @@ import Testing
             _ = try documents.reserveNodes(300, in: &transaction)
             try documents.put(Self.goldenNode, as: NodeID(rawValue: 300), in: &transaction)
             try documents.put(Self.goldenOwnNode, as: NodeID(rawValue: 299), in: &transaction)
-            try documents.put(Self.goldenUnreadNode, as: NodeID(rawValue: 298), in: &transaction)
+            try documents.put(Self.goldenLongNode, as: NodeID(rawValue: 297), in: &transaction)
+            try documents.put(Self.goldenGatheredNode, as: NodeID(rawValue: 296), in: &transaction)
             for (id, version) in [(1, 1), (2, 2), (1, 3)] as [(UInt32, UInt64)] {
                 try documents.addVersion(Sequence(rawValue: version), of: DocumentID(rawValue: id), in: &transaction)
             }
@@ -292,7 +328,9 @@ import Testing
             for document in expected { #expect(try documents.document(document.key, in: view) == document) }
             #expect(try documents.node(NodeID(rawValue: 300), in: view) == Self.goldenNode)
             #expect(try documents.node(NodeID(rawValue: 299), in: view) == Self.goldenOwnNode)
-            #expect(try documents.node(NodeID(rawValue: 298), in: view) == Self.goldenUnreadNode)
+            #expect(try documents.node(NodeID(rawValue: 297), in: view) == Self.goldenLongNode)
+            #expect(try documents.node(of: NodeID(rawValue: 298), in: view)?.record == Self.goldenLongNode)
+            #expect(try documents.node(NodeID(rawValue: 296), in: view) == Self.goldenGatheredNode)
             #expect(try documents.versions(of: DocumentID(rawValue: 1), count: 9, in: view).map(\.rawValue) == [3, 1])
             let projects = try ProjectRegistry(tenant: .standard).entries(in: view)
             #expect(projects.map(\.name.text) == ["shop", Self.longer])

@@ -78,6 +78,10 @@ private struct Mixture {
                 var command = PublishCommand(
                     project: project, key: name("k", 12), data: ["a": .string(text(4)), "b": ["c": .string(text(3)), "n": .integer(Int(random.below(9)))]])
                 if random.below(4) == 0 { command.data = .string(text(5)) }
+                // Long nodes, sentences that are gathered, and both under headings.
+                if random.below(5) == 0 { command.data = ["title": .string(text(2)), "text": .string(text(300))] }
+                if random.below(5) == 0 { command.data = .string((0..<60).map { _ in text(7) }.joined(separator: ". ")) }
+                if random.below(5) == 0 { command.data = .string("# \(text(2))\n\n\(text(9))\n\n## \(text(2))\n\n\(text(280))\n\n\(text(4))") }
                 if random.below(4) == 0 { command.vector = (0..<WordHash.dimension).map { _ in Float(random.unit() - 0.5) } }
                 if random.below(3) == 0 { command.metadata = JSONObject([("team", .string(text(1)))]) }
                 if random.below(5) == 0 { command.publisher = Publisher(keyID: "00000000000000ff", name: "tester") }
@@ -280,6 +284,10 @@ private struct Mixture {
         _ = try await database.publish(Fixture.tenant, [command])[0].get()
         command.data = ["a": "lion", "b": ["c": .double(4.5)]]
         _ = try await database.publish(Fixture.tenant, [command])[0].get()
+        // A node of several passages, and nodes with one together.
+        let long = PublishCommand(project: p, key: Name(stored: "long"), data: ["text": .string(String(repeating: "one lion after another. ", count: 60))])
+        let short = PublishCommand(project: p, key: Name(stored: "short"), data: "# Cats\n\nA lion.\n\nA zebra.")
+        for outcome in await database.publish(Fixture.tenant, [long, short]) { _ = try outcome.get() }
         command.vector = (0..<WordHash.dimension).map { Float($0 + 1) }
         command.key = Name(stored: "own")
         _ = try await database.publish(Fixture.tenant, [command])[0].get()

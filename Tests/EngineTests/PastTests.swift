@@ -30,7 +30,11 @@ import Testing
             return (0..<Int.random(in: count, using: &random)).map { _ in "\(stem)\(Int(random.unit() * random.unit() * 20))" }.joined(separator: " ")
         }
         let key = "k\(Int.random(in: 0..<8, using: &random))"
-        switch Int.random(in: 0..<8, using: &random) {
+        switch Int.random(in: 0..<10, using: &random) {
+        case 8: return .publish(key: key, data: ["name": .string("n\(number % 4)"), "text": .string(words(250...700, &random))], format: nil)
+        case 9:
+            let sentences = (0..<Int.random(in: 2...70, using: &random)).map { _ in words(3...9, &random) }
+            return .publish(key: key, data: .string(sentences.joined(separator: ". ")), format: "text")
         case 0: return .delete(key: key)
         case 1:
             let text = "# Title \(number)\n\n\(words(2...9, &random))\n\n## Second\n\n\(words(2...9, &random))"

@@ -76,10 +76,18 @@ extension TextIndex {
         for (term, _, documentFrequency) in weights.terms { #expect(documentFrequency == naive.frequencies.values.count { $0[term] != nil }) }
         #expect(try scores(weights, of: found.map(\.node), in: view) == found.map(\.score))
         let nodes = Array(naive.analyzed.keys)
-        let together = try search(ResolvedTextQuery(query.terms), count: 5, alsoScoring: { _ in nodes }, in: view)
-        #expect(together.matches == naive.ranking(weights, count: 5))
+        // As queries and needs ask: what follows each other in the query lifts, among the 32 best by words.
+        let resolved = ResolvedTextQuery(query.terms)
+        let whole = try self.weights(resolved, in: view)
+        let together = try search(resolved, count: 5, alsoScoring: { _ in nodes }, in: view)
+        let best = naive.ranking(weights, count: 32).map { TextMatch(node: $0.node, score: whole.score(naive.analyzed[$0.node]!)) }
+        #expect(together.matches == Array(best.sorted { $0.score != $1.score ? $0.score > $1.score : $0.node < $1.node }.prefix(5)))
+        #expect(whole.ceiling == weights.ceiling && whole.deviation == weights.deviation && whole.knownShare == weights.knownShare)
+        #expect(try scores(whole, of: found.map(\.node), in: view) == found.map { whole.score(naive.analyzed[$0.node]!) })
         let matched = Set(together.matches.map(\.node))
-        #expect(together.others == nodes.filter { !matched.contains($0) }.map { TextMatch(node: $0, score: weights.score(naive.analyzed[$0]!)) })
+        // Those with an exact word come first.
+        let others = nodes.filter { !matched.contains($0) }.map { TextMatch(node: $0, score: whole.score(naive.analyzed[$0]!)) }
+        #expect(together.others.sorted { $0.node < $1.node } == others.sorted { $0.node < $1.node })
         for match in found.prefix(20) {
             let text = naive.analyzed[match.node]!
             #expect(weights.score(text) == match.score)

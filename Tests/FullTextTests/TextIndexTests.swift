@@ -240,7 +240,7 @@ import Testing
         for node in [1, 3_001, 9_000] as [UInt32] { try index.put(NodeID(rawValue: node), long, &naive, in: &write) }
         #expect(try records().filter { $0 > 4_074 }.count == 3)
         #expect(try TextIndexCheck.findings(index, expected: naive.signatures, in: write.view) == [])
-        for (phrase, count) in [(#""w8 then another of w1""#, 6), (#""l17 l18 l19""#, 3), (#""another w1 l0""#, 0)] {
+        for (phrase, count) in [(#"+"w8 then another of w1""#, 6), (#"+"l17 l18 l19""#, 3), (#"+"another w1 l0""#, 0)] {
             let query = try index.resolve(TextSearchQuery(phrase), in: write.view)
             #expect(try index.search(query, count: 10_000, in: write.view).count == count, "\(phrase)")
         }

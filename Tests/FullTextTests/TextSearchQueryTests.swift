@@ -32,13 +32,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("disk space", [1, 2, 3]), ("\"disk space\"", [1, 3]), ("\"space disk\"", [2]), ("\"disk space\" free", [1, 3]),
-        ("space -disk", []), ("space -free", [2, 3]), ("disk -\"disk space\"", [2]), ("+full disk", [3]), ("+full +free disk", []),
+        ("disk space", [1, 2, 3]), ("\"disk space\"", [1, 2, 3]), ("+\"disk space\"", [1, 3]), ("+\"space disk\"", [2]), ("+\"disk space\" free", [1, 3]),
+        ("space -disk", []), ("space -\"free\"", [2, 3]), ("disk -\"disk space\"", [2]), ("+full disk", [3]), ("+full +printers disk", []),
         ("conf*", [4, 5]), ("config* -getuser*", [5]), ("+config* disk", [4, 5]), ("+zzz* disk", []), ("zzz* disk", [1, 2, 3]),
-        ("\"user names\"", [4]), ("\"king of Spain\"", [6]), ("open -sign-ups", []), ("sign -sign-ups", [8]), ("+sign-ups sign", [7]),
-        ("configurations*", [4, 5]), ("\"数据库\"", [9]), ("数据*", [9]), ("-disk", []), ("\"disk", [1, 2, 3]), ("disk\"", [1, 2, 3]),
-        ("“disk space”", [1, 3]), ("+the disk", [1, 2, 3]), ("+ disk - space *", [1, 2, 3]), ("--disk", [1, 2, 3]), ("\"\" disk", [1, 2, 3]),
-        ("\"free disk space server\"", [1]), ("\"free space\"", []), ("", []), ("\"\"", []), ("+", []), ("-", []), ("*", []), ("\"", []),
+        ("+\"user names\"", [4]), ("+\"king of Spain\"", [6]), ("open -\"sign-ups\"", []), ("sign -\"sign-ups\"", [8]), ("+\"sign-ups\" sign", [7]),
+        ("configurations*", [4, 5]), ("\"数据库\"", [9]), ("数据*", [9]), ("\"disk", [1, 2, 3]), ("disk\"", [1, 2, 3]), ("-\"disk\"", []),
+        ("+“disk space”", [1, 3]), ("+the disk", [1, 2, 3]), ("+ disk - space *", [1, 2, 3]), ("--disk", [1, 2, 3]), ("\"\" disk", [1, 2, 3]),
+        ("+\"free disk space server\"", [1]), ("+\"free space\"", []), ("", []), ("\"\"", []), ("+", []), ("-", []), ("*", []), ("\"", []),
+        // Signs that can be prose or a command are none.
+        ("-disk", [1, 2, 3]), ("what is -disk", [1, 2, 3]), ("disk -printers please", [1, 2, 3, 5]), ("server +disk", [1, 2, 3]), ("tar -disk", [1, 2, 3]),
+        ("python -version disk", [1, 2, 3]), ("space, -disk", [1, 2, 3]), ("+\"%disk\" free", [1, 2, 3]), ("open -sign-ups", [7, 8]), ("+di space", [1, 2, 3]),
     ] as [(String, [UInt32])])
     func finds(query: String, expected: [UInt32]) throws {
         #expect(try found(query, try open()) == expected)
@@ -46,17 +49,43 @@ import Testing
 
     @Test func withoutPositionsAPhraseIsAllItsTerms() throws {
         let environment = try open(positions: false)
-        #expect(try found("\"space disk\"", environment) == [1, 2, 3])
-        #expect(try found("\"space printers\"", environment) == [])
+        #expect(try found("+\"space disk\"", environment) == [1, 2, 3])
+        #expect(try found("+\"space printers\"", environment) == [])
+    }
+
+    /// A quoted phrase finds what its words find, with the same scores, and what has it more than that: also what is not among the best
+    /// by its words.
+    @Test func phrasesLift() throws {
+        let environment = try open()
+        try environment.read { view in
+            func search(_ query: String, count: Int = 100) throws -> [TextMatch] {
+                try index.search(try index.resolve(TextSearchQuery(query), in: view), count: count, in: view)
+            }
+            let plain = try search("space disk")
+            let lifted = try search("\"space disk\"")
+            #expect(lifted[0].node.rawValue == 2)
+            for match in lifted {
+                let before = plain.first { $0.node == match.node }?.score ?? 0
+                #expect(match.node.rawValue == 2 ? match.score > before * 1.2 : match.score == before)
+            }
+            #expect(try search("\"space disk\"", count: 1).map(\.node.rawValue) == [2])
+            #expect(try search("disk space \"space disk\"")[0].node.rawValue == 2 && search("disk space")[0].node.rawValue != 2)
+            let weights = try index.weights(try index.resolve(TextSearchQuery("\"space disk\""), in: view), in: view)
+            #expect(try weights.ceiling == index.weights(TextQuery("space disk"), in: view).ceiling)
+            #expect(weights.explain(AnalyzedText(Self.texts[2]!)).contains { $0.term == "\"space disk\"" })
+            // One word is no phrase, and the same one twice lifts once.
+            #expect(try search("\"disk\" space") == search("disk space"))
+            #expect(try search("\"space disk\" \"space disk\"")[0].score < 2 * lifted[0].score)
+        }
     }
 
     @Test func fieldsAreForTheCaller() {
-        let query = TextSearchQuery("author:Ann -data.format:\"plain text\" http://x.org std::io 10:30 note: a:", isField: { $0 != "note" })
+        let query = TextSearchQuery("author:Ann -data.format:\"plain text\" http://x.org std::io 10:30 note: a:", isField: { name, _ in name != "note" })
         #expect(query.fields.map(\.field) == ["author", "data.format"])
         #expect(query.fields.map(\.value) == ["Ann", "plain text"])
         #expect(query.fields.map(\.isExcluded) == [false, true])
         #expect(!query.isPlain)
-        #expect(TextSearchQuery("key:value", isField: { _ in false }).isPlain)
+        #expect(TextSearchQuery("key:value", isField: { _, _ in false }).isPlain)
         #expect(TextSearchQuery("plain words, C++ a - b e-mail").isPlain)
     }
 
@@ -79,10 +108,10 @@ import Testing
                 let words = texts[number]
                 return words.count >= phrase.count && (0...(words.count - phrase.count)).contains { Array(words[$0..<$0 + phrase.count]) == phrase }
             }
-            let resolved = try index.resolve(TextSearchQuery("\"\(phrase.joined(separator: " "))\""), in: write.view)
+            let resolved = try index.resolve(TextSearchQuery("+\"\(phrase.joined(separator: " "))\""), in: write.view)
             let found = try index.search(resolved, count: 1_000, in: write.view)
             #expect(found.map { Int($0.node.rawValue) }.sorted() == expected)
-            let weights = try index.weights(resolved.query, in: write.view)
+            let weights = try index.weights(resolved, in: write.view)
             #expect(try index.scores(weights, of: found.map(\.node), in: write.view) == found.map(\.score))
         }
     }
@@ -90,15 +119,17 @@ import Testing
     /// What an embedding is made of.
     @Test(arguments: [
         ("disk space", "disk space"), ("C++ a - b, e-mail", "C++ a - b, e-mail"), ("\"disk space\" -full", "disk space"), ("+Disk free", "Disk free"),
-        ("conf* of +getUserNames", "conf of getUserNames"), ("author:Ann who is she", "who is she"), ("-disk", "-disk"), ("-disk -\"a b\"", "-disk -\"a b\""),
-        ("author:Ann", "author:Ann"),
-        ("plain\u{A0}words, (any)", "plain\u{A0}words, (any)"), ("\"disk", "\"disk"), ("the \"king of Spain\"?", "the king of Spain ?"),
-        ("+the disk", "the disk"), ("", ""), ("-", "-"),
-        ("http://x.org -y", "http://x.org"), ("other:x", "other:x"),
+        ("conf* of +getUserNames", "conf* of +getUserNames"), ("author:Ann who is she", "who is she"), ("-disk", "-disk"),
+        ("-\"disk\" -\"a b\"", "-\"disk\" -\"a b\""),
+        ("author:Ann", "author:Ann"), ("git push -f rejected", "git push -f rejected"), ("chmod +x file", "chmod +x file"),
+        ("plain\u{A0}words, (any)", "plain\u{A0}words, (any)"), ("\"disk", "\"disk"), ("the \"king of Spain\"?", "the \"king of Spain\"?"),
+        ("the +\"king of Spain\"?", "the king of Spain ?"),
+        ("+the disk", "+the disk"), ("", ""), ("-", "-"), ("cache -redis", "cache"),
+        ("http://x.org -y", "http://x.org -y"), ("other:x", "other:x"),
     ])
     func plainTextIsWithoutSigns(query: String, expected: String) {
         for kind in Analyzer.Kind.allCases {
-            let syntax = TextSearchQuery(query, analyzer: Analyzer(kind), isField: { $0 == "author" })
+            let syntax = TextSearchQuery(query, analyzer: Analyzer(kind), isField: { name, _ in name == "author" })
             #expect(syntax.plainText == expected)
             if !TextSearchQuery.mayHaveSigns(query) { #expect(syntax.isPlain && expected == query) }
         }
@@ -112,7 +143,8 @@ import Testing
         let environment = try Environment(path: folder.path, options: .init(durability: .unsafeNoSync, mapBytes: 1 << 32))
         var write = try environment.beginWrite()
         try index.configure(TextIndexOptions(analyzer: analyzer), in: &write)
-        func word() -> String { "w\(Int(random.unit() * random.unit() * 14))" }
+        // Of letters: bare signs count before nothing else.
+        func word() -> String { "wo\(UnicodeScalar(UInt8(ascii: "a") + UInt8(random.unit() * random.unit() * 14)))" }
         let words = (0..<300).map { _ in (0..<Int.random(in: 0...12, using: &random)).map { _ in word() } }
         let texts = words.map { AnalyzedText($0.joined(separator: " "), analyzer: analyzer) }
         try index.apply(texts.enumerated().map { TextChange(node: NodeID(rawValue: UInt32($0)), new: $1) }, in: &write)
@@ -123,25 +155,25 @@ import Testing
             text.count >= phrase.count && (0...(text.count - phrase.count)).contains { Array(text[$0..<$0 + phrase.count]) == phrase }
         }
         for _ in 0..<400 {
-            var (pieces, scored): ([String], [(String) -> Bool]) = ([], [])
+            var (first, pieces, last, scored): ([String], [String], [String], [(String) -> Bool]) = ([], [], [], [])
             var (demands, required): ([([String]) -> Bool], Bool) = ([], false)
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 let (a, b) = (word(), word())
-                let prefix = String(a.dropLast(a.count > 2 ? 1 : 0))
-                switch Int.random(in: 0..<8, using: &random) {
+                let prefix = String(a.dropLast(Int.random(in: 0...1, using: &random)))
+                switch Int.random(in: 0..<11, using: &random) {
                 case 0, 1:
                     pieces.append(a)
                     scored.append { $0 == a }
                 case 2:
-                    pieces.append("+\(a)")
+                    first.append("+\(a)")
                     scored.append { $0 == a }
                     demands.append { $0.contains(a) }
                     required = true
                 case 3:
-                    pieces.append("-\(a)")
+                    last.append("-\(a)")
                     demands.append { !$0.contains(a) }
                 case 4:
-                    pieces.append("\"\(a) \(b)\"")
+                    pieces.append("+\"\(a) \(b)\"")
                     scored.append { $0 == a || $0 == b }
                     demands.append { holds([a, b], $0) }
                     required = true
@@ -151,14 +183,22 @@ import Testing
                 case 6:
                     pieces.append("\(prefix)*")
                     scored.append { $0.hasPrefix(prefix) }
-                default:
-                    pieces.append("+\(prefix)*")
+                case 7:
+                    first.append("+\(prefix)*")
                     scored.append { $0.hasPrefix(prefix) }
                     demands.append { $0.contains { $0.hasPrefix(prefix) } }
                     required = true
+                case 8:
+                    pieces.append("-\"\(a)\"")
+                    demands.append { !$0.contains(a) }
+                default:
+                    pieces.append("\"\(a) \(b)\"")
+                    scored.append { $0 == a || $0 == b }
                 }
             }
-            let query = pieces.joined(separator: " ")
+            // Bare exclusions need something that is asked for.
+            if scored.isEmpty, !last.isEmpty { continue }
+            let query = (first + pieces + last).joined(separator: " ")
             let admitted = Set(words.indices.filter { place in demands.allSatisfy { $0(words[place]) } })
             let found = admitted.filter { place in words[place].contains { word in scored.contains { $0(word) } } }
 
@@ -177,8 +217,9 @@ import Testing
             #expect(weights.0.ceiling == weights.1.ceiling && weights.0.terms.map(\.documentFrequency) == weights.1.terms.map(\.documentFrequency))
             for count in [1, 7, 1_000] {
                 let naive = collection.search(ofCollection, weights.1, count: count) { _ in true }
-                #expect(naive.map(\.place) == matches.prefix(count).map { Int($0.node.rawValue) }, "\(query)")
-                #expect(naive.map(\.score) == matches.prefix(count).map(\.score), "\(query)")
+                let matches = try index.search(resolved, count: count, in: write.view)
+                #expect(naive.map(\.place) == matches.map { Int($0.node.rawValue) }, "\(query)")
+                #expect(naive.map(\.score) == matches.map(\.score), "\(query)")
             }
             #expect(words.indices.filter { collection.admits(ofCollection, $0) } == admitted.sorted(), "\(query)")
         }
@@ -191,7 +232,7 @@ import Testing
         for number in 0..<50 { try index.add(NodeID(rawValue: UInt32(number)), AnalyzedText("config\(number) disk\(number % 2)"), in: &write) }
         let prefix = try index.weights(try index.resolve(TextSearchQuery("config* disk1"), in: write.view), in: write.view)
         let words = try index.weights(TextQuery("config7 disk1"), in: write.view)
-        #expect(prefix.terms.count == 51 && abs(prefix.ceiling - words.ceiling) < 1e-3)
+        #expect(prefix.terms.count == 52 && abs(prefix.ceiling - words.ceiling) < 1e-3)
         #expect(prefix.score(AnalyzedText("config7 disk1")) > 0.4 * prefix.ceiling)
     }
 

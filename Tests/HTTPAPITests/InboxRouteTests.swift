@@ -26,6 +26,10 @@ import Testing
         }
         #expect(await harness.send("GET", "/api/v1/agents/a/inbox?limit=0").status == 422)
         #expect(await harness.send("GET", "/api/v1/agents/a/inbox?cursor=7-1").status == 409)
+        // Of another inbox: whoever went on with it would miss what comes until then.
+        let beyond = await harness.send("GET", "/api/v1/agents/a/inbox?cursor=0-99")
+        #expect(beyond.status == 422 && beyond.text.contains("beyond the end of the log"))
+        #expect(await harness.send("GET", "/api/v1/agents/a/inbox?cursor=0-18446744073709551615").status == 422)
         #expect(await harness.send("GET", "/api/v1/agents/nobody/inbox").status == 404)
         #expect(try await harness.send("GET", "/api/v1/agents/a/inbox").json["entries"]?.arrayValue?.count == 3)
 

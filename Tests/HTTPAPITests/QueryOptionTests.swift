@@ -48,6 +48,32 @@ struct QueryOptionTests {
         try await fault("/api/v1/agents/register", #"{"project_id":"p","agent_id":"a","data_needs":[],\#(field)}"#, ["body"] + place)
     }
 
+    /// Where signs leave nothing the answer says so; `plain` switches them off.
+    @Test func signsAndPlainWords() async throws {
+        let harness = try await filled()
+        func ask(_ text: String, _ more: String = "") async throws -> JSONValue {
+            let body = JSONPrinter.text(["query": .string(text), "threshold": .integer(0), "response_format": "json", "top_k": .integer(50)])
+            return try await harness.send("POST", "/api/v1/projects/p/query", String(body.dropLast()) + more + "}").json
+        }
+        func count(_ answer: JSONValue) -> Int? { answer["total_matches"]?.integerValue }
+        let soup = try await ask("+\"soup\" zebra")
+        #expect(count(soup) == 1 && soup["syntax"] == nil && soup["note"] == nil)
+        let nothing = try await ask("+\"zebra soup\"")
+        #expect(count(nothing) == 31 && nothing["syntax"] == "plain" && nothing["note"]?.stringValue?.contains("signs") == true)
+        #expect(nothing["query"] == "+\"zebra soup\"")
+        let plain = try await ask("+\"soup\" zebra", #","syntax":"plain""#)
+        #expect(count(plain) == 31 && plain["syntax"] == nil)
+        let batch = try await harness.send(
+            "POST", "/api/v1/batch/query",
+            #"[{"project_id":"p","query":"+\"soup\"","threshold":0,"top_k":50},"#
+                + #"{"project_id":"p","query":"+\"soup\"","threshold":0,"top_k":50,"syntax":"plain"}]"#
+        ).json
+        #expect(batch["results"]?.arrayValue?.map { $0["total_matches"]?.integerValue } == [1, 31])
+        let wrong = await harness.send("POST", "/api/v1/projects/p/query", #"{"query":"q","syntax":"none"}"#)
+        #expect(wrong.status == 422 && wrong.text.contains("syntax"))
+        await harness.close()
+    }
+
     @Test func nullAsksForNothing() async throws {
         let harness = try await filled()
         let plain = await harness.send("POST", "/api/v1/projects/p/query", #"{"query":"zebra stripe","threshold":0,"response_format":"json"}"#)

@@ -44,6 +44,40 @@ import Testing
         await harness.close()
     }
 
+    /// A cosine may be negative: a filter that passes five gives five.
+    @Test func thresholdsOfCosines() async throws {
+        let harness = try Harness()
+        for (number, value) in ["-1", "-0.5", "0", "0.5", "1"].enumerated() {
+            var vector = [Float](repeating: 0, count: Harness.dimension)
+            (vector[3], vector[4]) = (Float(value)!, number == 2 ? 1 : 0)
+            let answer = await harness.send(
+                "POST", "/api/v1/data/publish",
+                #"{"project_id":"p","data_key":"k\#(number)","data":"text","vector":\#(Self.list(vector)),"metadata":{"team":"a"}}"#)
+            #expect(answer.status == 200)
+        }
+        func ask(_ fields: String) async -> APIAnswer {
+            await harness.send("POST", "/api/v1/projects/p/query", #"{"response_format":"json","top_k":50,"filter":{"metadata.team":"a"},\#(fields)}"#)
+        }
+        let vector = Self.axis(3)
+        for fields in [#""query_vector":\#(vector),"threshold":-1"#, #""query_vector":\#(vector),"query":null,"threshold":"-1""#,
+            #""query":"text","query_vector":\#(vector),"mode":"semantic","threshold":-1.0"#,
+        ] {
+            let answer = await ask(fields)
+            #expect(try answer.json["matches"]?.arrayValue?.count == 5, "\(answer.text)")
+        }
+        #expect(try await ask(#""query_vector":\#(vector),"threshold":-0.5"#).json["matches"]?.arrayValue?.count == 3)
+        // Everywhere else as it was.
+        for (fields, least) in [
+            (#""query":"text","threshold":-0.5"#, "0"), (#""query":"text","mode":"hybrid","threshold":-0.5"#, "0"),
+            (#""query":"text","query_vector":\#(vector),"threshold":-0.5"#, "0"), (#""query":"text","mode":"semantic","threshold":-1.1"#, "-1"),
+            (#""query":"text","mode":null,"threshold":-0.1"#, "0"),
+        ] {
+            let answer = await ask(fields)
+            #expect(answer.status == 422 && answer.text.contains("Input should be greater than or equal to \(least)"), "\(answer.text)")
+        }
+        await harness.close()
+    }
+
     @Test func whatIsNoVectorNamesItsField() async throws {
         let harness = try Harness()
         let wrong: [(String, String)] = [

@@ -24,6 +24,10 @@ struct TableText {
 
     let separator: UInt8
     let records: [Record]
+    /// Lines of comments in front of the table, which are no part of it.
+    private let comments: [String]
+    /// The first record is the header because it stands under comments, not because it looks like one.
+    let isHeaderUnsure: Bool
     private let inputBytes: Int
 
     /// - Throws: for a quoted field that never ends, for text after its closing quote, and for more than `Limits.tableCells` fields.
@@ -34,9 +38,13 @@ struct TableText {
         var line = 1
         if let named = TableSeparator.named(in: bytes, from: start) {
             (separator, start, line) = (named.separator, named.end, 2)
+        } else if let table = try Self.underComments(bytes, from: start, cancellation) {
+            (separator, records, comments, isHeaderUnsure) = (0x09, table.records, table.comments, table.isHeaderUnsure)
+            return
         } else {
             separator = TableSeparator.chosen(for: bytes, from: start)
         }
+        (comments, isHeaderUnsure) = ([], false)
         do throws(FormatError) {
             records = try Self.records(bytes, from: start, line: line, separator: separator, escapes: false, cancellation)
         } catch {
@@ -46,6 +54,47 @@ struct TableText {
             else { throw error }
             records = escaped
         }
+    }
+
+    /// A table with tabs under lines that begin with #, as databases of time zones and genomes have it. Its header is the last of these lines when
+    /// that names as many columns as the longest row has, else the first row, when all are equally long.
+    ///
+    /// - Returns: nil for a table without comments, or with a single one that is the header as it is.
+    private static func underComments(
+        _ bytes: [UInt8], from start: Int, _ cancellation: Cancellation
+    ) throws(FormatError) -> (records: [Record], comments: [String], isHeaderUnsure: Bool)? {
+        var comments: [Range<Int>] = []
+        var line = 0
+        var begin = bytes.count
+        for range in TextLines(bytes, from: start) {
+            line += 1
+            guard let first = bytes[range].first(where: { !TextNodes.isSpace($0) }) else { continue }
+            guard first == UInt8(ascii: "#") else {
+                begin = range.lowerBound
+                break
+            }
+            comments.append(range)
+        }
+        guard let last = comments.last, begin < bytes.count, TableSeparator.chosen(for: bytes, from: begin) == 0x09 else { return nil }
+        // What is no table shall be refused for the whole of it.
+        guard let rows = try? records(bytes, from: begin, line: line, separator: 0x09, escapes: false, cancellation) else {
+            try cancellation.check(.csv)
+            return nil
+        }
+        guard let width = rows.map(\.fields.count).max(), width >= 2, rows.allSatisfy({ $0.fields.count >= 2 }) else { return nil }
+        if comments.count == 1, bytes[last].count(where: { $0 == 0x09 }) == width - 1 { return nil }
+        let named = TextNodes.trimmedBytes(bytes[last].drop { $0 == UInt8(ascii: "#") || TextNodes.isSpace($0) })
+            .split(separator: 0x09).map(TextNodes.trimmed).filter { !$0.isEmpty }
+        if named.count == width {
+            let others = comments.dropLast()
+            return ([Record(fields: named, line: line - 1)] + rows, texts(others, of: bytes), false)
+        }
+        guard rows.allSatisfy({ $0.fields.count == width }) else { return nil }
+        return (rows, texts(comments[...], of: bytes), true)
+    }
+
+    private static func texts(_ lines: ArraySlice<Range<Int>>, of bytes: [UInt8]) -> [String] {
+        lines.map { TextNodes.trimmed(bytes[$0].drop { $0 == UInt8(ascii: "#") || TextNodes.isSpace($0) }) }.filter { !$0.isEmpty }
     }
 
     // MARK: - Rows
@@ -92,7 +141,13 @@ struct TableText {
             if firstRagged == 0 { firstRagged = record.line }
             if record.fields.count < width { short += 1 } else { long += 1 }
         }
-        return (rows, Self.note(width: width, short: short, long: long, line: firstRagged))
+        let notes = [commentsNote, Self.note(width: width, short: short, long: long, line: firstRagged)].compactMap { $0 }
+        return (rows, notes.isEmpty ? nil : notes.joined(separator: " "))
+    }
+
+    private var commentsNote: String? {
+        guard !comments.isEmpty else { return nil }
+        return "The comments in front of the table were passed over: \(ContentBounds.shown(comments.joined(separator: " ")))."
     }
 
     private static func note(width: Int, short: Int, long: Int, line: Int) -> String? {

@@ -33,7 +33,7 @@ enum CodeBlocks {
     /// Strong evidence only, since prose must not be taken for code: a `#!` line, or at least two lines that begin as
     /// statements do or end as they do, and they are a third of all lines. A thousand lines are enough to tell.
     static func looksLikeCode(_ bytes: [UInt8]) -> Bool {
-        if bytes.starts(with: "#!/".utf8) { return true }
+        if bytes.starts(with: "#!".utf8), bytes.dropFirst(2).first(where: { $0 != 0x20 && $0 != 0x09 }) == UInt8(ascii: "/") { return true }
         var lines = 0, evidence = 0, openings = 0
         for range in TextLines(bytes) where lines < 1_000 {
             // Nobody writes statements of this length; it also bounds what one line can cost.

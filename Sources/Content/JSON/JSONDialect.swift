@@ -11,17 +11,24 @@ enum JSONDialect {
     /// Objects and arrays only: a text in quotes, or of numbers, is no JSON.
     ///
     /// - Returns: the value; of several an array.
+    /// - Throws: with the line of the fault where something before it was of the dialect, else without.
     /// - Complexity: O(*n*).
     static func value(_ text: String, _ cancellation: Cancellation) throws(FormatError) -> JSONValue {
         var rewriting = JSONRewriting(text, cancellation)
-        try rewriting.run()
+        do throws(FormatError) {
+            try rewriting.run()
+        } catch {
+            throw rewriting.isDialect ? error : FormatError(.json, error.reason, line: 0, error.message)
+        }
         var values: [JSONValue] = []
         var start = 0
         for end in rewriting.ends {
             do throws(JSONParseError) {
                 values.append(try JSONParser.parse(rewriting.out[start..<end], cancellation: cancellation))
             } catch {
-                throw FormatError(json: error)
+                let failure = FormatError(json: error)
+                guard failure.reason == .syntax, rewriting.isDialect else { throw failure }
+                throw FormatError(.json, line: JSONRewriting.line(of: start + error.offset, in: text, cancellation), error.message)
             }
             start = end
         }
@@ -58,6 +65,18 @@ private struct JSONRewriting {
     private var last: UInt8 = 0
     /// A comma that is written when something comes after it.
     private var isCommaWaiting = false
+    /// Something was read that RFC 8259 does not have.
+    private(set) var isDialect = false
+    /// Where to stop in `out`.
+    private var outputMax = Int.max
+
+    /// The line of the text that was rewritten as this byte.
+    static func line(of offset: Int, in text: String, _ cancellation: Cancellation) -> Int {
+        var again = JSONRewriting(text, cancellation)
+        again.outputMax = offset
+        try? again.run()
+        return again.line
+    }
 
     init(_ text: String, _ cancellation: Cancellation) {
         self.cancellation = cancellation
@@ -66,13 +85,13 @@ private struct JSONRewriting {
     }
 
     private func failure(_ message: String) -> FormatError {
-        let line = bytes[..<min(position, bytes.count)].reduce(1) { $1 == 0x0A ? $0 + 1 : $0 }
-        return FormatError(.json, line: line, message)
+        FormatError(.json, line: line, message)
     }
+    private var line: Int { bytes[..<min(position, bytes.count)].reduce(1) { $1 == 0x0A ? $0 + 1 : $0 } }
     private func peek(_ ahead: Int = 0) -> UInt8 { position + ahead < bytes.count ? bytes[position + ahead] : 0 }
 
     mutating func run() throws(FormatError) {
-        while position < bytes.count {
+        while position < bytes.count, out.count <= outputMax {
             if skipSpace() { continue }
             try cancellation.check(.json)
             let byte = bytes[position]
@@ -88,6 +107,7 @@ private struct JSONRewriting {
                 open.append(byte == UInt8(ascii: "{"))
                 position += 1
             case UInt8(ascii: "]"), UInt8(ascii: "}"):
+                if isCommaWaiting { isDialect = true }
                 isCommaWaiting = false
                 guard open.popLast() == (byte == UInt8(ascii: "}")) else { throw failure("Expecting ',' delimiter") }
                 write([byte])
@@ -134,6 +154,7 @@ private struct JSONRewriting {
     }
 
     private mutating func skipComment() throws(FormatError) {
+        if peek(1) == UInt8(ascii: "/") || peek(1) == UInt8(ascii: "*") { isDialect = true }
         switch peek(1) {
         case UInt8(ascii: "/"):
             while position < bytes.count, bytes[position] != 0x0A, bytes[position] != 0x0D { position += 1 }
@@ -153,6 +174,7 @@ private struct JSONRewriting {
     /// Written with double quotes and JSON's escapes; a tab may stand in it as it is.
     private mutating func string(quote: UInt8) throws(FormatError) {
         let start = position
+        if quote == UInt8(ascii: "'"), !open.isEmpty { isDialect = true }
         var token: [UInt8] = [UInt8(ascii: "\"")]
         position += 1
         while true {
@@ -200,6 +222,7 @@ private struct JSONRewriting {
             guard !(word[start] &- 0x30 < 10), !word.contains(where: { "+-.".utf8.contains($0) }) else {
                 throw failure("Expecting property name enclosed in double quotes")
             }
+            if bytes[position...].first(where: { !TextNodes.isSpace($0) }) == UInt8(ascii: ":") { isDialect = true }
             return write([UInt8(ascii: "\"")] + word + [UInt8(ascii: "\"")])
         }
         // Of two words in a row the parser would see one.

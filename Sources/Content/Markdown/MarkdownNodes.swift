@@ -40,6 +40,7 @@ enum MarkdownNodes {
             switch block {
             case .heading(let title):
                 try closeSection()
+                if title.utf8.allSatisfy(TextNodes.isSpace) { continue }
                 try collector.add("\(prefix)heading_\(headings)", .heading, .string(title))
                 headings += 1
             case .code(let text): code.append(text)

@@ -120,6 +120,7 @@ public enum ContentSplitter {
                 try cancellation.check()
                 if error.reason == .limit { throw ContentBounds.invalid("data as \(claim.format.rawValue): \(error.description)") }
                 misfit = misfit ?? "The data does not fit \(claim.words): \(error.description)."
+                if error.reason == .nothingSet { return try found(.code, .code(text), note(.code)) }
                 continue
             }
             return try found(claim.format, result.reading, note(claim.format) ?? result.note)
@@ -133,14 +134,18 @@ public enum ContentSplitter {
     private static func read(
         _ text: String, as format: ContentFormat, _ cancellation: Cancellation
     ) throws(FormatError) -> (reading: Reading, note: String?) {
+        func settings(_ value: JSONValue) throws(FormatError) -> (reading: Reading, note: String?) {
+            try CommentedOut.check(value, of: text, as: format, cancellation)
+            return (.structure(value), nil)
+        }
         switch format {
         case .json: return (.structure(try json(text, isNamed: true, cancellation)), nil)
-        case .yaml: return (.structure(try YAMLReader.value(text, cancellation: cancellation)), nil)
-        case .toml: return (.structure(try TOMLReader.value(text, cancellation: cancellation)), nil)
+        case .yaml: return try settings(YAMLReader.value(text, cancellation: cancellation))
+        case .toml: return try settings(TOMLReader.value(text, cancellation: cancellation))
         case .xml: return (.structure(try XMLReader.value(text, cancellation: cancellation)), nil)
-        case .ini: return (.structure(try INIReader.value(text, cancellation: cancellation)), nil)
-        case .properties: return (.structure(try PropertiesReader.value(text, cancellation: cancellation)), nil)
-        case .env: return (.structure(try EnvironmentReader.value(text, cancellation: cancellation)), nil)
+        case .ini: return try settings(INIReader.value(text, cancellation: cancellation))
+        case .properties: return try settings(PropertiesReader.value(text, cancellation: cancellation))
+        case .env: return try settings(EnvironmentReader.value(text, cancellation: cancellation))
         case .csv:
             let (rows, note) = try TableText(text, cancellation).rows(cancellation)
             return (.rows(rows), note)
@@ -154,7 +159,8 @@ public enum ContentSplitter {
         }
     }
 
-    /// As RFC 8259 has it, else as programs write it; what the first says of a text that is neither is what a reader expects to hear.
+    /// As RFC 8259 has it, else as programs write it; what the first says of a text that is neither is what a reader expects to
+    /// hear, unless it was the second up to the fault.
     /// - Parameter isNamed: somebody says that it is JSON.
     private static func json(_ text: String, isNamed: Bool, _ cancellation: Cancellation) throws(FormatError) -> JSONValue {
         do throws(JSONParseError) {
@@ -170,7 +176,8 @@ public enum ContentSplitter {
             do throws(FormatError) {
                 return try JSONDialect.value(text, cancellation)
             } catch {
-                throw error.reason == .syntax ? failure : error
+                // A line is known where the text was JSON as programs write it up to there.
+                throw error.reason == .syntax && error.line == 0 ? failure : error
             }
         }
     }
@@ -189,21 +196,38 @@ public enum ContentSplitter {
         let evidence = TextEvidence(text, cancellation)
         try cancellation.check()
         if evidence.isLog { return (.text, .text(text), nil) }
+        /// What is settings in a notation or, when they all stand in comments, code.
+        func settings(_ value: JSONValue, _ format: ContentFormat) throws(ContexError) -> (ContentFormat, Reading, note: String?) {
+            do throws(FormatError) {
+                try CommentedOut.check(value, of: text, as: format, cancellation)
+                return (format, .structure(value), nil)
+            } catch {
+                try cancellation.check()
+                return (.code, .code(text), "It looks like \(format.rawValue). \(error.description). It was read as code.")
+            }
+        }
         if evidence.mayBeYAML, let documents = try? YAMLReader.documents(text, cancellation: cancellation), evidence.looksLikeYAML(documents) {
-            return (.yaml, .structure(YAMLReader.joined(documents)), nil)
+            return try settings(YAMLReader.joined(documents), .yaml)
         }
         try cancellation.check()
         if evidence.mayBeTOML, let value = try? TOMLReader.value(text, cancellation: cancellation), value.objectValue?.isEmpty == false {
-            return (.toml, .structure(value), nil)
+            return try settings(value, .toml)
         }
         try cancellation.check()
         if evidence.mayBeXML, let value = try? XMLReader.value(text, cancellation: cancellation) { return (.xml, .structure(value), nil) }
         try cancellation.check()
         if let table = evidence.table, let (rows, note) = try? table.rows(cancellation) { return (.csv, .rows(rows), note) }
         try cancellation.check()
-        if let format = evidence.settings, let (reading, _) = try? read(text, as: format, cancellation) { return (format, reading, nil) }
+        if let format = evidence.settings {
+            do throws(FormatError) {
+                return (format, try read(text, as: format, cancellation).reading, nil)
+            } catch {
+                try cancellation.check()
+                return (.code, .code(text), "It looks like \(format.rawValue) and does not fit as a whole: \(error.description). It was read as code.")
+            }
+        }
         try cancellation.check()
-        if evidence.isCode || evidence.isSettings { return (.code, .code(text), nil) }
+        if evidence.isCode || evidence.isSettings || evidence.isOnlyComments && !mayBeProse { return (.code, .code(text), nil) }
         if evidence.isMarkdown, !mayBeProse || !MarkdownReader.isTooLarge(text) {
             return mayBeProse ? (.markdown, .markdown(text), nil) : (.code, .code(text), nil)
         }

@@ -9,6 +9,8 @@ public struct FormatError: Error, Sendable, Equatable, CustomStringConvertible {
         case limit
         /// Correct perhaps, but refused: document type declarations, encodings that we do not read.
         case refused
+        /// Correct perhaps, but what it says stands in its comments: `CommentedOut`.
+        case nothingSet
         /// Nobody wants the result any more.
         case cancelled
     }

@@ -9,7 +9,15 @@ public enum KeyHint: Sendable, Equatable {
     /// - Parameter name: of a file, or a key like one; what stands before the last slash is no part of it. Nil for most keys.
     public static func of(_ name: String) -> KeyHint? {
         let last = name.utf8.split(whereSeparator: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }).last.map { String(Substring($0)) } ?? ""
-        let file = last.lowercased()
+        return of(file: last.lowercased())
+    }
+
+    /// Behind the name of a file: what a program ships for somebody to copy, what was put aside.
+    private static let additions: Set<Substring> = [
+        "sample", "dist", "example", "orig", "bak", "default", "dpkg-dist", "dpkg-old", "ucf-dist", "rpmnew", "rpmsave",
+    ]
+
+    private static func of(file: String) -> KeyHint? {
         if let known = files[file] { return known }
         let parts = file.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count > 1, let ending = parts.last else { return nil }
@@ -17,6 +25,7 @@ public enum KeyHint: Sendable, Equatable {
         if ["dockerfile", "containerfile", "makefile", "jenkinsfile"].contains(parts[0]) { return .format(.code) }
         if parts[0].isEmpty, parts[1] == "env" { return .format(.env) }
         if ending == "txt", parts[0].hasPrefix("requirements") || parts[0].hasPrefix("constraints") { return .format(.code) }
+        if additions.contains(ending) { return of(file: parts.dropLast().joined(separator: ".")) }
         return endings[String(ending)]
     }
 
@@ -44,13 +53,14 @@ public enum KeyHint: Sendable, Equatable {
          "ini cfg cnf inf reg desktop service socket timer mount automount target slice path network netdev link container volume repo editorconfig"),
         (.format(.properties), "properties"),
         (.format(.env), "env"),
-        (.settings, "conf config cf rc rules list"),
+        (.settings, "conf config cf rc rules list sources"),
         (.format(.code),
          """
          dockerfile containerfile mk make cmake gradle tf tfvars hcl nomad bzl bazel nix
          swift py pyi pyw js mjs cjs jsx ts mts cts tsx go rs c h cc cpp cxx hpp hh hxx m mm java kt kts scala sc groovy rb erb php pl pm sh bash zsh fish
          ksh ps1 psm1 bat cmd sql ddl cs fs vb lua r jl dart ex exs erl hrl hs ml mli clj cljs edn lisp el scm zig nim v sv vhd vhdl asm s proto graphql gql
          thrift css scss sass less vue svelte awk sed tcl f f90 pas sol wat diff patch jinja j2 hbs ejs tmpl tpl puml mmd dot vim cshtml razor
+         bashrc postinst postrm preinst prerm triggers
          """),
     ])
 
@@ -61,7 +71,7 @@ public enum KeyHint: Sendable, Equatable {
         (.format(.xml), "web.config app.config nuget.config packages.config"),
         (.format(.ini), ".gitconfig .gitmodules .editorconfig .npmrc .pypirc .pylintrc .flake8 .coveragerc .hgrc .wslconfig pip.conf"),
         (.format(.env), ".env"),
-        (.settings, "hosts fstab sudoers crontab .htaccess .yarnrc .wgetrc .curlrc .inputrc .netrc .nanorc"),
+        (.settings, "mime.types inputrc hosts fstab sudoers crontab .htaccess .yarnrc .wgetrc .curlrc .inputrc .netrc .nanorc"),
         (.format(.code),
          """
          dockerfile containerfile makefile gnumakefile cmakelists.txt jenkinsfile vagrantfile gemfile gemfile.lock rakefile procfile brewfile podfile

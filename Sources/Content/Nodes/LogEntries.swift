@@ -1,14 +1,20 @@
-// The entries of a log: lines that begin with a time, or with a level, as programs write them; what stands between them (the trace of a
-// stack) belongs to the one before.
+// The entries of a log: lines that begin with a time, with a level, or with a name before the time, as programs write them; what stands
+// between them (the trace of a stack) belongs to the one before.
 
 internal import Base
 
 enum LogEntries {
     /// The entries of a text that is a log, several together when there are more than `Limits.logNodes`; nil when it is none. At least every second
-    /// line in the first column must begin an entry, the first one too.
+    /// line in the first column must begin an entry, the first one too; nearly every one, when words stand before the time.
     ///
     /// - Complexity: O(*n*).
     static func ranges(in bytes: [UInt8]) -> [Range<Int>]? {
+        let (starts, outer) = beginnings(in: bytes)
+        guard starts.count >= 2, starts.count * 2 >= outer else { return named(bytes) }
+        return entries(starts, of: bytes)
+    }
+
+    private static func beginnings(in bytes: [UInt8]) -> (starts: [Int], outer: Int) {
         var starts: [Int] = []
         var outer = 0
         for line in TextLines(bytes) where !line.isEmpty && !TextNodes.isSpace(bytes[line.lowerBound]) {
@@ -16,10 +22,46 @@ enum LogEntries {
             if begins(bytes[line]) {
                 starts.append(line.lowerBound)
             } else if starts.isEmpty {
-                return nil
+                return ([], outer)
             }
         }
-        guard starts.count >= 2, starts.count * 2 >= outer else { return nil }
+        return (starts, outer)
+    }
+
+    /// Entries that begin with a word or a few, such as the name of a program, before their date and time (update-alternatives): as many in nearly
+    /// every line, since prose tells times too.
+    private static func named(_ bytes: [UInt8]) -> [Range<Int>]? {
+        var starts: [Int] = []
+        var outer = 0
+        var words: Int? = nil
+        for line in TextLines(bytes) where !line.isEmpty && !TextNodes.isSpace(bytes[line.lowerBound]) {
+            outer += 1
+            let found = wordsBeforeTime(bytes[line])
+            guard let first = words ?? found else { return nil }
+            words = first
+            if found == first { starts.append(line.lowerBound) }
+            // Not nearly every one any more.
+            if outer >= 20, starts.count * 10 < outer * 8 { return nil }
+        }
+        guard starts.count >= 3, starts.count * 10 >= outer * 9 else { return nil }
+        return entries(starts, of: bytes)
+    }
+
+    /// One to four words that are no sign of a list or a table, then a date with a time.
+    private static func wordsBeforeTime(_ line: ArraySlice<UInt8>) -> Int? {
+        var rest = line.prefix(160)
+        for words in 1...4 {
+            guard let blank = rest.firstIndex(of: 0x20), let last = rest[..<blank].last, let first = rest.first else { return nil }
+            guard !",;|=\"".utf8.contains(last), first >= 0x80 || (first | 0x20) &- 0x61 < 26 || first == UInt8(ascii: "[") else { return nil }
+            rest = rest[(blank + 1)...]
+            var head = Head(rest)
+            _ = head.take("[") || head.take("(")
+            if head.takeDate(), head.take("T") || head.take(" "), head.takeClock(), head.endsTime() { return words }
+        }
+        return nil
+    }
+
+    private static func entries(_ starts: [Int], of bytes: [UInt8]) -> [Range<Int>] {
         let together = (starts.count + Limits.logNodes - 1) / Limits.logNodes
         let firsts = stride(from: 0, to: starts.count, by: together).map { starts[$0] }
         return zip(firsts, firsts.dropFirst() + [bytes.count]).map { $0..<$1 }

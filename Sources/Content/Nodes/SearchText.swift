@@ -1,5 +1,5 @@
 // The texts by which a node is found: one for the embedding model, one for the text index. Neither is the `description` of answers,
-// which keeps the form that the original gave it. Both are made of data key, path, kind and value alone, so that they need not be
+// which keeps the form that the original gave it. Both are made of data key, context, path, kind and value alone, so that they need not be
 // stored: whoever takes a node out of an index, or builds one anew, makes them again.
 //
 //     teamNotes: people[0].homeAddress, {"zipCode": "89073", "city": "Ulm", "flats": [2, 4]}
@@ -22,16 +22,18 @@
 public import Base
 
 public enum SearchText {
-    /// Of the rules in this file. A store is told by it (VectorModel) that its indexes hold other texts than this build would make.
-    public static let version: UInt32 = 2
+    /// Of the rules in this file and in Passages. A store is told by it (VectorModel) that its indexes hold other texts than this build would make.
+    public static let version: UInt32 = 3
 
-    /// What is embedded.
-    /// - Parameter key: the data key of the node's document.
+    /// What is embedded of a node.
+    /// - Parameters:
+    ///   - key: the data key of the node's document.
+    ///   - context: what stands above it (PassageUnits).
     /// - Complexity: O(size of the value).
-    public static func embedded(key: String, path: String, kind: String, value: JSONValue) -> String {
+    public static func embedded(key: String, context: String = "", path: String, kind: String, value: JSONValue) -> String {
         var phrases = Phrases(inSentences: holdsNested(value))
-        let named = words(ofName: key).split(separator: " ").filter { !$0.utf8.contains(where: isDigit) }
-        phrases.add(named.joined(separator: " "))
+        phrases.add(modelWords(ofKey: key))
+        phrases.add(context)
         phrases.add(words(ofName: publishersPath(path, kind: kind)))
         switch unwrapped(value, kind: kind) {
         case .string(let text) where NodeKind(rawValue: kind)?.isText != false: phrases.add(text)
@@ -40,16 +42,87 @@ public enum SearchText {
         return phrases.text
     }
 
-    /// What is indexed.
+    /// What is indexed of a node.
     /// - Complexity: O(size of the value).
-    public static func indexed(key: String, path: String, kind: String, value: JSONValue) -> String {
-        var text = key + " | "
+    public static func indexed(key: String, context: String = "", path: String, kind: String, value: JSONValue) -> String {
+        var text = beginning(key: key, context: context)
         NodeDescription.append(path: publishersPath(path, kind: kind), value: unwrapped(value, kind: kind), numbers: .asWritten, to: &text)
         return text
     }
 
+    /// What is embedded of passages of a node; without any, of the whole.
+    /// - Complexity: O(size of the value + sizes of the passages).
+    public static func embedded(
+        key: String, context: String, path: String, kind: String, value: JSONValue, passages: some Collection<PassageBounds>
+    ) -> [String] {
+        if passages.isEmpty { return [embedded(key: key, context: context, path: path, kind: kind, value: value)] }
+        let leaves = PassageLeaf.all(of: value, kind: kind)
+        return passages.map { passage in
+            var phrases = Phrases(inSentences: false)
+            phrases.add(modelWords(ofKey: key))
+            phrases.add(context)
+            phrases.add(words(ofName: publishersPath(path, kind: kind)))
+            for part in PassageText(leaves, kind: kind, passage).parts {
+                let text = part.isWhole && looksLikeIdentifier(part.text) ? words(ofName: part.text) : part.text
+                phrases.add(part.name.isEmpty ? text : "\(words(ofName: part.name)): \(text)")
+            }
+            return phrases.text
+        }
+    }
+
+    /// What is indexed of them.
+    public static func indexed(
+        key: String, context: String, path: String, kind: String, value: JSONValue, passages: some Collection<PassageBounds>
+    ) -> [String] {
+        if passages.isEmpty { return [indexed(key: key, context: context, path: path, kind: kind, value: value)] }
+        let leaves = PassageLeaf.all(of: value, kind: kind)
+        return passages.map { passage in
+            var text = beginning(key: key, context: context) + NodeDescription.propertyNames(publishersPath(path, kind: kind))
+            for part in PassageText(leaves, kind: kind, passage).parts {
+                text += " | "
+                text += part.name.isEmpty ? part.text : "\(part.name): \(part.text)"
+            }
+            return text
+        }
+    }
+
+    private static func beginning(key: String, context: String) -> String { context.isEmpty ? "\(key) | " : "\(key) | \(context) | " }
+
+    /// What is embedded of nodes that are gathered into one passage.
+    public static func embedded(key: String, context: String = "", gathered values: [JSONValue]) -> String {
+        var phrases = Phrases(inSentences: false)
+        phrases.add(modelWords(ofKey: key))
+        phrases.add(context)
+        phrases.add(joined(gathered: values))
+        return phrases.text
+    }
+
+    /// What is indexed of them.
+    public static func indexed(key: String, context: String = "", gathered values: [JSONValue]) -> String {
+        beginning(key: key, context: context) + joined(gathered: values)
+    }
+
+    /// The texts of gathered nodes as one. The splitter takes the stops between sentences away: they are put back.
+    public static func joined(gathered values: [JSONValue]) -> String {
+        var text = ""
+        for value in values {
+            guard case .string(let next) = unwrapped(value, kind: NodeKind.sentence.rawValue) else { continue }
+            if let last = text.utf8.last { text += isEnd(last) || !isWord(last) ? " " : ". " }
+            text += next
+        }
+        return text
+    }
+
+    private static func isEnd(_ byte: UInt8) -> Bool { ".!?:;,".utf8.contains(byte) }
+    private static func isWord(_ byte: UInt8) -> Bool { isUpper(byte) || isLower(byte) || isDigit(byte) || ")]\"'".utf8.contains(byte) }
+
+    /// Without the parts that have a digit in them.
+    private static func modelWords(ofKey key: String) -> String {
+        words(ofName: key).split(separator: " ").filter { !$0.utf8.contains(where: isDigit) }.joined(separator: " ")
+    }
+
     /// Answers show what is no object as one, `{"value": x}`, and exports of the original have it so.
-    private static func unwrapped(_ value: JSONValue, kind: String) -> JSONValue {
+    static func unwrapped(_ value: JSONValue, kind: String) -> JSONValue {
         guard let kind = NodeKind(rawValue: kind), !kind.isStructured, case .object(let members) = value, members.count == 1,
             let inner = members["value"]
         else { return value }

@@ -17,6 +17,15 @@ struct SettingsEvidence {
     /// Lines one under another that begin with one mark of comments, and the most of them.
     private var block = 0
     private var longestBlock = 0
+    /// Lines of nothing but #, which are empty comments and no headings.
+    private var emptyComments = 0
+    private var settingsInComments = 0
+    /// Sections named by a single name.
+    private var plainSections = 0
+    /// Lines that are no sentence nor a part of one.
+    private var unlikeProse = 0
+    /// `Name: value`, and deeper lines that go on with it.
+    private var fields = 0
     private var mayBeTarget = false
     private var isInRecipe = false
 
@@ -28,10 +37,24 @@ struct SettingsEvidence {
         return settings * 3 >= lines * 2 && (settings >= 3 || strong >= 2 || strong == 1 && comments > 0)
     }
 
+    var isOnlyComments: Bool { lines == 0 && comments > 0 }
+
+    /// Sections in which all settings are commented out.
+    var isCommentedOut: Bool { plainSections > 0 && plainSections == lines && settingsInComments > 0 }
+
+    /// The comments are comments and no headings, since some are empty or several stand one under another, and two of three other lines are not
+    /// prose: settings, a script or a list of a kind that is not known here. Or it is all fields of a name and a value (Debian's control files).
+    var isUnderComments: Bool {
+        guard comments > 0 else { return false }
+        if fields == lines, fields >= 4 { return true }
+        let areComments = emptyComments > 0 || longestBlock >= 3 || longestBlock == 2 && unlikeProse >= 3
+        return areComments && unlikeProse * 3 >= lines * 2
+    }
+
     /// The format of settings that has a reader, when the lines are of its kind only. A name that comes again is no variable: the lines of
     /// fstab begin with `UUID=`, and of equal names the last would be all that is left.
     var format: ContentFormat? {
-        guard isSettings, assignments > 0 else { return nil }
+        guard isSettings, assignments > 0 || isCommentedOut else { return nil }
         if sections > 0 { return .ini }
         guard assignments == lines, names.count == lines else { return nil }
         if capitals == lines { return .env }
@@ -48,6 +71,8 @@ struct SettingsEvidence {
             comments += 1
             block = content.dropFirst().first == first ? 0 : block + 1
             longestBlock = max(longestBlock, block)
+            if first == UInt8(ascii: "#"), content.allSatisfy({ $0 == first }) { emptyComments += 1 }
+            if content.count <= Self.lineBytesMax, CommentedOut.isSetting(TextNodes.trimmedBytes(content.drop { $0 == first })) { settingsInComments += 1 }
             return
         }
         block = 0
@@ -60,7 +85,10 @@ struct SettingsEvidence {
         }
         (mayBeTarget, isInRecipe) = (false, false)
         // Nobody writes settings of this length; it also bounds what one line can cost.
-        guard content.count <= 1_000 else { return }
+        guard content.count <= Self.lineBytesMax else { return }
+        if !isProse(content) { unlikeProse += 1 }
+        if line.first == 0x20 || line.first == 0x09 ? fields > 0 : isField(content) { fields += 1 }
+        if content.dropFirst().dropLast().allSatisfy({ isWord($0) || " .-".utf8.contains($0) }), isSection(content) { plainSections += 1 }
         if isSection(content) {
             sections += 1
             settings += 1
@@ -78,6 +106,39 @@ struct SettingsEvidence {
         } else {
             mayBeTarget = isTarget(content)
         }
+    }
+
+    private static let lineBytesMax = 1_000
+
+    /// Words of letters with the marks of sentences, parted by single blanks; three at least. What stands behind a # is a comment.
+    private func isProse(_ line: ArraySlice<UInt8>) -> Bool {
+        var words = 0, plain = 0, isBlank = false
+        func read(_ word: ArraySlice<UInt8>) {
+            words += 1
+            let inner = word.drop { "(\"'*_`".utf8.contains($0) }
+            let letters = inner.prefix { isLetter($0) || $0 >= 0x80 || $0 == UInt8(ascii: "'") || $0 == UInt8(ascii: "-") }
+            if !letters.isEmpty, inner.dropFirst(letters.count).allSatisfy({ ".,;:!?)\"'*_`".utf8.contains($0) }) { plain += 1 }
+        }
+        var start = line.startIndex
+        for at in line.indices {
+            let byte = line[at]
+            if byte == UInt8(ascii: "#"), isBlank { break }
+            if byte == 0x09 || byte == 0x20 && isBlank { return false }
+            isBlank = byte == 0x20
+            if isBlank {
+                read(line[start..<at])
+                start = at + 1
+            }
+        }
+        if !isBlank { read(line[start...]) }
+        return words >= 3 && plain * 5 >= words * 4
+    }
+
+    /// `Suites: stable`
+    private func isField(_ line: ArraySlice<UInt8>) -> Bool {
+        let name = line.prefix { isWord($0) || $0 == UInt8(ascii: "-") }
+        let rest = line.dropFirst(name.count)
+        return name.first.map(isLetter) == true && rest.first == UInt8(ascii: ":") && rest.dropFirst().first.map { $0 == 0x20 || $0 == 0x09 } != false
     }
 
     private func isSection(_ line: ArraySlice<UInt8>) -> Bool {

@@ -48,8 +48,10 @@ struct TextEvidence {
     }
 
     /// Lines of settings in no format that is told otherwise, and no fence.
-    var isSettings: Bool { fences == 0 && settingsLines.isSettings }
+    var isSettings: Bool { fences == 0 && (settingsLines.isSettings || listLines < 2 && settingsLines.isUnderComments) }
     var settings: ContentFormat? { fences == 0 ? settingsLines.format : nil }
+    /// Nothing but lines that begin as comments do.
+    var isOnlyComments: Bool { settingsLines.isOnlyComments }
     var isMarkdown: Bool { headings > 0 || fences > 0 || listLines >= 2 }
     var mayBeXML: Bool { firstByte == UInt8(ascii: "<") }
     var mayBeTOML: Bool { assignments > 0 }
@@ -59,7 +61,7 @@ struct TextEvidence {
     var mayBeYAML: Bool {
         guard firstByte != UInt8(ascii: "{"), firstByte != UInt8(ascii: "<"), fences == 0 else { return false }
         guard bytes.contains(where: { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "-") }) || firstByte == UInt8(ascii: "[") else { return false }
-        return !isCode && table == nil
+        return !isCode && table == nil && !settingsLines.isCommentedOut
     }
 
     /// Prose with a colon loads as a mapping too, and a heading is a comment to YAML. So keys must look like keys and one of them must
@@ -98,7 +100,7 @@ struct TextEvidence {
 
     private static func table(_ text: String, _ cancellation: Cancellation) -> TableText? {
         guard text.utf8.contains(where: { ",;\t|".utf8.contains($0) }), let table = try? TableText(text, cancellation) else { return nil }
-        return looksLikeTable(table) ? table : nil
+        return !table.isHeaderUnsure && looksLikeTable(table) ? table : nil
     }
 
     /// Equal numbers of fields in every record (nearly every one, in a longer table), and a header of non-empty, different names that is no

@@ -58,7 +58,7 @@ public enum EnvironmentReader {
             skipLine()
             members.set(key, .string(TextNodes.trimmed(uncommented(bytes[start..<position]))))
         }
-        guard !members.isEmpty else { throw FormatError(.env, line: 1, "No variable") }
+        guard !members.isEmpty else { throw FormatError(.env, line: 1, "Nothing is set") }
         return .object(members.object)
     }
 

@@ -6,6 +6,8 @@
 //   key = "text"   without its quotes; what follows a value on its line stays part of it, as systemd and configparser have it
 //   deeper lines   go on with the value (configparser); so does a line after a backslash at the end (git, systemd)
 //   repeated       keys give the list of their values (systemd, git), sections of one name a list of sections (WireGuard)
+//
+// Blocks in braces (mke2fs, krb5, openssl's kin) are another notation, which is refused as a whole.
 
 public import Base
 
@@ -31,6 +33,7 @@ private struct INIReading {
     private var members = GroupedMembers()
     /// A key whose value may go on, and how far it is indented.
     private var key: (name: String, indent: Int)? = nil
+    private var keyLine = 0
     private var lines: [String] = []
 
     init(bytes: [UInt8], cancellation: Cancellation) {
@@ -63,7 +66,7 @@ private struct INIReading {
                 goesOn = false
                 continue
             }
-            closeKey()
+            try closeKey()
             if first == UInt8(ascii: "[") {
                 goesOn = false
                 try openSection(content, line: number)
@@ -71,7 +74,7 @@ private struct INIReading {
                 try openKey(goesOn ? content.dropLast() : content, indent: indent, line: number)
             }
         }
-        closeSection()
+        try closeSection()
         for group in nested { top.add(group.name, .object(group.members.object)) }
         return top.object
     }
@@ -80,7 +83,7 @@ private struct INIReading {
     private func text(_ bytes: ArraySlice<UInt8>) -> String { TextNodes.trimmed(bytes) }
 
     private mutating func openSection(_ content: ArraySlice<UInt8>, line: Int) throws(FormatError) {
-        closeSection()
+        try closeSection()
         // The name may hold brackets (.editorconfig): it ends where nothing but a comment follows.
         let end = content.indices.first { place in
             content[place] == UInt8(ascii: "]") && content[(place + 1)...].first { $0 != 0x20 && $0 != 0x09 }.map(isComment) != false
@@ -104,19 +107,33 @@ private struct INIReading {
             guard !content.contains(0x20), !content.contains(0x09) else {
                 throw FormatError(.ini, line: line, "Neither a section nor a key with its value")
             }
-            members.add(text(content), .bool(true))
+            let name = text(content)
+            guard !Self.isBracket(name.utf8.first), !Self.isBracket(name.utf8.last) else { throw bracket(line) }
+            members.add(name, .bool(true))
             return
         }
         var name = text(content[..<mark])
         if name.utf8.count > 1, name.utf8.first == UInt8(ascii: "\""), name.utf8.last == UInt8(ascii: "\"") { name = String(name.dropFirst().dropLast()) }
         guard !name.isEmpty else { throw FormatError(.ini, line: line, "A value without a key") }
+        guard !Self.isBracket(name.utf8.first) else { throw bracket(line) }
         key = (name, indent)
+        keyLine = line
         lines = [text(content[(mark + 1)...])]
     }
 
-    private mutating func closeKey() {
+    /// What opens or closes a block that goes over several lines.
+    private static func isBracket(_ byte: UInt8?) -> Bool { byte.map { "{}])".utf8.contains($0) } == true }
+    private func bracket(_ line: Int) -> FormatError { FormatError(.ini, line: line, "A block in brackets, which ini does not have") }
+
+    private mutating func closeKey() throws(FormatError) {
         guard let (name, _) = key else { return }
         key = nil
+        // A value may be JSON over several lines; a block of settings, or one whose end is no part of the value, is none.
+        if let last = lines.first?.utf8.last, last == UInt8(ascii: "{") || last == UInt8(ascii: "["), lines.count > 1 || lines.first?.utf8.count == 1 {
+            let end = lines.last?.utf8.last
+            let isClosed = lines.count > 1 && (end == UInt8(ascii: "}") || end == UInt8(ascii: "]"))
+            guard isClosed, !lines.dropFirst().contains(where: { $0.utf8.contains(UInt8(ascii: "=")) }) else { throw bracket(keyLine) }
+        }
         // configparser's lists begin on the line after the key.
         let kept = lines.first == "" ? lines.dropFirst() : lines[...]
         members.add(name, .string(unquoted(kept.joined(separator: "\n"))))
@@ -129,8 +146,8 @@ private struct INIReading {
         return inner.contains(quote) ? value : String(Substring(inner))
     }
 
-    private mutating func closeSection() {
-        closeKey()
+    private mutating func closeSection() throws(FormatError) {
+        try closeKey()
         defer {
             section = []
             members = GroupedMembers()

@@ -55,8 +55,11 @@ public enum YAMLReader {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
             if beginsWithTab(text, line: mark.line) {
                 FormatError(.yaml, line: mark.line, "A tab in the indentation, where YAML takes spaces only")
+            } else if problem.hasPrefix("Maximum nesting") {
+                // libyaml's own limit and advice are nothing that a publisher can follow.
+                FormatError(.yaml, .limit, line: mark.line, "Nested deeper than \(Limits.nestingDepth) levels")
             } else {
-                FormatError(.yaml, problem.hasPrefix("Maximum nesting") ? .limit : .syntax, line: mark.line, problem)
+                FormatError(.yaml, line: mark.line, problem)
             }
         case .duplicatedKeysInMapping(let duplicates, let context):
             FormatError(.yaml, line: context.mark.line, "A mapping has a key twice: \(duplicates.first ?? "")")

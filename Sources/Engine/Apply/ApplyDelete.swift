@@ -17,9 +17,9 @@ extension Applier {
                 data: Array("null".utf8), publisher: command.publisher),
             at: work.position, in: &transaction)
         let documents = DocumentStore(scope: scope)
-        for node in document.nodes { try removeNode(node, scope, in: &transaction) }
+        for unit in try documents.units(of: document.nodes, in: transaction.view) { try removeUnit(unit, scope, in: &transaction) }
         try AttributeIndex(scope: scope).replace(try document.attributes, with: nil, in: &transaction)
-        document.nodes = []
+        (document.nodes, document.passages) = ([], [])
         document.exists = false
         document.sequence = event.sequence
         document.updatedAt = command.time

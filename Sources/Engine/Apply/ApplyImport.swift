@@ -41,49 +41,55 @@ extension Applier {
         if command.overwrites, command.hasNodes {
             try removeAllDocuments(scope, at: run.log.head(in: transaction.view).sequence, in: &transaction)
         }
-        var fresh: [(document: DocumentID, nodes: [FreshNode])] = []
+        var fresh: [(document: DocumentID, units: [FreshUnit])] = []
         for document in command.documents { fresh.append(try enter(document, &run, in: &transaction)) }
         // Needs are scored by the statistics that the indexes have with all that came.
-        for (document, nodes) in fresh { try noteFollowers(scope, document: document, fresh: nodes, command.routing, in: &transaction) }
+        for (document, units) in fresh { try noteFollowers(scope, document: document, fresh: units, command.routing, in: &transaction) }
         if command.events != nil { try run.settle(in: &transaction) }
         return .done
     }
 
     private func enter(
         _ imported: Command.ImportProject.Document, _ run: inout ImportRun, in transaction: inout WriteTransaction
-    ) throws -> (document: DocumentID, nodes: [FreshNode]) {
+    ) throws -> (document: DocumentID, units: [FreshUnit]) {
         let (command, scope, documents, key) = (run.command, run.scope, run.documents, imported.key)
         let analyzer = try TextIndex(scope: scope).options(in: transaction.view).analyzer
         let present = try documents.document(key, in: transaction.view)
-        for node in present?.nodes ?? [] { try removeNode(node, scope, in: &transaction) }
+        for unit in try documents.units(of: present?.nodes ?? [], in: transaction.view) { try removeUnit(unit, scope, in: &transaction) }
         let id = try present?.id ?? documents.create(key, in: &transaction)
-        let numbers = try documents.reserveNodes(imported.nodes.count, in: &transaction)
-        var fresh: [FreshNode] = []
-        for (node, number) in zip(imported.nodes, numbers) {
-            let record = NodeRecord(
-                document: id, documentKey: key.text, path: node.path, kind: node.kind, format: node.format, description: node.description,
-                data: node.data, tokenCount: node.tokenCount, hasOwnVector: node.hasOwnVector, hasVector: !node.vector.isEmpty)
-            try documents.put(record, as: number, in: &transaction)
-            fresh.append(FreshNode(id: number, vector: VectorMath.stored(node.vector), text: AnalyzedText(try record.indexedText, analyzer: analyzer)))
+        var numbers = try documents.reserveNodes(imported.units.reduce(0) { $0 + max($1.nodes.count, $1.passages.count) }, in: &transaction)[...]
+        var nodes: [NodeID] = []
+        var passages: [DocumentRecord.PassageRun] = []
+        var fresh: [FreshUnit] = []
+        for unit in imported.units {
+            let indexed = IndexedUnit(first: numbers.first!, records: unit.records(document: id, key: key))
+            numbers = numbers.dropFirst(max(unit.nodes.count, unit.passages.count))
+            for (node, record) in zip(indexed.nodes, indexed.records) { try documents.put(record, as: node, in: &transaction) }
+            nodes += indexed.nodes
+            if let run = indexed.run { passages.append(run) }
+            fresh.append(
+                try FreshUnit(
+                    indexed, vectors: unit.vectors.map(VectorMath.stored), (indexed.analyzed(analyzer), indexed.analyzedNodes(analyzer))))
         }
         try index(fresh, scope, in: &transaction)
         var event = run.lastEvents[key]
         let metadata = imported.metadata ?? event?.metadata ?? []
-        if let node = imported.nodes.first, node.hasOwnVector, event?.vector != node.vector {
+        let first = imported.units.first?.nodes.first
+        if let unit = imported.units.first, unit.hasOwnVector, let node = unit.nodes.first, let vector = unit.vectors.first, event?.vector != vector {
             let published = try run.log.append(
                 EventDraft(
                     kind: .published, type: "\(key.text)_updated", key: key.text, format: node.format, recordedAt: command.time,
-                    data: node.data, vector: node.vector, metadata: metadata, publisher: command.publisher),
+                    data: node.data, vector: vector, metadata: metadata, publisher: command.publisher),
                 at: run.position, in: &transaction)
             run.versions[key, default: []].append(published.sequence)
             event = published
         }
         let document = DocumentRecord(
             id: id, key: key, sequence: try event?.sequence ?? run.log.head(in: transaction.view).sequence, exists: true,
-            format: imported.nodes.first?.format ?? "json", updatedAt: command.time, publisher: command.publisher, metadata: metadata,
+            format: first?.format ?? "json", updatedAt: command.time, publisher: command.publisher, metadata: metadata,
             fingerprint: event.map {
                 PreparedDocument.fingerprint(format: nil, eventType: $0.type, vector: $0.vector, metadata: metadata, data: $0.data)
-            } ?? .zero, nodes: numbers)
+            } ?? .zero, nodes: nodes, passages: passages)
         try documents.put(document, in: &transaction)
         try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
         for version in run.versions[key] ?? [] { try documents.addVersion(version, of: id, in: &transaction) }
@@ -116,7 +122,7 @@ extension Applier {
                 try needs.setFollow(agent: follower, document: document.id, nodes: [], in: &transaction)
             }
             for node in document.nodes { try documents.removeNode(node, in: &transaction) }
-            document.nodes = []
+            (document.nodes, document.passages) = ([], [])
             document.exists = false
             document.sequence = sequence
             document.metadata = []

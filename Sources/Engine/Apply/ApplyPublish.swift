@@ -1,8 +1,8 @@
 // Event, document, nodes, vectors, postings, attributes and whom it concerns, in one transaction.
 //
-// Nodes that the key has already, with equal path, kind, format, description and data, keep their number, their vector and their postings.
-// Which those are was first read from a snapshot; if another publish of the same key came between, there is a node without a
-// vector here, and the command is stale.
+// Units that the key has already, with nodes of equal path, kind, format, description, data and context, keep their numbers, their vectors and
+// their postings. Which those are was first read from a snapshot; if another publish of the same key came between, there is a unit
+// without vectors here, and the command is stale.
 
 internal import Attributes
 internal import Base
@@ -20,7 +20,7 @@ extension Applier {
         let registry = ProjectRegistry(tenant: command.tenant)
         let known = try registry.scope(of: command.project, in: transaction.view)
         var present: DocumentRecord? = nil
-        var presentNodes: [NodeIdentity: [NodeID]] = [:]
+        var presentUnits: [[NodeIdentity]: [IndexedUnit]] = [:]
         func receipt(_ sequence: Sequence, changed: Bool) -> Outcome {
             .published(
                 PublishReceipt(
@@ -30,15 +30,15 @@ extension Applier {
             let documents = DocumentStore(scope: known)
             present = try documents.document(command.key, in: transaction.view)
             if let present, present.exists, present.fingerprint == command.fingerprint { return receipt(present.sequence, changed: false) }
-            presentNodes = try documents.identities(of: present?.nodes ?? [], dimension: dimension, in: transaction.view)
+            presentUnits = try documents.identities(of: present?.nodes ?? [], dimension: dimension, in: transaction.view)
         }
-        // Which nodes stay, and that every other one has its vector.
-        var kept: [NodeID?] = []
-        for node in command.nodes {
-            if let id = presentNodes[node.identity]?.popLast() {
-                kept.append(id)
+        // Which units stay, and that every other one has its vectors.
+        var kept: [IndexedUnit?] = []
+        for unit in command.units {
+            if let present = presentUnits[unit.nodes.map(\.identity)]?.popLast() {
+                kept.append(present)
             } else {
-                guard node.vector != nil else {
+                guard unit.vectors != nil else {
                     command.delayed?.insert(command)
                     return .stale
                 }
@@ -60,27 +60,32 @@ extension Applier {
 
         let indexing = work.indexing
         let isBulk = try indexing?.isBulk(scope, in: transaction.view) ?? false
-        for gone in presentNodes.values.joined().sorted() { try removeNode(gone, scope, keepsVector: isBulk, in: &transaction) }
+        for gone in presentUnits.values.joined().sorted(by: { $0.first < $1.first }) {
+            try removeUnit(gone, scope, keepsVectors: isBulk, in: &transaction)
+        }
         let id = try present?.id ?? documents.create(command.key, in: &transaction)
-        var numbers = try documents.reserveNodes(kept.count { $0 == nil }, in: &transaction)[...]
+        var numbers = try documents.reserveNodes(zip(command.units, kept).reduce(0) { $0 + ($1.1 == nil ? $1.0.numbers : 0) }, in: &transaction)[...]
         var ids: [NodeID] = []
-        var fresh: [FreshNode] = []
-        for (node, keptID) in zip(command.nodes, kept) {
-            if let keptID {
-                ids.append(keptID)
-                continue
+        var passages: [DocumentRecord.PassageRun] = []
+        var fresh: [FreshUnit] = []
+        for (unit, kept) in zip(command.units, kept) {
+            let indexed: IndexedUnit
+            if let kept {
+                indexed = kept
+            } else {
+                indexed = IndexedUnit(first: numbers.first!, records: unit.records(document: id, key: command.key))
+                numbers = numbers.dropFirst(unit.numbers)
+                for (node, record) in zip(indexed.nodes, indexed.records) { try documents.put(record, as: node, in: &transaction) }
+                fresh.append(try FreshUnit(indexed, vectors: unit.vectors!, unit.analyzed(by: analyzer, of: command, indexed)))
             }
-            let nodeID = numbers.removeFirst()
-            ids.append(nodeID)
-            let record = node.record(document: id, key: command.key)
-            try documents.put(record, as: nodeID, in: &transaction)
-            let text = try node.text(for: analyzer, of: command, record)
-            fresh.append(FreshNode(id: nodeID, vector: node.vector!, text: text))
+            ids += indexed.nodes
+            if let run = indexed.run { passages.append(run) }
         }
         if indexing == nil { try index(fresh, scope, in: &transaction) }
         let document = DocumentRecord(
             id: id, key: command.key, sequence: event.sequence, exists: true, format: command.format, updatedAt: command.time,
-            publisher: command.publisher, metadata: command.metadata, fingerprint: command.fingerprint, nodes: ids)
+            publisher: command.publisher, metadata: command.metadata, fingerprint: command.fingerprint, nodes: ids,
+            passages: passages)
         try documents.put(document, in: &transaction)
         try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
         try documents.addVersion(event.sequence, of: id, in: &transaction)
@@ -96,32 +101,37 @@ extension Applier {
         return receipt(event.sequence, changed: true)
     }
 
-    /// Enters the nodes of one document in both indexes.
-    func index(_ nodes: [FreshNode], _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
+    /// Enters the units of one document in both indexes.
+    func index(_ units: [FreshUnit], _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
         let vectors = VectorIndex(scope: scope, dimension: dimension)
-        for node in nodes where !node.vector.isEmpty { try vectors.insert(node.id, node.vector, in: &transaction) }
-        try TextIndex(scope: scope).apply(nodes.map { TextChange(node: $0.id, new: $0.text) }, in: &transaction)
+        let passages = units.flatMap(\.passages)
+        for passage in passages where !passage.vector.isEmpty { try vectors.insert(passage.entry, passage.vector, in: &transaction) }
+        try TextIndex(scope: scope).apply(passages.map { TextChange(node: $0.entry, new: $0.text) }, in: &transaction)
     }
 
-    /// Takes a node out of the documents and both indexes.
-    /// - Parameter keepsVector: leaves the vector to whoever builds the graph anew.
-    func removeNode(_ node: NodeID, _ scope: TenantScope, keepsVector: Bool = false, in transaction: inout WriteTransaction) throws {
-        if !keepsVector { try VectorIndex(scope: scope, dimension: dimension).remove(node, in: &transaction) }
-        let documents = DocumentStore(scope: scope)
-        // The index does not keep texts: it is told what it has of the node.
-        if let record = try documents.node(node, in: transaction.view) {
-            let texts = TextIndex(scope: scope)
-            let text = AnalyzedText(try record.indexedText, analyzer: try texts.options(in: transaction.view).analyzer)
-            try texts.remove(node, text, in: &transaction)
+    /// Takes the nodes of a unit out of the documents and its entries out of both indexes.
+    /// - Parameter keepsVectors: leaves the vectors to whoever builds the graph anew.
+    func removeUnit(_ unit: IndexedUnit, _ scope: TenantScope, keepsVectors: Bool = false, in transaction: inout WriteTransaction) throws {
+        let texts = TextIndex(scope: scope)
+        // The index does not keep texts: it is told what it has of the unit.
+        let analyzed = try unit.analyzed(try texts.options(in: transaction.view).analyzer)
+        for (entry, text) in zip(unit.entries, analyzed) {
+            if !keepsVectors { try VectorIndex(scope: scope, dimension: dimension).remove(entry, in: &transaction) }
+            try texts.remove(entry, text, in: &transaction)
         }
-        try documents.removeNode(node, in: &transaction)
+        for node in unit.nodes { try DocumentStore(scope: scope).removeNode(node, in: &transaction) }
     }
 }
 
-extension Command.Publish.Node {
-    /// What the text index takes of the node: analysed beforehand, unless the project has another analyser by now.
-    fileprivate func text(for analyzer: Analyzer, of command: Command.Publish, _ record: NodeRecord) throws -> AnalyzedText {
-        if let text, command.analyzer == analyzer { return text }
-        return AnalyzedText(try record.indexedText, analyzer: analyzer)
+extension Command.Publish.Unit {
+    /// Numbers that it takes: of its nodes, or of the passages of the one.
+    fileprivate var numbers: Int { max(nodes.count, passages.count) }
+
+    /// What the text index takes of the unit: analysed beforehand, unless the project has another analyser by now.
+    fileprivate func analyzed(
+        by analyzer: Analyzer, of command: Command.Publish, _ unit: IndexedUnit
+    ) throws -> (texts: [AnalyzedText], ofNodes: [AnalyzedText]) {
+        if !texts.isEmpty, command.analyzer == analyzer { return (texts, nodeTexts) }
+        return (try unit.analyzed(analyzer), try unit.analyzedNodes(analyzer))
     }
 }

@@ -32,8 +32,11 @@ extension Applier {
         while true {
             let batch = try DocumentStore(scope: scope).nodes(from: from, count: Self.analyzerBatch, in: transaction.view)
             guard let last = batch.last else { break }
-            try index.apply(
-                batch.map { TextChange(node: $0.id, new: AnalyzedText(try $0.record.indexedText, analyzer: options.analyzer)) }, in: &transaction)
+            var changes: [TextChange] = []
+            for unit in try IndexedUnit.units(of: batch) {
+                changes += zip(unit.entries, try unit.analyzed(options.analyzer)).map { TextChange(node: $0, new: $1) }
+            }
+            try index.apply(changes, in: &transaction)
             nodes += batch.count
             guard last.id.rawValue < .max else { break }
             from = NodeID(rawValue: last.id.rawValue + 1)

@@ -9,7 +9,7 @@ internal import Vectors
 package final class ImportIndexing {
     private struct Entries {
         let isBulk: Bool
-        var nodes: [FreshNode] = []
+        var passages: [FreshPassage] = []
     }
 
     private let dimension: Int
@@ -36,25 +36,25 @@ package final class ImportIndexing {
         entries[scope] = Entries(isBulk: true)
     }
 
-    package var hasBulk: Bool { entries.values.contains { $0.isBulk && !$0.nodes.isEmpty } }
+    package var hasBulk: Bool { entries.values.contains { $0.isBulk && !$0.passages.isEmpty } }
 
     /// Of a project that `isBulk` was asked about.
-    /// - Parameter after: runs when the indexes have the nodes.
-    func add(_ nodes: [FreshNode], _ scope: TenantScope, after: @escaping (inout WriteTransaction, inout Effects) throws -> Void) {
-        entries[scope]!.nodes += nodes
+    /// - Parameter after: runs when the indexes have the passages.
+    func add(_ units: [FreshUnit], _ scope: TenantScope, after: @escaping (inout WriteTransaction, inout Effects) throws -> Void) {
+        entries[scope]!.passages += units.flatMap(\.passages)
         self.after.append(after)
     }
 
     package func write(in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
         for scope in scopes {
-            let (nodes, isBulk) = (entries[scope]!.nodes, entries[scope]!.isBulk)
-            let readable = nodes.filter { !$0.vector.isEmpty }
+            let (passages, isBulk) = (entries[scope]!.passages, entries[scope]!.isBulk)
+            let readable = passages.filter { !$0.vector.isEmpty }
             if isBulk {
-                try VectorBulkBuild(index(scope), threads: 1).add(readable.map { ($0.id, $0.vector) }, in: &transaction)
+                try VectorBulkBuild(index(scope), threads: 1).add(readable.map { ($0.entry, $0.vector) }, in: &transaction)
             } else {
-                for node in readable { try index(scope).insert(node.id, node.vector, in: &transaction) }
+                for passage in readable { try index(scope).insert(passage.entry, passage.vector, in: &transaction) }
             }
-            try TextIndex(scope: scope).apply(nodes.map { TextChange(node: $0.id, new: $0.text) }, in: &transaction)
+            try TextIndex(scope: scope).apply(passages.map { TextChange(node: $0.entry, new: $0.text) }, in: &transaction)
         }
         for step in after { try step(&transaction, &effects) }
     }

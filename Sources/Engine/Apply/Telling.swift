@@ -15,8 +15,8 @@ struct Telling {
     let document: DocumentID
     /// The nodes that the document has now.
     let standing: Set<NodeID>
-    /// Those of them that it did not have before.
-    let fresh: [FreshNode]
+    /// The units of those that it did not have before.
+    let fresh: [FreshUnit]
     let routing: Command.Routing
     let source: Provenance
     let sequence: Sequence
@@ -54,7 +54,7 @@ extension Applier {
 
     /// Notes whose needs the nodes of a document answer now, and tells nobody; what they followed of it before is gone.
     func noteFollowers(
-        _ scope: TenantScope, document: DocumentID, fresh: [FreshNode], _ routing: Command.Routing, in transaction: inout WriteTransaction
+        _ scope: TenantScope, document: DocumentID, fresh: [FreshUnit], _ routing: Command.Routing, in transaction: inout WriteTransaction
     ) throws {
         let needs = NeedStore(scope: scope)
         let followers = try needs.followers(of: document, in: transaction.view)

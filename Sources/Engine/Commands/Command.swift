@@ -186,10 +186,15 @@ extension Command {
     var weight: Int {
         switch self {
         case .publish(let command):
-            command.data.count + command.metadata.count + command.nodes.reduce(0) { $0 + $1.identity.data.count + 4 * ($1.vector?.count ?? 0) + 64 }
+            command.data.count + command.metadata.count
+                + command.units.reduce(0) { sum, unit in
+                    unit.nodes.reduce(sum) { $0 + $1.identity.data.count + 64 } + (unit.vectors ?? []).reduce(0) { $0 + 4 * $1.count }
+                }
         case .importProject(let command):
             (command.events ?? []).reduce(0) { $0 + $1.data.count + 64 }
-                + command.documents.reduce(0) { $0 + $1.nodes.reduce(64) { $0 + $1.data.count + 4 * $1.vector.count } }
+                + command.documents.flatMap(\.units).reduce(64) { sum, unit in
+                    unit.nodes.reduce(sum) { $0 + $1.data.count + 64 } + unit.vectors.reduce(0) { $0 + 4 * $1.count }
+                }
         case .register(let command): command.search.needs.count * (4 * command.search.dimension + 64) + 256
         case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes: 512
         }

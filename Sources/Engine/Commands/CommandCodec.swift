@@ -8,6 +8,7 @@
 
 internal import Access
 internal import Base
+internal import Documents
 internal import FullText
 internal import Hashing
 internal import Needs
@@ -175,20 +176,24 @@ extension CommandCodec {
         body.text(command.format)
         body.raw(command.fingerprint.bytes)
         body.routing(command.routing)
-        body.list(command.nodes) { list, node in
+        body.list(command.units) { list, unit in
             var part = ByteWriter(capacity: 64)
-            part.text(node.identity.path)
-            part.text(node.identity.kind)
-            part.text(node.identity.format)
-            part.text(node.identity.description.text)
-            // A document of one node has its data in it once more.
-            let isWhole = node.identity.data == command.data
-            part.bool(isWhole)
-            if !isWhole { part.blob(node.identity.data) }
-            part.varint(UInt64(node.tokenCount))
-            let isOwn = node.identity.ownVector != nil
-            part.u8(node.vector == nil ? 0 : isOwn ? 1 : 2)
-            if !isOwn, let vector = node.vector { part.vector(vector) }
+            part.list(unit.nodes) { nodes, node in
+                nodes.text(node.identity.path)
+                nodes.text(node.identity.kind)
+                nodes.text(node.identity.format)
+                nodes.text(node.identity.description.text)
+                // A document of one node has its data in it once more.
+                let isWhole = node.identity.data == command.data
+                nodes.bool(isWhole)
+                if !isWhole { nodes.blob(node.identity.data) }
+                nodes.varint(UInt64(node.tokenCount))
+            }
+            part.text(unit.nodes[0].identity.context.text)
+            part.extent(.init(of: 0, in: 1, unit.passages))
+            let isOwn = unit.nodes[0].identity.ownVector != nil
+            part.u8(unit.vectors == nil ? 0 : isOwn ? 1 : 2)
+            if !isOwn { for vector in unit.vectors ?? [] { part.vector(vector) } }
             part.bool(isOwn)
             list.blob(part.bytes)
         }
@@ -210,24 +215,43 @@ extension CommandCodec {
         let format = try body.text()
         let fingerprint = try body.sha256()
         let routing = try body.routing()
-        let nodes = try body.list { list in
+        let units = try body.list { list in
             var part = ByteReader(try list.blob())
-            let (path, kind, format, description) = (try part.text(), try part.text(), try part.text(), try part.text())
-            let data = try part.bool() ? elided.data : Array(try part.blob())
-            let tokenCount = try part.count()
+            let nodes = try part.list { nodes in
+                let (path, kind, format, description) = (try nodes.text(), try nodes.text(), try nodes.text(), try nodes.text())
+                return (path, kind, format, description, data: try nodes.bool() ? elided.data : Array(try nodes.blob()), tokens: try nodes.count())
+            }
+            let context = try part.text()
+            let passages = try Self.passages(&part, nodes: nodes.count)
             let mode = try part.u8()
-            let inline = mode == 2 ? try part.vector() : nil
+            let inline = mode == 2 ? try (0..<max(1, passages.count)).map { _ in try part.vector() } : []
             let isOwn = try part.bool()
-            guard mode <= 2, isOwn == (mode == 1) || mode == 0, !isOwn || elided.vector != nil else { throw ByteError.malformed(at: part.offset) }
+            guard mode <= 2, isOwn == (mode == 1) || mode == 0, !isOwn || (elided.vector != nil && nodes.count == 1 && passages.isEmpty) else {
+                throw ByteError.malformed(at: part.offset)
+            }
             let own = isOwn ? elided.vector.map(VectorMath.stored) : nil
-            return Command.Publish.Node(
-                identity: NodeIdentity(path: path, kind: kind, format: format, description: description, data: data, ownVector: own),
-                tokenCount: tokenCount, vector: mode == 0 ? nil : own ?? inline)
+            return Command.Publish.Unit(
+                nodes: nodes.map { path, kind, format, description, data, tokens in
+                    Command.Publish.Node(
+                        identity: NodeIdentity(
+                            path: path, kind: kind, format: format, description: description, data: data, context: context, ownVector: own),
+                        tokenCount: tokens)
+                }, passages: passages, vectors: mode == 0 ? nil : own.map { [$0] } ?? inline)
         }
         return Command.Publish(
             tenant: tenant, project: project, key: key, eventType: elided.type, eventFormat: elided.format, format: format, data: elided.data,
-            vector: elided.vector, metadata: elided.metadata, publisher: elided.publisher, fingerprint: fingerprint, nodes: nodes, routing: routing,
+            vector: elided.vector, metadata: elided.metadata, publisher: elided.publisher, fingerprint: fingerprint, units: units, routing: routing,
             time: time)
+    }
+
+    /// The passages of a unit of so many nodes: only one node has several.
+    private static func passages(_ part: inout ByteReader, nodes: Int) throws -> [PassageBounds] {
+        guard nodes > 0 else { throw ByteError.malformed(at: part.offset) }
+        switch try part.extent() {
+        case .whole: return []
+        case .passages(let bounds) where nodes == 1: return bounds
+        case .passages, .gathered: throw ByteError.malformed(at: part.offset)
+        }
     }
 }
 
@@ -397,17 +421,21 @@ extension CommandCodec {
             part.text(document.key.text)
             part.bool(document.metadata != nil)
             if let metadata = document.metadata { part.blob(metadata) }
-            part.list(document.nodes) { nodes, node in
-                var own = ByteWriter(capacity: node.data.count + 4 * node.vector.count + 64)
-                own.text(node.path)
-                own.text(node.kind)
-                own.text(node.format)
-                own.text(node.description)
-                own.blob(node.data)
-                own.varint(UInt64(node.tokenCount))
-                own.vector(node.vector)
-                own.bool(node.hasOwnVector)
-                nodes.blob(own.bytes)
+            part.list(document.units) { units, unit in
+                var own = ByteWriter(capacity: unit.vectors.reduce(256) { $0 + 4 * $1.count })
+                own.list(unit.nodes) { nodes, node in
+                    nodes.text(node.path)
+                    nodes.text(node.kind)
+                    nodes.text(node.format)
+                    nodes.text(node.description)
+                    nodes.blob(node.data)
+                    nodes.varint(UInt64(node.tokenCount))
+                }
+                own.text(unit.context)
+                own.extent(.init(of: 0, in: 1, unit.passages))
+                for vector in unit.vectors { own.vector(vector) }
+                own.bool(unit.hasOwnVector)
+                units.blob(own.bytes)
             }
             list.blob(part.bytes)
         }
@@ -433,13 +461,20 @@ extension CommandCodec {
             var part = ByteReader(try list.blob())
             let key = try part.name()
             let metadata = try part.bool() ? Array(try part.blob()) : nil
-            let nodes = try part.list { nodes in
-                var own = ByteReader(try nodes.blob())
-                return Command.ImportProject.Node(
-                    path: try own.text(), kind: try own.text(), format: try own.text(), description: try own.text(), data: Array(try own.blob()),
-                    tokenCount: try own.count(), vector: try own.vector(), hasOwnVector: try own.bool())
+            let units = try part.list { units in
+                var own = ByteReader(try units.blob())
+                let nodes = try own.list { nodes in
+                    Command.ImportProject.Node(
+                        path: try nodes.text(), kind: try nodes.text(), format: try nodes.text(), description: try nodes.text(),
+                        data: Array(try nodes.blob()), tokenCount: try nodes.count())
+                }
+                let context = try own.text()
+                let passages = try Self.passages(&own, nodes: nodes.count)
+                let vectors = try (0..<max(1, passages.count)).map { _ in try own.vector() }
+                return Command.ImportProject.Unit(
+                    nodes: nodes, passages: passages, context: context, vectors: vectors, hasOwnVector: try own.bool())
             }
-            return Command.ImportProject.Document(key: key, nodes: nodes, metadata: metadata)
+            return Command.ImportProject.Document(key: key, units: units, metadata: metadata)
         }
         return Command.ImportProject(
             tenant: tenant, project: project, overwrites: overwrites, events: events, hasNodes: hasNodes, documents: documents, publisher: publisher,

@@ -1,4 +1,5 @@
 internal import Base
+internal import Documents
 
 extension Command {
     /// An export document takes the place of a project's sections, or fills them.
@@ -20,14 +21,20 @@ extension Command {
             /// JSON, compact.
             let data: [UInt8]
             let tokenCount: Int
-            /// No numbers for a text that the model cannot read.
-            let vector: [Float]
+        }
+        /// As that of a publish.
+        struct Unit: Sendable {
+            let nodes: [Node]
+            let passages: [PassageBounds]
+            let context: String
+            /// Of each passage; no numbers for a text that the model cannot read.
+            let vectors: [[Float]]
             /// The vector came with the document.
             let hasOwnVector: Bool
         }
         struct Document: Sendable {
             let key: Name
-            let nodes: [Node]
+            let units: [Unit]
             /// nil: the nodes say nothing, the last event does.
             let metadata: [UInt8]?
         }
@@ -43,5 +50,16 @@ extension Command {
         let publisher: Publisher?
         let routing: Routing
         let time: Timestamp
+    }
+}
+
+extension Command.ImportProject.Unit {
+    func records(document: DocumentID, key: Name) -> [NodeRecord] {
+        nodes.enumerated().map { place, node in
+            NodeRecord(
+                document: document, documentKey: key.text, path: node.path, kind: node.kind, format: node.format, description: node.description,
+                data: node.data, tokenCount: node.tokenCount, hasOwnVector: hasOwnVector, context: context,
+                extent: .init(of: place, in: nodes.count, passages), unread: place == 0 ? vectors.unread : [])
+        }
     }
 }

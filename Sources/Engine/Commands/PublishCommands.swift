@@ -11,11 +11,19 @@ extension Command {
         struct Node: Sendable {
             let identity: NodeIdentity
             let tokenCount: Int
-            /// Of the text, by the model, or the publisher's own, as an index stores it; no numbers for a text that the model cannot read; nil where
-            /// the document had this node when the command was prepared.
-            let vector: [Float]?
-            /// What the text index takes of it, by the analyser that the project had then. Not part of the command.
-            var text: AnalyzedText?
+        }
+        /// A node with its passages, or neighbours that have one together.
+        struct Unit: Sendable {
+            let nodes: [Node]
+            /// Of the one node, when it has more than one.
+            let passages: [PassageBounds]
+            /// Of each passage: by the model, or the publisher's own, as an index stores it; no numbers for a text that the model cannot read; nil where the document had this unit when the command
+            /// was prepared.
+            let vectors: [[Float]]?
+            /// What the text index takes of each passage, and of each gathered node, by the analyser that the project had then. Not part of the
+            /// command.
+            var texts: [AnalyzedText] = []
+            var nodeTexts: [AnalyzedText] = []
         }
 
         let tenant: TenantID
@@ -35,7 +43,7 @@ extension Command {
         let metadata: [UInt8]
         let publisher: Publisher?
         let fingerprint: SHA256Digest
-        let nodes: [Node]
+        let units: [Unit]
         let routing: Routing
         package let time: Timestamp
         /// What the texts of the nodes went through. Not part of the command.
@@ -55,11 +63,26 @@ final class DelayedKeys: Sendable {
     func insert(_ command: Command.Publish) { keys.withLock { _ = $0[command.project, default: []].insert(command.key) } }
 }
 
-extension Command.Publish.Node {
-    func record(document: DocumentID, key: Name) -> NodeRecord {
-        NodeRecord(
-            document: document, documentKey: key.text, path: identity.path, kind: identity.kind, format: identity.format,
-            description: identity.description.text, data: identity.data, tokenCount: tokenCount, hasOwnVector: identity.ownVector != nil,
-            hasVector: vector?.isEmpty != true)
+extension Command.Publish.Unit {
+    func records(document: DocumentID, key: Name) -> [NodeRecord] {
+        nodes.enumerated().map { place, node in
+            let identity = node.identity
+            return NodeRecord(
+                document: document, documentKey: key.text, path: identity.path, kind: identity.kind, format: identity.format,
+                description: identity.description.text, data: identity.data, tokenCount: node.tokenCount, hasOwnVector: identity.ownVector != nil,
+                context: identity.context.text, extent: .init(of: place, in: nodes.count, passages), unread: place == 0 ? (vectors ?? []).unread : [])
+        }
+    }
+}
+
+extension [[Float]] {
+    /// The places of those that are none.
+    package var unread: [Int] { indices.filter { self[$0].isEmpty } }
+}
+
+extension NodeExtent {
+    /// Of a node of a unit.
+    package init(of place: Int, in count: Int, _ passages: [PassageBounds]) {
+        self = !passages.isEmpty ? .passages(passages) : count == 1 ? .whole : .gathered(place: place, count: count)
     }
 }

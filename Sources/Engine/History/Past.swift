@@ -2,8 +2,8 @@
 //
 // Nothing is kept for this. What a key held is in the log (its newest event at or before the moment); which event that is, the
 // document's marks say in O(log n), so that the log itself is not walked. A document that has not changed since has its nodes in
-// the store; of the others the data of the event is split again, as the publish split it. A node that its document has today as
-// well has today's vector; the rest is embedded through the same cache as everything.
+// the store; of the others the data of the event is split again, as the publish split it. A unit that its document has today as
+// well has today's vectors; the rest is embedded through the same cache as everything.
 //
 //     on a snapshot:  marks -> unchanged nodes and their vectors, data of old events     (bounded: Limits.pastNodes, pastBytes)
 //     without one:    split, analyse, embed what is new, score every node, rank          (on the readers' threads)
@@ -32,9 +32,9 @@ struct PastDraft: Sendable {
         let attributes: DocumentAttributes
         /// Its nodes when they are still there.
         var nodes: [PastNodes.Node] = []
-        /// Else the event, to be split, and what its document has today, with its vectors.
+        /// Else the event, to be split, and the units that its document has today, with their vectors.
         var event: EventRecord?
-        var present: [NodeIdentity: [[Float]]] = [:]
+        var present: [[NodeIdentity]: [[[Float]]]] = [:]
     }
     let sequence: Sequence
     let analyzer: Analyzer
@@ -66,19 +66,20 @@ struct PastDraft: Sendable {
                 reused += record.nodes.count
                 if !withVectors || reused > Limits.pastNodes { return found.append(document) }
             }
-            for id in record.nodes {
-                guard let node = try store.node(id, in: view) else {
-                    throw ContexError.damaged("node \(id.rawValue) is listed by its document but is not there: run 'contex check'")
-                }
-                let vector = withVectors ? try vectors.vector(of: id, in: view) : nil
-                byteCount += 4 * (vector?.count ?? 0)
+            for unit in try store.units(of: record.nodes, in: view) {
+                var own: [[Float]] = []
+                if withVectors { own = try unit.entries.compactMap { try vectors.vector(of: $0, in: view) } }
+                if own.count < unit.entries.count { own = [] }
+                byteCount += own.reduce(0) { $0 + 4 * $1.count }
                 if document.event == nil {
-                    byteCount += node.byteCount
+                    for (place, node) in unit.records.enumerated() {
+                        byteCount += node.byteCount
+                        document.nodes.append(PastNodes.Node(record: node, attributes: document.attributes, vectors: place == 0 ? own : []))
+                    }
                     if key == nil { try Self.refuse(sequence, nodes: nodeCount, bytes: byteCount) }
-                    document.nodes.append(PastNodes.Node(record: node, attributes: document.attributes, vector: vector))
-                } else if let vector, !node.hasOwnVector {
+                } else if !own.isEmpty, !unit.records[0].hasOwnVector {
                     // An own vector stands in its event.
-                    document.present[NodeIdentity(node, ownVector: nil), default: []].append(vector)
+                    document.present[unit.records.map { NodeIdentity($0, ownVector: nil) }, default: []].append(own)
                 }
             }
             found.append(document)
@@ -156,65 +157,99 @@ struct PastDraft: Sendable {
         var present = document.present
         var attributes = document.attributes
         attributes.format = split.format.rawValue
-        return split.nodes.map { node in
-            let record = NodeRecord(
-                document: DocumentID(rawValue: 0), documentKey: document.key.text, path: node.path, kind: node.kind.rawValue,
-                format: split.format.rawValue, description: node.description, data: JSONPrinter.bytes(node.value), tokenCount: 0,
-                hasOwnVector: event.vector != nil)
-            return PastNodes.Node(record: record, attributes: attributes, vector: own ?? present[NodeIdentity(record, ownVector: nil)]?.popLast())
+        let (nodes, format) = (split.nodes, split.format.rawValue)
+        let units = PassageUnits.units(of: nodes.map { .init(kind: $0.kind.rawValue, value: $0.value) }, isWhole: event.vector != nil)
+        return units.flatMap { unit in
+            let records = nodes[unit.nodes].enumerated().map { place, node in
+                NodeRecord(
+                    document: DocumentID(rawValue: 0), documentKey: key, path: node.path, kind: node.kind.rawValue, format: format,
+                    description: node.description, data: JSONPrinter.bytes(node.value), tokenCount: 0, hasOwnVector: event.vector != nil,
+                    context: unit.context, extent: .init(of: place, in: unit.nodes.count, unit.passages))
+            }
+            let vectors = own.map { [$0] } ?? present[records.map { NodeIdentity($0, ownVector: nil) }]?.popLast() ?? []
+            return records.enumerated().map { PastNodes.Node(record: $1, attributes: attributes, vectors: $0 == 0 ? vectors : []) }
         }
     }
 }
 
-/// The nodes of a past state, numbered by place.
+/// The units of a past state, whose entries are numbered by place, as their nodes are.
 struct PastNodes: Sendable {
     struct Node: Sendable {
         let record: NodeRecord
         /// Of its document.
         let attributes: DocumentAttributes
-        /// nil until it is embedded, no numbers of a text that the model cannot read.
-        var vector: [Float]?
-
-        /// About what it holds, but for what it shares with its document.
-        var byteCount: Int { record.byteCount + 4 * (vector?.count ?? 0) }
+        /// Of the entries of its unit, when it is the first node of it; empty until they are embedded. No numbers of a text that the model cannot read.
+        var vectors: [[Float]]
     }
-    var nodes: [Node]
+    /// As an index has it.
+    struct Unit: Sendable {
+        /// Numbered by the place of its nodes.
+        let indexed: IndexedUnit
+        let attributes: DocumentAttributes
+        /// Places of its entries.
+        let entries: Range<Int>
+
+        var records: [NodeRecord] { indexed.records }
+    }
+    let units: [Unit]
+    let nodeCount: Int
+    /// Of each entry: its vector, nil when it has none, and the place of its unit.
+    let vectors: [[Float]?]
+    private let owners: [Int]
+    private let unitsOfNodes: [Int]
     let texts: TextCollection
     let analyzer: Analyzer
 
     /// - Throws: `.damaged`
     init(_ nodes: [Node], analyzer: Analyzer) throws(ContexError) {
-        self.nodes = nodes
-        // As an index stores them.
-        for place in nodes.indices { self.nodes[place].vector = nodes[place].vector.map(VectorMath.stored) }
         self.analyzer = analyzer
-        var analyzed: [AnalyzedText] = []
-        for node in nodes { analyzed.append(AnalyzedText(try node.record.indexedText, analyzer: analyzer)) }
+        nodeCount = nodes.count
+        var units: [Unit] = []
+        var (vectors, owners, unitsOfNodes, analyzed): ([[Float]?], [Int], [Int], [AnalyzedText]) = ([], [], [], [])
+        for unit in try IndexedUnit.units(of: nodes.enumerated().map { (NodeID(rawValue: UInt32($0)), $1.record) }) {
+            let first = nodes[Int(unit.first.rawValue)]
+            let count = unit.records[0].extent.numbers
+            unitsOfNodes += unit.records.map { _ in units.count }
+            owners += repeatElement(units.count, count: count)
+            units.append(Unit(indexed: unit, attributes: first.attributes, entries: vectors.count..<vectors.count + count))
+            // As an index stores them.
+            let stored = first.vectors.map(VectorMath.stored)
+            vectors += stored.count == count ? stored.map { $0.isEmpty ? nil : $0 } : [[Float]?](repeating: nil, count: count)
+            analyzed += try unit.analyzed(analyzer)
+        }
+        (self.units, self.vectors, self.owners, self.unitsOfNodes) = (units, vectors, owners, unitsOfNodes)
         texts = TextCollection(analyzed)
     }
 
     static func id(_ place: Int) -> NodeID { NodeID(rawValue: UInt32(place)) }
     static func place(_ id: NodeID) -> Int { Int(id.rawValue) }
-    subscript(id: NodeID) -> Node { nodes[Self.place(id)] }
 
-    /// As `VectorIndex` gives it; nil for a node without a vector.
-    func cosine(_ query: [Float], _ node: Node) -> Float? {
-        guard let vector = node.vector, !vector.isEmpty else { return nil }
+    var entryCount: Int { vectors.count }
+
+    /// The unit of an entry.
+    func unit(of entry: NodeID) -> Unit { units[owners[Self.place(entry)]] }
+    /// The unit of a node.
+    func unit(ofNode node: NodeID) -> Unit { units[unitsOfNodes[Self.place(node)]] }
+
+    /// Every node with its number.
+    var nodes: [(id: NodeID, record: NodeRecord)] { units.flatMap { zip($0.indexed.nodes, $0.records).map { ($0, $1) } } }
+
+    /// As `VectorIndex` gives it; nil for an entry without a vector.
+    func cosine(_ query: [Float], _ entry: NodeID) -> Float? {
+        guard let vector = vectors[Self.place(entry)] else { return nil }
         return min(1, max(-1, VectorMath.dot(query[...], vector)))
     }
 
-    /// As `VectorMean` of an index has it, of all nodes.
-    /// - Complexity: O(nodes x dimension).
-    func meanCosine(_ query: [Float]) -> Float { VectorMean(nodes.lazy.compactMap(\.vector).filter { !$0.isEmpty }, dimension: query.count).cosine(query[...]) }
+    /// As `VectorMean` of an index has it, of all entries.
+    /// - Complexity: O(entries x dimension).
+    func meanCosine(_ query: [Float]) -> Float { VectorMean(vectors.lazy.compactMap { $0 }, dimension: query.count).cosine(query[...]) }
 
-    /// With the tokens of its data counted, which only answers need.
-    func record(of id: NodeID, _ countTokens: (String) -> Int) throws(ContexError) -> NodeRecord {
-        let node = self[id].record
-        if node.tokenCount > 0 { return node }
-        let tokens = countTokens(JSONPrinter.text(MatchData.wrapped(try EventData.parsed(node.data)), style: .python))
-        return NodeRecord(
-            document: node.document, documentKey: node.documentKey, path: node.path, kind: node.kind, format: node.format,
-            description: node.description, data: node.data, tokenCount: tokens, hasOwnVector: node.hasOwnVector, hasVector: node.hasVector)
+    /// What an entry stands for, with the tokens of its data counted, which only answers need.
+    func found(_ entry: NodeID, _ choice: NodeChoice, _ countTokens: (String) -> Int) throws(ContexError) -> FoundNode {
+        let unit = unit(of: entry)
+        var found = try FoundNode(unit.indexed, offset: Self.place(entry) - unit.entries.lowerBound, choice)
+        try found.count(countTokens)
+        return found
     }
 }
 
@@ -271,11 +306,16 @@ extension Database {
     /// Embeds what has no vector yet, in batches, so that the cache and others' queries get their turn between them.
     func embed(_ nodes: [PastNodes.Node], in scope: ModelScope) async throws -> [PastNodes.Node] {
         var nodes = nodes
-        let open = nodes.indices.filter { nodes[$0].vector == nil }
+        let units = try IndexedUnit.units(of: nodes.enumerated().map { (NodeID(rawValue: UInt32($0)), $1.record) })
+        let open = units.filter { nodes[Int($0.first.rawValue)].vectors.isEmpty }
         for start in stride(from: 0, to: open.count, by: Self.pastBatch) {
             let batch = open[start..<min(start + Self.pastBatch, open.count)]
-            let vectors = try await models.embed(documents: batch.map { try nodes[$0].record.embeddedText }, in: scope)
-            for (place, vector) in zip(batch, vectors) { nodes[place].vector = vector }
+            let texts = try batch.map { try $0.embeddedTexts }
+            var vectors = try await models.embed(documents: texts.flatMap { $0 }, in: scope)[...]
+            for (unit, texts) in zip(batch, texts) {
+                nodes[Int(unit.first.rawValue)].vectors = Array(vectors.prefix(texts.count))
+                vectors = vectors.dropFirst(texts.count)
+            }
         }
         return nodes
     }

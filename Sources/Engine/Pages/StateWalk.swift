@@ -109,7 +109,7 @@ struct StateWalk: Sendable {
                     // As it was published, not as the index stores it. Of another model's dimension it is of no use to who imports it.
                     let own = wanted == .nodesWithOwnVectors ? try log.ownVector(of: node, in: view) : nil
                     let vector = own?.count == dimension ? own : nil
-                    document.nodes.append(PastNodes.Node(record: node, attributes: document.attributes, vector: vector))
+                    document.nodes.append(PastNodes.Node(record: node, attributes: document.attributes, vectors: vector.map { [$0] } ?? []))
                     records += 1
                     count += 1
                     piece.bytes += node.byteCount + 4 * (vector?.count ?? 0)

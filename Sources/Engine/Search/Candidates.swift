@@ -23,6 +23,12 @@ struct Candidates {
     let decisionCut: Float
     /// All of both.
     let scored: [(node: NodeID, parts: ScoreParts)]
+    /// One of the indexes gave as many as it was asked for: it may have more.
+    let mayHaveMore: Bool
+    /// Of the question's fields, when it has some that only nodes know.
+    private let fields: QueryFields?
+    /// Which of gathered nodes answers.
+    var choice: NodeChoice { NodeChoice(weights: weights, analyzer: analyzer, fields: fields) }
 
     /// What each index is asked for in hybrid mode: enough that fusion rarely misses a node that is middling on both sides.
     static func count(for answers: Int, _ mode: SearchMode) -> Int { mode == .hybrid ? max(100, 4 * answers) : answers }
@@ -36,14 +42,18 @@ struct Candidates {
         var admission = Admission()
         if let passing = search.passing { admission.meet(passing) }
         var fields = admission
+        var asked: QueryFields?
         if let syntax = question.syntax(search.mode, analyzer) {
             let resolved = try texts.resolve(syntax, in: view)
             query = .resolved(resolved)
-            fields.meet(try QueryFields(syntax.fields).admission(search.scope, in: view))
+            let own = QueryFields(syntax.fields)
+            asked = own
+            fields.meet(try own.admission(search.scope, in: view))
             admission = fields
             if search.mode != .keyword || tellsWhy { admission.meet(try texts.selection(resolved, in: view)) }
         }
         self.admission = admission
+        self.fields = asked
         let wanted = depth ?? Self.count(for: count, search.mode)
         func graph(in view: borrowing TransactionView) throws -> [VectorMatch] {
             guard let vector = question.vector else { return [] }
@@ -54,7 +64,8 @@ struct Candidates {
         if search.mode == .semantic {
             (nearestMatches, lexicalMatches, weights) = (try graph(in: view), [], try texts.weights(query.resolved, in: view))
             decisionCut = Calibration.standard.cut(weights.features, meanCosine: 0)
-            scored = Self.scored(nearestMatches, lexicalMatches, weights, decisionCut)
+            scored = Self.scored(nearestMatches, lexicalMatches, [], weights, decisionCut)
+            mayHaveMore = nearestMatches.count >= wanted
             return
         }
         let ask = TextSide.Ask(
@@ -72,7 +83,8 @@ struct Candidates {
         }
         (lexicalMatches, weights) = (text.matches, text.weights)
         decisionCut = try search.decisionCut(question, weights, in: view)
-        scored = Self.scored(nearestMatches + text.cosines, lexicalMatches + text.others, weights, decisionCut)
+        scored = Self.scored(nearestMatches + text.cosines, lexicalMatches + text.others, text.exact, weights, decisionCut)
+        mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 
     /// The same from nodes in memory, each of which is looked at.
@@ -89,14 +101,16 @@ struct Candidates {
         }
         weights = texts.weights(query)
         let wanted = depth ?? Self.count(for: count, mode)
-        let fits = past.nodes.indices.map { place in
-            (passing?.contains(PastNodes.id(place)) ?? true)
-                && (fields?.admit(past.nodes[place].record, past.nodes[place].attributes) ?? true)
+        var fits = [Bool](repeating: false, count: past.entryCount)
+        for unit in past.units {
+            let fitting = fields.map { fields in unit.records.contains { fields.admit($0, unit.attributes) } } ?? true
+            for entry in unit.entries { fits[entry] = fitting && passing?.contains(PastNodes.id(entry)) ?? true }
         }
         var admission = Admission()
-        let admitted = past.nodes.indices.filter { fits[$0] && texts.admits(query, $0) }
-        if admitted.count < past.nodes.count { admission.meet(.only(admitted.map(PastNodes.id))) }
+        let admitted = fits.indices.filter { fits[$0] && texts.admits(query, $0) }
+        if admitted.count < past.entryCount { admission.meet(.only(admitted.map(PastNodes.id))) }
         self.admission = admission
+        self.fields = fields
         lexicalMatches =
             mode == .semantic
             ? [] : texts.search(query, weights, count: wanted) { fits[$0] }.map { TextMatch(node: PastNodes.id($0.place), score: $0.score) }
@@ -104,18 +118,24 @@ struct Candidates {
         let vector = mode == .keyword ? nil : question.vector
         if let vector {
             for place in admitted {
-                guard let cosine = past.cosine(vector, past.nodes[place]) else { continue }
+                guard let cosine = past.cosine(vector, PastNodes.id(place)) else { continue }
                 cosines.append(VectorMatch(node: PastNodes.id(place), cosine: cosine))
             }
             cosines.sort { $0.cosine != $1.cosine ? $0.cosine > $1.cosine : $0.node < $1.node }
         }
         nearestMatches = Array(cosines.prefix(wanted))
         var scores = lexicalMatches
+        var exact: [(node: NodeID, rarity: Rarity)] = []
+        for place in admitted where mode != .semantic {
+            if let rarity = weights.exactWord(texts[place]) { exact.append((PastNodes.id(place), rarity)) }
+        }
+        let lexical = NodeSet(lexicalMatches.map(\.node))
+        for (node, _) in exact where !lexical.contains(node) { scores.append(TextMatch(node: node, score: weights.score(texts[PastNodes.place(node)]))) }
         if mode == .hybrid {
-            let (found, scored) = (NodeSet(nearestMatches.map(\.node)), NodeSet(lexicalMatches.map(\.node)))
+            let (found, scored) = (NodeSet(nearestMatches.map(\.node)), NodeSet(scores.map(\.node)))
             cosines = nearestMatches
-            for match in lexicalMatches where !found.contains(match.node) {
-                guard let cosine = vector.flatMap({ past.cosine($0, past[match.node]) }) else { continue }
+            for match in scores where !found.contains(match.node) {
+                guard let cosine = vector.flatMap({ past.cosine($0, match.node) }) else { continue }
                 cosines.append(VectorMatch(node: match.node, cosine: cosine))
             }
             for match in nearestMatches where !scored.contains(match.node) {
@@ -123,16 +143,18 @@ struct Candidates {
             }
         }
         decisionCut = Calibration.standard.cut(weights.features, meanCosine: mode == .hybrid ? vector.map(past.meanCosine) ?? 0 : 0)
-        scored = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, weights, decisionCut)
+        scored = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, exact, weights, decisionCut)
+        mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 
     /// Both scores of each node that has one of them; without a vector there is no cosine, without a shared word the other is 0.
     private static func scored(
-        _ cosines: [VectorMatch], _ scores: [TextMatch], _ weights: QueryWeights, _ cut: Float
+        _ cosines: [VectorMatch], _ scores: [TextMatch], _ exact: [(node: NodeID, rarity: Rarity)], _ weights: QueryWeights, _ cut: Float
     ) -> [(node: NodeID, parts: ScoreParts)] {
         var table = ScoreTable(nodesMax: cosines.count + scores.count, ceiling: weights.ceiling, cut: cut, shareCut: weights.shareCut)
         for match in cosines { table.note(match.node, cosine: match.cosine) }
         for match in scores { table.note(match.node, bm25: match.score) }
+        for (node, rarity) in exact { table.note(node, ExactWord(rarity)) }
         return table.scored
     }
 
@@ -156,17 +178,26 @@ extension NodeSearch {
     ) throws -> [ScoreParts] {
         let nothing = [Float?](repeating: nil, count: nodes.count)
         let cosines = try question.vector.map { try VectorIndex(scope: scope, dimension: dimension).cosines($0, of: nodes, in: view) } ?? nothing
-        let scores = mode == .semantic ? nothing : try TextIndex(scope: scope).scores(weights, of: nodes, in: view)
-        return zip(cosines, scores).map { ScoreParts(cosine: $0, bm25: $1 ?? 0, ceiling: max(weights.ceiling, $1 ?? 0), cut: cut, shareCut: weights.shareCut) }
+        let texts = TextIndex(scope: scope)
+        let scores = mode == .semantic ? nothing : try texts.scores(weights, of: nodes, in: view)
+        let exact = mode == .semantic ? [:] : try texts.exact(weights, in: view)
+        return nodes.indices.map { place in
+            let bm25 = scores[place] ?? 0
+            return ScoreParts(
+                cosine: cosines[place], bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut, shareCut: weights.shareCut,
+                exactWord: exact[nodes[place]].map { ExactWord($0) })
+        }
     }
 
     /// The same of nodes of the past.
     func scores(of nodes: [NodeID], _ question: Question, _ weights: QueryWeights, cut: Float, among past: PastNodes) -> [ScoreParts] {
         nodes.map { node in
-            let bm25 = mode == .semantic ? 0 : weights.score(past.texts[PastNodes.place(node)])
+            let text = past.texts[PastNodes.place(node)]
+            let bm25 = mode == .semantic ? 0 : weights.score(text)
             return ScoreParts(
-                cosine: question.vector.flatMap { past.cosine($0, past[node]) }, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut,
-                shareCut: weights.shareCut)
+                cosine: question.vector.flatMap { past.cosine($0, node) }, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut,
+                shareCut: weights.shareCut,
+                exactWord: mode == .semantic ? nil : weights.exactWord(text).map { ExactWord($0) })
         }
     }
 }

@@ -14,3 +14,12 @@ extension QueryWeights {
         QueryFeatures(project: statistics.features, ceiling: ceiling, deviation: deviation, knownShare: knownShare)
     }
 }
+
+extension ExactWord {
+    init(_ rarity: Rarity) {
+        switch rarity {
+        case .rare: self = .rare
+        case .alone: self = .alone
+        }
+    }
+}

@@ -28,9 +28,8 @@ public struct InitialContext: Sendable {
 
 /// The matches of many needs: a node that answers several of them is read and parsed once, and all together hold no more than an answer may.
 struct SharedMatches {
-    private let documents: DocumentStore
     private var metadata: MetadataReader
-    private var known: [NodeID: Match] = [:]
+    private var known: [NodeID: (match: Match, found: FoundNode)] = [:]
     private var bytes = 0
     /// Of each document the nodes that answer a need, also those that there was no room for.
     private(set) var nodes: [DocumentID: Set<NodeID>] = [:]
@@ -38,35 +37,38 @@ struct SharedMatches {
     private(set) var left: [NodeID: String] = [:]
 
     init(_ scope: TenantScope, in view: borrowing TransactionView) throws {
-        documents = DocumentStore(scope: scope)
         metadata = try MetadataReader(scope, in: view)
     }
 
     /// A node as a match; nil when there is no room for another.
-    mutating func match(_ node: NodeID, similarity: Double, in view: borrowing TransactionView) throws -> Match? {
-        if let known = known[node] { return known.scored(similarity) }
-        if left[node] != nil { return nil }
-        let record = try documents.indexed(node, in: view)
-        let own = try metadata.metadata(of: record.document, in: view)
-        let size = record.byteCount + own.bytes
+    mutating func match(_ found: FoundNode, similarity: Double, in view: borrowing TransactionView) throws -> Match? {
+        if let known = known[found.node] {
+            guard found.offset != known.found.offset else { return known.match.scored(similarity) }
+            var match = try Match(found, similarity: similarity, explanation: nil)
+            match.metadata = known.match.metadata
+            return match
+        }
+        if left[found.node] != nil { return nil }
+        let own = try metadata.metadata(of: found.record.document, in: view)
+        let size = found.byteCount + own.bytes
         guard known.isEmpty || bytes + size <= Limits.answerBytes else {
-            left[node] = record.nodeKey
-            nodes[record.document, default: []].insert(node)
+            left[found.node] = found.record.nodeKey
+            nodes[found.record.document, default: []].insert(found.node)
             return nil
         }
         bytes += size
-        var match = try Match(node, record, similarity: similarity, explanation: nil)
+        var match = try Match(found, similarity: similarity, explanation: nil)
         match.metadata = own.metadata
-        known[node] = match
+        known[found.node] = (match, found)
         return match
     }
 
     /// The nodes that answer a need.
-    mutating func matches(_ hits: [NodeSearch.Hit], in view: borrowing TransactionView) throws -> [Match] {
+    mutating func matches(_ folding: NodeFolding, in view: borrowing TransactionView) throws -> [Match] {
         var matches: [Match] = []
-        for hit in hits {
-            guard let match = try match(hit.node, similarity: Double(hit.similarity), in: view) else { continue }
-            nodes[match.document, default: []].insert(hit.node)
+        for (hit, found) in folding.kept {
+            guard let match = try match(found, similarity: Double(hit.similarity), in: view) else { continue }
+            nodes[match.document, default: []].insert(found.node)
             matches.append(match)
         }
         return matches
@@ -102,18 +104,31 @@ package struct ContextSettings: Sendable {
         for key in pinned {
             for node in try keys.nodes(key, in: view) where nodes.count < Self.pinnedMax && !nodes.contains(node) { nodes.append(node) }
         }
-        var similarities = [Float](repeating: 0, count: nodes.count)
+        let documents = DocumentStore(scope: search.scope)
+        var units: [IndexedUnit] = []
+        for node in nodes {
+            guard let record = try documents.node(node, in: view) else {
+                throw ContexError.damaged("node \(node.rawValue) is listed by its document but is not there: run 'contex check'")
+            }
+            units.append(try documents.unit(of: node, record, in: view))
+        }
+        var best = [(similarity: Float, offset: Int)](repeating: (0, 0), count: nodes.count)
         let texts = TextIndex(scope: search.scope)
         let analyzer = try texts.options(in: view).analyzer
         for question in questions {
-            let weights = try texts.weights(TextQuery(question.text, analyzer: analyzer), in: view)
+            let weights = try texts.weights(ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer)), in: view)
             let cut = try search.decisionCut(question, weights, in: view)
-            let scores = try search.scores(of: nodes, question, weights, cut: cut, in: view)
-            for (place, parts) in scores.enumerated() { similarities[place] = max(similarities[place], parts.similarity(search.mode)) }
+            for (place, unit) in units.enumerated() {
+                let scores = try search.scores(of: unit.entries, question, weights, cut: cut, in: view)
+                for (offset, parts) in scores.enumerated() where parts.similarity(search.mode) > best[place].similarity {
+                    best[place] = (parts.similarity(search.mode), offset)
+                }
+            }
         }
         var matches: [Match] = []
-        for (node, similarity) in zip(nodes, similarities) {
-            guard var match = try shared.match(node, similarity: Double(similarity), in: view) else { continue }
+        for (place, unit) in units.enumerated() {
+            let found = FoundNode(unit, offset: best[place].offset, place: Int(nodes[place].rawValue) - Int(unit.first.rawValue))
+            guard var match = try shared.match(found, similarity: Double(best[place].similarity), in: view) else { continue }
             match.isPinned = true
             matches.append(match)
         }
@@ -127,8 +142,11 @@ package struct ContextSettings: Sendable {
         let pins = Set(pinned.map(\.node))
         var context = InitialContext(needs: needs.map { ($0.need, $0.matches.filter { !pins.contains($0.node) }) })
         context.pinned = pinned
-        let all = context.matches
-        if try diversity == 0 && fits(all) { return context }
+        let whole = context.matches
+        let fitsWhole = try fits(whole)
+        if diversity == 0, fitsWhole { return context }
+        // What answers of the long ones; what room is left then is theirs.
+        let all = fitsWhole ? whole : whole.map { $0.passageData.map($0.cut(toPassage:)) ?? $0 }
 
         var sayings: [Saying: Int] = [:]
         // A node says the same whichever need it answers.
@@ -148,26 +166,35 @@ package struct ContextSettings: Sendable {
         for match in pinned { add(match, need: 0) }
         for (need, found) in context.needs.enumerated() { for match in found.matches { add(match, need: need) } }
         var vectors: [NodeID: [Float]] = [:]
-        if diversity > 0 { for match in all where vectors[match.node] == nil { vectors[match.node] = try index.vector(of: match.node, in: view) } }
+        if diversity > 0 { for match in all where vectors[match.entry] == nil { vectors[match.entry] = try index.vector(of: match.entry, in: view) } }
         let nothing = [Float](repeating: 0, count: index.dimension)
 
         let packing = ContextPacking(budget: tokensMax, diversity: diversity)
+        // Of two needs a long node may show two passages.
         var costs: [NodeID: Int] = [:]
         func cost(at place: Int) throws -> Int {
-            if let known = costs[all[place].node] { return known }
+            if let known = costs[all[place].entry] { return known }
             let count = try self.cost(all[place])
-            costs[all[place].node] = count
+            costs[all[place].entry] = count
             return count
         }
         let (selection, head) = try packing.select(candidates) { place in
             try cost(at: place)
         } cosine: { a, b in
-            Double(VectorMath.dot((vectors[all[a].node] ?? nothing)[...], vectors[all[b].node] ?? nothing))
+            Double(VectorMath.dot((vectors[all[a].entry] ?? nothing)[...], vectors[all[b].entry] ?? nothing))
         } head: { place, tokensMax in
             try scale.head(of: all[place].data, tokensMax: tokensMax)
         }
         var kept = [Match?](repeating: nil, count: all.count)
-        for place in selection.kept { kept[place] = head != nil && place == selection.head?.place ? all[place].cut(to: head!) : all[place] }
+        var rest = selection.head == nil ? tokensMax - selection.tokens : 0
+        for place in selection.kept {
+            kept[place] = head != nil && place == selection.head?.place ? all[place].cut(to: head!) : all[place]
+            guard all[place].isPassage else { continue }
+            let more = try self.cost(whole[place]) - cost(at: place)
+            guard more <= rest else { continue }
+            rest -= more
+            kept[place] = whole[place]
+        }
         var packed = InitialContext(needs: [])
         packed.pinned = kept[..<pinned.count].compactMap { $0 }
         var start = pinned.count
@@ -185,7 +212,9 @@ package struct ContextSettings: Sendable {
         let data: ExactText
     }
 
-    private func cost(_ match: Match) throws -> Int { scale.format == .json ? match.tokenCount : try scale.tokens(of: match.data) }
+    private func cost(_ match: Match) throws -> Int {
+        scale.format == .json && !match.isPassage ? match.tokenCount : try scale.tokens(of: match.data)
+    }
 
     /// Whether all matches fit. A text has at most as many tokens as bytes, so most contexts need no count.
     private func fits(_ matches: [Match]) throws -> Bool {

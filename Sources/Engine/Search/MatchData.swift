@@ -6,40 +6,62 @@ internal import Documents
 
 extension Match {
     /// - Throws: `.damaged`
-    init(_ node: NodeID, _ record: NodeRecord, similarity: Double, explanation: Explanation?) throws(ContexError) {
-        self.init(node, record, data: MatchData.wrapped(try EventData.parsed(record.data)), similarity: similarity, explanation: explanation)
+    init(_ found: FoundNode, similarity: Double, explanation: Explanation?) throws(ContexError) {
+        let value = try EventData.parsed(found.record.data)
+        self.init(found, value: value, data: MatchData.wrapped(value), similarity: similarity, explanation: explanation)
+        passage = try found.passage(value)
+        passageData = found.reduced(value)
     }
 
     /// - Parameters:
-    ///   - data: of the record, or its head.
+    ///   - value: of the record.
+    ///   - data: as it is shown: the value, or its head.
     ///   - isCut: whether it is a head: then the description, which says the same, is as short as the preview.
-    init(_ node: NodeID, _ record: NodeRecord, data: JSONValue, similarity: Double, explanation: Explanation?, isCut: Bool = false) {
+    init(_ found: FoundNode, value: JSONValue, data: JSONValue, similarity: Double, explanation: Explanation?, isCut: Bool = false) {
+        let record = found.record
         self.init(
             nodeKey: record.nodeKey, documentKey: record.documentKey, similarity: similarity, data: data,
             description: isCut ? MatchData.beginning(record.description) : record.description, tokenCount: record.tokenCount,
-            preview: MatchData.preview(data), explanation: explanation, dataBytes: record.data.count, isCut: isCut, node: node, document: record.document)
+            preview: MatchData.preview(data), explanation: explanation, dataBytes: record.data.count, isCut: isCut, node: found.node,
+            entry: found.entry, document: record.document)
     }
 }
 
 extension Match {
     /// About the bytes of what its answer says.
-    var byteCount: Int { dataBytes + description.utf8.count + 64 }
+    var byteCount: Int { others.reduce(dataBytes + description.utf8.count + 64 + (passage?.text.utf8.count ?? 0)) { $0 + $1.byteCount } }
 
     /// The same match of another need.
     func scored(_ similarity: Double) -> Match {
-        Match(
-            nodeKey: nodeKey, documentKey: documentKey, similarity: similarity, data: data, description: description, tokenCount: tokenCount,
-            preview: preview, explanation: explanation, dataBytes: dataBytes, isCut: isCut, metadata: metadata, node: node, document: document)
+        var match = with(data, similarity: similarity)
+        (match.isPinned, match.isCut) = (false, isCut)
+        return match
     }
 
     /// The same with the head of its data.
     func cut(to head: JSONValue) -> Match {
+        var match = with(head, similarity: similarity)
+        match.isCut = true
+        return match
+    }
+
+    /// The same with its passage as its data.
+    func cut(toPassage data: JSONValue) -> Match {
+        var match = cut(to: data)
+        match.isPassage = true
+        return match
+    }
+
+    private func with(_ shown: JSONValue, similarity: Double) -> Match {
+        let isCut = shown != data
         var match = Match(
-            nodeKey: nodeKey, documentKey: documentKey, similarity: similarity, data: head, description: MatchData.beginning(description),
-            tokenCount: tokenCount, preview: MatchData.preview(head), explanation: explanation, dataBytes: dataBytes, isCut: true, node: node,
-            document: document)
+            nodeKey: nodeKey, documentKey: documentKey, similarity: similarity, data: shown,
+            description: isCut ? MatchData.beginning(description) : description, tokenCount: tokenCount,
+            preview: isCut ? MatchData.preview(shown) : preview, explanation: explanation, dataBytes: dataBytes, metadata: metadata, node: node,
+            entry: entry, document: document)
         match.isPinned = isPinned
-        match.metadata = metadata
+        match.passage = passage
+        match.passageData = passageData
         return match
     }
 }

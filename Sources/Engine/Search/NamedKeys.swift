@@ -38,7 +38,12 @@ struct NamedKeys {
     private mutating func nodesByPath(_ document: DocumentRecord, in view: borrowing TransactionView) throws -> [ExactText: NodeID] {
         if let known = paths[document.id] { return known }
         var nodes: [ExactText: NodeID] = [:]
-        for node in document.nodes { nodes[ExactText(try documents.indexed(node, in: view).path)] = node }
+        for node in document.nodes {
+            guard let record = try documents.node(node, in: view) else {
+                throw ContexError.damaged("node \(node.rawValue) is listed by its document but is not there: run 'contex check'")
+            }
+            nodes[ExactText(record.path)] = node
+        }
         paths[document.id] = nodes
         return nodes
     }

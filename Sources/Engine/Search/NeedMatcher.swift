@@ -9,6 +9,7 @@
 // TODS 24(4), 1999.
 
 internal import Base
+internal import Documents
 internal import FullText
 internal import KeySpace
 internal import LMDB
@@ -17,12 +18,48 @@ internal import Search
 internal import Synchronization
 internal import Vectors
 
-/// A node that has just been written, with what matching needs of it.
-struct FreshNode {
-    let id: NodeID
+/// A passage that has just been written, with what matching needs of it.
+struct FreshPassage {
+    /// Its number in the indexes.
+    let entry: NodeID
     /// No numbers for a text that the model cannot read.
     let vector: [Float]
     let text: AnalyzedText
+}
+
+/// The passages of a node that has just been written, or the one of several that are gathered.
+struct FreshUnit {
+    let nodes: [NodeID]
+    let passages: [FreshPassage]
+    /// Of each gathered node.
+    fileprivate let nodeTexts: [AnalyzedText]
+
+    init(_ unit: IndexedUnit, vectors: [[Float]], _ analyzed: (texts: [AnalyzedText], ofNodes: [AnalyzedText])) throws(ContexError) {
+        guard vectors.count == unit.entries.count, analyzed.texts.count == vectors.count else {
+            throw .damaged("'\(unit.records[0].nodeKey)' has \(unit.entries.count) passages and \(vectors.count) vectors")
+        }
+        nodes = unit.nodes
+        passages = zip(unit.entries, zip(vectors, analyzed.texts)).map { FreshPassage(entry: $0, vector: $1.0, text: $1.1) }
+        nodeTexts = analyzed.ofNodes
+    }
+
+    /// The node that a need's words stand in: of gathered ones that with the most of them, else the first.
+    fileprivate func node(answering weights: QueryWeights?) -> NodeID {
+        guard let weights, !nodeTexts.isEmpty else { return nodes[0] }
+        return nodes[weights.best(of: nodeTexts)]
+    }
+}
+
+extension QueryWeights {
+    /// The place of the text that has the most of the query; of equal ones the first.
+    func best(of texts: [AnalyzedText]) -> Int {
+        var (best, most) = (0, Float(0))
+        for (place, text) in texts.enumerated() {
+            let score = score(text)
+            if score > most { (best, most) = (place, score) }
+        }
+        return best
+    }
 }
 
 /// Why an agent hears of a node.
@@ -39,7 +76,7 @@ package final class NeedMatcher: Sendable {
         struct Need: Sendable {
             let agent: UInt32
             let index: UInt32
-            let query: TextQuery
+            let query: ResolvedTextQuery
             /// The model can read it.
             let hasVector: Bool
         }
@@ -75,18 +112,18 @@ package final class NeedMatcher: Sendable {
         let standing = Standing(
             generation: generation, analyzer: analyzer,
             names: Dictionary(uniqueKeysWithValues: try store.agents(in: view).map { ($0.number, $0.name) }),
-            needs: records.map { 
+            needs: records.map {
                 Standing.Need(
-                    agent: $0.agent, index: $0.index, query: TextQuery($0.text, analyzer: analyzer), hasVector: !$0.vector.isEmpty)
+                    agent: $0.agent, index: $0.index, query: ResolvedTextQuery(TextQuery($0.text, analyzer: analyzer)), hasVector: !$0.vector.isEmpty)
             },
             vectors: records.flatMap { $0.vector.isEmpty ? [Float](repeating: 0, count: dimension) : $0.vector })
         known.withLock { $0[scope] = standing }
         return standing
     }
 
-    /// The agents whose needs match, and with which nodes, in the order of nodes.
+    /// The agents whose needs match, and with which nodes, in the order of nodes. Of a node the passage counts that is most like the need.
     func match(
-        _ nodes: [FreshNode], scope: TenantScope, dimension: Int, routing: Command.Routing, in view: borrowing TransactionView
+        _ units: [FreshUnit], scope: TenantScope, dimension: Int, routing: Command.Routing, in view: borrowing TransactionView
     ) throws -> [UInt32: [NeedMatch]] {
         let (mode, threshold) = (routing.mode, routing.threshold)
         let standing = try standing(scope, dimension: dimension, in: view)
@@ -104,28 +141,40 @@ package final class NeedMatcher: Sendable {
             }
         }
         var matched: [UInt32: [NeedMatch]] = [:]
-        for node in nodes {
-            let terms = Set(node.text.frequencies.map(\.term))
-            for (place, need) in standing.needs.enumerated() where matched[need.agent]?.last?.node != node.id {
-                let cosine = need.hasVector && !node.vector.isEmpty ? VectorMath.dot(vector(place), node.vector) : nil
-                var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
-                if mode != .semantic {
-                    // Terms are looked up only where the score can depend on them.
-                    let sharesTerm = need.query.terms.contains(where: terms.contains)
-                    if sharesTerm || (mode == .hybrid && Double(parts.similarity(mode)) >= threshold) {
-                        let weights = try index.weights(need.query, in: view)
-                        if sharesTerm { parts.bm25 = weights.score(node.text) }
-                        parts.ceiling = weights.ceiling
-                        if mode == .hybrid {
-                            parts.cut = Calibration.standard.cut(weights.features, meanCosine: cuts[place].meanCosine)
-                            parts.shareCut = weights.shareCut
+        for unit in units {
+            // The needs of an agent stand one after another.
+            var done: UInt32?
+            let terms = unit.passages.map { Set($0.text.frequencies.map(\.term)) }
+            for (place, need) in standing.needs.enumerated() where need.agent != done {
+                var best = -Double.infinity
+                var weights: QueryWeights?
+                for (passage, terms) in zip(unit.passages, terms) {
+                    let cosine = need.hasVector && !passage.vector.isEmpty ? VectorMath.dot(vector(place), passage.vector) : nil
+                    var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
+                    if mode != .semantic {
+                        // Terms are looked up only where the score can depend on them.
+                        let sharesTerm = need.query.query.terms.contains(where: terms.contains)
+                        if sharesTerm || (mode == .hybrid && Double(parts.similarity(mode)) >= threshold) {
+                            let known = try weights ?? index.weights(need.query, in: view)
+                            weights = known
+                            if sharesTerm {
+                                parts.bm25 = known.score(passage.text)
+                                parts.exactWord = known.exactWord(passage.text).map { ExactWord($0) }
+                            }
+                            parts.ceiling = known.ceiling
+                            if mode == .hybrid {
+                                parts.cut = Calibration.standard.cut(known.features, meanCosine: cuts[place].meanCosine)
+                                parts.shareCut = known.shareCut
+                            }
                         }
                     }
+                    // Without a vector only a word they share is a reason, however low the threshold.
+                    if mode != .keyword, cosine == nil, parts.bm25 == 0 { continue }
+                    best = max(best, Double(parts.similarity(mode)))
                 }
-                // Without a vector only a word they share is a reason, however low the threshold.
-                if mode != .keyword, cosine == nil, parts.bm25 == 0 { continue }
-                let similarity = Double(parts.similarity(mode))
-                if similarity >= threshold { matched[need.agent, default: []].append(NeedMatch(node: node.id, need: need.index, similarity: similarity)) }
+                guard best >= threshold else { continue }
+                matched[need.agent, default: []].append(NeedMatch(node: unit.node(answering: weights), need: need.index, similarity: best))
+                done = need.agent
             }
         }
         return matched

@@ -1,6 +1,6 @@
 // The search of one project on one snapshot, for queries and for the needs of a registration, in four steps:
 //
-//     candidates (Candidates.swift)  ->  both scores of each  ->  one similarity and the threshold  ->  records of the best
+//     candidates (Candidates.swift)  ->  both scores of each  ->  one similarity and the threshold  ->  nodes of the best (FoundNode.swift)
 
 internal import Attributes
 internal import Base
@@ -25,6 +25,9 @@ struct Question {
         let syntax = TextSearchQuery(text, analyzer: analyzer, isField: QueryFields.isField)
         return syntax.isPlain ? nil : syntax
     }
+
+    /// Whether its signs keep nodes out.
+    func hasDemands(_ mode: SearchMode) -> Bool { syntax(mode, Analyzer(.simple))?.hasDemands ?? false }
 }
 
 struct NodeSearch {
@@ -44,12 +47,17 @@ struct NodeSearch {
     var page: MatchPage? = nil
     /// In hybrid mode, when another thread was asked to help; good for one search.
     var textSide: TextSide? = nil
+    /// Nothing was as the signs of the query ask: its words were searched.
+    var ignoresSigns = false
+    /// Of the answer, see `QueryRequest`.
+    var groups = false
+    var ofDocumentMax: Int? = nil
 
     /// What a search found, copied out of the snapshot.
     struct Retrieved {
         let candidates: Candidates
         /// Best first.
-        var hits: [(hit: Hit, record: NodeRecord, metadata: JSONObject)] = []
+        var hits: [(hit: Hit, found: FoundNode, metadata: JSONObject)] = []
         /// Of the records and their metadata.
         var bytes = 0
         /// Matches behind them that were left, so that the answer does not become larger than it may be.
@@ -58,31 +66,72 @@ struct NodeSearch {
         var hasMore = false
     }
 
-    /// The hits that are wanted of all candidates.
-    private func wanted(_ candidates: Candidates, _ count: Int, _ found: inout Retrieved) -> ArraySlice<Hit> {
-        guard let page else { return rank(candidates, best: count)[...] }
-        let hits = rank(candidates, best: page.offset + count + 1).dropFirst(page.offset)
-        found.hasMore = hits.count > count
-        return hits.prefix(count)
+    /// Places of the ranking that are wanted for `count` answers: of a page also those before it, and one behind it, which says that there are more.
+    private func places(_ count: Int) -> Int { page.map { $0.offset + count + 1 } ?? count }
+
+    /// At most `count` nodes (or documents) of at least the threshold, in the order of `fusion`, equal ones by node number; no more than
+    /// `Limits.answerBytes` of them, and at least one.
+    func retrieve(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> Retrieved {
+        let (candidates, folding) = try folded(question, count: places(count), in: view)
+        var metadata = try MetadataReader(scope, in: view)
+        return try bounded(candidates, folding, count) { try metadata.metadata(of: $0.record.document, in: view) }
     }
 
-    /// At most `count` nodes of at least the threshold, in the order of `fusion`, equal ones by node number; no more than `Limits.answerBytes` of
-    /// them, and at least one.
-    func retrieve(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> Retrieved {
-        var found = Retrieved(candidates: try Candidates(question, count: count, depth: depth, of: self, in: view))
+    /// The candidates, and what is left of their ranking when each node has one place: `count` of them, and so many more `beside`, in case.
+    /// Where passages of few nodes hold all of it, the indexes are asked for more.
+    func folded(
+        _ question: Question, count: Int, beside: Int = 0, tellsWhy: Bool = false, in view: borrowing TransactionView
+    ) throws -> (candidates: Candidates, folding: NodeFolding) {
         let documents = DocumentStore(scope: scope)
-        var metadata = try MetadataReader(scope, in: view)
-        let hits = wanted(found.candidates, count, &found)
-        for (place, hit) in hits.enumerated() {
-            let record = try documents.indexed(hit.node, in: view)
-            let own = try metadata.metadata(of: record.document, in: view)
-            let bytes = record.byteCount + own.bytes
+        var search = self
+        var wanted = count
+        while true {
+            let candidates = try Candidates(question, count: wanted, depth: depth, of: search, tellsWhy: tellsWhy, in: view)
+            let choice = candidates.choice
+            let (folding, isShort) = try fold(candidates, count: count, beside: beside) { entry in
+                let unit = try documents.unit(of: entry, in: view)
+                return try FoundNode(unit, offset: Int(entry.rawValue - unit.first.rawValue), choice)
+            }
+            let asked = Candidates.count(for: wanted, mode)
+            guard page == nil, isShort, candidates.mayHaveMore, asked < Limits.widenedCandidates else { return (candidates, folding) }
+            wanted = mode == .hybrid ? asked : 4 * asked
+            search.textSide = nil
+        }
+    }
+
+    /// - Returns: also whether places stayed free although the candidates that were folded could have come from farther down.
+    private func fold(
+        _ candidates: Candidates, count: Int, beside: Int, _ resolve: (NodeID) throws -> FoundNode
+    ) rethrows -> (folding: NodeFolding, isShort: Bool) {
+        var folding = NodeFolding(count: count + beside, groups: groups, ofDocumentMax: ofDocumentMax)
+        let best = rank(candidates, best: count + beside)
+        for hit in best { folding.take(hit, try resolve(hit.node)) }
+        guard !folding.isFull, best.count == count + beside else { return (folding, false) }
+        let all = rank(candidates)
+        for hit in all.dropFirst(best.count) where !folding.isFull { folding.take(hit, try resolve(hit.node)) }
+        // Where many candidates are below the threshold, those behind them are too.
+        return (folding, folding.hasFolded && folding.kept.count < count && 2 * all.count > candidates.scored.count)
+    }
+
+    private func bounded(
+        _ candidates: Candidates, _ folding: NodeFolding, _ count: Int, metadata: (FoundNode) throws -> (metadata: JSONObject, bytes: Int)
+    ) rethrows -> Retrieved {
+        var found = Retrieved(candidates: candidates)
+        var kept = folding.kept[...]
+        if let page {
+            kept = kept.dropFirst(page.offset)
+            found.hasMore = kept.count > count
+            kept = kept.prefix(count)
+        }
+        for (place, (hit, node)) in kept.enumerated() {
+            let own = try metadata(node)
+            let bytes = node.others.reduce(node.byteCount + own.bytes) { $0 + $1.found.byteCount }
             if place > 0, found.bytes + bytes > Limits.answerBytes {
-                if page == nil { found.left = hits.count - place } else { found.hasMore = true }
+                if page == nil { found.left = kept.count - place } else { found.hasMore = true }
                 break
             }
             found.bytes += bytes
-            found.hits.append((hit, record, own.metadata))
+            found.hits.append((hit, node, own.metadata))
         }
         return found
     }
@@ -98,32 +147,43 @@ struct NodeSearch {
     /// The answer that was found.
     /// - Throws: `.damaged`
     func matches(_ found: Retrieved) throws -> [Match] {
-        try found.hits.enumerated().map { place, entry in
-            let explanation = explain ? try self.explanation(of: entry.hit, rank: (page?.offset ?? 0) + place + 1, entry.record, found.candidates) : nil
-            var match = try Match(entry.hit.node, entry.record, similarity: Double(entry.hit.similarity), explanation: explanation)
-            match.metadata = entry.metadata
+        var rank = page?.offset ?? 0
+        func match(_ hit: Hit, _ node: FoundNode, _ metadata: JSONObject) throws -> Match {
+            rank += 1
+            let explanation = explain ? try self.explanation(of: hit, rank: rank, node, found.candidates) : nil
+            var match = try Match(node, similarity: Double(hit.similarity), explanation: explanation)
+            match.metadata = metadata
             return match
+        }
+        return try found.hits.map { entry in
+            var first = try match(entry.hit, entry.found, entry.metadata)
+            first.others = try entry.found.others.map { try match($0.hit, $0.found, JSONObject()) }
+            return first
         }
     }
 
     /// At most `count` nodes of a project's past, bounded like those of the present.
     func retrieve(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) throws -> Retrieved {
-        var found = Retrieved(candidates: Candidates(question, count: count, depth: depth, of: mode, passing: passing, among: past))
-        let hits = wanted(found.candidates, count, &found)
-        for (place, hit) in hits.enumerated() {
-            let bytes = past[hit.node].byteCount
-            if place > 0, found.bytes + bytes > Limits.answerBytes {
-                if page == nil { found.left = hits.count - place } else { found.hasMore = true }
-                break
-            }
-            found.bytes += bytes
-            found.hits.append((hit, try past.record(of: hit.node, countTokens), past[hit.node].attributes.metadata))
+        let (candidates, folding) = try folded(question, count: places(count), among: past, countTokens)
+        return bounded(candidates, folding, count) { (past.unit(ofNode: $0.node).attributes.metadata, 0) }
+    }
+
+    func folded(
+        _ question: Question, count: Int, beside: Int = 0, among past: PastNodes, _ countTokens: (String) -> Int
+    ) throws -> (candidates: Candidates, folding: NodeFolding) {
+        var wanted = count
+        while true {
+            let candidates = Candidates(question, count: wanted, depth: depth, of: mode, passing: passing, among: past)
+            let choice = candidates.choice
+            let (folding, isShort) = try fold(candidates, count: count, beside: beside) { try past.found($0, choice, countTokens) }
+            guard page == nil, isShort, candidates.mayHaveMore else { return (candidates, folding) }
+            wanted *= 4
         }
-        return found
     }
 
     /// A candidate with its similarity.
     struct Hit {
+        /// The entry of the indexes: the number of a node, or of a further passage of one.
         let node: NodeID
         let parts: ScoreParts
         let similarity: Float
@@ -165,11 +225,11 @@ struct NodeSearch {
     }
 
     /// - Parameter rank: the place among all that reach the threshold, nil when it does not.
-    func explanation(of hit: Hit, rank: Int?, _ record: NodeRecord, _ candidates: Candidates) throws(ContexError) -> Explanation {
+    func explanation(of hit: Hit, rank: Int?, _ found: FoundNode, _ candidates: Candidates) throws(ContexError) -> Explanation {
         Explanation(
             mode: mode, rank: rank, similarity: Double(hit.similarity), threshold: threshold, parts: hit.parts.contributions(mode),
             cosine: hit.parts.cosine.map(Double.init), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
-            terms: candidates.weights.explain(AnalyzedText(try record.indexedText, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
+            terms: candidates.weights.explain(AnalyzedText(try found.indexedText, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
             fusion: fusion.method, vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
             weights: weights(hit))
     }
@@ -178,15 +238,5 @@ struct NodeSearch {
         let fused = fusion.method == .calibrated || mode != .hybrid
             ? [] : [("semantic", fusion.weights.semantic), ("keyword", fusion.weights.keyword)]
         return hit.parts.calibrated.weights + fused
-    }
-}
-
-extension DocumentStore {
-    /// The record of a node that an index names.
-    func indexed(_ node: NodeID, in view: borrowing TransactionView) throws -> NodeRecord {
-        guard let record = try self.node(node, in: view) else {
-            throw ContexError.damaged("node \(node.rawValue) is indexed but is not there: run 'contex check'")
-        }
-        return record
     }
 }

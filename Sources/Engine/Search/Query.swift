@@ -18,9 +18,10 @@ extension Database {
     ///   `.damaged`.
     public func query(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
         var search = try QuerySearch(tenant, request, configuration, models)
-        if let text = search.textToEmbed {
-            search.ask(try await models.embed(questions: [ScopedText(text, in: .project(request.project, of: tenant))])[0])
-            if search.vector != nil { queryUse.note(text, in: request.project, of: tenant) }
+        let texts = search.textsToEmbed
+        if !texts.isEmpty {
+            search.vectors = try await models.embed(questions: texts.map { ScopedText($0, in: .project(request.project, of: tenant)) })
+            for (text, vector) in zip(texts, search.vectors) where !vector.isEmpty { queryUse.note(text, in: request.project, of: tenant) }
         }
         let outcome: QuerySearch.Outcome
         if search.mode == .hybrid, request.asOf == nil {
@@ -51,24 +52,23 @@ extension Database {
                 return .failure(error)
             }
         }
-        let texts = searches.map { try? $0.get().textToEmbed }
-        let withText = texts.indices.filter { texts[$0] != nil }
+        let texts = searches.map { (try? $0.get().textsToEmbed) ?? [] }
         do {
-            let scoped = withText.compactMap { place in
-                texts[place].map { ScopedText($0, in: .project(requests[place].project, of: tenant)) }
-            }
-            let vectors = scoped.isEmpty ? [] : try await models.embed(questions: scoped)
-            for (place, vector) in zip(withText, vectors) {
+            let scoped = texts.indices.flatMap { place in texts[place].map { ScopedText($0, in: .project(requests[place].project, of: tenant)) } }
+            var vectors = scoped.isEmpty ? [] : try await models.embed(questions: scoped)[...]
+            for place in texts.indices where !texts[place].isEmpty {
+                let own = Array(vectors.prefix(texts[place].count))
+                vectors.removeFirst(own.count)
                 searches[place] = searches[place].map { search in
                     var search = search
-                    search.ask(vector)
+                    search.vectors = own
                     return search
                 }
-                if !vector.isEmpty, let text = texts[place] { queryUse.note(text, in: requests[place].project, of: tenant) }
+                for (text, vector) in zip(texts[place], own) where !vector.isEmpty { queryUse.note(text, in: requests[place].project, of: tenant) }
             }
         } catch {
             let failure = ContexError(anyError: error)
-            for place in withText { searches[place] = .failure(failure) }
+            for place in texts.indices where !texts[place].isEmpty { searches[place] = .failure(failure) }
         }
         let batch = QueryBatch(searches)
         await withTaskGroup { group in
@@ -227,22 +227,31 @@ extension NodeSearch {
     /// Only the nodes of the project that pass.
     mutating func admit(_ filter: Filter, in view: borrowing TransactionView) throws {
         let index = AttributeIndex(scope: scope)
-        let nodes = try index.nodes(passing: filter, in: view)
-        passing = nodes
-        filtered = .init(passing: nodes.count, nodes: try index.nodes(in: view).count)
+        let entries = try index.nodes(passing: filter, in: view)
+        passing = entries
+        var (nodes, all, further) = (entries, try index.nodes(in: view), try index.furtherPassages(in: view))
+        if !further.isEmpty {
+            all.subtract(further)
+            further.formIntersection(entries)
+            nodes.subtract(further)
+        }
+        filtered = .init(passing: nodes.count, nodes: all.count)
     }
 
     /// Only the nodes whose documents pass, each of which is asked: a past has no index.
     mutating func admit(_ filter: Filter, among past: PastNodes) {
-        var nodes = NodeSet()
+        var entries = NodeSet()
         var known: [Name: Bool] = [:]
-        for (place, node) in past.nodes.enumerated() {
-            let passes = known[node.attributes.key] ?? filter.passes(node.attributes)
-            known[node.attributes.key] = passes
-            if passes { nodes.insert(PastNodes.id(place)) }
+        var count = 0
+        for unit in past.units {
+            let passes = known[unit.attributes.key] ?? filter.passes(unit.attributes)
+            known[unit.attributes.key] = passes
+            guard passes else { continue }
+            count += unit.records.count
+            for entry in unit.entries { entries.insert(PastNodes.id(entry)) }
         }
-        passing = nodes
-        filtered = .init(passing: nodes.count, nodes: past.nodes.count)
+        passing = entries
+        filtered = .init(passing: count, nodes: past.nodeCount)
     }
 }
 

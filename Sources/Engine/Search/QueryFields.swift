@@ -48,7 +48,11 @@ struct QueryFields: Sendable {
     private static let (kind, path, metadata) = ("kind", "path", "metadata.")
     private static let builtIn: [String: AttributeField] = ["data_key": .dataKey, "data_format": .dataFormat, "published_by": .publishedBy]
 
-    static func isField(_ name: String) -> Bool { name == kind || name == path || attribute(name) != nil }
+    /// Whether a query can mean a field. `kind:Deployment` is two words: no node is of that kind.
+    static func isField(_ name: String, _ value: String) -> Bool {
+        if name == kind { return value.utf8.last == UInt8(ascii: "*") || NodeKind(rawValue: value) != nil }
+        return name == path || attribute(name) != nil
+    }
 
     private static func attribute(_ name: String) -> AttributeField? {
         guard name.hasPrefix(metadata) else { return builtIn[name] }
@@ -118,12 +122,20 @@ struct QueryFields: Sendable {
         if !ofNodes.isEmpty {
             let documents = DocumentStore(scope: scope)
             var fitting = NodeSet()
-            if let left, try left.count < index.nodes(in: view).count / 8 {
-                for node in left.members where fits(try documents.indexed(node, in: view)) { fitting.insert(node) }
-            } else {
-                try documents.forEachNode(in: view) { id, node in
-                    if left?.contains(id) ?? true, fits(node) { fitting.insert(id) }
+            // With one of gathered nodes fits the passage that they have together.
+            func add(_ id: NodeID, _ node: NodeRecord) {
+                guard fits(node) else { return }
+                if case .gathered(let place, _) = node.extent {
+                    fitting.insert(NodeID(rawValue: id.rawValue - min(UInt32(place), id.rawValue)))
+                } else {
+                    for further in 0..<UInt32(node.extent.numbers) { fitting.insert(NodeID(rawValue: id.rawValue + further)) }
                 }
+            }
+            if let left, try left.count < index.nodes(in: view).count / 8 {
+                // A number without a record is a further passage, and comes with its node.
+                for number in left.members { if let node = try documents.node(number, in: view) { add(number, node) } }
+            } else {
+                try documents.forEachNode(in: view) { id, node in if left?.contains(id) ?? true { add(id, node) } }
             }
             left = fitting
         }
@@ -134,7 +146,8 @@ struct QueryFields: Sendable {
     /// Whether a node of the past is left.
     func admit(_ record: NodeRecord, _ attributes: DocumentAttributes) -> Bool { (filter?.passes(attributes) ?? true) && fits(record) }
 
-    private func fits(_ record: NodeRecord) -> Bool {
+    /// Whether a node is one that the terms leave of its document.
+    func fits(_ record: NodeRecord) -> Bool {
         ofNodes.allSatisfy { read, wanted in
             let value = read(record)
             if !wanted.values.isEmpty, !wanted.values.contains(where: { Self.fits(value, $0) }) { return false }

@@ -18,10 +18,8 @@ internal import Vectors
 struct QuerySearch: Sendable {
     let tenant: TenantID
     let request: QueryRequest
-    /// Unit length: the asker's own, or that of the text; nil in `.keyword` mode, and for a text that the model cannot read.
-    private(set) var vector: [Float]?
-    /// The model cannot read the text.
-    private(set) var isUnread = false
+    /// Unit length: the asker's own, or those of `textsToEmbed`, without numbers for one that the model cannot read; none in `.keyword` mode.
+    var vectors: [[Float]] = []
     let dimension: Int
     let mode: SearchMode
     let fusion: Fusion
@@ -33,35 +31,39 @@ struct QuerySearch: Sendable {
     init(_ tenant: TenantID, _ request: QueryRequest, _ configuration: DatabaseConfiguration, _ models: Models) throws(ContexError) {
         self.tenant = tenant
         self.request = request
-        vector = if let own = request.vector { try VectorIndex.unit(own, dimension: models.dimension, field: "query_vector") } else { nil }
+        if let own = request.vector { vectors = [try VectorIndex.unit(own, dimension: models.dimension, field: "query_vector")] }
         effort = try request.effort()
         dimension = models.dimension
         mode = try request.mode(standard: configuration.mode)
         fusion = try Fusion(method: request.fusion, weights: request.weights, mode: mode)
         threshold = request.threshold ?? configuration.threshold
+        if threshold < 0, mode != .semantic {
+            throw .invalid(field: "threshold", kind: "greater_than_equal", message: "Input should be greater than or equal to 0")
+        }
+        countTokens = models.countTokens
         if request.page != nil, request.maxTokens != nil || request.diversity != nil || !request.pinned.isEmpty || !request.explainKeys.isEmpty {
             throw .invalid(
                 field: request.page?.cursor == nil ? "limit" : "cursor", kind: "value_error",
                 message: "Value error, pages show matches as they are ranked: leave out max_tokens, diversity, pinned and explain_keys, or limit and cursor")
         }
-        countTokens = models.countTokens
     }
 
-    /// The text whose vector has yet to be computed, without its signs: as typed, as the original does it, when the vectors decide alone.
-    var textToEmbed: String? {
-        guard vector == nil, mode != .keyword else { return nil }
-        return mode == .semantic || !TextSearchQuery.mayHaveSigns(request.text)
-            ? request.text : TextSearchQuery(request.text, isField: QueryFields.isField).plainText
+    /// The texts whose vectors have yet to be computed: as typed, as the original does it; without its signs, where they demand something, and then
+    /// as typed too, for when they leave nothing.
+    var textsToEmbed: [String] {
+        guard request.vector == nil, mode != .keyword else { return [] }
+        guard hasSyntax, TextSearchQuery.mayHaveSigns(request.text) else { return [request.text] }
+        let words = TextSearchQuery(request.text, isField: QueryFields.isField).plainText
+        return words == request.text ? [words] : [words, request.text]
     }
 
-    /// - Parameter vector: of `textToEmbed`.
-    mutating func ask(_ vector: [Float]) {
-        isUnread = vector.isEmpty
-        self.vector = isUnread ? nil : vector
-    }
+    private var hasSyntax: Bool { mode != .semantic && request.syntax == .signs }
+    private var question: Question { Question(text: request.text, vector: vectors.first?.readable, hasSyntax: hasSyntax) }
+    /// The words alone.
+    private var plainQuestion: Question { Question(text: request.text, vector: vectors.last?.readable) }
 
     private var notes: [String] {
-        guard isUnread else { return [] }
+        guard vectors.first?.isEmpty == true else { return [] }
         return [
             mode == .semantic
                 ? "The embedding model cannot read this text, so nothing is near to it: ask in mode 'hybrid' or 'keyword'"
@@ -69,7 +71,22 @@ struct QuerySearch: Sendable {
         ]
     }
 
-    private var question: Question { Question(text: request.text, vector: vector, hasSyntax: true) }
+    /// Searches for the question; where nothing is as its signs demand, for its words.
+    /// - Parameter isEmpty: whether nothing was found.
+    private func answeringPlainly<Found>(
+        _ search: inout NodeSearch, _ find: (NodeSearch, Question) throws -> Found, isEmpty: (Found) -> Bool
+    ) rethrows -> Found {
+        let found = try find(search, question)
+        guard isEmpty(found), question.hasDemands(mode) else { return found }
+        var plain = search
+        // It has been used.
+        plain.textSide = nil
+        plain.ignoresSigns = true
+        let again = try find(plain, plainQuestion)
+        if isEmpty(again) { return found }
+        search = plain
+        return again
+    }
 
     /// Candidates of a choice for each match.
     private static let poolFactor = 4
@@ -86,10 +103,12 @@ struct QuerySearch: Sendable {
         let hit: NodeSearch.Hit
         /// Place among all candidates that reach the threshold.
         let rank: Int?
-        let record: NodeRecord
+        let found: FoundNode
         /// Of its document.
         let metadata: JSONObject
         let isPinned: Bool
+
+        var record: NodeRecord { found.record }
     }
 
     /// What there is to choose among.
@@ -156,30 +175,44 @@ struct QuerySearch: Sendable {
         }
         var search = NodeSearch(
             scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort, textSide: textSide)
+        (search.groups, search.ofDocumentMax) = (request.groupsByDocument, ofDocumentMax)
         if let page = request.page {
             search.page = try MatchPage(page, scope, asOf: past, question: fingerprint, in: view)
             past = search.page?.past
         }
         if let past { return .past(search, PastState(scope: scope, sequence: past)) }
-        let question = question
         if let filter = request.filter { try search.admit(filter, in: view) }
         if isPlain {
-            let isNone = search.filtered?.passing == 0
-            return .matches(search, isNone ? nil : try search.retrieve(question, count: search.page?.limit ?? request.topK, in: view))
+            if search.filtered?.passing == 0 { return .matches(search, nil) }
+            let found = try answeringPlainly(&search) {
+                try $0.retrieve($1, count: $0.page?.limit ?? request.topK, in: view)
+            } isEmpty: {
+                $0.hits.isEmpty
+            }
+            return .matches(search, found)
         }
 
         let documents = DocumentStore(scope: scope)
         let index = VectorIndex(scope: scope, dimension: dimension)
-        let candidates = try Candidates(question, count: poolMax, of: search, tellsWhy: !request.explainKeys.isEmpty, in: view)
+        let (candidates, folding) = try answeringPlainly(&search) {
+            try $0.folded($1, count: poolMax, beside: pinnedMost, tellsWhy: !request.explainKeys.isEmpty, in: view)
+        } isEmpty: {
+            $0.folding.kept.isEmpty
+        }
+        let question = search.ignoresSigns ? plainQuestion : question
         var keys = NamedKeys(scope)
         var metadata = try MetadataReader(scope, in: view)
         return .pool(
-            try pool(search, candidates) {
+            try pool(search, candidates, folding) {
                 try keys.nodes($0, in: view)
-            } record: {
-                try documents.indexed($0, in: view)
+            } unit: {
+                guard let record = try documents.node($0, in: view) else {
+                    throw ContexError.damaged("node \($0.rawValue) is listed by its document but is not there: run 'contex check'")
+                }
+                let unit = try documents.unit(of: $0, record, in: view)
+                return (unit, unit.entries)
             } metadata: {
-                try metadata.metadata(of: $1.document, in: view).metadata
+                try metadata.metadata(of: $0.record.document, in: view).metadata
             } scores: {
                 try search.scores(of: $0, question, candidates.weights, cut: candidates.decisionCut, in: view)
             } vector: {
@@ -187,23 +220,35 @@ struct QuerySearch: Sendable {
             })
     }
 
+    /// Places of the ranking that pinned nodes may hold.
+    private var pinnedMost: Int { request.pinned.isEmpty ? 0 : Self.pinnedMax }
+
+    /// With groups a document shows so many.
+    private var ofDocumentMax: Int? { request.nodesPerDocument ?? (request.groupsByDocument ? Limits.nodesPerGroup : nil) }
+
     private var poolMax: Int { chooses ? Self.poolFactor * request.topK : request.topK }
 
     /// - Parameters:
     ///   - nodesOfKey: the nodes that a key stands for.
-    ///   - record, metadata, scores, vector: of nodes.
+    ///   - unit: of a node, with the entries of the indexes that are of it.
+    ///   - metadata: of a node.
+    ///   - scores, vector: of entries.
     private func pool(
-        _ search: NodeSearch, _ candidates: Candidates, nodesOfKey: (String) throws -> [NodeID], record: (NodeID) throws -> NodeRecord,
-        metadata: (NodeID, NodeRecord) throws -> JSONObject, scores: ([NodeID]) throws -> [ScoreParts], vector: (NodeID) throws -> [Float]?
+        _ search: NodeSearch, _ candidates: Candidates, _ folding: NodeFolding, nodesOfKey: (String) throws -> [NodeID],
+        unit: (NodeID) throws -> (unit: IndexedUnit, entries: [NodeID]), metadata: (FoundNode) throws -> JSONObject,
+        scores: ([NodeID]) throws -> [ScoreParts], vector: (NodeID) throws -> [Float]?
     ) throws -> Pool {
         let ranked = search.rank(candidates)
         let ranks = Dictionary(uniqueKeysWithValues: ranked.enumerated().map { ($1.node, $0 + 1) })
-        func entries(_ nodes: [NodeID], isPinned: Bool) throws -> [Entry] {
-            try zip(nodes, try scores(nodes)).map { node, parts in
-                let hit = NodeSearch.Hit(node: node, parts: parts, similarity: parts.similarity(mode))
-                let record = try record(node)
-                return Entry(hit: hit, rank: ranks[node], record: record, metadata: try metadata(node, record), isPinned: isPinned)
-            }
+        /// A node by its passage that is most like the query.
+        func entry(_ node: NodeID, isPinned: Bool) throws -> Entry {
+            let (unit, entries) = try unit(node)
+            let scored = try scores(entries)
+            let similarities = scored.map { $0.similarity(mode) }
+            let best = similarities.indices.max { (similarities[$0], $1) < (similarities[$1], $0) } ?? 0
+            let found = FoundNode(unit, offset: best, place: Int(node.rawValue) - Int(unit.first.rawValue))
+            let hit = NodeSearch.Hit(node: entries[best], parts: scored[best], similarity: similarities[best])
+            return Entry(hit: hit, rank: ranks[entries[best]], found: found, metadata: try metadata(found), isPinned: isPinned)
         }
 
         var pinned: [NodeID] = []
@@ -218,26 +263,25 @@ struct QuerySearch: Sendable {
         var pool: [Entry] = []
         var (bytes, left) = (0, 0)
         for node in pinned {
-            let entry = try entries([node], isPinned: true)[0]
-            guard pool.isEmpty || bytes + entry.record.byteCount <= Limits.answerBytes else {
+            let entry = try entry(node, isPinned: true)
+            guard pool.isEmpty || bytes + entry.found.byteCount <= Limits.answerBytes else {
                 left += 1
                 continue
             }
-            bytes += entry.record.byteCount
+            bytes += entry.found.byteCount
             pool.append(entry)
         }
         let pinnedCount = pool.count
-        for hit in ranked where !isPinned.contains(hit.node) {
+        for (hit, found) in folding.kept where !isPinned.contains(found.node) {
             let place = pool.count - pinnedCount
             if place == poolMax { break }
-            let record = try record(hit.node)
-            if !pool.isEmpty, bytes + record.byteCount > Limits.answerBytes {
+            let size = found.others.reduce(found.byteCount) { $0 + $1.found.byteCount }
+            if !pool.isEmpty, bytes + size > Limits.answerBytes {
                 if place < request.topK { left += 1 }
                 break
             }
-            bytes += record.byteCount
-            pool.append(
-                Entry(hit: hit, rank: ranks[hit.node], record: record, metadata: try metadata(hit.node, record), isPinned: false))
+            bytes += size
+            pool.append(Entry(hit: hit, rank: ranks[hit.node], found: found, metadata: try metadata(found), isPinned: false))
         }
 
         var vectors: [[Float]] = []
@@ -249,10 +293,12 @@ struct QuerySearch: Sendable {
         var explained: [ExplainedKey] = []
         for key in request.explainKeys {
             let nodes = try nodesOfKey(key)
-            let scored = Array(nodes.prefix(Self.explainedNodesMax))
-            let similarities = try scores(scored).map { $0.similarity(mode) }
-            let best = scored.indices.max { (similarities[$0], $1) < (similarities[$1], $0) }
-            explained.append(ExplainedKey(key: key, nodes: nodes, best: try best.map { try entries([scored[$0]], isPinned: false)[0] }))
+            var best: Entry?
+            for node in nodes.prefix(Self.explainedNodesMax) {
+                let entry = try entry(node, isPinned: false)
+                if best.map({ entry.hit.similarity > $0.hit.similarity }) ?? true { best = entry }
+            }
+            explained.append(ExplainedKey(key: key, nodes: nodes, best: best))
         }
         return Pool(
             search: search, candidates: candidates, entries: pool, vectors: vectors, missingPins: missing, explainedKeys: explained,
@@ -270,7 +316,7 @@ struct QuerySearch: Sendable {
             .answer(
                 QueryAnswer(
                     query: request.text, matches: try found.map(search.matches) ?? [], filtered: search.filtered, left: found?.left ?? 0,
-                    paging: search.paging(found), notes: notes))
+                    paging: search.paging(found), notes: notes, ignoresSigns: search.ignoresSigns))
         case .noProject:
             .answer(
                 QueryAnswer(
@@ -283,29 +329,39 @@ struct QuerySearch: Sendable {
 
     /// The answer of a past state, in which every node is looked at.
     func answer(_ search: NodeSearch, among past: PastNodes) throws -> QueryAnswer {
-        let question = question
         var search = search
+        (search.groups, search.ofDocumentMax) = (request.groupsByDocument, ofDocumentMax)
         if let filter = request.filter { search.admit(filter, among: past) }
         if isPlain {
-            let found = try search.retrieve(question, count: search.page?.limit ?? request.topK, among: past, countTokens)
+            let found = try answeringPlainly(&search) {
+                try $0.retrieve($1, count: $0.page?.limit ?? request.topK, among: past, countTokens)
+            } isEmpty: {
+                $0.hits.isEmpty
+            }
             return QueryAnswer(
                 query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left, paging: search.paging(found),
-                notes: notes)
+                notes: notes, ignoresSigns: search.ignoresSigns)
         }
-        let candidates = Candidates(question, count: poolMax, of: mode, passing: search.passing, among: past)
+        let (candidates, folding) = try answeringPlainly(&search) {
+            try $0.folded($1, count: poolMax, beside: pinnedMost, among: past, countTokens)
+        } isEmpty: {
+            $0.folding.kept.isEmpty
+        }
+        let question = search.ignoresSigns ? plainQuestion : question
         return try choose(
-            among: pool(search, candidates) { key in
-                let ofDocument = past.nodes.indices.filter { ExactText(past.nodes[$0].record.documentKey) == ExactText(key) }
-                if !ofDocument.isEmpty { return ofDocument.map(PastNodes.id) }
-                return past.nodes.indices.filter { ExactText(past.nodes[$0].record.nodeKey) == ExactText(key) }.map(PastNodes.id)
-            } record: {
-                try past.record(of: $0, countTokens)
-            } metadata: { node, _ in
-                past[node].attributes.metadata
+            among: pool(search, candidates, folding) { key in
+                let nodes = past.nodes
+                let ofDocument = nodes.filter { ExactText($0.record.documentKey) == ExactText(key) }
+                return (ofDocument.isEmpty ? nodes.filter { ExactText($0.record.nodeKey) == ExactText(key) } : ofDocument).map(\.id)
+            } unit: {
+                let unit = past.unit(ofNode: $0)
+                return (unit.indexed, unit.entries.map(PastNodes.id))
+            } metadata: {
+                past.unit(ofNode: $0.node).attributes.metadata
             } scores: { [search] in
                 search.scores(of: $0, question, candidates.weights, cut: candidates.decisionCut, among: past)
             } vector: {
-                past[$0].vector
+                past.vectors[PastNodes.place($0)]
             })
     }
 
@@ -320,47 +376,57 @@ struct QuerySearch: Sendable {
             sayings[saying] = twin
             return ContextPacking.Candidate(relevance: Double(entry.hit.similarity), twin: chooses ? twin : place, isPinned: entry.isPinned)
         }
-        var data = [JSONValue?](repeating: nil, count: entries.count)
-        func parsed(_ place: Int) throws(ContexError) -> JSONValue {
-            if let known = data[place] { return known }
-            let value = MatchData.wrapped(try EventData.parsed(entries[place].record.data))
-            data[place] = value
-            return value
-        }
-        var counted: [Int: Int] = [:]
+        var data = PackedData(scale, entries.map(\.found))
         let (selection, head) = try packing.select(candidates) { place in
-            if let known = counted[place] { return known }
-            let count = try scale.tokens(of: parsed(place))
-            counted[place] = count
-            return count
+            try data.tokens(at: place)
         } cosine: { a, b in
             Double(VectorMath.dot(pool.vectors[a][...], pool.vectors[b]))
         } head: { place, tokensMax in
-            try scale.head(of: parsed(place), tokensMax: tokensMax)
+            try data.head(at: place, tokensMax: tokensMax)
         }
+        if let maxTokens = request.maxTokens, selection.head == nil { try data.fill(maxTokens - selection.tokens, of: selection.kept) }
 
-        var tokens = selection.tokens
+        var tokens = 0
         var matches: [Match] = []
+        var others: [(place: Int, found: [FoundNode.Other])] = []
         for place in selection.kept {
             let entry = entries[place]
-            let explanation = request.explain ? try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.record, pool.candidates) : nil
-            let isCut = head != nil && selection.head?.place == place
+            let explanation = request.explain ? try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.found, pool.candidates) : nil
+            let isHead = head != nil && selection.head?.place == place
+            let value = try data.value(at: place)
             var match = Match(
-                entry.hit.node, entry.record, data: try isCut ? head! : parsed(place), similarity: Double(entry.hit.similarity), explanation: explanation,
-                isCut: isCut)
+                entry.found, value: value, data: try isHead ? head! : data.shown(at: place), similarity: Double(entry.hit.similarity),
+                explanation: explanation, isCut: isHead || data.isPassage(at: place))
+            match.passage = try entry.found.passage(value)
+            match.isPassage = !isHead && data.isPassage(at: place)
             match.isPinned = entry.isPinned
             match.metadata = entry.metadata
+            others.append((matches.count, entry.found.others))
             if request.maxTokens != nil {
-                let count = isCut ? try scale.tokens(of: match.data) : counted[place]
-                if isCut { tokens += count ?? 0 }
+                let count = isHead ? try scale.tokens(of: match.data) : try data.tokens(at: place)
+                tokens += count
                 match.tokens = count
             }
             matches.append(match)
         }
+        // What else was found of a document has what room is left, best documents first.
+        for (place, found) in others {
+            for other in found {
+                var match = try Match(other.found, similarity: Double(other.hit.similarity), explanation: nil)
+                if let maxTokens = request.maxTokens {
+                    if let passage = match.passageData { match = match.cut(toPassage: passage) }
+                    let count = try scale.tokens(of: match.data)
+                    guard count <= maxTokens - tokens else { continue }
+                    tokens += count
+                    match.tokens = count
+                }
+                matches[place].others.append(match)
+            }
+        }
 
-        let report = report(selection, entries, tokens: tokens, isCut: head != nil || pool.left > 0, missingPins: pool.missingPins)
+        let report = report(selection, entries, tokens: tokens, isCut: matches.contains(where: \.isCut) || pool.left > 0, missingPins: pool.missingPins)
         return QueryAnswer(query: request.text, matches: matches, packing: report, explained: try pool.explainedKeys.map { try explain($0, pool, selection) },
-            filtered: pool.search.filtered, left: pool.left, notes: notes)
+            filtered: pool.search.filtered, left: pool.left, ignoresSigns: pool.search.ignoresSigns)
     }
 
     /// Nil for a query that asked for no choice.
@@ -388,20 +454,25 @@ struct QuerySearch: Sendable {
             KeyExplanation(
                 key: asked.key, outcome: outcome, nodeKey: entry?.record.nodeKey, nodes: asked.nodes.count, duplicateOf: other,
                 explanation: try entry.map { (entry) throws(ContexError) in
-                    try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.record, pool.candidates)
+                    try pool.search.explanation(of: entry.hit, rank: entry.rank, entry.found, pool.candidates)
                 })
         }
-        if let place = selection.kept.first(where: { nodes.contains(pool.entries[$0].hit.node) }) { return try told(pool.entries[place], .match) }
+        if let place = selection.kept.first(where: { nodes.contains(pool.entries[$0].found.node) }) { return try told(pool.entries[place], .match) }
         guard let best = asked.best else { return try told(nil, .notThere) }
-        if let duplicate = selection.duplicates.first(where: { pool.entries[$0.place].hit.node == best.hit.node }) {
+        if let duplicate = selection.duplicates.first(where: { pool.entries[$0.place].found.node == best.found.node }) {
             return try told(best, .duplicate, of: pool.entries[duplicate.of].record.nodeKey)
         }
-        if selection.omitted.contains(where: { pool.entries[$0].hit.node == best.hit.node }) { return try told(best, .maxTokens) }
+        if selection.omitted.contains(where: { pool.entries[$0].found.node == best.found.node }) { return try told(best, .maxTokens) }
         if !pool.candidates.admission.admits(best.hit.node) { return try told(best, .filteredOut) }
         if Double(best.hit.similarity) < threshold { return try told(best, .belowThreshold) }
         guard let rank = best.rank else { return try told(best, .notACandidate) }
         return try told(best, rank > request.topK ? .beyondTopK : .diversity)
     }
+}
+
+extension [Float] {
+    /// nil without numbers.
+    fileprivate var readable: [Float]? { isEmpty ? nil : self }
 }
 
 /// Counts data in the format of an answer.

@@ -23,8 +23,10 @@ final class TextSide: Sendable {
         let matches: [TextMatch]
         /// Of matches that have a vector; of those that the vectors found too, perhaps.
         let cosines: [VectorMatch]
-        /// Of nodes that only the vectors found, 0 of one without a text.
+        /// Of nodes that only the vectors or only a rare exact word found, 0 of one without a text.
         let others: [TextMatch]
+        /// The nodes with such a word.
+        let exact: [(node: NodeID, rarity: Rarity)]
         let weights: QueryWeights
     }
 
@@ -60,19 +62,19 @@ final class TextSide: Sendable {
         ///   - nearest: the nodes that the vectors found; called as late as can be.
         func search(in view: borrowing TransactionView, known: [NodeID], nearest: () throws -> [NodeID]) throws -> Retrieved {
             var cosines: [VectorMatch] = []
-            let (matches, others, weights) = try texts.search(
+            let answer = try texts.search(
                 query.resolved, count: count,
-                alsoScoring: { matches in
+                alsoScoring: { nodes in
                     if let vector {
                         let known = NodeSet(known)
-                        let nodes = matches.map(\.node).filter { !known.contains($0) }
+                        let nodes = nodes.filter { !known.contains($0) }
                         cosines = zip(nodes, try vectors.cosines(vector, of: nodes, in: view)).compactMap { node, cosine in
                             cosine.map { VectorMatch(node: node, cosine: $0) }
                         }
                     }
                     return try nearest()
                 }, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
-            return Retrieved(matches: matches, cosines: cosines, others: others, weights: weights)
+            return Retrieved(matches: answer.matches, cosines: cosines, others: answer.others, exact: answer.exact, weights: answer.weights)
         }
     }
 

@@ -81,7 +81,7 @@ enum DocumentationPage {
                 case .optional(let fallback): fallback.isNull ? "" : JSONPrinter.text(fallback)
                 }
             return """
-                <tr><td><code>\(escaped(field.name))</code></td><td>\(escaped(field.rule.words))</td><td>\(escaped(presence))</td>\
+                <tr><td><code>\(escaped(field.name))</code></td><td>\(escaped((field.widened?.rule ?? field.rule).words))</td><td>\(escaped(presence))</td>\
                 <td>\(escaped(field.summary))</td></tr>
 
                 """

@@ -172,7 +172,7 @@ public enum OpenAPIDocument {
     private static func schema(of field: FieldShape) -> JSONValue {
         var schema = JSONObject()
         func type(_ name: String) { schema["type"] = field.takesNull ? .array([.string(name), "null"]) : .string(name) }
-        switch field.rule {
+        switch field.widened?.rule ?? field.rule {
         case .text(let scalarsMin, let scalarsMax):
             type("string")
             if scalarsMin > 0 { schema["minLength"] = .integer(scalarsMin) }

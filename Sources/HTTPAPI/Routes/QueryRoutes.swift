@@ -9,9 +9,12 @@ extension RouteTable {
     private enum Query {
         static let text = Field.text(
             "query", scalarsMin: 1, scalarsMax: Limits.queryScalars,
-            "What is looked for, in plain words. In the modes hybrid and keyword \"a phrase\", +must, -not, prefix* and field:value (data_key, "
-                + "data_format, published_by, metadata.<path>, kind, path) mean more; whatever is not clearly one of these is a word"
+            "What is looked for, in plain words. In the modes hybrid and keyword texts with \"a phrase\" come first, +\"a phrase\" must be there, "
+                + "-\"a phrase\" must not, prefix* begins so and field:value (data_key, data_format, published_by, metadata.<path>, kind, path) is of "
+                + "that document; whatever can be prose or a command line is words"
         ).required(without: "query_vector")
+        static let syntax = Field.word(
+            "syntax", of: QuerySyntax.allCases.map(\.rawValue), default: QuerySyntax.signs.rawValue, "plain: no sign means anything, all is words")
         static let vector = Field.optionalVector(
             "query_vector",
             "The asker's own vector, of the model's dimension: alone the mode is semantic, with a query hybrid (its words, this vector)")
@@ -25,7 +28,13 @@ extension RouteTable {
             "cursor", scalarsMax: 1_000,
             "The next_cursor of the page before, as it is, with the same query: all pages are of the state that the first was of, of at most "
                 + "\(Limits.pagedMatches) matches")
-        static let threshold = Field.optionalNumber("threshold", min: 0, max: 1, "Least similarity; the server's when not given")
+        static let threshold = Field.optionalNumber(
+            "threshold", min: 0, max: 1, "Least similarity; the server's when not given. In mode semantic, where it is a cosine, from -1 on"
+        ).widened(to: .number(min: -1, max: 1)) { given in
+            // Alone, a vector is asked for in that mode.
+            func isGiven(_ name: String) -> Bool { given(name).map { !$0.isNull } ?? false }
+            return isGiven("mode") ? given("mode") == "semantic" : isGiven("query_vector") && !isGiven("query")
+        }
         static let mode = Field.optionalWord("mode", of: SearchMode.allCases.map(\.rawValue), "How matches are scored; the server's when not given")
         static let efSearch = Field.optionalInteger(
             "ef_search", min: 1, max: Limits.efSearch, "Candidates that the search among vectors keeps: more find more and take longer; 128 when not given")
@@ -43,6 +52,12 @@ extension RouteTable {
             "explain_keys", countMax: Limits.namedKeys, scalarsMax: Limits.nodeKeyScalars,
             "Keys of documents or nodes: the answer says of each whether it is a match, and if not, why")
         static let filter = Field.filter("filter", "Only data that passes is searched: conditions on metadata and on what is known of each key")
+        static let groupBy = Field.optionalWord(
+            "group_by", of: ["document"],
+            "document: each place of the answer is a document, with its best node as the match and the next ones in `others`")
+        static let nodesPerDocument = Field.optionalInteger(
+            "nodes_per_document", min: 1, max: Limits.nodesPerDocumentShown,
+            "Nodes of one document at most; with group_by \(Limits.nodesPerGroup) when not given, else any number")
         static let batchFormat = Field.word(
             "response_format", of: AnswerFormat.names, default: "json", "What the result is written in; another than json comes as the text `content`")
         static let shapes = shapes(Fields.responseFormat)
@@ -50,15 +65,16 @@ extension RouteTable {
 
         private static func shapes(_ format: Field<String>) -> [FieldShape] {
             [
-                text.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, fusion.shape,
+                text.shape, syntax.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, fusion.shape,
                 weights.shape, explain.shape,
                 vector.shape, efSearch.shape, recall.shape, Fields.asOf.shape, Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
-                filter.shape, limit.shape, cursor.shape,
+                filter.shape, groupBy.shape, nodesPerDocument.shape, limit.shape, cursor.shape,
             ]
         }
 
         static func request(_ body: FieldValues, project: Name, format: AnswerFormat) -> QueryRequest {
             var request = QueryRequest(project: project, text: body[text] ?? "", vector: body[vector])
+            request.syntax = QuerySyntax(rawValue: body[syntax]) ?? .signs
             request.topK = body[topK]
             if !body.isGiven(topK), let maxResults = body[maxResults] { request.topK = maxResults }
             request.threshold = body[threshold]
@@ -77,6 +93,8 @@ extension RouteTable {
             request.explainKeys = body[explainKeys]
             request.filter = body[filter]
             if body[limit] != nil || body[cursor] != nil { request.page = PageRequest(limit: body[limit] ?? request.topK, cursor: body[cursor]) }
+            request.groupsByDocument = body[groupBy] != nil
+            request.nodesPerDocument = body[nodesPerDocument]
             return request
         }
     }

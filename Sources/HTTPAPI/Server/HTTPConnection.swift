@@ -111,13 +111,27 @@ final class HTTPConnection: ChannelDuplexHandler {
         address = context.channel.remoteAddress?.ipAddress ?? "local"
         guard house.connections.admit(context.channel, address) else {
             phase = .closed
-            context.close(promise: nil)
-            return
+            return turnAway(context)
         }
         lastMove = .now()
         checkIdle(context, in: TimeAmount(house.configuration.idleTimeout))
         context.fireChannelActive()
         context.read()
+    }
+
+    /// There is no request that this would answer, so it goes past the handlers that hold answers against requests.
+    private func turnAway(_ context: ChannelHandlerContext) {
+        guard let encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self) else {
+            return context.close(promise: nil)
+        }
+        let answer = house.handler.refuseUnread(.limited, "Too many connections from your address, or the server is stopping: close some, or use them again")
+        var text = "HTTP/1.1 \(answer.status) Too Many Requests\r\nConnection: close\r\nContent-Length: \(answer.body.count)\r\n"
+        for (name, value) in answer.headers { text += "\(name): \(value)\r\n" }
+        var buffer = context.channel.allocator.buffer(string: text + "\r\n")
+        buffer.writeBytes(answer.body)
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+        encoder.writeAndFlush(NIOAny(IOData.byteBuffer(buffer)), promise: written)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -20,6 +20,14 @@ public struct FieldShape: Sendable {
     /// An optional field that also takes null.
     public let takesNull: Bool
     public let summary: String
+    /// Beside certain values of other fields another rule holds, which allows more.
+    var widened: Widening?
+
+    struct Widening: Sendable {
+        let rule: FieldRule
+        /// Is given a look at what the others are given as.
+        let applies: @Sendable ((String) -> JSONValue?) -> Bool
+    }
 
     public var isRequired: Bool { if case .required = presence { true } else { false } }
 }
@@ -158,6 +166,13 @@ extension Field {
             value: { $0.isNull ? nil : value($0) })
     }
 
+    /// The same field, of which another rule holds where that is so.
+    func widened(to rule: FieldRule, where applies: @escaping @Sendable ((String) -> JSONValue?) -> Bool) -> Field {
+        var shape = shape
+        shape.widened = FieldShape.Widening(rule: rule, applies: applies)
+        return Field(shape: shape, value: value)
+    }
+
     /// The same field, taking null too and meaning its default by it.
     func takingNull() -> Field<Value?> {
         let value = value
@@ -211,7 +226,8 @@ public struct FieldValues: Sendable {
             given.insert(shape.name)
             var takesNull = shape.takesNull
             if case .requiredWithout(let other) = shape.presence { takesNull = look(other).map { !$0.isNull } ?? false }
-            values[shape.name] = takesNull && input.isNull ? .null : shape.rule.check(input, at: place, into: &errors)
+            let rule = if let widened = shape.widened, widened.applies(look) { widened.rule } else { shape.rule }
+            values[shape.name] = takesNull && input.isNull ? .null : rule.check(input, at: place, into: &errors)
         }
         self.init(values: values, given: given)
     }

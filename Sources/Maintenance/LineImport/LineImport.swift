@@ -266,7 +266,7 @@ private final class LineImportRun {
         var vectors = try await models.embed(documents: documents.flatMap(\.textsToEmbed))[...]
         let routing = Command.Routing(database.configuration)
         var fresh: [Name: Int] = [:]
-        for document in documents { fresh[document.command.project, default: 0] += document.newNodes }
+        for document in documents { fresh[document.command.project, default: 0] += document.newPassages }
         let commands = documents.map { $0.command(vectors: &vectors, routing) }
 
         var moved = mark
@@ -325,7 +325,7 @@ private final class LineImportRun {
                     isWritten = try build.write(in: &transaction)
                     guard isWritten else { return }
                     // Nodes that were replaced while their vectors were set apart.
-                    let standing = Set(try DocumentStore(scope: scope).nodeIDs(in: transaction.view))
+                    let standing = Set(try DocumentStore(scope: scope).entries(in: transaction.view))
                     for node in try index.nodes(in: transaction.view) where !standing.contains(node) { try index.remove(node, in: &transaction) }
                 }
             }
