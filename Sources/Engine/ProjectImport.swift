@@ -139,7 +139,10 @@ private struct ImportPlan: Sendable {
     let agents: [RegisterCommand]
     let warnings: [String]
 
+    /// The original's words, for what is no export document at all.
     private static let refusal = ContexError(.importRefused, "Data validation failed")
+
+    private static func refused(_ reason: String) -> ContexError { ContexError(.importRefused, "Data validation failed: \(reason)") }
 
     init(_ document: JSONValue, project: Name, dimension: Int) throws {
         guard case .object(let top) = document, let named = top["project_id"]?.stringValue, let data = top["data"]?.objectValue else {
@@ -150,7 +153,7 @@ private struct ImportPlan: Sendable {
         }
         warnings = top["version"] == nil ? ["Missing version field"] : []
         events = try Self.section("events", of: data, atMost: Limits.importEvents)?.map { item in
-            guard item["event_id"] != nil, let body = item["data"] else { throw Self.refusal }
+            guard item["event_id"] != nil, let body = item["data"] else { throw Self.refused("an event needs event_id and data") }
             // The publish of a key again is one level deeper than what was published.
             try Self.refuseUnstorable(Self.published(body)?.data ?? body)
             let type = item["event_type"]?.stringValue ?? "imported"
@@ -172,7 +175,7 @@ private struct ImportPlan: Sendable {
     /// All of it is written in one transaction, for which others wait.
     private static func section(_ name: String, of data: JSONObject, atMost limit: Int) throws -> [JSONValue]? {
         guard let section = data[name] else { return nil }
-        guard let items = section.arrayValue else { throw refusal }
+        guard let items = section.arrayValue else { throw refused("data.\(name): Input should be a valid list") }
         guard items.count <= limit else {
             throw ContexError(
                 .batchTooLarge, "An import holds at most \(limit) \(name), this one has \(items.count): 'contex import' takes documents line by line")
@@ -183,9 +186,9 @@ private struct ImportPlan: Sendable {
     /// Own vectors are there or absent; what is no vector is refused.
     private static func vector(of item: JSONValue, _ dimension: Int) throws -> [Float]? {
         guard let value = item["vector"], !value.isNull else { return nil }
-        guard let items = value.arrayValue else { throw refusal }
+        guard let items = value.arrayValue else { throw refused("vector: Input should be a list of numbers") }
         let numbers = items.compactMap(\.doubleValue)
-        guard numbers.count == items.count else { throw refusal }
+        guard numbers.count == items.count else { throw refused("vector: Input should be a list of numbers") }
         do throws(ContexError) { return try VectorIndex.unit(numbers.map { Float($0) }, dimension: dimension, field: "vector") } catch {
             throw ContexError(.importRefused, "Data validation failed: \(error.message)")
         }
@@ -198,7 +201,7 @@ private struct ImportPlan: Sendable {
         for item in items {
             guard let keyText = item["data_key"]?.stringValue, let path = item["node_path"]?.stringValue, let value = item["data"],
                 let description = item["description"]?.stringValue, let key = try? Name(keyText, field: "data_key")
-            else { throw refusal }
+            else { throw refused("a node needs data, and as texts data_key, node_path and description") }
             let kind = item["node_type"]?.stringValue ?? "object"
             // What is no object was exported under `value`.
             try refuseUnstorable(NodeKind(rawValue: kind)?.isStructured == false && value.objectValue?.count == 1 ? value["value"] ?? value : value)
@@ -223,7 +226,7 @@ private struct ImportPlan: Sendable {
             }
             if let metadata = try metadata(item) { documents[places[key]!].metadata = metadata }
             let nodes = documents[places[key]!].nodes
-            guard nodes.count <= Limits.nodesPerDocument else { throw refusal }
+            guard nodes.count <= Limits.nodesPerDocument else { throw refused("'\(key)' has more than \(Limits.nodesPerDocument) nodes") }
             guard nodes.count == 1 || (nodes[0].vector == nil && node.vector == nil) else {
                 throw ContexError(.importRefused, "Data validation failed: '\(key)' has a vector of its own and more than one node")
             }
@@ -233,7 +236,7 @@ private struct ImportPlan: Sendable {
 
     private static func metadata(_ item: JSONValue) throws -> JSONObject? {
         guard let member = item["metadata"], !member.isNull else { return nil }
-        guard case .object(let metadata) = member else { throw refusal }
+        guard case .object(let metadata) = member else { throw refused("metadata: Input should be a valid dictionary") }
         do throws(PlacedFault) { try Metadata.check(metadata) } catch {
             throw ContexError(.importRefused, "Data validation failed: \(error)")
         }
@@ -243,7 +246,7 @@ private struct ImportPlan: Sendable {
     private static func agent(_ item: JSONValue, project: Name) throws -> RegisterCommand {
         guard let id = item["agent_id"]?.stringValue, let name = try? Name(id, field: "agent_id"), let data = item["data"],
             let listed = data["needs"]?.arrayValue
-        else { throw refusal }
+        else { throw Self.refused("an agent needs a text agent_id, and data with a list of needs") }
         func refused(_ reason: String) -> ContexError { ContexError(.importRefused, "Data validation failed: agent '\(name)': \(reason)") }
         func text(_ member: String) throws -> String? {
             guard let value = data[member], !value.isNull else { return nil }

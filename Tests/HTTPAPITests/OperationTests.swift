@@ -407,6 +407,15 @@ struct OperationTests {
             #expect(await harness.send("POST", "/api/v1/projects/p/import" + query, body).status == 400, "\(query) \(body)")
         }
         #expect(await harness.send("POST", "/api/v1/projects/p/import", #"{"project_id":"p"}"#).text == #"{"detail":"Data validation failed"}"#)
+        for (data, word) in [
+            (#"{"events":1}"#, "data.events"), (#"{"events":[{"data":1}]}"#, "event_id"), (#"{"embeddings":[{"data_key":"k"}]}"#, "node_path"),
+            (#"{"agents":[{"data":{}}]}"#, "agent_id"),
+            (#"{"embeddings":[{"data_key":"k","node_path":"root","data":1,"description":"d","metadata":[]}]}"#, "metadata"),
+            (#"{"embeddings":[{"data_key":"k","node_path":"root","data":1,"description":"d","vector":"x"}]}"#, "vector"),
+        ] {
+            let told = await harness.send("POST", "/api/v1/projects/p/import", #"{"project_id":"p","data":\#(data)}"#)
+            #expect(told.status == 400 && told.text.contains("Data validation failed: ") && told.text.contains(word), "\(data): \(told.text)")
+        }
         let unknown = await harness.send("GET", "/api/v1/projects/p/data?include_agents=true&format=zzz")
         #expect(unknown.status == 400)
         #expect(unknown.text == #"{"detail":"Unsupported format: zzz"}"#)

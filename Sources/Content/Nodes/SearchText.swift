@@ -23,7 +23,7 @@ public import Base
 
 public enum SearchText {
     /// Of the rules in this file and in Passages. A store is told by it (VectorModel) that its indexes hold other texts than this build would make.
-    public static let version: UInt32 = 3
+    public static let version: UInt32 = 2
 
     /// What is embedded of a node.
     /// - Parameters:

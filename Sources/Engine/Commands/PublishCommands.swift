@@ -17,8 +17,8 @@ extension Command {
             let nodes: [Node]
             /// Of the one node, when it has more than one.
             let passages: [PassageBounds]
-            /// Of each passage: by the model, or the publisher's own, as an index stores it; no numbers for a text that the model cannot read; nil where the document had this unit when the command
-            /// was prepared.
+            /// Of each passage: by the model, or the publisher's own, as an index stores it; no numbers for a text that the model cannot read. nil where
+            /// the document had this unit when the command was prepared.
             let vectors: [[Float]]?
             /// What the text index takes of each passage, and of each gathered node, by the analyser that the project had then. Not part of the
             /// command.
