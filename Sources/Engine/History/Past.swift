@@ -68,7 +68,7 @@ struct PastDraft: Sendable {
             }
             for unit in try store.units(of: record.nodes, in: view) {
                 var own: [[Float]] = []
-                if withVectors { own = try unit.entries.compactMap { try vectors.vector(of: $0, in: view) } }
+                if withVectors { own = try unit.entries.map { try vectors.vector(of: $0, in: view) ?? [] } }
                 if own.count < unit.entries.count { own = [] }
                 byteCount += own.reduce(0) { $0 + 4 * $1.count }
                 if document.event == nil {
