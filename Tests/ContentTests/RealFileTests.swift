@@ -94,7 +94,7 @@ private func texts(_ content: SplitContent) -> String { content.nodes.map(\.desc
     @Test func proseUnderHeadingsStaysMarkdown() throws {
         for text in [
             "# Title\n# And another\n\nThis is how people write a text, with words.\nIt goes on in the next line.\n", "# Title\nText right under it.\n",
-            "#\n\nThere is a heading with nothing in it.\n\nMore words follow here.\n", "# A\n# B\n# C\n\n- a list\n- of two\n",
+            "# A\n# B\n# C\n\n- a list\n- of two\n",
             "# Note\n\nFrom: me\nTo: you\n\nHow are you today?\n",
         ] {
             let content = try split(text)

@@ -7,6 +7,7 @@ import KeySpace
 import LMDB
 import Maintenance
 import Needs
+import Search
 import Synchronization
 import TestSupport
 import Testing

@@ -186,46 +186,46 @@ import Testing
         #expect(try Environment(path: folder.path, options: Self.options()).readVerified { view in try view.entryCount() } == 0)
     }
 
+    private final class Writing: Sendable {
+        let isOver = Atomic(false)
+        let commits = Mutex<Result<Int, any Error>?>(nil)
+    }
+
     /// The snapshot that is verified is that of its reader, whatever is committed meanwhile.
-    @Test func aStoreIsVerifiedBesideItsWriter() async throws {
+    @Test func aStoreIsVerifiedBesideItsWriter() throws {
         let folder = TemporaryFolder()
         let env = try Environment(path: folder.path, options: Self.options())
-        let isOver = Atomic(false)
         let seed = testSeed("aStoreIsVerifiedBesideItsWriter")
-        try await withThrowingTaskGroup(of: Int.self) { group in
-            group.addTask {
-                try await withCheckedThrowingContinuation { continuation in
-                    Thread.detachNewThread {
-                        continuation.resume(
-                            with: Result {
-                                var random = SeededRandom(seed: seed)
-                                var records: Records = [:]
-                                var commits = 0
-                                while !isOver.load(ordering: .acquiring) {
-                                    let all = records.count
-                                    try Self.commit(env, &records, Int.random(in: 0...12, using: &random), deleting: all / 20, &random)
-                                    commits += 1
-                                }
-                                return commits
-                            })
-                    }
+        let writing = Writing()
+        Thread.detachNewThread {
+            let result = Result<Int, any Error> {
+                var random = SeededRandom(seed: seed)
+                var records: Records = [:]
+                var commits = 0
+                while !writing.isOver.load(ordering: .acquiring) {
+                    let all = records.count
+                    try Self.commit(env, &records, Int.random(in: 0...12, using: &random), deleting: all / 20, &random)
+                    commits += 1
                 }
+                return commits
             }
-            defer { isOver.store(true, ordering: .releasing) }
-            var states = Set<TransactionView.State>()
-            // Until it has been done on many states, so that commits came between.
-            while states.count < 100 {
-                let state = try env.readVerified { view in
-                    try view.scan(prefix: []) { key, value in
-                        #expect(Self.isSealed(Array(key), Array(value)))
-                        return .onward
-                    }
-                    return view.state
-                }
-                states.insert(state)
-            }
-            isOver.store(true, ordering: .releasing)
-            #expect(try await group.next()! >= 99)
+            writing.commits.withLock { $0 = result }
         }
+        var states = Set<TransactionView.State>()
+        // Until it has been done on many states, so that commits came between; a writer that has failed makes no more of them.
+        while states.count < 100, writing.commits.withLock({ $0 == nil }) {
+            let state = try env.readVerified { view in
+                try view.scan(prefix: []) { key, value in
+                    #expect(Self.isSealed(Array(key), Array(value)))
+                    return .onward
+                }
+                return view.state
+            }
+            states.insert(state)
+        }
+        writing.isOver.store(true, ordering: .releasing)
+        while writing.commits.withLock({ $0 == nil }) { Thread.sleep(forTimeInterval: 0.001) }
+        #expect(try writing.commits.withLock { try $0!.get() } >= 99)
+        #expect(states.count == 100)
     }
 }
