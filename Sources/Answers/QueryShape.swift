@@ -20,6 +20,11 @@ public enum QueryShape {
             members["truncated"] = .bool(true)
             members["omitted"] = .integer(answer.left)
         }
+        if let paging = answer.paging {
+            members["has_more"] = .bool(paging.next != nil)
+            if let next = paging.next { members["next_cursor"] = .string(next) }
+        }
+        if !answer.notes.isEmpty { members["notes"] = .array(answer.notes.map(JSONValue.string)) }
         if !answer.explained.isEmpty { members["explained"] = .array(answer.explained.map(explained)) }
         return members
     }
@@ -81,7 +86,8 @@ public enum QueryShape {
         return [
             "mode": .string(parts.mode.rawValue), "fusion": .string(parts.fusion.rawValue), "similarity": .double(parts.similarity),
             "threshold": .double(parts.threshold),
-            "rank": place(parts.rank), "cosine": .double(parts.cosine), "bm25": .double(parts.bm25), "bm25_ceiling": .double(parts.bm25Ceiling),
+            "rank": place(parts.rank), "cosine": parts.cosine.map(JSONValue.double) ?? .null, "bm25": .double(parts.bm25),
+            "bm25_ceiling": .double(parts.bm25Ceiling),
             "terms": .object(JSONObject(parts.terms.map { ($0.term, .double($0.score)) })),
             "vector_rank": place(parts.vectorRank), "text_rank": place(parts.textRank), "weights": named(parts.weights), "parts": named(parts.parts),
         ]

@@ -41,6 +41,7 @@ struct ModelFolder: Sendable {
             var models = Models(
                 identity: loaded.identity, dimension: loaded.dimension, embedScoped: { try await embedder.embed($0) }, countTokens: { counter.count($0) })
             models.embedDocuments = { try await embedder.embed($0, for: .document, as: .publish) }
+            models.reads = { loaded.tokenizer.reads($0, limit: loaded.sequenceLimit) }
             models.text = { counter.text($0) }
             models.warm = { await embedder.warm($0) }
             models.cacheUse = {

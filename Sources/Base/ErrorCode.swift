@@ -44,6 +44,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case agentAmbiguous = "agent_ambiguous"
     case channelTaken = "channel_taken"
     case cursorStale = "cursor_stale"
+    case matchesGone = "matches_gone"
     case lastAdministrator = "last_administrator"
     case authenticationOff = "authentication_off"
     case portTaken = "port_taken"
@@ -120,6 +121,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .agentAmbiguous: (.conflict, "Agents of several projects have this id")
         case .channelTaken: (.conflict, "The channel belongs to another project")
         case .cursorStale: (.conflict, "The project was replaced since the listing began")
+        case .matchesGone: (.conflict, "The state that a query's pages are of can no longer be read")
         case .lastAdministrator: (.conflict, "The change would leave nobody who can issue keys")
         case .authenticationOff: (.conflict, "A key cannot be confirmed while anybody could do it")
         case .portTaken: (.conflict, "Another process listens on the port")

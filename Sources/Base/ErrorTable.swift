@@ -71,6 +71,7 @@ extension ErrorCode {
     public var ownHTTPStatus: Int? {
         switch self {
         case .methodNotAllowed: 405
+        case .matchesGone: 410
         case .targetTooLong: 414
         case .mediaTypeUnsupported, .codingUnsupported: 415
         case .hostUnknown: 421

@@ -35,6 +35,9 @@ public enum Limits {
     /// Matches of one query: the original's `top_k`, and its client's `max_results`.
     public static let topK = 50
     public static let maxResults = 100
+    /// Matches of one page of a query, and of all its pages together: so many candidates of each index are ranked for each page.
+    public static let pageMatches = 1_000
+    public static let pagedMatches = 10_000
     /// Matches of one document in an answer, when the request says how many, and when it groups by document and does not say.
     public static let nodesPerDocumentShown = 50
     public static let nodesPerGroup = 3

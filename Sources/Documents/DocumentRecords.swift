@@ -173,10 +173,13 @@ public struct NodeRecord: Sendable, Equatable {
     /// What stands before it in its document and says what it is about (the headings above it): it is found by this too.
     public let context: String
     public let extent: NodeExtent
+    /// Of the first record of a unit: the places of those of its entries that have no vector, rising. The model makes none of a text that it cannot
+    /// read: words alone find such an entry.
+    public let unread: [Int]
 
     public init(
         document: DocumentID, documentKey: String, path: String, kind: String, format: String, description: String, data: [UInt8],
-        tokenCount: Int, hasOwnVector: Bool = false, context: String = "", extent: NodeExtent = .whole
+        tokenCount: Int, hasOwnVector: Bool = false, context: String = "", extent: NodeExtent = .whole, unread: [Int] = []
     ) {
         self.document = document
         self.documentKey = documentKey
@@ -189,7 +192,18 @@ public struct NodeRecord: Sendable, Equatable {
         self.hasOwnVector = hasOwnVector
         self.context = context
         self.extent = extent
+        self.unread = unread
     }
+
+    /// The same node under another model.
+    public func having(unread: [Int]) -> NodeRecord {
+        NodeRecord(
+            document: document, documentKey: documentKey, path: path, kind: kind, format: format, description: description, data: data,
+            tokenCount: tokenCount, hasOwnVector: hasOwnVector, context: context, extent: extent, unread: unread)
+    }
+
+    /// In stored bytes: whose vectors it has. The last one says that some are missing.
+    private static let (byModel, byPublisher, partly): (UInt8, UInt8, UInt8) = (0, 1, 2)
 
     /// The name of a node outside: document key, dot, path.
     public var nodeKey: String { "\(documentKey).\(path)" }
@@ -207,9 +221,12 @@ public struct NodeRecord: Sendable, Equatable {
         writer.blob(own)
         writer.varint(UInt64(shared.count))
         if !shared.isEmpty { writer.varint(UInt64(shared.lowerBound)) }
-        writer.bool(hasOwnVector)
+        writer.u8(hasOwnVector ? Self.byPublisher : unread.isEmpty ? Self.byModel : Self.partly)
         writer.text(context)
         writer.extent(extent)
+        guard !hasOwnVector, !unread.isEmpty else { return writer.bytes }
+        writer.varint(UInt64(unread.count))
+        for place in unread { writer.varint(UInt64(place)) }
         return writer.bytes
     }
 
@@ -226,13 +243,23 @@ public struct NodeRecord: Sendable, Equatable {
         let shared = try reader.count(limit: data.count)
         let start = shared == 0 ? 0 : try reader.count(limit: data.count - shared)
         guard let description = String(validating: own + data[start..<start + shared], as: UTF8.self) else { throw ByteError.malformed(at: reader.offset) }
-        let hasOwnVector = try reader.bool()
+        let whose = try reader.u8()
+        guard whose <= partly else { throw ByteError.malformed(at: reader.offset) }
         let context = try reader.text()
         let extent = try reader.extent()
+        var unread: [Int] = []
+        if whose == partly {
+            for _ in 0..<(try reader.count(limit: extent.numbers)) {
+                let place = try reader.count(limit: extent.numbers)
+                guard place < extent.numbers, unread.last.map({ $0 < place }) ?? true else { throw ByteError.malformed(at: reader.offset) }
+                unread.append(place)
+            }
+        }
         try reader.end()
         return NodeRecord(
             document: document, documentKey: documentKey, path: path, kind: kind, format: format, description: description,
-            data: data, tokenCount: tokenCount, hasOwnVector: hasOwnVector, context: context, extent: extent)
+            data: data, tokenCount: tokenCount, hasOwnVector: whose == byPublisher, context: context, extent: extent,
+            unread: unread)
     }
 }
 

@@ -35,7 +35,8 @@ extension Database {
     public func register(_ tenant: TenantID, _ command: RegisterCommand) async throws -> Registration {
         let command = try checked(command)
         let needs = Self.distinctNeeds(of: command)
-        let searching = searching(tenant, command, needs, vectors: needs.isEmpty ? [] : try await models.embed(Self.scoped(needs, tenant, command.project)))
+        let vectors = needs.isEmpty ? [] : try await models.embed(questions: Self.scoped(needs, tenant, command.project))
+        let searching = searching(tenant, command, needs, vectors: vectors)
         var attempt = 0
         while true {
             attempt += 1
@@ -81,7 +82,7 @@ extension Database {
         let checked = commands.map { command in Result { () throws(ContexError) in try self.checked(command) } }
         let sound = checked.compactMap { try? $0.get() }
         let texts = sound.flatMap { Self.scoped(Self.distinctNeeds(of: $0), tenant, $0.project) }
-        var vectors = (texts.isEmpty ? [] : try await models.embed(texts))[...]
+        var vectors = (texts.isEmpty ? [] : try await models.embed(questions: texts))[...]
         var searches: [(command: RegisterCommand, search: NeedSearch)] = []
         for command in sound {
             let needs = Self.distinctNeeds(of: command)
@@ -307,7 +308,7 @@ package struct NeedSearch: Sendable {
             return Found(stamp: Stamp(), context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:])
         }
         let search = NodeSearch(scope: scope, dimension: dimension, mode: routing.mode, threshold: routing.threshold)
-        let questions = zip(needs, vectors).map { Question(text: $0, vector: $1) }
+        let questions = zip(needs, vectors).map { Question(text: $0, vector: $1.isEmpty ? nil : $1) }
         var shared = try SharedMatches(scope, in: view)
         var matched: [(need: String, matches: [Match])] = []
         for question in questions {

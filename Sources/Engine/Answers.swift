@@ -86,7 +86,8 @@ public struct Explanation: Sendable {
     public let threshold: Double
     /// What the similarity is the sum of; in hybrid mode its log-odds, of which it is the logistic function.
     public let parts: [(name: String, value: Double)]
-    public let cosine: Double
+    /// nil when question or node has no vector; hybrid mode then takes the share of the question's words that the node has.
+    public let cosine: Double?
     public let bm25: Double
     /// The best BM25 score that any text could reach for this query.
     public let bm25Ceiling: Double
@@ -111,8 +112,17 @@ public struct QueryAnswer: Sendable {
     public var filtered: Filtered?
     /// Matches that were left out because with them the answer would be larger than `Limits.answerBytes`.
     public var left = 0
+    /// Of a query that asks for pages.
+    public var paging: Paging?
+    /// What was not quite done as it was asked, a sentence each.
+    public var notes: [String] = []
     /// Nothing was as the signs of the query ask: these are the matches of its words.
     public var ignoresSigns = false
+
+    public struct Paging: Sendable, Equatable {
+        /// Leads to the matches behind these; nil: there are none.
+        public let next: String?
+    }
 
     public struct Filtered: Sendable, Equatable {
         public let passing: Int

@@ -31,6 +31,8 @@ public struct Models: Sendable {
     public var text: @Sendable (_ tokens: [Int]) -> String? = { _ in nil }
     /// Embeds texts for nobody in particular, behind everybody else's, so that a cache has them; nothing for models without one.
     public var warm: @Sendable ([ScopedText]) async -> Void = { _ in }
+    /// Whether the model can tell a text from others: it knows the words of most of it.
+    public var reads: @Sendable (String) -> Bool = { _ in true }
     /// nil: there is no cache.
     public var cacheUse: (@Sendable () -> CacheUse)?
 
@@ -68,9 +70,20 @@ public struct Models: Sendable {
 }
 
 extension Models {
-    /// Vectors of what is published. None for no texts.
-    package func embed(documents texts: [ScopedText]) async throws -> [[Float]] {
-        texts.isEmpty ? [] : try await (embedDocuments ?? embed)(texts)
+    /// Vectors of what is published. No text that the model cannot read has one: in its place are no numbers, here and in commands, and words
+    /// alone find it. All such texts would be one to the model, and near to each other whatever they say.
+    package func embed(documents texts: [ScopedText]) async throws -> [[Float]] { try await embedReadable(texts, by: embedDocuments ?? embed) }
+
+    /// The same of what is asked.
+    package func embed(questions texts: [ScopedText]) async throws -> [[Float]] { try await embedReadable(texts, by: embed) }
+
+    private func embedReadable(_ texts: [ScopedText], by embed: @Sendable ([ScopedText]) async throws -> [[Float]]) async throws -> [[Float]] {
+        let readable = texts.indices.filter { reads(texts[$0].text) }
+        if readable.isEmpty { return texts.map { _ in [] } }
+        if readable.count == texts.count { return try await embed(texts) }
+        var vectors = [[Float]](repeating: [], count: texts.count)
+        for (place, vector) in zip(readable, try await embed(readable.map { texts[$0] })) { vectors[place] = vector }
+        return vectors
     }
 
     package func embed(documents texts: [String], in scope: ModelScope) async throws -> [[Float]] {

@@ -81,6 +81,8 @@ public struct QueryRequest: Sendable {
     public var recall: Double?
     /// Only nodes that pass are searched; nil: all.
     public var filter: Filter?
+    /// Pages of matches instead of the `topK` best; its bytes are not asked for.
+    public var page: PageRequest?
     /// Documents have the places of the answer: the best node of each, the others inside.
     public var groupsByDocument = false
     /// Matches of one document at most, 1...`Limits.nodesPerDocumentShown`; nil: any number, and with groups `Limits.nodesPerGroup`.

@@ -134,6 +134,7 @@ public enum IntegrityCheck {
         let index = VectorIndex(scope: scope, dimension: dimension)
         let analyzer = try texts.options(in: view).analyzer
         var owners: [NodeID: DocumentID] = [:]
+        var withVector: Set<NodeID> = []
         var signatures: [NodeID: TextSignature] = [:]
         var attributes = AttributeCheck(AttributeIndex(scope: scope))
         try documents.forEachDocument(in: view) { document in
@@ -161,6 +162,7 @@ public enum IntegrityCheck {
                 for (entry, text) in zip(unit.entries, texts) where signatures.updateValue(TextSignature(text), forKey: entry) != nil {
                     report.findings.append("'\(document.key)' has a passage under number \(entry.rawValue), which another has too")
                 }
+                withVector.formUnion(unit.entriesWithVectors)
                 report.findings += try unit.findings()
             }
             if units.compactMap(\.run) != document.passages {
@@ -181,7 +183,7 @@ public enum IntegrityCheck {
             report.findings.append("node \(id.rawValue) belongs to no document")
         }
         report.nodes += owners.count
-        report.findings += try VectorIndexCheck.findings(index, expectedNodes: Set(signatures.keys), in: view)
+        report.findings += try VectorIndexCheck.findings(index, expectedNodes: withVector, in: view)
         report.findings += try TextIndexCheck.findings(texts, expected: signatures, in: view)
         report.findings += try attributes.findings(in: view)
         let needs = NeedStore(scope: scope)

@@ -167,7 +167,16 @@ public enum Reindex {
                 }.flatMap { try $0.get() }
                 mark.node = last.id.rawValue + 1
                 try write(environment, models, mark) { transaction in
-                    try build.add(zip(units.flatMap(\.entries), vectors).map { ($0, $1) }, in: &transaction)
+                    try build.add(zip(units.flatMap(\.entries), vectors).filter { !$1.isEmpty }.map { ($0, $1) }, in: &transaction)
+                    // Another model reads other scripts.
+                    var rest = vectors[...]
+                    for unit in units {
+                        let unread = Array(rest.prefix(unit.entries.count)).unread
+                        rest = rest.dropFirst(unit.entries.count)
+                        if unread != unit.records[0].unread {
+                            try DocumentStore(scope: scope).put(unit.records[0].having(unread: unread), as: unit.first, in: &transaction)
+                        }
+                    }
                     try TextIndex(scope: scope).apply(texts, in: &transaction)
                 }
                 report.nodes += batch.count
@@ -301,7 +310,7 @@ public enum Reindex {
         let store = NeedStore(scope: scope)
         let agents = try environment.read { try store.agents(in: $0) }
         for agent in agents {
-            let vectors = agent.needs.isEmpty ? [] : try await models.embed(agent.needs.map { ScopedText($0, in: .server) })
+            let vectors = agent.needs.isEmpty ? [] : try await models.embed(questions: agent.needs.map { ScopedText($0, in: .server) })
             let searching = NeedSearch(
                 tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension, configuration,
                 packing: nil)

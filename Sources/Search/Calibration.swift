@@ -107,6 +107,14 @@ public struct Calibration: Sendable, Equatable {
         return bounded(project.cut + meanCosine * project.nearness(cosine) + deviation * query.deviation + knownShare * query.knownShare)
     }
 
+    /// The share of a query's words (BM25 by its ceiling) that a text must have for a similarity of 0.5 where words alone decide. Among a handful of
+    /// texts a tenth is what the right one has of a question, and no other; among thousands, whose common words many texts share, two fifths. Fitted
+    /// by eye to the best F1 on the shared sets and on eight to eighteen texts in nine scripts (docs/decisions/0062-scripts.md).
+    public static func shareCut(documents: Int) -> Float {
+        let log = Float(PortableMath.log(Double(max(8, documents))))
+        return 0.08 + 0.0045 * log * log
+    }
+
     /// What is the same for all queries of a moment.
     public struct Project: Sendable {
         let cut: Float

@@ -84,13 +84,15 @@ public struct Fusion: Sendable, Equatable {
             }
             return sums
         case .convex:
-            let cosines = parts.values.map(\.cosine)
-            guard let best = cosines.max(), let floor = cosines.min() else { return [:] }
+            let cosines = parts.values.compactMap(\.cosine)
+            let (best, floor) = (cosines.max() ?? 0, cosines.min() ?? 0)
             let (span, bestScore) = (Double(best - floor), Double(parts.values.map(\.bm25).max() ?? 0))
             return parts.mapValues { parts in
-                // All alike: none is ahead of another on that side.
-                let semantic = span > 0 ? Double(parts.cosine - floor) / span : 0
                 let keyword = bestScore > 0 ? Double(parts.bm25) / bestScore : 0
+                // What has no vector stands on both sides where its words put it.
+                guard let cosine = parts.cosine else { return keyword }
+                // All alike: none is ahead of another on that side.
+                let semantic = span > 0 ? Double(cosine - floor) / span : 0
                 return weights.semantic * semantic + weights.keyword * keyword
             }
         }

@@ -1,5 +1,7 @@
 // What one node has for one query, and what that comes to.
 
+internal import Base
+
 /// How matches are scored.
 public enum SearchMode: String, Sendable, CaseIterable {
     /// Cosine and BM25 in one calibrated score (Fusion).
@@ -23,7 +25,8 @@ public enum ExactWord: Sendable {
 
 /// What a similarity is made of, in every mode.
 public struct ScoreParts: Sendable {
-    public var cosine: Float
+    /// nil when one of the two has no vector.
+    public var cosine: Float?
     public var bm25: Float
     /// The most that `bm25` can be for the query.
     public var ceiling: Float
@@ -32,12 +35,17 @@ public struct ScoreParts: Sendable {
     /// The node has a word of the query that is the name of something (an identifier, a code, a number as written) and that no other text of the
     /// project has, or hardly any.
     public var exactWord: ExactWord?
+    /// `Calibration.shareCut`: without a cosine it decides.
+    public var shareCut: Float
 
-    public init(cosine: Float, bm25: Float, ceiling: Float, cut: Float, exactWord: ExactWord? = nil) {
+    public init(
+        cosine: Float?, bm25: Float, ceiling: Float, cut: Float, shareCut: Float = Calibration.shareCut(documents: 1), exactWord: ExactWord? = nil
+    ) {
         self.cosine = cosine
         self.bm25 = bm25
         self.ceiling = ceiling
         self.cut = cut
+        self.shareCut = shareCut
         self.exactWord = exactWord
     }
 
@@ -46,19 +54,29 @@ public struct ScoreParts: Sendable {
     /// What thresholds are compared with.
     public func similarity(_ mode: SearchMode) -> Float {
         switch mode {
-        case .hybrid:
-            calibrated.similarity(cosine: cosine, bm25: bm25, exactWord)
-        case .semantic: cosine
-        case .keyword: ceiling > 0 ? min(1, bm25 / ceiling) : 0
+        case .hybrid: cosine.map { calibrated.similarity(cosine: $0, bm25: bm25, exactWord) } ?? ofWords
+        case .semantic: cosine ?? 0
+        case .keyword: share
         }
     }
+
+    /// Where there is no cosine: words alone decide, and an exact one lifts as it does elsewhere.
+    private var ofWords: Float {
+        let similarity = share / (share + shareCut)
+        guard let exactWord, similarity >= exactWord.least else { return similarity }
+        return 1 / (2 - similarity)
+    }
+
+    private var share: Float { ceiling > 0 ? min(1, bm25 / ceiling) : 0 }
 
     /// What the similarity is the sum of; in hybrid mode its log-odds.
     public func contributions(_ mode: SearchMode) -> [(name: String, value: Double)] {
         switch mode {
-        case .hybrid: calibrated.contributions(cosine: cosine, bm25: bm25, exactWord)
-        case .semantic: [("cosine", Double(cosine))]
-        case .keyword: [("bm25", ceiling > 0 ? Double(bm25 / ceiling) : 0)]
+        case .hybrid:
+            cosine.map { calibrated.contributions(cosine: $0, bm25: bm25, exactWord) }
+                ?? [("words", share > 0 ? PortableMath.log(Double(share)) : -.infinity), ("bias", -PortableMath.log(Double(shareCut)))]
+        case .semantic: [("cosine", Double(cosine ?? 0))]
+        case .keyword: [("bm25", Double(share))]
         }
     }
 }

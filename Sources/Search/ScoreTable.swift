@@ -1,4 +1,4 @@
-// The candidates of both sides as one list, each with both its scores.
+// The candidates of both sides as one list, each with both its scores; without a vector there is no cosine.
 
 public import Base
 
@@ -10,11 +10,11 @@ public struct ScoreTable: Sendable {
 
     /// - Parameters:
     ///   - nodesMax: no more scores are noted, repeats counted.
-    ///   - ceiling, cut: of the query, as in `ScoreParts`.
-    public init(nodesMax: Int, ceiling: Float, cut: Float) {
+    ///   - ceiling, cut, shareCut: of the query, as in `ScoreParts`.
+    public init(nodesMax: Int, ceiling: Float, cut: Float, shareCut: Float = Calibration.shareCut(documents: 1)) {
         scored.reserveCapacity(nodesMax)
         places = NodePlaces(nodesMax: nodesMax)
-        none = ScoreParts(cosine: 0, bm25: 0, ceiling: ceiling, cut: cut)
+        none = ScoreParts(cosine: nil, bm25: 0, ceiling: ceiling, cut: cut, shareCut: shareCut)
     }
 
     public mutating func note(_ node: NodeID, cosine: Float) { scored[place(of: node)].parts.cosine = cosine }

@@ -74,11 +74,45 @@ public struct WordPieceTokenizer: Sendable {
         return run.ids
     }
 
+    /// Whether the vocabulary has pieces for most of what the model would read of a text.
+    ///
+    /// Letters and digits count, not pieces: a language without spaces is one `[UNK]` a sentence, beside which a key of two English words would
+    /// be the greater part. Texts of which most is unknown all look alike to the model. So do, nearly, those that it spells letter by letter,
+    /// because its vocabulary has the letters of their script and none of the words: two questions about other things have a cosine of .6 there, and
+    /// words alone are the better guide (docs/decisions/0062-scripts.md). Hence a letter beyond ASCII counts only in a piece of several.
+    /// - Complexity: O(bytes read); some 1 ns a byte of text in Latin letters.
+    public func reads(_ text: String, limit: Int? = 256) -> Bool {
+        if Self.isLatin(text) { return true }
+        var run = Run(tokenizer: self, room: limit.map { max(0, $0 - 2) } ?? .max)
+        run.read(text)
+        return run.unknownScalars <= run.knownScalars
+    }
+
+    /// ASCII and Latin-1 letters in words of usual length: all of them are pieces.
+    private static func isLatin(_ text: String) -> Bool {
+        var length = 0
+        for byte in text.utf8 {
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x80...0xBF, 0xC3:
+                length += 1
+                // Bytes are as many as scalars, or more.
+                if length > wordScalarsMax { return false }
+            case 0xC0...: return false
+            default: length = 0
+            }
+        }
+        return true
+    }
+
     /// One text on its way through the tokenizer.
     private struct Run {
         let tokenizer: WordPieceTokenizer
         let room: Int
         var ids: [Int32]
+        /// Letters and digits in pieces that mean something, and all others.
+        private(set) var knownScalars = 0
+        private(set) var unknownScalars = 0
+        private var counts = true
         private var pieces = 0
         private var word: [UInt8] = []
         private var wordScalars = 0
@@ -122,8 +156,11 @@ public struct WordPieceTokenizer: Sendable {
             case .boundary: endWord()
             case .alone(let scalar):
                 endWord()
+                // Punctuation is read in any language.
+                counts = scalar.properties.isAlphabetic
                 append(scalar)
                 endWord()
+                counts = true
             }
         }
 
@@ -145,25 +182,38 @@ public struct WordPieceTokenizer: Sendable {
                 wordScalars = 0
             }
             guard pieces < room else { return }
-            guard wordScalars <= WordPieceTokenizer.wordScalarsMax else { return emit(tokenizer.unknown) }
+            guard wordScalars <= WordPieceTokenizer.wordScalarsMax else {
+                if counts { unknownScalars += wordScalars }
+                return emit(tokenizer.unknown)
+            }
             let before = (ids.count, pieces)
             var start = 0
+            var spelled = 0
             while start < word.count {
                 let table = start == 0 ? tokenizer.initial : tokenizer.continuing
                 guard let (id, end) = longest(in: table, from: start) else {
                     ids.removeLast(ids.count - before.0)
                     pieces = before.1
+                    if counts { unknownScalars += wordScalars }
                     return emit(tokenizer.unknown)
                 }
                 ids.append(id)
                 pieces += 1
+                if word[start] >= 0x80, end - start == Self.length(word[start]) { spelled += 1 }
                 start = end
+            }
+            if counts {
+                knownScalars += wordScalars - spelled
+                unknownScalars += spelled
             }
             if pieces > room {
                 ids.removeLast(pieces - room)
                 pieces = room
             }
         }
+
+        /// Of a scalar beyond ASCII, by its first byte.
+        private static func length(_ lead: UInt8) -> Int { lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4 }
 
         /// The longest piece that begins at `start`. Every prefix is hashed on the way, so it costs one pass; a prefix
         /// that ends inside a scalar is no piece, because pieces are whole scalars.

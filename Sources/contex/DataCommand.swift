@@ -10,10 +10,14 @@ struct DataCommand: AsyncParsableCommand {
     @Argument(help: "The project.") var project: String
     @Argument(help: "A key of the project.") var key: String?
     @Flag(help: "Only the keys.") var keys = false
+    @Option(help: ArgumentHelp("A page of so many (1 to \(Limits.pageItems)) instead of all.", valueName: "count")) var limit: Int?
+    @Option(help: "Goes on where a page ended: its cursor.") var cursor: String?
     @Option(help: ArgumentHelp("As the project was after this event, or at this ISO 8601 time.", valueName: "sequence|time")) var asOf: String?
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
+        if key != nil, limit != nil || cursor != nil { throw ValidationError("--limit and --cursor are for listings: name no key") }
+        if let limit, !(1...Limits.pageItems).contains(limit) { throw ValidationError("--limit must be from 1 to \(Limits.pageItems)") }
         if keys, key != nil { throw ValidationError("--keys lists all keys: name no key") }
     }
 
@@ -32,16 +36,20 @@ struct DataCommand: AsyncParsableCommand {
             }
             return
         }
-        let answer = try await client.getAll(
-            ["projects", project, "data"], moment + (keys ? [("include_content", "false")] : []), list: keys ? "data_keys" : nil)
-        if (answer["data_keys"]?.arrayValue ?? answer.arrayValue ?? []).isEmpty { try await client.requireProject(project) }
+        let query = moment + (keys ? [("include_content", "false")] : [])
+        let page = (limit.map { [("limit", String($0))] } ?? []) + (cursor.map { [("cursor", $0)] } ?? [])
+        let path = ["projects", project, "data"]
+        let answer = try await page.isEmpty ? client.getAll(path, query, list: keys ? "data_keys" : nil) : client.get(path, query + page)
+        let nodes = answer["data"]?.arrayValue ?? answer.arrayValue ?? []
+        if (answer["data_keys"]?.arrayValue ?? nodes).isEmpty { try await client.requireProject(project) }
         if options.json {
             Terminal.say(JSONPrinter.text(answer))
         } else if keys {
             for key in answer["data_keys"]?.arrayValue ?? [] { Terminal.say(Terminal.clean(key.stringValue ?? "")) }
         } else {
-            for node in answer.arrayValue ?? [] { Self.show(node) }
+            for node in nodes { Self.show(node) }
         }
+        if !options.json, let next = answer["next_cursor"]?.stringValue { Terminal.say(Terminal.paint("more: --cursor \(Terminal.clean(next))", .dim)) }
     }
 
     private static func show(_ node: JSONValue) {

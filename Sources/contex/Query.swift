@@ -21,6 +21,8 @@ struct Query: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A vector of your own, a file with a JSON list of numbers; - for standard input.", valueName: "file"))
     var vector: String?
     @Option(help: "Matches at most (1 to 50).") var top = 5
+    @Option(help: "Instead of it, matches of a page (1 to \(Limits.pageMatches)).") var limit: Int?
+    @Option(help: "Goes on where a page ended: its cursor, with the same question and options.") var cursor: String?
     @Option(help: "signs, or plain for a question in which no sign means anything.") var syntax: QuerySyntax?
     @Option(help: "Least similarity, 0 to 1, with --mode semantic from -1 (default: the server's).") var threshold: Double?
     @Option(help: "hybrid, semantic or keyword (default: the server's).") var mode: SearchMode?
@@ -49,6 +51,7 @@ struct Query: AsyncParsableCommand {
         guard batch == nil || text == nil && vector == nil else { throw ValidationError("--batch brings its own questions: give no other") }
         if batch == nil, text == nil, vector == nil { throw ValidationError("give a question, --vector, or both; or --batch") }
         guard (1...Limits.topK).contains(top) else { throw ValidationError("--top must be from 1 to \(Limits.topK)") }
+        if let limit, !(1...Limits.pageMatches).contains(limit) { throw ValidationError("--limit must be from 1 to \(Limits.pageMatches)") }
         let isCosine = mode == .semantic || mode == nil && text == nil && batch == nil
         if let threshold, !((isCosine ? -1 : 0)...1).contains(threshold) {
             throw ValidationError("--threshold must be from 0 to 1, with --mode semantic from -1")
@@ -95,6 +98,8 @@ struct Query: AsyncParsableCommand {
         if let mode { body["mode"] = .string(mode.rawValue) }
         if let fusion { body["fusion"] = .string(fusion.rawValue) }
         if let weights { body["weights"] = .object(JSONObject(weights.shares.map { ($0.name, .double($0.value)) })) }
+        if let limit { body["limit"] = .integer(limit) }
+        if let cursor { body["cursor"] = .string(cursor) }
         if let asOf { body["as_of"] = .string(asOf) }
         if let maxTokens { body["max_tokens"] = .integer(maxTokens) }
         if let diversity { body["diversity"] = .double(diversity) }
@@ -170,6 +175,7 @@ struct Query: AsyncParsableCommand {
         if let passing = answer["filter"]?["passing"]?.integerValue, let nodes = answer["filter"]?["nodes"]?.integerValue {
             Terminal.say(Terminal.paint("\(passing) of \(nodes) nodes pass the filter", .dim))
         }
+        for note in answer["notes"]?.arrayValue ?? [] { Terminal.complainPlainly(Terminal.clean(note.stringValue ?? "", atMost: 600)) }
         for match in matches {
             let similarity = match["similarity"]?.doubleValue ?? 0
             let key = Terminal.clean(match["data_key"]?.stringValue ?? "")
@@ -188,6 +194,7 @@ struct Query: AsyncParsableCommand {
             }
             if let parts = match["explanation"] { show(explanation: parts) }
         }
+        if let next = answer["next_cursor"]?.stringValue { Terminal.say(Terminal.paint("more: --cursor \(Terminal.clean(next))", .dim)) }
         if let packing = answer["packing"] { show(packing: packing) }
         for key in answer["explained"]?.arrayValue ?? [] { show(explained: key) }
     }
@@ -216,7 +223,8 @@ struct Query: AsyncParsableCommand {
         let mode = parts["mode"]?.stringValue ?? ""
         line("similarity \(number("similarity")) (threshold \(number("threshold")), \(place("rank"))), \(mode): \(list("parts"))")
         let words = list("terms")
-        line("cosine \(number("cosine")) (\(place("vector_rank"))), bm25 \(number("bm25")) of \(number("bm25_ceiling")) (\(place("text_rank"))): \(words)")
+        let cosine = parts["cosine"]?.doubleValue == nil ? "no vector" : "cosine \(number("cosine")) (\(place("vector_rank")))"
+        line("\(cosine), bm25 \(number("bm25")) of \(number("bm25_ceiling")) (\(place("text_rank"))): \(words)")
     }
 
     private func show(explained key: JSONValue) {

@@ -27,6 +27,15 @@ enum WordHash {
 
     static let models = Models(
         identity: "hashed words", dimension: dimension, embed: { texts in texts.map(vector) }, countTokens: { $0.split(separator: " ").count })
+
+    /// Reads ASCII only, and to it all that it does not read is one.
+    static let ascii: Models = {
+        var models = Models(
+            identity: "hashed words", dimension: dimension, embed: { texts in texts.map { vector($0.filter(\.isASCII)) } },
+            countTokens: { $0.split(separator: " ").count })
+        models.reads = { text in 2 * text.count { $0.isLetter && $0.isASCII } >= text.count { $0.isLetter || !$0.isASCII } }
+        return models
+    }()
 }
 
 /// Keeps what agents were told.

@@ -49,7 +49,10 @@ extension SeededRandom {
     fileprivate mutating func below(_ count: UInt64) -> UInt64 { next() % count }
 }
 
-private let words = ["lion", "zebra", "postgres", "kafka", "invoice", "bank", "river", "login", "token", "cluster", "disk", "wal", "agent"]
+private let words = [
+    "lion", "zebra", "postgres", "kafka", "invoice", "bank", "river", "login", "token", "cluster", "disk", "wal", "agent",
+    "непонятноеслово", "непонятноеморе",
+]
 
 /// Commands of every kind, in an order that a seed chooses.
 private struct Mixture {
@@ -129,7 +132,7 @@ private struct Mixture {
 
 @Suite struct JournalTests {
     private static func fixture(_ window: JournalWindow = .all, clock: CountingClock = CountingClock()) throws -> Fixture {
-        try Fixture {
+        try Fixture(models: WordHash.ascii) {
             $0.journal = window
             $0.clock = clock
             $0.threshold = 0.4
@@ -162,7 +165,7 @@ private struct Mixture {
 
     @Test func aFollowerAnswersAsItsLeaderDoesWhileThatIsWrittenTo() async throws {
         let leader = try Self.fixture()
-        let follower = try Fixture()
+        let follower = try Fixture(models: WordHash.ascii)
         let isDone = Mutex(false)
         async let following: Void = {
             while true {

@@ -51,7 +51,7 @@ import Testing
         adjust(&options)
         let random = SeededRandom(seed: UInt64(text.utf8.count))
         return try await LineImport.run(
-            configuration: configuration(folder), models: WordHash.models, name: name, options: options,
+            configuration: configuration(folder), models: WordHash.ascii, name: name, options: options,
             input: Self.pieces(text, random, breakAt: breakAt), skipped: skipped)
     }
 
@@ -83,12 +83,13 @@ import Testing
             case 0: PublishCommand(project: project, key: key, data: ["a": ["b": .string("zebra \(number)")], "c": "lion"])
             case 1: PublishCommand(project: project, key: key, data: ["text": .string("words \(number)")], vector: Self.vector(&random))
             case 2: PublishCommand(project: project, key: key, data: .string("One \(number). Two."), format: "text", eventType: "told")
+            case 3 where number % 8 == 3: PublishCommand(project: project, key: key, data: .string("Непонятное море \(number)"))
             default: PublishCommand(project: project, key: key, data: .string("name,age\nZoë,\(number)\n"))
             }
         }
         let register = RegisterCommand(project: p, agent: Name(stored: "a"), needs: ["c: lion zebra 8", "words 9"])
-        let one = try Fixture(folders.0)
-        let two = try Fixture(folders.1)
+        let one = try Fixture(folders.0, models: WordHash.ascii)
+        let two = try Fixture(folders.1, models: WordHash.ascii)
         for fixture in [one, two] {
             try await fixture.publish("p", "first", ["x": "y"])
             _ = try await fixture.database.register(Fixture.tenant, register)

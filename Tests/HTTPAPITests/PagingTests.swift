@@ -134,6 +134,65 @@ import Testing
     }
 
     /// Who asks for everything gets what fits into one answer, and is told.
+    /// `limit` and `cursor` of a query, in its own route and in batches, in every format.
+    @Test func queriesHavePages() async throws {
+        let harness = try Harness()
+        for number in 0..<70 { try await Self.publish(harness, "app", "k\(number)", "zebra \(number) w\(number % 5)") }
+        let target = "/api/v1/projects/app/query"
+        func page(_ fields: String) async -> APIAnswer {
+            await harness.send("POST", target, #"{"query":"zebra w1","threshold":0,"response_format":"json"\#(fields)}"#)
+        }
+        let plain = await page("")
+        #expect(try plain.json.objectValue?.keys == ["query", "matches", "total_matches"])
+        let whole = try await page(#","limit":1000"#).json
+        let keys = (whole["matches"]?.arrayValue ?? []).compactMap { $0["data_key"]?.stringValue }
+        #expect(keys.count == 70 && whole["has_more"] == .bool(false) && whole["next_cursor"] == nil && whole["total_matches"] == .integer(70))
+
+        var (found, cursor): ([String], String?) = ([], nil)
+        repeat {
+            let answer = try await page(#","limit":20"# + (cursor.map { #","cursor":"\#($0)""# } ?? "")).json
+            found += (answer["matches"]?.arrayValue ?? []).compactMap { $0["data_key"]?.stringValue }
+            cursor = answer["next_cursor"]?.stringValue
+            #expect(answer["has_more"] == .bool(cursor != nil))
+            // Not in the pages that follow.
+            try await Self.publish(harness, "app", "later", "zebra w1 \(found.count)")
+        } while cursor != nil && found.count < 200
+        #expect(found == keys)
+
+        let next = try #require(try await page(#","limit":5"#).json["next_cursor"]?.stringValue)
+        // The cursor alone goes on by top_k.
+        #expect(try await page(#","top_k":7,"cursor":"\#(next)""#).json["matches"]?.arrayValue?.count == 7)
+        let items = [
+            #"{"project_id":"app","query":"zebra w1","threshold":0,"cursor":"\#(next)"}"#,
+            #"{"project_id":"app","query":"another","threshold":0,"cursor":"\#(next)"}"#,
+            #"{"project_id":"app","query":"zebra w1","threshold":0,"limit":3,"response_format":"toon"}"#,
+        ]
+        let batch = await harness.send("POST", "/api/v1/batch/query", "[\(items.joined(separator: ","))]")
+        #expect(try batch.json["successful"] == .integer(2) && batch.json["failed"] == .integer(1))
+        #expect(try batch.json["results"]?.arrayValue?[2]["content"]?.stringValue?.contains("next_cursor: ") == true)
+
+        func refused(_ fields: String, _ place: String) async throws {
+            let answer = await page(fields)
+            #expect(answer.status == 422, "\(answer.text)")
+            #expect(try answer.json["detail"]?.arrayValue?.first?["loc"] == ["body", .string(place)])
+        }
+        try await refused(#","limit":0"#, "limit")
+        try await refused(#","limit":1001"#, "limit")
+        try await refused(#","top_k":51"#, "top_k")
+        try await refused(#","cursor":"x""#, "cursor")
+        try await refused(#","cursor":"\#(next)","mode":"keyword""#, "cursor")
+        try await refused(#","cursor":"\#(next)","max_tokens":1000"#, "cursor")
+        try await refused(#","limit":5,"pinned":["k1"]"#, "limit")
+        let listing = try #require(await harness.send("GET", "/api/v1/projects/app/data?limit=3").header("X-Next-Cursor"))
+        try await refused(#","cursor":"\#(listing)""#, "cursor")
+
+        let export = try await harness.send("GET", "/api/v1/projects/app/data?include_events=true&include_embeddings=true").json["data"]
+        #expect(await harness.send("POST", "/api/v1/projects/app/import?overwrite=true", JSONPrinter.text(export ?? .null)).status == 200)
+        let gone = await page(#","cursor":"\#(next)""#)
+        #expect(gone.status == 410 && gone.header("X-Contex-Error") == "matches_gone", "\(gone.text)")
+        await harness.close()
+    }
+
     @Test func anAnswerHasABound() async throws {
         let harness = try Harness()
         let text = String(repeating: "some words ", count: 200_000)

@@ -152,6 +152,8 @@ import Testing
         #expect(try contex("publish", "shop", "note", "-", input: "We deploy on Mondays.").status == 0)
         #expect(try contex("data", "shop", "note").output == "\"We deploy on Mondays.\"\n")
         #expect(try contex("data", "shop", "note", "--as-of", "1").output == "\"We deploy on Fridays.\"\n")
+        #expect(try contex("data", "shop", "--limit", "9").output == contex("data", "shop").output)
+        #expect(try contex("data", "shop", "note", "--limit", "1").status == 2)
         #expect(try contex("data", "shop", "--keys").output == "note\n" && contex("data", "shop", "--keys", "--as-of", "0").output.isEmpty)
         #expect(try contex("data", "shop", "--as-of", "1").output.contains("Fridays"))
         #expect(try contex("data", "shop", "nothing").status == 3)

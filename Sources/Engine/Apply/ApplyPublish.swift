@@ -105,7 +105,7 @@ extension Applier {
     func index(_ units: [FreshUnit], _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
         let vectors = VectorIndex(scope: scope, dimension: dimension)
         let passages = units.flatMap(\.passages)
-        for passage in passages { try vectors.insert(passage.entry, passage.vector, in: &transaction) }
+        for passage in passages where !passage.vector.isEmpty { try vectors.insert(passage.entry, passage.vector, in: &transaction) }
         try TextIndex(scope: scope).apply(passages.map { TextChange(node: $0.entry, new: $0.text) }, in: &transaction)
     }
 

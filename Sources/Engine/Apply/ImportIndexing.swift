@@ -48,10 +48,11 @@ package final class ImportIndexing {
     package func write(in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
         for scope in scopes {
             let (passages, isBulk) = (entries[scope]!.passages, entries[scope]!.isBulk)
+            let readable = passages.filter { !$0.vector.isEmpty }
             if isBulk {
-                try VectorBulkBuild(index(scope), threads: 1).add(passages.map { ($0.entry, $0.vector) }, in: &transaction)
+                try VectorBulkBuild(index(scope), threads: 1).add(readable.map { ($0.entry, $0.vector) }, in: &transaction)
             } else {
-                for passage in passages { try index(scope).insert(passage.entry, passage.vector, in: &transaction) }
+                for passage in readable { try index(scope).insert(passage.entry, passage.vector, in: &transaction) }
             }
             try TextIndex(scope: scope).apply(passages.map { TextChange(node: $0.entry, new: $0.text) }, in: &transaction)
         }

@@ -28,10 +28,10 @@ extension Applier {
     func tell(_ telling: Telling, in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
         let needs = NeedStore(scope: telling.scope)
         let followers = try needs.followers(of: telling.document, in: transaction.view)
-        let matched = try matcher.match(telling.fresh, scope: telling.scope, routing: telling.routing, in: transaction.view)
+        let matched = try matcher.match(telling.fresh, scope: telling.scope, dimension: dimension, routing: telling.routing, in: transaction.view)
         let told = Set(followers).union(matched.keys).sorted()
         guard !told.isEmpty else { return }
-        let names = try matcher.standing(telling.scope, in: transaction.view).names
+        let names = try matcher.standing(telling.scope, dimension: dimension, in: transaction.view).names
         for number in told {
             guard let name = names[number], let agent = try needs.agent(name, in: transaction.view) else {
                 throw ContexError.damaged("document \(telling.document.rawValue) names agent number \(number) as its follower, which is not there")
@@ -58,7 +58,7 @@ extension Applier {
     ) throws {
         let needs = NeedStore(scope: scope)
         let followers = try needs.followers(of: document, in: transaction.view)
-        let matched = try matcher.match(fresh, scope: scope, routing: routing, in: transaction.view)
+        let matched = try matcher.match(fresh, scope: scope, dimension: dimension, routing: routing, in: transaction.view)
         for agent in Set(followers).union(matched.keys).sorted() {
             try needs.setFollow(agent: agent, document: document, nodes: matched[agent]?.map(\.node) ?? [], in: &transaction)
         }

@@ -308,7 +308,7 @@ extension CommandCodec {
         for _ in 0..<(try body.count(limit: body.remaining)) {
             needs.append(try body.text())
             let vector = try body.vector()
-            guard vector.count == dimension else { throw ByteError.malformed(at: body.offset) }
+            guard vector.isEmpty || vector.count == dimension else { throw ByteError.malformed(at: body.offset) }
             vectors.append(vector)
         }
         var found: NeedSearch.Found?

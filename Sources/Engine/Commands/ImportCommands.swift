@@ -27,7 +27,7 @@ extension Command {
             let nodes: [Node]
             let passages: [PassageBounds]
             let context: String
-            /// Of each passage.
+            /// Of each passage; no numbers for a text that the model cannot read.
             let vectors: [[Float]]
             /// The vector came with the document.
             let hasOwnVector: Bool
@@ -59,7 +59,7 @@ extension Command.ImportProject.Unit {
             NodeRecord(
                 document: document, documentKey: key.text, path: node.path, kind: node.kind, format: node.format, description: node.description,
                 data: node.data, tokenCount: node.tokenCount, hasOwnVector: hasOwnVector, context: context,
-                extent: .init(of: place, in: nodes.count, passages))
+                extent: .init(of: place, in: nodes.count, passages), unread: place == 0 ? vectors.unread : [])
         }
     }
 }

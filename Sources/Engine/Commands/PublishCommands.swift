@@ -17,8 +17,8 @@ extension Command {
             let nodes: [Node]
             /// Of the one node, when it has more than one.
             let passages: [PassageBounds]
-            /// Of each passage: by the model, or the publisher's own, as an index stores it; nil where the document had this unit when the command
-            /// was prepared.
+            /// Of each passage: by the model, or the publisher's own, as an index stores it; no numbers for a text that the model cannot read. nil where
+            /// the document had this unit when the command was prepared.
             let vectors: [[Float]]?
             /// What the text index takes of each passage, and of each gathered node, by the analyser that the project had then. Not part of the
             /// command.
@@ -70,9 +70,14 @@ extension Command.Publish.Unit {
             return NodeRecord(
                 document: document, documentKey: key.text, path: identity.path, kind: identity.kind, format: identity.format,
                 description: identity.description.text, data: identity.data, tokenCount: node.tokenCount, hasOwnVector: identity.ownVector != nil,
-                context: identity.context.text, extent: .init(of: place, in: nodes.count, passages))
+                context: identity.context.text, extent: .init(of: place, in: nodes.count, passages), unread: place == 0 ? (vectors ?? []).unread : [])
         }
     }
+}
+
+extension [[Float]] {
+    /// The places of those that are none.
+    package var unread: [Int] { indices.filter { self[$0].isEmpty } }
 }
 
 extension NodeExtent {

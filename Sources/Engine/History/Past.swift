@@ -68,7 +68,7 @@ struct PastDraft: Sendable {
             }
             for unit in try store.units(of: record.nodes, in: view) {
                 var own: [[Float]] = []
-                if withVectors { own = try unit.entries.compactMap { try vectors.vector(of: $0, in: view) } }
+                if withVectors { own = try unit.entries.map { try vectors.vector(of: $0, in: view) ?? [] } }
                 if own.count < unit.entries.count { own = [] }
                 byteCount += own.reduce(0) { $0 + 4 * $1.count }
                 if document.event == nil {
@@ -178,7 +178,7 @@ struct PastNodes: Sendable {
         let record: NodeRecord
         /// Of its document.
         let attributes: DocumentAttributes
-        /// Of the entries of its unit, when it is the first node of it; empty until they are embedded.
+        /// Of the entries of its unit, when it is the first node of it; empty until they are embedded. No numbers of a text that the model cannot read.
         var vectors: [[Float]]
     }
     /// As an index has it.
@@ -214,7 +214,7 @@ struct PastNodes: Sendable {
             units.append(Unit(indexed: unit, attributes: first.attributes, entries: vectors.count..<vectors.count + count))
             // As an index stores them.
             let stored = first.vectors.map(VectorMath.stored)
-            vectors += stored.count == count ? stored : [[Float]?](repeating: nil, count: count)
+            vectors += stored.count == count ? stored.map { $0.isEmpty ? nil : $0 } : [[Float]?](repeating: nil, count: count)
             analyzed += try unit.analyzed(analyzer)
         }
         (self.units, self.vectors, self.owners, self.unitsOfNodes) = (units, vectors, owners, unitsOfNodes)
@@ -234,9 +234,9 @@ struct PastNodes: Sendable {
     /// Every node with its number.
     var nodes: [(id: NodeID, record: NodeRecord)] { units.flatMap { zip($0.indexed.nodes, $0.records).map { ($0, $1) } } }
 
-    /// As `VectorIndex` gives it.
-    func cosine(_ query: [Float], _ entry: NodeID) -> Float {
-        guard let vector = vectors[Self.place(entry)] else { return 0 }
+    /// As `VectorIndex` gives it; nil for an entry without a vector.
+    func cosine(_ query: [Float], _ entry: NodeID) -> Float? {
+        guard let vector = vectors[Self.place(entry)] else { return nil }
         return min(1, max(-1, VectorMath.dot(query[...], vector)))
     }
 

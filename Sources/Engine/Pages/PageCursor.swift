@@ -57,7 +57,7 @@ struct LogPin: Sendable, Equatable {
 
 struct PageCursor: Sendable, Equatable {
     enum Listing: UInt8, Sendable {
-        case nodes = 1, keys = 2, events = 3, versions = 4, agents = 5, projects = 6, apiKeys = 7, roles = 8
+        case nodes = 1, keys = 2, events = 3, versions = 4, agents = 5, projects = 6, apiKeys = 7, roles = 8, matches = 9
     }
     let listing: Listing
     let project: ProjectID

@@ -8,7 +8,7 @@ internal import Search
 internal import Vectors
 
 struct Candidates {
-    /// Of the vector index, nearest first; empty in `.keyword` mode.
+    /// Of the vector index, nearest first; empty in `.keyword` mode, and for a question without a vector.
     let nearestMatches: [VectorMatch]
     /// Of the text index, best first; empty in `.semantic` mode.
     let lexicalMatches: [TextMatch]
@@ -33,7 +33,8 @@ struct Candidates {
     /// What each index is asked for in hybrid mode: enough that fusion rarely misses a node that is middling on both sides.
     static func count(for answers: Int, _ mode: SearchMode) -> Int { mode == .hybrid ? max(100, 4 * answers) : answers }
 
-    init(_ question: Question, count: Int, of search: NodeSearch, tellsWhy: Bool = false, in view: borrowing TransactionView) throws {
+    /// - Parameter depth: what each index is asked for; nil: what `count` answers need.
+    init(_ question: Question, count: Int, depth: Int? = nil, of search: NodeSearch, tellsWhy: Bool = false, in view: borrowing TransactionView) throws {
         let vectors = VectorIndex(scope: search.scope, dimension: search.dimension)
         let texts = TextIndex(scope: search.scope)
         analyzer = try texts.options(in: view).analyzer
@@ -53,11 +54,12 @@ struct Candidates {
         }
         self.admission = admission
         self.fields = asked
-        let wanted = Self.count(for: count, search.mode)
+        let wanted = depth ?? Self.count(for: count, search.mode)
         func graph(in view: borrowing TransactionView) throws -> [VectorMatch] {
-            try admission.admitsAll
-                ? vectors.search(question.vector!, count: wanted, effort: search.effort, in: view)
-                : vectors.search(question.vector!, count: wanted, effort: search.effort, filter: admission.filter, in: view)
+            guard let vector = question.vector else { return [] }
+            return try admission.admitsAll
+                ? vectors.search(vector, count: wanted, effort: search.effort, in: view)
+                : vectors.search(vector, count: wanted, effort: search.effort, filter: admission.filter, in: view)
         }
         if search.mode == .semantic {
             (nearestMatches, lexicalMatches, weights) = (try graph(in: view), [], try texts.weights(query.resolved, in: view))
@@ -86,7 +88,7 @@ struct Candidates {
     }
 
     /// The same from nodes in memory, each of which is looked at.
-    init(_ question: Question, count: Int, of mode: SearchMode, passing: NodeSet?, among past: PastNodes) {
+    init(_ question: Question, count: Int, depth: Int? = nil, of mode: SearchMode, passing: NodeSet?, among past: PastNodes) {
         analyzer = past.analyzer
         let texts = past.texts
         var fields: QueryFields?
@@ -98,7 +100,7 @@ struct Candidates {
             query = ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer))
         }
         weights = texts.weights(query)
-        let wanted = Self.count(for: count, mode)
+        let wanted = depth ?? Self.count(for: count, mode)
         var fits = [Bool](repeating: false, count: past.entryCount)
         for unit in past.units {
             let fitting = fields.map { fields in unit.records.contains { fields.admit($0, unit.attributes) } } ?? true
@@ -113,9 +115,12 @@ struct Candidates {
             mode == .semantic
             ? [] : texts.search(query, weights, count: wanted) { fits[$0] }.map { TextMatch(node: PastNodes.id($0.place), score: $0.score) }
         var cosines: [VectorMatch] = []
-        if mode != .keyword {
-            let vector = question.vector!
-            for place in admitted { cosines.append(VectorMatch(node: PastNodes.id(place), cosine: past.cosine(vector, PastNodes.id(place)))) }
+        let vector = mode == .keyword ? nil : question.vector
+        if let vector {
+            for place in admitted {
+                guard let cosine = past.cosine(vector, PastNodes.id(place)) else { continue }
+                cosines.append(VectorMatch(node: PastNodes.id(place), cosine: cosine))
+            }
             cosines.sort { $0.cosine != $1.cosine ? $0.cosine > $1.cosine : $0.node < $1.node }
         }
         nearestMatches = Array(cosines.prefix(wanted))
@@ -130,22 +135,23 @@ struct Candidates {
             let (found, scored) = (NodeSet(nearestMatches.map(\.node)), NodeSet(scores.map(\.node)))
             cosines = nearestMatches
             for match in scores where !found.contains(match.node) {
-                cosines.append(VectorMatch(node: match.node, cosine: past.cosine(question.vector!, match.node)))
+                guard let cosine = vector.flatMap({ past.cosine($0, match.node) }) else { continue }
+                cosines.append(VectorMatch(node: match.node, cosine: cosine))
             }
             for match in nearestMatches where !scored.contains(match.node) {
                 scores.append(TextMatch(node: match.node, score: weights.score(texts[PastNodes.place(match.node)])))
             }
         }
-        decisionCut = Calibration.standard.cut(weights.features, meanCosine: mode == .hybrid ? past.meanCosine(question.vector!) : 0)
+        decisionCut = Calibration.standard.cut(weights.features, meanCosine: mode == .hybrid ? vector.map(past.meanCosine) ?? 0 : 0)
         scored = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, exact, weights, decisionCut)
         mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 
-    /// Both scores of each node that has one of them; the other is 0.
+    /// Both scores of each node that has one of them; without a vector there is no cosine, without a shared word the other is 0.
     private static func scored(
         _ cosines: [VectorMatch], _ scores: [TextMatch], _ exact: [(node: NodeID, rarity: Rarity)], _ weights: QueryWeights, _ cut: Float
     ) -> [(node: NodeID, parts: ScoreParts)] {
-        var table = ScoreTable(nodesMax: cosines.count + scores.count, ceiling: weights.ceiling, cut: cut)
+        var table = ScoreTable(nodesMax: cosines.count + scores.count, ceiling: weights.ceiling, cut: cut, shareCut: weights.shareCut)
         for match in cosines { table.note(match.node, cosine: match.cosine) }
         for match in scores { table.note(match.node, bm25: match.score) }
         for (node, rarity) in exact { table.note(node, ExactWord(rarity)) }
@@ -178,7 +184,8 @@ extension NodeSearch {
         return nodes.indices.map { place in
             let bm25 = scores[place] ?? 0
             return ScoreParts(
-                cosine: cosines[place] ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut, exactWord: exact[nodes[place]].map { ExactWord($0) })
+                cosine: cosines[place], bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut, shareCut: weights.shareCut,
+                exactWord: exact[nodes[place]].map { ExactWord($0) })
         }
     }
 
@@ -188,7 +195,8 @@ extension NodeSearch {
             let text = past.texts[PastNodes.place(node)]
             let bm25 = mode == .semantic ? 0 : weights.score(text)
             return ScoreParts(
-                cosine: question.vector.map { past.cosine($0, node) } ?? 0, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut,
+                cosine: question.vector.flatMap { past.cosine($0, node) }, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut,
+                shareCut: weights.shareCut,
                 exactWord: mode == .semantic ? nil : weights.exactWord(text).map { ExactWord($0) })
         }
     }

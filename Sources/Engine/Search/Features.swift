@@ -8,6 +8,8 @@ extension TextStatistics {
 }
 
 extension QueryWeights {
+    var shareCut: Float { Calibration.shareCut(documents: statistics.documents) }
+
     public var features: QueryFeatures {
         QueryFeatures(project: statistics.features, ceiling: ceiling, deviation: deviation, knownShare: knownShare)
     }

@@ -24,6 +24,12 @@ package struct IndexedUnit: Sendable {
     /// Numbers of its entries in the indexes.
     package var entries: [NodeID] { (0..<UInt32(records[0].extent.numbers)).map { NodeID(rawValue: first.rawValue + $0) } }
 
+    /// Those of them that have a vector.
+    package var entriesWithVectors: [NodeID] {
+        let unread = Set(records[0].unread)
+        return entries.enumerated().filter { !unread.contains($0.offset) }.map(\.element)
+    }
+
     /// What the document's record says of a long node.
     package var run: DocumentRecord.PassageRun? {
         if case .passages(let bounds) = records[0].extent { return .init(node: first, count: bounds.count) }

@@ -22,6 +22,7 @@ internal import Vectors
 struct FreshPassage {
     /// Its number in the indexes.
     let entry: NodeID
+    /// No numbers for a text that the model cannot read.
     let vector: [Float]
     let text: AnalyzedText
 }
@@ -76,13 +77,15 @@ package final class NeedMatcher: Sendable {
             let agent: UInt32
             let index: UInt32
             let query: ResolvedTextQuery
+            /// The model can read it.
+            let hasVector: Bool
         }
         let generation: UInt64
         /// Of the project's text index: what the needs' words went through.
         let analyzer: Analyzer
         let names: [UInt32: Name]
         let needs: [Need]
-        /// needs x dimension
+        /// needs x dimension; zeros for a need without a vector.
         let vectors: [Float]
 
         init(generation: UInt64, analyzer: Analyzer, names: [UInt32: Name], needs: [Need], vectors: [Float]) {
@@ -100,7 +103,7 @@ package final class NeedMatcher: Sendable {
     /// with other needs.
     package func forget() { known.withLock { $0 = [:] } }
 
-    func standing(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Standing {
+    func standing(_ scope: TenantScope, dimension: Int, in view: borrowing TransactionView) throws -> Standing {
         let store = NeedStore(scope: scope)
         let generation = try store.generation(in: view)
         let analyzer = try TextIndex(scope: scope).options(in: view).analyzer
@@ -109,21 +112,23 @@ package final class NeedMatcher: Sendable {
         let standing = Standing(
             generation: generation, analyzer: analyzer,
             names: Dictionary(uniqueKeysWithValues: try store.agents(in: view).map { ($0.number, $0.name) }),
-            needs: records.map { Standing.Need(agent: $0.agent, index: $0.index, query: ResolvedTextQuery(TextQuery($0.text, analyzer: analyzer))) },
-            vectors: records.flatMap(\.vector))
+            needs: records.map {
+                Standing.Need(
+                    agent: $0.agent, index: $0.index, query: ResolvedTextQuery(TextQuery($0.text, analyzer: analyzer)), hasVector: !$0.vector.isEmpty)
+            },
+            vectors: records.flatMap { $0.vector.isEmpty ? [Float](repeating: 0, count: dimension) : $0.vector })
         known.withLock { $0[scope] = standing }
         return standing
     }
 
     /// The agents whose needs match, and with which nodes, in the order of nodes. Of a node the passage counts that is most like the need.
     func match(
-        _ units: [FreshUnit], scope: TenantScope, routing: Command.Routing, in view: borrowing TransactionView
+        _ units: [FreshUnit], scope: TenantScope, dimension: Int, routing: Command.Routing, in view: borrowing TransactionView
     ) throws -> [UInt32: [NeedMatch]] {
         let (mode, threshold) = (routing.mode, routing.threshold)
-        let standing = try standing(scope, in: view)
+        let standing = try standing(scope, dimension: dimension, in: view)
         guard !standing.needs.isEmpty else { return [:] }
         let index = TextIndex(scope: scope)
-        guard let dimension = units.first?.passages.first?.vector.count else { return [:] }
         func vector(_ place: Int) -> ArraySlice<Float> { standing.vectors[place * dimension..<(place + 1) * dimension] }
         // Of each need, how near it is to the project, and its least cut: without a shared term it scores no more than under that.
         var cuts: [(meanCosine: Float, least: Float)] = []
@@ -144,7 +149,7 @@ package final class NeedMatcher: Sendable {
                 var best = -Double.infinity
                 var weights: QueryWeights?
                 for (passage, terms) in zip(unit.passages, terms) {
-                    let cosine = VectorMath.dot(vector(place), passage.vector)
+                    let cosine = need.hasVector && !passage.vector.isEmpty ? VectorMath.dot(vector(place), passage.vector) : nil
                     var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
                     if mode != .semantic {
                         // Terms are looked up only where the score can depend on them.
@@ -157,9 +162,14 @@ package final class NeedMatcher: Sendable {
                                 parts.exactWord = known.exactWord(passage.text).map { ExactWord($0) }
                             }
                             parts.ceiling = known.ceiling
-                            if mode == .hybrid { parts.cut = Calibration.standard.cut(known.features, meanCosine: cuts[place].meanCosine) }
+                            if mode == .hybrid {
+                                parts.cut = Calibration.standard.cut(known.features, meanCosine: cuts[place].meanCosine)
+                                parts.shareCut = known.shareCut
+                            }
                         }
                     }
+                    // Without a vector only a word they share is a reason, however low the threshold.
+                    if mode != .keyword, cosine == nil, parts.bm25 == 0 { continue }
                     best = max(best, Double(parts.similarity(mode)))
                 }
                 guard best >= threshold else { continue }

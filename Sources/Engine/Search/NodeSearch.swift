@@ -14,7 +14,7 @@ internal import Vectors
 /// What is looked for: words, their vector, or both.
 struct Question {
     let text: String
-    /// Unit length; nil in `.keyword` mode.
+    /// Unit length; nil in `.keyword` mode, and for a text that the model cannot read.
     let vector: [Float]?
     /// A query's signs count (docs/query-syntax.md); a need is plain words.
     var hasSyntax = false
@@ -43,6 +43,8 @@ struct NodeSearch {
     var passing: NodeSet? = nil
     /// With a filter: how many pass, of how many.
     var filtered: QueryAnswer.Filtered? = nil
+    /// nil: the best, and no more.
+    var page: MatchPage? = nil
     /// In hybrid mode, when another thread was asked to help; good for one search.
     var textSide: TextSide? = nil
     /// Nothing was as the signs of the query ask: its words were searched.
@@ -60,14 +62,19 @@ struct NodeSearch {
         var bytes = 0
         /// Matches behind them that were left, so that the answer does not become larger than it may be.
         var left = 0
+        /// Of pages: there are matches behind these.
+        var hasMore = false
     }
+
+    /// Places of the ranking that are wanted for `count` answers: of a page also those before it, and one behind it, which says that there are more.
+    private func places(_ count: Int) -> Int { page.map { $0.offset + count + 1 } ?? count }
 
     /// At most `count` nodes (or documents) of at least the threshold, in the order of `fusion`, equal ones by node number; no more than
     /// `Limits.answerBytes` of them, and at least one.
     func retrieve(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> Retrieved {
-        let (candidates, folding) = try folded(question, count: count, in: view)
+        let (candidates, folding) = try folded(question, count: places(count), in: view)
         var metadata = try MetadataReader(scope, in: view)
-        return try bounded(candidates, folding) { try metadata.metadata(of: $0.record.document, in: view) }
+        return try bounded(candidates, folding, count) { try metadata.metadata(of: $0.record.document, in: view) }
     }
 
     /// The candidates, and what is left of their ranking when each node has one place: `count` of them, and so many more `beside`, in case.
@@ -81,7 +88,7 @@ struct NodeSearch {
         // Long nodes, by each of their entries: a node of megabytes is read once, and not for each of its passages.
         var long: [NodeID: IndexedUnit] = [:]
         while true {
-            let candidates = try Candidates(question, count: wanted, of: search, tellsWhy: tellsWhy, in: view)
+            let candidates = try Candidates(question, count: wanted, depth: depth, of: search, tellsWhy: tellsWhy, in: view)
             let choice = candidates.choice
             let (folding, isShort) = try fold(candidates, count: count, beside: beside) { entry in
                 let unit = try long[entry] ?? documents.unit(of: entry, in: view)
@@ -89,7 +96,7 @@ struct NodeSearch {
                 return try FoundNode(unit, offset: Int(entry.rawValue - unit.first.rawValue), choice)
             }
             let asked = Candidates.count(for: wanted, mode)
-            guard isShort, candidates.mayHaveMore, asked < Limits.widenedCandidates else { return (candidates, folding) }
+            guard page == nil, isShort, candidates.mayHaveMore, asked < Limits.widenedCandidates else { return (candidates, folding) }
             wanted = mode == .hybrid ? asked : 4 * asked
             search.textSide = nil
         }
@@ -110,14 +117,20 @@ struct NodeSearch {
     }
 
     private func bounded(
-        _ candidates: Candidates, _ folding: NodeFolding, metadata: (FoundNode) throws -> (metadata: JSONObject, bytes: Int)
+        _ candidates: Candidates, _ folding: NodeFolding, _ count: Int, metadata: (FoundNode) throws -> (metadata: JSONObject, bytes: Int)
     ) rethrows -> Retrieved {
         var found = Retrieved(candidates: candidates)
-        for (place, (hit, node)) in folding.kept.enumerated() {
+        var kept = folding.kept[...]
+        if let page {
+            kept = kept.dropFirst(page.offset)
+            found.hasMore = kept.count > count
+            kept = kept.prefix(count)
+        }
+        for (place, (hit, node)) in kept.enumerated() {
             let own = try metadata(node)
             let bytes = node.others.reduce(node.byteCount + own.bytes) { $0 + $1.found.byteCount }
             if place > 0, found.bytes + bytes > Limits.answerBytes {
-                found.left = folding.kept.count - place
+                if page == nil { found.left = kept.count - place } else { found.hasMore = true }
                 break
             }
             found.bytes += bytes
@@ -126,10 +139,18 @@ struct NodeSearch {
         return found
     }
 
+    private var depth: Int? { page == nil ? nil : Limits.pagedMatches }
+
+    /// Where a page goes on, for one that was asked for.
+    func paging(_ found: Retrieved?) -> QueryAnswer.Paging? {
+        guard let page else { return nil }
+        return .init(next: found?.hasMore == true ? page.next(after: found?.hits.count ?? 0) : nil)
+    }
+
     /// The answer that was found.
     /// - Throws: `.damaged`
     func matches(_ found: Retrieved) throws -> [Match] {
-        var rank = 0
+        var rank = page?.offset ?? 0
         func match(_ hit: Hit, _ node: FoundNode, _ metadata: JSONObject) throws -> Match {
             rank += 1
             let explanation = explain ? try self.explanation(of: hit, rank: rank, node, found.candidates) : nil
@@ -146,8 +167,8 @@ struct NodeSearch {
 
     /// At most `count` nodes of a project's past, bounded like those of the present.
     func retrieve(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) throws -> Retrieved {
-        let (candidates, folding) = try folded(question, count: count, among: past, countTokens)
-        return bounded(candidates, folding) { (past.unit(ofNode: $0.node).attributes.metadata, 0) }
+        let (candidates, folding) = try folded(question, count: places(count), among: past, countTokens)
+        return bounded(candidates, folding, count) { (past.unit(ofNode: $0.node).attributes.metadata, 0) }
     }
 
     func folded(
@@ -155,10 +176,10 @@ struct NodeSearch {
     ) throws -> (candidates: Candidates, folding: NodeFolding) {
         var wanted = count
         while true {
-            let candidates = Candidates(question, count: wanted, of: mode, passing: passing, among: past)
+            let candidates = Candidates(question, count: wanted, depth: depth, of: mode, passing: passing, among: past)
             let choice = candidates.choice
             let (folding, isShort) = try fold(candidates, count: count, beside: beside) { try past.found($0, choice, countTokens) }
-            guard isShort, candidates.mayHaveMore else { return (candidates, folding) }
+            guard page == nil, isShort, candidates.mayHaveMore else { return (candidates, folding) }
             wanted *= 4
         }
     }
@@ -210,7 +231,7 @@ struct NodeSearch {
     func explanation(of hit: Hit, rank: Int?, _ found: FoundNode, _ candidates: Candidates) throws(ContexError) -> Explanation {
         Explanation(
             mode: mode, rank: rank, similarity: Double(hit.similarity), threshold: threshold, parts: hit.parts.contributions(mode),
-            cosine: Double(hit.parts.cosine), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
+            cosine: hit.parts.cosine.map(Double.init), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
             terms: candidates.weights.explain(AnalyzedText(try found.indexedText, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
             fusion: fusion.method, vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
             weights: weights(hit))

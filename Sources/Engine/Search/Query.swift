@@ -20,8 +20,8 @@ extension Database {
         var search = try QuerySearch(tenant, request, configuration, models)
         let texts = search.textsToEmbed
         if !texts.isEmpty {
-            search.vectors = try await models.embed(texts.map { ScopedText($0, in: .project(request.project, of: tenant)) })
-            for text in texts { queryUse.note(text, in: request.project, of: tenant) }
+            search.vectors = try await models.embed(questions: texts.map { ScopedText($0, in: .project(request.project, of: tenant)) })
+            for (text, vector) in zip(texts, search.vectors) where !vector.isEmpty { queryUse.note(text, in: request.project, of: tenant) }
         }
         let outcome: QuerySearch.Outcome
         if search.mode == .hybrid, request.asOf == nil {
@@ -55,7 +55,7 @@ extension Database {
         let texts = searches.map { (try? $0.get().textsToEmbed) ?? [] }
         do {
             let scoped = texts.indices.flatMap { place in texts[place].map { ScopedText($0, in: .project(requests[place].project, of: tenant)) } }
-            var vectors = scoped.isEmpty ? [] : try await models.embed(scoped)[...]
+            var vectors = scoped.isEmpty ? [] : try await models.embed(questions: scoped)[...]
             for place in texts.indices where !texts[place].isEmpty {
                 let own = Array(vectors.prefix(texts[place].count))
                 vectors.removeFirst(own.count)
@@ -64,7 +64,7 @@ extension Database {
                     search.vectors = own
                     return search
                 }
-                for text in texts[place] { queryUse.note(text, in: requests[place].project, of: tenant) }
+                for (text, vector) in zip(texts[place], own) where !vector.isEmpty { queryUse.note(text, in: requests[place].project, of: tenant) }
             }
         } catch {
             let failure = ContexError(anyError: error)
@@ -114,7 +114,8 @@ extension Database {
                 }
                 for (entry, answer) in zip(asked, answers) { outcomes[entry.place] = answer }
             } catch {
-                for entry in asked { outcomes[entry.place] = .failure(ContexError(anyError: error)) }
+                let failure = ContexError(anyError: error)
+                for entry in asked { outcomes[entry.place] = .failure(entry.nodes.page?.failure(failure) ?? failure) }
             }
         }
         return outcomes
@@ -126,8 +127,12 @@ extension Database {
         case .answer(let answer): return answer
         case .past(let nodes, let state):
             let scope = ModelScope.project(search.request.project, of: search.tenant)
-            return try await withPast(state.scope, at: state.sequence, withVectors: search.mode != .keyword, embeddingFor: scope) { [self] past in
-                try await onHeavyPool { try search.answer(nodes, among: past) }
+            do {
+                return try await withPast(state.scope, at: state.sequence, withVectors: search.mode != .keyword, embeddingFor: scope) { [self] past in
+                    try await onHeavyPool { try search.answer(nodes, among: past) }
+                }
+            } catch let error as ContexError {
+                throw nodes.page?.failure(error) ?? error
             }
         }
     }

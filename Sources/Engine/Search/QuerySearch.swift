@@ -18,7 +18,7 @@ internal import Vectors
 struct QuerySearch: Sendable {
     let tenant: TenantID
     let request: QueryRequest
-    /// Unit length: the asker's own, or those of `textsToEmbed`; none in `.keyword` mode.
+    /// Unit length: the asker's own, or those of `textsToEmbed`, without numbers for one that the model cannot read; none in `.keyword` mode.
     var vectors: [[Float]] = []
     let dimension: Int
     let mode: SearchMode
@@ -41,6 +41,11 @@ struct QuerySearch: Sendable {
             throw .invalid(field: "threshold", kind: "greater_than_equal", message: "Input should be greater than or equal to 0")
         }
         countTokens = models.countTokens
+        if request.page != nil, request.maxTokens != nil || request.diversity != nil || !request.pinned.isEmpty || !request.explainKeys.isEmpty {
+            throw .invalid(
+                field: request.page?.cursor == nil ? "limit" : "cursor", kind: "value_error",
+                message: "Value error, pages show matches as they are ranked: leave out max_tokens, diversity, pinned and explain_keys, or limit and cursor")
+        }
     }
 
     /// The texts whose vectors have yet to be computed: as typed, as the original does it; without its signs, where they demand something, and then
@@ -53,9 +58,18 @@ struct QuerySearch: Sendable {
     }
 
     private var hasSyntax: Bool { mode != .semantic && request.syntax == .signs }
-    private var question: Question { Question(text: request.text, vector: vectors.first, hasSyntax: hasSyntax) }
+    private var question: Question { Question(text: request.text, vector: vectors.first?.readable, hasSyntax: hasSyntax) }
     /// The words alone.
-    private var plainQuestion: Question { Question(text: request.text, vector: vectors.last) }
+    private var plainQuestion: Question { Question(text: request.text, vector: vectors.last?.readable) }
+
+    private var notes: [String] {
+        guard vectors.first?.isEmpty == true else { return [] }
+        return [
+            mode == .semantic
+                ? "The embedding model cannot read this text, so nothing is near to it: ask in mode 'hybrid' or 'keyword'"
+                : "The embedding model cannot read this text: words alone decided"
+        ]
+    }
 
     /// Searches for the question; where nothing is as its signs demand, for its words.
     /// - Parameter isEmpty: whether nothing was found.
@@ -153,17 +167,25 @@ struct QuerySearch: Sendable {
     /// - Parameter textSide: when another thread may help.
     func run(in view: borrowing TransactionView, _ database: Database, _ textSide: TextSide? = nil) throws -> Retrieved {
         let scope = try Database.scope(tenant, request.project, view)
-        let past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
-        guard let scope else { return .noProject }
+        var past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
+        guard let scope else {
+            // No project has given one.
+            if let cursor = request.page?.cursor { _ = try PageCursor(cursor, of: .matches) }
+            return .noProject
+        }
         var search = NodeSearch(
             scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort, textSide: textSide)
         (search.groups, search.ofDocumentMax) = (request.groupsByDocument, ofDocumentMax)
+        if let page = request.page {
+            search.page = try MatchPage(page, scope, asOf: past, question: fingerprint, in: view)
+            past = search.page?.past
+        }
         if let past { return .past(search, PastState(scope: scope, sequence: past)) }
         if let filter = request.filter { try search.admit(filter, in: view) }
         if isPlain {
             if search.filtered?.passing == 0 { return .matches(search, nil) }
             let found = try answeringPlainly(&search) {
-                try $0.retrieve($1, count: request.topK, in: view)
+                try $0.retrieve($1, count: $0.page?.limit ?? request.topK, in: view)
             } isEmpty: {
                 $0.hits.isEmpty
             }
@@ -294,14 +316,14 @@ struct QuerySearch: Sendable {
             .answer(
                 QueryAnswer(
                     query: request.text, matches: try found.map(search.matches) ?? [], filtered: search.filtered, left: found?.left ?? 0,
-                    ignoresSigns: search.ignoresSigns))
+                    paging: search.paging(found), notes: notes, ignoresSigns: search.ignoresSigns))
         case .noProject:
             .answer(
                 QueryAnswer(
                     query: request.text, matches: [], packing: report(.init(), missingPins: request.pinned),
                     explained: request.explainKeys.map {
                         KeyExplanation(key: $0, outcome: .notThere, nodeKey: nil, nodes: 0, duplicateOf: nil, explanation: nil)
-                    }, filtered: request.filter.map { _ in .init(passing: 0, nodes: 0) }))
+                    }, filtered: request.filter.map { _ in .init(passing: 0, nodes: 0) }, paging: request.page.map { _ in .init(next: nil) }))
         }
     }
 
@@ -312,12 +334,13 @@ struct QuerySearch: Sendable {
         if let filter = request.filter { search.admit(filter, among: past) }
         if isPlain {
             let found = try answeringPlainly(&search) {
-                try $0.retrieve($1, count: request.topK, among: past, countTokens)
+                try $0.retrieve($1, count: $0.page?.limit ?? request.topK, among: past, countTokens)
             } isEmpty: {
                 $0.hits.isEmpty
             }
             return QueryAnswer(
-                query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left, ignoresSigns: search.ignoresSigns)
+                query: request.text, matches: try search.matches(found), filtered: search.filtered, left: found.left, paging: search.paging(found),
+                notes: notes, ignoresSigns: search.ignoresSigns)
         }
         let (candidates, folding) = try answeringPlainly(&search) {
             try $0.folded($1, count: poolMax, beside: pinnedMost, among: past, countTokens)
@@ -445,6 +468,11 @@ struct QuerySearch: Sendable {
         guard let rank = best.rank else { return try told(best, .notACandidate) }
         return try told(best, rank > request.topK ? .beyondTopK : .diversity)
     }
+}
+
+extension [Float] {
+    /// nil without numbers.
+    fileprivate var readable: [Float]? { isEmpty ? nil : self }
 }
 
 /// Counts data in the format of an answer.

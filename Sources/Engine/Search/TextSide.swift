@@ -21,7 +21,7 @@ final class TextSide: Sendable {
     struct Retrieved {
         /// Best first.
         let matches: [TextMatch]
-        /// Of matches; of those that the vectors found too, perhaps.
+        /// Of matches that have a vector; of those that the vectors found too, perhaps.
         let cosines: [VectorMatch]
         /// Of nodes that only the vectors or only a rare exact word found, 0 of one without a text.
         let others: [TextMatch]
@@ -68,7 +68,9 @@ final class TextSide: Sendable {
                     if let vector {
                         let known = NodeSet(known)
                         let nodes = nodes.filter { !known.contains($0) }
-                        cosines = zip(nodes, try vectors.cosines(vector, of: nodes, in: view)).map { VectorMatch(node: $0, cosine: $1 ?? 0) }
+                        cosines = zip(nodes, try vectors.cosines(vector, of: nodes, in: view)).compactMap { node, cosine in
+                            cosine.map { VectorMatch(node: node, cosine: $0) }
+                        }
                     }
                     return try nearest()
                 }, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)

@@ -21,6 +21,13 @@ extension RouteTable {
         static let topK = Field.integer("top_k", min: 1, max: Limits.topK, default: 5, "Matches at most")
         static let maxResults = Field.optionalInteger(
             "max_results", min: 1, max: Limits.maxResults, "What the Python client sends for top_k; then the answer is JSON")
+        static let limit = Field.optionalInteger(
+            "limit", min: 1, max: Limits.pageMatches,
+            "Instead of top_k: matches of a page. The answer then says has_more, and gives next_cursor to the page behind it")
+        static let cursor = Field.optionalText(
+            "cursor", scalarsMax: 1_000,
+            "The next_cursor of the page before, as it is, with the same query: all pages are of the state that the first was of, of at most "
+                + "\(Limits.pagedMatches) matches")
         static let threshold = Field.optionalNumber(
             "threshold", min: 0, max: 1, "Least similarity; the server's when not given. In mode semantic, where it is a cosine, from -1 on"
         ).widened(to: .number(min: -1, max: 1)) { given in
@@ -61,7 +68,7 @@ extension RouteTable {
                 text.shape, syntax.shape, topK.shape, threshold.shape, Fields.maxTokens.shape, format.shape, maxResults.shape, mode.shape, fusion.shape,
                 weights.shape, explain.shape,
                 vector.shape, efSearch.shape, recall.shape, Fields.asOf.shape, Fields.diversity.shape, Fields.pinned.shape, explainKeys.shape,
-                filter.shape, groupBy.shape, nodesPerDocument.shape,
+                filter.shape, groupBy.shape, nodesPerDocument.shape, limit.shape, cursor.shape,
             ]
         }
 
@@ -85,6 +92,7 @@ extension RouteTable {
             request.pinned = body[Fields.pinned]
             request.explainKeys = body[explainKeys]
             request.filter = body[filter]
+            if body[limit] != nil || body[cursor] != nil { request.page = PageRequest(limit: body[limit] ?? request.topK, cursor: body[cursor]) }
             request.groupsByDocument = body[groupBy] != nil
             request.nodesPerDocument = body[nodesPerDocument]
             return request
