@@ -88,7 +88,8 @@ public struct QueryWeights: Sendable {
     let exact: [(place: Int, rarity: Rarity)]
 
     struct Lift {
-        let phrase: [String]
+        /// Of its terms, one after another, each of which some text has.
+        let places: [Int]
         let score: Float
         /// The query has it in quotation marks.
         let isAsked: Bool
@@ -121,6 +122,8 @@ public struct QueryWeights: Sendable {
         copy.counted = zip(counts, terms).map { Float($0) * $1.idf * scale }
         return copy
     }
+
+    func phrase(_ lift: Lift) -> [String] { lift.places.map { terms[$0].term } }
 
     func with(lifts: [Lift]) -> QueryWeights {
         var copy = self
@@ -159,7 +162,7 @@ public struct QueryWeights: Sendable {
     /// - Complexity: O(query terms x log text terms).
     public func score(_ text: AnalyzedText) -> Float {
         var score = words(text)
-        for lift in lifts where text.holds(lift.phrase) { score += lift.score }
+        for lift in lifts where text.holds(phrase(lift)) { score += lift.score }
         return score
     }
 
@@ -182,7 +185,7 @@ public struct QueryWeights: Sendable {
 
     /// What each of the query's terms, and phrases, adds to the score, without those that the text lacks.
     public func explain(_ text: AnalyzedText) -> [(term: String, score: Float)] {
-        let phrases = lifts.filter { text.holds($0.phrase) }.map { (term: "\"\($0.phrase.joined(separator: " "))\"", score: $0.score) }
+        let phrases = lifts.filter { text.holds(phrase($0)) }.map { (term: "\"\(phrase($0).joined(separator: " "))\"", score: $0.score) }
         return phrases + terms.indices.compactMap { index in
             let frequency = text.frequency(of: terms[index].term)
             guard frequency > 0 else { return nil }

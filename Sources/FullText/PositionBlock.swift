@@ -111,12 +111,12 @@ final class PositionReader {
     }
 
     /// Which of some runs of terms stand in a node's text one after another (`PositionRecord.standing`).
-    func standing(_ runs: [[UInt64]], _ asked: UInt32, _ node: UInt32, length: Int, in view: borrowing TransactionView) throws -> UInt32 {
+    func standing(_ runs: PhraseRuns, _ node: UInt32, length: Int, in view: borrowing TransactionView) throws -> UInt32 {
         guard let record = try unsafe record(of: node, in: view) else {
             if length < 2 { return 0 }
             throw TextIndex.contradiction("the order of terms of node \(node) is missing")
         }
-        return try unsafe PositionRecord.standing(runs, asked, length: length, record)
+        return try unsafe PositionRecord.standing(runs, length: length, record)
     }
 
     /// Goes on in the record; nil when it has no such text from here on.

@@ -77,19 +77,17 @@ enum PositionRecord {
         return false
     }
 
-    /// Which of some runs of terms stand one after another; each is asked for only where the text has all its terms.
-    /// - Parameters:
-    ///   - runs: hashes of their terms, at most 32 runs.
-    ///   - asked: a bit for each of them.
-    /// - Complexity: O(length of the text x runs).
-    static func standing(_ runs: [[UInt64]], _ asked: UInt32, length: Int, _ record: UnsafeRawBufferPointer) throws -> UInt32 {
+    /// Which of some runs of terms stand one after another, a bit for each. Where the text has all terms of a run that is exact; where it lacks one,
+    /// another of the same hash may stand in its place.
+    /// - Complexity: O(length of the text + runs x places where one may begin).
+    static func standing(_ runs: PhraseRuns, length: Int, _ record: UnsafeRawBufferPointer) throws -> UInt32 {
         var reader = unsafe RecordReader(record)
         let bits = Int(try reader.byte())
         let seed = try reader.byte()
         guard bits >= 1, bits <= bitsMax, reader.remaining == (length * bits + 7) / 8 else { throw RecordReader.damaged }
         // The kernel may fill whole blocks.
         let capacity = (length + BlockHeader.postingsMax - 1) / BlockHeader.postingsMax * BlockHeader.postingsMax
-        return unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity) { values in
+        return unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity + runs.terms.count) { values in
             // 128 values end with a byte.
             for start in stride(from: 0, to: length, by: BlockHeader.postingsMax) {
                 let offset = start / 8 * bits
@@ -97,18 +95,26 @@ enum PositionRecord {
                     kernelLevel, reader.here.assumingMemoryBound(to: UInt8.self) + offset, reader.remaining - offset, UInt32(bits),
                     min(BlockHeader.postingsMax, length - start), values.baseAddress! + start)
             }
+            let wanted = unsafe values.baseAddress! + capacity
+            // The kernel adds 1.
+            for (place, hash) in runs.terms.enumerated() { unsafe wanted[place] = self.place(hash, seed: seed, bits: bits) &+ 1 }
+            // Where no run begins, as almost everywhere, one look at each of two sets says so.
+            var (firsts, seconds): (UInt64, UInt64) = (0, 0)
+            for run in runs.runs {
+                firsts |= unsafe 1 << UInt64(wanted[run.first] & 63)
+                seconds |= unsafe 1 << UInt64(wanted[run.second] & 63)
+            }
             var standing: UInt32 = 0
-            for (number, run) in runs.enumerated() where asked & 1 << UInt32(number) != 0 && run.count <= length {
-                // The kernel adds 1.
-                let wanted = run.map { place($0, seed: seed, bits: bits) &+ 1 }
-                let (first, last) = (wanted[0], length - wanted.count)
-                for start in 0...last where unsafe values[start] == first {
-                    var matched = 1
-                    while matched < wanted.count, unsafe values[start + matched] == wanted[matched] { matched += 1 }
-                    if matched == wanted.count {
-                        standing |= 1 << UInt32(number)
-                        break
+            for start in 0..<max(0, length - 1)
+            where unsafe firsts >> UInt64(values[start] & 63) & seconds >> UInt64(values[start + 1] & 63) & 1 != 0 {
+                for (number, run) in runs.runs.enumerated() where unsafe values[start] == wanted[run.first] && values[start + 1] == wanted[run.second] {
+                    guard start + 2 + run.rest.count <= length else { continue }
+                    var place = start + 2
+                    for term in run.rest {
+                        guard unsafe values[place] == wanted[term] else { break }
+                        place += 1
                     }
+                    if place == start + 2 + run.rest.count { standing |= 1 << UInt32(number) }
                 }
             }
             return standing
@@ -124,5 +130,37 @@ enum PositionRecord {
             word |= unsafe UInt64(reader.here.load(fromByteOffset: bit / 8 + place, as: UInt8.self)) << UInt64(8 * place)
         }
         return UInt32(truncatingIfNeeded: word >> UInt64(bit % 8) & (1 << UInt64(bits) - 1))
+    }
+}
+
+/// Runs of two terms or more that are sought in the order of many texts' terms.
+struct PhraseRuns {
+    /// Hashes of all their terms.
+    fileprivate let terms: [UInt64]
+    fileprivate let runs: [Run]
+
+    /// Places in `terms`.
+    fileprivate struct Run {
+        let first: Int
+        let second: Int
+        let rest: [Int]
+    }
+
+    /// - Parameter phrases: at most 32.
+    init(_ phrases: [[String]]) {
+        assert(phrases.count <= 32 && phrases.allSatisfy { $0.count >= 2 })
+        var terms: [UInt64] = []
+        var places: [UInt64: Int] = [:]
+        runs = phrases.map { phrase in
+            let own = phrase.map { term in
+                let hash = PositionRecord.hash(term.utf8)
+                if let place = places[hash] { return place }
+                places[hash] = terms.count
+                terms.append(hash)
+                return terms.count - 1
+            }
+            return Run(first: own[0], second: own[1], rest: Array(own[2...]))
+        }
+        self.terms = terms
     }
 }

@@ -67,7 +67,7 @@ public struct TextCollection: Sendable {
         var places: Set<Int> = []
         for found in byWords.prefix(look) { places.insert(found.place) }
         for lift in weights.lifts where lift.isAsked {
-            for found in byWords.lazy.filter({ texts[$0.place].holds(lift.phrase) }).prefix(look) { places.insert(found.place) }
+            for found in byWords.lazy.filter({ texts[$0.place].holds(weights.phrase(lift)) }).prefix(look) { places.insert(found.place) }
         }
         var found: [Found] = places.map { ($0, weights.score(texts[$0])) }
         found.sort(by: isBefore)

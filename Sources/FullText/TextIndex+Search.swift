@@ -15,7 +15,7 @@ extension TextIndex {
             var reader = try TermReader(self, state, in: view)
             let (found, weights) = try find(query, &reader, state.statistics)
             var search = TextSearch(self, weights.lengthNorm, count: count, memory)
-            search.scored = try open(query, found, weights, &reader, memory)
+            search.scored = try open(query, found, weights, &reader, memory).all
             return try search.run(weights, where: filter, in: view)
         }
     }
@@ -33,25 +33,24 @@ extension TextIndex {
     public func scores(_ weights: QueryWeights, of nodes: [NodeID], in view: borrowing TransactionView) throws -> [Float?] {
         try SearchMemory.lend { memory in
             var reader = try TermReader(self, state(in: view), in: view)
-            var cursors: [PostingCursor] = []
+            var cursors = TermCursors(terms: weights.terms.count)
             for (place, term) in weights.terms.enumerated() where term.documentFrequency > 0 {
                 let bytes = Array(term.term.utf8)
                 guard let found = try reader.find(bytes[...]) else { continue }
-                cursors.append(try reader.open(bytes[...], found, weight: weights.weights[place], weights.lengthNorm, memory))
+                cursors.append(try reader.open(bytes[...], found, weight: weights.weights[place], weights.lengthNorm, memory), at: place)
             }
-            return try scores(weights, of: nodes, cursors, &reader, memory, in: view)
+            return try scores(weights, of: nodes, cursors, PositionReader(scope), in: view)
         }
     }
 
-    /// - Parameter cursors: of the query's terms, at their beginning.
     private func scores(
-        _ weights: QueryWeights, of nodes: [NodeID], _ cursors: [PostingCursor], _ reader: inout TermReader, _ memory: SearchMemory,
-        in view: borrowing TransactionView
+        _ weights: QueryWeights, of nodes: [NodeID], _ cursors: TermCursors, _ positions: PositionReader, in view: borrowing TransactionView
     ) throws -> [Float?] {
         let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
         let lengths = try lengths(of: nodes, order, in: view)
         var sums = [Int32](repeating: 0, count: nodes.count)
-        for cursor in cursors {
+        cursors.rewind()
+        for cursor in cursors.all {
             let scale = cursor.scale
             for place in order {
                 guard let length = lengths[place], let count = try cursor.find(nodes[place].rawValue), count > 0 else { continue }
@@ -60,9 +59,7 @@ extension TextIndex {
         }
         var scores = nodes.indices.map { lengths[$0] == nil ? nil : weights.score(sums[$0]) }
         guard !weights.lifts.isEmpty else { return scores }
-        for (place, lifts) in try lifts(weights, of: nodes, &reader, memory, in: view).enumerated() {
-            scores[place] = scores[place].map { lifts.reduce($0, +) }
-        }
+        try lift(&scores, weights, of: nodes, order, lengths, cursors, positions, in: view)
         return scores
     }
 
@@ -98,12 +95,11 @@ extension TextIndex {
 
     private func open(
         _ query: TextQuery, _ found: [FoundTerm?], _ weights: QueryWeights, _ reader: inout TermReader, _ memory: SearchMemory
-    ) throws -> [PostingCursor] {
-        var cursors: [PostingCursor] = []
-        cursors.reserveCapacity(found.count)
+    ) throws -> TermCursors {
+        var cursors = TermCursors(terms: found.count)
         for place in found.indices {
             guard let term = found[place] else { continue }
-            cursors.append(try reader.open(query.bytes(place), term, weight: weights.weights[place], weights.lengthNorm, memory))
+            cursors.append(try reader.open(query.bytes(place), term, weight: weights.weights[place], weights.lengthNorm, memory), at: place)
         }
         return cursors
     }
@@ -115,6 +111,36 @@ extension TextIndex {
             var reader = unsafe RecordReader(buffer)
             return try LengthView(&reader)
         }
+    }
+}
+
+/// Cursors of the terms of a query that some text has.
+private struct TermCursors {
+    /// In the order of terms.
+    private(set) var all: [PostingCursor] = []
+    /// Of each term of the query.
+    private var places: [PostingCursor?]
+
+    init(terms: Int) {
+        places = Array(repeating: nil, count: terms)
+        all.reserveCapacity(terms)
+    }
+
+    mutating func append(_ cursor: PostingCursor, at place: Int) {
+        all.append(cursor)
+        places[place] = cursor
+    }
+
+    func rewind() {
+        for cursor in all { cursor.rewind() }
+    }
+
+    /// Whether a node has all of some terms. Nodes are asked for in rising order.
+    func has(_ node: UInt32, all terms: [Int]) throws -> Bool {
+        for term in terms {
+            guard let cursor = places[term], try cursor.find(node) ?? 0 > 0 else { return false }
+        }
+        return true
     }
 }
 
@@ -205,14 +231,14 @@ public struct ResolvedTextQuery: Sendable {
             pairs.sort { $0.idf != $1.idf ? $0.idf > $1.idf : $0.place < $1.place }
             pairs.removeLast(pairs.count - TextIndex.pairsMax)
         }
-        let standing = pairs.map { entry in
-            QueryWeights.Lift(
-                phrase: [weights.terms[entry.pair.first].term, weights.terms[entry.pair.second].term], score: Self.liftOfPair * entry.idf, isAsked: false)
-        }
+        let standing = pairs.map { QueryWeights.Lift(places: [$0.pair.first, $0.pair.second], score: Self.liftOfPair * $0.idf, isAsked: false) }
         if lifts.isEmpty { return standing }
-        let idfs = Dictionary(uniqueKeysWithValues: weights.terms.map { (ExactText($0.term), $0.idf) })
-        return lifts.map { phrase in
-            QueryWeights.Lift(phrase: phrase, score: Self.liftOfPhrase * phrase.reduce(0) { $0 + (idfs[ExactText($1)] ?? 0) }, isAsked: true)
+        let places = Dictionary(uniqueKeysWithValues: weights.terms.enumerated().map { (ExactText($1.term), $0) })
+        return lifts.compactMap { phrase in
+            let places = phrase.compactMap { places[ExactText($0)] }
+            // A term that no text has, or that is past the limit of terms: no text has the phrase.
+            guard places.count == phrase.count, places.allSatisfy({ weights.terms[$0].documentFrequency > 0 }) else { return nil }
+            return QueryWeights.Lift(places: places, score: Self.liftOfPhrase * places.reduce(0) { $0 + weights.terms[$1].idf }, isAsked: true)
         } + standing
     }
 }
@@ -239,7 +265,7 @@ extension TextIndex {
     /// Phrases that lift texts, the first of a query, and how long one may be: who quotes more finds it by its words.
     static let liftsMax = 8
     static let liftTermsMax = 32
-    /// Pairs of words that follow each other, those of the rarest words. With `liftsMax` they are bits of 32.
+    /// Pairs of words that follow each other, those of the rarest words. With `liftsMax` they are at most 32 (`PhraseRuns`).
     static let pairsMax = 16
 
     /// The best texts by words that are looked at for phrases, when so many are wanted: phrases change the order among the first.
@@ -293,18 +319,22 @@ extension TextIndex {
             let weights = resolved.settled(bare, positions: state.options.positions)
             let cursors = try open(resolved.query, found, weights, &reader, memory)
             let look = weights.lifts.isEmpty ? count : count > 0 ? Self.look(for: count) : 0
-            var matches = try search(resolved, weights, cursors, count: look, state.options, &reader, memory, where: filter, in: view)
+            let positions = PositionReader(scope)
+            var matches = try search(resolved, weights, cursors.all, count: look, state.options, &reader, memory, where: filter, in: view)
             if !weights.lifts.isEmpty {
                 // A text with a phrase may be further behind by its words.
                 var known = Set(matches.map(\.node))
                 for lift in weights.lifts where lift.isAsked {
-                    for cursor in cursors { cursor.rewind() }
+                    cursors.rewind()
                     let lifted = try search(
-                        resolved, lift: lift.phrase, weights, cursors, count: look, state.options, &reader, memory, where: filter, in: view)
+                        resolved, lift: weights.phrase(lift), weights, cursors.all, count: look, state.options, &reader, memory, where: filter, in: view)
                     matches += lifted.filter { known.insert($0.node).inserted }
                 }
-                let lifts = try lifts(weights, of: matches.map(\.node), &reader, memory, in: view)
-                matches = zip(matches, lifts).map { TextMatch(node: $0.node, score: $1.reduce($0.score, +)) }
+                let nodes = matches.map(\.node)
+                let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
+                var scores = matches.map(\.score).map(Optional.some)
+                try lift(&scores, weights, of: nodes, order, lengths(of: nodes, order, in: view), cursors, positions, in: view)
+                matches = zip(matches, scores).map { TextMatch(node: $0.node, score: $1 ?? $0.score) }
                 matches.sort { $0.score != $1.score ? $0.score > $1.score : $0.node < $1.node }
                 matches.removeLast(max(0, matches.count - count))
             }
@@ -312,8 +342,7 @@ extension TextIndex {
             var known = Set(matches.map(\.node))
             var others = exact.map(\.node).filter { known.insert($0).inserted }
             others += try nodes(matches.map(\.node) + others).filter { known.insert($0).inserted }
-            for cursor in cursors { cursor.rewind() }
-            let scores = others.isEmpty ? [] : try scores(weights, of: others, cursors, &reader, memory, in: view)
+            let scores = others.isEmpty ? [] : try scores(weights, of: others, cursors, positions, in: view)
             return Answer(matches: matches, others: zip(others, scores).map { TextMatch(node: $0, score: $1 ?? 0) }, exact: exact, weights: weights)
         }
     }
@@ -334,48 +363,31 @@ extension TextIndex {
         return exact
     }
 
-    /// What the phrases of a query add to some nodes, in the order of the phrases.
-    private func lifts(
-        _ weights: QueryWeights, of nodes: [NodeID], _ reader: inout TermReader, _ memory: SearchMemory, in view: borrowing TransactionView
-    ) throws -> [[Float]] {
-        var lifts = [[Float]](repeating: [], count: nodes.count)
-        // The terms of the phrases, each once.
-        var terms: [(cursor: PostingCursor, phrases: UInt32)] = []
-        var places: [ExactText: Int] = [:]
-        var asked: UInt32 = 0
-        for (number, lift) in weights.lifts.enumerated() {
-            let bit: UInt32 = 1 << UInt32(number)
-            var isPossible = true
-            for term in lift.phrase {
-                if let place = places[ExactText(term)] {
-                    terms[place].phrases |= bit
-                } else if let cursor = try open([term], weight: 0, weights.lengthNorm, &reader, memory).first?.cursor {
-                    places[ExactText(term)] = terms.count
-                    terms.append((cursor, bit))
-                } else {
-                    // No text has it.
-                    isPossible = false
-                }
-            }
-            if isPossible { asked |= bit }
-        }
-        guard asked != 0 else { return lifts }
-        let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
-        let lengths = try lengths(of: nodes, order, in: view)
-        let runs = weights.lifts.map { Self.hashes($0.phrase) }
-        let positions = PositionReader(scope)
+    /// Adds to the scores of some nodes what the phrases of a query are worth that stand there, in the order of the phrases.
+    ///
+    /// The order of terms is read first: a run of hashes that stands there is almost always the phrase. Only what seems to stand is looked up in
+    /// the postings, whether its terms are in the text.
+    /// - Parameters:
+    ///   - order: the places of the nodes, by rising node.
+    ///   - lengths: of their texts.
+    private func lift(
+        _ scores: inout [Float?], _ weights: QueryWeights, of nodes: [NodeID], _ order: [Int], _ lengths: [UInt32?], _ cursors: TermCursors,
+        _ positions: PositionReader, in view: borrowing TransactionView
+    ) throws {
+        let runs = PhraseRuns(weights.lifts.map(weights.phrase))
+        cursors.rewind()
         for place in order {
-            guard let length = lengths[place] else { continue }
+            guard let length = lengths[place], var score = scores[place] else { continue }
             let node = nodes[place].rawValue
-            var left = asked
-            for term in terms where left & term.phrases != 0 {
-                if try term.cursor.find(node) ?? 0 == 0 { left &= ~term.phrases }
+            var standing = try positions.standing(runs, node, length: Int(length), in: view)
+            guard standing != 0 else { continue }
+            while standing != 0 {
+                let lift = weights.lifts[standing.trailingZeroBitCount]
+                standing &= standing - 1
+                if try cursors.has(node, all: lift.places) { score += lift.score }
             }
-            guard left != 0 else { continue }
-            let standing = try positions.standing(runs, left, node, length: Int(length), in: view)
-            for number in runs.indices where standing & 1 << UInt32(number) != 0 { lifts[place].append(weights.lifts[number].score) }
+            scores[place] = score
         }
-        return lifts
     }
 
     /// - Parameter lift: only texts in which this phrase stands.

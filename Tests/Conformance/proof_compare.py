@@ -85,9 +85,11 @@ def main():
     texts, fresh = sample[:arguments.documents], sample[arguments.documents:]
     BaseServer.binary = arguments.base
     with BaseServer() as base, Server() as new:
+        for server in (base, new):
+            filler = RawClient(server.http_port)
+            fill(filler, texts, 200)
+            filler.close()
         clients = [RawClient(base.http_port), RawClient(new.http_port)]
-        for client in clients:
-            fill(client, texts, 200)
         print(f"`tools/proof compare` ({support.BINARY} beside {arguments.base}, {arguments.documents} texts, seed {arguments.seed}, "
               f"{arguments.rounds} rounds of {arguments.requests})\n")
         print("| work | p50 before, ms | p50 now, ms | ratio of speeds: median | least | greatest |\n|---|---|---|---|---|---|")

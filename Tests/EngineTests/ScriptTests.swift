@@ -92,7 +92,7 @@ import Testing
         try await fixture.publish("q", "old", .string("python: 3.1\nname: old\n"), format: "yaml")
         #expect(try await fixture.query("q", "python 3.10", mode: .keyword).first?.documentKey == "new")
         #expect(try await fixture.query("q", "python 3.1", mode: .keyword).first?.documentKey == "old")
-        #expect(try await fixture.query("q", "+3.10", mode: .keyword).map(\.documentKey) == ["new"])
+        #expect(try await fixture.query("q", "+\"3.10\"", mode: .keyword).map(\.documentKey) == ["new"])
     }
 
     @Test(arguments: [("แมว", "ฉันเห็นแมวสองตัวที่ตลาด"), ("水", "飲料水の供給"), ("ﾃﾞｰﾀ", "データベース"), ("كتاب", "كِتَابٌ جديد"), ("物", "买东西和动物")])

@@ -26,7 +26,7 @@ import Testing
             }
             #expect(table.scored.map(\.node) == order)
             for (node, parts) in table.scored {
-                #expect(parts.cosine == cosine[node] ?? 0 && parts.bm25 == bm25[node] ?? 0 && parts.cut == 4)
+                #expect(parts.cosine == cosine[node] && parts.bm25 == bm25[node] ?? 0 && parts.cut == 4)
                 #expect(parts.ceiling == max(10, parts.bm25))
             }
         }
