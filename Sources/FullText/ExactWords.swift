@@ -6,9 +6,9 @@ internal import Base
 enum ExactWords {
     /// The terms of those words, each whole. The analyser `simple` knows no compounds: of it what is one term.
     static func terms(_ text: String, _ analyzer: Analyzer) -> [String] {
-        guard text.utf8.contains(where: isTelling) else { return [] }
+        guard mayBeName(text.utf8) else { return [] }
         var terms: [String] = []
-        for token in text.split(whereSeparator: { !isPart($0) }) where token.utf8.contains(where: isTelling) {
+        for token in text.split(whereSeparator: { !isPart($0) }) where mayBeName(token.utf8) {
             let word = trimmed(token)
             guard isName(word) else { continue }
             let list = analyzer.terms(String(word))
@@ -27,12 +27,21 @@ enum ExactWords {
         }
     }
 
-    /// What every such word has one of.
-    private static func isTelling(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: ":"): true
-        default: false
+    /// Whether there is anything that `isName` takes for a name, in one look at each byte: most questions have nothing.
+    private static func mayBeName(_ bytes: some Swift.Sequence<UInt8>) -> Bool {
+        var capitals = 0
+        var last: UInt8 = 0
+        for byte in bytes {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): return true
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"):
+                capitals += 1
+                if capitals >= capitalsMin || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(last) { return true }
+            default: break
+            }
+            last = byte
         }
+        return false
     }
 
     /// Without the marks around it.
@@ -41,6 +50,9 @@ enum ExactWords {
         guard let start = token.firstIndex(where: { !isMark($0) }), let end = token.lastIndex(where: { !isMark($0) }) else { return "" }
         return token[start...end]
     }
+
+    /// A word of capitals alone is a name from so many on.
+    private static let capitalsMin = 4
 
     static func isName(_ word: Substring) -> Bool {
         let bytes = Array(word.utf8)
@@ -63,6 +75,6 @@ enum ExactWords {
         if capitals + smalls == 0 { return digits > 2 && !(digits == 4 && others == 0 && (bytes[0] == UInt8(ascii: "1") || bytes[0] == UInt8(ascii: "2"))) }
         if digits > 0 { return true }
         if isCamel || bytes.contains(UInt8(ascii: "_")) { return true }
-        return smalls == 0 && capitals >= 4
+        return smalls == 0 && capitals >= capitalsMin
     }
 }

@@ -108,13 +108,10 @@ enum PositionRecord {
             for start in 0..<max(0, length - 1)
             where unsafe firsts >> UInt64(values[start] & 63) & seconds >> UInt64(values[start + 1] & 63) & 1 != 0 {
                 for (number, run) in runs.runs.enumerated() where unsafe values[start] == wanted[run.first] && values[start + 1] == wanted[run.second] {
-                    guard start + 2 + run.rest.count <= length else { continue }
-                    var place = start + 2
-                    for term in run.rest {
-                        guard unsafe values[place] == wanted[term] else { break }
-                        place += 1
-                    }
-                    if place == start + 2 + run.rest.count { standing |= 1 << UInt32(number) }
+                    guard start + run.count <= length else { continue }
+                    var matched = 2
+                    while matched < run.count, unsafe values[start + matched] == wanted[runs.places[run.start + matched]] { matched += 1 }
+                    if matched == run.count { standing |= 1 << UInt32(number) }
                 }
             }
             return standing
@@ -138,29 +135,39 @@ struct PhraseRuns {
     /// Hashes of all their terms.
     fileprivate let terms: [UInt64]
     fileprivate let runs: [Run]
+    /// In `terms`, of one run after another.
+    fileprivate let places: [Int]
 
-    /// Places in `terms`.
-    fileprivate struct Run {
+    /// No array in it: it is looked at for each text.
+    fileprivate struct Run: BitwiseCopyable {
+        /// In `places`.
+        let start: Int
+        let count: Int
+        /// In `terms`.
         let first: Int
         let second: Int
-        let rest: [Int]
     }
 
     /// - Parameter phrases: at most 32.
     init(_ phrases: [[String]]) {
         assert(phrases.count <= 32 && phrases.allSatisfy { $0.count >= 2 })
         var terms: [UInt64] = []
-        var places: [UInt64: Int] = [:]
+        var known: [UInt64: Int] = [:]
+        var places: [Int] = []
         runs = phrases.map { phrase in
-            let own = phrase.map { term in
+            let start = places.count
+            for term in phrase {
                 let hash = PositionRecord.hash(term.utf8)
-                if let place = places[hash] { return place }
-                places[hash] = terms.count
-                terms.append(hash)
-                return terms.count - 1
+                let place = known[hash] ?? terms.count
+                if place == terms.count {
+                    known[hash] = place
+                    terms.append(hash)
+                }
+                places.append(place)
             }
-            return Run(first: own[0], second: own[1], rest: Array(own[2...]))
+            return Run(start: start, count: phrase.count, first: places[start], second: places[start + 1])
         }
         self.terms = terms
+        self.places = places
     }
 }

@@ -49,17 +49,21 @@ extension TextIndex {
         let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
         let lengths = try lengths(of: nodes, order, in: view)
         var sums = [Int32](repeating: 0, count: nodes.count)
+        var shared = [Int](repeating: 0, count: nodes.count)
         cursors.rewind()
         for cursor in cursors.all {
             let scale = cursor.scale
             for place in order {
                 guard let length = lengths[place], let count = try cursor.find(nodes[place].rawValue), count > 0 else { continue }
                 sums[place] &+= LengthNorm.share(scale, count: count, length: length)
+                shared[place] += 1
             }
         }
         var scores = nodes.indices.map { lengths[$0] == nil ? nil : weights.score(sums[$0]) }
         guard !weights.lifts.isEmpty else { return scores }
-        try lift(&scores, weights, of: nodes, order, lengths, cursors, positions, in: view)
+        // Most of them are near by meaning alone: no phrase stands in a text with fewer of the words.
+        let least = weights.lifts.map { Set($0.places).count }.min() ?? 0
+        try lift(&scores, weights, of: nodes, order.filter { shared[$0] >= least }, lengths, cursors, positions, in: view)
         return scores
     }
 
@@ -330,6 +334,12 @@ extension TextIndex {
                         resolved, lift: weights.phrase(lift), weights, cursors.all, count: look, state.options, &reader, memory, where: filter, in: view)
                     matches += lifted.filter { known.insert($0.node).inserted }
                 }
+                // Who is behind the last of those wanted by more than all phrases together stays behind it.
+                if matches.count > count, let last = matches.map(\.score).sorted(by: >).dropFirst(count - 1).first {
+                    // Of the sums that are compared, each may be rounded.
+                    let most = weights.lifts.reduce(0) { $0 + $1.score } * 1.000_1
+                    matches.removeAll { $0.score + most < last * 0.999_9 }
+                }
                 let nodes = matches.map(\.node)
                 let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
                 var scores = matches.map(\.score).map(Optional.some)
@@ -368,7 +378,7 @@ extension TextIndex {
     /// The order of terms is read first: a run of hashes that stands there is almost always the phrase. Only what seems to stand is looked up in
     /// the postings, whether its terms are in the text.
     /// - Parameters:
-    ///   - order: the places of the nodes, by rising node.
+    ///   - order: the places of the nodes that may have one, by rising node.
     ///   - lengths: of their texts.
     private func lift(
         _ scores: inout [Float?], _ weights: QueryWeights, of nodes: [NodeID], _ order: [Int], _ lengths: [UInt32?], _ cursors: TermCursors,

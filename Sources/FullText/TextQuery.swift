@@ -71,9 +71,11 @@ public struct TextQuery: Sendable {
     private static func pairs(_ places: [Int?]) -> [Pair] {
         var known: Set<Pair> = []
         var pairs: [Pair] = []
+        // A question's few words are compared faster than hashed.
+        let isShort = places.count <= 64
         for case let (first?, second?) in zip(places, places.dropFirst()) where first != second {
             let pair = Pair(first: first, second: second)
-            if known.insert(pair).inserted { pairs.append(pair) }
+            if isShort ? !pairs.contains(pair) : known.insert(pair).inserted { pairs.append(pair) }
         }
         return pairs
     }
