@@ -88,11 +88,11 @@ extension RouteTable {
                 }
             } success: { _, registration in
                 AgentShape.batchItem(registration)
-            } failure: { item, error in
-                [
-                    "status": "failed", "agent_id": Excerpt.of(item.given["agent_id"] ?? .null),
-                    "project_id": Excerpt.of(item.given["project_id"] ?? .null), "error": .string(error),
-                ]
+            } failure: { item in
+                JSONObject([
+                    ("status", "failed"), ("agent_id", Excerpt.of(item.given["agent_id"] ?? .null)),
+                    ("project_id", Excerpt.of(item.given["project_id"] ?? .null)),
+                ])
             }
         },
 

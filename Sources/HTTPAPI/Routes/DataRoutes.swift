@@ -65,11 +65,8 @@ extension RouteTable {
                 try await call.operations.publishBatch(commands, by: call.caller)
             } success: { _, receipt in
                 DataShape.batchItem(receipt)
-            } failure: { command, error in
-                [
-                    "status": "failed", "project_id": .string(command.project.text), "data_key": .string(command.key.text),
-                    "error": .string(error),
-                ]
+            } failure: { command in
+                JSONObject([("status", "failed"), ("project_id", .string(command.project.text)), ("data_key", .string(command.key.text))])
             }
         },
 
@@ -216,10 +213,10 @@ extension RouteTable {
         }
     }
 
-    /// The frame of a batch answer.
+    /// The frame of a batch answer. An item that failed says why in words (`error`), and as a code (`code`, as `X-Contex-Error`).
     static func batch<Command: Sendable, Receipt: Sendable>(
         _ commands: [Command], run: ([Command]) async throws -> [Result<Receipt, ContexError>], success: (Command, Receipt) throws -> JSONValue,
-        failure: (Command, String) -> JSONValue
+        failure: (Command) -> JSONObject
     ) async throws -> APIAnswer {
         let started = ContinuousClock.now
         let outcomes = try await run(commands)
@@ -230,7 +227,11 @@ extension RouteTable {
             case .success(let receipt):
                 successful += 1
                 return try success(command, receipt)
-            case .failure(let error): return failure(command, error.category.isOurs ? "Internal server error" : error.message)
+            case .failure(let error):
+                var members = failure(command)
+                members["error"] = .string(error.category.isOurs ? "Internal server error" : error.message)
+                members["code"] = .string(error.code.rawValue)
+                return .object(members)
             }
         }
         return .json([

@@ -147,10 +147,8 @@ extension RouteTable {
                     result["total_matches"] = .integer(answer.matches.count)
                 }
                 return .object(result)
-            } failure: { request, error in
-                [
-                    "status": "failed", "project_id": .string(request.project.text), "query": .string(request.text), "error": .string(error),
-                ]
+            } failure: { request in
+                JSONObject([("status", "failed"), ("project_id", .string(request.project.text)), ("query", .string(request.text))])
             }
         },
     ]
