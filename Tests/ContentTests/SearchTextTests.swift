@@ -69,7 +69,9 @@ import Testing
     @Test func aTextInAnObject() throws {
         #expect(try texts(["title": "", "text": "Two words", "note": .null]).map(\.model) == ["team notes | Two words"])
         #expect(try texts(["content": "Two words"]).map(\.model) == ["team notes | Two words"])
-        for data in [["title": "Two words", "text": ""], ["text": "Two words", "n": .integer(3)], ["text": "a", "body": "b"], ["cause": "Two words"]] as [JSONValue] {
+        for data in [
+            ["title": "Two words", "text": ""], ["text": "Two words", "n": .integer(3)], ["text": "a", "body": "b"], ["cause": "Two words"],
+        ] as [JSONValue] {
             let model = try texts(data).map(\.model)[0]
             #expect(data.objectValue!.keys.allSatisfy { model.contains($0) }, "\(model)")
         }

@@ -164,7 +164,7 @@ import Testing
         try await fixture.publish("p", "guide", document(["one", "two", "four"]), format: "markdown")
         let changed = embedded.withLock { $0 } - all
         #expect(changed > 0 && changed <= all / 2, "\(changed) of \(all)")
-        #expect(try await fixture.query("p", "foura1 fourc", threshold: 0.3).first?.passage?.text.contains("foura1") == true)
+        #expect(try await fixture.query("p", "foura1 fourc", threshold: 0.3).first?.passage?.text?.contains("foura1") == true)
         #expect(try await fixture.query("p", "threea1 threec", mode: .keyword, threshold: 0.1).isEmpty)
         try await fixture.publish("p", "guide", ["now": "short"])
         #expect(try await fixture.query("p", "foura1", mode: .keyword, threshold: 0.1).isEmpty)

@@ -89,7 +89,8 @@ import Testing
 
     /// What is published is embedded in the model's precision, what asks in its best: a rebuild keeps the two apart as publish and register do.
     @Test func needsStayQuestions() async throws {
-        let (asked, published) = (Mutex<[String]>([]), Mutex<[String]>([]))
+        let asked = Mutex<[String]>([])
+        let published = Mutex<[String]>([])
         var models = Models(
             identity: "hashed words", dimension: WordHash.dimension,
             embed: { texts in
