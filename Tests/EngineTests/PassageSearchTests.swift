@@ -254,7 +254,7 @@ import Testing
 
     /// What stands around a gathered sentence is counted when it is given, and left out when there is no room for it.
     @Test func aBudgetCountsWhatStandsAroundASentence() async throws {
-        let fixture = try Fixture()
+        let fixture = try Fixture { $0.threshold = 0.01 }
         for number in 0..<30 {
             let sentences = (0..<7).map { "Train \(number) leaves from platform \($0) of the station in town \(number) at hour \($0)" }
             try await fixture.publish("p", "notes\(number)", .string(sentences.joined(separator: ". ") + "."))

@@ -107,13 +107,13 @@ import Testing
             Fixture.tenant, RegisterCommand(project: Name(stored: "p"), agent: Name(stored: "a"), needs: ["where zebras cross", "what lions eat"]))
         #expect(try await fixture.closeAndCheck() == [])
         let needs: Set = ["where zebras cross", "what lions eat"]
-        #expect(Set(asked.withLock { $0 }) == needs && published.withLock { $0 } == ["word: zebra crossing"])
+        #expect(Set(asked.withLock { $0 }) == needs && published.withLock { $0 } == ["k | word: zebra crossing"])
         asked.withLock { $0 = [] }
         published.withLock { $0 = [] }
         var configuration = DatabaseConfiguration(directory: fixture.folder.path)
         configuration.mapBytes = 4 << 30
-        #expect(try await Reindex.run(configuration: configuration, models: models).needs == 1)
-        #expect(Set(asked.withLock { $0 }) == needs && published.withLock { $0 } == ["word: zebra crossing"])
+        #expect(try await Reindex.run(configuration: configuration, models: models).needs == 2)
+        #expect(Set(asked.withLock { $0 }) == needs && published.withLock { $0 } == ["k | word: zebra crossing"])
         #expect(try IntegrityCheck.run(directory: fixture.folder.path).findings == [])
     }
 

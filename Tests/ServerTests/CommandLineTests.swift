@@ -337,7 +337,11 @@ import Testing
         let keys = bounded?["matches"]?.arrayValue?.compactMap { $0["data_key"]?.stringValue?.split(separator: ".").first.map(String.init) } ?? []
         #expect(keys.count == 4 && Set(keys).count == 4)
         let shown = try contex("query", "shop", "which line goes to Zebra71", "--threshold", "0", "--top", "1")
-        #expect(shown.output.contains("lines.root") && shown.output.contains("Zebra71"), "\(shown.output)")
+        let passage = try contex("query", "shop", "which line goes to Zebra71", "--threshold", "0", "--top", "1", "--json")
+            .json?["matches"]?.arrayValue?.first?["passage"]?["text"]?.stringValue
+        #expect(passage?.contains("Zebra71.") == true && passage?.contains("Zebra0.") == false)
+        // What is shown of it is its beginning.
+        #expect(shown.output.contains("lines.root") && passage.map { shown.output.contains($0.prefix(100)) } == true, "\(shown.output)")
         for arguments in [["--per-document", "0"], ["--per-document", "51"]] {
             let wrong = try ContexBinary.run(["query", "shop", "q", "--server", server.url] + arguments)
             #expect(wrong.status == 2 && wrong.errors.contains("document"), "\(wrong)")
