@@ -51,7 +51,7 @@ public enum QueryShape {
             members["start"] = .integer(range.lowerBound)
             members["end"] = .integer(range.upperBound)
         }
-        members["text"] = .string(passage.text)
+        if let text = passage.text { members["text"] = .string(text) }
         if let path = passage.path { members["path"] = .string(path) }
         if let last = passage.lastPath { members["last_path"] = .string(last) }
         if !passage.nodeKeys.isEmpty { members["nodes"] = .array(passage.nodeKeys.map(JSONValue.string)) }

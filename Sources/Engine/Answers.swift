@@ -66,7 +66,8 @@ public struct Match: Sendable {
 
 /// What of a node answers: part of a long one, or what it says together with its neighbours.
 public struct MatchPassage: Sendable {
-    public let text: String
+    /// nil where a budget had no room for it, or the data says the same.
+    public var text: String?
     /// In a long node, in Unicode scalars: where the passage begins in the string at `path`, and where it ends in that at `lastPath`.
     public var range: Range<Int>?
     /// Of the string in the data; nil when the data is one string.

@@ -259,10 +259,11 @@ package struct PreparedDocument: Sendable {
 
     private func texts(of content: ArraySlice<ContentNode>, _ unit: Unit) -> (texts: [AnalyzedText], ofNodes: [AnalyzedText], toEmbed: [String]) {
         let (key, context) = (command.key.text, unit.nodes[0].context.text)
+        let goesOn = content.first.map { PassageUnits.goesOn(path: $0.path, kind: $0.kind.rawValue) } ?? false
         if content.count > 1 {
             let values = content.map(\.value)
             return (
-                [AnalyzedText(SearchText.indexed(key: key, context: context, gathered: values), analyzer: analyzer)],
+                [AnalyzedText(SearchText.indexed(key: key, context: context, gathered: values), analyzer: analyzer, goesOn: goesOn)],
                 values.map { AnalyzedText(SearchText.joined(gathered: [$0]), analyzer: analyzer) },
                 [SearchText.embedded(key: key, context: context, gathered: values)]
             )
@@ -273,7 +274,7 @@ package struct PreparedDocument: Sendable {
             SearchText.indexed(key: key, context: context, path: path, kind: kind, value: value, passages: unit.passages),
             SearchText.embedded(key: key, context: context, path: path, kind: kind, value: value, passages: unit.passages)
         )
-        return (indexed.map { AnalyzedText($0, analyzer: analyzer) }, [], embedded)
+        return (AnalyzedText.passages(indexed, analyzer: analyzer, goesOn: goesOn), [], embedded)
     }
 
     /// Passages that the key does not have already.

@@ -12,13 +12,23 @@ public struct AnalyzedText: Sendable {
     let counts: [UInt32]
     /// The text, term by term: places among the distinct ones.
     let order: [UInt32]
+    /// It goes on from another text: a passage behind the first of a node, or of a document of prose. It counts in all statistics but those of a
+    /// typical text, or one long text among short ones would make each of them look short.
+    public let goesOn: Bool
 
     /// - Complexity: O(length + distinct x log distinct).
-    public init(_ text: String, analyzer: Analyzer = .init()) {
-        self.init(analyzer.list(text))
+    public init(_ text: String, analyzer: Analyzer = .init(), goesOn: Bool = false) {
+        self.init(analyzer.list(text), goesOn: goesOn)
     }
 
-    init(_ list: consuming TermList) {
+    /// Passages of one node in their order, or one text.
+    /// - Parameter goesOn: the first of them.
+    public static func passages(_ texts: [String], analyzer: Analyzer, goesOn: Bool) -> [AnalyzedText] {
+        texts.enumerated().map { AnalyzedText($1, analyzer: analyzer, goesOn: goesOn || $0 > 0) }
+    }
+
+    init(_ list: consuming TermList, goesOn: Bool = false) {
+        self.goesOn = goesOn
         length = list.count
         let sorted = list.table.sorted()
         var (bytes, ends): ([UInt8], [Int]) = ([], [])

@@ -21,12 +21,16 @@ public struct TextStatistics: Sendable, Equatable {
     public let documents: Int
     /// Terms of all texts, with repeats.
     public let totalLength: Int
-    /// The sum of `logLength` over all texts.
+    /// Texts that do not go on from another (`AnalyzedText.goesOn`).
+    public let beginnings: Int
+    /// The sum of `logLength` over these.
     public let totalLogLength: Int
 
-    public init(documents: Int, totalLength: Int, totalLogLength: Int) {
+    /// - Parameter beginnings: left out, all of them.
+    public init(documents: Int, totalLength: Int, beginnings: Int? = nil, totalLogLength: Int) {
         self.documents = documents
         self.totalLength = totalLength
+        self.beginnings = beginnings ?? documents
         self.totalLogLength = totalLogLength
     }
 
@@ -38,7 +42,7 @@ public struct TextStatistics: Sendable, Equatable {
     /// Terms of a typical text: the geometric mean of 1 + length, 1 of an empty index. Where half of the texts are titles, `averageLength` is still
     /// that of the other half.
     public var typicalLength: Double {
-        documents == 0 ? 1 : PortableMath.exp(Double(totalLogLength) / Double(documents) / Double(1 << Self.logBits) * Self.ln2)
+        beginnings == 0 ? 1 : PortableMath.exp(Double(totalLogLength) / Double(beginnings) / Double(1 << Self.logBits) * Self.ln2)
     }
 
     private static let logBits = 16

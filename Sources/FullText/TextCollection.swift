@@ -13,9 +13,10 @@ public struct TextCollection: Sendable {
     public init(_ texts: [AnalyzedText], positions: Bool = true) {
         self.texts = texts
         hasPositions = positions
+        let beginnings = texts.filter { !$0.goesOn }
         statistics = TextStatistics(
-            documents: texts.count, totalLength: texts.reduce(0) { $0 + $1.length },
-            totalLogLength: texts.reduce(0) { $0 + TextStatistics.logLength($1.length) })
+            documents: texts.count, totalLength: texts.reduce(0) { $0 + $1.length }, beginnings: beginnings.count,
+            totalLogLength: beginnings.reduce(0) { $0 + TextStatistics.logLength($1.length) })
     }
 
     public subscript(place: Int) -> AnalyzedText { texts[place] }

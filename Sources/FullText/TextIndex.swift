@@ -126,7 +126,8 @@ public struct TextIndex: Sendable {
         do {
             var reader = ByteReader(rest)
             let statistics = TextStatistics(
-                documents: try reader.count(), totalLength: try reader.count(limit: Int.max), totalLogLength: try reader.count(limit: Int.max))
+                documents: try reader.count(), totalLength: try reader.count(limit: Int.max), beginnings: try reader.count(),
+                totalLogLength: try reader.count(limit: Int.max))
             var levels = DictionaryLevels()
             levels.termsBytes = try reader.count(limit: DictionaryLevels.bytesMax)
             levels.recentBytes = try reader.count(limit: DictionaryLevels.bytesMax)
@@ -160,6 +161,7 @@ public struct TextIndex: Sendable {
         writer.bool(state.options.positions)
         writer.varint(UInt64(state.statistics.documents))
         writer.varint(UInt64(state.statistics.totalLength))
+        writer.varint(UInt64(state.statistics.beginnings))
         writer.varint(UInt64(state.statistics.totalLogLength))
         writer.varint(UInt64(state.levels.termsBytes))
         writer.varint(UInt64(state.levels.recentBytes))

@@ -5,12 +5,13 @@ public import LMDB
 /// What the index must hold of a text, in a few bytes.
 public struct TextSignature: Sendable, Hashable {
     let length: Int
+    let goesOn: Bool
     let terms: UInt64
     let positions: UInt32
 
     /// - Complexity: O(length of the text).
     public init(_ text: AnalyzedText) {
-        length = text.length
+        (length, goesOn) = (text.length, text.goesOn)
         terms = (0..<text.distinct).reduce(0) { $0 &+ Self.hash(text.bytes[text.range($1)], text.counts[$1]) }
         positions = PositionRecord.bytes(text).map { CRC32C.of($0) } ?? 0
     }
@@ -200,10 +201,11 @@ public enum TextIndexCheck {
             for (term, entry) in dictionary.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) where entry.documents != entry.found {
                 findings.append("'\(text(term))' counts \(entry.documents) texts and has \(entry.found) postings")
             }
+            let beginnings = expected.values.filter { !$0.goesOn }
             let real = TextStatistics(
-                documents: ofLengths.count, totalLength: ofLengths.values.reduce(0) { $0 + Int($1) },
-                totalLogLength: ofLengths.values.reduce(0) { $0 + TextStatistics.logLength(Int($1)) })
-            if state.statistics != real { findings.append("the statistics are \(state.statistics), the lengths give \(real)") }
+                documents: ofLengths.count, totalLength: ofLengths.values.reduce(0) { $0 + Int($1) }, beginnings: beginnings.count,
+                totalLogLength: beginnings.reduce(0) { $0 + TextStatistics.logLength($1.length) })
+            if state.statistics != real { findings.append("the statistics are \(state.statistics), lengths and texts give \(real)") }
             let kept = state.levels
             if (kept.termsBytes, kept.recentBytes) != (levels.termsBytes, levels.recentBytes) || kept.termsLast < levels.termsLast {
                 findings.append("the state tells other sizes of the dictionaries than they have")

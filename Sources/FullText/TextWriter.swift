@@ -53,7 +53,7 @@ struct TextWriter {
     private mutating func checkAndCount(in view: borrowing TransactionView) throws {
         var documents = state.statistics.documents
         var total = state.statistics.totalLength
-        var totalLog = state.statistics.totalLogLength
+        var (beginnings, totalLog) = (state.statistics.beginnings, state.statistics.totalLogLength)
         for change in changes {
             let number = change.node.rawValue
             let known = try lengths.length(of: number, in: view)
@@ -62,11 +62,17 @@ struct TextWriter {
             }
             documents += (change.new == nil ? 0 : 1) - (change.old == nil ? 0 : 1)
             total += (change.new?.length ?? 0) - (change.old?.length ?? 0)
-            totalLog += (change.new.map { TextStatistics.logLength($0.length) } ?? 0) - (change.old.map { TextStatistics.logLength($0.length) } ?? 0)
+            for (text, sign) in [(change.new, 1), (change.old, -1)] {
+                guard let text, !text.goesOn else { continue }
+                beginnings += sign
+                totalLog += sign * TextStatistics.logLength(text.length)
+            }
             if change.old != nil || change.new != nil { try lengths.set(change.new.map { UInt32($0.length) }, of: number, in: view) }
         }
-        guard documents >= 0, total >= 0, totalLog >= 0 else { throw TextIndex.contradiction("the statistics are below their parts") }
-        state.statistics = TextStatistics(documents: documents, totalLength: total, totalLogLength: totalLog)
+        guard documents >= 0, total >= 0, beginnings >= 0, beginnings <= documents, totalLog >= 0 else {
+            throw TextIndex.contradiction("the statistics are below their parts")
+        }
+        state.statistics = TextStatistics(documents: documents, totalLength: total, beginnings: beginnings, totalLogLength: totalLog)
     }
 
     private mutating func gather() {

@@ -31,7 +31,7 @@ internal import Base
 
 /// What is known of a project before a query comes.
 public struct ProjectFeatures: Sendable {
-    /// Its texts.
+    /// Its texts; a long one is one, however many passages it has.
     public let documents: Int
     /// Terms of a typical text and one, the geometric mean: >= 1.
     public let typicalLength: Double

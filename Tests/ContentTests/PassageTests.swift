@@ -58,6 +58,39 @@ import Testing
         #expect(middle.start < before.end)
     }
 
+    /// Paragraphs of half a passage stay apart, so that each is found as if it stood alone; shorter ones go together.
+    @Test func paragraphsStayApart() throws {
+        func paragraphs(_ sentences: Int) throws -> [String] {
+            let text = (0..<12).map { number in (0..<sentences).map { Self.sentence(100 * number + $0) }.joined(separator: ". ") + "." }
+            let (nodes, units) = try Self.units(["title": "T", "text": .string(text.joined(separator: "\n\n"))])
+            return Self.texts(nodes[0], units[0])
+        }
+        #expect(try paragraphs(7).count == 12 && paragraphs(5).count == 12)
+        #expect(try paragraphs(2).count < 8)
+    }
+
+    /// What the model gets of JSON in a string has none of its signs: they do not make it long.
+    @Test func jsonInAStringIsAsLongAsItsWords() throws {
+        let members = (0..<20).map { "\"name\($0)\": {\"type\": \"text of it\"}" }
+        #expect(try Self.units(["title": "T", "text": .string("{" + members.joined(separator: ", ") + "}")]).units[0].passages.isEmpty)
+        let long = "{" + (0..<8).flatMap { _ in members }.joined(separator: ", ") + "}"
+        let (nodes, units) = try Self.units(["title": "T", "text": .string(long)])
+        #expect(units[0].passages.count > 3)
+        for bounds in units[0].passages {
+            let found = Self.found(by: bounds, nodes[0], key: "k")
+            #expect(!found[0].contains("\"") && !found[0].contains("{") && found[1].contains("\""))
+        }
+    }
+
+    /// Only the first unit of a text of prose begins it.
+    @Test func whatGoesOn() {
+        for (path, kind, goesOn) in [
+            ("sentence_0", "sentence", false), ("sentence_7", "sentence", true), ("paragraph_10", "paragraph", true), ("heading_0", "heading", false),
+            ("heading_2", "heading", true), ("row_3", "row", false), ("root", "object", false), ("code_block_2", "code_block", false),
+            ("cells[3].text", "paragraph", false), ("a_3", "custom", false), ("sentence_", "sentence", false),
+        ] { #expect(PassageUnits.goesOn(path: path, kind: kind) == goesOn, "\(path)") }
+    }
+
     @Test func rowsOfATableKeepTheirHeader() throws {
         let rows = (0..<180).map { "| host-\($0) | eu-west-\($0 % 3) | \($0 * 7) MB |" }.joined(separator: "\n")
         let (nodes, units) = try Self.units(.string("| Host | Region | Memory |\n|---|---|---|\n" + rows), hint: "markdown")

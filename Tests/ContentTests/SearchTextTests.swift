@@ -49,6 +49,42 @@ import Testing
         #expect(try texts(.integer(7)).map(\.model) == ["team notes | 7"])
     }
 
+    /// JSON in a string is told in words, like JSON; the index has it as it stands.
+    @Test func jsonInsideAString() throws {
+        let inner =
+            #"{"name": "get_area.run", "description": "Finds an area, or \"none\".\nOf any shape","zipCode":"89073", "flats": [2, 4], "#
+            + #""kinds": ["a", "b"]}"#
+        let found = try texts(["title": "areas", "text": .string(inner)])
+        #expect(found.map(\.model) == [
+            "team notes | title: areas | text: name: get area run. description: Finds an area, or \"none\". Of any shape. zip code: 89073. "
+                + "flats: 2, 4. kinds: a. b"
+        ])
+        #expect(found[0].index == "teamNotes | title: areas | text: " + inner)
+        for plain in ["{braces} of a template", "[see the notes]", "{", "[]", "{\"", "} {", "", " "] {
+            #expect(try texts(["a": .string(plain), "b": "c"]).map(\.model) == ["team notes | a\(plain.isEmpty ? "" : ": \(plain)") | b: c"], "\(plain)")
+        }
+    }
+
+    /// An object that is one text under a name that only says so is that text.
+    @Test func aTextInAnObject() throws {
+        #expect(try texts(["title": "", "text": "Two words", "note": .null]).map(\.model) == ["team notes | Two words"])
+        #expect(try texts(["content": "Two words"]).map(\.model) == ["team notes | Two words"])
+        for data in [
+            ["title": "Two words", "text": ""], ["text": "Two words", "n": .integer(3)], ["text": "a", "body": "b"], ["cause": "Two words"],
+        ] as [JSONValue] {
+            let model = try texts(data).map(\.model)[0]
+            #expect(data.objectValue!.keys.allSatisfy { model.contains($0) }, "\(model)")
+        }
+        let long = String(repeating: "Words of a long text. ", count: 80)
+        for (data, isNamed) in [(["text": .string(long)], false), (["title": "T", "text": .string(long)], true)] as [(JSONValue, Bool)] {
+            let node = try ContentSplitter.split(data, hint: nil).nodes[0]
+            let unit = PassageUnits.units(of: [.init(kind: node.kind.rawValue, value: node.value)])[0]
+            let embedded = SearchText.embedded(
+                key: "k", context: "", path: node.path, kind: node.kind.rawValue, value: node.value, passages: unit.passages)
+            #expect(embedded.count > 2 && embedded.allSatisfy { $0.contains("text: ") == isNamed })
+        }
+    }
+
     /// Code was measured to be found better as it stands.
     @Test func codeStaysAsItIs() throws {
         let code = "def create_path(path):\n    os.makedirs(path)"

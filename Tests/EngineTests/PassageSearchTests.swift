@@ -38,7 +38,7 @@ import Testing
                 let match = try #require(try await fixture.query("p", "\(subject)a1 \(subject)b2 \(subject)c", mode: mode, topK: 3).first)
                 #expect(match.nodeKey == "long.root", "\(subject) by \(mode)")
                 let passage = try #require(match.passage)
-                #expect(passage.text.contains(subject + "a1") && passage.path == "text")
+                #expect(passage.text?.contains(subject + "a1") == true && passage.path == "text")
                 let text = Array(try #require(match.data["text"]?.stringValue).unicodeScalars)
                 #expect(String(String.UnicodeScalarView(text[try #require(passage.range)])) == passage.text)
             }
@@ -87,7 +87,7 @@ import Testing
         request.filter = .condition(.init(field: .metadata(path: "team"), test: .exists, place: []))
         let answer = try await fixture.database.query(Fixture.tenant, request)
         #expect(answer.filtered?.passing == 1 && answer.filtered?.nodes == 4)
-        #expect(answer.matches.map(\.nodeKey) == ["long.root"] && answer.matches[0].passage?.text.contains("threea1") == true)
+        #expect(answer.matches.map(\.nodeKey) == ["long.root"] && answer.matches[0].passage?.text?.contains("threea1") == true)
         request.filter = .not(request.filter!)
         let others = try await fixture.database.query(Fixture.tenant, request)
         #expect(others.filtered?.passing == 3 && others.filtered?.nodes == 4)
@@ -164,7 +164,7 @@ import Testing
         try await fixture.publish("p", "guide", document(["one", "two", "four"]), format: "markdown")
         let changed = embedded.withLock { $0 } - all
         #expect(changed > 0 && changed <= all / 2, "\(changed) of \(all)")
-        #expect(try await fixture.query("p", "foura1 fourc", threshold: 0.3).first?.passage?.text.contains("foura1") == true)
+        #expect(try await fixture.query("p", "foura1 fourc", threshold: 0.3).first?.passage?.text?.contains("foura1") == true)
         #expect(try await fixture.query("p", "threea1 threec", mode: .keyword, threshold: 0.1).isEmpty)
         try await fixture.publish("p", "guide", ["now": "short"])
         #expect(try await fixture.query("p", "foura1", mode: .keyword, threshold: 0.1).isEmpty)
@@ -212,7 +212,7 @@ import Testing
             return
         }
         #expect(context.needs[0].matches.first?.nodeKey == "long.root")
-        #expect(context.needs[0].matches.first?.passage?.text.contains("ninea1") == true)
+        #expect(context.needs[0].matches.first?.passage?.text?.contains("ninea1") == true)
         #expect(context.needs[1].matches.first?.nodeKey == "notes.sentence_1")
         #expect(try await fixture.database.agents(Fixture.tenant, project: Self.project)[1].nodeKeys == ["long.root", "notes.sentence_1"])
         #expect(try await fixture.closeAndCheck() == [])
@@ -229,8 +229,9 @@ import Testing
         let match = try #require(answer.matches.first { $0.documentKey == "long" })
         #expect(match.isPassage && match.isCut && match.data["title"] == "Collected notes")
         // As much around the passage as there is room for.
-        let passage = try #require(match.passage?.text)
-        #expect(match.data["text"]?.stringValue?.contains(passage) == true && passage.contains("subject7a1") && answer.packing!.tokens! > 700)
+        #expect(match.data["text"]?.stringValue?.contains("subject7a1") == true && answer.packing!.tokens! > 700)
+        // The data says it: the budget is not spent on it twice.
+        #expect(match.passage?.text == nil && match.passage?.range != nil)
         #expect(answer.matches.count == 2 && answer.packing?.isTruncated == true)
         #expect(answer.matches.compactMap(\.tokens).reduce(0, +) == answer.packing?.tokens && answer.packing!.tokens! <= 1_000)
         // With room for it the whole is there.
@@ -249,6 +250,69 @@ import Testing
         let told = context.matches.filter { $0.documentKey == "long" }
         #expect(told.allSatisfy { $0.isPassage } && !told.isEmpty && context.isTruncated)
         await fixture.database.close()
+    }
+
+    /// What stands around a gathered sentence is counted when it is given, and left out when there is no room for it.
+    @Test func aBudgetCountsWhatStandsAroundASentence() async throws {
+        let fixture = try Fixture { $0.threshold = 0.01 }
+        for number in 0..<30 {
+            let sentences = (0..<7).map { "Train \(number) leaves from platform \($0) of the station in town \(number) at hour \($0)" }
+            try await fixture.publish("p", "notes\(number)", .string(sentences.joined(separator: ". ") + "."))
+        }
+        var request = QueryRequest(project: Self.project, text: "train station platform 3", topK: 30, threshold: 0, maxTokens: 1_000)
+        let answer = try await fixture.database.query(Fixture.tenant, request)
+        let texts = answer.matches.map { $0.passage?.text }
+        #expect(answer.matches.count == 30 && texts.contains(nil) && texts[0] != nil)
+        #expect(answer.matches.allSatisfy { $0.passage?.nodeKeys.count ?? 0 > 1 })
+        var tokens = 0
+        for match in answer.matches {
+            let own = WordHash.models.countTokens(JSONPrinter.text(match.data)) + (match.passage?.text.map(WordHash.models.countTokens) ?? 0)
+            #expect(match.tokens == own, "\(match.nodeKey)")
+            tokens += own
+        }
+        #expect(tokens == answer.packing?.tokens && tokens <= 1_000 && tokens > 900)
+        // Documents in one answer count it too.
+        request.groupsByDocument = true
+        let grouped = try await fixture.database.query(Fixture.tenant, request)
+        #expect(grouped.matches.flatMap { [$0] + $0.others }.compactMap(\.tokens).reduce(0, +) == grouped.packing?.tokens)
+        #expect(grouped.packing!.tokens! <= 1_000)
+        // And so does the context of an agent.
+        var agent = RegisterCommand(project: Self.project, agent: Name(stored: "a"), needs: ["train station platform 3"])
+        agent.maxTokens = 1_000
+        _ = try await fixture.database.register(Fixture.tenant, agent)
+        guard case .initialContext(let context)? = fixture.sink.take().first?.message else {
+            Issue.record("no initial context")
+            return
+        }
+        let told = context.matches.reduce(0) { $0 + $1.tokenCount + ($1.passage?.text.map(WordHash.models.countTokens) ?? 0) }
+        #expect(told <= 1_000 && context.matches.contains { $0.passage?.text != nil }, "\(told)")
+        await fixture.database.close()
+    }
+
+    /// A long text among short ones does not make them look short: what a question must reach stays what it was, and so does the similarity of
+    /// a passage with what it has alone.
+    @Test func aLongTextDoesNotMoveTheCut() async throws {
+        func short(_ number: Int) -> String { "entry\(number)a of entry\(number)b" }
+        func similarity(_ data: JSONValue, format: String? = nil) async throws -> (shorts: Double, cut: Double) {
+            let fixture = try Fixture()
+            for number in 0..<60 { try await fixture.publish("p", "short\(number)", ["text": .string(short(number))]) }
+            try await fixture.publish("p", "long", data, format: format)
+            var request = QueryRequest(project: Self.project, text: "entry7a entry7b", topK: 1, threshold: 0)
+            request.explain = true
+            let match = try #require(try await fixture.database.query(Fixture.tenant, request).matches.first)
+            #expect(match.nodeKey == "short7.root")
+            #expect(try await fixture.closeAndCheck() == [])
+            return (match.similarity, try #require(match.explanation?.parts.first { $0.name == "bias" }?.value))
+        }
+        let one = try await similarity(["text": .string(Self.paragraph("subject"))])
+        let words = (0..<40).map { Self.paragraph("subject\($0)") }
+        for (data, format) in [
+            (["text": .string(words.joined(separator: "\n\n"))], nil), (.string(words.joined(separator: "\n\n")), "markdown"),
+            (.string(words.joined(separator: " ")), "text"),
+        ] as [(JSONValue, String?)] {
+            let many = try await similarity(data, format: format)
+            #expect(many.cut > one.cut - 0.35 && many.shorts > one.shorts - 0.05, "\(one) \(many) \(format ?? "json")")
+        }
     }
 
     // MARK: - Rebuilding

@@ -87,6 +87,36 @@ import Testing
         #expect(try IntegrityCheck.run(directory: first.folder.path).findings == [])
     }
 
+    /// What is published is embedded in the model's precision, what asks in its best: a rebuild keeps the two apart as publish and register do.
+    @Test func needsStayQuestions() async throws {
+        let asked = Mutex<[String]>([])
+        let published = Mutex<[String]>([])
+        var models = Models(
+            identity: "hashed words", dimension: WordHash.dimension,
+            embed: { texts in
+                asked.withLock { $0 += texts }
+                return texts.map { WordHash.vector($0) }
+            }, countTokens: { $0.utf8.count })
+        models.embedDocuments = { texts in
+            published.withLock { $0 += texts.map(\.text) }
+            return texts.map { WordHash.vector($0.text) }
+        }
+        let fixture = try Fixture(models: models)
+        try await fixture.publish("p", "k", ["word": "zebra crossing"])
+        _ = try await fixture.database.register(
+            Fixture.tenant, RegisterCommand(project: Name(stored: "p"), agent: Name(stored: "a"), needs: ["where zebras cross", "what lions eat"]))
+        #expect(try await fixture.closeAndCheck() == [])
+        let needs: Set = ["where zebras cross", "what lions eat"]
+        #expect(Set(asked.withLock { $0 }) == needs && published.withLock { $0 } == ["k | word: zebra crossing"])
+        asked.withLock { $0 = [] }
+        published.withLock { $0 = [] }
+        var configuration = DatabaseConfiguration(directory: fixture.folder.path)
+        configuration.mapBytes = 4 << 30
+        #expect(try await Reindex.run(configuration: configuration, models: models).needs == 2)
+        #expect(Set(asked.withLock { $0 }) == needs && published.withLock { $0 } == ["k | word: zebra crossing"])
+        #expect(try IntegrityCheck.run(directory: fixture.folder.path).findings == [])
+    }
+
     /// Vectors of publishers outlive another model, and a model of another dimension and back.
     @Test func ownVectorsAreKept() async throws {
         let first = try Fixture(models: models("first"))

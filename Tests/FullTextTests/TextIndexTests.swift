@@ -300,6 +300,30 @@ import Testing
         #expect(abs(TextStatistics(documents: 2, totalLength: 18, totalLogLength: [3, 15].map(TextStatistics.logLength).reduce(0, +)).typicalLength - 8) < 1e-9)
     }
 
+    /// Further passages of a text count in everything but what a typical text is.
+    @Test func whatGoesOnIsNoTextOfItsOwn() throws {
+        let environment = try open()
+        var write = try environment.beginWrite()
+        let passages = AnalyzedText.passages(["one two three", "four five six seven eight", "one nine"], analyzer: Analyzer(), goesOn: false)
+        #expect(passages.map(\.goesOn) == [false, true, true])
+        #expect(AnalyzedText.passages(["one"], analyzer: Analyzer(), goesOn: true).map(\.goesOn) == [true])
+        for (number, text) in passages.enumerated() { try index.add(NodeID(rawValue: UInt32(number)), text, in: &write) }
+        try index.add(NodeID(rawValue: 9), AnalyzedText("ten"), in: &write)
+        let statistics = try index.statistics(in: write.view)
+        #expect(statistics.documents == 4 && statistics.totalLength == 11 && statistics.beginnings == 2)
+        #expect(abs(statistics.typicalLength - (4.0 * 2).squareRoot()) < 1e-4)
+        #expect(TextCollection(passages + [AnalyzedText("ten")]).statistics == statistics)
+        var signatures = Dictionary(uniqueKeysWithValues: passages.enumerated().map { (NodeID(rawValue: UInt32($0)), TextSignature($1)) })
+        signatures[NodeID(rawValue: 9)] = TextSignature(AnalyzedText("ten"))
+        #expect(try TextIndexCheck.findings(index, expected: signatures, in: write.view) == [])
+        // A check knows the difference.
+        signatures[NodeID(rawValue: 1)] = TextSignature(AnalyzedText("four five six seven eight"))
+        #expect(try TextIndexCheck.findings(index, expected: signatures, in: write.view).contains { $0.hasPrefix("the statistics are") })
+        for (number, text) in passages.enumerated() { #expect(try index.remove(NodeID(rawValue: UInt32(number)), text, in: &write)) }
+        #expect(try index.statistics(in: write.view) == TextStatistics(documents: 1, totalLength: 1, totalLogLength: TextStatistics.logLength(1)))
+        try write.commit()
+    }
+
     @Test func edges() throws {
         let environment = try open()
         var write = try environment.beginWrite()

@@ -74,6 +74,65 @@ struct QueryOptionTests {
         await harness.close()
     }
 
+    /// Documents in the places of an answer, passages of long nodes and of gathered ones, and what is wrong with the fields that ask.
+    @Test func documentsAndPassages() async throws {
+        let harness = try Harness()
+        func publish(_ key: String, _ data: JSONValue, _ format: String) async {
+            let body = JSONPrinter.text(["project_id": "p", "data_key": .string(key), "data": data, "data_format": .string(format)])
+            #expect(await harness.send("POST", "/api/v1/data/publish", body).status == 200)
+        }
+        func ask(_ fields: String) async throws -> [JSONValue] {
+            let answer = await harness.send(
+                "POST", "/api/v1/projects/p/query", #"{"query":"release train","threshold":0,"response_format":"json"\#(fields)}"#)
+            #expect(answer.status == 200, "\(answer.text)")
+            return try #require(try answer.json["matches"]?.arrayValue)
+        }
+        func document(_ match: JSONValue) -> Substring { match["data_key"]!.stringValue!.split(separator: ".")[0] }
+        for table in 0..<4 {
+            await publish("table\(table)", .string("id,text\n" + (0..<6).map { "n\($0),release train \(table) of \($0)" }.joined(separator: "\n")), "csv")
+        }
+        let plain = try await ask(#","top_k":20"#)
+        #expect(plain.count == 20 && plain.allSatisfy { $0["others"] == nil && $0["passage"] == nil })
+        let grouped = try await ask(#","top_k":3,"group_by":"document","nodes_per_document":4"#)
+        #expect(grouped.count == 3 && Set(grouped.map(document)).count == 3)
+        for match in grouped {
+            let others = try #require(match["others"]?.arrayValue)
+            #expect(others.count == 3 && others.allSatisfy { document($0) == document(match) && $0["data"]?["text"] != nil })
+        }
+        #expect(try await ask(#","top_k":3,"group_by":"document""#).allSatisfy { $0["others"]?.arrayValue?.count == Limits.nodesPerGroup - 1 })
+        let bounded = try await ask(#","top_k":20,"nodes_per_document":1"#)
+        #expect(bounded.count == 4 && Set(bounded.map(document)).count == 4 && bounded.allSatisfy { $0["others"] == nil })
+        #expect(try await ask(#","top_k":20,"group_by":null,"nodes_per_document":null"#) == plain)
+
+        let lines = (0..<90).map { "Line \($0) has the zebra\($0) on board of it" }.joined(separator: ". ")
+        await publish("long", ["title": "Trains", "text": .string(lines)], "json")
+        await publish("notes", "The giraffe is here. The lion waits. The train stops.", "text")
+        let answer = try await harness.send("POST", "/api/v1/projects/p/query", #"{"query":"zebra71","threshold":0,"response_format":"json","top_k":1}"#).json
+        let match = try #require(answer["matches"]?.arrayValue?.first)
+        let passage = try #require(match["passage"]?.objectValue)
+        #expect(match["data_key"] == "long.root" && passage.keys == ["start", "end", "text", "path"] && passage["path"] == "text")
+        let text = Array(try #require(match["data"]?["text"]?.stringValue).unicodeScalars)
+        let range = try #require(passage["start"]?.integerValue)..<(try #require(passage["end"]?.integerValue))
+        #expect(String(String.UnicodeScalarView(text[range])) == passage["text"]?.stringValue)
+        #expect(passage["text"]?.stringValue?.contains("zebra71 ") == true)
+        let sentence = try await harness.send("POST", "/api/v1/projects/p/query", #"{"query":"lion","threshold":0,"response_format":"json","top_k":1}"#).json
+        let found = try #require(sentence["matches"]?.arrayValue?.first)
+        #expect(found["data_key"] == "notes.sentence_1" && found["passage"]?["nodes"]?.arrayValue?.count == 3)
+        #expect(found["passage"]?["text"]?.stringValue?.hasPrefix("The giraffe is here. The lion waits. The train stops") == true)
+        let toon = await harness.send("POST", "/api/v1/projects/p/query", #"{"query":"zebra71","threshold":0,"response_format":"toon","top_k":1}"#)
+        #expect(try TOONDecoder.decode(utf8: toon.body)["matches"]?.arrayValue?.first?["passage"]?["path"] == "text")
+
+        for (fields, place) in [
+            (#""group_by":"node""#, "group_by"), (#""group_by":1"#, "group_by"), (#""nodes_per_document":0"#, "nodes_per_document"),
+            (#""nodes_per_document":51"#, "nodes_per_document"), (#""nodes_per_document":"few""#, "nodes_per_document"),
+        ] {
+            let wrong = await harness.send("POST", "/api/v1/projects/p/query", #"{"query":"q",\#(fields)}"#)
+            let location = try wrong.json["detail"]?.arrayValue?.first?["loc"]?.arrayValue
+            #expect(wrong.status == 422 && location == [.string("body"), .string(place)], "\(fields): \(wrong.text)")
+        }
+        await harness.close()
+    }
+
     @Test func nullAsksForNothing() async throws {
         let harness = try await filled()
         let plain = await harness.send("POST", "/api/v1/projects/p/query", #"{"query":"zebra stripe","threshold":0,"response_format":"json"}"#)

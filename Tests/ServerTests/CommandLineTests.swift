@@ -317,6 +317,38 @@ import Testing
         #expect(try server.stop() == 0)
     }
 
+    /// Documents in the places, what stands under them, and the passage that answers.
+    @Test func documentsAtTheCommandLine() throws {
+        let server = try ContexBinary.Serving()
+        func contex(_ arguments: String..., input: String = "") throws -> ContexBinary.Result {
+            try ContexBinary.run(arguments + ["--server", server.url], input: input)
+        }
+        for table in 0..<3 {
+            let rows = "id,text\n" + (0..<5).map { "n\($0),the release train \(table) stops at station \($0)" }.joined(separator: "\n")
+            #expect(try contex("publish", "shop", "table\(table)", "-", "--format", "csv", input: rows).status == 0)
+        }
+        let long = (0..<90).map { "Line \($0) goes to the town of Zebra\($0)" }.joined(separator: ". ")
+        #expect(try contex("publish", "shop", "lines", "-", "--format", "json", input: #"{"title": "Lines", "text": "\#(long)"}"#).status == 0)
+        let grouped = try contex(
+            "query", "shop", "release train station", "--threshold", "0", "--top", "3", "--by-document", "--per-document", "2", "--json"
+        ).json?["matches"]?.arrayValue
+        #expect(grouped?.count == 3 && grouped?.allSatisfy { $0["data_key"]!.stringValue!.hasPrefix("lines") || $0["others"]?.arrayValue?.count == 1 } == true)
+        let bounded = try contex("query", "shop", "release train station", "--threshold", "0", "--top", "20", "--per-document", "1", "--json").json
+        let keys = bounded?["matches"]?.arrayValue?.compactMap { $0["data_key"]?.stringValue?.split(separator: ".").first.map(String.init) } ?? []
+        #expect(keys.count == 4 && Set(keys).count == 4)
+        let shown = try contex("query", "shop", "which line goes to Zebra71", "--threshold", "0", "--top", "1")
+        let passage = try contex("query", "shop", "which line goes to Zebra71", "--threshold", "0", "--top", "1", "--json")
+            .json?["matches"]?.arrayValue?.first?["passage"]?["text"]?.stringValue
+        #expect(passage?.contains("Zebra71.") == true && passage?.contains("Zebra0.") == false)
+        // What is shown of it is its beginning.
+        #expect(shown.output.contains("lines.root") && passage.map { shown.output.contains($0.prefix(100)) } == true, "\(shown.output)")
+        for arguments in [["--per-document", "0"], ["--per-document", "51"]] {
+            let wrong = try ContexBinary.run(["query", "shop", "q", "--server", server.url] + arguments)
+            #expect(wrong.status == 2 && wrong.errors.contains("document"), "\(wrong)")
+        }
+        #expect(try server.stop() == 0)
+    }
+
     /// Whatever can be opened and read is published, and what became of it is said.
     @Test func publishingFromAnywhere() throws {
         let server = try ContexBinary.Serving()

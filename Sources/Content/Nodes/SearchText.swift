@@ -23,7 +23,7 @@ public import Base
 
 public enum SearchText {
     /// Of the rules in this file and in Passages. A store is told by it (VectorModel) that its indexes hold other texts than this build would make.
-    public static let version: UInt32 = 2
+    public static let version: UInt32 = 3
 
     /// What is embedded of a node.
     /// - Parameters:
@@ -37,7 +37,8 @@ public enum SearchText {
         phrases.add(words(ofName: publishersPath(path, kind: kind)))
         switch unwrapped(value, kind: kind) {
         case .string(let text) where NodeKind(rawValue: kind)?.isText != false: phrases.add(text)
-        case let value: add(value, to: &phrases)
+        case let value:
+            if let text = onlyText(of: value) { phrases.add(scalars(.string(text))) } else { add(value, to: &phrases) }
         }
         return phrases.text
     }
@@ -57,14 +58,15 @@ public enum SearchText {
     ) -> [String] {
         if passages.isEmpty { return [embedded(key: key, context: context, path: path, kind: kind, value: value)] }
         let leaves = PassageLeaf.all(of: value, kind: kind)
+        let isNamed = onlyText(of: value) == nil
         return passages.map { passage in
             var phrases = Phrases(inSentences: false)
             phrases.add(modelWords(ofKey: key))
             phrases.add(context)
             phrases.add(words(ofName: publishersPath(path, kind: kind)))
             for part in PassageText(leaves, kind: kind, passage).parts {
-                let text = part.isWhole && looksLikeIdentifier(part.text) ? words(ofName: part.text) : part.text
-                phrases.add(part.name.isEmpty ? text : "\(words(ofName: part.name)): \(text)")
+                let text = part.isJSON ? JSONInText.words(part.text) : part.isWhole ? words(ofIdentifier: part.text) : part.text
+                if isNamed, !part.name.isEmpty { phrases.add("\(words(ofName: part.name)): \(text)") } else { phrases.add(text) }
             }
             return phrases.text
         }
@@ -167,6 +169,24 @@ public enum SearchText {
         }
     }
 
+    /// Names of members that only say that here is the text.
+    private static let textNames: Set<String> = ["body", "chunk", "content", "contents", "data", "document", "page_content", "pageContent", "text"]
+
+    /// What an object comes to that is one text and nothing else: its name would only be in the way, and those of empty members too.
+    private static func onlyText(of value: JSONValue) -> String? {
+        guard case .object(let members) = value else { return nil }
+        var only: (name: String, text: String)?
+        for member in members {
+            switch member.value {
+            case .null, .string(""): continue
+            case .string(let text) where only == nil: only = (member.key, text)
+            default: return nil
+            }
+        }
+        guard let only, textNames.contains(only.name) else { return nil }
+        return only.text
+    }
+
     private static func holdsNested(_ value: JSONValue) -> Bool {
         switch value {
         case .object(let members): members.contains { isNested($0.value) }
@@ -188,7 +208,7 @@ public enum SearchText {
         case .null, .object: ""
         case .bool(let flag): flag ? "true" : "false"
         case .number(let number): number.text
-        case .string(let text): looksLikeIdentifier(text) ? words(ofName: text) : text
+        case .string(let text): JSONInText.holds(text) ? JSONInText.words(text) : words(ofIdentifier: text)
         case .array(let items): joined(items)
         }
     }
@@ -218,6 +238,9 @@ public enum SearchText {
         }
         return hasUnderscore || (hasInnerCapital && first >= UInt8(ascii: "a"))
     }
+
+    /// The text, and where it is the name of something in a program its words.
+    static func words(ofIdentifier text: String) -> String { looksLikeIdentifier(text) ? words(ofName: text) : text }
 
     /// `maxConnections`, `max_connections`, `HTTPServer.port[0]` as `max connections`, `max connections`, `HTTP server port`. A part that is all
     /// capitals stays so, other parts of a camelCase name lose their capital.

@@ -48,7 +48,7 @@ enum PassageBound: Int, Comparable {
     var crossingCost: Float {
         switch self {
         case .space, .sentence, .record: 0
-        case .paragraph: 0.12
+        case .paragraph: 0.35
         case .heading: 0.5
         }
     }
@@ -79,7 +79,12 @@ enum PassageCutter {
     }
 
     static func tokens(_ leaves: [PassageLeaf]) -> Int {
-        leaves.reduce(0) { $0 + TokenEstimate.tokens($1.text.utf8) + ($1.name.isEmpty ? 0 : 2) }
+        leaves.reduce(0) { $0 + tokens($1.text.utf8, isJSON: $1.isJSON) + ($1.name.isEmpty ? 0 : 2) }
+    }
+
+    /// Of JSON inside a string the model gets the words.
+    private static func tokens(_ text: some Swift.Sequence<UInt8>, isJSON: Bool) -> Int {
+        isJSON ? TokenEstimate.tokens(text.lazy.map { JSONInText.isSign($0) ? 0x20 : $0 }) : TokenEstimate.tokens(text)
     }
 
     /// Places of the pieces that passages begin with.
@@ -124,17 +129,19 @@ enum PassageCutter {
         for (number, leaf) in leaves.enumerated() {
             // An item of a list belongs to those beside it, another member less.
             let bound: PassageBound = number > 0 && leaf.name == leaves[number - 1].name ? .record : .paragraph
-            add(Array(leaf.text.utf8), leaf: number, bound: bound, isCode: isCode, size, to: &pieces)
+            add(Array(leaf.text.utf8), leaf: number, bound: bound, isCode: isCode, isJSON: leaf.isJSON, size, to: &pieces)
         }
         return pieces
     }
 
-    private static func add(_ bytes: [UInt8], leaf: Int, bound: PassageBound, isCode: Bool, _ size: PassageSize, to pieces: inout [Piece]) {
+    private static func add(
+        _ bytes: [UInt8], leaf: Int, bound: PassageBound, isCode: Bool, isJSON: Bool, _ size: PassageSize, to pieces: inout [Piece]
+    ) {
         var next = bound
         func add(_ range: Range<Int>) {
             let piece = TextNodes.trimmedBytes(bytes[range])
             guard !piece.isEmpty else { return }
-            let tokens = TokenEstimate.tokens(piece)
+            let tokens = Self.tokens(piece, isJSON: isJSON)
             let place = (piece.startIndex, piece.endIndex)
             if tokens <= size.largest {
                 pieces.append(
@@ -143,7 +150,7 @@ enum PassageCutter {
             }
             var bound = next
             for part in split(bytes, piece.startIndex..<piece.endIndex, tokensMax: size.wished) {
-                let tokens = TokenEstimate.tokens(bytes[part])
+                let tokens = Self.tokens(bytes[part], isJSON: isJSON)
                 pieces.append(
                     Piece(
                         start: .init(leaf: leaf, byte: part.lowerBound), end: .init(leaf: leaf, byte: part.upperBound), tokens: max(1, tokens), bound: bound))

@@ -9,6 +9,8 @@ public struct PassageLeaf: Sendable {
     /// The last name on that way.
     let name: String
     public let text: String
+    /// The text is JSON itself: what is embedded of it is its words.
+    var isJSON: Bool { JSONInText.holds(text) }
 
     /// In the order of the document, nothing for null.
     /// - Complexity: O(size of the value).
@@ -43,6 +45,7 @@ struct LeafPart {
     /// Of the leaf.
     let path: String
     let isWhole: Bool
+    var isJSON = false
     let bytes: Range<Int>
 }
 
@@ -63,7 +66,7 @@ extension PassageBounds {
             guard from < to || (size == 0 && start.leaf < number && number < end.leaf) else { continue }
             let isWhole = from == 0 && to == size
             let text = isWhole ? leaf.text : leaf.text.bytes(from..<to)
-            parts.append(LeafPart(name: leaf.name, text: text, path: leaf.path, isWhole: isWhole, bytes: from..<to))
+            parts.append(LeafPart(name: leaf.name, text: text, path: leaf.path, isWhole: isWhole, isJSON: leaf.isJSON, bytes: from..<to))
         }
         return parts
     }

@@ -11,7 +11,7 @@ struct PassageText {
 
     init(_ leaves: [PassageLeaf], kind: String, _ bounds: PassageBounds) {
         for leaf in leaves.prefix(Self.leadCount(leaves.prefix(bounds.start.leaf))) {
-            parts.append(LeafPart(name: leaf.name, text: leaf.text, path: leaf.path, isWhole: true, bytes: 0..<leaf.text.utf8.count))
+            parts.append(LeafPart(name: leaf.name, text: leaf.text, path: leaf.path, isWhole: true, isJSON: leaf.isJSON, bytes: 0..<leaf.text.utf8.count))
         }
         if bounds.start.leaf < leaves.count, bounds.start.byte > 0 {
             let leaf = leaves[bounds.start.leaf]

@@ -92,6 +92,16 @@ public enum PassageUnits {
         return units
     }
 
+    /// Whether the unit that begins with a node goes on with a text of which other units are before it, as far as its path tells: sentences,
+    /// paragraphs and headings are numbered from 0. Rows, objects and blocks stand for themselves.
+    public static func goesOn(path: String, kind: String) -> Bool {
+        guard let kind = NodeKind(rawValue: kind), kind == .sentence || kind == .paragraph || kind == .heading,
+            let mark = path.utf8.lastIndex(of: UInt8(ascii: "_"))
+        else { return false }
+        let number = path.utf8[mark...].dropFirst()
+        return !number.isEmpty && number.allSatisfy { $0 &- 0x30 < 10 } && !number.allSatisfy { $0 == UInt8(ascii: "0") }
+    }
+
     /// Whether a text begins with a line that names it: short, and in a text of paragraphs no sentence.
     private static func beginsWithTitle(_ nodes: [Node]) -> Bool {
         guard nodes.count > 1, nodes[0].kind == NodeKind.sentence.rawValue || nodes[0].kind == NodeKind.paragraph.rawValue,

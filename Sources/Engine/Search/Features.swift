@@ -4,7 +4,7 @@ public import FullText
 public import Search
 
 extension TextStatistics {
-    var features: ProjectFeatures { ProjectFeatures(documents: documents, typicalLength: typicalLength) }
+    var features: ProjectFeatures { ProjectFeatures(documents: beginnings, typicalLength: typicalLength) }
 }
 
 extension QueryWeights {

@@ -65,7 +65,10 @@ package struct IndexedUnit: Sendable {
             key: record.documentKey, context: context, path: record.path, kind: record.kind, value: try EventData.parsed(record.data), passages: bounds)
     }
 
-    package func analyzed(_ analyzer: Analyzer) throws(ContexError) -> [AnalyzedText] { try indexedTexts.map { AnalyzedText($0, analyzer: analyzer) } }
+    package func analyzed(_ analyzer: Analyzer) throws(ContexError) -> [AnalyzedText] {
+        AnalyzedText.passages(
+            try indexedTexts, analyzer: analyzer, goesOn: PassageUnits.goesOn(path: records[0].path, kind: records[0].kind))
+    }
 
     /// The text of each gathered node; none of any other unit.
     func analyzedNodes(_ analyzer: Analyzer) throws(ContexError) -> [AnalyzedText] {

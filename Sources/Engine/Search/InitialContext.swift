@@ -144,7 +144,7 @@ package struct ContextSettings: Sendable {
         context.pinned = pinned
         let whole = context.matches
         let fitsWhole = try fits(whole)
-        if diversity == 0, fitsWhole { return context }
+        if diversity == 0, fitsWhole { return try bounded(context) }
         // What answers of the long ones; what room is left then is theirs.
         let all = fitsWhole ? whole : whole.map { $0.passageData.map($0.cut(toPassage:)) ?? $0 }
 
@@ -204,7 +204,20 @@ package struct ContextSettings: Sendable {
         }
         var told: Set<String> = []
         packed.omitted = selection.omitted.map { all[$0].nodeKey }.filter { told.insert($0).inserted }
-        return packed
+        return try bounded(packed)
+    }
+
+    /// The texts of passages have what tokens the data leaves, in the order of the matches.
+    private func bounded(_ context: InitialContext) throws -> InitialContext {
+        guard context.matches.contains(where: { $0.passage != nil }) else { return context }
+        var context = context
+        var rest = tokensMax
+        for match in context.matches { rest -= min(rest, try cost(match)) }
+        for place in context.pinned.indices { rest -= context.pinned[place].boundPassage(to: rest, scale.count) }
+        for need in context.needs.indices {
+            for place in context.needs[need].matches.indices { rest -= context.needs[need].matches[place].boundPassage(to: rest, scale.count) }
+        }
+        return context
     }
 
     private struct Saying: Hashable {

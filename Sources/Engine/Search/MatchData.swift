@@ -29,7 +29,18 @@ extension Match {
 
 extension Match {
     /// About the bytes of what its answer says.
-    var byteCount: Int { others.reduce(dataBytes + description.utf8.count + 64 + (passage?.text.utf8.count ?? 0)) { $0 + $1.byteCount } }
+    var byteCount: Int { others.reduce(dataBytes + description.utf8.count + 64 + (passage?.text?.utf8.count ?? 0)) { $0 + $1.byteCount } }
+
+    /// Leaves the text of its passage out where data that is the passage says it, or where there are not so many tokens left.
+    /// - Returns: the tokens that it has of them.
+    mutating func boundPassage(to rest: Int, _ countTokens: (String) -> Int) -> Int {
+        guard let text = passage?.text else { return 0 }
+        // A text has no more tokens than bytes, and no token more bytes than that.
+        let count = isPassage || text.utf8.count / TokenScale.tokenBytesMax > rest ? .max : countTokens(text)
+        if count <= rest { return count }
+        passage?.text = nil
+        return 0
+    }
 
     /// The same match of another need.
     func scored(_ similarity: Double) -> Match {

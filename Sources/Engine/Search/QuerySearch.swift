@@ -409,6 +409,15 @@ struct QuerySearch: Sendable {
             }
             matches.append(match)
         }
+        if let maxTokens = request.maxTokens {
+            // The data of a long node has its passage; that of a gathered one does not, and what answers stands there.
+            for place in matches.indices {
+                if matches[place].passage?.range != nil { matches[place].passage?.text = nil }
+                let more = matches[place].boundPassage(to: maxTokens - tokens, countTokens)
+                tokens += more
+                matches[place].tokens? += more
+            }
+        }
         // What else was found of a document has what room is left, best documents first.
         for (place, found) in others {
             for other in found {
@@ -418,7 +427,10 @@ struct QuerySearch: Sendable {
                     let count = try scale.tokens(of: match.data)
                     guard count <= maxTokens - tokens else { continue }
                     tokens += count
-                    match.tokens = count
+                    if match.passage?.range != nil { match.passage?.text = nil }
+                    let more = match.boundPassage(to: maxTokens - tokens, countTokens)
+                    tokens += more
+                    match.tokens = count + more
                 }
                 matches[place].others.append(match)
             }
@@ -484,7 +496,7 @@ struct TokenScale: Sendable {
     var jsonStyle = JSONStyle.compact
 
     /// The longest token of cl100k: a text of more bytes than so many for each token of a budget is over it without being counted.
-    private static let tokenBytesMax = 128
+    static let tokenBytesMax = 128
 
     func bytes(of data: JSONValue) throws -> Int { try format.encode(data, jsonStyle: jsonStyle).count }
 
