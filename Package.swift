@@ -96,7 +96,7 @@ let modules: [Module] = [
     module("Vectors", ["Base", "CKernels", "LMDB", "KeySpace"]),
     module("FullText", ["Base", "CKernels", "LMDB", "KeySpace"]),
     module("Attributes", ["Base", "LMDB", "KeySpace", "Hashing"]),
-    module("Needs", ["Base", "LMDB", "KeySpace"]),
+    module("Needs", ["Base", "CKernels", "LMDB", "KeySpace"]),
     module("Access", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Inboxes", ["Base", "LMDB", "KeySpace"]),
     module("Journal", ["Base", "LMDB", "KeySpace", "Hashing"]),

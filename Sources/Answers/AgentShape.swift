@@ -79,6 +79,7 @@ public enum AgentShape {
             ("data_keys", .array(agent.nodeKeys.map(JSONValue.string))), ("last_sequence", .string(agent.lastSequence.description)),
         ])
         if record.envelope == .full { members["envelope"] = "full" }
+        for (name, value) in record.settings.members { members[name] = value }
         if record.delivery == .webhook { members["delivery"] = .object(delivery(agent)) }
         return members
     }

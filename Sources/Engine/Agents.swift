@@ -7,13 +7,15 @@
 public import Base
 internal import Access
 internal import Addresses
+internal import Attributes
 internal import Documents
 internal import Events
-internal import FullText
+package import FullText
 internal import Inboxes
 internal import KeySpace
 package import LMDB
 public import Needs
+internal import Search
 internal import Vectors
 
 extension Database {
@@ -126,7 +128,7 @@ extension Database {
         return command
     }
 
-    private static func scoped(_ needs: [String], _ tenant: TenantID, _ project: Name) -> [ScopedText] {
+    static func scoped(_ needs: [String], _ tenant: TenantID, _ project: Name) -> [ScopedText] {
         let scope = ModelScope.project(project, of: tenant)
         return needs.map { ScopedText($0, in: scope) }
     }
@@ -140,7 +142,7 @@ extension Database {
     private func searching(_ tenant: TenantID, _ command: RegisterCommand, _ needs: [String], vectors: [[Float]]) -> NeedSearch {
         NeedSearch(
             tenant: tenant, project: command.project, needs: needs, vectors: vectors, dimension: models.dimension, configuration,
-            packing: ContextSettings(command, configuration, countTokens: models.countTokens))
+            own: command.settings, packing: ContextSettings(command, configuration, countTokens: models.countTokens))
     }
 
     /// What a channel is called when nobody has named it, best first: the original's name, and what is taken when another project has it.
@@ -254,10 +256,12 @@ package struct NeedSearch: Sendable {
     let matchesMax: Int
     /// How the initial context is packed; nil when nobody is told: then it is empty. Not part of a command.
     let settings: ContextSettings?
+    /// Of the agent.
+    let own: NeedSettings
 
     init(
         tenant: TenantID, project: Name, needs: [String], vectors: [[Float]], dimension: Int, routing: Command.Routing, matchesMax: Int,
-        packing settings: ContextSettings?
+        own: NeedSettings, packing settings: ContextSettings?
     ) {
         self.tenant = tenant
         self.project = project
@@ -267,16 +271,17 @@ package struct NeedSearch: Sendable {
         self.routing = routing
         self.matchesMax = matchesMax
         self.settings = settings
+        self.own = own
     }
 
     /// As the server searches.
     package init(
         tenant: TenantID, project: Name, needs: [String], vectors: [[Float]], dimension: Int, _ configuration: DatabaseConfiguration,
-        packing settings: ContextSettings?
+        own: NeedSettings = .none, packing settings: ContextSettings?
     ) {
         self.init(
             tenant: tenant, project: project, needs: needs, vectors: vectors, dimension: dimension, routing: Command.Routing(configuration),
-            matchesMax: configuration.matchesMax, packing: settings)
+            matchesMax: configuration.matchesMax, own: own, packing: settings)
     }
 
     package struct Found: Sendable {
@@ -303,17 +308,29 @@ package struct NeedSearch: Sendable {
             nodes: try texts.statistics(in: view).documents, analyzer: try texts.options(in: view).analyzer)
     }
 
+    /// The needs as the store keeps them.
+    package func records(_ agent: AgentRecord, by analyzer: Analyzer) -> [NeedRecord] {
+        zip(needs, vectors).enumerated().map { index, need in
+            NeedRecord(
+                agent: agent.number, index: UInt32(index), text: need.0, vector: need.1, terms: StandingNeed.terms(need.0, analyzer),
+                settings: agent.settings)
+        }
+    }
+
     package func run(in view: borrowing TransactionView) throws -> Found {
         guard let scope = try Database.scope(tenant, project, view) else {
             return Found(stamp: Stamp(), context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:])
         }
-        let search = NodeSearch(scope: scope, dimension: dimension, mode: routing.mode, threshold: routing.threshold)
+        var search = NodeSearch(
+            scope: scope, dimension: dimension, mode: own.mode.map { SearchMode($0) } ?? routing.mode, threshold: own.minSimilarity ?? routing.threshold)
+        if let filter = own.filter { try search.admit(Filter(stored: filter), in: view) }
         let questions = zip(needs, vectors).map { Question(text: $0, vector: $1.isEmpty ? nil : $1) }
         var shared = try SharedMatches(scope, in: view)
         var matched: [(need: String, matches: [Match])] = []
         for question in questions {
-            let (_, folding) = try search.folded(question, count: matchesMax, in: view)
-            matched.append((question.text, try shared.matches(folding, in: view)))
+            // The agent follows all that the server would have told; how much of it the context shows is its own choice.
+            let (_, folding) = try search.folded(question, count: max(matchesMax, own.topK ?? 0), in: view)
+            matched.append((question.text, Array(try shared.matches(folding, in: view).prefix(own.topK ?? matchesMax))))
         }
         let nodes = shared.nodes
         var context = InitialContext(needs: [])

@@ -4,6 +4,7 @@
 // command before it works on it. Limits stand in `Limits`, so that both say the same.
 
 internal import Addresses
+internal import Attributes
 public import Base
 internal import Needs
 
@@ -40,8 +41,32 @@ extension RegisterCommand {
         if let diversity, !(0...1).contains(diversity) {
             throw .invalid(field: "diversity", kind: "value_error", message: "Value error, diversity must be 0 to 1")
         }
+        try settings.check()
         try TextRule.check(pinned, field: "pinned", countMax: Limits.namedKeys, scalarsMax: Limits.nodeKeyScalars)
         return command
+    }
+}
+
+extension NeedSettings {
+    /// - Throws: `.invalid` naming the field.
+    func check() throws(ContexError) {
+        if let minSimilarity, !(0...1).contains(minSimilarity) {
+            throw .invalid(field: "min_similarity", kind: "value_error", message: "Value error, min_similarity must be 0 to 1")
+        }
+        if let topK, !(1...Limits.topK).contains(topK) {
+            throw .invalid(field: "top_k", kind: "value_error", message: "Value error, top_k must be 1 to \(Limits.topK)")
+        }
+        if let filter {
+            guard filter.utf8.count <= Limits.metadataBytes else {
+                throw .invalid(
+                    field: "filter", kind: "too_long",
+                    message: "Value error, the filter of an agent has \(filter.utf8.count) bytes as JSON, at most \(Limits.metadataBytes) are kept")
+            }
+            guard let value = try? EventData.parsed(Array(filter.utf8)) else {
+                throw .invalid(field: "filter", kind: "value_error", message: "Value error, filter is not JSON")
+            }
+            do throws(PlacedFault) { _ = try Filter(value) } catch { throw error.contexError }
+        }
     }
 }
 

@@ -185,8 +185,7 @@ public final class Database: Sendable {
                     bell.ring(notification)
                     sinks.deliver(notification)
                 }
-            },
-            aborted: { [matcher] in matcher.forget() })
+            })
         readers = ReaderPool(store: store, threads: configuration.threads)
         heavy = HeavyPool(threads: configuration.heavyThreads)
     }

@@ -195,6 +195,7 @@ extension Database {
             ("webhook_url", agent.webhookURL.map { .string($0) } ?? .null), ("data_keys", .array(keys.map { .string($0) })),
         ])
         if agent.envelope == .full { data["envelope"] = "full" }
+        for (name, value) in agent.settings.members { data[name] = value }
         return JSONPrinter.bytes([
             "agent_id": .string(agent.name.text), "data": .object(data),
             "last_seen": .string(agent.registeredAt.iso8601), "last_sequence": .string(told.description),

@@ -270,6 +270,7 @@ private struct ImportPlan: Sendable {
             channel: channel, webhookURL: try text("webhook_url"), webhookSecret: try text("webhook_secret"))
         command.keepsSecret = true
         if try text("envelope") == "full" { command.envelope = .full }
+        do throws(ContexError) { command.settings = try NeedSettings(members: data) } catch { throw refused(error.message) }
         do throws(ContexError) {
             return try command.checked()
         } catch {

@@ -59,7 +59,7 @@ extension Database {
 
     // MARK: - Before the transaction
 
-    private func prepare(_ tenant: TenantID, _ commands: [PublishCommand], all: Bool) async -> [Result<Command.Publish, ContexError>] {
+    func prepare(_ tenant: TenantID, _ commands: [PublishCommand], all: Bool) async -> [Result<Command.Publish, ContexError>] {
         var documents: [Result<PreparedDocument, ContexError>] = []
         do {
             let (models, time) = (models, now())

@@ -131,6 +131,8 @@ public struct RegisterCommand: Sendable {
     public var diversity: Double?
     /// Keys of documents or nodes that come first in the initial context, whatever their similarity.
     public var pinned: [String] = []
+    /// Of all its needs.
+    public var settings = NeedSettings.none
 
     public init(
         project: Name, agent: Name, needs: [String], lastSeen: Sequence = .zero, delivery: AgentRecord.Delivery = .redis,

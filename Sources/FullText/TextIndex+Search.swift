@@ -204,7 +204,7 @@ public struct ResolvedTextQuery: Sendable {
     /// What a phrase adds to a text in which it stands, of the sum of its words' idf: one in quotation marks, and two words that follow each
     /// other in the query (docs/decisions/0057-plain-language-first.md).
     private static let liftOfPhrase: Float = 0.5
-    private static let liftOfPair: Float = 0.1
+    static let liftOfPair: Float = 0.1
 
     /// The weights of the whole query from those of its terms. What it says beside plain words never makes a text worth less: phrases only
     /// add, and of a prefix the ceiling counts its most frequent term where that is less than the word itself. (A sum over all 64 would make

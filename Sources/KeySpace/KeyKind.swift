@@ -56,6 +56,12 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case agentMatchByDocument = 0x54
     case inboxEntry = 0x55
     case inboxState = 0x56
+    case agentNeeds = 0x57
+    case needFollower = 0x58
+    case needByText = 0x59
+    case needTerm = 0x5A
+    case needLimits = 0x5B
+    case needCodes = 0x5C
 
     // A project: attributes of its documents, for filters.
     case attributeNodes = 0x60

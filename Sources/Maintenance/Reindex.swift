@@ -308,18 +308,21 @@ public enum Reindex {
         _ environment: Environment, _ scope: TenantScope, _ project: Name, _ configuration: DatabaseConfiguration, _ models: Models
     ) async throws -> Int {
         let store = NeedStore(scope: scope)
-        let agents = try environment.read { try store.agents(in: $0) }
+        let (agents, analyzer) = try environment.read { (try store.agents(in: $0), try TextIndex(scope: scope).options(in: $0).analyzer) }
+        // Of whatever format: they are made of what the agents say.
+        var transaction = try environment.beginWrite()
+        try store.removeAllNeeds(in: &transaction)
+        try transaction.commit()
         for agent in agents {
             let vectors = agent.needs.isEmpty ? [] : try await models.embed(questions: agent.needs.map { ScopedText($0, in: .server) })
             let searching = NeedSearch(
                 tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension, configuration,
-                packing: nil)
+                own: agent.settings, packing: nil)
             var transaction = try environment.beginWrite()
             let found = try searching.run(in: transaction.view)
-            for (place, need) in zip(agent.needs, vectors).enumerated() {
-                try store.put(
-                    NeedRecord(agent: agent.number, index: UInt32(place), text: need.0, vector: need.1), in: &transaction)
-            }
+            let needs = searching.records(agent, by: analyzer)
+            try store.renew(agent, needs: needs, in: &transaction)
+            try NeedLevels.raise(needs, scope, in: &transaction)
             for document in try store.followed(by: agent.number, in: transaction.view).keys.sorted() {
                 try store.setFollow(agent: agent.number, document: document, nodes: [], in: &transaction)
             }

@@ -24,6 +24,8 @@ public struct AgentRecord: Sendable, Equatable {
     public var webhookURL: String?
     public var webhookSecret: String?
     public var envelope: Envelope
+    /// Of all its needs.
+    public var settings: NeedSettings
     /// Whose key registered it: without that key nothing is delivered to the webhook. nil while authentication is off.
     public var registrant: Publisher?
     /// The end of the log when it was registered: what it was told of since is in its inbox.
@@ -32,7 +34,8 @@ public struct AgentRecord: Sendable, Equatable {
 
     public init(
         name: Name, number: UInt32, inbox: UInt32, needs: [String], delivery: Delivery, responseFormat: String, channel: String, webhookURL: String?,
-        webhookSecret: String?, envelope: Envelope = .plain, registrant: Publisher? = nil, lastSequence: Sequence, registeredAt: Timestamp
+        webhookSecret: String?, envelope: Envelope = .plain, settings: NeedSettings = .none, registrant: Publisher? = nil, lastSequence: Sequence,
+        registeredAt: Timestamp
     ) {
         self.name = name
         self.number = number
@@ -44,6 +47,7 @@ public struct AgentRecord: Sendable, Equatable {
         self.webhookURL = webhookURL
         self.webhookSecret = webhookSecret
         self.envelope = envelope
+        self.settings = settings
         self.registrant = registrant
         self.lastSequence = lastSequence
         self.registeredAt = registeredAt
@@ -67,6 +71,8 @@ public struct AgentRecord: Sendable, Equatable {
         writer.i64(registeredAt.rawValue)
         writer.varint(UInt64(needs.count))
         for need in needs { writer.text(need) }
+        // Nothing for an agent that says nothing, as records were before there were settings.
+        if settings != .none { settings.write(to: &writer) }
         return writer.bytes
     }
 
@@ -89,25 +95,11 @@ public struct AgentRecord: Sendable, Equatable {
         let registeredAt = Timestamp(rawValue: try reader.i64())
         var needs: [String] = []
         for _ in 0..<(try reader.count(limit: reader.remaining)) { needs.append(try reader.text()) }
+        let settings = reader.remaining > 0 ? try NeedSettings.read(&reader) : .none
         try reader.end()
         return AgentRecord(
             name: name, number: number, inbox: inbox, needs: needs, delivery: delivery, responseFormat: responseFormat, channel: channel,
-            webhookURL: webhookURL, webhookSecret: webhookSecret, envelope: envelope, registrant: registrant,
+            webhookURL: webhookURL, webhookSecret: webhookSecret, envelope: envelope, settings: settings, registrant: registrant,
             lastSequence: lastSequence, registeredAt: registeredAt)
-    }
-}
-
-/// One standing need of an agent: the text and its vector, so that a publish embeds nothing of the needs.
-public struct NeedRecord: Sendable, Equatable {
-    public let agent: UInt32
-    public let index: UInt32
-    public let text: String
-    public let vector: [Float]
-
-    public init(agent: UInt32, index: UInt32, text: String, vector: [Float]) {
-        self.agent = agent
-        self.index = index
-        self.text = text
-        self.vector = vector
     }
 }

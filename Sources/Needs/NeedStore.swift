@@ -4,7 +4,8 @@ public import LMDB
 
 /// Agents, their standing needs, and which documents each agent is following, of one project.
 ///
-/// An agent follows a document while one of its nodes matches one of the agent's needs. The relation is kept both ways:
+/// Equal needs of several agents are one, with a number of its own; NeedTable.swift has the index by which a publish finds the few that it may
+/// concern. An agent follows a document while one of its nodes matches one of the agent's needs. The relation is kept both ways:
 /// by agent with the nodes (what the agent has), by document without (whom to tell).
 public struct NeedStore: Sendable {
     public let scope: TenantScope
@@ -62,28 +63,28 @@ public struct NeedStore: Sendable {
         return last + 1
     }
 
-    /// Counts registrations and removals, so that whoever keeps needs in memory knows when to read them again.
-    public func generation(in view: borrowing TransactionView) throws -> UInt64 { try state(in: view).generation }
-
     /// Enters an agent with its needs; whatever was registered under the name goes first.
     public func register(_ agent: AgentRecord, needs: [NeedRecord], in transaction: inout WriteTransaction) throws {
         try remove(agent.name, in: &transaction)
         var state = try state(in: transaction.view)
         precondition(agent.number > state.lastNumber, "agent number \(agent.number) was given before")
         state.lastNumber = agent.number
-        state.generation &+= 1
         try store(state, in: &transaction)
         try update(agent, in: &transaction)
-        for need in needs { try put(need, in: &transaction) }
+        try enter(needs, of: agent.number, agent.name, in: &transaction)
     }
 
-    /// Enters a need of an agent, or gives it another vector (of another model).
-    public func put(_ need: NeedRecord, in transaction: inout WriteTransaction) throws {
-        var writer = ByteWriter(capacity: need.vector.count * 4 + need.text.utf8.count + 16)
-        writer.text(need.text)
-        writer.varint(UInt64(need.vector.count))
-        writer.floats(need.vector)
-        try transaction.store(scope.key(.need, Self.pair(need.agent, need.index)), writer.bytes)
+    /// The needs of an agent that has none yet.
+    private func enter(_ needs: [NeedRecord], of agent: UInt32, _ name: Name, in transaction: inout WriteTransaction) throws {
+        var numbers: [UInt32] = []
+        for need in needs {
+            let number = try self.number(of: need.standing, in: &transaction)
+            var place = ByteWriter(capacity: 8)
+            place.varint(UInt64(need.index))
+            try transaction.store(scope.key(.needFollower, Self.pair(number, agent)), place.bytes)
+            numbers.append(number)
+        }
+        try transaction.store(scope.key(.agentNeeds, agent), AgentNeeds(name: name, numbers: numbers).encode())
     }
 
     /// Rewrites an agent's own record; name and number stay.
@@ -99,29 +100,110 @@ public struct NeedStore: Sendable {
             try transaction.delete(scope.key(.agentMatchByDocument, Self.pair(document.rawValue, agent.number)))
         }
         try transaction.deleteAll(prefix: scope.key(.agentMatch, agent.number))
-        try transaction.deleteAll(prefix: scope.key(.need, agent.number))
+        for number in try agentNeeds(agent.number, in: transaction.view)?.numbers ?? [] {
+            try transaction.delete(scope.key(.needFollower, Self.pair(number, agent.number)))
+            if try !hasFollower(need: number, in: transaction.view) { try removeNeed(number, in: &transaction) }
+        }
+        try transaction.delete(scope.key(.agentNeeds, agent.number))
         try transaction.delete(scope.key(.agent, text: name.text))
-        var state = try state(in: transaction.view)
-        state.generation &+= 1
-        try store(state, in: &transaction)
         return true
     }
 
     // MARK: - Needs
 
-    /// Every standing need of the project.
+    /// Every standing need of the project, agent by agent.
+    /// - Complexity: O(needs), all in memory: for checks.
     public func needs(in view: borrowing TransactionView) throws -> [NeedRecord] {
         var found: [NeedRecord] = []
-        try view.scanRecords(prefix: scope.key(.need)) { key, payload in
-            let (agent, index) = Self.pair(ofKey: key)
+        for (number, agent) in try allAgentNeeds(in: view) {
+            for (index, asked) in agent.numbers.enumerated() {
+                guard let standing = try need(asked, in: view) else {
+                    throw ContexError.damaged("agent '\(agent.name)' has need number \(asked), which is not there: run 'contex check'")
+                }
+                found.append(NeedRecord(agent: number, index: UInt32(index), standing))
+            }
+        }
+        return found
+    }
+
+    /// The agents that ask a need, by number, and which of theirs it is.
+    public func followers(ofNeed need: UInt32, in view: borrowing TransactionView) throws -> [(agent: UInt32, index: UInt32)] {
+        var found: [(agent: UInt32, index: UInt32)] = []
+        try view.scanRecords(prefix: scope.key(.needFollower, need)) { key, payload in
             var reader = ByteReader(Array(payload))
-            let text = try reader.text()
-            let vector = try reader.floats(try reader.count(limit: reader.remaining / 4))
+            found.append((UInt32(lastOf: key), UInt32(try reader.count(limit: Int(UInt32.max)))))
             try reader.end()
-            found.append(NeedRecord(agent: agent, index: index, text: text, vector: vector))
             return .onward
         }
         return found
+    }
+
+    private func hasFollower(need: UInt32, in view: borrowing TransactionView) throws -> Bool {
+        var has = false
+        try view.scan(prefix: scope.key(.needFollower, need)) { _, _ in
+            has = true
+            return .stop
+        }
+        return has
+    }
+
+    /// Whose number it is; nil for nobody's.
+    public func agentName(_ number: UInt32, in view: borrowing TransactionView) throws -> Name? { try agentNeeds(number, in: view)?.name }
+
+    /// What an agent's number stands for.
+    struct AgentNeeds {
+        let name: Name
+        /// Of its needs, in their order.
+        let numbers: [UInt32]
+
+        func encode() -> [UInt8] {
+            var writer = ByteWriter(capacity: name.text.utf8.count + 4 * numbers.count + 8)
+            writer.text(name.text)
+            for number in numbers { writer.u32(number) }
+            return writer.bytes
+        }
+
+        init(name: Name, numbers: [UInt32]) {
+            self.name = name
+            self.numbers = numbers
+        }
+
+        init(_ bytes: [UInt8]) throws {
+            var reader = ByteReader(bytes)
+            name = Name(stored: try reader.text())
+            var numbers: [UInt32] = []
+            while reader.remaining > 0 { numbers.append(try reader.u32()) }
+            self.numbers = numbers
+        }
+    }
+
+    private func agentNeeds(_ number: UInt32, in view: borrowing TransactionView) throws -> AgentNeeds? {
+        try view.loadBytes(scope.key(.agentNeeds, number)).map { try AgentNeeds($0) }
+    }
+
+    func allAgentNeeds(in view: borrowing TransactionView) throws -> [(agent: UInt32, needs: AgentNeeds)] {
+        var found: [(agent: UInt32, needs: AgentNeeds)] = []
+        try view.scanRecords(prefix: scope.key(.agentNeeds)) { key, payload in
+            found.append((UInt32(lastOf: key), try AgentNeeds(Array(payload))))
+            return .onward
+        }
+        return found
+    }
+
+    // MARK: - Anew
+
+    /// Forgets every need, of this format or of format 1; the agents stay, without needs, until `renew`.
+    public func removeAllNeeds(in transaction: inout WriteTransaction) throws {
+        let last = try lastNumber(in: transaction.view)
+        for kind in [KeyKind.need, .agentNeeds, .needFollower, .needByText, .needTerm, .needLimits, .needCodes] {
+            try transaction.deleteAll(prefix: scope.key(kind))
+        }
+        if let last { try store(State(lastNumber: last), in: &transaction) }
+    }
+
+    /// Enters the needs of an agent that `removeAllNeeds` left without.
+    public func renew(_ agent: AgentRecord, needs: [NeedRecord], in transaction: inout WriteTransaction) throws {
+        try enter(needs, of: agent.number, agent.name, in: &transaction)
     }
 
     // MARK: - Follows
@@ -143,7 +225,7 @@ public struct NeedStore: Sendable {
         return try Self.nodes(bytes)
     }
 
-    private static func nodes(_ bytes: [UInt8]) throws -> [NodeID] {
+    static func nodes(_ bytes: [UInt8]) throws -> [NodeID] {
         var reader = ByteReader(bytes)
         var nodes: [NodeID] = []
         while reader.remaining > 0 { nodes.append(NodeID(rawValue: try reader.u32())) }
@@ -177,80 +259,56 @@ public struct NeedStore: Sendable {
         }
     }
 
-    // MARK: - State and check
+    // MARK: - State
 
-    private struct State {
+    struct State: Equatable {
         var lastNumber: UInt32 = 0
-        var generation: UInt64 = 0
+        /// Numbers of needs that were ever given at once: those of the index are below.
+        var slots: UInt32 = 0
+        /// One more than the number that the next need takes of those that were given back; 0 for none.
+        var free: UInt32 = 0
+        /// Needs that there are.
+        var count: UInt32 = 0
+        /// Dimensions of a code; 0 before the first.
+        var padded: UInt16 = 0
     }
 
-    private func state(in view: borrowing TransactionView) throws -> State {
+    /// Bytes of the state in format 1.
+    private static let bytesOfFormat1 = 12
+
+    func state(in view: borrowing TransactionView) throws -> State {
         guard let bytes = try view.loadBytes(scope.key(.needState)) else { return State() }
+        guard bytes.count != Self.bytesOfFormat1 else {
+            throw ContexError(.reindexNeeded, "the needs of a project are in format 1, this build reads format 2: make them anew with 'contex reindex'")
+        }
         var reader = ByteReader(bytes)
-        let state = State(lastNumber: try reader.u32(), generation: try reader.u64())
+        let state = State(
+            lastNumber: try reader.u32(), slots: try reader.u32(), free: try reader.u32(), count: try reader.u32(), padded: try reader.u16())
         try reader.end()
         return state
     }
 
-    private func store(_ state: State, in transaction: inout WriteTransaction) throws {
+    /// Of either format.
+    private func lastNumber(in view: borrowing TransactionView) throws -> UInt32? {
+        guard let bytes = try view.loadBytes(scope.key(.needState)) else { return nil }
+        var reader = ByteReader(bytes)
+        return try reader.u32()
+    }
+
+    func store(_ state: State, in transaction: inout WriteTransaction) throws {
         var writer = ByteWriter()
         writer.u32(state.lastNumber)
-        writer.u64(state.generation)
+        writer.u32(state.slots)
+        writer.u32(state.free)
+        writer.u32(state.count)
+        writer.u16(state.padded)
         try transaction.store(scope.key(.needState), writer.bytes)
     }
 
-    private static func pair(_ first: UInt32, _ second: UInt32) -> UInt64 { UInt64(first) << 32 | UInt64(second) }
+    static func pair(_ first: UInt32, _ second: UInt32) -> UInt64 { UInt64(first) << 32 | UInt64(second) }
 
-    private static func pair(ofKey key: [UInt8]) -> (first: UInt32, second: UInt32) {
+    static func pair(ofKey key: [UInt8]) -> (first: UInt32, second: UInt32) {
         let pair = UInt64(lastOf: key)
         return (UInt32(truncatingIfNeeded: pair >> 32), UInt32(truncatingIfNeeded: pair))
-    }
-
-    /// Agents against needs, needs against agents, and follows against each other and against `nodes`, the nodes that exist
-    /// and their documents. Each finding is a sentence.
-    /// - Complexity: O(agents + needs + follows).
-    public func findings(nodes: [NodeID: DocumentID], in view: borrowing TransactionView) throws -> [String] {
-        var findings: [String] = []
-        let agents = try agents(in: view)
-        let needs = try needs(in: view)
-        let lastNumber = try state(in: view).lastNumber
-        let needsByAgent = Dictionary(grouping: needs, by: \.agent)
-        var names: [UInt32: Name] = [:]
-        for agent in agents {
-            if agent.number > lastNumber { findings.append("agent '\(agent.name)' has number \(agent.number), the last one given is \(lastNumber)") }
-            if let other = names.updateValue(agent.name, forKey: agent.number) {
-                findings.append("agents '\(other)' and '\(agent.name)' both have number \(agent.number)")
-            }
-            let own = needsByAgent[agent.number] ?? []
-            let inOrder = own.enumerated().allSatisfy { place, need in need.index == place }
-            if !inOrder || own.map({ ExactText($0.text) }) != agent.needs.map({ ExactText($0) }) {
-                findings.append("agent '\(agent.name)': \(own.count) need records for \(agent.needs.count) needs, or not the same ones")
-            }
-        }
-        for need in needs where names[need.agent] == nil {
-            findings.append("need '\(need.text)' belongs to agent number \(need.agent), which is not there")
-        }
-        try view.scanRecords(prefix: scope.key(.agentMatch)) { key, payload in
-            let (number, document) = Self.pair(ofKey: key)
-            let agent = names[number].map { "agent '\($0)'" } ?? "agent number \(number)"
-            let matched = try Self.nodes(Array(payload))
-            if names[number] == nil { findings.append("\(agent) follows document \(document), but is not there") }
-            if try view.load(scope.key(.agentMatchByDocument, Self.pair(document, number))) == nil {
-                findings.append("\(agent) follows document \(document), which does not know it")
-            }
-            if matched.isEmpty { findings.append("\(agent) follows document \(document) without a node") }
-            for node in matched where nodes[node] != DocumentID(rawValue: document) {
-                findings.append("\(agent) holds node \(node.rawValue) of document \(document), which is not there")
-            }
-            return .onward
-        }
-        try view.scanRecords(prefix: scope.key(.agentMatchByDocument)) { key, _ in
-            let (document, agent) = Self.pair(ofKey: key)
-            if try view.load(scope.key(.agentMatch, Self.pair(agent, document))) == nil {
-                findings.append("document \(document) names agent number \(agent) as its follower, which does not know it")
-            }
-            return .onward
-        }
-        return findings
     }
 }

@@ -5,6 +5,7 @@ public enum Action: String, Sendable, CaseIterable {
     case publish, publishBatch, deleteData, listData, showData, exportData, importData
     case query, queryBatch, embed
     case registerAgent, registerAgentBatch, listAgents, showAgent, removeAgent, subscribe, readInbox, acknowledgeInbox
+    case rehearse, tryNeeds
     case readEvents, readVersions, restoreVersion
     case listProjects, showSettings, changeSettings
     case createKey, listKeys, revokeKey, confirmKey
@@ -15,10 +16,11 @@ public enum Action: String, Sendable, CaseIterable {
     public var permission: Permission? {
         switch self {
         case .publish, .publishBatch, .deleteData, .importData, .restoreVersion: .publishData
-        case .query, .queryBatch, .embed: .queryData
+        case .query, .queryBatch, .embed, .tryNeeds: .queryData
         // What concerns an agent is for whoever may be that agent.
         case .registerAgent, .registerAgentBatch, .readInbox, .acknowledgeInbox: .registerAgent
-        case .listAgents, .showAgent, .subscribe: .listAgents
+        // What a document would reach names agents.
+        case .listAgents, .showAgent, .subscribe, .rehearse: .listAgents
         case .removeAgent: .deleteAgent
         case .listData, .showData, .exportData, .listProjects, .showSettings: .viewProjectData
         case .readEvents, .readVersions: .viewProjectEvents

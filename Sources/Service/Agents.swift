@@ -33,6 +33,16 @@ extension Operations {
         }
     }
 
+    /// Which agents a document would reach if it were published, by which of their needs; nothing of it stays.
+    public func rehearse(_ command: PublishCommand, by caller: Caller) async throws -> Rehearsal {
+        try await perform(.rehearse, project: command.project, by: caller) { try await database.rehearse($0.tenant, command) }
+    }
+
+    /// What needs would have matched among what was published last.
+    public func tryNeeds(_ request: NeedTrialRequest, by caller: Caller) async throws -> NeedTrial {
+        try await perform(.tryNeeds, project: request.project, by: caller) { try await database.tryNeeds($0.tenant, request) }
+    }
+
     /// The agents that the caller may see, in the order of registration.
     public func agents(project: Name?, _ page: PageRequest = PageRequest(), by caller: Caller) async throws -> Page<ListedAgent> {
         try await perform(.listAgents, project: project, by: caller) { principal in

@@ -312,12 +312,19 @@ extension FuzzTargets {
                 name: Name(stored: name), number: number, inbox: number, needs: ["orders"], delivery: .webhook, responseFormat: "json", channel: "c",
                 webhookURL: "https://example.com/", webhookSecret: "s", lastSequence: .zero, registeredAt: time)
         }
+        @Sendable func need(_ agent: UInt32, _ vector: [Float]) -> NeedRecord {
+            NeedRecord(agent: agent, index: 0, text: "orders", vector: vector, terms: [NeedTerm("order", count: 2, isExact: true)])
+        }
+        let rule = NeedRule(
+            mode: .hybrid, threshold: 0.5, cosine: 8, text: 6, points: 30, coverage: 0.3, textMax: 2, shareCut: 0.2, logDocuments: 2, mean: [0.5, 0.5],
+            leastCut: { 2 + $0 })
         return RecordFamily(
             read: { view in
+                _ = try needs.candidates([NeedProbe(vector: [1, 0], words: [.init("order", most: 1, isRare: true)])], rule, NeedMemory(), in: view)
                 for agent in try needs.agents(in: view) { _ = try needs.followed(by: agent.number, in: view) }
                 _ = try needs.agent(Name(stored: "a"), in: view)
                 _ = try needs.needs(in: view)
-                _ = try needs.generation(in: view)
+                for number in 0..<UInt32(try needs.needSlots(in: view)) { _ = try needs.need(number, in: view) }
                 _ = try needs.followers(of: DocumentID(rawValue: 5), in: view)
                 _ = try needs.followedNodes(by: 1, document: DocumentID(rawValue: 5), in: view)
                 _ = try needs.findings(nodes: documents, in: view)
@@ -331,12 +338,12 @@ extension FuzzTargets {
                     try require(try needs.agent(agent.name, in: transaction.view) == agent, "an agent put and read differs")
                 }
                 let next = agent("b", try needs.nextNumber(in: transaction.view))
-                try needs.register(next, needs: [NeedRecord(agent: next.number, index: 0, text: "orders", vector: [1])], in: &transaction)
+                try needs.register(next, needs: [need(next.number, [1])], in: &transaction)
                 try needs.remove(Name(stored: "a"), in: &transaction)
             },
             fill: { transaction in
                 try needs.register(
-                    agent("a", 1), needs: [NeedRecord(agent: 1, index: 0, text: "orders", vector: [1, -0.5])], in: &transaction)
+                    agent("a", 1), needs: [need(1, [1, -0.5])], in: &transaction)
                 try needs.setFollow(agent: 1, document: DocumentID(rawValue: 5), nodes: [NodeID(rawValue: 7)], in: &transaction)
                 try directory.put(
                     AgentDirectory.Entry(agent: Name(stored: "a"), project: scope.project, projectName: Name(stored: "shop"), registeredAt: time),

@@ -11,6 +11,9 @@
 // postings.c
 #include "CKernelsPostings.h"
 
+// needs.c
+#include "CKernelsNeeds.h"
+
 // allocator.c: what is large is mapped and goes back to the system when it is freed (with thresholds that glibc raises by itself, up to
 // 32 MB of it stay: 300 MB after one document of 10 MB); and what is free in between goes back now.
 void ck_allocator_begin(void);

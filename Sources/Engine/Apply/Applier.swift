@@ -8,6 +8,7 @@
 // A command that is refused is refused before its first write, or undone with its transaction: Writer.swift has the rules.
 
 internal import Base
+internal import Documents
 package import Journal
 internal import KeySpace
 package import LMDB
@@ -57,6 +58,18 @@ package struct Applier: Sendable {
             }
         }
         return (outcome, work.effects)
+    }
+
+    /// What a publish would do, by doing it: the caller gives the transaction up.
+    func rehearse(_ command: Command.Publish, in transaction: inout WriteTransaction) throws -> Rehearsal {
+        var work = Work(position: try StorePosition.load(transaction.view).position.next, indexing: nil)
+        work.effects.reached = []
+        guard case .published(let receipt) = try publish(command, &work, in: &transaction) else {
+            throw ContexError(.bug, "a publish with every vector was called stale")
+        }
+        let scope = try ProjectRegistry(tenant: command.tenant).scope(of: command.project, in: transaction.view)
+        let nodes = try scope.flatMap { try DocumentStore(scope: $0).document(command.key, in: transaction.view)?.nodes.count } ?? 0
+        return Rehearsal(project: command.project, key: command.key, changed: receipt.changed, nodes: nodes, agents: work.effects.reached ?? [])
     }
 
     private func outcome(of command: Command, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {

@@ -107,6 +107,7 @@ extension Applier {
         let passages = units.flatMap(\.passages)
         for passage in passages where !passage.vector.isEmpty { try vectors.insert(passage.entry, passage.vector, in: &transaction) }
         try TextIndex(scope: scope).apply(passages.map { TextChange(node: $0.entry, new: $0.text) }, in: &transaction)
+        try NeedLevels.raise(passages.map(\.text), scope, in: &transaction)
     }
 
     /// Takes the nodes of a unit out of the documents and its entries out of both indexes.

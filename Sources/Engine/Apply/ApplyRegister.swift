@@ -1,6 +1,7 @@
 internal import Base
 internal import Documents
 internal import Events
+internal import FullText
 internal import Inboxes
 internal import KeySpace
 package import LMDB
@@ -39,13 +40,10 @@ extension Applier {
         let agent = AgentRecord(
             name: asked.agent, number: number, inbox: before?.inbox ?? number, needs: search.needs, delivery: asked.delivery,
             responseFormat: asked.responseFormat, channel: channel, webhookURL: asked.webhookURL, webhookSecret: asked.webhookSecret ?? kept,
-            envelope: asked.envelope, registrant: asked.registrant, lastSequence: found.head, registeredAt: command.time)
-        try store.register(
-            agent,
-            needs: zip(search.needs, search.vectors).enumerated().map { index, need in
-                NeedRecord(agent: agent.number, index: UInt32(index), text: need.0, vector: need.1)
-            },
-            in: &transaction)
+            envelope: asked.envelope, settings: asked.settings, registrant: asked.registrant, lastSequence: found.head, registeredAt: command.time)
+        let needs = search.records(agent, by: try TextIndex(scope: scope).options(in: transaction.view).analyzer)
+        try store.register(agent, needs: needs, in: &transaction)
+        try NeedLevels.raise(needs, scope, in: &transaction)
         try found.setFollows(of: agent.number, store, in: &transaction)
         try AgentDirectory(tenant: search.tenant).put(
             .init(agent: asked.agent, project: scope.project, projectName: asked.project, registeredAt: command.time), in: &transaction)

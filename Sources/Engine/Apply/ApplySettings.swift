@@ -41,6 +41,7 @@ extension Applier {
             guard last.id.rawValue < .max else { break }
             from = NodeID(rawValue: last.id.rawValue + 1)
         }
+        try NeedLevels.renew(scope, in: &transaction)
         return .analyzerSet(ProjectSettings(options), nodes: nodes)
     }
 

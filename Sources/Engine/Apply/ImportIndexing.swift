@@ -55,6 +55,7 @@ package final class ImportIndexing {
                 for passage in readable { try index(scope).insert(passage.entry, passage.vector, in: &transaction) }
             }
             try TextIndex(scope: scope).apply(passages.map { TextChange(node: $0.entry, new: $0.text) }, in: &transaction)
+            try NeedLevels.raise(passages.map(\.text), scope, in: &transaction)
         }
         for step in after { try step(&transaction, &effects) }
     }

@@ -28,12 +28,12 @@ extension Applier {
     func tell(_ telling: Telling, in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
         let needs = NeedStore(scope: telling.scope)
         let followers = try needs.followers(of: telling.document, in: transaction.view)
-        let matched = try matcher.match(telling.fresh, scope: telling.scope, dimension: dimension, routing: telling.routing, in: transaction.view)
+        let matched = try matcher.match(
+            telling.fresh, of: telling.document, scope: telling.scope, dimension: dimension, routing: telling.routing, in: transaction.view)
         let told = Set(followers).union(matched.keys).sorted()
         guard !told.isEmpty else { return }
-        let names = try matcher.standing(telling.scope, dimension: dimension, in: transaction.view).names
         for number in told {
-            guard let name = names[number], let agent = try needs.agent(name, in: transaction.view) else {
+            guard let name = try needs.agentName(number, in: transaction.view), let agent = try needs.agent(name, in: transaction.view) else {
                 throw ContexError.damaged("document \(telling.document.rawValue) names agent number \(number) as its follower, which is not there")
             }
             let held = try needs.followedNodes(by: number, document: telling.document, in: transaction.view)
@@ -41,6 +41,7 @@ extension Applier {
             let now = held.filter(telling.standing.contains) + fresh.map(\.node)
             if now != held { try needs.setFollow(agent: number, document: telling.document, nodes: now, in: &transaction) }
             let matches = Self.matches(fresh)
+            effects.reached?.append(try ReachedAgent(agent, follows: !held.isEmpty, fresh, DocumentStore(scope: telling.scope), in: transaction.view))
             let reason: InboxEntry.Reason =
                 if case .deletion = telling.message { .deletion } else if held.isEmpty { .firstMatch } else { .update }
             try Inbox(scope: telling.scope, number: agent.inbox).append(
@@ -58,7 +59,7 @@ extension Applier {
     ) throws {
         let needs = NeedStore(scope: scope)
         let followers = try needs.followers(of: document, in: transaction.view)
-        let matched = try matcher.match(fresh, scope: scope, dimension: dimension, routing: routing, in: transaction.view)
+        let matched = try matcher.match(fresh, of: document, scope: scope, dimension: dimension, routing: routing, in: transaction.view)
         for agent in Set(followers).union(matched.keys).sorted() {
             try needs.setFollow(agent: agent, document: document, nodes: matched[agent]?.map(\.node) ?? [], in: &transaction)
         }

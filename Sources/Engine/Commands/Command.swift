@@ -172,6 +172,8 @@ package struct Effects: Sendable {
     var notifications: [Notification] = []
     /// API keys or roles are other ones now.
     var haveKeysChanged = false
+    /// Of a rehearsal: whom its command tells, and why. nil where nobody asks.
+    var reached: [ReachedAgent]?
 
     package init() {}
 

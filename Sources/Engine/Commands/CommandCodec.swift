@@ -281,7 +281,12 @@ extension CommandCodec {
             $0.vector($1.1)
         }
         body.bool(command.found != nil)
-        guard let found = command.found else { return }
+        if let found = command.found { encode(found, &body) }
+        // Nothing for an agent that says nothing, as commands were before there were settings.
+        if agent.settings != .none { agent.settings.write(to: &body) }
+    }
+
+    private static func encode(_ found: NeedSearch.Found, _ body: inout ByteWriter) {
         body.u64(found.stamp.head.rawValue)
         body.u32(found.stamp.lastNode)
         body.varint(UInt64(found.stamp.nodes))
@@ -328,8 +333,10 @@ extension CommandCodec {
         agent.envelope = envelope
         agent.registrant = registrant
         agent.keepsSecret = keepsSecret
+        if body.remaining > 0 { agent.settings = try NeedSettings.read(&body) }
         let search = NeedSearch(
-            tenant: tenant, project: project, needs: needs, vectors: vectors, dimension: dimension, routing: routing, matchesMax: matchesMax, packing: nil)
+            tenant: tenant, project: project, needs: needs, vectors: vectors, dimension: dimension, routing: routing, matchesMax: matchesMax,
+            own: agent.settings, packing: nil)
         return Command.Register(agent: agent, search: search, found: found, time: time)
     }
 }

@@ -23,6 +23,9 @@ struct Proposal: Sendable {
 protocol CommandLog: Sendable {
     /// Applies the proposals in order, each by itself, and answers each once it is durable (or refused).
     func submit(_ proposals: [Proposal]) async -> [Result<Outcome, ContexError>]
+    /// What a publish would do now, of which nothing stays.
+    /// - Throws: `.busy` when too many wait; whatever would refuse the publish.
+    func rehearse(_ command: Command.Publish) async throws(ContexError) -> Rehearsal
     /// Proposals that wait.
     var waitingCount: Int { get }
     /// Lets what is waiting finish and takes nothing more.

@@ -30,28 +30,28 @@ final class Writer: CommandLog {
 
     private struct Queue {
         var waiting: Deque<Job> = []
+        /// Run between groups.
+        var rehearsals: Deque<@Sendable () -> Void> = []
         var isDraining = false
         var isClosed = false
     }
 
     static let groupSeconds = 0.025
     static let waitingMax = 8_192
+    /// Each keeps the thread as long as a publish without its commit.
+    static let rehearsalsMax = 64
 
     private let store: OpenStore
     private let queue = Mutex(Queue())
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let applier: Applier
     private let committed: @Sendable (Effects) -> Void
-    private let aborted: @Sendable () -> Void
 
-    /// - Parameters:
-    ///   - committed: gets what a group left for after its commit, in the order of commits, on the writer's thread, before anybody is answered.
-    ///   - aborted: called when a transaction that commands have seen did not become true: whatever they remember of it must go.
-    init(store: OpenStore, applier: Applier, committed: @escaping @Sendable (Effects) -> Void, aborted: @escaping @Sendable () -> Void) {
+    /// - Parameter committed: gets what a group left for after its commit, in the order of commits, on the writer's thread, before anybody is answered.
+    init(store: OpenStore, applier: Applier, committed: @escaping @Sendable (Effects) -> Void) {
         self.store = store
         self.applier = applier
         self.committed = committed
-        self.aborted = aborted
         thread.start()
     }
 
@@ -82,6 +82,36 @@ final class Writer: CommandLog {
         }
     }
 
+    func rehearse(_ command: Command.Publish) async throws(ContexError) -> Rehearsal {
+        let outcome: Result<Rehearsal, ContexError> = await withCheckedContinuation { continuation in
+            let rehearsal: @Sendable () -> Void = { [self] in continuation.resume(returning: rehearsed(command)) }
+            let refused: ContexError? = queue.withLock { queue in
+                if queue.isClosed { return ContexError(.stopping, "The server is stopping") }
+                if queue.rehearsals.count >= Self.rehearsalsMax {
+                    return ContexError(.busy, "Too many writes are waiting; try again in a moment")
+                }
+                queue.rehearsals.append(rehearsal)
+                if !queue.isDraining {
+                    queue.isDraining = true
+                    thread.submit { [self] _ in drain() }
+                }
+                return nil
+            }
+            if let refused { continuation.resume(returning: .failure(refused)) }
+        }
+        return try outcome.get()
+    }
+
+    private func rehearsed(_ command: Command.Publish) -> Result<Rehearsal, ContexError> {
+        do {
+            // Never committed: it ends as if it had not been.
+            var transaction = try store.beginWrite()
+            return .success(try applier.rehearse(command, in: &transaction))
+        } catch {
+            return .failure(ContexError(anyError: error))
+        }
+    }
+
     /// Lets what is waiting finish and takes nothing more.
     func close() async {
         queue.withLock { $0.isClosed = true }
@@ -93,12 +123,14 @@ final class Writer: CommandLog {
 
     private func drain() {
         while true {
-            let isEmpty = queue.withLock { queue in
-                if queue.waiting.isEmpty { queue.isDraining = false }
-                return queue.waiting.isEmpty
+            let (hasJobs, rehearsal) = queue.withLock { queue in
+                let rehearsal = queue.rehearsals.popFirst()
+                if queue.waiting.isEmpty, rehearsal == nil { queue.isDraining = false }
+                return (!queue.waiting.isEmpty, rehearsal)
             }
-            if isEmpty { return }
-            runGroup()
+            if !hasJobs, rehearsal == nil { return }
+            rehearsal?()
+            if hasJobs { runGroup() }
         }
     }
 
@@ -125,14 +157,12 @@ final class Writer: CommandLog {
                     if mutations == 0 { job.settle(.failure(ContexError(anyError: error))) } else { group.append((job, .failure(error))) }
                 } catch {
                     _ = consume transaction
-                    aborted()
                     for job in group.map(\.job) + [job] { runAlone(job) }
                     return
                 }
             } while ContinuousClock.now < deadline
             try transaction.commit()
         } catch {
-            aborted()
             // Nothing was taken: the transaction could not begin. Whoever waits must hear of it.
             if group.isEmpty { next()?.settle(.failure(ContexError(anyError: error))) }
             for (job, verdict) in group {
@@ -164,7 +194,6 @@ final class Writer: CommandLog {
             try transaction.commit()
             finish([(job.settle, .success(outcome))], effects)
         } catch {
-            aborted()
             job.settle(.failure(ContexError(anyError: error)))
         }
     }

@@ -1,13 +1,13 @@
 // Standing queries: each publish is held against every need of its project, with the score and the threshold of a query.
 //
-// Needs are kept in memory per project, their vectors in one flat array, and read again when the store's generation
-// number says that agents came or went. One publish of n new nodes costs (n + 1) x needs dot products of 384 numbers (10,000
-// needs: about 1 ms each; the one more says how near each need is to the project) plus, for the needs that share a term with the node or
-// whose cosine alone may do, one look-up per term.
+// The index of needs (Needs/NeedTable.swift) leaves those that a fresh passage may reach: of ten thousand a few dozen. They are looked at again with
+// their true cosine, and what is still possible then is scored (NeedScorer.swift), so that what is found is what scoring every need would find. While
+// invariants are checked, every need is scored beside it (NeedOracle.swift).
 //
 // Source of the idea: percolation in search engines; Yan and Garcia-Molina, "The SIFT information dissemination system",
-// TODS 24(4), 1999.
+// TODS 24(4), 1999. The bound: docs/decisions/0068-needs-index.md.
 
+internal import Attributes
 internal import Base
 internal import Documents
 internal import FullText
@@ -15,168 +15,147 @@ internal import KeySpace
 internal import LMDB
 internal import Needs
 internal import Search
-internal import Synchronization
 internal import Vectors
 
-/// A passage that has just been written, with what matching needs of it.
-struct FreshPassage {
-    /// Its number in the indexes.
-    let entry: NodeID
-    /// No numbers for a text that the model cannot read.
-    let vector: [Float]
-    let text: AnalyzedText
-}
-
-/// The passages of a node that has just been written, or the one of several that are gathered.
-struct FreshUnit {
-    let nodes: [NodeID]
-    let passages: [FreshPassage]
-    /// Of each gathered node.
-    fileprivate let nodeTexts: [AnalyzedText]
-
-    init(_ unit: IndexedUnit, vectors: [[Float]], _ analyzed: (texts: [AnalyzedText], ofNodes: [AnalyzedText])) throws(ContexError) {
-        guard vectors.count == unit.entries.count, analyzed.texts.count == vectors.count else {
-            throw .damaged("'\(unit.records[0].nodeKey)' has \(unit.entries.count) passages and \(vectors.count) vectors")
-        }
-        nodes = unit.nodes
-        passages = zip(unit.entries, zip(vectors, analyzed.texts)).map { FreshPassage(entry: $0, vector: $1.0, text: $1.1) }
-        nodeTexts = analyzed.ofNodes
-    }
-
-    /// The node that a need's words stand in: of gathered ones that with the most of them, else the first.
-    fileprivate func node(answering weights: QueryWeights?) -> NodeID {
-        guard let weights, !nodeTexts.isEmpty else { return nodes[0] }
-        return nodes[weights.best(of: nodeTexts)]
-    }
-}
-
-extension QueryWeights {
-    /// The place of the text that has the most of the query; of equal ones the first.
-    func best(of texts: [AnalyzedText]) -> Int {
-        var (best, most) = (0, Float(0))
-        for (place, text) in texts.enumerated() {
-            let score = score(text)
-            if score > most { (best, most) = (place, score) }
-        }
-        return best
-    }
-}
-
 /// Why an agent hears of a node.
-struct NeedMatch {
-    let node: NodeID
+struct NeedMatch: Equatable {
     /// The place of the need among the agent's: the first of them that the node matches.
     let need: UInt32
-    let similarity: Double
+    let score: NeedScorer.Score
+
+    var node: NodeID { score.node }
+    var similarity: Double { score.similarity }
+
+    static func == (a: Self, b: Self) -> Bool { a.need == b.need && a.node == b.node && a.similarity == b.similarity }
 }
 
 package final class NeedMatcher: Sendable {
-    /// The needs of one project as of one generation.
-    final class Standing: Sendable {
-        struct Need: Sendable {
-            let agent: UInt32
-            let index: UInt32
-            let query: ResolvedTextQuery
-            /// The model can read it.
-            let hasVector: Bool
-        }
-        let generation: UInt64
-        /// Of the project's text index: what the needs' words went through.
-        let analyzer: Analyzer
-        let names: [UInt32: Name]
-        let needs: [Need]
-        /// needs x dimension; zeros for a need without a vector.
-        let vectors: [Float]
+    private let memory = NeedMemory()
 
-        init(generation: UInt64, analyzer: Analyzer, names: [UInt32: Name], needs: [Need], vectors: [Float]) {
-            self.generation = generation
-            self.analyzer = analyzer
-            self.names = names
-            self.needs = needs
-            self.vectors = vectors
-        }
-    }
-
-    private let known = Mutex<[TenantScope: Standing]>([:])
-
-    /// Forgets everything: to be called when a transaction was aborted, because a generation that was seen in it may come again
-    /// with other needs.
-    package func forget() { known.withLock { $0 = [:] } }
-
-    func standing(_ scope: TenantScope, dimension: Int, in view: borrowing TransactionView) throws -> Standing {
-        let store = NeedStore(scope: scope)
-        let generation = try store.generation(in: view)
-        let analyzer = try TextIndex(scope: scope).options(in: view).analyzer
-        if let standing = known.withLock({ $0[scope] }), standing.generation == generation, standing.analyzer == analyzer { return standing }
-        let records = try store.needs(in: view)
-        let standing = Standing(
-            generation: generation, analyzer: analyzer,
-            names: Dictionary(uniqueKeysWithValues: try store.agents(in: view).map { ($0.number, $0.name) }),
-            needs: records.map {
-                Standing.Need(
-                    agent: $0.agent, index: $0.index, query: ResolvedTextQuery(TextQuery($0.text, analyzer: analyzer)), hasVector: !$0.vector.isEmpty)
-            },
-            vectors: records.flatMap { $0.vector.isEmpty ? [Float](repeating: 0, count: dimension) : $0.vector })
-        known.withLock { $0[scope] = standing }
-        return standing
+    /// A need that a unit matches.
+    struct Found {
+        let unit: Int
+        let number: UInt32
+        let need: StandingNeed
+        let score: NeedScorer.Score
     }
 
     /// The agents whose needs match, and with which nodes, in the order of nodes. Of a node the passage counts that is most like the need.
+    /// - Parameter document: whose units they are.
     func match(
-        _ units: [FreshUnit], scope: TenantScope, dimension: Int, routing: Command.Routing, in view: borrowing TransactionView
+        _ units: [FreshUnit], of document: DocumentID, scope: TenantScope, dimension: Int, routing: Command.Routing, in view: borrowing TransactionView
     ) throws -> [UInt32: [NeedMatch]] {
-        let (mode, threshold) = (routing.mode, routing.threshold)
-        let standing = try standing(scope, dimension: dimension, in: view)
-        guard !standing.needs.isEmpty else { return [:] }
-        let index = TextIndex(scope: scope)
-        func vector(_ place: Int) -> ArraySlice<Float> { standing.vectors[place * dimension..<(place + 1) * dimension] }
-        // Of each need, how near it is to the project, and its least cut: without a shared term it scores no more than under that.
-        var cuts: [(meanCosine: Float, least: Float)] = []
-        if mode == .hybrid {
-            let project = Calibration.standard.project(try index.statistics(in: view).features)
-            let mean = try VectorIndex(scope: scope, dimension: dimension).mean(in: view)
-            cuts = standing.needs.indices.map { place in
-                let cosine = mean?.cosine(vector(place)) ?? 0
-                return (cosine, Calibration.standard.leastCut(project, meanCosine: cosine))
+        let store = NeedStore(scope: scope)
+        guard !units.isEmpty, try store.needSlots(in: view) > 0 else { return [:] }
+        let scorer = try NeedScorer(scope, dimension: dimension, routing, in: view)
+        var matched: [UInt32: [NeedMatch]] = [:]
+        // Of the unit at hand.
+        var first: [UInt32: NeedMatch] = [:]
+        var unit = 0
+        func close() {
+            for (agent, match) in first { matched[agent, default: []].append(match) }
+            first = [:]
+        }
+        for found in try find(units, scorer, in: view) {
+            if found.unit != unit {
+                close()
+                unit = found.unit
+            }
+            guard try found.need.admits(DocumentStore(scope: scope).document(document, in: view)?.attributes) else { continue }
+            for (agent, index) in try store.followers(ofNeed: found.number, in: view) where index < first[agent]?.need ?? .max {
+                first[agent] = NeedMatch(need: index, score: found.score)
             }
         }
-        var matched: [UInt32: [NeedMatch]] = [:]
-        for unit in units {
-            // The needs of an agent stand one after another.
-            var done: UInt32?
-            let terms = unit.passages.map { Set($0.text.frequencies.map(\.term)) }
-            for (place, need) in standing.needs.enumerated() where need.agent != done {
-                var best = -Double.infinity
-                var weights: QueryWeights?
-                for (passage, terms) in zip(unit.passages, terms) {
-                    let cosine = need.hasVector && !passage.vector.isEmpty ? VectorMath.dot(vector(place), passage.vector) : nil
-                    var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: mode == .hybrid ? cuts[place].least : 0)
-                    if mode != .semantic {
-                        // Terms are looked up only where the score can depend on them.
-                        let sharesTerm = need.query.query.terms.contains(where: terms.contains)
-                        if sharesTerm || (mode == .hybrid && Double(parts.similarity(mode)) >= threshold) {
-                            let known = try weights ?? index.weights(need.query, in: view)
-                            weights = known
-                            if sharesTerm {
-                                parts.bm25 = known.score(passage.text)
-                                parts.exactWord = known.exactWord(passage.text).map { ExactWord($0) }
-                            }
-                            parts.ceiling = known.ceiling
-                            if mode == .hybrid {
-                                parts.cut = Calibration.standard.cut(known.features, meanCosine: cuts[place].meanCosine)
-                                parts.shareCut = known.shareCut
-                            }
-                        }
-                    }
-                    // Without a vector only a word they share is a reason, however low the threshold.
-                    if mode != .keyword, cosine == nil, parts.bm25 == 0 { continue }
-                    best = max(best, Double(parts.similarity(mode)))
-                }
-                guard best >= threshold else { continue }
-                matched[need.agent, default: []].append(NeedMatch(node: unit.node(answering: weights), need: need.index, similarity: best))
-                done = need.agent
-            }
+        close()
+        if Invariants.areChecked, try store.needSlots(in: view) <= Self.oracleNeeds {
+            let expected = try NeedOracle.match(units, of: document, scorer, in: view)
+            Invariants.hold(matched == expected, "the index of needs finds \(matched), scoring all of them \(expected)")
         }
         return matched
+    }
+
+    /// Needs that are all scored while invariants are checked.
+    private static let oracleNeeds = 4_096
+
+    /// The needs that each unit matches, filters left aside: unit by unit, by number.
+    func find(_ units: [FreshUnit], _ scorer: NeedScorer, in view: borrowing TransactionView) throws -> [Found] {
+        let store = NeedStore(scope: scorer.scope)
+        let rule = try rule(scorer, in: view)
+        let candidates = try store.candidates(try probes(units, scorer, in: view), rule, memory, in: view)
+        var found: [Found] = []
+        var passages = candidates[...]
+        for (place, unit) in units.enumerated() {
+            let own = passages.prefix(unit.passages.count)
+            passages = passages.dropFirst(unit.passages.count)
+            var terms: [Set<String>]?
+            for number in try reached(own, unit, scorer, rule, store, in: view) {
+                guard let need = try store.need(number, in: view) else {
+                    throw ContexError.damaged("the index of needs names number \(number), which is none: run 'contex check'")
+                }
+                let known = terms ?? unit.passages.map { Set($0.text.frequencies.map(\.term)) }
+                terms = known
+                guard let score = try scorer.score(need, scorer.query(need), unit, terms: known, in: view) else { continue }
+                found.append(Found(unit: place, number: number, need: need, score: score))
+            }
+        }
+        return found
+    }
+
+    /// Of the candidates of a unit's passages those that are still possible with the true cosine, by number.
+    private func reached(
+        _ passages: ArraySlice<[NeedCandidate]>, _ unit: FreshUnit, _ scorer: NeedScorer, _ rule: NeedRule, _ store: NeedStore,
+        in view: borrowing TransactionView
+    ) throws -> [UInt32] {
+        var reached: Set<UInt32> = []
+        for (passage, candidates) in zip(unit.passages, passages) {
+            for candidate in candidates where !reached.contains(candidate.number) {
+                guard let vector = try store.vector(ofNeed: candidate.number, in: view) else { continue }
+                let cosine = vector.isEmpty || passage.vector.isEmpty ? 0 : VectorMath.dot(vector[...], passage.vector)
+                if candidate.mayMatch(cosine: cosine, leastCut: scorer.cut(ofVector: vector).least, rule) { reached.insert(candidate.number) }
+            }
+        }
+        return reached.sorted()
+    }
+
+    /// The passages as the index of needs asks for them.
+    private func probes(_ units: [FreshUnit], _ scorer: NeedScorer, in view: borrowing TransactionView) throws -> [NeedProbe] {
+        let texts = TextIndex(scope: scorer.scope)
+        let gains = TermGains(try texts.statistics(in: view))
+        let store = NeedStore(scope: scorer.scope)
+        var probes: [NeedProbe] = []
+        for passage in units.flatMap(\.passages) {
+            let counts = passage.text.frequencies
+            let said = try store.saidTerms(of: counts.map(\.term), in: view)
+            let documents = try texts.documentFrequencies(of: said, in: view)
+            var words: [NeedProbe.Word] = []
+            var at = 0
+            for (term, documents) in zip(said, documents) {
+                // What is said stands in the order of the text's terms.
+                while counts[at].term.utf8.elementsEqual(term.utf8) == false { at += 1 }
+                words.append(
+                    .init(
+                        term, most: gains.most(documents: documents, count: counts[at].count, length: passage.text.length),
+                        isRare: gains.isRare(documents: documents)))
+            }
+            probes.append(NeedProbe(vector: passage.vector, words: words))
+        }
+        return probes
+    }
+
+    private func rule(_ scorer: NeedScorer, in view: borrowing TransactionView) throws -> NeedRule {
+        let statistics = try TextIndex(scope: scorer.scope).statistics(in: view)
+        let calibration = Calibration.standard
+        return NeedRule(
+            mode: scorer.routing.mode.ofNeeds, threshold: scorer.routing.threshold, cosine: calibration.cosine, text: calibration.text,
+            points: calibration.points, coverage: calibration.coverage, textMax: calibration.textMax,
+            shareCut: Calibration.shareCut(documents: statistics.documents), logDocuments: TermGains(statistics).logDocuments,
+            mean: scorer.mean?.components, leastCut: { scorer.leastCut(meanCosine: $0) })
+    }
+}
+
+extension StandingNeed {
+    /// The words of a need, as its index takes them.
+    static func terms(_ text: String, _ analyzer: Analyzer) -> [NeedTerm] {
+        TextQuery(text, analyzer: analyzer).words.map { NeedTerm($0.term, count: $0.count, isExact: $0.isExact) }
     }
 }

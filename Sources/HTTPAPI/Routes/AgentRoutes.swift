@@ -5,6 +5,7 @@ internal import Engine
 internal import Events
 internal import Inboxes
 internal import Needs
+internal import Search
 internal import Service
 
 /// Agents and their needs. Ids are the project's; the original's routes, which name an agent by its id alone, still answer.
@@ -27,9 +28,18 @@ extension RouteTable {
         static let envelope = Field.word(
             "envelope", of: ["plain", "full"], isLiteral: true, default: "plain",
             "full: messages also carry project_id and provenance (sequence, event time, publisher, format, needs that matched)")
+        static let minSimilarity = Field.optionalNumber(
+            "min_similarity", min: 0, max: 1, "From which similarity on data matches these needs; the server's threshold when not given")
+        static let mode = Field.optionalWord(
+            "mode", of: SearchMode.allCases.map(\.rawValue), "How these needs are scored; the server's mode when not given")
+        static let filter = Field.filterText(
+            "filter", "Only data that passes matches these needs: conditions on metadata and on what is known of each key")
+        static let topK = Field.optionalInteger(
+            "top_k", min: 1, max: Limits.topK, "Matches of each need in the initial context at most; the server's number when not given")
         static let shapes = [
             Fields.agent.shape, Fields.project.shape, needs.shape, lastSeen.shape, Fields.responseFormat.shape, method.shape, channel.shape,
             webhookURL.shape, webhookSecret.shape, envelope.shape, Fields.maxTokens.shape, Fields.diversity.shape, Fields.pinned.shape,
+            minSimilarity.shape, mode.shape, filter.shape, topK.shape,
         ]
 
         /// - Parameter location: where the object stands in the body.
@@ -49,6 +59,9 @@ extension RouteTable {
             command.maxTokens = body[Fields.maxTokens]
             command.diversity = body[Fields.diversity]
             command.pinned = body[Fields.pinned]
+            command.settings = NeedSettings(
+                minSimilarity: body[minSimilarity], mode: body[mode].flatMap { SearchMode(rawValue: $0) }.map { $0.ofNeeds }, filter: body[filter],
+                topK: body[topK])
             return command
         }
     }

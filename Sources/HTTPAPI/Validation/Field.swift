@@ -2,6 +2,7 @@
 // OpenAPI document shows, and what the tests walk.
 
 internal import Attributes
+internal import Content
 public import Base
 internal import Engine
 
@@ -140,6 +141,13 @@ extension Field where Value == JSONObject {
         Field(name, .metadata, .null, summary) { $0.objectValue ?? JSONObject() }
     }
 }
+extension Field where Value == String? {
+    /// A filter that is kept, as JSON.
+    static func filterText(_ name: String, _ summary: String) -> Field {
+        Field(name, .filter, .null, summary) { $0.isNull ? nil : JSONPrinter.text($0) }
+    }
+}
+
 extension Field where Value == Filter? {
     static func filter(_ name: String, _ summary: String) -> Field {
         // `FieldRule.filter` has made sure that it is one.

@@ -271,12 +271,7 @@ private final class LineImportRun {
 
         var moved = mark
         for entry in batch { moved.pass(line: entry.line.number, entry.line.bytes) }
-        do {
-            try write { try apply(commands, fresh, &moved, in: &$0) }
-        } catch {
-            database.matcher.forget()
-            throw error
-        }
+        try write { try apply(commands, fresh, &moved, in: &$0) }
         mark = moved
     }
 
