@@ -189,6 +189,10 @@ public enum IntegrityCheck {
         let needs = NeedStore(scope: scope)
         report.agents += try needs.agents(in: view).count
         report.findings += try needs.findings(nodes: owners, in: view)
+        let levels = try needs.levels(in: view)
+        for (level, documents) in zip(levels, try texts.documentFrequencies(of: levels.map(\.term), in: view)) where documents > level.documentsMax {
+            report.findings.append("the index of needs takes '\(level.term)' to be in at most \(level.documentsMax) texts, it is in \(documents)")
+        }
         let inboxes = Set(try needs.agents(in: view).map(\.inbox))
         for number in try Inbox.numbers(scope, in: view) {
             let inbox = Inbox(scope: scope, number: number)

@@ -390,5 +390,7 @@ private struct NeedScan: ~Copyable {
         unsafe key.unsafeLoadUnaligned(fromByteOffset: key.byteCount - 4, as: UInt32.self).bigEndian
     }
 
-    fileprivate static func damaged(_ what: String) -> ContexError { .damaged("the index of needs contradicts itself (\(what)): run 'contex check', then 'contex reindex'") }
+    fileprivate static func damaged(_ what: String) -> ContexError {
+        .damaged("the index of needs contradicts itself (\(what)): run 'contex check', then 'contex reindex'")
+    }
 }

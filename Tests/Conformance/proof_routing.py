@@ -4,7 +4,9 @@ of --needs in turn, all in one server and one run, so that the ratios are of one
 Beside it: registering an agent with three needs that the model has embedded before (with fsync), how many agents a document reaches, the start
 of a server with all those needs, and scoring all needs by numpy over float32 (one matrix product, and the words by lists) in one process of its own.
 
-Texts are sentences of the descriptions of Debian's packages (`apt-cache dumpavail`), a seeded sample; documents are others than needs.
+Documents are abstracts (scifact of the shared sets), needs the sentences of other abstracts (scifact, cacm) and the synopses of Debian's packages
+(`apt-cache dumpavail`), in a seeded order. With --short documents are synopses too: then a document reaches one agent in a hundred, and it is telling
+them that costs.
 """
 import argparse
 import collections
@@ -17,17 +19,26 @@ import subprocess
 import sys
 import time
 
-from support import MODEL, Connection, Server
+from support import DATA, MODEL, Connection, Server
 
 PROJECT = "routing"
 
 
-def sentences():
-    """Distinct sentences in the order of the package list."""
+def synopses():
+    """In the order of the package list."""
     listing = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, check=True).stdout.decode(errors="replace")
-    found = re.findall(r"^Description(?:-en)?: (.+(?:\n .+)*)$", listing, re.MULTILINE)
-    pieces = (" ".join(piece.split()) for text in found for piece in re.split(r"\n \.\n|(?<=[.!?])\s|\n", text))
-    return list(dict.fromkeys(piece for piece in pieces if 25 <= len(piece) <= 200))
+    return re.findall(r"^Description(?:-en)?: (.+)$", listing, re.MULTILINE)
+
+
+def abstracts(name):
+    with open(DATA / "retrieval" / name / "corpus.jsonl") as lines:
+        return [" ".join(str(json.loads(line).get("text", "")).split()) for line in lines]
+
+
+def sentences(texts):
+    """Each once."""
+    pieces = (piece.strip() for text in texts for piece in re.split(r"(?<=[.!?])\s", text))
+    return list(dict.fromkeys(piece for piece in pieces if 25 <= len(piece) <= 250))
 
 
 def expect(answer):
@@ -143,13 +154,21 @@ def main():
     parser.add_argument("--needs", default="0,1000,10000", help="how many, in turn; real sentences, as many as there are")
     parser.add_argument("--documents", type=int, default=1000, help="that the project has before")
     parser.add_argument("--publishes", type=int, default=300, help="that are timed for each number of needs")
+    parser.add_argument("--short", action="store_true", help="documents of one line")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     counts = [int(count) for count in arguments.needs.split(",")]
-    texts = sentences()
-    random.Random(arguments.seed).shuffle(texts)
+    generator = random.Random(arguments.seed)
     wanted = arguments.documents + arguments.publishes
-    documents, needs = texts[:wanted], texts[wanted:]
+    papers, lines = abstracts("scifact"), synopses()
+    generator.shuffle(papers)
+    if arguments.short:
+        generator.shuffle(lines)
+        documents, lines = lines[:wanted], lines[wanted:]
+    else:
+        documents, papers = papers[:wanted], papers[wanted:]
+    needs = sentences(papers + abstracts("cacm") + lines)
+    generator.shuffle(needs)
     assert len(needs) >= max(counts) + 90, f"there are {len(needs)} sentences for needs"
     spare, needs = needs[:90], needs[90:]
     command = " ".join(["tools/proof routing", *sys.argv[1:]])

@@ -92,7 +92,10 @@ private struct Mixture {
         case 11, 12:
             var commands: [RegisterCommand] = []
             for _ in 0..<(1 + random.below(3)) {
-                commands.append(RegisterCommand(project: project, agent: name("agent", 6), needs: [text(2), text(3)]))
+                var command = RegisterCommand(project: project, agent: name("agent", 6), needs: [text(2), text(3)])
+                if random.below(3) == 0 { command.settings = NeedSettings(minSimilarity: 0.3, mode: .semantic, topK: 2) }
+                if random.below(3) == 0 { command.settings.filter = #"{"metadata.team": {"prefix": "z"}}"# }
+                commands.append(command)
             }
             if commands.count == 1 {
                 _ = try? await database.register(Fixture.tenant, commands[0])

@@ -201,7 +201,8 @@ extension NeedStoreTests {
             try store.write { (transaction: inout WriteTransaction) throws in
                 let need = NeedRecord(
                     agent: number, index: 0, text: "need \(number)", vector: [], terms: [NeedTerm("word", count: 1, isExact: false)])
-                try needs.register(NeedStoreTests.agent(Name(stored: "\(number)"), number, needs: [need.text], &random, NeedSettings.none), needs: [need], in: &transaction)
+                let agent = NeedStoreTests.agent(Name(stored: "\(number)"), number, needs: [need.text], &random, NeedSettings.none)
+                try needs.register(agent, needs: [need], in: &transaction)
                 try needs.raiseLevels([("word", 10)], in: &transaction)
             }
             standing.insert(number)

@@ -22,7 +22,8 @@ extension RouteTable {
     private enum Trial {
         static let needs = Field.texts("needs", countMax: NeedTrial.needsMax, scalarsMax: Limits.queryScalars, "As an agent would register them")
         static let events = Field.integer(
-            "events", min: 1, max: Limits.pageItems, default: 200, "How many of the last events are looked at: the documents that they published, as they are now")
+            "events", min: 1, max: Limits.pageItems, default: 200,
+            "How many of the last events are looked at: the documents that they published, as they are now")
         static let minSimilarity = Field.optionalNumber(
             "min_similarity", min: 0, max: 1, "From which similarity on a node counts as matched; the server's threshold when not given")
         static let mode = Field.optionalWord("mode", of: SearchMode.allCases.map(\.rawValue), "How the needs are scored; the server's mode when not given")
