@@ -286,19 +286,19 @@ private struct NeedScan: ~Copyable {
                 guard size > 0, codes.byteCount % (size + 8) == 0, coded <= count else { throw Self.damaged("block \(block) of needs has broken codes") }
                 nextCodes = try codesCursor.next()
             }
-            var presence: UInt32 = 0
-            var isPlain = true
-            for place in 0..<count {
-                let kind = kind(place)
-                guard kind.isUsed else {
-                    isPlain = false
-                    continue
+            // Most blocks are of needs that have a vector and say nothing else.
+            let isPlain = unsafe limits.withUnsafeBytes { bytes in unsafe bytes[kinds...].reduce(UInt8(0)) { $0 | ($1 ^ NeedKind.plain) } } == 0
+            var isEmpty = count == 0
+            if isPlain {
+                guard coded == count else { throw Self.damaged("a need of block \(block) has no code") }
+            } else {
+                isEmpty = true
+                for place in 0..<count where kind(place).isUsed {
+                    isEmpty = false
+                    if kind(place).hasVector, place >= coded { throw Self.damaged("a need of block \(block) has no code") }
                 }
-                if kind.hasVector, place >= coded { throw Self.damaged("a need of block \(block) has no code") }
-                presence |= 1 << UInt32(kind.hasVector ? 1 : 0)
-                if kind.rawValue != 3 { isPlain = false }
             }
-            for place in probes.indices where presence != 0 {
+            for place in probes.indices where !isEmpty {
                 let hasQuery = queries[place] != nil && coded > 0
                 if hasQuery { multiply(queries[place]!, codes, coded, size, &products) }
                 for comparison in Comparison.allCases {

@@ -81,6 +81,9 @@ struct NeedKind: RawRepresentable, Equatable {
         rawValue = 1 | (need.vector.isEmpty ? 0 : 2) | (need.settings.minSimilarity == nil ? 0 : 4) | (need.settings.mode?.rawValue ?? 0) << 4
     }
 
+    /// Of a need with a vector that says nothing of threshold and mode.
+    static let plain: UInt8 = 3
+
     var isUsed: Bool { rawValue & 1 != 0 }
     var hasVector: Bool { rawValue & 2 != 0 }
     var hasThreshold: Bool { rawValue & 4 != 0 }

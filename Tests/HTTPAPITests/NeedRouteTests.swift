@@ -44,8 +44,11 @@ import Testing
 
         // As it goes out it comes in again.
         let export = await harness.send("GET", "/api/v1/projects/p/data?include_agents=true")
-        #expect(await harness.send("POST", "/api/v1/projects/q/import", export.text).status == 200)
-        let copy = try await harness.send("GET", "/api/v1/projects/q/agents/core").json
+        let other = try Harness()
+        let imported = await other.send("POST", "/api/v1/projects/p/import", export.text)
+        #expect(imported.status == 200, "\(imported.text)")
+        let copy = try await other.send("GET", "/api/v1/projects/p/agents/core").json
+        await other.close()
         #expect(copy["filter"] == core["filter"] && copy["top_k"] == core["top_k"] && copy["min_similarity"] == core["min_similarity"])
         await harness.close()
     }
