@@ -2,6 +2,7 @@ internal import Addresses
 internal import ArgumentParser
 internal import Base
 internal import Content
+internal import Search
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -29,6 +30,10 @@ struct AgentRegister: AsyncParsableCommand {
         name: [.customLong("need"), .customShort("n")], parsing: .singleValue,
         help: ArgumentHelp("A need in plain words; may be repeated.", valueName: "text"))
     var needs: [String] = []
+    @Option(help: "From which similarity on a node matches a need, 0 to 1 (default: the server's).") var minSimilarity: Double?
+    @Option(help: "hybrid, semantic or keyword: how the needs are scored (default: the server's).") var mode: SearchMode?
+    @Option(help: ArgumentHelp("Only documents that pass can match: '{\"metadata.team\":\"core\"}'.", valueName: "json")) var filter: JSONOption?
+    @Option(help: "Nodes of the initial context for each need (1 to \(Limits.topK); default: the server's).") var top: Int?
     @Option(help: ArgumentHelp("Events after this one are sent as missed.", valueName: "sequence")) var since: UInt64 = 0
     @Option(help: ArgumentHelp("The channel (default: agent:<id>:updates).", valueName: "name")) var channel: String?
     @Option(help: ArgumentHelp("Tell the agent by HTTP requests to this address.", valueName: "url")) var webhook: String?
@@ -45,11 +50,20 @@ struct AgentRegister: AsyncParsableCommand {
     var pin: [String] = []
     @OptionGroup var options: ClientOptions
 
+    func validate() throws {
+        if let minSimilarity, !(0...1).contains(minSimilarity) { throw ValidationError("--min-similarity must be from 0 to 1") }
+        if let top, !(1...Limits.topK).contains(top) { throw ValidationError("--top must be from 1 to \(Limits.topK)") }
+    }
+
     func run() async throws {
         var body = JSONObject([
             ("agent_id", .string(agent)), ("project_id", .string(project)), ("data_needs", .array(needs.map(JSONValue.string))),
             ("last_seen_sequence", .string(String(since))), ("response_format", .string(responseFormat)),
         ])
+        if let minSimilarity { body["min_similarity"] = .double(minSimilarity) }
+        if let mode { body["mode"] = .string(mode.rawValue) }
+        if let filter { body["filter"] = .object(filter.object) }
+        if let top { body["top_k"] = .integer(top) }
         if let channel { body["notification_channel"] = .string(channel) }
         if let webhook {
             body["notification_method"] = "webhook"

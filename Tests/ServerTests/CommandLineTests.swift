@@ -253,6 +253,12 @@ import Testing
         #expect(registered.status == 0 && registered.output.hasPrefix("registered reader in shop, told on channel agent:reader:updates\n"))
         #expect(try contex("agent", "list").output == "AGENT   PROJECT\nreader  shop\n")
         #expect(try contex("agent", "list", "--project", "shop").output == "AGENT   PROJECT\nreader  shop\n")
+        #expect(registered.output.contains("  1 matches: the database in use\n"), "\(registered.output)")
+        for choosy in [["--filter", #"{"metadata.team":"core"}"#], ["--min-similarity", "1", "--mode", "hybrid", "--top", "2"]] {
+            let arguments = ["agent", "register", "shop", "reader", "-n", "the database in use", "--server", server.url] + choosy
+            #expect(try ContexBinary.run(arguments).output.contains("  0 matches: the database in use\n"), "\(choosy)")
+        }
+        #expect(try contex("agent", "register", "shop", "reader", "-n", "x", "--min-similarity", "1.1").status == 2)
         #expect(try contex("agent", "remove", "reader").output == "removed reader\n")
         #expect(try contex("agent", "remove", "reader").status == 3)
 
