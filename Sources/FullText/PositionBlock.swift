@@ -28,7 +28,19 @@ enum PositionBlock {
         /// Where the next text begins.
         var position: Int { reader.position }
 
+        /// The order of terms of the first text from here on whose node is `wanted` or a later one; nil at the end.
+        mutating func seek(_ wanted: UInt32) throws(ContexError) -> UnsafeRawBufferPointer? {
+            // In registers: most of what is passed over is two bytes and a length.
+            var walk = self
+            defer { self = walk }
+            while let record = try unsafe walk.next() {
+                if walk.node >= wanted { return unsafe record }
+            }
+            return nil
+        }
+
         /// The next text's order of terms; nil at the end.
+        @inline(__always)
         mutating func next() throws(ContexError) -> UnsafeRawBufferPointer? {
             guard !reader.isAtEnd else {
                 if isFirst { throw RecordReader.damaged }
@@ -122,15 +134,15 @@ final class PositionReader {
     /// Goes on in the record; nil when it has no such text from here on.
     private func onward(to node: UInt32) throws -> UnsafeRawBufferPointer? {
         guard var walk else { return nil }
-        defer { self.walk = walk }
-        while true {
-            if let met = unsafe met {
-                if walk.node == node { return unsafe met }
-                if walk.node > node { return nil }
+        if unsafe met == nil || walk.node < node {
+            guard let found = try unsafe walk.seek(node) else {
+                self.walk = walk
+                return nil
             }
-            guard let next = try unsafe walk.next() else { return nil }
-            unsafe met = next
+            unsafe met = found
+            self.walk = walk
         }
+        return unsafe walk.node == node ? met : nil
     }
 
     private func open(_ node: UInt32, in view: borrowing TransactionView) throws -> Bool {
