@@ -10,6 +10,7 @@ them that costs.
 """
 import argparse
 import collections
+import importlib.util
 import json
 import math
 import os
@@ -158,6 +159,9 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     counts = [int(count) for count in arguments.needs.split(",")]
+    if importlib.util.find_spec("numpy") is None:
+        print("FAILED: numpy is what this is measured beside: python3 -m pip install numpy", file=sys.stderr)
+        return 2
     generator = random.Random(arguments.seed)
     wanted = arguments.documents + arguments.publishes
     papers, lines = abstracts("scifact"), synopses()
