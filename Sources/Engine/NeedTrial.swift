@@ -16,6 +16,8 @@ public struct NeedTrialRequest: Sendable {
     /// Events from the end of the log whose documents are looked at.
     public var events: Int
     public var settings: NeedSettings
+    /// Bytes of events after which no older one is read.
+    public var bytesMax = Limits.pastBytes
 
     public init(project: Name, needs: [String], events: Int, settings: NeedSettings = .none) {
         self.project = project
@@ -65,7 +67,7 @@ extension Database {
     public func tryNeeds(_ tenant: TenantID, _ request: NeedTrialRequest) async throws -> NeedTrial {
         try TextRule.check(request.needs, field: "needs", countMax: NeedTrial.needsMax, scalarsMax: Limits.queryScalars)
         try request.settings.check()
-        let vectors = try await models.embed(Self.scoped(request.needs, tenant, request.project))
+        let vectors = try await models.embed(questions: Self.scoped(request.needs, tenant, request.project))
         let (dimension, routing) = (models.dimension, Command.Routing(configuration))
         return try await readHeavily { view in
             guard let scope = try Self.scope(tenant, request.project, view) else {
@@ -78,44 +80,57 @@ extension Database {
             let analyzer = try TextIndex(scope: scope).options(in: view).analyzer
             var trial: [NeedTrial.Need] = []
             for (text, vector) in zip(request.needs, vectors) {
-                let question = Question(text: text, vector: vector)
+                let question = Question(text: text, vector: vector.isEmpty ? nil : vector)
                 let weights = try TextIndex(scope: scope).weights(ResolvedTextQuery(TextQuery(text, analyzer: analyzer)), in: view)
                 trial.append(try Self.tried(question, weights, units, search, in: view))
             }
             return NeedTrial(
-                project: request.project, documents: Set(units.map { $0.records[0].document }).count, nodes: units.reduce(0) { $0 + $1.nodes.count },
+                project: request.project, documents: Set(units.map(\.document)).count, nodes: units.reduce(0) { $0 + $1.nodeCount },
                 mode: search.mode, threshold: search.threshold, needs: trial)
         }
     }
 
-    /// The units of the documents that the last events published.
-    private static func lastUnits(_ request: NeedTrialRequest, _ scope: TenantScope, in view: borrowing TransactionView) throws -> [IndexedUnit] {
+    /// What is held of a unit while its scores are found: not its data, of which a document may have 10 MB.
+    private struct TriedUnit {
+        let document: DocumentID
+        let nodeKey: String
+        let entries: [NodeID]
+        let nodeCount: Int
+    }
+
+    /// The units of the documents that the last events published, the newest first.
+    private static func lastUnits(_ request: NeedTrialRequest, _ scope: TenantScope, in view: borrowing TransactionView) throws -> [TriedUnit] {
         let log = EventLog(scope: scope)
         let documents = DocumentStore(scope: scope)
         let filter = try request.settings.filter.map { try Filter(stored: $0) }
         var sequence = try log.head(in: view).sequence.rawValue
         var seen: Set<String> = []
-        var units: [IndexedUnit] = []
-        for _ in 0..<request.events where sequence > 0 {
+        var units: [TriedUnit] = []
+        var bytes = 0
+        for _ in 0..<request.events where sequence > 0 && bytes < request.bytesMax {
             defer { sequence -= 1 }
-            guard let event = try log.event(Sequence(rawValue: sequence), in: view), event.kind == .published, seen.insert(event.key).inserted,
+            guard let event = try log.event(Sequence(rawValue: sequence), in: view) else { continue }
+            bytes += event.data.count
+            guard event.kind == .published, seen.insert(event.key).inserted,
                 let document = try documents.document(Name(stored: event.key), in: view), document.exists
             else { continue }
             if let filter, try !filter.passes(document.attributes) { continue }
-            units += try documents.units(of: document.nodes, in: view)
+            units += try documents.units(of: document.nodes, in: view).map {
+                TriedUnit(document: $0.records[0].document, nodeKey: $0.records[0].nodeKey, entries: $0.entries, nodeCount: $0.nodes.count)
+            }
             guard units.count < Limits.nodesPerDocument else { break }
         }
         return units
     }
 
     private static func tried(
-        _ question: Question, _ weights: QueryWeights, _ units: [IndexedUnit], _ search: NodeSearch, in view: borrowing TransactionView
+        _ question: Question, _ weights: QueryWeights, _ units: [TriedUnit], _ search: NodeSearch, in view: borrowing TransactionView
     ) throws -> NeedTrial.Need {
         let cut = try search.decisionCut(question, weights, in: view)
         let scores = try search.scores(of: units.flatMap(\.entries), question, weights, cut: cut, in: view)
         var rest = scores[...]
         var histogram = [Int](repeating: 0, count: NeedTrial.bins)
-        var matched: [(unit: IndexedUnit, similarity: Double, parts: ScoreParts)] = []
+        var matched: [(unit: TriedUnit, similarity: Double, parts: ScoreParts)] = []
         for unit in units {
             let own = rest.prefix(unit.entries.count)
             rest = rest.dropFirst(unit.entries.count)
@@ -127,8 +142,8 @@ extension Database {
         let reaching = matched.filter { $0.similarity >= search.threshold }
         let best = matched.sorted { $0.similarity > $1.similarity }.prefix(NeedTrial.bestMax)
         return NeedTrial.Need(
-            need: question.text, matched: reaching.count, matchedDocuments: Set(reaching.map { $0.unit.records[0].document }).count, histogram: histogram,
+            need: question.text, matched: reaching.count, matchedDocuments: Set(reaching.map { $0.unit.document }).count, histogram: histogram,
             suggested: ScoreSplit.threshold(matched.map(\.similarity)),
-            best: best.map { NeedTrial.Node(nodeKey: $0.unit.records[0].nodeKey, similarity: $0.similarity, parts: $0.parts) })
+            best: best.map { NeedTrial.Node(nodeKey: $0.unit.nodeKey, similarity: $0.similarity, parts: $0.parts) })
     }
 }

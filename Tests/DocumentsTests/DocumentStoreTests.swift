@@ -40,11 +40,14 @@ import Testing
         // Some end in the middle of the data, or of one of its characters' neighbours.
         let end = data.suffix(Int.random(in: 0...30, using: &random)).dropLast(Int.random(in: 0...3, using: &random))
         let description = Bool.random(using: &random) ? texts.randomElement(using: &random)! : "note: \(end)"
+        let isOwn = Bool.random(using: &random)
+        let extent = Self.extent(&random)
         return NodeRecord(
             document: document, documentKey: key.text, path: texts.randomElement(using: &random)!, kind: "json", format: "yaml",
             description: description, data: Array(data.utf8),
-            tokenCount: Int.random(in: 0...5_000, using: &random), hasOwnVector: Bool.random(using: &random),
-            context: texts.randomElement(using: &random)!, extent: Self.extent(&random))
+            tokenCount: Int.random(in: 0...5_000, using: &random), hasOwnVector: isOwn,
+            context: texts.randomElement(using: &random)!, extent: extent,
+            unread: isOwn ? [] : (0..<extent.numbers).filter { _ in Int.random(in: 0..<4, using: &random) == 0 })
     }
 
     static func extent(_ random: inout SeededRandom) -> NodeExtent {
@@ -282,6 +285,10 @@ import Testing
         document: DocumentID(rawValue: 1), documentKey: "orders", path: "sentence_1", kind: "sentence", format: "text", description: "It is short",
         data: Array("\"It is short\"".utf8), tokenCount: 4, extent: .gathered(place: 1, count: 2))
 
+    static let goldenUnreadNode = NodeRecord(
+        document: DocumentID(rawValue: 1), documentKey: "orders", path: "paragraph_2", kind: "paragraph", format: "markdown", description: "日本語",
+        data: Array("\"日本語の文\"".utf8), tokenCount: 9, extent: .passages([PassageBounds(leaf: 0, 0..<9), PassageBounds(leaf: 0, 9..<15)]), unread: [1])
+
     func goldenDocuments() throws -> [DocumentRecord] {
         [
             DocumentRecord(
@@ -309,6 +316,7 @@ import Testing
             try documents.put(Self.goldenOwnNode, as: NodeID(rawValue: 299), in: &transaction)
             try documents.put(Self.goldenLongNode, as: NodeID(rawValue: 297), in: &transaction)
             try documents.put(Self.goldenGatheredNode, as: NodeID(rawValue: 296), in: &transaction)
+            try documents.put(Self.goldenUnreadNode, as: NodeID(rawValue: 294), in: &transaction)
             for (id, version) in [(1, 1), (2, 2), (1, 3)] as [(UInt32, UInt64)] {
                 try documents.addVersion(Sequence(rawValue: version), of: DocumentID(rawValue: id), in: &transaction)
             }
@@ -331,6 +339,7 @@ import Testing
             #expect(try documents.node(NodeID(rawValue: 297), in: view) == Self.goldenLongNode)
             #expect(try documents.node(of: NodeID(rawValue: 298), in: view)?.record == Self.goldenLongNode)
             #expect(try documents.node(NodeID(rawValue: 296), in: view) == Self.goldenGatheredNode)
+            #expect(try documents.node(NodeID(rawValue: 294), in: view) == Self.goldenUnreadNode)
             #expect(try documents.versions(of: DocumentID(rawValue: 1), count: 9, in: view).map(\.rawValue) == [3, 1])
             let projects = try ProjectRegistry(tenant: .standard).entries(in: view)
             #expect(projects.map(\.name.text) == ["shop", Self.longer])

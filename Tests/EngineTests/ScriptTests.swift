@@ -77,6 +77,21 @@ import Testing
         }
     }
 
+    /// A trial scores a need as it would be scored when it is registered.
+    @Test func trialsKnowNeedsWithoutAVector() async throws {
+        let fixture = try await filled()
+        let request = NeedTrialRequest(project: Self.project, needs: ["отгружен заказ", "warehouse orders"], events: 100)
+        let trial = try await fixture.database.tryNeeds(Fixture.tenant, request)
+        #expect(trial.documents == 5 && trial.needs[0].best.allSatisfy { $0.parts.cosine == nil })
+        #expect(trial.needs[0].best.first?.nodeKey == "1.text" || trial.needs[0].best.first?.nodeKey == "1.root")
+        #expect(trial.needs[1].best.contains { $0.parts.cosine != nil })
+        // The newest event is always read, and no other when it has more than there is room for.
+        var bounded = request
+        bounded.bytesMax = 1
+        let newest = try await fixture.database.tryNeeds(Fixture.tenant, bounded)
+        #expect(newest.documents == 1 && newest.needs[0].best.map(\.nodeKey).allSatisfy { $0.hasPrefix("5.") })
+    }
+
     /// Written differently, a number is one; and as it is written it comes first.
     @Test func numbersFindEachOther() async throws {
         let fixture = try Fixture()
