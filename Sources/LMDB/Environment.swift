@@ -290,9 +290,13 @@ public final class Environment: @unchecked Sendable {
         var descriptor: mdb_filehandle_t = 0
         unsafe try check(mdb_env_get_fd(raw, &descriptor), "verify pages")
         let file = PageFile(descriptor: descriptor)
-        for _ in 0..<Self.attempts {
+        for attempt in 0..<Self.attempts {
             let transaction = try beginRead()
-            guard let head = PageHead.of(snapshot: transaction.number, file) else { continue }
+            guard let head = PageHead.of(snapshot: transaction.number, file) else {
+                // A writer that was stopped between its meta page and the number that readers begin with has to run first: 4 s at most.
+                usleep(min(UInt32(attempt) * 10, 5_000))
+                continue
+            }
             let findings = PageCheck.findings(file, head, extent)
             if findings.isEmpty { return transaction }
             throw DamagedPages(findings: findings)
