@@ -128,7 +128,7 @@ let modules: [Module] = [
     module(
         "HTTPAPI",
         ["Base", "Addresses", "Answers", "Content", "TOON", "Codings", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access"],
-        [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
+        [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOWebSocket", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
         "RESPServer", ["Base", "RESP", "Addresses", "Answers", "Service", "Engine", "Access"],

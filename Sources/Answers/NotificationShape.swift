@@ -28,10 +28,12 @@ public enum NotificationShape {
         switch message {
         case .initialContext: "initial_context"
         case .event: "event"
-        case .update: "data_update"
-        case .deletion: "data_deleted"
+        case .update: kind(isDeletion: false)
+        case .deletion: kind(isDeletion: true)
         }
     }
+
+    static func kind(isDeletion: Bool) -> String { isDeletion ? "data_deleted" : "data_update" }
 
     private static func members(_ notification: Notification, _ way: Way) -> JSONObject {
         let agent = notification.agent

@@ -20,6 +20,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case projectNotEmpty = "project_not_empty"
     case methodNotAllowed = "method_not_allowed"
     case transferCodingUnsupported = "transfer_coding_unsupported"
+    case upgradeRequired = "upgrade_required"
     // .unauthenticated
     case keyMissing = "key_missing"
     case keyUnknown = "key_unknown"
@@ -44,6 +45,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case agentAmbiguous = "agent_ambiguous"
     case channelTaken = "channel_taken"
     case cursorStale = "cursor_stale"
+    case cursorExpired = "cursor_expired"
     case matchesGone = "matches_gone"
     case lastAdministrator = "last_administrator"
     case authenticationOff = "authentication_off"
@@ -97,6 +99,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .projectNotEmpty: (.badRequest, "The project has data, and the import was not told to overwrite it")
         case .methodNotAllowed: (.badRequest, "The path is known, the method is not one of its own")
         case .transferCodingUnsupported: (.badRequest, "The Transfer-Encoding of the body is not read here")
+        case .upgradeRequired: (.badRequest, "The path is for WebSocket connections of the subprotocol contex.v1")
 
         case .keyMissing: (.unauthenticated, "The request brings no API key")
         case .keyUnknown: (.unauthenticated, "The API key is nobody's, or was revoked")
@@ -121,6 +124,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .agentAmbiguous: (.conflict, "Agents of several projects have this id")
         case .channelTaken: (.conflict, "The channel belongs to another project")
         case .cursorStale: (.conflict, "The project was replaced since the listing began")
+        case .cursorExpired: (.conflict, "What came after the cursor went because it was old: something was missed")
         case .matchesGone: (.conflict, "The state that a query's pages are of can no longer be read")
         case .lastAdministrator: (.conflict, "The change would leave nobody who can issue keys")
         case .authenticationOff: (.conflict, "A key cannot be confirmed while anybody could do it")

@@ -64,9 +64,13 @@ static float dot_portable(const uint8_t *a, const uint8_t *b, size_t count) {
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
-static inline void tail_halves(const void *from, size_t count, uint16_t *to) {
-    memset(to, 0, LANES * sizeof(uint16_t));
-    memcpy(to, from, count * sizeof(uint16_t));
+/* The last lanes of both, zeros in those that are not there. */
+static inline void fill_up(const uint8_t **floats, const uint8_t **halves, size_t count, float *x, uint16_t *y) {
+    tail_floats(*floats, count, x);
+    memset(y, 0, LANES * sizeof(uint16_t));
+    memcpy(y, *halves, count * sizeof(uint16_t));
+    *floats = (const uint8_t *)x;
+    *halves = (const uint8_t *)y;
 }
 #endif
 
@@ -85,11 +89,7 @@ __attribute__((target("avx2,f16c"))) static float dot_avx2(const uint8_t *a, con
     uint16_t y[LANES];
     for (size_t i = 0; i < count; i += LANES) {
         const uint8_t *p = a + 4 * i, *q = b + 2 * i;
-        if (count - i < LANES) {
-            tail_floats(p, count - i, x);
-            tail_halves(q, count - i, y);
-            p = (const uint8_t *)x, q = (const uint8_t *)y;
-        }
+        if (count - i < LANES) fill_up(&p, &q, count - i, x, y);
         for (int j = 0; j < 4; j++)
             s[j] = _mm256_add_ps(s[j], _mm256_mul_ps(_mm256_loadu_ps((const float *)(p + 32 * j)),
                                                      _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(q + 16 * j)))));
@@ -104,11 +104,7 @@ static float dot_avx512(const uint8_t *a, const uint8_t *b, size_t count) {
     uint16_t y[LANES];
     for (size_t i = 0; i < count; i += LANES) {
         const uint8_t *p = a + 4 * i, *q = b + 2 * i;
-        if (count - i < LANES) {
-            tail_floats(p, count - i, x);
-            tail_halves(q, count - i, y);
-            p = (const uint8_t *)x, q = (const uint8_t *)y;
-        }
+        if (count - i < LANES) fill_up(&p, &q, count - i, x, y);
         s0 = _mm512_add_ps(s0, _mm512_mul_ps(_mm512_loadu_ps(p), _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)q))));
         s1 = _mm512_add_ps(s1, _mm512_mul_ps(_mm512_loadu_ps(p + 64), _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(q + 32)))));
     }
@@ -123,11 +119,7 @@ static float dot_neon(const uint8_t *a, const uint8_t *b, size_t count) {
     for (int j = 0; j < 8; j++) s[j] = vdupq_n_f32(0);
     for (size_t i = 0; i < count; i += LANES) {
         const uint8_t *p = a + 4 * i, *q = b + 2 * i;
-        if (count - i < LANES) {
-            tail_floats(p, count - i, x);
-            tail_halves(q, count - i, y);
-            p = (const uint8_t *)x, q = (const uint8_t *)y;
-        }
+        if (count - i < LANES) fill_up(&p, &q, count - i, x, y);
         for (int j = 0; j < 8; j++) {
             const float16x4_t halves = vreinterpret_f16_u8(vld1_u8(q + 8 * j));
             s[j] = vaddq_f32(s[j], vmulq_f32(vreinterpretq_f32_u8(vld1q_u8(p + 16 * j)), vcvt_f32_f16(halves)));

@@ -23,6 +23,10 @@ public struct HTTPAPIConfiguration: Sendable {
     public var requestsMax: Int
     /// How long a request waits for memory that others hold before it is refused.
     public var memoryWait: Duration
+    /// Connections that follow something, and what may wait for them.
+    public var streams: ReaderLedger.Bounds
+    /// After so long without anything to say a stream says that.
+    public var streamComment: Duration
     /// Names and addresses beside loopback and `host` that requests may name the server by: `HostRule`.
     public var allowedHosts: [String]
     /// Origins of web pages of others that may call; `*` is any, then without credentials.
@@ -36,7 +40,9 @@ public struct HTTPAPIConfiguration: Sendable {
     public init(
         host: String = "127.0.0.1", port: Int = 8001, bodyBytesMax: Int = Limits.bodyBytes, headerBytesMax: Int = 16 << 10,
         idleTimeout: Duration = .seconds(60), bodyBytesPerSecondMin: Int = 4 << 10, connectionsPerAddressMax: Int = 512, requestsMax: Int = 1_024,
-        memoryWait: Duration = .seconds(10), allowedHosts: [String] = [], corsOrigins: [String] = [], corsCredentials: Bool = true, hsts: Bool = true,
+        memoryWait: Duration = .seconds(10), streams: ReaderLedger.Bounds = HTTPAPIConfiguration.streamBounds,
+        streamComment: Duration = .seconds(Limits.streamCommentSeconds), allowedHosts: [String] = [],
+        corsOrigins: [String] = [], corsCredentials: Bool = true, hsts: Bool = true,
         version: String = HTTPAPIConfiguration.compatibleVersion
     ) {
         self.host = host
@@ -48,10 +54,19 @@ public struct HTTPAPIConfiguration: Sendable {
         self.connectionsPerAddressMax = connectionsPerAddressMax
         self.requestsMax = requestsMax
         self.memoryWait = memoryWait
+        self.streams = streams
+        self.streamComment = streamComment
         self.allowedHosts = allowedHosts
         self.corsOrigins = corsOrigins
         self.corsCredentials = corsCredentials
         self.hsts = hsts
         self.version = version
+    }
+
+    public static var streamBounds: ReaderLedger.Bounds {
+        var bounds = ReaderLedger.Bounds()
+        bounds.readersMax = Limits.waitingReaders
+        bounds.readersPerPartyMax = Limits.streamsPerParty
+        return bounds
     }
 }

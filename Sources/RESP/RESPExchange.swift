@@ -1,88 +1,49 @@
-// What the connections of a listener share, as a value without sockets: places, subscriptions, and the bytes that wait to be sent.
+// What the connections of a listener share, as a value without sockets: places and unsent bytes (`ReaderLedger`), and subscriptions.
 //
-//     admit ──▶ stranger ──▶ authenticated ──▶ gone            each counted by address and by key
 //     subscribe ──▶ channels: name ──▶ connections             a pattern is matched once a message, however many hold it
 //                   patterns: name ──▶ automaton, connections
-//     send ──▶ a message and who has yet to send it ──▶ sent   its bytes count once, since all share them
 //
-// Everything is bounded, and the bounds are shares: no address and no key takes what others need. Over a bound of unsent bytes a
-// connection is cut, the one of that address or key (or of all) with the most unsent bytes: that is the slowest reader. A single
-// message of any size is always tried.
+// Everything is bounded, and the bounds are shares: no address and no key takes what others need.
 //
 // The work of one message is bounded too: `patternsMax` automata of five machine words over `Limits.channelBytes` bytes of name, about
 // two million word steps; and they are remembered by the channel's name until a pattern comes or goes.
 
-internal import Base
+public import Base
 
 public struct RESPExchange: Sendable {
-    public typealias ID = Int64
+    public typealias ID = ReaderLedger.ID
+    private typealias Party = ReaderLedger.Party
 
     public struct Bounds: Sendable {
-        /// Connections at once. 1,000 stay below 1,024 open files, the usual limit of a process.
-        public var connectionsMax = 1_000
-        /// Of one address, and with one key.
-        public var connectionsPerOwnerMax = 256
-        /// That have not authenticated, where they must: a small share, and of one address a smaller one.
-        public var strangersMax = 100
-        public var strangersPerAddressMax = 20
+        public var readers = ReaderLedger.Bounds()
         /// Different patterns: in all, and of one address or key.
         public var patternsMax = 1_000
-        public var patternsPerOwnerMax = 250
+        public var patternsPerPartyMax = 250
         /// Channels listened to, each as often as somebody does.
         public var channelsMax = 100_000
-        public var channelsPerOwnerMax = 25_000
-        /// Bytes that wait to be sent: for one connection, for those of one address or key, in all. 32 MiB, as Redis has it for
-        /// subscribers: one batch of `Limits.bodyBytes` (10 MiB) tells its agents up to that much at once, in JSON that escapes text
-        /// somewhat more, and nobody is a slow reader for having received it.
-        public var unsentBytesPerConnectionMax = 32 << 20
-        public var unsentBytesPerOwnerMax = 64 << 20
-        public var unsentBytesMax = 128 << 20
+        public var channelsPerPartyMax = 25_000
 
         public init() {}
     }
 
-    /// Whose a connection is.
-    private enum Owner: Hashable {
-        case address(String)
-        case key(String)
-    }
-
-    private struct Connection {
-        let address: String
-        var key: String?
-        var isStranger: Bool
+    /// What a connection listens to.
+    private struct Subscriptions {
+        /// Whose it is, as the ledger has it.
+        var parties: [Party]
         var channels: Set<[UInt8]> = []
         var patterns: Set<[UInt8]> = []
-        /// Messages that it has yet to send, with the number of times.
-        var messages: [UInt64: Int] = [:]
-        /// Of them and of its own answers, each as often as it is sent.
-        var unsentBytes = 0
-        /// Of its own answers.
-        var ownBytes = 0
-
-        var owners: [Owner] { [.address(address)] + (key.map { [.key($0)] } ?? []) }
     }
 
-    private struct OwnerState {
-        var connections = 0
-        var strangers = 0
+    /// What those of an address or a key listen to.
+    private struct PartyState {
         var channels = 0
         /// Different ones, with the number of connections that hold each.
         var patterns: [[UInt8]: Int] = [:]
-        var unsentBytes = 0
-        /// Messages and own answers that make them up.
-        var unsentParts = 0
 
         mutating func hold(_ pattern: [UInt8], _ sign: Int) {
             let count = (patterns[pattern] ?? 0) + sign
             patterns[pattern] = count == 0 ? nil : count
         }
-    }
-
-    private struct Message {
-        let bytes: Int
-        var connections = 0
-        var owners: [Owner: Int] = [:]
     }
 
     private struct Pattern {
@@ -105,127 +66,91 @@ public struct RESPExchange: Sendable {
     }
 
     private let bounds: Bounds
-    private var connections: [ID: Connection] = [:]
-    private var owners: [Owner: OwnerState] = [:]
-    private var strangers = 0
+    private var readers: ReaderLedger
+    private var connections: [ID: Subscriptions] = [:]
+    private var parties: [Party: PartyState] = [:]
     private var channels: [[UInt8]: Set<ID>] = [:]
     private var channelCount = 0
     private var patterns: [[UInt8]: Pattern] = [:]
-    private var messages: [UInt64: Message] = [:]
-    private var lastMessage: UInt64 = 0
-    private var unsentParts = 0
-    /// Bytes that wait, each message once.
-    public private(set) var unsentBytes = 0
     /// Patterns that a channel matches.
     private var remembered: [[UInt8]: [[UInt8]]] = [:]
 
     private static let rememberedMax = 1_024
 
-    public init(_ bounds: Bounds = Bounds()) { self.bounds = bounds }
+    public init(_ bounds: Bounds = Bounds()) {
+        self.bounds = bounds
+        readers = ReaderLedger(bounds.readers)
+    }
 
-    public var connectionCount: Int { connections.count }
+    public var connectionCount: Int { readers.count }
     public var subscriptionCount: Int { channelCount + connections.values.reduce(0) { $0 + $1.patterns.count } }
     /// Machine words that the patterns are worth for each byte of a name.
     public var patternWords: Int { patterns.values.reduce(0) { $0 + $1.glob.wordsPerByte } }
+    /// Bytes that wait, each message once.
+    public var unsentBytes: Int { readers.unsentBytes }
 
     // MARK: - Places
 
     /// - Parameters:
-    ///   - address: what connections of one origin have in common (`RESPExchange.origin`).
+    ///   - address: what connections of one origin have in common (`ReaderLedger.origin`).
     ///   - isStranger: it has to authenticate first.
     /// - Returns: nil, or why there is no place.
     public mutating func admit(_ id: ID, from address: String, isStranger: Bool) -> String? {
-        precondition(connections[id] == nil, "connection \(id) came twice")
-        let owner = owners[.address(address)] ?? OwnerState()
-        guard connections.count < bounds.connectionsMax else { return "ERR max number of clients reached" }
-        guard owner.connections < bounds.connectionsPerOwnerMax else {
-            return "ERR max number of clients reached: one address is limited to \(bounds.connectionsPerOwnerMax)"
-        }
-        if isStranger {
-            guard strangers < bounds.strangersMax, owner.strangers < bounds.strangersPerAddressMax else {
-                return "ERR max number of clients reached: too many that have not authenticated"
-            }
-            strangers += 1
-        }
-        connections[id] = Connection(address: address, isStranger: isStranger)
-        change(.address(address)) {
-            $0.connections += 1
-            if isStranger { $0.strangers += 1 }
-        }
+        if let refusal = readers.admit(id, from: address, isStranger: isStranger) { return Self.words(refusal) }
+        connections[id] = Subscriptions(parties: readers.parties(of: id))
         return nil
     }
 
     /// The connection has shown a key, or another one; nil after RESET, which makes it a stranger.
     /// - Returns: nil, or why it has no place with this key; it keeps the one that it had.
     public mutating func setKey(_ key: String?, of id: ID) -> String? {
-        guard let connection = connections[id], connection.key != key else { return nil }
-        if let key, owners[.key(key)]?.connections ?? 0 >= bounds.connectionsPerOwnerMax {
-            return "ERR max number of clients reached: one API key is limited to \(bounds.connectionsPerOwnerMax)"
-        }
-        if key != nil, connection.isStranger {
-            strangers -= 1
-            connections[id]!.isStranger = false
-            change(.address(connection.address)) { $0.strangers -= 1 }
-        }
-        if key == nil, !connection.isStranger {
-            strangers += 1
-            connections[id]!.isStranger = true
-            change(.address(connection.address)) { $0.strangers += 1 }
-        }
-        // What it listens to and has yet to send goes with it.
-        if let old = connection.key { count(connection, as: .key(old), -1) }
-        connections[id]!.key = key
-        if let key { count(connection, as: .key(key), 1) }
+        if let refusal = readers.setKey(key, of: id) { return Self.words(refusal) }
+        guard let before = connections[id]?.parties else { return nil }
+        let after = readers.parties(of: id)
+        connections[id]!.parties = after
+        // What it listens to goes with it.
+        for party in before where !after.contains(party) { count(id, as: party, -1) }
+        for party in after where !before.contains(party) { count(id, as: party, 1) }
         return nil
     }
 
-    private mutating func count(_ connection: Connection, as owner: Owner, _ sign: Int) {
-        change(owner) { state in
-            state.connections += sign
+    private static func words(_ refusal: ReaderLedger.Refusal) -> String {
+        switch refusal {
+        case .full: "ERR max number of clients reached"
+        case .addressFull(let most): "ERR max number of clients reached: one address is limited to \(most)"
+        case .keyFull(let most): "ERR max number of clients reached: one API key is limited to \(most)"
+        case .strangers: "ERR max number of clients reached: too many that have not authenticated"
+        }
+    }
+
+    private mutating func count(_ id: ID, as party: Party, _ sign: Int) {
+        guard let connection = connections[id] else { return }
+        change(party) { state in
             state.channels += sign * connection.channels.count
-            state.unsentBytes += sign * connection.ownBytes
-            state.unsentParts += connection.ownBytes > 0 ? sign : 0
             for pattern in connection.patterns { state.hold(pattern, sign) }
         }
-        for message in connection.messages.keys { hold(message, owner, sign) }
     }
 
     /// The connection is gone, and all that it had.
     public mutating func remove(_ id: ID) {
-        guard let connection = connections[id] else { return }
-        for channel in connection.channels { unsubscribe(id, .channel(channel)) }
-        for pattern in connection.patterns { unsubscribe(id, .pattern(pattern)) }
-        for message in connection.messages.keys { sent(message, by: id) }
-        setOwnBytes(0, of: id)
-        if connection.isStranger { strangers -= 1 }
-        for owner in connection.owners {
-            change(owner) {
-                $0.connections -= 1
-                if connection.isStranger, case .address = owner { $0.strangers -= 1 }
-            }
+        forget([id])
+        readers.remove(id)
+    }
+
+    /// They hear nothing from here on.
+    private mutating func forget(_ ids: [ID]) {
+        for id in ids {
+            guard let connection = connections[id] else { continue }
+            for channel in connection.channels { unsubscribe(id, .channel(channel)) }
+            for pattern in connection.patterns { unsubscribe(id, .pattern(pattern)) }
+            connections[id] = nil
         }
-        connections[id] = nil
     }
 
-    private mutating func change(_ owner: Owner, _ body: (inout OwnerState) -> Void) {
-        var state = owners.removeValue(forKey: owner) ?? OwnerState()
+    private mutating func change(_ party: Party, _ body: (inout PartyState) -> Void) {
+        var state = parties.removeValue(forKey: party) ?? PartyState()
         body(&state)
-        if state.connections > 0 || state.unsentParts > 0 { owners[owner] = state }
-    }
-
-    /// The part of an address that one person has: the whole of an IPv4 address, the network of an IPv6 address (64 bits of it are
-    /// given to every household).
-    public static func origin(_ address: String) -> String {
-        guard address.contains(":") else { return address }
-        // In full, so that `::` hides nothing of the first four groups.
-        let text = address.prefix { $0 != "%" }
-        if let mapped = text.split(separator: ":").last, mapped.contains(".") { return String(mapped) }
-        let halves = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-        guard let gap = halves.firstIndex(of: "") else { return halves.prefix(4).joined(separator: ":") }
-        let front = halves[..<gap].filter { !$0.isEmpty }
-        let back = halves[gap...].filter { !$0.isEmpty }
-        let groups = front + Array(repeating: "0", count: max(0, 8 - front.count - back.count)) + back
-        return groups.prefix(4).joined(separator: ":")
+        if state.channels > 0 || !state.patterns.isEmpty { parties[party] = state }
     }
 
     // MARK: - Subscriptions
@@ -246,27 +171,27 @@ public struct RESPExchange: Sendable {
         guard patterns.count + newPatterns.count(where: { patterns[$0] == nil }) <= bounds.patternsMax else {
             return "ERR max number of patterns reached"
         }
-        for owner in connection.owners {
-            let state = owners[owner] ?? OwnerState()
-            let name = if case .address = owner { "address" } else { "API key" }
-            guard state.channels + newChannels.count <= bounds.channelsPerOwnerMax else {
-                return "ERR one \(name) is limited to \(bounds.channelsPerOwnerMax) channels"
+        for party in connection.parties {
+            let state = parties[party] ?? PartyState()
+            let name = if case .address = party { "address" } else { "API key" }
+            guard state.channels + newChannels.count <= bounds.channelsPerPartyMax else {
+                return "ERR one \(name) is limited to \(bounds.channelsPerPartyMax) channels"
             }
-            guard state.patterns.count + newPatterns.count(where: { state.patterns[$0] == nil }) <= bounds.patternsPerOwnerMax else {
-                return "ERR one \(name) is limited to \(bounds.patternsPerOwnerMax) patterns"
+            guard state.patterns.count + newPatterns.count(where: { state.patterns[$0] == nil }) <= bounds.patternsPerPartyMax else {
+                return "ERR one \(name) is limited to \(bounds.patternsPerPartyMax) patterns"
             }
         }
         return nil
     }
 
     public mutating func subscribe(_ id: ID, _ subscription: RESPSubscription) {
-        guard let connection = connections[id] else { return }
+        guard let parties = connections[id]?.parties else { return }
         switch subscription {
         case .channel(let name):
             guard connections[id]!.channels.insert(name).inserted else { return }
             channels[name, default: []].insert(id)
             channelCount += 1
-            for owner in connection.owners { change(owner) { $0.channels += 1 } }
+            for party in parties { change(party) { $0.channels += 1 } }
         case .pattern(let name):
             guard connections[id]!.patterns.insert(name).inserted else { return }
             if patterns[name] == nil {
@@ -274,19 +199,19 @@ public struct RESPExchange: Sendable {
                 remembered = [:]
             }
             patterns[name]!.holders.insert(id)
-            for owner in connection.owners { change(owner) { $0.hold(name, 1) } }
+            for party in parties { change(party) { $0.hold(name, 1) } }
         }
     }
 
     public mutating func unsubscribe(_ id: ID, _ subscription: RESPSubscription) {
-        guard let connection = connections[id] else { return }
+        guard let parties = connections[id]?.parties else { return }
         switch subscription {
         case .channel(let name):
             guard connections[id]!.channels.remove(name) != nil else { return }
             channels[name]!.remove(id)
             if channels[name]!.isEmpty { channels[name] = nil }
             channelCount -= 1
-            for owner in connection.owners { change(owner) { $0.channels -= 1 } }
+            for party in parties { change(party) { $0.channels -= 1 } }
         case .pattern(let name):
             guard connections[id]!.patterns.remove(name) != nil else { return }
             patterns[name]!.holders.remove(id)
@@ -294,7 +219,7 @@ public struct RESPExchange: Sendable {
                 patterns[name] = nil
                 remembered = [:]
             }
-            for owner in connection.owners { change(owner) { $0.hold(name, -1) } }
+            for party in parties { change(party) { $0.hold(name, -1) } }
         }
     }
 
@@ -323,148 +248,49 @@ public struct RESPExchange: Sendable {
     public func subscriberCount(_ channel: [UInt8]) -> Int { channels[channel]?.count ?? 0 }
 
     /// Different patterns: those of a key's connections, or of all for nil.
-    public func patternCount(ofKey key: String?) -> Int { key.map { owners[.key($0)]?.patterns.count ?? 0 } ?? patterns.count }
+    public func patternCount(ofKey key: String?) -> Int { key.map { parties[.key($0)]?.patterns.count ?? 0 } ?? patterns.count }
 
     // MARK: - Bytes
 
-    /// What waits now, and who had to go for it.
-    public struct Sending: Sendable {
-        /// To be named by `sent`.
-        public let message: UInt64
-        /// To be closed at once; they have nothing and hear nothing from here on.
-        public var cut: [ID] = []
-    }
-
-    /// A message is on its way to connections.
-    /// - Parameters:
-    ///   - bytes: what all of them share.
-    ///   - listeners: with the number of times that each sends it.
-    public mutating func send(bytes: Int, to listeners: [(id: ID, times: Int)]) -> Sending {
-        lastMessage += 1
-        var sending = Sending(message: lastMessage)
-        for (id, times) in listeners where times > 0 {
-            guard let connection = connections[id] else { continue }
-            if connection.unsentBytes > bounds.unsentBytesPerConnectionMax {
-                cut(id, &sending.cut)
-                continue
-            }
-            connections[id]!.unsentBytes += times * bytes
-            connections[id]!.messages[lastMessage] = times
-            if messages[lastMessage] == nil {
-                messages[lastMessage] = Message(bytes: bytes)
-                unsentBytes += bytes
-                unsentParts += 1
-            }
-            messages[lastMessage]!.connections += 1
-            for owner in connection.owners { hold(lastMessage, owner, 1) }
-        }
-        for owner in Set(listeners.flatMap { connections[$0.id]?.owners ?? [] }) { relieve(owner, &sending.cut) }
-        relieve(nil, &sending.cut)
+    /// A message is on its way to connections, those that are cut for it excepted.
+    public mutating func send(bytes: Int, to listeners: [(id: ID, times: Int)]) -> ReaderLedger.Sending {
+        let sending = readers.send(bytes: bytes, to: listeners)
+        forget(sending.cut)
         return sending
     }
 
     /// A connection has sent a message as often as it had to, or will not.
-    public mutating func sent(_ message: UInt64, by id: ID) {
-        guard let connection = connections[id], let times = connection.messages[message], let bytes = messages[message]?.bytes else { return }
-        connections[id]!.unsentBytes -= times * bytes
-        connections[id]!.messages[message] = nil
-        for owner in connection.owners { hold(message, owner, -1) }
-        messages[message]!.connections -= 1
-        guard messages[message]!.connections == 0 else { return }
-        messages[message] = nil
-        unsentBytes -= bytes
-        unsentParts -= 1
-    }
+    public mutating func sent(_ message: UInt64, by id: ID) { readers.sent(message, by: id) }
 
     /// Bytes of a connection's own answers, and of commands that it has not yet sent to their end.
     /// - Returns: who must go for it.
     public mutating func setOwn(_ bytes: Int, of id: ID) -> [ID] {
-        guard let connection = connections[id] else { return [] }
-        var gone: [ID] = []
-        let isMore = bytes > connection.ownBytes
-        if isMore, connection.unsentBytes > bounds.unsentBytesPerConnectionMax {
-            cut(id, &gone)
-            return gone
-        }
-        setOwnBytes(bytes, of: id)
-        guard isMore else { return [] }
-        for owner in connection.owners { relieve(owner, &gone) }
-        relieve(nil, &gone)
+        let gone = readers.setOwn(bytes, of: id)
+        forget(gone)
         return gone
-    }
-
-    private mutating func setOwnBytes(_ bytes: Int, of id: ID) {
-        guard let connection = connections[id], connection.ownBytes != bytes else { return }
-        let more = bytes - connection.ownBytes
-        let parts = (bytes > 0 ? 1 : 0) - (connection.ownBytes > 0 ? 1 : 0)
-        connections[id]!.ownBytes = bytes
-        connections[id]!.unsentBytes += more
-        unsentBytes += more
-        unsentParts += parts
-        for owner in connection.owners {
-            change(owner) {
-                $0.unsentBytes += more
-                $0.unsentParts += parts
-            }
-        }
-    }
-
-    private mutating func hold(_ message: UInt64, _ owner: Owner, _ sign: Int) {
-        guard let bytes = messages[message]?.bytes else { return }
-        let before = messages[message]!.owners[owner] ?? 0
-        let after = before + sign
-        messages[message]!.owners[owner] = after == 0 ? nil : after
-        guard (before == 0) != (after == 0) else { return }
-        change(owner) {
-            $0.unsentBytes += sign * bytes
-            $0.unsentParts += sign
-        }
-    }
-
-    /// Cuts the slowest readers of an owner, or of all, until the rest is within its bound or one message only.
-    private mutating func relieve(_ owner: Owner?, _ gone: inout [ID]) {
-        while true {
-            let (bytes, parts) = owner.map { (owners[$0]?.unsentBytes ?? 0, owners[$0]?.unsentParts ?? 0) } ?? (unsentBytes, unsentParts)
-            guard bytes > (owner == nil ? bounds.unsentBytesMax : bounds.unsentBytesPerOwnerMax), parts > 1 else { return }
-            let readers = connections.lazy.filter { $0.value.unsentBytes > 0 && (owner == nil || $0.value.owners.contains(owner!)) }
-            let slowest = readers.max { ($0.value.unsentBytes, $1.key) < ($1.value.unsentBytes, $0.key) }
-            guard let slowest else { return }
-            cut(slowest.key, &gone)
-        }
-    }
-
-    private mutating func cut(_ id: ID, _ gone: inout [ID]) {
-        remove(id)
-        gone.append(id)
     }
 
     // MARK: - Check
 
     /// Every count anew from what there is. Each finding is a sentence; for tests.
     public func checkInvariants() -> [String] {
-        var findings: [String] = []
+        var findings = readers.checkInvariants()
         func expect<T: Equatable>(_ what: String, _ counted: T, _ there: T) {
             if counted != there { findings.append("\(what): counted \(counted), there are \(there)") }
         }
-        expect("strangers", strangers, connections.values.count(where: \.isStranger))
+        expect("connections", connections.count, connections.keys.count(where: readers.has))
+        expect("places", readers.count, connections.count)
         expect("channels", channelCount, connections.values.reduce(0) { $0 + $1.channels.count })
         expect("channels by name", channelCount, channels.values.reduce(0) { $0 + $1.count })
         expect("patterns", Set(patterns.keys), connections.values.reduce(into: Set<[UInt8]>()) { $0.formUnion($1.patterns) })
-        var waiting: Set<UInt64> = []
-        for connection in connections.values { waiting.formUnion(connection.messages.keys) }
-        expect("messages", Set(messages.keys), waiting)
-        expect(
-            "bytes", unsentBytes, messages.values.reduce(0) { $0 + $1.bytes } + connections.values.reduce(0) { $0 + $1.ownBytes })
-        for (owner, state) in owners {
-            let own = connections.values.filter { $0.owners.contains(owner) }
-            expect("connections of \(owner)", state.connections, own.count)
-            expect("channels of \(owner)", state.channels, own.reduce(0) { $0 + $1.channels.count })
-            let held = own.reduce(into: Set<UInt64>()) { $0.formUnion($1.messages.keys) }
-            expect("bytes of \(owner)", state.unsentBytes, held.reduce(0) { $0 + messages[$1]!.bytes } + own.reduce(0) { $0 + $1.ownBytes })
-            expect("patterns of \(owner)", Set(state.patterns.keys), own.reduce(into: Set<[UInt8]>()) { $0.formUnion($1.patterns) })
+        for (id, connection) in connections { expect("parties of \(id)", connection.parties, readers.parties(of: id)) }
+        for (party, state) in parties {
+            let own = connections.values.filter { $0.parties.contains(party) }
+            expect("channels of \(party)", state.channels, own.reduce(0) { $0 + $1.channels.count })
+            expect("patterns of \(party)", Set(state.patterns.keys), own.reduce(into: Set<[UInt8]>()) { $0.formUnion($1.patterns) })
         }
-        let owned = connections.values.reduce(into: Set<Owner>()) { $0.formUnion($1.owners) }
-        expect("owners", Set(owners.keys), owned)
+        let listening = connections.values.filter { !$0.channels.isEmpty || !$0.patterns.isEmpty }
+        expect("parties that listen", Set(parties.keys), listening.reduce(into: Set<Party>()) { $0.formUnion($1.parties) })
         return findings
     }
 }

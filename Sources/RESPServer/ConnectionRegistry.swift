@@ -45,7 +45,7 @@ final class ConnectionRegistry: ChannelListener {
     func admit(_ id: Int64, _ channel: any Channel, _ inbox: MessageInbox, from address: String, isStranger: Bool) -> Admission {
         state.withLock { state in
             guard !state.isStopping else { return .stopping }
-            if let refusal = state.exchange.admit(id, from: RESPExchange.origin(address), isStranger: isStranger) { return .full(refusal) }
+            if let refusal = state.exchange.admit(id, from: ReaderLedger.origin(address), isStranger: isStranger) { return .full(refusal) }
             state.places[id] = Place(channel: channel, inbox: inbox)
             return .admitted
         }

@@ -14,8 +14,8 @@ enum ConnectionEvent: Sendable {
     case stop
 }
 
-/// Messages between the writer's thread, which puts them in, and the connection's event loop, which takes them out in the
-/// same order. The loop is woken once for all that has come until it looks. How much may wait, `RESPExchange` says.
+/// Messages between the writer's thread, which puts them in, and the connection's event loop, which takes them out. How much may wait,
+/// `RESPExchange` says.
 final class MessageInbox: Sendable {
     struct Delivery: Sendable {
         /// Its number in the exchange, to which each delivery must be reported as sent.
@@ -29,20 +29,10 @@ final class MessageInbox: Sendable {
         let patterns: [[UInt8]]
     }
 
-    private struct State {
-        var deliveries: [Delivery] = []
-        var isLoopWoken = false
-    }
-
-    private let state = Mutex(State())
+    private let mailbox = Mutex(Mailbox<Delivery>())
 
     func put(_ delivery: Delivery, _ channel: any Channel) {
-        let mustWakeLoop = state.withLock { state in
-            state.deliveries.append(delivery)
-            defer { state.isLoopWoken = true }
-            return !state.isLoopWoken
-        }
-        if mustWakeLoop { say(.messages, to: channel) }
+        if mailbox.withLock({ $0.put(delivery) }) { say(.messages, to: channel) }
     }
 
     func say(_ event: ConnectionEvent, to channel: any Channel) {
@@ -50,13 +40,5 @@ final class MessageInbox: Sendable {
     }
 
     /// What has come since the last call.
-    func take() -> [Delivery] {
-        state.withLock { state in
-            defer {
-                state.deliveries = []
-                state.isLoopWoken = false
-            }
-            return state.deliveries
-        }
-    }
+    func take() -> [Delivery] { mailbox.withLock { $0.take() } }
 }

@@ -13,7 +13,7 @@ internal import Synchronization
 internal import TestSupport
 
 extension FuzzTargets {
-    public static let http: [FuzzTarget] = [httpRequest, httpImport]
+    public static let http: [FuzzTarget] = [httpRequest, httpImport, socketMessage]
 
     /// An input is a request as people write one: a line `METHOD target`, headers a line each, an empty line, the body. A request that
     /// names no host is one to this machine.
@@ -67,6 +67,42 @@ extension FuzzTargets {
         }
         let findings = try IntegrityCheck.run(directory: folder.path).findings
         try require(findings.isEmpty, findings.joined(separator: "\n"))
+    }
+
+    /// An input is a text that a client sends on a WebSocket.
+    static let socketMessage = FuzzTarget(
+        "socket-message", "any message is read or refused; what is read is inside the limits, and is read again from a text of its own",
+        seeds: texts(
+            #"{"type":"subscribe","id":"s","agent_id":"a","project_id":"p","cursor":"0-41","suppress_own":true}"#,
+            #"{"type":"subscribe","id":"s","project_id":"p"}"#, #"{"type":"ack","id":"s","cursor":"1-2"}"#, #"{"type":"unsubscribe","id":"s"}"#,
+            #"{"type":"ping"}"#, #"{"type":"subscribe","id":"\u0000","agent_id":"\ud83e\udd81","cursor":null}"#)
+    ) { input in
+        let request: SocketRequest
+        do throws(ContexError) { request = try SocketRequest(input) } catch {
+            try require(error.category == .invalid && !error.message.isEmpty, "\(error)")
+            // Of what was refused a subscription may be named.
+            if let id = SocketRequest.id(in: input) { try require(id.unicodeScalars.count <= SocketRequest.idScalarsMax, "a long id") }
+            return
+        }
+        var members = JSONObject()
+        switch request {
+        case .ping: members["type"] = "ping"
+        case .unsubscribe(let id): members = JSONObject([("type", "unsubscribe"), ("id", .string(id))])
+        case .ack(let id, let cursor): members = JSONObject([("type", "ack"), ("id", .string(id)), ("cursor", .string(cursor.description))])
+        case .subscribe(let id, let subject, let cursor, let suppressesOwn):
+            members = JSONObject([("type", "subscribe"), ("id", .string(id)), ("suppress_own", .bool(suppressesOwn))])
+            switch subject {
+            case .agent(let agent, let project):
+                members["agent_id"] = .string(agent.text)
+                members["project_id"] = project.map { .string($0.text) } ?? .null
+            case .project(let project): members["project_id"] = .string(project.text)
+            }
+            members["cursor"] = .string(cursor?.description ?? "")
+        }
+        if case .subscribe(let id, _, _, _) = request {
+            try require((1...SocketRequest.idScalarsMax).contains(id.unicodeScalars.count), "an id of \(id.unicodeScalars.count)")
+        }
+        try require(try SocketRequest(JSONPrinter.bytes(.object(members))) == request, "\(request) is read otherwise again")
     }
 
     // MARK: - The server under test

@@ -109,17 +109,17 @@ extension FuzzTargets {
         }
         static let bounds: RESPExchange.Bounds = {
             var bounds = RESPExchange.Bounds()
-            bounds.connectionsMax = 6
-            bounds.connectionsPerOwnerMax = 4
-            bounds.strangersMax = 3
-            bounds.strangersPerAddressMax = 2
+            bounds.readers.readersMax = 6
+            bounds.readers.readersPerPartyMax = 4
+            bounds.readers.strangersMax = 3
+            bounds.readers.strangersPerAddressMax = 2
             bounds.patternsMax = 4
-            bounds.patternsPerOwnerMax = 3
+            bounds.patternsPerPartyMax = 3
             bounds.channelsMax = 12
-            bounds.channelsPerOwnerMax = 8
-            bounds.unsentBytesPerConnectionMax = 300
-            bounds.unsentBytesPerOwnerMax = 500
-            bounds.unsentBytesMax = 700
+            bounds.channelsPerPartyMax = 8
+            bounds.readers.unsentBytesPerReaderMax = 300
+            bounds.readers.unsentBytesPerPartyMax = 500
+            bounds.readers.unsentBytesMax = 700
             return bounds
         }()
         var exchange = RESPExchange(Listener.bounds)
@@ -214,7 +214,7 @@ extension FuzzTargets {
             let sending = exchange.send(bytes: bytes, to: listeners.map { ($0.id, ($0.isExact ? 1 : 0) + $0.patterns.count) })
             waiting.append((sending.message, listeners.map(\.id)))
             for id in sending.cut { leave(id) }
-            try require(exchange.unsentBytes <= Listener.bounds.unsentBytesMax || exchange.unsentBytes <= bytes, "\(exchange.unsentBytes) bytes wait")
+            try require(exchange.unsentBytes <= Listener.bounds.readers.unsentBytesMax || exchange.unsentBytes <= bytes, "\(exchange.unsentBytes) bytes wait")
         }
     }
 

@@ -138,7 +138,7 @@ import Testing
 
     /// What is refused here is counted and written down like everything else.
     @Test func refusalsReachMeterAndAudit() async throws {
-        let fixture = try await Fixture(authentication: true) { $0.bounds.strangersMax = 2 }
+        let fixture = try await Fixture(authentication: true) { $0.bounds.readers.strangersMax = 2 }
         let client = try await Client.connect(fixture.port)
         #expect(try await client.ask("GET", "x") == .error("ERR unknown command 'GET', with args beginning with: 'x' "))
         #expect(try await client.ask("SUBSCRIBE", "a") == .error("NOAUTH Authentication required."))
@@ -197,8 +197,8 @@ import Testing
     /// One stranger cannot take the places of all, and one key not those of others.
     @Test func placesAreShared() async throws {
         let fixture = try await Fixture(authentication: true) {
-            $0.bounds.strangersPerAddressMax = 3
-            $0.bounds.connectionsPerOwnerMax = 5
+            $0.bounds.readers.strangersPerAddressMax = 3
+            $0.bounds.readers.readersPerPartyMax = 5
         }
         let key = try await fixture.key(.readonly, projects: [])
         var strangers: [Client] = []

@@ -77,7 +77,7 @@ import Testing
 
     /// Answers that nobody reads are output like any other.
     @Test func unreadAnswersAreCut() async throws {
-        let fixture = try await Fixture { $0.bounds.unsentBytesPerConnectionMax = 1 << 20 }
+        let fixture = try await Fixture { $0.bounds.readers.unsentBytesPerReaderMax = 1 << 20 }
         let client = try await Client.connect(fixture.port, reads: false)
         let echo = RESPEncoder.command([bytes("ECHO"), [UInt8](repeating: 0x78, count: 1 << 20)])
         for _ in 0..<40 { client.send(bytes: echo) }

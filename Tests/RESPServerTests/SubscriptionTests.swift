@@ -101,7 +101,7 @@ import Testing
     }
 
     @Test func largeMessages() async throws {
-        let fixture = try await Fixture { $0.bounds.unsentBytesPerConnectionMax = 1 << 20 }
+        let fixture = try await Fixture { $0.bounds.readers.unsentBytesPerReaderMax = 1 << 20 }
         let client = try await Client.connect(fixture.port)
         _ = try await client.ask("SUBSCRIBE", "a")
         let payload = String(repeating: "0123456789abcdef", count: 12 << 16)
@@ -113,7 +113,7 @@ import Testing
     }
 
     @Test func slowReadersAreCut() async throws {
-        let fixture = try await Fixture { $0.bounds.unsentBytesPerConnectionMax = 1 << 20 }
+        let fixture = try await Fixture { $0.bounds.readers.unsentBytesPerReaderMax = 1 << 20 }
         let reader = try await Client.connect(fixture.port)
         _ = try await reader.ask("SUBSCRIBE", "a")
         let sleeper = try await Client.connect(fixture.port, reads: false)
@@ -137,7 +137,7 @@ import Testing
 
     /// Sixty subscribers that never read: what they are all told is one text, and with different texts the slowest are cut.
     @Test func subscribersThatNeverReadShareABudget() async throws {
-        let fixture = try await Fixture { $0.bounds.unsentBytesMax = 24 << 20 }
+        let fixture = try await Fixture { $0.bounds.readers.unsentBytesMax = 24 << 20 }
         var sleepers: [Client] = []
         for number in 0..<60 {
             let sleeper = try await Client.connect(fixture.port, reads: false)
@@ -162,7 +162,7 @@ import Testing
     }
 
     @Test func manyConnections() async throws {
-        let fixture = try await Fixture { $0.bounds.connectionsMax = 200 }
+        let fixture = try await Fixture { $0.bounds.readers.readersMax = 200 }
         var clients: [Client] = []
         for number in 0..<200 {
             let client = try await Client.connect(fixture.port)

@@ -16,13 +16,13 @@ import Testing
     @Test func placesAreShared() {
         var exchange = RESPExchange(
             bounds {
-                $0.connectionsMax = 10
-                $0.connectionsPerOwnerMax = 4
-                $0.strangersMax = 5
-                $0.strangersPerAddressMax = 2
+                $0.readers.readersMax = 10
+                $0.readers.readersPerPartyMax = 4
+                $0.readers.strangersMax = 5
+                $0.readers.strangersPerAddressMax = 2
             })
         func admitted(_ id: Int64, _ address: String, isStranger: Bool) -> Bool {
-            exchange.admit(id, from: RESPExchange.origin(address), isStranger: isStranger) == nil
+            exchange.admit(id, from: ReaderLedger.origin(address), isStranger: isStranger) == nil
         }
         // A stranger has few places, also from many addresses of one network.
         #expect((0..<5).map { admitted($0, "2001:db8::\($0)", isStranger: true) } == [true, true, false, false, false])
@@ -41,12 +41,12 @@ import Testing
     }
 
     @Test func anOriginIsOneHousehold() {
-        #expect(RESPExchange.origin("10.1.2.3") == "10.1.2.3")
-        #expect(RESPExchange.origin("::ffff:10.1.2.3") == "10.1.2.3")
-        #expect(RESPExchange.origin("2001:db8:1:2:3:4:5:6") == RESPExchange.origin("2001:db8:1:2::9%eth0"))
-        #expect(RESPExchange.origin("2001:db8::1") == RESPExchange.origin("2001:db8::2:0:0:1"))
-        #expect(RESPExchange.origin("2001:db8:1:2::1") != RESPExchange.origin("2001:db8:1:3::1"))
-        #expect(RESPExchange.origin("::1") == "0:0:0:0")
+        #expect(ReaderLedger.origin("10.1.2.3") == "10.1.2.3")
+        #expect(ReaderLedger.origin("::ffff:10.1.2.3") == "10.1.2.3")
+        #expect(ReaderLedger.origin("2001:db8:1:2:3:4:5:6") == ReaderLedger.origin("2001:db8:1:2::9%eth0"))
+        #expect(ReaderLedger.origin("2001:db8::1") == ReaderLedger.origin("2001:db8::2:0:0:1"))
+        #expect(ReaderLedger.origin("2001:db8:1:2::1") != ReaderLedger.origin("2001:db8:1:3::1"))
+        #expect(ReaderLedger.origin("::1") == "0:0:0:0")
     }
 
     /// The same pattern of many connections is one; different ones have shares.
@@ -54,8 +54,8 @@ import Testing
         var exchange = RESPExchange(
             bounds {
                 $0.patternsMax = 3
-                $0.patternsPerOwnerMax = 2
-                $0.channelsPerOwnerMax = 2
+                $0.patternsPerPartyMax = 2
+                $0.channelsPerPartyMax = 2
             })
         for id in 0..<Int64(6) { _ = exchange.admit(id, from: "a\(id / 2)", isStranger: false) }
         func subscribe(_ id: Int64, _ subscription: RESPSubscription) -> String? {
@@ -104,9 +104,9 @@ import Testing
     @Test func oneMessageOfAnySizeIsTried() {
         var exchange = RESPExchange(
             bounds {
-                $0.unsentBytesPerConnectionMax = 10
-                $0.unsentBytesPerOwnerMax = 20
-                $0.unsentBytesMax = 40
+                $0.readers.unsentBytesPerReaderMax = 10
+                $0.readers.unsentBytesPerPartyMax = 20
+                $0.readers.unsentBytesMax = 40
             })
         for id in 0..<Int64(4) { _ = exchange.admit(id, from: "a\(id / 2)", isStranger: false) }
         let large = exchange.send(bytes: 1_000, to: [(0, 1), (2, 1)])
@@ -126,16 +126,16 @@ import Testing
         var random = SeededRandom(seed: testSeed("countsHold"))
         var exchange = RESPExchange(
             bounds {
-                $0.connectionsMax = 12
-                $0.connectionsPerOwnerMax = 5
-                $0.strangersMax = 4
+                $0.readers.readersMax = 12
+                $0.readers.readersPerPartyMax = 5
+                $0.readers.strangersMax = 4
                 $0.patternsMax = 6
-                $0.patternsPerOwnerMax = 4
+                $0.patternsPerPartyMax = 4
                 $0.channelsMax = 20
-                $0.channelsPerOwnerMax = 8
-                $0.unsentBytesPerConnectionMax = 200
-                $0.unsentBytesPerOwnerMax = 400
-                $0.unsentBytesMax = 700
+                $0.channelsPerPartyMax = 8
+                $0.readers.unsentBytesPerReaderMax = 200
+                $0.readers.unsentBytesPerPartyMax = 400
+                $0.readers.unsentBytesMax = 700
             })
         var open: [UInt64: [Int64]] = [:]
         var cuts = 0

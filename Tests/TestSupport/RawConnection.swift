@@ -69,14 +69,17 @@ public final class RawConnection: Sendable {
 
     /// What has come, until `isEnough` or the end; nil for an end without a byte.
     public func read(until isEnough: (String) -> Bool) -> String? {
+        readBytes { isEnough(String(decoding: $0, as: UTF8.self)) }.map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    public func readBytes(until isEnough: ([UInt8]) -> Bool) -> [UInt8]? {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
             let count = unsafe buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
-            if count <= 0 { return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self) }
+            if count <= 0 { return bytes.isEmpty ? nil : bytes }
             bytes += buffer[..<count]
-            let text = String(decoding: bytes, as: UTF8.self)
-            if isEnough(text) { return text }
+            if isEnough(bytes) { return bytes }
         }
     }
 

@@ -102,7 +102,12 @@ public enum OpenAPIDocument {
         if let example = example(route.answer.example) { content["example"] = example }
         var contents = JSONObject([(route.answer.contentType, .object(content))])
         for other in route.answer.otherContentTypes { contents[other] = .object(JSONObject()) }
-        responses["200"] = ["description": "The answer", "content": .object(contents)]
+        if route.answer.contentType == Route.becomesSocket {
+            responses["101"] = ["description": "The connection speaks WebSocket from here on"]
+            responses["426"] = answer("The request opens no WebSocket that this server speaks", "Failure")
+        } else {
+            responses["200"] = ["description": "The answer", "content": .object(contents)]
+        }
         guard !route.isPublic else { return .object(responses) }
         if !(route.pathFields.isEmpty && route.queryFields.isEmpty && route.body.fields.isEmpty) {
             responses["422"] = answer("Something in the request is wrong", "HTTPValidationError")

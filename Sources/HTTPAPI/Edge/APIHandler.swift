@@ -19,6 +19,7 @@ public struct APIHandler: Sendable {
     let configuration: HTTPAPIConfiguration
     let logger: Logger
     let facts: ServerFacts
+    let streams: StreamPlaces
     private let matcher: RouteMatcher
     private let crossOrigin: CrossOrigin
     private let hosts: HostRule
@@ -29,6 +30,7 @@ public struct APIHandler: Sendable {
         self.logger = logger
         let clock = SystemClock()
         facts = ServerFacts(version: configuration.version, startedAt: clock.now(), clock: clock)
+        streams = StreamPlaces(configuration.streams)
         matcher = RouteMatcher(RouteTable.all)
         crossOrigin = CrossOrigin(origins: configuration.corsOrigins, allowsCredentials: configuration.corsCredentials)
         hosts = HostRule(
@@ -217,8 +219,8 @@ public struct APIHandler: Sendable {
         }
         return try await route.handler(
             Call(
-                operations: operations, caller: admitted.caller, server: facts, target: admitted.request.target, path: admitted.path,
-                query: query, bodyContent: body, place: place))
+                operations: operations, caller: admitted.caller, server: facts, path: admitted.path, query: query, bodyContent: body, place: place,
+                request: admitted.request, streams: streams, streamComment: configuration.streamComment))
     }
 
     /// In a function of its own, so that the bytes are gone when it returns.

@@ -84,6 +84,8 @@ public struct APIAnswer: Sendable {
     public enum Content: Sendable {
         case bytes([UInt8])
         case stream(AnswerStream)
+        /// No answer: the connection speaks WebSocket from here on.
+        case upgrade(SocketOpening)
     }
 
     public var status: Int
@@ -131,13 +133,16 @@ public struct APIAnswer: Sendable {
     /// The value of a header, the first when it is repeated.
     public func header(_ name: String) -> String? { headers.first { HeaderName.areSame($0.name, name) }?.value }
 
-    /// With a stream read to its end.
+    /// With a stream read to its end; of one that goes on for as long as somebody follows, its first piece.
     /// - Throws: what the stream ends with when it does not come to its end.
     public func collected() async throws -> APIAnswer {
         guard case .stream(let stream) = content else { return self }
         var whole = self
         var bytes: [UInt8] = []
-        for try await piece in stream { bytes += piece }
+        for try await piece in stream {
+            bytes += piece
+            if stream.place != nil { break }
+        }
         whole.content = .bytes(bytes)
         return whole
     }
@@ -152,9 +157,16 @@ public struct AnswerStream: AsyncSequence, Sendable {
     public typealias Element = [UInt8]
 
     private let piece: @Sendable () async throws -> [UInt8]?
+    /// Of one that goes on for as long as somebody follows: it mostly waits, and takes no place among the requests that are worked on.
+    let place: StreamPlace?
 
     /// - Parameter piece: the next piece, nil at the end; asked by one task at a time.
-    public init(_ piece: @escaping @Sendable () async throws -> [UInt8]?) { self.piece = piece }
+    public init(_ piece: @escaping @Sendable () async throws -> [UInt8]?) { self.init(in: nil, piece) }
+
+    init(in place: StreamPlace?, _ piece: @escaping @Sendable () async throws -> [UInt8]?) {
+        self.place = place
+        self.piece = piece
+    }
 
     public struct AsyncIterator: AsyncIteratorProtocol {
         fileprivate let piece: @Sendable () async throws -> [UInt8]?

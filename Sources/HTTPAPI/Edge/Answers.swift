@@ -15,9 +15,11 @@ extension APIAnswer {
     }
 
     /// An answer that is made while it is sent. Its first piece is made before, so that what is refused is refused with a status.
-    static func stream(contentType: String, _ next: @escaping @Sendable () async throws -> [UInt8]?) async throws -> APIAnswer {
+    static func stream(
+        contentType: String, in place: StreamPlace? = nil, _ next: @escaping @Sendable () async throws -> [UInt8]?
+    ) async throws -> APIAnswer {
         let first = Mutex<[UInt8]?>(try await next() ?? [])
-        let stream = AnswerStream {
+        let stream = AnswerStream(in: place) {
             let piece = first.withLock { first in
                 defer { first = nil }
                 return first
@@ -71,6 +73,8 @@ extension APIAnswer {
         case .invalid:
             let location: [Step] = [.name("body")] + (error.field.map { [.name($0)] } ?? [])
             return validation(ValidationFailure([ValidationError(error.kind ?? "value_error", at: location, error.message, input: .null)], code: error.code))
+        case .conflict where error.oldestCursor != nil:
+            return refusal(error.code, error.message, members: JSONObject([("oldest_cursor", .string(error.oldestCursor!))]))
         case .forbidden:
             let rights = JSONObject([
                 ("required_permission", error.requiredPermission.map(JSONValue.string) ?? .null), ("your_role", error.role.map(JSONValue.string) ?? .null),

@@ -33,6 +33,8 @@ public struct Route: Sendable {
 
     /// The content type of an answer that is only a redirection: it has none.
     static let leadsElsewhere = ""
+    /// Of a route after whose answer the connection speaks WebSocket.
+    static let becomesSocket = "websocket"
 
     public let method: String
     /// After the prefix: `/projects/{project_id}/query`.
@@ -84,13 +86,18 @@ struct Call: Sendable {
     let operations: Operations
     let caller: Caller
     let server: ServerFacts
-    /// As it was sent: path and query.
-    let target: String
     let path: FieldValues
     let query: FieldValues
     let bodyContent: BodyContent
     /// Of the request among those that are worked on; nil inside the process, where nobody counts.
     var place: RequestPlace? = nil
+    /// As it came, without its body.
+    let request: APIRequest
+    let streams: StreamPlaces
+    let streamComment: Duration
+
+    /// As it was sent: path and query.
+    var target: String { request.target }
 
     /// The object in the body.
     var body: FieldValues { bodyContent.fields }

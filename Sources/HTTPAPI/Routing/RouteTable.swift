@@ -6,8 +6,8 @@ internal import Engine
 public enum RouteTable {
     /// In the order of the documents; of two routes that fit, the first answers.
     public static let all: [Route] =
-        serverRoutes + dataRoutes + settingsRoutes + queryRoutes + embeddingRoutes + agentRoutes + needRoutes + eventRoutes + versionRoutes + keyRoutes
-        + documentationRoutes
+        serverRoutes + dataRoutes + settingsRoutes + queryRoutes + embeddingRoutes + agentRoutes + feedRoutes + needRoutes + eventRoutes
+        + versionRoutes + keyRoutes + documentationRoutes
 }
 
 /// Fields that several routes share.

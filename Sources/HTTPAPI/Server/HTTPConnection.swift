@@ -3,7 +3,7 @@
 //
 //              +-- refused by its head --> discarding --+
 //     idle ----+                                        +--> answer --> idle, or leaving
-//              +-- admitted --> receiving --> working --+
+//              +-- admitted --> receiving --> working --+--> upgraded: WebSocketConnection has it
 //
 // Input is asked for, never pushed: nothing is read while a body waits for memory, so what a connection holds beyond its leases is
 // one read of the socket, at most four times 64 KiB. `HTTPServerPipelineHandler` before this one keeps requests that were sent ahead
@@ -60,6 +60,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         /// A refused body: read and thrown away, so that a client which sends first and listens then gets its answer.
         case discarding(APIHandler.KnownAnswer, count: Int, BodyPace)
         case working(Task<Void, Never>)
+        /// The connection speaks WebSocket; another handler has it.
+        case upgraded
         /// Everything is said; the client has a moment to read it.
         case leaving
         case closed
@@ -189,7 +191,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             let left = self.lastMove + timeout - .now()
             let isOurTurn: Bool =
                 switch self.phase {
-                case .working: self.unsentWrites == 0
+                case .working, .upgraded: self.unsentWrites == 0
                 case .closed: true
                 default: self.waiting != nil
                 }
@@ -236,7 +238,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         let isOld = head.version != .http1_1
         exchange = Exchange(
             number: exchange.number + 1, method: head.method, version: head.version,
-            isLast: isStopping || !head.isKeepAlive || isOld, isReceived: false)
+            // The decoder takes nothing after a request that asks for another protocol.
+            isLast: isStopping || !head.isKeepAlive || isOld || head.headers.contains(name: "Upgrade"), isReceived: false)
         var headers = head.headers.map { (name: $0.name, value: $0.value) }
         if isOld, !head.headers.contains(name: "Host"), let address = context.channel.localAddress?.ipAddress {
             headers.append(("Host", address.contains(":") ? "[\(address)]" : address))
@@ -380,6 +383,7 @@ final class HTTPConnection: ChannelDuplexHandler {
                 switch answer.content {
                 case .bytes(let bytes): bytes.count <= pieceBytes || exchange.method == .HEAD
                 case .stream: exchange.method == .HEAD
+                case .upgrade: true
                 }
             if isAtOnce {
                 memory.finishWork(holding: answer.body.count)
@@ -399,12 +403,14 @@ final class HTTPConnection: ChannelDuplexHandler {
                     memory.finishWork(holding: bytes.count)
                     try await write(bytes)
                 case .stream(let stream):
+                    if let place = stream.place { return try await follow(stream, place) }
                     memory.finishWork(holding: 2 * pieceBytes)
                     for try await bytes in stream {
                         try Task.checkCancellation()
                         memory.working.settle(at: max(bytes.count, 2 * pieceBytes))
                         try await write(bytes)
                     }
+                case .upgrade: break
                 }
                 return true
             } catch {
@@ -413,6 +419,26 @@ final class HTTPConnection: ChannelDuplexHandler {
                 }
                 return false
             }
+        }
+
+        /// Mostly this waits: it gives its place among the requests that are worked on back, and holds the memory of what is on its way.
+        private func follow(_ stream: AnswerStream, _ place: StreamPlace) async throws -> Bool {
+            house.running.leave()
+            defer { house.running.comeBack() }
+            place.onCut { [logger = house.handler.logger, requestID = admitted.requestID] in
+                logger.warning("a stream was cut: it is read slower than it grows", metadata: ["request": "\(requestID)"])
+                channel.pipeline.fireUserInboundEventTriggered(Event.cut)
+            }
+            memory.finishWork(holding: RequestPlace.waitingBytes)
+            for try await bytes in stream {
+                try Task.checkCancellation()
+                place.setUnsent(bytes.count)
+                memory.working.settle(at: max(bytes.count, RequestPlace.waitingBytes))
+                try await write(bytes)
+                place.setUnsent(0)
+                memory.working.settle(at: RequestPlace.waitingBytes)
+            }
+            return true
         }
 
         private func write(_ bytes: [UInt8]) async throws {
@@ -447,7 +473,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             headers.add(name: "Content-Length", value: String(bytes.count))
         }
         headers.add(name: "Date", value: house.date.now())
-        if exchange.isLast { headers.add(name: "Connection", value: "close") }
+        if exchange.isLast, answer.status != 101 { headers.add(name: "Connection", value: "close") }
         // Who speaks HTTP/1.0 knows no pieces: a stream to him ends with the connection.
         var version = HTTPVersion.http1_1
         if case .stream = answer.content { version = exchange.version }
@@ -495,7 +521,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             if number == exchange.number { memoryCame(isGranted, context) }
         case .answer(let answer, let number, let lease):
             guard number == exchange.number, case .working = phase else { return }
-            write(answer, context, holding: lease)
+            if case .upgrade(let opening) = answer.content { upgrade(to: opening, answer, context) } else { write(answer, context, holding: lease) }
         case .sent(let isWhole, let number):
             guard number == exchange.number, case .working = phase else { return }
             isWhole ? end(context) : reset(context)
@@ -511,7 +537,7 @@ final class HTTPConnection: ChannelDuplexHandler {
                     default: break
                     }
                 }
-            case .working, .leaving, .closed: break
+            case .working, .upgraded, .leaving, .closed: break
             }
         case .cut: close(context)
         }
@@ -524,7 +550,36 @@ final class HTTPConnection: ChannelDuplexHandler {
         case .idle, .receiving, .discarding, .leaving: close(context)
         case .working(let task):
             deadline = context.eventLoop.assumeIsolated().scheduleTask(in: Self.graceAtHalfClose) { task.cancel() }
-        case .closed: break
+        case .upgraded, .closed: break
+        }
+    }
+
+    // MARK: - WebSocket
+
+    /// Says that the protocol changes, takes HTTP's handlers out, and puts the socket's in. This one stays behind them: it has the place of
+    /// the connection.
+    private func upgrade(to opening: SocketOpening, _ answer: APIAnswer, _ context: ChannelHandlerContext) {
+        endExchange()
+        phase = .upgraded
+        opening.headers(on: context.channel).assumeIsolated().whenComplete { outcome in
+            do {
+                var head = Self.head(of: answer, self.exchange, self.house)
+                head.headers.add(contentsOf: try outcome.get())
+                context.write(self.wrapOutboundOut(.head(head)), promise: nil)
+                context.writeAndFlush(self.wrapOutboundOut(.end(nil)), promise: nil)
+                let pipeline = context.pipeline.syncOperations
+                for handler in [
+                    try pipeline.context(handlerType: HTTPServerPipelineHandler.self),
+                    try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self),
+                    try pipeline.context(handlerType: NIOHTTPResponseHeadersValidator.self), try pipeline.context(handlerType: HTTPResponseEncoder.self),
+                ] { pipeline.removeHandler(context: handler, promise: nil) }
+                try pipeline.addHandlers(opening.handlers(self.house.handler), position: .before(self))
+                // A stop that was told meanwhile.
+                if self.isStopping { context.pipeline.fireUserInboundEventTriggered(Event.stop) }
+            } catch {
+                self.house.handler.logger.error("a connection could not become a WebSocket", metadata: ["error": "\(error)"])
+                self.close(context)
+            }
         }
     }
 }

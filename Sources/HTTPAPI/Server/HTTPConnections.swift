@@ -86,7 +86,7 @@ struct RequestPlace: Sendable {
     let running: RunningRequests
     let memory: MemoryLease
     /// What a waiting request is taken to hold.
-    private static let waitingBytes = 4 << 10
+    static let waitingBytes = 4 << 10
 
     init(_ running: RunningRequests, _ memory: MemoryLease) {
         self.running = running

@@ -139,7 +139,9 @@ extension ContexError {
     /// The refusal of a parameter of the query.
     var inQuery: ValidationFailure {
         ValidationFailure(
-            ValidationError(kind ?? "value_error", at: [.name("query")] + (field.map { [.name($0)] } ?? []), message, input: .null), code: code,
+            ValidationError(
+                kind ?? "value_error", at: [.name("query")] + (field.map { [.name($0)] } ?? []), message, input: .null,
+                context: oldestCursor.map { JSONObject([("oldest_cursor", .string($0))]) }), code: code,
             isRecorded: isRecorded)
     }
 }
