@@ -1,0 +1,108 @@
+// Coders beside those of the module: one fills a message at random, one tells what is in it.
+
+import Base
+import Wire
+
+/// Every message there is.
+let allMessages: [any WireMessage.Type] = [
+    WireHello.self, WireWelcome.self, WireRequest.self, WireCredit.self, WireError.self, WirePublish.self, WireReceipt.self, WirePublishBatch.self,
+    WireReceipts.self, WireDataKey.self, WireHeldData.self, WireListing.self, WireKeys.self, WireProjects.self, WireJSON.self, WireNothing.self,
+    WireQuery.self, WireQueryAnswer.self, WireQueryBatch.self, WireQueryAnswers.self, WireEmbed.self, WireEmbeddings.self, WireRegister.self,
+    WireRegistration.self, WireAgent.self, WireRemoved.self, WireAgents.self, WireReadEvents.self, WireEvents.self, WireReadInbox.self, WireInbox.self,
+    WireAcknowledge.self, WireFollowInbox.self, WireFollowEvents.self, WireOpened.self, WireUpdates.self, WireTryNeeds.self,
+]
+
+/// Gives fields random values; a share of them keeps its default.
+struct Filler: FieldCoder {
+    private var random: SeededRandom
+    /// Of ten fields so many are filled.
+    private let share: Int
+    private let depth: Int
+
+    init(seed: UInt64, share: Int = 7, depth: Int = 3) {
+        random = SeededRandom(seed: seed)
+        self.share = share
+        self.depth = depth
+    }
+
+    private mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
+    private mutating func isFilled() -> Bool { below(10) < share }
+    private mutating func number() -> UInt64 { random.next() >> UInt64(below(64)) }
+    private mutating func text() -> String { (0..<below(6)).map { _ in ["a", "é", "漢", "😀", "\u{0}", " "][below(6)] }.joined() }
+    private mutating func float() -> Float { Float(below(2_000) - 1_000) / 8 }
+
+    mutating func number(_ field: Int, _ value: inout UInt64) { if isFilled() { value = number() } }
+    mutating func number(_ field: Int, _ value: inout UInt64?) { if isFilled() { value = number() } }
+    mutating func signed(_ field: Int, _ value: inout Int64?) { if isFilled() { value = Int64(bitPattern: number()) * (below(2) == 0 ? 1 : -1) } }
+    mutating func flag(_ field: Int, _ value: inout Bool) { if isFilled() { value = true } }
+    mutating func double(_ field: Int, _ value: inout Double) { if isFilled() { value = Double(below(1_000)) / 7 } }
+    mutating func double(_ field: Int, _ value: inout Double?) { if isFilled() { value = -Double(below(1_000)) / 7 } }
+    mutating func text(_ field: Int, _ value: inout String) { if isFilled() { value = text() } }
+    mutating func text(_ field: Int, _ value: inout String?) { if isFilled() { value = text() } }
+    mutating func bytes(_ field: Int, _ value: inout [UInt8]?) {
+        if isFilled() { value = (0..<below(8)).map { _ in UInt8(truncatingIfNeeded: random.next()) } }
+    }
+    mutating func floats(_ field: Int, _ value: inout [Float]?) { if isFilled() { value = (0..<below(5)).map { _ in float() } } }
+    mutating func halves(_ field: Int, _ value: inout [Float]?) { floats(field, &value) }
+    mutating func numbers(_ field: Int, _ value: inout [UInt64], most: Int) { if isFilled() { value = (0..<below(4)).map { _ in number() } } }
+    mutating func texts(_ field: Int, _ value: inout [String], most: Int) { if isFilled() { value = (0..<below(4)).map { _ in text() } } }
+    mutating func message<M: WireMessage>(_ field: Int, _ value: inout M?) throws(WireFault) {
+        if depth > 0, isFilled() { value = try made() }
+    }
+    mutating func messages<M: WireMessage>(_ field: Int, _ value: inout [M], most: Int) throws(WireFault) {
+        guard depth > 0, isFilled() else { return }
+        for _ in 0..<below(4) { value.append(try made()) }
+    }
+    private mutating func made<M: WireMessage>() throws(WireFault) -> M {
+        var message = M()
+        var filler = Filler(seed: random.next(), share: share, depth: depth - 1)
+        try message.fields(&filler)
+        return message
+    }
+}
+
+/// The fields that are there, by their numbers, as JSON: what any reader must find in the bytes.
+struct Teller: FieldCoder {
+    private(set) var members: [(field: Int, text: String)] = []
+
+    static func text<M: WireMessage>(_ message: M) -> String {
+        var (copy, teller) = (message, Teller())
+        try? copy.fields(&teller)
+        return "{" + teller.members.map { "\"\($0.field)\":\($0.text)" }.joined(separator: ",") + "}"
+    }
+
+    private mutating func tell(_ field: Int, _ text: String?) { if let text { members.append((field, text)) } }
+    private static func quoted(_ text: String) -> String {
+        "\"" + text.unicodeScalars.map { $0.isASCII && $0.value > 0x20 && $0 != "\"" && $0 != "\\" ? String($0) : escaped($0) }.joined() + "\""
+    }
+    private static func escaped(_ scalar: Unicode.Scalar) -> String {
+        String(scalar).utf16.map { unit in "\\u" + String(repeating: "0", count: 4 - String(unit, radix: 16).count) + String(unit, radix: 16) }.joined()
+    }
+    private static func hex(_ bytes: [UInt8]) -> String { "{\"hex\":\"" + hexadecimal(bytes) + "\"}" }
+
+    mutating func number(_ field: Int, _ value: inout UInt64) { tell(field, value == 0 ? nil : "\(value)") }
+    mutating func number(_ field: Int, _ value: inout UInt64?) { tell(field, value.map { "\($0)" }) }
+    mutating func signed(_ field: Int, _ value: inout Int64?) { tell(field, value.map { "\($0)" }) }
+    mutating func flag(_ field: Int, _ value: inout Bool) { tell(field, value ? "true" : nil) }
+    mutating func double(_ field: Int, _ value: inout Double) { tell(field, value == 0 ? nil : "\(value)") }
+    mutating func double(_ field: Int, _ value: inout Double?) { tell(field, value.map { "\($0)" }) }
+    mutating func text(_ field: Int, _ value: inout String) { tell(field, value.isEmpty ? nil : Self.quoted(value)) }
+    mutating func text(_ field: Int, _ value: inout String?) { tell(field, value.map(Self.quoted)) }
+    mutating func bytes(_ field: Int, _ value: inout [UInt8]?) { tell(field, value.map(Self.hex)) }
+    mutating func floats(_ field: Int, _ value: inout [Float]?) { tell(field, value.map { "[" + $0.map { "\($0)" }.joined(separator: ",") + "]" }) }
+    mutating func halves(_ field: Int, _ value: inout [Float]?) { floats(field, &value) }
+    mutating func numbers(_ field: Int, _ value: inout [UInt64], most: Int) {
+        tell(field, value.isEmpty ? nil : "[" + value.map { "\($0)" }.joined(separator: ",") + "]")
+    }
+    mutating func texts(_ field: Int, _ value: inout [String], most: Int) {
+        tell(field, value.isEmpty ? nil : "[" + value.map(Self.quoted).joined(separator: ",") + "]")
+    }
+    mutating func message<M: WireMessage>(_ field: Int, _ value: inout M?) { tell(field, value.map { Self.text($0) }) }
+    mutating func messages<M: WireMessage>(_ field: Int, _ value: inout [M], most: Int) {
+        tell(field, value.isEmpty ? nil : "[" + value.map { Self.text($0) }.joined(separator: ",") + "]")
+    }
+}
+
+func hexadecimal(_ bytes: some Swift.Sequence<UInt8>) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
