@@ -1,4 +1,4 @@
-public import Base
+internal import Base
 public import NIOCore
 internal import NIOPosix
 internal import Synchronization
@@ -65,12 +65,12 @@ public final class Client: Sendable {
             if state.slots[place].connecting == connecting { state.slots[place] = Slot(link: try? result.get(), connecting: nil) }
             return true
         }
-        let link = try result.get()
+        let made = try result.get()
         guard isKept else {
-            await link.close()
+            await made.close()
             throw ContexError(.unavailable, "The client was closed")
         }
-        return link
+        return made
     }
 
     /// Whether it may go better another time.

@@ -51,7 +51,7 @@ public struct Updates: AsyncSequence, Sendable {
                     cursor = update.cursor
                     failures = 0
                     taken += 1
-                    if taken >= max(1, updates.client.configuration.window / 2) {
+                    if taken >= Swift.max(1, updates.client.configuration.window / 2) {
                         link?.credit(taken, reader)
                         taken = 0
                     }
