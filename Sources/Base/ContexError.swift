@@ -43,12 +43,14 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
     public let project: String?
     /// With `.conflict`: what the caller may have meant, some of it.
     public let candidates: [String]
+    /// With a cursor that no longer works: the oldest one that does.
+    public let oldestCursor: String?
     /// Whether audit and meter have seen it: an adapter that meets it on its way out must not tell them again.
     public var isRecorded = false
 
     public init(
         _ code: ErrorCode, _ message: String, field: String? = nil, kind: String? = nil,
-        requiredPermission: String? = nil, role: String? = nil, project: String? = nil, candidates: [String] = []
+        requiredPermission: String? = nil, role: String? = nil, project: String? = nil, candidates: [String] = [], oldestCursor: String? = nil
     ) {
         self.code = code
         self.message = message
@@ -58,10 +60,13 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
         self.role = role
         self.project = project
         self.candidates = candidates
+        self.oldestCursor = oldestCursor
     }
 
-    public static func invalid(_ code: ErrorCode = .invalid, field: String, kind: String, message: String) -> ContexError {
-        ContexError(code, message, field: field, kind: kind)
+    public static func invalid(
+        _ code: ErrorCode = .invalid, field: String, kind: String, message: String, oldestCursor: String? = nil
+    ) -> ContexError {
+        ContexError(code, message, field: field, kind: kind, oldestCursor: oldestCursor)
     }
     public static func notFound(_ message: String) -> ContexError { ContexError(.notFound, message) }
     public static func badRequest(_ message: String) -> ContexError { ContexError(.badRequest, message) }

@@ -23,6 +23,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case protocolBroken = "protocol_broken"
     case versionUnsupported = "version_unsupported"
     case operationUnknown = "operation_unknown"
+    case upgradeRequired = "upgrade_required"
     // .unauthenticated
     case keyMissing = "key_missing"
     case keyUnknown = "key_unknown"
@@ -47,6 +48,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case agentAmbiguous = "agent_ambiguous"
     case channelTaken = "channel_taken"
     case cursorStale = "cursor_stale"
+    case cursorExpired = "cursor_expired"
     case matchesGone = "matches_gone"
     case lastAdministrator = "last_administrator"
     case authenticationOff = "authentication_off"
@@ -104,6 +106,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .protocolBroken: (.badRequest, "What came is not the binary protocol; the connection ends")
         case .versionUnsupported: (.badRequest, "Client and server speak no version of the binary protocol in common")
         case .operationUnknown: (.badRequest, "The binary protocol of this server has no such operation")
+        case .upgradeRequired: (.badRequest, "The path is for WebSocket connections of the subprotocol contex.v1")
 
         case .keyMissing: (.unauthenticated, "The request brings no API key")
         case .keyUnknown: (.unauthenticated, "The API key is nobody's, or was revoked")
@@ -128,6 +131,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .agentAmbiguous: (.conflict, "Agents of several projects have this id")
         case .channelTaken: (.conflict, "The channel belongs to another project")
         case .cursorStale: (.conflict, "The project was replaced since the listing began")
+        case .cursorExpired: (.conflict, "What came after the cursor went because it was old: something was missed")
         case .matchesGone: (.conflict, "The state that a query's pages are of can no longer be read")
         case .lastAdministrator: (.conflict, "The change would leave nobody who can issue keys")
         case .authenticationOff: (.conflict, "A key cannot be confirmed while anybody could do it")

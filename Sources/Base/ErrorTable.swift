@@ -77,10 +77,11 @@ extension ErrorCode {
     public var ownHTTPStatus: Int? {
         switch self {
         case .methodNotAllowed: 405
-        case .matchesGone: 410
+        case .matchesGone, .cursorExpired: 410
         case .targetTooLong: 414
         case .mediaTypeUnsupported, .codingUnsupported: 415
         case .hostUnknown: 421
+        case .upgradeRequired: 426
         case .headersTooLarge: 431
         case .transferCodingUnsupported: 501
         default: nil

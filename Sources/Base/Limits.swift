@@ -85,6 +85,15 @@ public enum Limits {
     /// Seconds that a request may wait for its inbox, and requests that may wait.
     public static let inboxWaitSeconds = 60
     public static let waitingReaders = 10_000
+    /// Connections of one address or key that follow something (event streams, WebSockets), and what one WebSocket may follow.
+    public static let streamsPerParty = 1_000
+    public static let subscriptionsPerSocket = 64
+    /// Bytes of data that a stream takes from the store at a time, but for one item: what a reader who stops keeps waiting.
+    public static let streamPieceBytes = 256 << 10
+    /// Bytes of one message that a client sends on a WebSocket, in how many frames ever: a subscription with the longest names.
+    public static let socketMessageBytes = 32 << 10
+    /// Seconds after which a stream that has nothing to say says so.
+    public static let streamCommentSeconds = 15
     public static let inboxPage = 100
     /// Entries of one answer at most.
     public static let inboxPageMax = 1_000

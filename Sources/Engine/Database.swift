@@ -185,6 +185,7 @@ public final class Database: Sendable {
                     bell.ring(notification)
                     sinks.deliver(notification)
                 }
+                for (log, isReplaced) in effects.logs { bell.ring(log, isReplaced: isReplaced) }
             })
         readers = ReaderPool(store: store, threads: configuration.threads)
         heavy = HeavyPool(threads: configuration.heavyThreads)

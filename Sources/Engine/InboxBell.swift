@@ -1,4 +1,5 @@
-// Who waits for something to come into an inbox is woken here. Nothing is said, only that it is time to look: what came stands in the store.
+// Who waits for something to come into an inbox or a log is woken here. Nothing is said, only that it is time to look: what came stands in
+// the store.
 
 public import Base
 internal import Needs
@@ -6,9 +7,14 @@ internal import Synchronization
 
 final class InboxBell: Sendable {
     struct Place: Hashable, Sendable {
-        let tenant: TenantID
-        let project: Name
-        let agent: Name
+        let log: ProjectLog
+        /// nil: the log itself.
+        let agent: Name?
+
+        init(_ tenant: TenantID, _ project: Name, agent: Name?) {
+            log = ProjectLog(tenant: tenant, project: project)
+            self.agent = agent
+        }
     }
 
     /// One who waits. It listens from its making on, so that what comes between a look at the inbox and the waiting is not missed.
@@ -72,7 +78,7 @@ final class InboxBell: Sendable {
             state.count += 1
             return true
         }
-        guard isAdmitted else { throw ContexError(.busy, "\(Limits.waitingReaders) readers wait for their inboxes already; try again, or ask without wait") }
+        guard isAdmitted else { throw ContexError(.busy, "\(Limits.waitingReaders) readers wait already; try again, or ask without waiting") }
         return listener
     }
 
@@ -91,7 +97,18 @@ final class InboxBell: Sendable {
         // Neither is in the inbox.
         case .initialContext, .event: return
         }
-        let place = Place(tenant: notification.tenant, project: notification.project, agent: notification.agent.name)
+        ring(at: Place(notification.tenant, notification.project, agent: notification.agent.name))
+    }
+
+    /// Called on the writer's thread.
+    /// - Parameter isReplaced: another log is there, whose inboxes begin anew: all who wait there have something to hear.
+    func ring(_ log: ProjectLog, isReplaced: Bool) {
+        guard isReplaced else { return ring(at: Place(log.tenant, log.project, agent: nil)) }
+        let waiting = state.withLock { $0.listeners.filter { $0.key.log == log }.flatMap(\.value.values) }
+        for listener in waiting { listener.ring() }
+    }
+
+    private func ring(at place: Place) {
         for listener in state.withLock({ Array(($0.listeners[place] ?? [:]).values) }) { listener.ring() }
     }
 
@@ -108,26 +125,47 @@ final class InboxBell: Sendable {
 }
 
 extension Database {
-    /// The same, but when there is nothing the answer waits until there is, or the time is over, or `endWaits`.
-    /// - Parameter hold: around the waiting: whoever asks may give back what it does not need in the meantime.
-    /// - Throws: as `inbox`; `.unavailable` when too many wait, and once the task is cancelled.
-    public func inbox(
-        _ tenant: TenantID, project: Name, agent: Name, after cursor: InboxCursor?, limit: Int, wait: Duration,
-        hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }
-    ) async throws -> InboxPage {
-        let listener = try bell.listen(at: .init(tenant: tenant, project: project, agent: agent))
+    /// Looks until there is something, or the time is over, or `endWaits`.
+    /// - Parameters:
+    ///   - hold: around the waiting: whoever asks may give back what it does not need in the meantime.
+    ///   - look: what there is; nil lets it wait on.
+    /// - Returns: nil when there was nothing.
+    /// - Throws: what `look` does; `.unavailable` when too many wait, and once the task is cancelled.
+    func waited<Found>(
+        at place: InboxBell.Place, for wait: Duration, hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void,
+        _ look: () async throws -> Found?
+    ) async throws -> Found? {
+        let listener = try bell.listen(at: place)
         defer { bell.leave(listener) }
         let deadline = ContinuousClock.now + wait
         while true {
             listener.reset()
-            let page = try await inbox(tenant, project: project, agent: agent, after: cursor, limit: limit)
+            if let found = try await look() { return found }
             let left = deadline - .now
-            guard page.items.isEmpty, !page.hasGap, left > .zero, !bell.isClosed else { return page }
+            guard left > .zero, !bell.isClosed else { return nil }
             try await hold { await listener.rung(within: left) }
             if Task.isCancelled { throw ContexError(.cancelled, "The request was cancelled") }
         }
     }
 
-    /// Whoever waits for an inbox is answered now, and nobody waits from here on: the server stops.
+    /// The same as without `wait`, but when there is nothing the answer waits until there is, or the time is over, or `endWaits`.
+    /// - Parameter hold: as of `waited`.
+    /// - Throws: as `inbox`; `.unavailable` when too many wait, and once the task is cancelled.
+    public func inbox(
+        _ tenant: TenantID, project: Name, agent: Name, after cursor: InboxCursor?, limit: Int, wait: Duration,
+        hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }
+    ) async throws -> InboxPage {
+        var last: InboxPage?
+        let found = try await waited(at: .init(tenant, project, agent: agent), for: wait, hold: hold) {
+            let page = try await inbox(tenant, project: project, agent: agent, after: cursor, limit: limit)
+            last = page
+            return page.items.isEmpty && !page.hasGap ? nil : page
+        }
+        return found ?? last!
+    }
+
+    /// Whoever waits is answered now, and nobody waits from here on: the server stops.
     public func endWaits() { bell.close() }
+
+    public var haveWaitsEnded: Bool { bell.isClosed }
 }

@@ -8,8 +8,8 @@ internal import KeySpace
 internal import LMDB
 internal import Needs
 
-/// A place in an agent's inbox: `<epoch>-<sequence>`. The epoch counts how often an import has replaced the project's log, whose sequences
-/// begin at 1 again then.
+/// A place in an agent's inbox or in a project's log: `<epoch>-<sequence>`. The epoch counts how often an import has replaced the log,
+/// whose sequences begin at 1 again then.
 public struct InboxCursor: Sendable, Equatable, CustomStringConvertible {
     public let epoch: UInt32
     public let sequence: Sequence
@@ -39,12 +39,16 @@ public struct InboxItem: Sendable {
     public let reason: InboxEntry.Reason
     /// The needs that new nodes of the document match; none when the agent has others by now.
     public let needs: [String]
+    /// Whether the event came with the key that the agent is registered with; nil when one of the two is not known.
+    public let isOwn: Bool?
     public let event: EventRecord
 }
 
 public struct InboxPage: Sendable {
     public let project: Name
     public let agent: Name
+    /// Where it begins.
+    public let start: InboxCursor
     public let items: [InboxItem]
     /// Where to go on, and what to acknowledge once they are dealt with.
     public let cursor: InboxCursor
@@ -52,6 +56,9 @@ public struct InboxPage: Sendable {
     public let hasMore: Bool
     /// Entries after the cursor asked for went because they were old: something was missed.
     public let hasGap: Bool
+    /// The oldest cursor after which nothing is missing.
+    public let oldest: InboxCursor
+    public let envelope: AgentRecord.Envelope
 }
 
 extension Database {
@@ -73,9 +80,10 @@ extension Database {
             }
             let (inbox, log) = (Inbox(scope: scope, number: agent.inbox), EventLog(scope: scope))
             let (state, epoch) = (try inbox.state(in: view), try log.head(in: view).epoch)
-            let from = try Self.place(cursor, epoch: epoch) ?? state.acknowledged
+            let oldest = InboxCursor(epoch: epoch, sequence: state.expired)
+            let from = try Self.place(cursor, oldest: oldest) ?? state.acknowledged
             let end = try log.head(in: view).sequence
-            guard from <= end else { throw Self.beyond(cursor ?? InboxCursor(epoch: epoch, sequence: from), end) }
+            guard from <= end else { throw Self.beyond(cursor ?? InboxCursor(epoch: epoch, sequence: from), end, oldest: oldest) }
             var (items, bytes, hasMore) = ([InboxItem](), 0, false)
             try inbox.forEach(after: from, in: view) { entry in
                 guard items.count < max(1, limit), items.isEmpty || bytes < bytesMax else {
@@ -87,13 +95,16 @@ extension Database {
                 }
                 let needs = entry.agent == agent.number ? entry.needs.compactMap { agent.needs.indices.contains(Int($0)) ? agent.needs[Int($0)] : nil } : []
                 items.append(
-                    InboxItem(cursor: InboxCursor(epoch: epoch, sequence: entry.sequence), reason: entry.reason, needs: needs, event: event))
+                    InboxItem(
+                        cursor: InboxCursor(epoch: epoch, sequence: entry.sequence), reason: entry.reason, needs: needs,
+                        isOwn: agent.registrant.flatMap { own in event.publisher.map { $0.keyID == own.keyID } }, event: event))
                 bytes += event.byteCount
                 return .onward
             }
             return InboxPage(
-                project: project, agent: name, items: items, cursor: items.last?.cursor ?? InboxCursor(epoch: epoch, sequence: max(from, state.last)),
-                hasMore: hasMore, hasGap: from < state.expired)
+                project: project, agent: name, start: InboxCursor(epoch: epoch, sequence: from), items: items,
+                cursor: items.last?.cursor ?? InboxCursor(epoch: epoch, sequence: max(from, state.last)),
+                hasMore: hasMore, hasGap: from < state.expired, oldest: oldest, envelope: agent.envelope)
         }
     }
 
@@ -122,20 +133,23 @@ extension Database {
     }
 
     /// Of another agent's inbox, or another project's: whoever went on with it would miss what comes until then.
-    static func beyond(_ cursor: InboxCursor, _ end: Sequence) -> ContexError {
+    static func beyond(_ cursor: InboxCursor, _ end: Sequence, oldest: InboxCursor) -> ContexError {
         .invalid(
             .cursorInvalid, field: "cursor", kind: "value_error",
-            message: "Value error, cursor \(cursor) is beyond the end of the log (\(end)): it was not given for this inbox")
+            message: "Value error, cursor \(cursor) is beyond the end of the log (\(end)): it was not given here. The oldest that works is \(oldest)",
+            oldestCursor: oldest.description)
     }
 
+    /// - Parameter oldest: of the present epoch.
     /// - Throws: `.conflict` for a cursor of another epoch.
-    static func place(_ cursor: InboxCursor?, epoch: UInt32) throws(ContexError) -> Sequence? {
+    static func place(_ cursor: InboxCursor?, oldest: InboxCursor) throws(ContexError) -> Sequence? {
         guard let cursor else { return nil }
-        guard cursor.epoch == epoch else {
+        guard cursor.epoch == oldest.epoch else {
             throw ContexError(
                 .cursorStale,
-                "The cursor \(cursor) is of an earlier log of the project, which an import has replaced: its events are gone. "
-                    + "Begin without a cursor, and ask for the context anew")
+                "The cursor \(cursor) is not of the project's present log: an import has replaced its events. Begin without a cursor, "
+                    + "and ask for the context anew; the oldest cursor that works is \(oldest)",
+                oldestCursor: oldest.description)
         }
         return cursor.sequence
     }

@@ -6,7 +6,7 @@ public enum Action: String, Sendable, CaseIterable {
     case query, queryBatch, embed
     case registerAgent, registerAgentBatch, listAgents, showAgent, removeAgent, subscribe, readInbox, acknowledgeInbox
     case rehearse, tryNeeds
-    case readEvents, readVersions, restoreVersion
+    case readEvents, followEvents, readVersions, restoreVersion, openSocket
     case listProjects, showSettings, changeSettings
     case createKey, listKeys, revokeKey, confirmKey
     case assignRole, listRoles, showRole, removeRole, listPermissions
@@ -23,14 +23,15 @@ public enum Action: String, Sendable, CaseIterable {
         case .listAgents, .showAgent, .subscribe, .rehearse: .listAgents
         case .removeAgent: .deleteAgent
         case .listData, .showData, .exportData, .listProjects, .showSettings: .viewProjectData
-        case .readEvents, .readVersions: .viewProjectEvents
+        case .readEvents, .followEvents, .readVersions: .viewProjectEvents
         case .createKey: .createAPIKey
         case .listKeys: .listAPIKeys
         case .revokeKey: .revokeAPIKey
         case .assignRole, .listRoles, .showRole, .removeRole, .confirmKey: .manageRoles
         // The original's word for the maintenance of a project, which is for administrators.
         case .changeSettings: .systemCleanup
-        case .listPermissions, .showHealth: nil
+        // What a connection follows is asked for by itself.
+        case .listPermissions, .showHealth, .openSocket: nil
         }
     }
 }

@@ -54,8 +54,7 @@ extension Operations {
     /// - Throws: `.notFound`; `.conflict` when the id alone stands for several registrations that the caller may see.
     public func agent(_ agent: Name, project: Name?, by caller: Caller) async throws -> AgentStatus {
         try await perform(.showAgent, project: project, by: caller) { principal in
-            guard let meant = try await registration(agent, project, principal) else { throw ContexError(.agentNotFound, "Agent not found") }
-            return meant
+            try await registered(agent, project, principal)
         }
     }
 
@@ -68,6 +67,13 @@ extension Operations {
             .agentAmbiguous,
             "Agent '\(agent)' is registered in \(visible.count) projects: say which one is meant with ?project_id=<project>",
             candidates: visible.prefix(Limits.candidatesShown).map(\.project.text))
+    }
+
+    /// The same of an id that must mean one.
+    /// - Throws: `.notFound`; `.conflict` as `registration`.
+    func registered(_ agent: Name, _ project: Name?, _ principal: Principal) async throws -> AgentStatus {
+        guard let meant = try await registration(agent, project, principal) else { throw ContexError(.agentNotFound, "Agent not found") }
+        return meant
     }
 
     /// Removes the registration that the id means. Returns how many there were: none is no error.
@@ -90,7 +96,7 @@ extension Operations {
         hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }, by caller: Caller
     ) async throws -> InboxPage {
         try await perform(.readInbox, project: project, by: caller) { principal in
-            guard let meant = try await registration(agent, project, principal) else { throw ContexError(.agentNotFound, "Agent not found") }
+            let meant = try await registered(agent, project, principal)
             guard wait > .zero else {
                 return try await database.inbox(principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit)
             }
@@ -108,7 +114,7 @@ extension Operations {
     /// Lets go what an agent has dealt with. Returns how many entries there were.
     public func acknowledge(_ agent: Name, project: Name?, upTo cursor: InboxCursor, by caller: Caller) async throws -> Int {
         try await perform(.acknowledgeInbox, project: project, by: caller) { principal in
-            guard let meant = try await registration(agent, project, principal) else { throw ContexError(.agentNotFound, "Agent not found") }
+            let meant = try await registered(agent, project, principal)
             return try await database.acknowledge(principal.tenant, project: meant.project, agent: agent, upTo: cursor)
         }
     }

@@ -35,6 +35,11 @@ package struct Applier: Sendable {
         var effects = Effects()
         /// The event that a publish left, where the journal finds its data again.
         var event: (scope: TenantScope, sequence: Sequence)?
+
+        /// The log of a project has more than before, or is another one.
+        mutating func grows(_ tenant: TenantID, _ project: Name, isReplaced: Bool = false) {
+            effects.logs[ProjectLog(tenant: tenant, project: project), default: false] = isReplaced
+        }
     }
 
     /// Applies a command, and gives it the next position if it changed anything that is not only this server's.

@@ -16,6 +16,7 @@ extension Applier {
                 kind: .deleted, type: "\(command.key)_deleted", key: command.key.text, format: "json", recordedAt: command.time,
                 data: Array("null".utf8), publisher: command.publisher),
             at: work.position, in: &transaction)
+        work.grows(command.tenant, command.project)
         let documents = DocumentStore(scope: scope)
         for unit in try documents.units(of: document.nodes, in: transaction.view) { try removeUnit(unit, scope, in: &transaction) }
         try AttributeIndex(scope: scope).replace(try document.attributes, with: nil, in: &transaction)

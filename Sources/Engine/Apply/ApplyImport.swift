@@ -43,9 +43,12 @@ extension Applier {
         }
         var fresh: [(document: DocumentID, units: [FreshUnit])] = []
         for document in command.documents { fresh.append(try enter(document, &run, in: &transaction)) }
+        // All at once: the text index writes each block of a word once, not once a document.
+        try index(fresh.flatMap(\.units), scope, in: &transaction)
         // Needs are scored by the statistics that the indexes have with all that came.
         for (document, units) in fresh { try noteFollowers(scope, document: document, fresh: units, command.routing, in: &transaction) }
         if command.events != nil { try run.settle(in: &transaction) }
+        work.grows(command.tenant, command.project, isReplaced: command.overwrites && command.events != nil)
         return .done
     }
 
@@ -71,7 +74,6 @@ extension Applier {
                 try FreshUnit(
                     indexed, vectors: unit.vectors.map(VectorMath.stored), (indexed.analyzed(analyzer), indexed.analyzedNodes(analyzer))))
         }
-        try index(fresh, scope, in: &transaction)
         var event = run.lastEvents[key]
         let metadata = imported.metadata ?? event?.metadata ?? []
         let first = imported.units.first?.nodes.first

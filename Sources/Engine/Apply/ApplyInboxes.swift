@@ -13,13 +13,12 @@ extension Applier {
         else { throw ContexError(.agentNotFound, "Agent not found") }
         let inbox = Inbox(scope: scope, number: agent.inbox)
         let head = try EventLog(scope: scope).head(in: transaction.view)
-        let sequence = try Database.place(command.cursor, epoch: head.epoch) ?? .zero
-        guard sequence <= head.sequence else {
-            throw ContexError.invalid(
-                field: "cursor", kind: "value_error", message: "Value error, cursor \(command.cursor) is beyond the end of the log, \(head.sequence)")
-        }
+        let state = try inbox.state(in: transaction.view)
+        let oldest = InboxCursor(epoch: head.epoch, sequence: state.expired)
+        let sequence = try Database.place(command.cursor, oldest: oldest) ?? .zero
+        guard sequence <= head.sequence else { throw Database.beyond(command.cursor, head.sequence, oldest: oldest) }
         // What is acknowledged stays so.
-        guard try inbox.state(in: transaction.view).acknowledged < sequence else { return .removed(0) }
+        guard state.acknowledged < sequence else { return .removed(0) }
         return .removed(try inbox.remove(upTo: sequence, isRead: true, in: &transaction))
     }
 

@@ -57,6 +57,7 @@ extension Applier {
                 data: command.data, vector: command.vector, metadata: command.metadata, publisher: command.publisher),
             at: work.position, in: &transaction)
         work.event = (scope, event.sequence)
+        work.grows(command.tenant, command.project)
 
         let indexing = work.indexing
         let isBulk = try indexing?.isBulk(scope, in: transaction.view) ?? false

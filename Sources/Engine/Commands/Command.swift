@@ -172,6 +172,8 @@ package struct Effects: Sendable {
     var notifications: [Notification] = []
     /// API keys or roles are other ones now.
     var haveKeysChanged = false
+    /// The projects whose logs have grown, and whether another log took the place of one.
+    var logs: [ProjectLog: Bool] = [:]
     /// Of a rehearsal: whom its command tells, and why. nil where nobody asks.
     var reached: [ReachedAgent]?
 
@@ -180,7 +182,14 @@ package struct Effects: Sendable {
     package mutating func add(_ other: Effects) {
         notifications += other.notifications
         haveKeysChanged = haveKeysChanged || other.haveKeysChanged
+        logs.merge(other.logs) { $0 || $1 }
     }
+}
+
+/// Whose log.
+struct ProjectLog: Hashable, Sendable {
+    let tenant: TenantID
+    let project: Name
 }
 
 extension Command {
