@@ -6,7 +6,7 @@ public import Events
 public import Inboxes
 internal import KeySpace
 internal import LMDB
-internal import Needs
+public import Needs
 
 /// A place in an agent's inbox or in a project's log: `<epoch>-<sequence>`. The epoch counts how often an import has replaced the log,
 /// whose sequences begin at 1 again then.

@@ -12,6 +12,7 @@
 // the client. Output goes out in pieces, a piece of each message in turn, so that a large answer keeps no small one waiting. A client that
 // takes nothing for `stallSeconds` is cut.
 
+internal import Access
 internal import Base
 internal import DequeModule
 internal import Engine

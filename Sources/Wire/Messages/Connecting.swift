@@ -157,6 +157,7 @@ extension WireError {
         role = error.role
         candidates = Array(error.candidates.prefix(Limits.candidatesShown))
         retryMilliseconds = error.category.row.retrySeconds.map { UInt64($0) * 1_000 }
+        oldestCursor = error.oldestCursor
     }
 
     /// A code that this build does not know is the general one of its category.
@@ -164,6 +165,6 @@ extension WireError {
         let category = ContexError.Category(wireCode: category) ?? .unavailable
         return ContexError(
             ErrorCode(rawValue: code) ?? category.generalCode, message, field: field, kind: kind, requiredPermission: requiredPermission, role: role,
-            candidates: candidates)
+            candidates: candidates, oldestCursor: oldestCursor)
     }
 }
