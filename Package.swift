@@ -167,8 +167,8 @@ let modules: [Module] = [
 
     // Tests
     Module(
-        name: "TestSupport", uses: ["Base", "LMDB", "KeySpace"],
-        target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace"], path: "Tests/TestSupport", swiftSettings: settings)),
+        name: "TestSupport", uses: ["Base", "LMDB", "KeySpace", "Wire"],
+        target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace", "Wire"], path: "Tests/TestSupport", swiftSettings: settings)),
     Module(
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
@@ -246,6 +246,7 @@ let package = Package(
     platforms: [.macOS(.v26)],
     products: (wanted.contains("contex") ? [.executable(name: "contex", targets: ["contex"])] : [])
         + (kit.isEmpty ? [] : [.library(name: "ContexKit", targets: kit)])
+        + (wanted.contains("Wire") ? [.library(name: "ContexWire", targets: ["Wire", "Base"])] : [])
         + (wanted.contains("ContexClient") ? [.library(name: "ContexClient", targets: ["ContexClient", "Wire", "Base"])] : [])
         + (wanted.contains("FuzzTargets") ? [.library(name: "FuzzTargets", targets: ["FuzzTargets"])] : []),
     dependencies: externals.filter { packagesInUse.contains($0.package) }.map(\.dependency),

@@ -174,7 +174,8 @@ public final class Server: Sendable {
         logger.info(
             "started",
             metadata: [
-                "http": "\(http?.description ?? "off")", "resp": "\(resp?.description ?? "off")", "wire": "\(wire?.description ?? "off")", "data": "\(configuration.dataFolder)",
+                "http": "\(http?.description ?? "off")", "wire": "\(wire?.description ?? "off")", "resp": "\(resp?.description ?? "off")",
+                "data": "\(configuration.dataFolder)",
                 "model": "\(model)", "authentication": "\(configuration.authenticationRequired ? "on" : "off")",
                 "seconds": "\(Double((ContinuousClock.now - started) / .milliseconds(1)).rounded() / 1_000)",
             ])

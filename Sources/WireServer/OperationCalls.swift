@@ -172,7 +172,8 @@ enum Given {
     static func vector(_ vector: [Float]?, _ halves: [Float]?, _ field: String) throws(ContexError) -> [Float]? {
         guard let given = vector ?? halves else { return nil }
         guard given.count <= Limits.vectorNumbers else {
-            throw .invalid(field: field, kind: "too_long", message: "List should have at most \(Limits.vectorNumbers) items after validation, not \(given.count)")
+            throw .invalid(
+                field: field, kind: "too_long", message: "List should have at most \(Limits.vectorNumbers) items after validation, not \(given.count)")
         }
         return given
     }

@@ -1,4 +1,4 @@
-// Coders beside those of the module: one fills a message at random, one tells what is in it.
+// A coder beside those of the module: it fills a message at random. `WireTeller` tells what is in one.
 
 import Base
 import Wire
@@ -59,50 +59,4 @@ struct Filler: FieldCoder {
         try message.fields(&filler)
         return message
     }
-}
-
-/// The fields that are there, by their numbers, as JSON: what any reader must find in the bytes.
-struct Teller: FieldCoder {
-    private(set) var members: [(field: Int, text: String)] = []
-
-    static func text<M: WireMessage>(_ message: M) -> String {
-        var (copy, teller) = (message, Teller())
-        try? copy.fields(&teller)
-        return "{" + teller.members.map { "\"\($0.field)\":\($0.text)" }.joined(separator: ",") + "}"
-    }
-
-    private mutating func tell(_ field: Int, _ text: String?) { if let text { members.append((field, text)) } }
-    private static func quoted(_ text: String) -> String {
-        "\"" + text.unicodeScalars.map { $0.isASCII && $0.value > 0x20 && $0 != "\"" && $0 != "\\" ? String($0) : escaped($0) }.joined() + "\""
-    }
-    private static func escaped(_ scalar: Unicode.Scalar) -> String {
-        String(scalar).utf16.map { unit in "\\u" + String(repeating: "0", count: 4 - String(unit, radix: 16).count) + String(unit, radix: 16) }.joined()
-    }
-    private static func hex(_ bytes: [UInt8]) -> String { "{\"hex\":\"" + hexadecimal(bytes) + "\"}" }
-
-    mutating func number(_ field: Int, _ value: inout UInt64) { tell(field, value == 0 ? nil : "\(value)") }
-    mutating func number(_ field: Int, _ value: inout UInt64?) { tell(field, value.map { "\($0)" }) }
-    mutating func signed(_ field: Int, _ value: inout Int64?) { tell(field, value.map { "\($0)" }) }
-    mutating func flag(_ field: Int, _ value: inout Bool) { tell(field, value ? "true" : nil) }
-    mutating func double(_ field: Int, _ value: inout Double) { tell(field, value == 0 ? nil : "\(value)") }
-    mutating func double(_ field: Int, _ value: inout Double?) { tell(field, value.map { "\($0)" }) }
-    mutating func text(_ field: Int, _ value: inout String) { tell(field, value.isEmpty ? nil : Self.quoted(value)) }
-    mutating func text(_ field: Int, _ value: inout String?) { tell(field, value.map(Self.quoted)) }
-    mutating func bytes(_ field: Int, _ value: inout [UInt8]?) { tell(field, value.map(Self.hex)) }
-    mutating func floats(_ field: Int, _ value: inout [Float]?) { tell(field, value.map { "[" + $0.map { "\($0)" }.joined(separator: ",") + "]" }) }
-    mutating func halves(_ field: Int, _ value: inout [Float]?) { floats(field, &value) }
-    mutating func numbers(_ field: Int, _ value: inout [UInt64], most: Int) {
-        tell(field, value.isEmpty ? nil : "[" + value.map { "\($0)" }.joined(separator: ",") + "]")
-    }
-    mutating func texts(_ field: Int, _ value: inout [String], most: Int) {
-        tell(field, value.isEmpty ? nil : "[" + value.map(Self.quoted).joined(separator: ",") + "]")
-    }
-    mutating func message<M: WireMessage>(_ field: Int, _ value: inout M?) { tell(field, value.map { Self.text($0) }) }
-    mutating func messages<M: WireMessage>(_ field: Int, _ value: inout [M], most: Int) {
-        tell(field, value.isEmpty ? nil : "[" + value.map { Self.text($0) }.joined(separator: ",") + "]")
-    }
-}
-
-func hexadecimal(_ bytes: some Swift.Sequence<UInt8>) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }

@@ -45,7 +45,7 @@ import Wire
     private static func line<M: WireMessage>(_ type: M.Type, seed: UInt64, share: Int) -> String {
         var (message, filler) = (M(), Filler(seed: seed, share: share, depth: 2))
         try? message.fields(&filler)
-        return "message \(type) \(Teller.text(message)) \(hex(message.encoded))"
+        return "message \(type) \(WireTeller.text(message)) \(hex(message.encoded))"
     }
 
     @Test func theVectorsAreAsTheyWere() throws {
@@ -77,7 +77,7 @@ import Wire
         #expect(count == kept.count - 1)
     }
 
-    private func read<M: WireMessage>(_ type: M.Type, _ bytes: [UInt8]) throws -> String { Teller.text(try M(decoding: bytes)) }
+    private func read<M: WireMessage>(_ type: M.Type, _ bytes: [UInt8]) throws -> String { WireTeller.text(try M(decoding: bytes)) }
 
     private func bytes(_ hex: String) -> [UInt8] {
         guard hex != "-" else { return [] }
