@@ -8,8 +8,8 @@
 // Streams. A request opens one with a number above all before. It ends with exactly one ANSWER that is not open, or one ERROR; what a task says
 // after that is dropped. A task counts as running until it has ended, whether or not its stream has: who cancels quickly gains nothing.
 //
-// Input is asked for, never pushed: nothing is read while a message waits for memory, or while more than `backlogBytes` wait to be taken by
-// the client. Output goes out in pieces, a piece of each message in turn, so that a large answer keeps no small one waiting. A client that
+// Input is asked for, never pushed: nothing is read while a message waits for memory, or while more than `backlogBytes` or `backlogMessages`
+// wait to be taken by the client. Output goes out in pieces, a piece of each message in turn, so that a large answer keeps no small one waiting. A client that
 // takes nothing for `stallSeconds` is cut.
 
 internal import Access
@@ -49,7 +49,13 @@ final class WireConnection: ChannelInboundHandler {
         case cut
     }
 
-    private enum Phase { case greeting, open, stopping, leaving, closed }
+    private enum Phase {
+        case greeting, open, stopping
+        /// What came is refused, and will be told so: nothing more is heard.
+        case refusing
+        case leaving, closed
+        var isDeaf: Bool { self == .refusing || self == .leaving || self == .closed }
+    }
 
     private struct Stream {
         let task: Task<Void, Never>
@@ -74,6 +80,8 @@ final class WireConnection: ChannelInboundHandler {
     /// Bytes that the kernel and NIO have at a time.
     private static let unsentBytesMax = 256 << 10
     private static let backlogBytes = 1 << 20
+    /// Messages that wait to be sent; what they hold is counted where memory is.
+    private static let backlogMessages = 1_024
     /// What comes is counted from here on.
     private static let countedBytes = 4 << 10
     /// How long a peer may take to read our last words.
@@ -105,7 +113,6 @@ final class WireConnection: ChannelInboundHandler {
     private var mustRead = false
 
     private var outgoing: Deque<Outgoing> = []
-    private var outgoingBytes = 0
     private var output: [UInt8] = []
     private var unsentBytes = 0
     private var lastMove = NIODeadline.now()
@@ -175,6 +182,8 @@ final class WireConnection: ChannelInboundHandler {
 
     /// The same when meter and audit have to hear of it first.
     private func refuse(_ refusal: ContexError, _ context: ChannelHandlerContext) {
+        guard !phase.isDeaf else { return }
+        phase = .refusing
         let (operations, caller) = (house.operations, caller)
         let promise = context.eventLoop.makePromise(of: ContexError.self)
         promise.completeWithTask { await operations.refuse(nil, by: caller, refusal) }
@@ -198,11 +207,11 @@ final class WireConnection: ChannelInboundHandler {
     // MARK: - Input
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard phase != .leaving, phase != .closed else { return }
+        guard !phase.isDeaf else { return }
         let buffer = unwrapInboundIn(data)
         decoder.feed(buffer.readableBytesView)
         do throws(WireFault) {
-            while phase != .leaving, phase != .closed, let frame = try decoder.next() {
+            while !phase.isDeaf, let frame = try decoder.next() {
                 // A message has come to its end.
                 if !frame.flags.contains(.more), frame.kind != .ping || assembler.bufferedBytes == 0 { partialSince = nil }
                 try take(frame, context)
@@ -210,7 +219,6 @@ final class WireConnection: ChannelInboundHandler {
         } catch {
             house.logger.debug("not the binary protocol", metadata: ["address": "\(address)", "error": "\(error)"])
             refuse(error.contexError, context)
-            decoder = FrameDecoder(payloadMax: 0, expectingPreface: false)
         }
         countArriving(context)
     }
@@ -222,9 +230,9 @@ final class WireConnection: ChannelInboundHandler {
     }
 
     private func readOn(_ context: ChannelHandlerContext) {
-        if phase == .leaving { return context.read() }
-        mustRead = isWaitingForMemory || unsentBytes + outgoingBytes > Self.backlogBytes
-        if !mustRead, phase != .closed { context.read() }
+        if phase.isDeaf { return context.read() }
+        mustRead = isWaitingForMemory || unsentBytes > Self.backlogBytes || outgoing.count > Self.backlogMessages
+        if !mustRead { context.read() }
     }
 
     /// Asks for the memory of what has come of messages that are not whole, which is HTTP's memory for bodies too.
@@ -393,7 +401,6 @@ final class WireConnection: ChannelInboundHandler {
         // What is on its way of it has no end any more.
         outgoing.removeAll { next in
             guard next.message.stream == stream else { return false }
-            outgoingBytes -= next.message.bytes.count - next.sent
             next.message.done?()
             return true
         }
@@ -467,7 +474,7 @@ final class WireConnection: ChannelInboundHandler {
             phase = .stopping
             for stream in subscriptionStreams { finish(stream, ContexError(.stopping, "The server is stopping")) }
             leaveWhenDone(context)
-        case .stopping, .leaving, .closed: break
+        case .stopping, .refusing, .leaving, .closed: break
         }
     }
 
@@ -480,10 +487,7 @@ final class WireConnection: ChannelInboundHandler {
 
     private func append(_ kind: Frame.Kind, stream: UInt32, _ bytes: [UInt8]) { append(AnswerBox.Message(kind: kind, stream: stream, bytes: bytes)) }
 
-    private func append(_ message: AnswerBox.Message) {
-        outgoingBytes += message.bytes.count
-        outgoing.append(Outgoing(message: message))
-    }
+    private func append(_ message: AnswerBox.Message) { outgoing.append(Outgoing(message: message)) }
 
     /// Writes what there is room for: of each message a piece, in turn.
     private func pump(_ context: ChannelHandlerContext) {
@@ -495,7 +499,6 @@ final class WireConnection: ChannelInboundHandler {
             let isLast = end == message.bytes.count
             Frame.append(
                 message.kind, isLast ? message.flags : message.flags.union(.more), stream: message.stream, message.bytes[next.sent..<end], to: &output)
-            outgoingBytes -= end - next.sent
             next.sent = end
             if isLast { done.append(message) } else { outgoing.append(next) }
         }

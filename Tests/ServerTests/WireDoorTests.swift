@@ -386,7 +386,8 @@ import Wire
         let started = ContinuousClock.now
         await running.server.stop()
         #expect(ContinuousClock.now - started < .seconds(5))
-        #expect(try await peer.value == ["answer", "goodbye", "server_stopping"])
+        // A subscription may hear of the stop before its connection does.
+        #expect(try await peer.value.sorted() == ["answer", "goodbye", "server_stopping"])
         await client.close()
     }
 }

@@ -246,23 +246,27 @@ class _timeout:
     def __init__(self, seconds: float | None):
         self._seconds = seconds
         self._handle: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[Any] | None = None
         self._is_over = False
 
     async def __aenter__(self) -> None:
         if self._seconds is None:
             return
-        task = asyncio.current_task()
+        self._task = asyncio.current_task()
 
         def end() -> None:
             self._is_over = True
-            if task:
-                task.cancel()
+            if self._task:
+                self._task.cancel()
         self._handle = asyncio.get_running_loop().call_later(self._seconds, end)
 
     async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
         if self._handle:
             self._handle.cancel()
         if self._is_over and kind is asyncio.CancelledError:
+            # From Python 3.11 on a task counts who wants it to end.
+            if hasattr(self._task, "uncancel"):
+                self._task.uncancel()
             raise asyncio.TimeoutError from error
 
 
