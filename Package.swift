@@ -82,6 +82,7 @@ let modules: [Module] = [
     module("Content", ["Base", "CCmark"], [("Yams", "Yams")]),
     module("TOON", ["Base"]),
     module("RESP", ["Base"]),
+    module("Wire", ["Base"]),
     module("Addresses", ["Base"]),
     module("Tokens", ["Base"]),
     module("Codings", ["CZlib"]),
@@ -134,11 +135,20 @@ let modules: [Module] = [
         "RESPServer", ["Base", "RESP", "Addresses", "Answers", "Service", "Engine", "Access"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
 
+    module(
+        "WireServer",
+        ["Base", "Wire", "Addresses", "Answers", "Content", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access"],
+        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("DequeModule", "swift-collections"),
+         ("ServiceLifecycle", "swift-service-lifecycle")]),
+
+    // Apart: what clients of the binary protocol build on.
+    module("ContexClient", ["Base", "Wire"], [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio")]),
+
     // Level 9
     module(
         "Assembly",
         ["Base", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance", "Service", "Needs", "Access",
-         "Webhooks", "HTTPAPI", "RESPServer"],
+         "Webhooks", "HTTPAPI", "RESPServer", "WireServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 10: the command line.
@@ -157,16 +167,16 @@ let modules: [Module] = [
 
     // Tests
     Module(
-        name: "TestSupport", uses: ["Base", "LMDB", "KeySpace"],
-        target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace"], path: "Tests/TestSupport", swiftSettings: settings)),
+        name: "TestSupport", uses: ["Base", "LMDB", "KeySpace", "Wire"],
+        target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace", "Wire"], path: "Tests/TestSupport", swiftSettings: settings)),
     Module(
         name: "FuzzTargets",
-        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
+        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
                "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
-                "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
+                "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
                 "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
@@ -177,6 +187,7 @@ let modules: [Module] = [
     tests("ContentTests", ["Base", "Content", "TestSupport"], [("Yams", "Yams"), ("TOMLKit", "TOMLKit")]),
     tests("TOONTests", ["Base", "Content", "TOON", "TestSupport"]),
     tests("RESPTests", ["Base", "RESP", "TestSupport"]),
+    tests("WireTests", ["Base", "Wire", "TestSupport"]),
     tests("TokensTests", ["Base", "Tokens", "TestSupport"]),
     tests("CodingsTests", ["Base", "Codings", "TestSupport"]),
     tests("KeySpaceTests", ["Base", "LMDB", "KeySpace", "TestSupport"]),
@@ -205,8 +216,8 @@ let modules: [Module] = [
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
         "ServerTests",
-        ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "RESPServer", "Assembly",
-         "TestSupport", "contex"],
+        ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "RESPServer",
+         "ContexClient", "Assembly", "TestSupport", "contex"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio")]),
 ]
 
@@ -235,6 +246,8 @@ let package = Package(
     platforms: [.macOS(.v26)],
     products: (wanted.contains("contex") ? [.executable(name: "contex", targets: ["contex"])] : [])
         + (kit.isEmpty ? [] : [.library(name: "ContexKit", targets: kit)])
+        + (wanted.contains("Wire") ? [.library(name: "ContexWire", targets: ["Wire", "Base"])] : [])
+        + (wanted.contains("ContexClient") ? [.library(name: "ContexClient", targets: ["ContexClient", "Wire", "Base"])] : [])
         + (wanted.contains("FuzzTargets") ? [.library(name: "FuzzTargets", targets: ["FuzzTargets"])] : []),
     dependencies: externals.filter { packagesInUse.contains($0.package) }.map(\.dependency),
     targets: chosen.map(\.target),

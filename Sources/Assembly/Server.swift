@@ -2,6 +2,7 @@
 //
 //     model folder -> Models \
 //     data folder ------------> Database -> Operations -> HTTP API
+//                                  |          |      \-> binary protocol
 //                                  |  \-> ChannelSink -> ChannelHub -> Redis protocol
 //                                  \----> WebhookSink
 //
@@ -22,6 +23,7 @@ internal import Search
 internal import Service
 internal import Synchronization
 internal import Webhooks
+internal import WireServer
 
 /// A running server.
 public final class Server: Sendable {
@@ -34,6 +36,7 @@ public final class Server: Sendable {
     /// Where it listens; nil: off.
     public let http: Address?
     public let resp: Address?
+    public let wire: Address?
     /// The admin key that this start has made, because there was none; shown once and kept nowhere.
     public let bootstrapKey: String?
     /// Whether this start has published the demo project.
@@ -125,6 +128,19 @@ public final class Server: Sendable {
             resp = Address(host: hosts[0], port: try await listener.start())
             parts.resp = listener
         }
+        var wire: Address? = nil
+        if let port = configuration.wirePort {
+            let hosts = ServerConfiguration.addresses(of: configuration.wireAddress)
+            let door = WireServer(
+                operations: operations,
+                configuration: WireServerConfiguration(server: "contex/\(Version.current)", messageBytesMax: configuration.bodyBytesMax),
+                logger: quiet("contex.wire"))
+            let listeners = try await Listener.start(
+                hosts: hosts, port: port, setting: "wire-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.wire")
+            ) { host, port, bound in door.service(on: (host, port)) { await bound($0) } }
+            parts.listeners += listeners
+            wire = Address(host: hosts[0], port: listeners[0].port)
+        }
         // Last: whoever is answered by its health finds the other doors open.
         var http: Address? = nil
         if let port = configuration.httpPort {
@@ -158,7 +174,8 @@ public final class Server: Sendable {
         logger.info(
             "started",
             metadata: [
-                "http": "\(http?.description ?? "off")", "resp": "\(resp?.description ?? "off")", "data": "\(configuration.dataFolder)",
+                "http": "\(http?.description ?? "off")", "wire": "\(wire?.description ?? "off")", "resp": "\(resp?.description ?? "off")",
+                "data": "\(configuration.dataFolder)",
                 "model": "\(model)", "authentication": "\(configuration.authenticationRequired ? "on" : "off")",
                 "seconds": "\(Double((ContinuousClock.now - started) / .milliseconds(1)).rounded() / 1_000)",
             ])
@@ -179,16 +196,17 @@ public final class Server: Sendable {
         }
         for remark in database.folderRemarks { logger.warning("\(remark)") }
         return Server(
-            http: http, resp: resp, bootstrapKey: configuration.bootstrapKey == nil ? issued?.text : nil, demoPublished: demoPublished,
+            http: http, resp: resp, wire: wire, bootstrapKey: configuration.bootstrapKey == nil ? issued?.text : nil, demoPublished: demoPublished,
             unconfirmedKeys: unconfirmed, lacksAdministrator: lacksAdministrator, parts: parts, logger: logger)
     }
 
     private init(
-        http: Address?, resp: Address?, bootstrapKey: String?, demoPublished: Bool, unconfirmedKeys: [HeldKey], lacksAdministrator: Bool, parts: Parts,
-        logger: Logger
+        http: Address?, resp: Address?, wire: Address?, bootstrapKey: String?, demoPublished: Bool, unconfirmedKeys: [HeldKey],
+        lacksAdministrator: Bool, parts: Parts, logger: Logger
     ) {
         self.http = http
         self.resp = resp
+        self.wire = wire
         self.bootstrapKey = bootstrapKey
         self.demoPublished = demoPublished
         self.unconfirmedKeys = unconfirmedKeys

@@ -25,6 +25,10 @@ public struct ServerConfiguration: Sendable {
     public var respHost: String? = nil
     /// nil: no Redis protocol. 0: a free port.
     public var respPort: Int? = 8003
+    /// nil: the address of HTTP.
+    public var wireHost: String? = nil
+    /// nil: no binary protocol. 0: a free port.
+    public var wirePort: Int? = 8002
     /// Binds another address than loopback though everybody who reaches it may do everything.
     public var insecureBind = false
     public var bodyBytesMax = Limits.bodyBytes
@@ -81,11 +85,16 @@ public struct ServerConfiguration: Sendable {
 
     /// The address of the Redis protocol.
     var respAddress: String { respHost ?? httpHost }
+    /// The address of the binary protocol.
+    var wireAddress: String { wireHost ?? httpHost }
+
+    /// The addresses of the doors that are open.
+    private var boundHosts: [String] {
+        (httpPort == nil ? [] : [httpHost]) + (respPort == nil ? [] : [respAddress]) + (wirePort == nil ? [] : [wireAddress])
+    }
 
     /// Whether each address that is bound can be reached from this machine only.
-    var bindsLoopbackOnly: Bool {
-        (httpPort == nil || Self.isLoopback(httpHost)) && (respPort == nil || Self.isLoopback(respAddress))
-    }
+    var bindsLoopbackOnly: Bool { boundHosts.allSatisfy(Self.isLoopback) }
 
     static func isLoopback(_ host: String) -> Bool {
         host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.split(separator: ".").count == 4)
@@ -93,11 +102,10 @@ public struct ServerConfiguration: Sendable {
 
     /// What no single setting shows to be wrong.
     func validate() throws(ContexError) {
-        if httpPort == nil && respPort == nil {
-            throw ContexError(.invalid, "both ports are off: there would be nothing to serve")
+        if boundHosts.isEmpty {
+            throw ContexError(.invalid, "all ports are off: there would be nothing to serve")
         }
-        if !authenticationRequired && !bindsLoopbackOnly && !insecureBind {
-            let host = Self.isLoopback(httpHost) || httpPort == nil ? respAddress : httpHost
+        if !authenticationRequired && !insecureBind, let host = boundHosts.first(where: { !Self.isLoopback($0) }) {
             throw ContexError(
                 .invalid,
                 "without authentication only loopback is bound, not \(host): switch it on (--auth), bind 127.0.0.1, or insist with --insecure-bind")

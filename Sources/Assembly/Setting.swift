@@ -65,11 +65,17 @@ public struct Setting: Sendable {
             "RESP_PORT", flag: "resp-port", value: "PORT|off", \.respPort, .port,
             "port of the Redis protocol; 0 takes a free one"),
         Setting(
+            "WIRE_HOST", flag: "wire-host", value: "ADDRESS", \.wireHost, .optionalText("that of HTTP"),
+            "address of the binary protocol"),
+        Setting(
+            "WIRE_PORT", flag: "wire-port", value: "PORT|off", \.wirePort, .port,
+            "port of the binary protocol; 0 takes a free one"),
+        Setting(
             "INSECURE_BIND", flag: "insecure-bind", \.insecureBind, .boolean,
             "bind other addresses than loopback though authentication is off"),
         Setting(
             "MAX_BODY_BYTES", flag: "max-body-bytes", value: "BYTES", \.bodyBytesMax, .integer(1_024...Limits.bodyBytesMost),
-            "largest request body"),
+            "largest request body, and message of the binary protocol"),
         Setting(
             "MAX_INFLIGHT_BYTES", flag: "max-inflight-bytes", value: "BYTES", \.inflightBytesMax, .integer((16 << 20)...(1 << 40)),
             "memory that all requests may hold together, with what is made of their bodies; one address or key has half of it at most"),

@@ -20,6 +20,9 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case projectNotEmpty = "project_not_empty"
     case methodNotAllowed = "method_not_allowed"
     case transferCodingUnsupported = "transfer_coding_unsupported"
+    case protocolBroken = "protocol_broken"
+    case versionUnsupported = "version_unsupported"
+    case operationUnknown = "operation_unknown"
     case upgradeRequired = "upgrade_required"
     // .unauthenticated
     case keyMissing = "key_missing"
@@ -69,6 +72,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case busy = "server_busy"
     case stopping = "server_stopping"
     case cancelled = "request_cancelled"
+    case deadlineExceeded = "deadline_exceeded"
     case modelUnusable = "model_unusable"
     case folderUnusable = "folder_unusable"
     case storeReopening = "store_reopening"
@@ -99,6 +103,9 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .projectNotEmpty: (.badRequest, "The project has data, and the import was not told to overwrite it")
         case .methodNotAllowed: (.badRequest, "The path is known, the method is not one of its own")
         case .transferCodingUnsupported: (.badRequest, "The Transfer-Encoding of the body is not read here")
+        case .protocolBroken: (.badRequest, "What came is not the binary protocol; the connection ends")
+        case .versionUnsupported: (.badRequest, "Client and server speak no version of the binary protocol in common")
+        case .operationUnknown: (.badRequest, "The binary protocol of this server has no such operation")
         case .upgradeRequired: (.badRequest, "The path is for WebSocket connections of the subprotocol contex.v1")
 
         case .keyMissing: (.unauthenticated, "The request brings no API key")
@@ -148,6 +155,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .busy: (.unavailable, "The server has as much to do as it takes on")
         case .stopping: (.unavailable, "The server is stopping")
         case .cancelled: (.unavailable, "The work was given up before it was done")
+        case .deadlineExceeded: (.unavailable, "The deadline that the request named has passed")
         case .modelUnusable: (.unavailable, "The folder of the embedding model cannot be used")
         case .folderUnusable: (.unavailable, "The data folder cannot be used by this user or on this file system")
         case .storeReopening: (.unavailable, "A write to the disk has failed, and the store is being opened anew")

@@ -59,6 +59,12 @@ extension ContexError.Category {
         }
     }
 
+    /// The category that a code of the binary protocol stands for.
+    public init?(wireCode: UInt64) {
+        guard let category = Self.allCases.first(where: { UInt64($0.row.wireCode) == wireCode }) else { return nil }
+        self = category
+    }
+
     /// The category that a status stands for, when nothing says more: of an answer that came through a proxy, say.
     public init(httpStatus: Int) {
         let own = ErrorCode.allCases.first { $0.ownHTTPStatus == httpStatus }?.category

@@ -175,6 +175,10 @@ public enum Limits {
     /// Nodes that the entries of a log are gathered into; up to as many entries are a node each.
     public static let logNodes = 5_000
 
+    // MARK: The binary protocol
+    /// The longest deadline that a request may name; a later one is this. A day is more than any request takes.
+    public static let deadlineMilliseconds = 86_400_000
+
     // MARK: The HTTP edge
     /// Bytes of path and query of a request, as they stand in its first line: two of the longest names percent-encoded, and room for a query.
     public static let targetBytes = 8 << 10

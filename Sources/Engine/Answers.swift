@@ -58,6 +58,8 @@ public struct Match: Sendable {
     public var others: [Match] = []
     /// The passage as data of the same shape; nil when the node is one passage.
     var passageData: JSONValue?
+    /// The whole data as it is stored; nil where less of it is shown.
+    var storedText: [UInt8]?
     let node: NodeID
     /// Of the indexes, by which it was found.
     let entry: NodeID

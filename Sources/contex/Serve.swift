@@ -94,6 +94,7 @@ struct Serve: AsyncParsableCommand {
     private static func greeting(_ server: Server, _ configuration: ServerConfiguration) -> String {
         var lines = ["contex \(Version.current) serves \(configuration.dataFolder)"]
         if let http = server.http { lines.append("  HTTP            http://\(http)    (documentation: http://\(http)/docs)") }
+        if let wire = server.wire { lines.append("  binary          \(wire)") }
         if let resp = server.resp { lines.append("  Redis protocol  \(resp)") }
         lines.append("  authentication  \(configuration.authenticationRequired ? "on" : "off: everybody who reaches these addresses may do everything")")
         if let key = server.bootstrapKey {

@@ -76,14 +76,14 @@ class Server:
         self.own_folder = data_dir is None
         self.data_dir = data_dir or os.path.join(tempfile.mkdtemp(prefix="contex-conformance-"), "data")
         self.environment, self.flags = environment or {}, list(flags)
-        self.http_port, self.resp_port = free_port(), free_port()
+        self.http_port, self.resp_port, self.wire_port = free_port(), free_port(), free_port()
         self.url = f"http://{HOST}:{self.http_port}"
         self.log_path = self.data_dir.rstrip("/") + ".log"
         self.process = None
 
     def command(self):
         return [BINARY, "serve", "--data-dir", self.data_dir, "--http-port", str(self.http_port),
-                "--resp-port", str(self.resp_port), "--model-dir", MODEL, *self.flags]
+                "--resp-port", str(self.resp_port), "--wire-port", str(self.wire_port), "--model-dir", MODEL, *self.flags]
 
     def launch(self):
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}

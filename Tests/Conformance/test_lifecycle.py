@@ -12,7 +12,7 @@ from support import BINARY, HOST, MODEL, Connection, contex, free_port
 
 
 def serve(folder, *flags, model=MODEL, http_port=None):
-    return contex("serve", "--data-dir", str(folder), "--http-port", str(http_port or free_port()), "--resp-port", "off",
+    return contex("serve", "--data-dir", str(folder), "--http-port", str(http_port or free_port()), "--resp-port", "off", "--wire-port", "off",
                   "--model-dir", str(model), *flags, timeout=60)
 
 

@@ -56,7 +56,7 @@ def test_restart(fresh, project, end):
 
 
 def test_second_server_on_the_same_data_is_refused(fresh):
-    second = contex("serve", "--data-dir", fresh.data_dir, "--http-port", str(free_port()), "--resp-port", "off",
+    second = contex("serve", "--data-dir", fresh.data_dir, "--http-port", str(free_port()), "--resp-port", "off", "--wire-port", "off",
                     "--model-dir", MODEL, timeout=30)
     assert second.returncode != 0
     assert fresh.data_dir in second.stderr + second.stdout

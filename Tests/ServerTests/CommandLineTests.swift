@@ -90,7 +90,7 @@ import Testing
         try Data(repeating: 7, count: 100_000).write(to: URL(fileURLWithPath: folder.path + "/store/data.mdb"))
         let check = try ContexBinary.run(["check", "--data-dir", folder.path])
         #expect(check.status == 1 && check.errors.contains(folder.path))
-        let serve = try ContexBinary.run(["serve", "--data-dir", folder.path, "--http-port", "0", "--resp-port", "off"])
+        let serve = try ContexBinary.run(["serve", "--data-dir", folder.path, "--http-port", "0", "--resp-port", "off", "--wire-port", "off"])
         #expect(serve.status == 1 && serve.errors.split(separator: "\n").count <= 3)
     }
 }
@@ -98,7 +98,7 @@ import Testing
 /// What a start says when it cannot be: one line, on standard error, and a code of its own.
 @Suite(.serialized, .enabled(if: ContexBinary.isThere && TestData.hasModel)) struct FailedStartTests {
     private func serve(_ arguments: [String], environment: [String: String] = [:]) throws -> ContexBinary.Result {
-        let result = try ContexBinary.run(["serve", "--http-port", "0", "--resp-port", "off"] + arguments, environment: environment)
+        let result = try ContexBinary.run(["serve", "--http-port", "0", "--resp-port", "off", "--wire-port", "off"] + arguments, environment: environment)
         #expect(result.status != 0 && result.output.isEmpty && result.errors.split(separator: "\n").filter { $0.hasPrefix("contex:") }.count == 1)
         return result
     }
@@ -280,9 +280,9 @@ import Testing
         #expect(total("record_bytes") + total("branch_bytes") + total("free_bytes") == total("file_bytes"))
         let table = try ContexBinary.run(["stats", "--data-dir", server.folder.path]).output
         #expect(table.contains("KIND ") && table.contains(" RECORDS ") && table.contains("position: ") && table.contains("no journal"))
-        let second = try ContexBinary.run(["serve", "--data-dir", server.folder.path, "--http-port", "0", "--resp-port", "off"])
+        let second = try ContexBinary.run(["serve", "--data-dir", server.folder.path, "--http-port", "0", "--resp-port", "off", "--wire-port", "off"])
         #expect(second.status == 4 && second.errors.contains(server.folder.path))
-        let taken = try ContexBinary.run(["serve", "--data-dir", folder.path, "--http-port", "\(server.port)", "--resp-port", "off"])
+        let taken = try ContexBinary.run(["serve", "--data-dir", folder.path, "--http-port", "\(server.port)", "--resp-port", "off", "--wire-port", "off"])
         #expect(taken.status == 4 && taken.errors.contains("\(server.port)") && taken.errors.split(separator: "\n").count == 1)
         #expect(try server.stop() == 0)
         #expect(try contex("projects").status == 6)

@@ -30,7 +30,7 @@ import Testing
 
     @Test func defaults() throws {
         let plain = try configuration()
-        #expect(plain.httpHost == "localhost" && plain.httpPort == 8001 && plain.respPort == 8003)
+        #expect(plain.httpHost == "localhost" && plain.httpPort == 8001 && plain.respPort == 8003 && plain.wirePort == 8002)
         #expect(plain.dataFolder == "./contex-data" && plain.modelFolder == "./.models/all-MiniLM-L6-v2")
         #expect(plain.threshold == 0.5 && plain.matchesMax == 10 && plain.contextTokensMax == 51_200)
         #expect(!plain.authenticationRequired && plain.bootstrapName == "root" && plain.corsOrigins.isEmpty && plain.allowedHosts.isEmpty && plain.hybridSearch)
@@ -87,7 +87,7 @@ import Testing
             #expect(try !configuration(arguments, ["AUTH_ENABLED": "true"]).authenticationRequired)
         }
         #expect(message { try configuration(["--auth", "perhaps"]) } == "--auth: 'perhaps' is not true or false")
-        #expect(message { try configuration(["--http-port", "off", "--resp-port", "off"]) }.contains("both ports are off"))
+        #expect(message { try configuration(["--http-port", "off", "--resp-port", "off", "--wire-port", "off"]) }.contains("all ports are off"))
     }
 
     @Test(arguments: [

@@ -75,7 +75,7 @@ enum ContexBinary {
         init(folder: TemporaryFolder = TemporaryFolder(), environment: [String: String] = [:]) throws {
             self.folder = folder
             for name in ["out", "err"] { _ = FileManager.default.createFile(atPath: files.path + "/" + name, contents: nil) }
-            process = ContexBinary.process(["serve", "--data-dir", folder.path, "--http-port", "0", "--resp-port", "off"], environment)
+            process = ContexBinary.process(["serve", "--data-dir", folder.path, "--http-port", "0", "--resp-port", "off", "--wire-port", "off"], environment)
             process.standardInput = FileHandle.nullDevice
             process.standardOutput = FileHandle(forWritingAtPath: files.path + "/out")
             process.standardError = FileHandle(forWritingAtPath: files.path + "/err")

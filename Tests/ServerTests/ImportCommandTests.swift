@@ -40,7 +40,7 @@ import Testing
             // Its vectors are not in a graph: nobody serves it.
             let check = try ContexBinary.run(["check", "--data-dir", data])
             #expect(check.status == 1 && check.output.contains("stopped after line \(stored)"), "\(check.output)")
-            let serve = try ContexBinary.run(["serve", "--data-dir", data, "--http-port", "0", "--resp-port", "off"])
+            let serve = try ContexBinary.run(["serve", "--data-dir", data, "--http-port", "0", "--resp-port", "off", "--wire-port", "off"])
             #expect(serve.status == 4 && serve.errors.contains("contex import"))
         }
         let finished = try ContexBinary.run(arguments)

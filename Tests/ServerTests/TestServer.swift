@@ -55,6 +55,7 @@ final class TestServer: Sendable {
         configuration.dataFolder = folder.path + "/data"
         configuration.httpPort = 0
         configuration.respPort = 0
+        configuration.wirePort = 0
         if let model = TestData.model { configuration.modelFolder = model.path }
         change(&configuration)
         server = try await Server.start(configuration, models: TestData.model == nil ? TestModels.hashed : nil)

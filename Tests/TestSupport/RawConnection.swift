@@ -83,6 +83,13 @@ public final class RawConnection: Sendable {
         }
     }
 
+    /// What has come, at least a byte; nil at the end, and when nothing comes for too long.
+    public func next() -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = unsafe buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
+        return count > 0 ? Array(buffer[..<count]) : nil
+    }
+
     /// One answer with its body, by its Content-Length.
     public func answer() -> String? {
         read { text in

@@ -9,6 +9,7 @@ extension Match {
     init(_ found: FoundNode, similarity: Double, explanation: Explanation?) throws(ContexError) {
         let value = try EventData.parsed(found.record.data)
         self.init(found, value: value, data: MatchData.wrapped(value), similarity: similarity, explanation: explanation)
+        storedText = found.record.data
         passage = try found.passage(value)
         passageData = found.reduced(value)
     }
@@ -42,6 +43,13 @@ extension Match {
         return 0
     }
 
+    /// `data` as compact JSON: nothing is printed where all of it is shown.
+    public var dataText: [UInt8] {
+        guard let storedText else { return JSONPrinter.bytes(data) }
+        if storedText.first == UInt8(ascii: "{") { return storedText }
+        return Array("{\"value\":".utf8) + storedText + [UInt8(ascii: "}")]
+    }
+
     /// The same match of another need.
     func scored(_ similarity: Double) -> Match {
         var match = with(data, similarity: similarity)
@@ -73,6 +81,7 @@ extension Match {
         match.isPinned = isPinned
         match.passage = passage
         match.passageData = passageData
+        match.storedText = isCut ? nil : storedText
         return match
     }
 }

@@ -1,5 +1,6 @@
 internal import Base
 internal import Codings
+internal import Service
 
 /// How the body of a request is packed (RFC 9110, section 8.4).
 enum ContentCoding: Sendable {
