@@ -50,6 +50,7 @@ enum EventStream {
                 // The client goes on with another server, or this one when it is back.
                 state.isOver = feed.isEnding
             }
+            if page.items.isEmpty, before.hasBegun, feed.isEnding { return nil }
             var text = before.hasBegun ? [] : Array("retry: \(retryMilliseconds)\nid: \(before.cursor ?? page.start)\n\n".utf8)
             for item in page.items { text += event(id: item.cursor, FeedShape.item(item, of: feed.subject.project)) }
             if page.items.isEmpty, before.hasBegun {
