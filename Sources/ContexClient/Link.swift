@@ -152,7 +152,7 @@ final class LinkHandler: ChannelInboundHandler {
         self.context = context
         var hello = WireHello()
         (hello.versionMin, hello.versionMax, hello.apiKey, hello.client) = (1, 1, configuration.apiKey, configuration.name)
-        hello.frameBytesMax = UInt64(Self.frameBytesMax)
+        (hello.features, hello.frameBytesMax) = (WireFeatures.halves.rawValue, UInt64(Self.frameBytesMax))
         output += Frame.preface
         Frame.append(.hello, stream: 0, hello.encoded[...], to: &output)
         flush()

@@ -28,7 +28,8 @@ import Wire
     @Test func theScenario() async throws {
         let running = try await TestServer()
         let client = try Self.client(running, connections: 2)
-        #expect(try await WireScenario(client: client, project: "play").findings() == [])
+        let findings = try await WireScenario(client: client, project: "play").findings()
+        #expect(findings == [])
         await client.close()
         await running.server.stop()
     }
@@ -280,6 +281,8 @@ import Wire
         (large.project, large.key) = ("wide", "large")
         large.text = String(repeating: "words and words and words ", count: 150_000)
         large.format = "text"
+        // With a vector of its own it is one node, and nobody computes.
+        large.vector = [1] + [Float](repeating: 0, count: 383)
         _ = try await client.publish(large)
         let address = try #require(running.server.wire)
         let order = try await offPool { () -> [UInt32] in
