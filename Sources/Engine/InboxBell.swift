@@ -112,7 +112,7 @@ extension Database {
     /// - Parameter hold: around the waiting: whoever asks may give back what it does not need in the meantime.
     /// - Throws: as `inbox`; `.unavailable` when too many wait, and once the task is cancelled.
     public func inbox(
-        _ tenant: TenantID, project: Name, agent: Name, after cursor: InboxCursor?, limit: Int, wait: Duration,
+        _ tenant: TenantID, project: Name, agent: Name, after cursor: InboxCursor?, limit: Int, wait: Duration, explains: Bool = false,
         hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }
     ) async throws -> InboxPage {
         let listener = try bell.listen(at: .init(tenant: tenant, project: project, agent: agent))
@@ -120,7 +120,7 @@ extension Database {
         let deadline = ContinuousClock.now + wait
         while true {
             listener.reset()
-            let page = try await inbox(tenant, project: project, agent: agent, after: cursor, limit: limit)
+            let page = try await inbox(tenant, project: project, agent: agent, after: cursor, limit: limit, explains: explains)
             let left = deadline - .now
             guard page.items.isEmpty, !page.hasGap, left > .zero, !bell.isClosed else { return page }
             try await hold { await listener.rung(within: left) }
