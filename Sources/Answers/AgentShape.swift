@@ -54,6 +54,7 @@ public enum AgentShape {
         members.add("sequence", .string(event.sequence.description))
         members.add("reason", .string(item.reason.word))
         members.add("needs", .array(item.needs.map(JSONValue.string)))
+        if let matches = item.matches { members.add("matches", NeedShape.matches(matches)) }
         members.add("event_type", .string(event.type))
         members.add("data_key", .string(event.key))
         members.add("data", text: event.data)

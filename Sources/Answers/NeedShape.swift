@@ -16,14 +16,21 @@ public enum NeedShape {
         [
             "agent_id": .string(agent.agent.text), "follows": .bool(agent.follows),
             "matches": .array(
-                agent.matches.map { match in
-                    var members = JSONObject([
-                        ("need", .string(match.need)), ("node_key", .string(match.nodeKey)), ("similarity", .double(match.similarity)),
-                        ("min_similarity", .double(match.threshold)), ("mode", .string(match.mode.rawValue)),
-                    ])
-                    members["explanation"] = .object(explanation(match.parts, match.mode))
-                    return .object(members)
-                }),
+                agent.matches.map { self.match($0.need, $0.nodeKey, $0.similarity, threshold: $0.threshold, $0.mode, $0.parts) }),
+        ]
+    }
+
+    /// How the needs of a delivery matched.
+    static func matches(_ matches: [InboxItem.Match]) -> JSONValue {
+        .array(matches.map { match($0.need, $0.nodeKey, $0.similarity, threshold: $0.threshold, $0.mode, $0.parts) })
+    }
+
+    private static func match(
+        _ need: String, _ nodeKey: String?, _ similarity: Double, threshold: Double, _ mode: SearchMode, _ parts: ScoreParts
+    ) -> JSONValue {
+        [
+            "need": .string(need), "node_key": nodeKey.map { .string($0) } ?? .null, "similarity": .double(similarity),
+            "min_similarity": .double(threshold), "mode": .string(mode.rawValue), "explanation": .object(explanation(parts, mode)),
         ]
     }
 

@@ -6,10 +6,11 @@ public import LMDB
 
 extension AttributeIndex {
     /// The nodes that pass a filter.
-    /// - Throws: `.invalid` naming the condition at which more than `Limits.filterRecords` records were read; `.damaged`.
+    /// - Parameter recordsMax: that it may read; `.max` for a filter that somebody relies on already, who cannot be told that the project has outgrown it.
+    /// - Throws: `.invalid` naming the condition at which more records were read; `.damaged`.
     /// - Complexity: O(records of the values that the conditions name) + O(conditions x nodes / 64).
-    public func nodes(passing filter: Filter, in view: borrowing TransactionView) throws -> NodeSet {
-        var evaluation = FilterEvaluation(index: self)
+    public func nodes(passing filter: Filter, recordsMax: Int = Limits.filterRecords, in view: borrowing TransactionView) throws -> NodeSet {
+        var evaluation = FilterEvaluation(index: self, recordsMax: recordsMax)
         return try evaluation.nodes(filter, in: view)
     }
 
@@ -111,8 +112,12 @@ private struct FilterEvaluation {
     let index: AttributeIndex
     private var every: NodeSet?
     private var records = 0
+    private let recordsMax: Int
 
-    init(index: AttributeIndex) { self.index = index }
+    init(index: AttributeIndex, recordsMax: Int = .max) {
+        self.index = index
+        self.recordsMax = recordsMax
+    }
 
     /// Recursion is bounded by `Limits.filterDepth`.
     mutating func nodes(_ filter: Filter, in view: borrowing TransactionView) throws -> NodeSet {
@@ -212,8 +217,8 @@ private struct FilterEvaluation {
 
     private mutating func count(at place: [PlacedFault.Step]) throws {
         records += 1
-        guard records <= Limits.filterRecords else {
-            throw PlacedFault(place, "the filter reads more than \(Limits.filterRecords) records of the index: narrow its ranges and prefixes").contexError
+        guard records <= recordsMax else {
+            throw PlacedFault(place, "the filter reads more than \(recordsMax) records of the index: narrow its ranges and prefixes").contexError
         }
     }
 }

@@ -317,13 +317,15 @@ package struct NeedSearch: Sendable {
         }
     }
 
-    package func run(in view: borrowing TransactionView) throws -> Found {
+    /// - Parameter filterRecordsMax: records of the attribute index that the filter may read. `.max` for an agent that is registered: a project that
+    ///   has grown does not take its registration back.
+    package func run(filterRecordsMax: Int = Limits.filterRecords, in view: borrowing TransactionView) throws -> Found {
         guard let scope = try Database.scope(tenant, project, view) else {
             return Found(stamp: Stamp(), context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:])
         }
         var search = NodeSearch(
             scope: scope, dimension: dimension, mode: own.mode.map { SearchMode($0) } ?? routing.mode, threshold: own.minSimilarity ?? routing.threshold)
-        if let filter = own.filter { try search.admit(Filter(stored: filter), in: view) }
+        if let filter = own.filter { try search.admit(Filter(stored: filter), recordsMax: filterRecordsMax, in: view) }
         let questions = zip(needs, vectors).map { Question(text: $0, vector: $1.isEmpty ? nil : $1) }
         var shared = try SharedMatches(scope, in: view)
         var matched: [(need: String, matches: [Match])] = []

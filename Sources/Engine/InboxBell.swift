@@ -152,12 +152,12 @@ extension Database {
     /// - Parameter hold: as of `waited`.
     /// - Throws: as `inbox`; `.unavailable` when too many wait, and once the task is cancelled.
     public func inbox(
-        _ tenant: TenantID, project: Name, agent: Name, after cursor: InboxCursor?, limit: Int, wait: Duration,
+        _ tenant: TenantID, project: Name, agent: Name, after cursor: InboxCursor?, limit: Int, wait: Duration, explains: Bool = false,
         hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }
     ) async throws -> InboxPage {
         var last: InboxPage?
         let found = try await waited(at: .init(tenant, project, agent: agent), for: wait, hold: hold) {
-            let page = try await inbox(tenant, project: project, agent: agent, after: cursor, limit: limit)
+            let page = try await inbox(tenant, project: project, agent: agent, after: cursor, limit: limit, explains: explains)
             last = page
             return page.items.isEmpty && !page.hasGap ? nil : page
         }

@@ -7,6 +7,7 @@ public import Inboxes
 internal import KeySpace
 internal import LMDB
 public import Needs
+public import Search
 
 /// A place in an agent's inbox or in a project's log: `<epoch>-<sequence>`. The epoch counts how often an import has replaced the log,
 /// whose sequences begin at 1 again then.
@@ -41,7 +42,21 @@ public struct InboxItem: Sendable {
     public let needs: [String]
     /// Whether the event came with the key that the agent is registered with; nil when one of the two is not known.
     public let isOwn: Bool?
+    /// How they match, when that was asked for: one for each need, with the node that was most like it.
+    public let matches: [Match]?
     public let event: EventRecord
+
+    /// By the statistics of the moment at which the agent was told.
+    public struct Match: Sendable {
+        public let need: String
+        /// nil for a node that is gone.
+        public let nodeKey: String?
+        public let similarity: Double
+        /// What it had to be.
+        public let threshold: Double
+        public let mode: SearchMode
+        public let parts: ScoreParts
+    }
 }
 
 public struct InboxPage: Sendable {
@@ -68,11 +83,12 @@ extension Database {
     ///   - cursor: nil: from the oldest that is not acknowledged.
     ///   - limit: entries of a page, at least one.
     ///   - bytesMax: of the data of a page, but for one entry.
+    ///   - explains: says how the needs matched.
     /// - Throws: `.notFound` for an agent that is not registered; `.conflict` for a cursor of another epoch.
     /// - Complexity: O(log n + entries of the page).
     public func inbox(
         _ tenant: TenantID, project: Name, agent name: Name, after cursor: InboxCursor?, limit: Int = Limits.inboxPage,
-        bytesMax: Int = Limits.answerBytes
+        bytesMax: Int = Limits.answerBytes, explains: Bool = false
     ) async throws -> InboxPage {
         try await read { view in
             guard let scope = try Self.scope(tenant, project, view), let agent = try NeedStore(scope: scope).agent(name, in: view) else {
@@ -94,10 +110,12 @@ extension Database {
                     throw ContexError.damaged("the inbox of agent '\(name)' names event \(entry.sequence), which is not there: run 'contex check'")
                 }
                 let needs = entry.agent == agent.number ? entry.needs.compactMap { agent.needs.indices.contains(Int($0)) ? agent.needs[Int($0)] : nil } : []
+                let matches = explains && entry.agent == agent.number ? try Self.matches(of: entry, inbox, agent, scope, in: view) : []
                 items.append(
                     InboxItem(
                         cursor: InboxCursor(epoch: epoch, sequence: entry.sequence), reason: entry.reason, needs: needs,
-                        isOwn: agent.registrant.flatMap { own in event.publisher.map { $0.keyID == own.keyID } }, event: event))
+                        isOwn: agent.registrant.flatMap { own in event.publisher.map { $0.keyID == own.keyID } },
+                        matches: explains ? matches : nil, event: event))
                 bytes += event.byteCount
                 return .onward
             }
@@ -105,6 +123,19 @@ extension Database {
                 project: project, agent: name, start: InboxCursor(epoch: epoch, sequence: from), items: items,
                 cursor: items.last?.cursor ?? InboxCursor(epoch: epoch, sequence: max(from, state.last)),
                 hasMore: hasMore, hasGap: from < state.expired, oldest: oldest, envelope: agent.envelope)
+        }
+    }
+
+    private static func matches(
+        of entry: InboxEntry, _ inbox: Inbox, _ agent: AgentRecord, _ scope: TenantScope, in view: borrowing TransactionView
+    ) throws -> [InboxItem.Match] {
+        try inbox.matches(of: entry.sequence, in: view).compactMap { match in
+            guard agent.needs.indices.contains(Int(match.need)), let mode = NeedSettings.Mode(rawValue: match.mode) else { return nil }
+            var parts = ScoreParts(cosine: match.cosine, bm25: match.bm25, ceiling: match.ceiling, cut: match.cut, shareCut: match.shareCut)
+            parts.exactWord = match.exactWord.map { $0 == .alone ? .alone : .rare }
+            return InboxItem.Match(
+                need: agent.needs[Int(match.need)], nodeKey: try DocumentStore(scope: scope).node(match.node, in: view)?.nodeKey,
+                similarity: Double(match.similarity), threshold: match.threshold, mode: SearchMode(mode), parts: parts)
         }
     }
 

@@ -65,14 +65,22 @@ public struct AnalyzedText: Sendable {
     /// - Complexity: O(log distinct).
     func frequency(of term: String) -> Int { place(of: Array(term.utf8)).map { Int(counts[$0]) } ?? 0 }
 
+    /// How often a term occurs.
+    /// - Complexity: O(log distinct).
+    public func count(of term: ArraySlice<UInt8>) -> Int { place(of: term).map { Int(counts[$0]) } ?? 0 }
+
+    /// Whether the text has a term of a query.
+    /// - Complexity: O(query terms x log distinct).
+    public func hasTerm(of query: TextQuery) -> Bool { query.terms.indices.contains { place(of: query.bytes($0)) != nil } }
+
     /// A term's place among the distinct ones, nil when the text lacks it.
-    func place(of term: [UInt8]) -> Int? {
+    func place(of term: some Swift.Sequence<UInt8>) -> Int? {
         let place = lowerBound(term)
         return place < distinct && bytes[range(place)].elementsEqual(term) ? place : nil
     }
 
     /// The place of the first term at or after `wanted`.
-    func lowerBound(_ wanted: [UInt8]) -> Int {
+    func lowerBound(_ wanted: some Swift.Sequence<UInt8>) -> Int {
         var (low, high) = (0, distinct)
         while low < high {
             let middle = (low + high) / 2

@@ -18,9 +18,28 @@ public struct TermGains: Sendable {
     ///   - documents: texts with the term.
     ///   - count: how often this text has it, of `length` terms.
     public func most(documents: Int, count: Int, length: Int) -> Float {
+        let gain = gain(documents: documents, count: count, length: length)
+        return gain.share + gain.pairs
+    }
+
+    /// What a term of a text is to a query, for each time that the query says it.
+    public struct Gain: Sendable {
+        public let idf: Float
+        /// What it adds to the score.
+        public let share: Float
+        /// What the two pairs of words that it may stand in there bring at most. A pair has two different terms.
+        public let pairs: Float
+        /// Its part of the square of `QueryWeights.deviation`, of a query that says it once; by the square of how often it does.
+        public let variance: Float
+    }
+
+    public func gain(documents: Int, count: Int, length: Int) -> Gain {
         let idf = QueryWeights.idf(documentFrequency: documents, documents: statistics.documents)
         let frequency = Float(count)
-        return idf * (frequency / (frequency + norm.base + norm.slope * Float(length)) + 2 * ResolvedTextQuery.liftOfPair)
+        let part = min(1, Float(documents) / Float(max(1, statistics.documents)))
+        return Gain(
+            idf: idf, share: idf * (frequency / (frequency + norm.base + norm.slope * Float(length))), pairs: idf * 2 * ResolvedTextQuery.liftOfPair,
+            variance: idf * idf * part * (1 - part))
     }
 
     /// Whether so few texts have a term that sharing it is enough where it is an exact word.
@@ -38,6 +57,25 @@ extension TextIndex {
         var found: [Int] = []
         found.reserveCapacity(terms.count)
         for term in terms { found.append(try reader.find(Array(term.utf8)[...])?.documents ?? 0) }
+        return found
+    }
+
+    /// How many texts have each of a batch's terms.
+    /// - Parameters:
+    ///   - ranks: which of them, rising.
+    /// - Precondition: the index is as the batch's writer left it.
+    /// - Complexity: O(ranks x log n) for those of which the writer saw only a part, else O(ranks).
+    public func documentFrequencies(of batch: BatchTerms, _ ranks: [Int], in view: borrowing TransactionView) throws -> [Int] {
+        var reader = try TermReader(self, state(in: view), in: view)
+        var found: [Int] = []
+        found.reserveCapacity(ranks.count)
+        for rank in ranks {
+            switch batch.known(rank) {
+            case .all(let documents): found.append(documents)
+            case .recent(let documents): found.append(try reader.merged(batch.term(rank)) + documents)
+            case .nothing: found.append(try reader.find(batch.term(rank))?.documents ?? 0)
+            }
+        }
         return found
     }
 }

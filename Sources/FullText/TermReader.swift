@@ -80,6 +80,9 @@ struct TermReader: ~Copyable, ~Escapable {
         return merged == nil && recent == nil ? nil : FoundTerm(merged: merged, recent: recent)
     }
 
+    /// Texts that have the term by the large dictionary alone.
+    mutating func merged(_ term: ArraySlice<UInt8>) throws -> Int { try merged.find(term)?.documents ?? 0 }
+
     /// A cursor over a term's postings.
     mutating func open(_ term: ArraySlice<UInt8>, _ found: FoundTerm, weight: Float, _ norm: LengthNorm, _ memory: SearchMemory) throws -> PostingCursor {
         let scale = norm.scale(weight)

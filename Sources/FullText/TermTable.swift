@@ -21,11 +21,28 @@ struct TermTable {
 
     func term(_ place: Int) -> ArraySlice<UInt8> { bytes[range(place)] }
 
+    @inline(__always)
+    private static func hash(_ term: ArraySlice<UInt8>) -> UInt32 {
+        var hash = seed
+        for byte in term { hash = (hash ^ UInt64(byte)) &* 0x9E37_79B9_7F4A_7C15 }
+        return UInt32(truncatingIfNeeded: hash >> 32)
+    }
+
+    /// The place of a term, nil when it is not there.
+    func place(of term: ArraySlice<UInt8>) -> Int? {
+        let short = Self.hash(term)
+        var slot = Int(short) & (slots.count - 1)
+        while slots[slot] != 0 {
+            let place = Int(slots[slot]) - 1
+            if hashes[place] == short, bytes[range(place)] == term { return place }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        return nil
+    }
+
     /// The place of a term, which is put in when it is new.
     mutating func place(of source: [UInt8], _ range: Range<Int>) -> Int {
-        var hash = Self.seed
-        for place in range { hash = (hash ^ UInt64(source[place])) &* 0x9E37_79B9_7F4A_7C15 }
-        let short = UInt32(truncatingIfNeeded: hash >> 32)
+        let short = Self.hash(source[range])
         var slot = Int(short) & (slots.count - 1)
         while slots[slot] != 0 {
             let place = Int(slots[slot]) - 1

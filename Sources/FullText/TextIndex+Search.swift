@@ -88,6 +88,19 @@ extension TextIndex {
         return lengths
     }
 
+    /// How many texts have each term of a query, looked up where it is not known.
+    private func frequencies(
+        of query: TextQuery, _ reader: inout TermReader, known: (ArraySlice<UInt8>) -> Int?
+    ) throws -> [Int] {
+        var found: [Int] = []
+        found.reserveCapacity(query.terms.count)
+        for place in query.terms.indices {
+            let term = query.bytes(place)
+            found.append(try known(term) ?? reader.find(term)?.documents ?? 0)
+        }
+        return found
+    }
+
     /// The query's terms in the dictionary, and its weights.
     private func find(
         _ query: TextQuery, _ reader: inout TermReader, _ statistics: TextStatistics
@@ -283,11 +296,16 @@ extension TextIndex {
     }
 
     /// The query under the statistics of now, its ceiling that of its words.
+    /// - Parameter known: of a term how many texts have it, nil where it is to be looked up.
     /// - Complexity: O(terms x log n).
-    public func weights(_ resolved: ResolvedTextQuery, in view: borrowing TransactionView) throws -> QueryWeights {
+    public func weights(
+        _ resolved: ResolvedTextQuery, known: (ArraySlice<UInt8>) -> Int? = { _ in nil }, in view: borrowing TransactionView
+    ) throws -> QueryWeights {
         let state = try state(in: view)
         var reader = try TermReader(self, state, in: view)
-        return resolved.settled(try find(resolved.query, &reader, state.statistics).weights, positions: state.options.positions)
+        let frequencies = try frequencies(of: resolved.query, &reader, known: known)
+        let weights = QueryWeights(resolved.query, documentFrequencies: frequencies, statistics: state.statistics)
+        return resolved.settled(weights, positions: state.options.positions)
     }
 
     /// The best texts of a query with its syntax; a query that only excludes finds nothing.

@@ -63,10 +63,12 @@ public struct TextIndex: Sendable {
 
     /// Many changes at once, each node once: the terms of all are gathered in memory and written in order, so that each record is written
     /// once. From nothing, a whole corpus at a time (a bulk build), it writes the records of the index one after another.
+    /// - Returns: the terms of the batch, for whoever has to know next how many texts have them.
     /// - Complexity: O(distinct terms of the batch x log n + their postings); memory for 12 bytes a posting.
-    public func apply(_ changes: [TextChange], in transaction: inout WriteTransaction) throws {
+    @discardableResult
+    public func apply(_ changes: [TextChange], in transaction: inout WriteTransaction) throws -> BatchTerms {
         var writer = try TextWriter(self, changes, in: &transaction)
-        try writer.run(in: &transaction)
+        return try writer.run(in: &transaction)
     }
 
     /// Chooses analyser and positions of an index without texts.

@@ -86,6 +86,7 @@ public struct TextQuery: Sendable {
         return terms.indices.filter { wanted.contains(ExactText(terms[$0])) }
     }
 
+    /// The bytes of a term.
     func bytes(_ place: Int) -> ArraySlice<UInt8> { bytes[(place == 0 ? 0 : ends[place - 1])..<ends[place]] }
 
     /// What is read of a text; every door refuses longer ones.

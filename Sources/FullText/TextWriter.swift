@@ -28,6 +28,9 @@ struct TextWriter {
 
     private var entry = TermEntry()
 
+    /// How many texts have each term of `table`.
+    private var documents: [BatchTerms.Known] = []
+
     init(_ index: TextIndex, _ changes: [TextChange], in transaction: inout WriteTransaction) throws {
         self.index = index
         state = try index.state(in: transaction.view)
@@ -39,13 +42,16 @@ struct TextWriter {
         }
     }
 
-    mutating func run(in transaction: inout WriteTransaction) throws {
+    /// - Returns: the terms of the batch, and how many texts have each now.
+    mutating func run(in transaction: inout WriteTransaction) throws -> BatchTerms {
         try checkAndCount(in: transaction.view)
         gather()
-        try writeTerms(in: &transaction)
+        let order = table.sorted()
+        try writeTerms(order, in: &transaction)
         try lengths.store(in: &transaction)
         if state.options.positions { try writePositions(in: &transaction) }
         try index.store(state, in: &transaction)
+        return BatchTerms(table, order: order, documents, isMerged: state.levels.termsBytes > 0)
     }
 
     // MARK: - Gathering
@@ -112,21 +118,27 @@ struct TextWriter {
     /// What becomes of one term: places of its postings in `nodes` and `counts`.
     private struct Move {
         let term: ArraySlice<UInt8>
+        /// In `table`, nil for one that the batch did not bring here.
+        var place: Int?
         /// What `textRecent` had of it, all to be added.
         var recent: Range<Int> = 0..<0
         /// What the batch says of it.
         var batch: Range<Int> = 0..<0
     }
 
-    private mutating func writeTerms(in transaction: inout WriteTransaction) throws {
-        let all = table.sorted().map { Move(term: table.term($0), batch: starts[$0]..<starts[$0 + 1]) }
+    private mutating func writeTerms(_ order: [Int], in transaction: inout WriteTransaction) throws {
+        let all = order.map { Move(term: table.term($0), place: $0, batch: starts[$0]..<starts[$0 + 1]) }
+        documents = [BatchTerms.Known](repeating: .nothing, count: table.count)
         let isLarge = nodes.count > DictionaryLevels.postingsMax
         var direct: [Move] = []
         if isLarge {
             direct = all
         } else {
             try write(all, to: .textRecent, in: &transaction) { writer, move, transaction in
-                if try writer.changeRecent(move) { return }
+                if try writer.changeRecent(move) {
+                    writer.documents[move.place!] = .recent(writer.entry.documents)
+                    return
+                }
                 var moved = move
                 moved.recent = try writer.take()
                 direct.append(moved)
@@ -142,6 +154,8 @@ struct TextWriter {
         try write(moves, to: .textTerms, in: &transaction) { writer, move, transaction in
             try writer.change(move.term, move.recent, in: &transaction)
             try writer.change(move.term, move.batch, in: &transaction)
+            // What was recent is taken along, so that this is all; also of a term that the batch has made recent just now.
+            if let place = move.place ?? writer.table.place(of: move.term) { writer.documents[place] = .all(writer.entry.documents) }
         }
         if state.statistics.documents == 0 {
             guard state.levels.termsBytes == 0, state.levels.recentBytes == 0 else { throw TextIndex.contradiction("terms without texts") }

@@ -33,6 +33,7 @@ public struct Inbox: Sendable {
     private var prefix: [UInt8] { scope.key(.inboxEntry, number) }
     private var stateKey: [UInt8] { scope.key(.inboxState, number) }
     private func key(_ sequence: Sequence) -> [UInt8] { scope.key(.inboxEntry, number, sequence.rawValue) }
+    private func matchesKey(_ sequence: Sequence) -> [UInt8] { scope.key(.inboxMatches, number, sequence.rawValue) }
 
     public func state(in view: borrowing TransactionView) throws -> State {
         guard let bytes = try view.loadBytes(stateKey) else { return State() }
@@ -56,17 +57,24 @@ public struct Inbox: Sendable {
     }
 
     /// Enters an event.
+    /// - Parameter matches: of the entry's needs.
     /// - Throws: `.damaged` when the inbox has one that is as new.
-    /// - Complexity: two puts.
-    public func append(_ entry: InboxEntry, in transaction: inout WriteTransaction) throws {
+    /// - Complexity: three puts, two when nothing matches.
+    public func append(_ entry: InboxEntry, matches: [InboxMatch] = [], in transaction: inout WriteTransaction) throws {
         var state = try state(in: transaction.view)
         guard entry.sequence > state.last, state.count < .max else {
             throw ContexError.damaged("inbox \(number) has event \(state.last) already, and was to get event \(entry.sequence)")
         }
         try transaction.store(key(entry.sequence), entry.encode())
+        if !matches.isEmpty { try transaction.store(matchesKey(entry.sequence), InboxMatch.encode(matches)) }
         state.count += 1
         state.last = entry.sequence
         try store(state, in: &transaction)
+    }
+
+    /// What an entry's needs matched and how; none of an entry that matched nothing new, or that was made before inboxes kept it.
+    public func matches(of sequence: Sequence, in view: borrowing TransactionView) throws -> [InboxMatch] {
+        try view.loadBytes(matchesKey(sequence)).map { try InboxMatch.decode($0) } ?? []
     }
 
     /// Entries after an event, oldest first.
@@ -91,7 +99,10 @@ public struct Inbox: Sendable {
             gone.append(entry.sequence)
             return .onward
         }
-        for sequence in gone { try transaction.delete(key(sequence)) }
+        for sequence in gone {
+            try transaction.delete(key(sequence))
+            try transaction.delete(matchesKey(sequence))
+        }
         var state = try state(in: transaction.view)
         state.count -= min(state.count, UInt64(gone.count))
         if isRead { state.acknowledged = max(state.acknowledged, last) } else if let newest = gone.last { state.expired = max(state.expired, newest) }
@@ -102,6 +113,7 @@ public struct Inbox: Sendable {
     /// Forgets everything: the agent is gone, or the log is.
     public func removeAll(in transaction: inout WriteTransaction) throws {
         try transaction.deleteAll(prefix: prefix)
+        try transaction.deleteAll(prefix: scope.key(.inboxMatches, number))
         try transaction.delete(stateKey)
     }
 
@@ -112,15 +124,23 @@ public struct Inbox: Sendable {
         let state = try state(in: view)
         var findings: [String] = []
         var (count, last) = (UInt64(0), Sequence.zero)
+        var needs: [Sequence: [UInt32]] = [:]
         try forEach(after: .zero, in: view) { entry in
             count += 1
             last = entry.sequence
+            needs[entry.sequence] = entry.needs
             if entry.sequence <= max(state.acknowledged, state.expired) { findings.append("inbox \(number) has event \(entry.sequence), which it let go") }
             return .onward
         }
         if count != state.count { findings.append("inbox \(number) has \(count) entries, its state says \(state.count)") }
         if count > 0, last != state.last { findings.append("inbox \(number) ends with event \(last), its state says \(state.last)") }
         if state.last > head { findings.append("inbox \(number) names event \(state.last), the log ends at \(head)") }
+        try view.scanRecords(prefix: scope.key(.inboxMatches, number)) { key, payload in
+            let sequence = Sequence(rawValue: UInt64(lastOf: key))
+            let matched = try InboxMatch.decode(Array(payload)).map(\.need)
+            if needs[sequence] != matched { findings.append("inbox \(number) says how needs \(matched) match event \(sequence), its entry does not") }
+            return .onward
+        }
         return findings
     }
 

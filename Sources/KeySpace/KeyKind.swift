@@ -62,6 +62,7 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case needTerm = 0x5A
     case needLimits = 0x5B
     case needCodes = 0x5C
+    case inboxMatches = 0x5D
 
     // A project: attributes of its documents, for filters.
     case attributeNodes = 0x60

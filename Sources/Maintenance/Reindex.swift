@@ -319,7 +319,7 @@ public enum Reindex {
                 tenant: scope.tenant, project: project, needs: agent.needs, vectors: vectors, dimension: models.dimension, configuration,
                 own: agent.settings, packing: nil)
             var transaction = try environment.beginWrite()
-            let found = try searching.run(in: transaction.view)
+            let found = try searching.run(filterRecordsMax: .max, in: transaction.view)
             let needs = searching.records(agent, by: analyzer)
             try store.renew(agent, needs: needs, in: &transaction)
             try NeedLevels.raise(needs, scope, in: &transaction)

@@ -18,13 +18,14 @@ internal import Synchronization
 /// A fresh text, held against all needs.
 public struct NeedProbe: Sendable {
     public struct Word: Sendable {
-        let term: String
+        let term: [UInt8]
         /// The most that it adds to the score of a need for each time that the need says it.
         let most: Float
         /// Few texts have it.
         let isRare: Bool
 
-        public init(_ term: String, most: Float, isRare: Bool) {
+        /// - Parameter term: its bytes.
+        public init(_ term: [UInt8], most: Float, isRare: Bool) {
             self.term = term
             self.most = most
             self.isRare = isRare
@@ -90,19 +91,28 @@ public struct NeedCandidate: Sendable {
     var hasExactWord = false
 
     /// Whether it still may, with the true cosine.
-    /// - Parameter leastCut: what its cut is at least.
-    public func mayMatch(cosine: Float, leastCut: Float, _ rule: NeedRule) -> Bool {
+    /// - Parameters:
+    ///   - words: the most that the text's words score for it, where more is known than the index knew.
+    ///   - leastCut: what its cut is at least.
+    public func mayMatch(cosine: Float, words known: Float? = nil, leastCut: Float, _ rule: NeedRule) -> Bool {
         if hasExactWord { return true }
         guard let comparison = Comparison(mode, hasVectors: hasVectors) else { return false }
         let limit = comparison.limit(threshold)
+        // What is known by other sums than the index's may be less by the rounding of either.
+        let words = known.map { min(self.words, $0 * 1.0001 + 1e-4) } ?? self.words
+        let share = min(1.2, words / max(ceiling, 1e-3))
         switch comparison {
         case .cosine: return cosine >= limit
-        case .share, .words: return true
+        case .share: return share >= limit
+        case .words: return words > 0 && share / (share + rule.shareCut) >= limit
         case .odds:
-            let evidence = words / rule.points + rule.coverage * min(1.2, words / max(ceiling, 1e-3))
+            let evidence = words / rule.points + rule.coverage * share
             return rule.cosine * cosine + rule.text * (evidence / (1 + evidence / rule.textMax)) - leastCut >= limit
         }
     }
+
+    /// Whether its words have a say in whether it matches.
+    public var dependsOnWords: Bool { !hasExactWord && words > 0 && mode != .semantic }
 }
 
 /// Which codes records were found sound.

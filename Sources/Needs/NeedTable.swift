@@ -116,6 +116,23 @@ extension NeedStore {
         }
     }
 
+    /// The words of a need, each with how often it says it; nil for a number that stands for none.
+    public func words(ofNeed number: UInt32, in view: borrowing TransactionView) throws -> [(term: ArraySlice<UInt8>, count: Int)]? {
+        guard let record = try view.load(scope.key(.need, number)), record.byteCount > 0,
+            unsafe record.unsafeLoad(fromByteOffset: 0, as: UInt8.self) == 1
+        else { return nil }
+        var head = ByteReader(Array(record.extracting(1..<min(record.byteCount, 6))))
+        let count = try head.count()
+        let start = 1 + head.offset + 4 * count
+        guard start <= record.byteCount else { throw ContexError.damaged("need number \(number) is shorter than its vector") }
+        var reader = ByteReader(Array(record.extracting(start..<record.byteCount)))
+        _ = try reader.blob()
+        _ = try NeedSettings.read(&reader)
+        var words: [(term: ArraySlice<UInt8>, count: Int)] = []
+        for _ in 0..<(try reader.count(limit: reader.remaining)) { words.append((try reader.blob(), try reader.count(limit: Int(UInt32.max)) >> 1)) }
+        return words
+    }
+
     /// Numbers of the index are below.
     public func needSlots(in view: borrowing TransactionView) throws -> Int { Int(try state(in: view).slots) }
 

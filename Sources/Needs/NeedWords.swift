@@ -73,10 +73,20 @@ enum NeedWords {
     }
 }
 
+/// A term that needs say.
+public struct SaidTerm: Sendable {
+    /// Among the terms that were asked about.
+    public let place: Int
+    public let term: [UInt8]
+    let level: UInt8
+}
+
 extension NeedStore {
-    func termPrefix(_ term: String) -> [UInt8] {
+    func termPrefix(_ term: String) -> [UInt8] { termPrefix(term.utf8) }
+
+    func termPrefix(_ term: some Collection<UInt8>) -> [UInt8] {
         var key = scope.key(.needTerm)
-        key += term.utf8
+        key += term
         key.append(0)
         return key
     }
@@ -187,25 +197,35 @@ extension NeedStore {
 
     // MARK: - Levels
 
-    /// Those of the terms that needs say.
-    /// - Complexity: O(terms x log n).
-    public func saidTerms(of terms: [String], in view: borrowing TransactionView) throws -> [String] {
-        var said: [String] = []
-        for term in terms where try view.get(blockKey(termPrefix(term), 0)) != nil { said.append(term) }
+    /// Those of some terms, in the order of their bytes, that needs say.
+    /// - Complexity: O(terms x log n), less where they lie together.
+    public func saidTerms(of terms: some Swift.Sequence<ArraySlice<UInt8>>, in view: borrowing TransactionView) throws -> [SaidTerm] {
+        var said: [SaidTerm] = []
+        let cursor = try TableCursor(view)
+        var key = scope.key(.needTerm)
+        let bare = key.count
+        for (place, term) in terms.enumerated() {
+            key.removeLast(key.count - bare)
+            key += term
+            key.append(0)
+            key.append(bigEndian: UInt32(0))
+            guard let entry = try cursor.ceiling(key), entry.key.byteCount == key.count, entry.key.starts(with: key) else { continue }
+            let payload = try Seal.open(key: entry.key, value: entry.value, version: 1)
+            guard payload.byteCount > 0 else { throw ContexError.damaged("a list of needs has no level: run 'contex check'") }
+            said.append(SaidTerm(place: place, term: Array(term), level: unsafe payload.unsafeLoad(fromByteOffset: 0, as: UInt8.self)))
+        }
         return said
     }
 
     /// Tells the index how many texts have terms that needs say: to be called whenever it may have become more, before a text is held against
     /// the needs.
-    /// - Complexity: O(terms x log n), and O(needs that say it) when a term has become four times as frequent.
-    public func raiseLevels(_ terms: [(term: String, documents: Int)], in transaction: inout WriteTransaction) throws {
-        for (term, documents) in terms {
-            let prefix = termPrefix(term)
+    /// - Complexity: O(terms), and O(needs that say it) when a term has become four times as frequent.
+    public func raiseLevels(_ terms: [SaidTerm], documents: [Int], in transaction: inout WriteTransaction) throws {
+        for (said, documents) in zip(terms, documents) {
             let level = NeedWords.level(documents: documents)
-            guard level > 0, try transaction.view.get(blockKey(prefix, 0)) != nil else { continue }
-            let known = try self.level(ofTerm: prefix, in: transaction.view)
-            guard level > known, var first = try block(of: prefix, holding: 0, in: transaction.view)?.block else { continue }
-            let more = NeedWords.log(level: level) - NeedWords.log(level: known)
+            let prefix = termPrefix(said.term)
+            guard level > said.level, var first = try block(of: prefix, holding: 0, in: transaction.view)?.block else { continue }
+            let more = NeedWords.log(level: level) - NeedWords.log(level: first.level)
             var raises: [(number: UInt32, by: UInt32)] = []
             try forEachEntry(of: prefix, in: transaction.view) { raises.append(($0.number, more &* UInt32($0.count))) }
             first.level = level

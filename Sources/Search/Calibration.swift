@@ -133,7 +133,10 @@ public struct Calibration: Sendable, Equatable {
     }
 
     /// What the cut of any query with this mean cosine is at least: all that can be said before terms are looked up.
-    public func leastCut(_ project: Project, meanCosine cosine: Float) -> Float { bounded(project.cut + meanCosine * project.nearness(cosine)) }
+    /// - Parameter deviation: what `QueryFeatures.deviation` is at least, where some terms are known.
+    public func leastCut(_ project: Project, meanCosine cosine: Float, deviation: Float = 0) -> Float {
+        bounded(project.cut + meanCosine * project.nearness(cosine) + self.deviation * deviation)
+    }
 
     /// 0 for entries of a line (titles, small objects), 1 for documents.
     private static func lengthShare(_ features: ProjectFeatures) -> Float {

@@ -89,18 +89,22 @@ extension Operations {
     /// What concerned an agent after a cursor; nil: from the oldest that it has not acknowledged.
     /// - Parameters:
     ///   - wait: how long the answer may wait for something to come when there is nothing; zero: it does not.
+    ///   - explains: says how the needs matched.
     ///   - hold: around the waiting, as in `Database.inbox`.
     /// - Throws: `.notFound`; `.conflict` as in `agent`, and for a cursor of a log that was replaced; what a key that is no longer valid is told.
     public func inbox(
-        _ agent: Name, project: Name?, after cursor: InboxCursor?, limit: Int, wait: Duration = .zero,
+        _ agent: Name, project: Name?, after cursor: InboxCursor?, limit: Int, wait: Duration = .zero, explains: Bool = false,
         hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }, by caller: Caller
     ) async throws -> InboxPage {
         try await perform(.readInbox, project: project, by: caller) { principal in
             let meant = try await registered(agent, project, principal)
             guard wait > .zero else {
-                return try await database.inbox(principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit)
+                return try await database.inbox(
+                    principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit, explains: explains)
             }
-            return try await database.inbox(principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit, wait: wait) { waiting in
+            return try await database.inbox(
+                principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit, wait: wait, explains: explains
+            ) { waiting in
                 try await hold(waiting)
                 // What was allowed when it was asked may not be any more.
                 try authorise(authenticate(caller), .readInbox, project: meant.project)

@@ -12,8 +12,8 @@ internal import Foundation
 
 struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "agent", abstract: "Register, list and remove agents.",
-        subcommands: [AgentRegister.self, AgentList.self, AgentRemove.self])
+        commandName: "agent", abstract: "Register, list and remove agents, read what concerned them.",
+        subcommands: [AgentRegister.self, AgentList.self, AgentInbox.self, AgentRemove.self])
 }
 
 struct AgentRegister: AsyncParsableCommand {
@@ -124,6 +124,57 @@ struct AgentList: AsyncParsableCommand {
             [Terminal.clean(agent["agent_id"]?.stringValue ?? ""), Terminal.clean(agent["project_id"]?.stringValue ?? "")]
         }
         Terminal.say(Terminal.table([["AGENT", "PROJECT"]] + rows))
+    }
+}
+
+struct AgentInbox: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inbox", abstract: "What concerned an agent, oldest first.",
+        discussion: "All that it has not acknowledged, or what came after a cursor. Nothing is acknowledged by reading.")
+
+    @Argument(help: "The agent's id.") var agent: String
+    @Option(help: "In this project; needed when several have an agent of this id.") var project: String?
+    @Option(help: ArgumentHelp("Only what came after it: the cursor of an entry.", valueName: "cursor")) var after: String?
+    @Option(help: "Entries at most (1 to \(Limits.inboxPageMax)).") var limit: Int = Limits.inboxPage
+    @Flag(help: "Say how each need matched: its similarity when the agent was told, and what that was made of.") var explain = false
+    @OptionGroup var options: ClientOptions
+
+    func validate() throws {
+        guard (1...Limits.inboxPageMax).contains(limit) else { throw ValidationError("--limit must be from 1 to \(Limits.inboxPageMax)") }
+    }
+
+    func run() async throws {
+        var query = [("limit", String(limit))]
+        if let after { query.append(("cursor", after)) }
+        if explain { query.append(("explain", "true")) }
+        let answer = try await options.client().get((project.map { ["projects", $0] } ?? []) + ["agents", agent, "inbox"], query)
+        if options.json {
+            Terminal.say(JSONPrinter.text(answer))
+            return
+        }
+        for entry in answer["entries"]?.arrayValue ?? [] {
+            let words = ["cursor", "reason", "data_key"].map { Terminal.clean(entry[$0]?.stringValue ?? "") }
+            Terminal.say(words.joined(separator: "  "))
+            guard explain else {
+                for need in entry["needs"]?.arrayValue ?? [] { Terminal.say("    \(Terminal.clean(need.stringValue ?? "", atMost: 120))") }
+                continue
+            }
+            for match in entry["matches"]?.arrayValue ?? [] { Terminal.say(Self.line(match)) }
+        }
+        if answer["gap"] == .bool(true) { Terminal.say("older entries went unread: something was missed") }
+        if answer["has_more"] == .bool(true) { Terminal.say("there are more after \(Terminal.clean(answer["cursor"]?.stringValue ?? ""))") }
+    }
+
+    /// A match in a line: the similarity and what it had to be, its parts, need and node.
+    private static func line(_ match: JSONValue) -> String {
+        func number(_ value: JSONValue?, _ steps: Double = 1_000) -> String { value?.doubleValue.map { "\(($0 * steps).rounded() / steps)" } ?? "-" }
+        let explanation = match["explanation"]
+        var parts = "    \(number(match["similarity"])) of \(number(match["min_similarity"])) \(match["mode"]?.stringValue ?? "")"
+        parts += ", cosine \(number(explanation?["cosine"])), words \(number(explanation?["bm25"], 10)) of \(number(explanation?["ceiling"], 10))"
+        if let cut = explanation?["cut"] { parts += ", cut \(number(cut, 100))" }
+        if let exact = explanation?["exact_word"]?.stringValue { parts += ", exact word \(Terminal.clean(exact))" }
+        let node = match["node_key"]?.stringValue.map { " (\(Terminal.clean($0, atMost: 80)))" } ?? ""
+        return parts + ": \(Terminal.clean(match["need"]?.stringValue ?? "", atMost: 120))\(node)"
     }
 }
 

@@ -191,6 +191,10 @@ import Testing
             for document in Self.golden { try check.expect(document, in: view) }
             #expect(try check.findings(in: view) == [])
             #expect(try index.nodes(passing: try Filter(["metadata.id": .integer(9_007_199_254_740_993)]), in: view).count == 6)
+            // Bounded, and not for whom it was let in already.
+            let range = try Filter(["metadata.id": ["gte": .integer(0)]])
+            #expect(throws: ContexError.self) { _ = try index.nodes(passing: range, recordsMax: 0, in: view) }
+            #expect(try index.nodes(passing: range, recordsMax: .max, in: view) == index.nodes(passing: range, in: view))
             #expect(try index.nodes(passing: try Filter(["metadata.due": ["lt": "2026-01-31T10:30:00.000001+02:00"]]), in: view).count == 6)
         }
     }

@@ -1,12 +1,15 @@
-"""What standing needs cost a publish: documents with vectors of their own published one by one, with no need in the project, then with each number
-of --needs in turn, all in one server and one run, so that the ratios are of one machine and one moment. Needs are real sentences, three an agent.
+"""What standing needs cost a publish: documents with vectors of their own published one by one into two projects of one server that have the same
+documents, one without needs and one with each number of --needs in turn; in turns of 25, so that the ratios are of one machine and one moment. Needs
+are real sentences, three an agent.
 
-Beside it: registering an agent with three needs that the model has embedded before (with fsync), how many agents a document reaches, the start
-of a server with all those needs, and scoring all needs by numpy over float32 (one matrix product, and the words by lists) in one process of its own.
+Then the same by --clients at once, where 20 further agents ask for everything and are told of each publish; registering an agent with three needs that
+the model has embedded before (with fsync); how many agents a document reaches; the start of a server with all those needs, its private memory, and what
+a need takes of the disk; and scoring all needs by numpy over float32 (one matrix product, and the words by lists) in one process of its own.
 
 Documents are abstracts (scifact of the shared sets), needs the sentences of other abstracts (scifact, cacm) and the synopses of Debian's packages
-(`apt-cache dumpavail`), in a seeded order. With --short documents are synopses too: then a document reaches one agent in a hundred, and it is telling
-them that costs.
+(`apt-cache dumpavail`), in a seeded order. Where more are wanted than there are, they are made of the first half of one and the second of another. With
+--short documents are synopses too: then a document reaches one agent in a hundred, and it is telling them that costs. With --data a folder is kept, and
+the next run goes on with what it has: the needs of a run are the same whenever its --documents and --publishes are.
 """
 import argparse
 import collections
@@ -18,11 +21,16 @@ import random
 import re
 import subprocess
 import sys
+import threading
 import time
 
+import support
 from support import DATA, MODEL, Connection, Server
 
-PROJECT = "routing"
+# With needs and without.
+PROJECT, PLAIN = "routing", "plain"
+# Agents that are told of everything while several clients publish.
+TOLD = 20
 
 
 def synopses():
@@ -40,6 +48,19 @@ def sentences(texts):
     """Each once."""
     pieces = (piece.strip() for text in texts for piece in re.split(r"(?<=[.!?])\s", text))
     return list(dict.fromkeys(piece for piece in pieces if 25 <= len(piece) <= 250))
+
+
+def lengthened(needs, count, generator):
+    """As many as are wanted: halves of two."""
+    known = set(needs)
+    halves = [need.split() for need in needs]
+    while len(needs) < count:
+        first, second = generator.choice(halves), generator.choice(halves)
+        made = " ".join(first[:(len(first) + 1) // 2] + second[len(second) // 2:])
+        if made not in known:
+            known.add(made)
+            needs.append(made)
+    return needs
 
 
 def expect(answer):
@@ -64,25 +85,61 @@ class Bench:
             vectors += [entry["embedding"] for entry in answer["data"]]
         return vectors
 
-    def document(self, text, vector):
+    def document(self, project, text, vector):
         self.published += 1
-        return {"project_id": PROJECT, "data_key": f"d{self.published}", "data": {"text": text}, "vector": vector}
+        return {"project_id": project, "data_key": f"d{self.published}", "data": {"text": text}, "vector": vector}
 
-    def fill(self, texts, vectors):
+    def fill(self, project, texts, vectors):
         for start in range(0, len(texts), 500):
-            batch = [self.document(*pair) for pair in zip(texts[start:start + 500], vectors[start:start + 500])]
+            batch = [self.document(project, *pair) for pair in zip(texts[start:start + 500], vectors[start:start + 500])]
             assert self.call("POST", "/api/v1/batch/publish", batch)["failed"] == 0
 
-    def publish(self, texts, vectors):
+    def publish(self, project, texts, vectors):
         """Milliseconds of each, by one client."""
         times = []
         for pair in zip(texts, vectors):
-            body = json.dumps(self.document(*pair)).encode()
+            body = json.dumps(self.document(project, *pair)).encode()
             started = time.perf_counter()
             answer = self.connection.call("POST", "/api/v1/data/publish", body)
             times.append((time.perf_counter() - started) * 1000)
             expect(answer)
         return times
+
+    def publish_both(self, texts, vectors):
+        """Milliseconds of each in the project with needs, and in the one without."""
+        times = {PROJECT: [], PLAIN: []}
+        for start in range(0, len(texts), 25):
+            for project in times:
+                times[project] += self.publish(project, texts[start:start + 25], vectors[start:start + 25])
+        return times[PROJECT], times[PLAIN]
+
+    def publish_at_once(self, project, texts, vectors, clients):
+        """Publishes a second."""
+        bodies = [json.dumps(self.document(project, *pair)).encode() for pair in zip(texts, vectors)]
+        failures = []
+
+        def work(own):
+            connection = Connection(self.server.http_port, timeout=3600)
+            for body in own:
+                if connection.call("POST", "/api/v1/data/publish", body).status != 200:
+                    failures.append(1)
+        threads = [threading.Thread(target=work, args=(bodies[place::clients],)) for place in range(clients)]
+        started = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures
+        return len(bodies) / (time.perf_counter() - started)
+
+    def tell_everything(self, needs):
+        for place, need in enumerate(needs):
+            self.call("POST", "/api/v1/agents/register", {"agent_id": f"told{place}", "project_id": PROJECT, "data_needs": [need],
+                                                          "response_format": "json", "mode": "semantic", "min_similarity": 0, "top_k": 1})
+
+    def tell_no_more(self, needs):
+        for place in range(len(needs)):
+            self.call("DELETE", f"/api/v1/projects/{PROJECT}/agents/told{place}")
 
     def register(self, needs):
         """Many, three needs each; agents a second."""
@@ -152,10 +209,12 @@ def by_numpy(needs, texts, dimension=384):
 
 def main():
     parser = argparse.ArgumentParser(prog="tools/proof routing", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--needs", default="0,1000,10000", help="how many, in turn; real sentences, as many as there are")
-    parser.add_argument("--documents", type=int, default=1000, help="that the project has before")
+    parser.add_argument("--needs", default="1000,10000", help="how many, in turn")
+    parser.add_argument("--documents", type=int, default=1000, help="that each project has before")
     parser.add_argument("--publishes", type=int, default=300, help="that are timed for each number of needs")
+    parser.add_argument("--clients", type=int, default=8, help="that publish at once")
     parser.add_argument("--short", action="store_true", help="documents of one line")
+    parser.add_argument("--data", help="a folder for the server's data, kept and used again")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     counts = [int(count) for count in arguments.needs.split(",")]
@@ -173,36 +232,62 @@ def main():
         documents, papers = papers[:wanted], papers[wanted:]
     needs = sentences(papers + abstracts("cacm") + lines)
     generator.shuffle(needs)
-    assert len(needs) >= max(counts) + 90, f"there are {len(needs)} sentences for needs"
-    spare, needs = needs[:90], needs[90:]
+    real = len(needs)
+    needs = lengthened(needs, max(counts) + 90 + TOLD, generator)
+    told, spare, needs = needs[:TOLD], needs[TOLD:90 + TOLD], needs[90 + TOLD:]
     command = " ".join(["tools/proof routing", *sys.argv[1:]])
-    print(f"`{command}` (seed {arguments.seed}, {os.cpu_count()} cores, model {os.path.basename(MODEL)})\n", flush=True)
-    print("| needs | publish p50 ms | p95 | p99 | against none | told | numpy, all needs, ms | register 3 cached, p50 ms | agents/s in batches |")
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
-    with Server() as server:
+    print(f"`{command}` (seed {arguments.seed}, {os.cpu_count()} cores, model {os.path.basename(MODEL)}, {real} real sentences)\n", flush=True)
+    print(f"| needs | publish p50 ms | p95 | p99 | without needs p50 | ratio | told | {arguments.clients} clients, {TOLD} told, publishes/s | without needs | "
+          "ratio | register 3 cached, p50 ms | agents/s in batches | numpy, all needs, ms |")
+    print("|" + "---|" * 13, flush=True)
+    folder = arguments.data and os.path.abspath(arguments.data)
+    mark = folder and folder.rstrip("/") + ".needs"
+    is_old = bool(mark) and os.path.exists(mark)
+    with Server(folder) as server:
         bench = Bench(server)
         vectors = bench.embed(documents)
-        bench.fill(documents[:arguments.documents], vectors[:arguments.documents])
+        registered = 0
+        if is_old:
+            with open(mark) as known:
+                registered, bench.published = map(int, known.read().split())
+            bench.agents = registered // 3
+        else:
+            for project in PROJECT, PLAIN:
+                bench.fill(project, documents[:arguments.documents], vectors[:arguments.documents])
         fresh, own = documents[arguments.documents:], vectors[arguments.documents:]
-        bench.publish(fresh[:50], own[:50])
-        none, registered = None, 0
+        for project in PLAIN, PROJECT:
+            bench.publish(project, fresh[:50], own[:50])
         for count in counts:
             rate = bench.register(needs[registered:count]) if count > registered else 0
             registered = max(registered, count)
-            times = bench.publish(fresh, own)
-            middle = percentile(times, 0.5)
-            none = none or middle
-            told = bench.reached(fresh[:20], own[:20])
-            numpy_times = by_numpy(needs[:count], fresh[:20]) if count else [0]
+            times, plain = bench.publish_both(fresh, own)
+            reached = bench.reached(fresh[:20], own[:20])
             single = bench.register_one(spare)
-            print(f"| {count} | {middle:.2f} | {percentile(times, .95):.2f} | {percentile(times, .99):.2f} | {middle / none:.2f} x | {told:.1f} | "
-                  f"{percentile(numpy_times, .5):.2f} | {percentile(single, .5):.2f} | {rate:.0f} |", flush=True)
-        anonymous = server.resident_kilobytes()["RssAnon"] / 1024
+            bench.tell_everything(told)
+            at_once = bench.publish_at_once(PROJECT, fresh, own, arguments.clients)
+            bench.tell_no_more(told)
+            at_once_plain = bench.publish_at_once(PLAIN, fresh, own, arguments.clients)
+            numpy_times = by_numpy(needs[:count], fresh[:20]) if count else [0]
+            middle, none = percentile(times, 0.5), percentile(plain, 0.5)
+            print(f"| {count} | {middle:.2f} | {percentile(times, .95):.2f} | {percentile(times, .99):.2f} | {none:.2f} | {middle / none:.2f} x | "
+                  f"{reached:.1f} | {at_once:.0f} | {at_once_plain:.0f} | {at_once / at_once_plain:.2f} x | {percentile(single, .5):.2f} | {rate:.0f} | "
+                  f"{percentile(numpy_times, .5):.2f} |", flush=True)
+            if mark:
+                with open(mark, "w") as known:
+                    known.write(f"{registered} {bench.published + 100_000}")
+        private = server.beyond_the_store_kilobytes() / 1024
         server.stop()
         started = time.perf_counter()
         server.start()
-        print(f"\nStart with all of them to GET /health: {time.perf_counter() - started:.2f} s; anonymous memory then "
-              f"{server.resident_kilobytes()['RssAnon'] / 1024:.0f} MB, before the stop {anonymous:.0f} MB.", flush=True)
+        took = time.perf_counter() - started
+        print(f"\nStart with all of them to GET /health: {took:.2f} s; resident beyond the store then {server.beyond_the_store_kilobytes() / 1024:.0f} MB "
+              f"(anonymous {server.resident_kilobytes()['RssAnon'] / 1024:.0f} MB), before the stop {private:.0f} MB.", flush=True)
+        server.stop()
+        printed = subprocess.run([support.BINARY, "stats", "--data-dir", server.data_dir, "--json"], capture_output=True, check=True)
+        kinds = {kind["kind"]: kind["disk_bytes"] / max(1, registered) for kind in json.loads(printed.stdout)["kinds"]}
+        print("On the disk, bytes a need: " + ", ".join(
+            f"{kind} {size:.0f}" for kind, size in sorted(kinds.items(), key=lambda entry: -entry[1]) if "need" in kind.lower() or "agent" in kind.lower())
+            + ".", flush=True)
     return 0
 
 

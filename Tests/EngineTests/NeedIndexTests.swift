@@ -128,6 +128,29 @@ import Testing
         #expect(try environment.read { try store.needSlots(in: $0) } == 2)
     }
 
+    /// A registration whose filter reads too much is refused; one that was let in stays good in a project that has outgrown its filter, when the needs
+    /// are made anew.
+    @Test func aFilterThatHasOutgrownItsLimitKeepsItsNeeds() async throws {
+        let fixture = try Fixture()
+        var command = RegisterCommand(project: Self.project, agent: Name(stored: "a"), needs: ["the port of the database"])
+        command.settings = NeedSettings(filter: #"{"metadata.size": {"gte": 3}}"#)
+        _ = try await fixture.database.register(Fixture.tenant, command)
+        for number in 0..<5 {
+            var publish = PublishCommand(
+                project: Self.project, key: Name(stored: "k\(number)"), data: .string("the port of the database is \(number)"), format: "text")
+            publish.metadata = JSONObject([("size", .integer(number))])
+            _ = try await fixture.database.publish(Fixture.tenant, [publish])[0].get()
+        }
+        #expect(try await fixture.closeAndCheck() == [])
+        let configuration = DatabaseConfiguration(directory: fixture.folder.path)
+        let environment = try Environment(path: configuration.storePath)
+        let search = NeedSearch(
+            tenant: Fixture.tenant, project: Self.project, needs: command.needs, vectors: [[]], dimension: WordHash.models.dimension, configuration,
+            own: command.settings, packing: nil)
+        #expect(throws: ContexError.self) { _ = try environment.read { try search.run(filterRecordsMax: 1, in: $0) } }
+        #expect(throws: Never.self) { _ = try environment.read { try search.run(filterRecordsMax: .max, in: $0) } }
+    }
+
     /// The same commands give the same bytes, and an index made anew finds the same as one that has grown.
     @Test func aRebuiltIndexIsSoundAndFindsTheSame() async throws {
         var random = SeededRandom(seed: testSeed("aRebuiltIndexIsSoundAndFindsTheSame"))

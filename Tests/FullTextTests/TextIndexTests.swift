@@ -20,6 +20,14 @@ import Testing
         return (0..<count).map { _ in "w\(Int(random.unit() * random.unit() * random.unit() * Double(words)))" }.joined(separator: " ")
     }
 
+    /// What the writer of a batch knows of its terms is what the index says.
+    func expectFrequencies(_ batch: BatchTerms, in view: borrowing TransactionView) throws {
+        let terms = (0..<batch.count).map { String(decoding: batch.term($0), as: UTF8.self) }
+        #expect(zip(terms, terms.dropFirst()).allSatisfy { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+        let looked = try index.documentFrequencies(of: terms, in: view)
+        #expect(try index.documentFrequencies(of: batch, Array(terms.indices), in: view) == looked)
+    }
+
     enum Numbers: CaseIterable { case rising, dense, sparse }
 
     /// Adds, updates and removals, alone and in batches, in rising and any order, with the store closed in between: after every
@@ -50,7 +58,8 @@ import Testing
                     changes.append(TextChange(node: node, old: naive.analyzed[node], new: text.map { AnalyzedText($0) }))
                     after[node] = text
                 }
-                try index.apply(changes, in: &write)
+                let batch = try index.apply(changes, in: &write)
+                try expectFrequencies(batch, in: write.view)
                 naive = after
                 #expect(try index.statistics(in: write.view) == naive.statistics)
             }
@@ -79,7 +88,8 @@ import Testing
             naive[node] = text
             changes.append(TextChange(node: node, new: naive.analyzed[node]))
             if number == 9_999 || number % 256 == 255 && number > 10_000 || number == 19_999 {
-                try index.apply(changes, in: &write)
+                let batch = try index.apply(changes, in: &write)
+                try expectFrequencies(batch, in: write.view)
                 changes = []
             }
         }
@@ -92,7 +102,8 @@ import Testing
         var kept = 20_000
         while kept > 500 {
             let nodes = naive.nodes.filter { _ in random.unit() < 0.5 }
-            try index.apply(nodes.map { TextChange(node: $0, old: naive.analyzed[$0], new: nil) }, in: &write)
+            let batch = try index.apply(nodes.map { TextChange(node: $0, old: naive.analyzed[$0], new: nil) }, in: &write)
+            try expectFrequencies(batch, in: write.view)
             for node in nodes { naive[node] = nil }
             kept -= nodes.count
             for query in queries.suffix(4) { try index.expectEqual(naive, query, in: write.view) }

@@ -320,7 +320,7 @@ extension FuzzTargets {
             leastCut: { 2 + $0 })
         return RecordFamily(
             read: { view in
-                _ = try needs.candidates([NeedProbe(vector: [1, 0], words: [.init("order", most: 1, isRare: true)])], rule, NeedMemory(), in: view)
+                _ = try needs.candidates([NeedProbe(vector: [1, 0], words: [.init(Array("order".utf8), most: 1, isRare: true)])], rule, NeedMemory(), in: view)
                 for agent in try needs.agents(in: view) { _ = try needs.followed(by: agent.number, in: view) }
                 _ = try needs.agent(Name(stored: "a"), in: view)
                 _ = try needs.needs(in: view)

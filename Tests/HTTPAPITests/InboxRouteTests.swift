@@ -38,6 +38,47 @@ import Testing
         #expect(try await harness.send("GET", "/api/v1/agents/a/inbox").json["entries"]?.arrayValue?.map { $0["cursor"] } == ["0-3"])
     }
 
+    /// An entry says how its needs matched with the numbers of the moment: what a rehearsal of the same publish said just before, whatever comes after.
+    @Test func aDeliveryIsExplained() async throws {
+        let harness = try Harness()
+        for (agent, more) in [("a", ""), ("b", #","mode":"keyword","min_similarity":0.25"#)] {
+            let needs = #"["zebra crossing","ERR_4711 of the signal","nothing of the kind"]"#
+            _ = await harness.send("POST", "/api/v1/agents/register", #"{"agent_id":"\#(agent)","project_id":"p","data_needs":\#(needs)\#(more)}"#)
+        }
+        for n in 0..<4 {
+            _ = await harness.send("POST", "/api/v1/data/publish", #"{"project_id":"p","data_key":"other\#(n)","data":{"t":"apples \#(n) and pears"}}"#)
+        }
+        let data = #""data_key":"k","data":{"t":"a zebra crossing with ERR_4711"}"#
+        let expected = try await harness.send("POST", "/api/v1/projects/p/match", "{\(data)}").json["agents"]?.arrayValue ?? []
+        #expect(expected.map { $0["agent_id"] } == ["a", "b"])
+        _ = await harness.send("POST", "/api/v1/data/publish", #"{"project_id":"p",\#(data)}"#)
+        // Statistics move.
+        for n in 0..<4 {
+            _ = await harness.send("POST", "/api/v1/data/publish", #"{"project_id":"p","data_key":"more\#(n)","data":{"t":"zebra crossing \#(n)"}}"#)
+        }
+        for agent in expected {
+            let path = "/api/v1/agents/\(agent["agent_id"]?.stringValue ?? "")/inbox?limit=1"
+            let entry = try await harness.send("GET", path + "&explain=true").json["entries"]?.arrayValue?.first
+            #expect(entry?["data_key"] == "k" && entry?["matches"] != nil)
+            #expect(entry?["matches"] == agent["matches"])
+            #expect(entry?["matches"]?.arrayValue?.allSatisfy { $0["explanation"]?["bm25"]?.doubleValue ?? 0 > 0 } == true)
+            #expect(try await harness.send("GET", path).json["entries"]?.arrayValue?.first?["matches"] == nil)
+        }
+        // A node that is gone has no key any more; the rest stays as it was.
+        let sooner = try await harness.send("GET", "/api/v1/agents/a/inbox?explain=true").json["entries"]?.arrayValue?.first?["matches"]
+        _ = await harness.send("POST", "/api/v1/data/publish", #"{"project_id":"p","data_key":"k","data":{"t":"plums"}}"#)
+        let later = try await harness.send("GET", "/api/v1/agents/a/inbox?explain=true").json["entries"]?.arrayValue ?? []
+        #expect(later.first?["matches"]?.arrayValue?.map { $0["node_key"] } == [.null])
+        #expect(later.first?["matches"]?.arrayValue?.map { $0["explanation"] } == sooner?.arrayValue?.map { $0["explanation"] })
+        // What it is told because it follows the document matches nothing.
+        #expect(later.last?["reason"] == "update" && later.last?["matches"] == .array([]))
+        // Other needs have taken their places: nothing is said of them.
+        _ = await harness.send("POST", "/api/v1/agents/register", #"{"agent_id":"a","project_id":"p","data_needs":["apples","pears"]}"#)
+        let explained = try await harness.send("GET", "/api/v1/agents/a/inbox?explain=true").json["entries"]?.arrayValue
+        #expect(explained?.allSatisfy { $0["matches"] == .array([]) } == true)
+        #expect(await harness.send("GET", "/api/v1/agents/a/inbox?explain=perhaps").status == 422)
+    }
+
     /// The server works on four requests at a time here: four who only wait are not in the way of whoever brings what they wait for.
     @Test func whoWaitsForAnInboxHoldsNoPlace() async throws {
         try await Harness().serve({ $0.requestsMax = 4 }) { port in

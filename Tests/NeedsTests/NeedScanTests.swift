@@ -12,8 +12,17 @@ extension KeyKind {
     }
 }
 
+extension NeedStore {
+    func raiseLevels(_ frequencies: [String: Int], in transaction: inout WriteTransaction) throws {
+        let terms = frequencies.keys.sorted()
+        let said = try saidTerms(of: terms.map { Array($0.utf8)[...] }, in: transaction.view)
+        try raiseLevels(said, documents: said.map { frequencies[terms[$0.place]]! }, in: &transaction)
+    }
+}
+
 extension NeedStoreTests {
-    static let probe = NeedProbe(vector: [1, 0, 0], words: [.init("order", most: 1, isRare: true), .init("ünïcode", most: 2, isRare: true)])
+    static let probe = NeedProbe(
+        vector: [1, 0, 0], words: [.init(Array("order".utf8), most: 1, isRare: true), .init(Array("ünïcode".utf8), most: 2, isRare: true)])
     static let rule = NeedScanTests.rule(mode: .hybrid, threshold: 0.5, documents: 10, mean: [0.1, 0.2, 0.1], nearness: 4)
 }
 
@@ -109,7 +118,7 @@ extension NeedStoreTests {
                 for term in vocabulary where Int.random(in: 0..<3, using: &random) == 0 {
                     frequencies[term] = Int.random(in: 0...max(1, documents / Int.random(in: 1...40, using: &random)), using: &random)
                 }
-                try needs.raiseLevels(vocabulary.map { ($0, frequencies[$0]!) }, in: &transaction)
+                try needs.raiseLevels(frequencies, in: &transaction)
             }
             let mean = near(subjects[0], &random).map { 0.3 * $0 }
             let threshold = [0, 0.3, 0.5, 0.9, 1].randomElement(using: &random)!
@@ -128,7 +137,7 @@ extension NeedStoreTests {
             let probes = texts.map { text in
                 NeedProbe(
                     vector: text.vector,
-                    words: text.words.map { .init($0, most: 0.8 * idf($0), isRare: (1...2).contains(frequencies[$0]!)) })
+                    words: text.words.map { .init(Array($0.utf8), most: 0.8 * idf($0), isRare: (1...2).contains(frequencies[$0]!)) })
             }
             try store.read { (view: borrowing TransactionView) throws in
                 #expect(try needs.findings(nodes: [:], in: view) == [])
@@ -191,7 +200,7 @@ extension NeedStoreTests {
         func check() throws {
             try store.read { (view: borrowing TransactionView) throws in
                 #expect(try needs.findings(nodes: [:], in: view) == [])
-                let probe = NeedProbe(vector: [], words: [.init("word", most: 100, isRare: false)])
+                let probe = NeedProbe(vector: [], words: [.init(Array("word".utf8), most: 100, isRare: false)])
                 let rule = Self.rule(mode: .keyword, threshold: 0.5, documents: 100, mean: nil, nearness: 0)
                 #expect(try needs.candidates([probe], rule, NeedMemory(), in: view)[0].count == standing.count)
                 #expect(try needs.levels(in: view).map(\.documentsMax) == (standing.isEmpty ? [] : [16]))
@@ -203,7 +212,7 @@ extension NeedStoreTests {
                     agent: number, index: 0, text: "need \(number)", vector: [], terms: [NeedTerm("word", count: 1, isExact: false)])
                 let agent = NeedStoreTests.agent(Name(stored: "\(number)"), number, needs: [need.text], &random, NeedSettings.none)
                 try needs.register(agent, needs: [need], in: &transaction)
-                try needs.raiseLevels([("word", 10)], in: &transaction)
+                try needs.raiseLevels(["word": 10], in: &transaction)
             }
             standing.insert(number)
         }

@@ -457,6 +457,26 @@ import Testing
         #expect(try ContexBinary.run(["check", "--data-dir", open.folder.path]).status == 0)
     }
 
+    @Test func anInboxIsRead() throws {
+        let server = try ContexBinary.Serving()
+        func contex(_ arguments: String..., input: String = "") throws -> ContexBinary.Result {
+            try ContexBinary.run(arguments + ["--server", server.url], input: input)
+        }
+        #expect(try contex("agent", "register", "shop", "reader", "-n", "when do we deploy", "--mode", "semantic", "--min-similarity", "0.2").status == 0)
+        #expect(try contex("publish", "shop", "rule", "-", input: "We deploy on Fridays.").status == 0)
+        #expect(try contex("agent", "inbox", "reader").output == "0-1  first_match  rule\n    when do we deploy\n")
+        let explained = try contex("agent", "inbox", "reader", "--project", "shop", "--explain").output.split(separator: "\n")
+        #expect(explained.count == 2 && explained[1].hasPrefix("    0.") && explained[1].contains(" of 0.2 semantic, cosine 0."), "\(explained)")
+        #expect(explained.last?.hasSuffix(": when do we deploy (rule.root)") == true, "\(explained)")
+        let entry = try contex("agent", "inbox", "reader", "--explain", "--json").json?["entries"]?.arrayValue?.first
+        #expect(entry?["matches"]?.arrayValue?.first?["mode"] == "semantic")
+        #expect(try contex("agent", "inbox", "reader", "--after", "0-1").output == "")
+        #expect(try contex("agent", "inbox", "reader", "--limit", "0").status == 2)
+        #expect(try contex("agent", "inbox", "nobody").status == 3)
+        #expect(try server.stop() == 0)
+        #expect(try ContexBinary.run(["check", "--data-dir", server.folder.path]).output.hasPrefix("all is well: "))
+    }
+
     @Test func metadataAndFilters() throws {
         let server = try ContexBinary.Serving()
         func contex(_ arguments: String..., input: String = "") throws -> ContexBinary.Result {

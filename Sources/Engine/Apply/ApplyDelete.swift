@@ -33,7 +33,7 @@ extension Applier {
             tenant: command.tenant, scope: scope, project: command.project, document: document.id, standing: [], fresh: [],
             routing: .init(mode: .semantic, threshold: 1), source: Provenance(event), sequence: event.sequence,
             message: .deletion(sequence: event.sequence, key: command.key.text))
-        try tell(telling, in: &transaction, &work.effects)
+        try tell(telling, nil, in: &transaction, &work.effects)
         return .deleted(DeleteReceipt(project: command.project, key: command.key, sequence: event.sequence))
     }
 }

@@ -82,7 +82,7 @@ extension Applier {
             ids += indexed.nodes
             if let run = indexed.run { passages.append(run) }
         }
-        if indexing == nil { try index(fresh, scope, in: &transaction) }
+        let terms = indexing == nil ? try index(fresh, scope, in: &transaction) : nil
         let document = DocumentRecord(
             id: id, key: command.key, sequence: event.sequence, exists: true, format: command.format, updatedAt: command.time,
             publisher: command.publisher, metadata: command.metadata, fingerprint: command.fingerprint, nodes: ids,
@@ -95,20 +95,22 @@ extension Applier {
             source: Provenance(event), sequence: event.sequence, message: .update(sequence: event.sequence, key: command.key.text, data: command.data))
         // Needs are scored by the statistics that the text index has with the new nodes in it.
         if let indexing {
-            indexing.add(fresh, scope) { [self] transaction, effects in try tell(telling, in: &transaction, &effects) }
+            indexing.add(fresh, scope) { [self] terms, transaction, effects in try tell(telling, terms, in: &transaction, &effects) }
         } else {
-            try tell(telling, in: &transaction, &work.effects)
+            try tell(telling, terms, in: &transaction, &work.effects)
         }
         return receipt(event.sequence, changed: true)
     }
 
     /// Enters the units of one document in both indexes.
-    func index(_ units: [FreshUnit], _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
+    /// - Returns: their terms, by the statistics that the text index has now.
+    @discardableResult
+    func index(_ units: [FreshUnit], _ scope: TenantScope, in transaction: inout WriteTransaction) throws -> FreshTerms {
         let vectors = VectorIndex(scope: scope, dimension: dimension)
         let passages = units.flatMap(\.passages)
         for passage in passages where !passage.vector.isEmpty { try vectors.insert(passage.entry, passage.vector, in: &transaction) }
-        try TextIndex(scope: scope).apply(passages.map { TextChange(node: $0.entry, new: $0.text) }, in: &transaction)
-        try NeedLevels.raise(passages.map(\.text), scope, in: &transaction)
+        let terms = try TextIndex(scope: scope).apply(passages.map { TextChange(node: $0.entry, new: $0.text) }, in: &transaction)
+        return try NeedLevels.raise(terms, scope, in: &transaction)
     }
 
     /// Takes the nodes of a unit out of the documents and its entries out of both indexes.

@@ -15,7 +15,10 @@ package final class ImportIndexing {
     private let dimension: Int
     private var entries: [TenantScope: Entries] = [:]
     private var scopes: [TenantScope] = []
-    private var after: [(inout WriteTransaction, inout Effects) throws -> Void] = []
+    private var after: [(scope: TenantScope, step: Step)] = []
+
+    /// What follows when the indexes have everything: told the terms of all that the project got.
+    typealias Step = (FreshTerms, inout WriteTransaction, inout Effects) throws -> Void
 
     package init(dimension: Int) { self.dimension = dimension }
 
@@ -40,12 +43,13 @@ package final class ImportIndexing {
 
     /// Of a project that `isBulk` was asked about.
     /// - Parameter after: runs when the indexes have the passages.
-    func add(_ units: [FreshUnit], _ scope: TenantScope, after: @escaping (inout WriteTransaction, inout Effects) throws -> Void) {
+    func add(_ units: [FreshUnit], _ scope: TenantScope, after: @escaping Step) {
         entries[scope]!.passages += units.flatMap(\.passages)
-        self.after.append(after)
+        self.after.append((scope, after))
     }
 
     package func write(in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
+        var terms: [TenantScope: FreshTerms] = [:]
         for scope in scopes {
             let (passages, isBulk) = (entries[scope]!.passages, entries[scope]!.isBulk)
             let readable = passages.filter { !$0.vector.isEmpty }
@@ -54,9 +58,9 @@ package final class ImportIndexing {
             } else {
                 for passage in readable { try index(scope).insert(passage.entry, passage.vector, in: &transaction) }
             }
-            try TextIndex(scope: scope).apply(passages.map { TextChange(node: $0.entry, new: $0.text) }, in: &transaction)
-            try NeedLevels.raise(passages.map(\.text), scope, in: &transaction)
+            let written = try TextIndex(scope: scope).apply(passages.map { TextChange(node: $0.entry, new: $0.text) }, in: &transaction)
+            terms[scope] = try NeedLevels.raise(written, scope, in: &transaction)
         }
-        for step in after { try step(&transaction, &effects) }
+        for (scope, step) in after { try step(terms[scope]!, &transaction, &effects) }
     }
 }

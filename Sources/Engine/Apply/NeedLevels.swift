@@ -8,13 +8,12 @@ package import LMDB
 package import Needs
 
 package enum NeedLevels {
-    /// Of the terms of texts that the text index has got.
-    static func raise(_ texts: [AnalyzedText], _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
-        let store = NeedStore(scope: scope)
-        guard try store.needSlots(in: transaction.view) > 0 else { return }
-        var terms: Set<ExactText> = []
-        for text in texts { for (term, _) in text.frequencies { terms.insert(ExactText(term)) } }
-        try raise(terms.sorted().map(\.text), scope, in: &transaction)
+    /// Of the terms of texts that the text index has just got.
+    /// - Returns: those of them that needs say.
+    static func raise(_ batch: BatchTerms, _ scope: TenantScope, in transaction: inout WriteTransaction) throws -> FreshTerms {
+        let terms = try FreshTerms(batch, scope, in: transaction.view)
+        try NeedStore(scope: scope).raiseLevels(terms.said, documents: terms.documents, in: &transaction)
+        return terms
     }
 
     /// Of the words of needs that the index of needs has got.
@@ -30,10 +29,10 @@ package enum NeedLevels {
         try raise(try store.levels(in: transaction.view).map(\.term), scope, in: &transaction)
     }
 
-    static func raise(_ terms: [String], _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
+    private static func raise(_ terms: [String], _ scope: TenantScope, in transaction: inout WriteTransaction) throws {
         let store = NeedStore(scope: scope)
-        let said = try store.saidTerms(of: terms, in: transaction.view)
-        let documents = try TextIndex(scope: scope).documentFrequencies(of: said, in: transaction.view)
-        try store.raiseLevels(zip(said, documents).map { ($0, $1) }, in: &transaction)
+        let said = try store.saidTerms(of: terms.lazy.map { Array($0.utf8)[...] }, in: transaction.view)
+        let documents = try TextIndex(scope: scope).documentFrequencies(of: said.map { terms[$0.place] }, in: transaction.view)
+        try store.raiseLevels(said, documents: documents, in: &transaction)
     }
 }

@@ -2,10 +2,12 @@
 
 internal import Base
 internal import Documents
+internal import FullText
 internal import Inboxes
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Search
 
 /// A change of a document, for the agents that it may concern.
 struct Telling {
@@ -25,11 +27,14 @@ struct Telling {
 
 extension Applier {
     /// Tells the agents that are concerned, and notes who follows the document now: those that one of its nodes matches.
-    func tell(_ telling: Telling, in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
+    /// - Parameter terms: of the fresh units; nil when there are none.
+    func tell(_ telling: Telling, _ terms: FreshTerms?, in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
         let needs = NeedStore(scope: telling.scope)
         let followers = try needs.followers(of: telling.document, in: transaction.view)
-        let matched = try matcher.match(
-            telling.fresh, of: telling.document, scope: telling.scope, dimension: dimension, routing: telling.routing, in: transaction.view)
+        let matched = try terms.map {
+            try matcher.match(
+                telling.fresh, $0, of: telling.document, scope: telling.scope, dimension: dimension, routing: telling.routing, in: transaction.view)
+        } ?? [:]
         let told = Set(followers).union(matched.keys).sorted()
         guard !told.isEmpty else { return }
         for number in told {
@@ -45,7 +50,8 @@ extension Applier {
             let reason: InboxEntry.Reason =
                 if case .deletion = telling.message { .deletion } else if held.isEmpty { .firstMatch } else { .update }
             try Inbox(scope: telling.scope, number: agent.inbox).append(
-                InboxEntry(sequence: telling.sequence, reason: reason, agent: agent.number, needs: matches.map(\.need)), in: &transaction)
+                InboxEntry(sequence: telling.sequence, reason: reason, agent: agent.number, needs: matches.map(\.need)),
+                matches: matches.map { InboxMatch($0) }, in: &transaction)
             var provenance = telling.source
             provenance.matches = matches.compactMap { agent.needs.indices.contains(Int($0.need)) ? (agent.needs[Int($0.need)], $0.similarity) : nil }
             effects.notifications.append(
@@ -59,16 +65,28 @@ extension Applier {
     ) throws {
         let needs = NeedStore(scope: scope)
         let followers = try needs.followers(of: document, in: transaction.view)
-        let matched = try matcher.match(fresh, of: document, scope: scope, dimension: dimension, routing: routing, in: transaction.view)
+        let terms = try FreshTerms(BatchTerms(fresh.flatMap(\.passages).map(\.text)), scope, in: transaction.view)
+        let matched = try matcher.match(fresh, terms, of: document, scope: scope, dimension: dimension, routing: routing, in: transaction.view)
         for agent in Set(followers).union(matched.keys).sorted() {
             try needs.setFollow(agent: agent, document: document, nodes: matched[agent]?.map(\.node) ?? [], in: &transaction)
         }
     }
 
     /// Each need once, with its best node.
-    private static func matches(_ found: [NeedMatch]) -> [(need: UInt32, similarity: Double)] {
-        var best: [UInt32: Double] = [:]
-        for match in found { best[match.need] = max(best[match.need] ?? 0, match.similarity) }
-        return best.sorted { $0.key < $1.key }.map { (need: $0.key, similarity: $0.value) }
+    private static func matches(_ found: [NeedMatch]) -> [NeedMatch] {
+        var best: [UInt32: NeedMatch] = [:]
+        for match in found where match.similarity > best[match.need]?.similarity ?? -.infinity { best[match.need] = match }
+        return best.values.sorted { $0.need < $1.need }
+    }
+}
+
+extension InboxMatch {
+    /// What the inbox keeps of a match.
+    init(_ match: NeedMatch) {
+        let (score, parts) = (match.score, match.score.parts)
+        self.init(
+            need: match.need, node: match.node, mode: score.mode.ofNeeds.rawValue, similarity: Float(match.similarity), threshold: score.threshold,
+            cosine: parts.cosine, bm25: parts.bm25, ceiling: parts.ceiling, cut: parts.cut, shareCut: parts.shareCut,
+            exactWord: parts.exactWord.map { $0 == .alone ? .alone : .rare })
     }
 }

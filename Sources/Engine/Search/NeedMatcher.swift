@@ -41,9 +41,12 @@ package final class NeedMatcher: Sendable {
     }
 
     /// The agents whose needs match, and with which nodes, in the order of nodes. Of a node the passage counts that is most like the need.
-    /// - Parameter document: whose units they are.
+    /// - Parameters:
+    ///   - terms: of the units, by the statistics of now.
+    ///   - document: whose units they are.
     func match(
-        _ units: [FreshUnit], of document: DocumentID, scope: TenantScope, dimension: Int, routing: Command.Routing, in view: borrowing TransactionView
+        _ units: [FreshUnit], _ terms: FreshTerms, of document: DocumentID, scope: TenantScope, dimension: Int, routing: Command.Routing,
+        in view: borrowing TransactionView
     ) throws -> [UInt32: [NeedMatch]] {
         let store = NeedStore(scope: scope)
         guard !units.isEmpty, try store.needSlots(in: view) > 0 else { return [:] }
@@ -56,7 +59,7 @@ package final class NeedMatcher: Sendable {
             for (agent, match) in first { matched[agent, default: []].append(match) }
             first = [:]
         }
-        for found in try find(units, scorer, in: view) {
+        for found in try find(units, terms, scorer, in: view) {
             if found.unit != unit {
                 close()
                 unit = found.unit
@@ -78,68 +81,86 @@ package final class NeedMatcher: Sendable {
     private static let oracleNeeds = 4_096
 
     /// The needs that each unit matches, filters left aside: unit by unit, by number.
-    func find(_ units: [FreshUnit], _ scorer: NeedScorer, in view: borrowing TransactionView) throws -> [Found] {
+    func find(_ units: [FreshUnit], _ terms: FreshTerms, _ scorer: NeedScorer, in view: borrowing TransactionView) throws -> [Found] {
         let store = NeedStore(scope: scorer.scope)
         let rule = try rule(scorer, in: view)
-        let candidates = try store.candidates(try probes(units, scorer, in: view), rule, memory, in: view)
+        let gains = TermGains(try TextIndex(scope: scorer.scope).statistics(in: view))
+        let candidates = try store.candidates(probes(units, terms, gains), rule, memory, in: view)
         var found: [Found] = []
         var passages = candidates[...]
         for (place, unit) in units.enumerated() {
             let own = passages.prefix(unit.passages.count)
             passages = passages.dropFirst(unit.passages.count)
-            var terms: [Set<String>]?
-            for number in try reached(own, unit, scorer, rule, store, in: view) {
+            for number in try reached(own, unit, terms, gains, scorer, rule, store, in: view) {
                 guard let need = try store.need(number, in: view) else {
                     throw ContexError.damaged("the index of needs names number \(number), which is none: run 'contex check'")
                 }
-                let known = terms ?? unit.passages.map { Set($0.text.frequencies.map(\.term)) }
-                terms = known
-                guard let score = try scorer.score(need, scorer.query(need), unit, terms: known, in: view) else { continue }
+                guard let score = try scorer.score(need, scorer.query(need), unit, terms, in: view) else { continue }
                 found.append(Found(unit: place, number: number, need: need, score: score))
             }
         }
         return found
     }
 
-    /// Of the candidates of a unit's passages those that are still possible with the true cosine, by number.
+    /// Of the candidates of a unit's passages those that are still possible with the true cosine, and by the words that they do share, by number.
     private func reached(
-        _ passages: ArraySlice<[NeedCandidate]>, _ unit: FreshUnit, _ scorer: NeedScorer, _ rule: NeedRule, _ store: NeedStore,
-        in view: borrowing TransactionView
+        _ passages: ArraySlice<[NeedCandidate]>, _ unit: FreshUnit, _ terms: FreshTerms, _ gains: TermGains, _ scorer: NeedScorer, _ rule: NeedRule,
+        _ store: NeedStore, in view: borrowing TransactionView
     ) throws -> [UInt32] {
         var reached: Set<UInt32> = []
         for (passage, candidates) in zip(unit.passages, passages) {
             for candidate in candidates where !reached.contains(candidate.number) {
                 guard let vector = try store.vector(ofNeed: candidate.number, in: view) else { continue }
                 let cosine = vector.isEmpty || passage.vector.isEmpty ? 0 : VectorMath.dot(vector[...], passage.vector)
-                if candidate.mayMatch(cosine: cosine, leastCut: scorer.cut(ofVector: vector).least, rule) { reached.insert(candidate.number) }
+                let cut = scorer.cut(ofVector: vector)
+                guard candidate.mayMatch(cosine: cosine, leastCut: cut.least, rule) else { continue }
+                if candidate.dependsOnWords, let words = try store.words(ofNeed: candidate.number, in: view) {
+                    let shared = SharedWords(words, passage.text, terms, gains)
+                    let least = scorer.leastCut(meanCosine: cut.meanCosine, deviation: shared.deviation)
+                    guard candidate.mayMatch(cosine: cosine, words: shared.most, leastCut: least, rule) else { continue }
+                }
+                reached.insert(candidate.number)
             }
         }
         return reached.sorted()
     }
 
+    /// What is known of a need and a text by the words that they share, none of which has to be looked up.
+    private struct SharedWords {
+        /// The most that they score.
+        var most: Float = 0
+        /// What the deviation of the need is at least.
+        let deviation: Float
+
+        init(_ words: [(term: ArraySlice<UInt8>, count: Int)], _ text: AnalyzedText, _ terms: FreshTerms, _ gains: TermGains) {
+            var (shared, pairs, variance) = (0, Float(0), Float(0))
+            for (term, said) in words {
+                let count = text.count(of: term)
+                guard count > 0, let documents = terms.documents(of: term) else { continue }
+                let gain = gains.gain(documents: documents, count: count, length: text.length)
+                shared += 1
+                most += Float(said) * gain.share
+                pairs += Float(said) * gain.pairs
+                variance += Float(said) * Float(said) * gain.variance
+            }
+            // No word stands beside another one alone.
+            if shared > 1 { most += pairs }
+            deviation = variance.squareRoot() * 0.9999
+        }
+    }
+
     /// The passages as the index of needs asks for them.
-    private func probes(_ units: [FreshUnit], _ scorer: NeedScorer, in view: borrowing TransactionView) throws -> [NeedProbe] {
-        let texts = TextIndex(scope: scorer.scope)
-        let gains = TermGains(try texts.statistics(in: view))
-        let store = NeedStore(scope: scorer.scope)
-        var probes: [NeedProbe] = []
-        for passage in units.flatMap(\.passages) {
-            let counts = passage.text.frequencies
-            let said = try store.saidTerms(of: counts.map(\.term), in: view)
-            let documents = try texts.documentFrequencies(of: said, in: view)
+    private func probes(_ units: [FreshUnit], _ terms: FreshTerms, _ gains: TermGains) -> [NeedProbe] {
+        units.flatMap(\.passages).map { passage in
             var words: [NeedProbe.Word] = []
-            var at = 0
-            for (term, documents) in zip(said, documents) {
-                // What is said stands in the order of the text's terms.
-                while counts[at].term.utf8.elementsEqual(term.utf8) == false { at += 1 }
+            terms.forEach(of: passage.text) { said, documents, count in
                 words.append(
                     .init(
-                        term, most: gains.most(documents: documents, count: counts[at].count, length: passage.text.length),
+                        said.term, most: gains.most(documents: documents, count: count, length: passage.text.length),
                         isRare: gains.isRare(documents: documents)))
             }
-            probes.append(NeedProbe(vector: passage.vector, words: words))
+            return NeedProbe(vector: passage.vector, words: words)
         }
-        return probes
     }
 
     private func rule(_ scorer: NeedScorer, in view: borrowing TransactionView) throws -> NeedRule {

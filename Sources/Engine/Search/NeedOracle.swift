@@ -17,10 +17,9 @@ enum NeedOracle {
         for unit in units {
             // The needs of an agent stand one after another.
             var done: UInt32?
-            let terms = unit.passages.map { Set($0.text.frequencies.map(\.term)) }
             for record in needs where record.agent != done {
                 let need = record.standing
-                guard let score = try scorer.score(need, scorer.query(need), unit, terms: terms, in: view), try need.admits(attributes) else { continue }
+                guard let score = try scorer.score(need, scorer.query(need), unit, in: view), try need.admits(attributes) else { continue }
                 matched[record.agent, default: []].append(NeedMatch(need: record.index, score: score))
                 done = record.agent
             }

@@ -39,7 +39,9 @@ struct NeedScorer {
     }
 
     /// Of all needs whose cosine to the mean is at least this.
-    func leastCut(meanCosine cosine: Float) -> Float { Calibration.standard.leastCut(project, meanCosine: cosine) }
+    func leastCut(meanCosine cosine: Float, deviation: Float = 0) -> Float {
+        Calibration.standard.leastCut(project, meanCosine: cosine, deviation: deviation)
+    }
 
     /// A match of a need and a unit: which node, and how similar its best passage is.
     struct Score {
@@ -53,22 +55,22 @@ struct NeedScorer {
     }
 
     /// nil when the unit does not reach the need's threshold.
-    /// - Parameter terms: of each passage.
+    /// - Parameter terms: of the unit; nil looks them up.
     func score(
-        _ need: StandingNeed, _ query: ResolvedTextQuery, _ unit: FreshUnit, terms: [Set<String>], in view: borrowing TransactionView
+        _ need: StandingNeed, _ query: ResolvedTextQuery, _ unit: FreshUnit, _ terms: FreshTerms? = nil, in view: borrowing TransactionView
     ) throws -> Score? {
         let (mode, threshold) = (mode(need), threshold(need))
         let cut = mode == .hybrid ? cut(ofVector: need.vector) : (meanCosine: 0, least: 0)
         var best: (similarity: Double, parts: ScoreParts)?
         var weights: QueryWeights?
-        for (passage, terms) in zip(unit.passages, terms) {
+        for passage in unit.passages {
             let cosine = !need.vector.isEmpty && !passage.vector.isEmpty ? VectorMath.dot(need.vector[...], passage.vector) : nil
             var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: cut.least)
             if mode != .semantic {
                 // Terms are looked up only where the score can depend on them.
-                let sharesTerm = query.query.terms.contains(where: terms.contains)
+                let sharesTerm = passage.text.hasTerm(of: query.query)
                 if sharesTerm || (mode == .hybrid && Double(parts.similarity(mode)) >= threshold) {
-                    let known = try weights ?? index.weights(query, in: view)
+                    let known = try weights ?? index.weights(query, known: { terms?.documents(of: $0) }, in: view)
                     weights = known
                     if sharesTerm {
                         parts.bm25 = known.score(passage.text)

@@ -225,9 +225,9 @@ private final class QueryBatch: Sendable {
 
 extension NodeSearch {
     /// Only the nodes of the project that pass.
-    mutating func admit(_ filter: Filter, in view: borrowing TransactionView) throws {
+    mutating func admit(_ filter: Filter, recordsMax: Int = Limits.filterRecords, in view: borrowing TransactionView) throws {
         let index = AttributeIndex(scope: scope)
-        let entries = try index.nodes(passing: filter, in: view)
+        let entries = try index.nodes(passing: filter, recordsMax: recordsMax, in: view)
         passing = entries
         var (nodes, all, further) = (entries, try index.nodes(in: view), try index.furtherPassages(in: view))
         if !further.isEmpty {

@@ -203,7 +203,8 @@ extension RouteTable {
         static let limit = Field.integer("limit", min: 1, max: Limits.inboxPageMax, default: Limits.inboxPage, "Entries at most")
         static let wait = Field.integer(
             "wait", min: 0, max: Limits.inboxWaitSeconds, default: 0, "Seconds that the answer may wait for something to come when there is nothing")
-        static let shapes = [cursor.shape, limit.shape, wait.shape]
+        static let explain = Field.flag("explain", default: false, "Say how each need of an entry matched, as it was when the agent was told")
+        static let shapes = [cursor.shape, limit.shape, wait.shape, explain.shape]
         static let acknowledged = Field.text("cursor", "The cursor of the last entry, or of the answer, that was dealt with")
         static let example = #"""
             {"project_id":"app","agent_id":"coder","entries":[{"cursor":"0-4","sequence":"4","reason":"first_match","needs":["the database in use"],
@@ -217,6 +218,7 @@ extension RouteTable {
             let cursor = try call.query[Inboxes.cursor].map { try InboxCursor($0) }
             return try await call.operations.inbox(
                 call.path[Fields.agent], project: project, after: cursor, limit: call.query[Inboxes.limit], wait: .seconds(call.query[Inboxes.wait]),
+                explains: call.query[Inboxes.explain],
                 hold: { [place = call.place] waiting in
                     guard let place else { return await waiting() }
                     await place.lent(waiting)
