@@ -68,6 +68,15 @@ final class TextSide: Sendable {
             var cosines: [VectorMatch] = []
             var near: [VectorMatch] = []
             var cut: Float?
+            var contenders: ((TextIndex.Answer) -> Set<NodeID>)?
+            if let best, let vector {
+                let meanCosine = try vectors.mean(in: view)?.cosine(vector[...]) ?? 0
+                contenders = { found in
+                    let own = Calibration.standard.cut(found.weights.features, meanCosine: meanCosine)
+                    cut = own
+                    return Self.contenders(found, near + cosines, cut: own, best: best)
+                }
+            }
             let answer = try texts.search(
                 query.resolved, count: count,
                 alsoScoring: { nodes in
@@ -80,17 +89,7 @@ final class TextSide: Sendable {
                     }
                     near = try nearest()
                     return near.map(\.node)
-                },
-                liftingOnly: best.flatMap { best in
-                    vector.map { vector in
-                        { found in
-                            let meanCosine = try vectors.mean(in: view)?.cosine(vector[...]) ?? 0
-                            let own = Calibration.standard.cut(found.weights.features, meanCosine: meanCosine)
-                            cut = own
-                            return Self.contenders(found, near + cosines, cut: own, best: best)
-                        }
-                    }
-                }, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
+                }, liftingOnly: contenders, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
             return Retrieved(matches: answer.matches, cosines: cosines, others: answer.others, exact: answer.exact, weights: answer.weights, cut: cut)
         }
 
