@@ -11,6 +11,12 @@ import Testing
     private static let project = Name(stored: "p")
     private static let words = ["lion", "zebra", "postgres", "kafka"]
 
+    /// Of each follower.
+    private final class Heard: Sendable {
+        let sequences: Mutex<[[UInt64]]>
+        init(of followers: Int) { sequences = Mutex([[UInt64]](repeating: [], count: followers)) }
+    }
+
     /// Agents and readers of the log follow while others publish, delete and leave in the middle of a page: each hears what a naive reader of
     /// the whole finds, in order, nothing missing and nothing twice.
     @Test func whoFollowsMissesNothingAndHearsNothingTwice() async throws {
@@ -22,7 +28,7 @@ import Testing
             _ = try await database.register(Fixture.tenant, RegisterCommand(project: Self.project, agent: agent, needs: [word]))
         }
         let subjects = agents.map { FeedSubject.agent($0, project: Self.project) } + [.project(Self.project), .project(Self.project)]
-        let heard = Mutex([[UInt64]](repeating: [], count: subjects.count))
+        let heard = Heard(of: subjects.count)
         let start = InboxCursor(epoch: 0, sequence: .zero)
         let followers = subjects.enumerated().map { place, subject in
             Task {
@@ -34,7 +40,7 @@ import Testing
                     #expect(page.start == cursor)
                     // The connection breaks before the page has arrived: it comes again.
                     if random.next() % 3 == 0 { continue }
-                    heard.withLock { $0[place] += page.items.map(\.event.sequence.rawValue) }
+                    heard.sequences.withLock { $0[place] += page.items.map(\.event.sequence.rawValue) }
                     #expect(page.items.allSatisfy { $0.cursor.sequence == $0.event.sequence } && (page.items.last?.cursor ?? page.cursor) == page.cursor)
                     cursor = page.cursor
                     if Task.isCancelled { return }
@@ -55,10 +61,10 @@ import Testing
         for subject in subjects {
             expected.append(try await database.feed(Fixture.tenant, subject, after: start, limit: 1_000).items.map(\.event.sequence.rawValue))
         }
-        for _ in 0..<500 where heard.withLock({ $0 }) != expected { try await Task.sleep(for: .milliseconds(20)) }
+        for _ in 0..<500 where heard.sequences.withLock({ $0 }) != expected { try await Task.sleep(for: .milliseconds(20)) }
         for follower in followers { follower.cancel() }
         for follower in followers { _ = await follower.result }
-        #expect(heard.withLock { $0 } == expected)
+        #expect(heard.sequences.withLock { $0 } == expected)
         #expect(expected.last!.count > 200 && expected.last! == Array(1...UInt64(expected.last!.count)) && expected[0].count > 20)
         #expect(try await fixture.closeAndCheck() == [])
     }
