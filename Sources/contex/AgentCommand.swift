@@ -170,7 +170,8 @@ struct AgentInbox: AsyncParsableCommand {
         func number(_ value: JSONValue?, _ steps: Double = 1_000) -> String { value?.doubleValue.map { "\(($0 * steps).rounded() / steps)" } ?? "-" }
         let explanation = match["explanation"]
         var parts = "    \(number(match["similarity"])) of \(number(match["min_similarity"])) \(match["mode"]?.stringValue ?? "")"
-        parts += ", cosine \(number(explanation?["cosine"])), words \(number(explanation?["bm25"], 10)) of \(number(explanation?["ceiling"], 10))"
+        parts += ", cosine \(number(explanation?["cosine"]))"
+        if match["mode"] != "semantic" { parts += ", words \(number(explanation?["bm25"], 10)) of \(number(explanation?["ceiling"], 10))" }
         if let cut = explanation?["cut"] { parts += ", cut \(number(cut, 100))" }
         if let exact = explanation?["exact_word"]?.stringValue { parts += ", exact word \(Terminal.clean(exact))" }
         let node = match["node_key"]?.stringValue.map { " (\(Terminal.clean($0, atMost: 80)))" } ?? ""

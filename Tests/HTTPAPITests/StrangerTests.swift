@@ -243,6 +243,11 @@ struct StrangerTests {
                 for field in route.pathFields { path = path.replacing("{\(field.name)}", with: names[field.name] ?? "k") }
                 let headers = [("X-Request-ID", "same")]
                 let (whole, head) = (await harness.send("GET", path, headers: headers), await harness.send("HEAD", path, headers: headers))
+                // What has no end has no length; the connection ends it behind its head.
+                if whole.header("Content-Type") == "text/event-stream" {
+                    #expect(head.status == whole.status && head.headers.map(\.name) == whole.headers.map(\.name), "\(path)")
+                    continue
+                }
                 #expect(head.status == whole.status && head.body.isEmpty, "\(path)")
                 // What tells the time may be shorter or longer the next time.
                 if !path.contains("health") { #expect(head.header("Content-Length") == "\(whole.body.count)", "\(path)") }

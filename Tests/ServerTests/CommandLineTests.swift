@@ -467,7 +467,7 @@ import Testing
         #expect(try contex("agent", "inbox", "reader").output == "0-1  first_match  rule\n    when do we deploy\n")
         let explained = try contex("agent", "inbox", "reader", "--project", "shop", "--explain").output.split(separator: "\n")
         #expect(explained.count == 2 && explained[1].hasPrefix("    0.") && explained[1].contains(" of 0.2 semantic, cosine 0."), "\(explained)")
-        #expect(explained.last?.hasSuffix(": when do we deploy (rule.root)") == true, "\(explained)")
+        #expect(explained.last?.hasSuffix(": when do we deploy (rule.sentence_0)") == true, "\(explained)")
         let entry = try contex("agent", "inbox", "reader", "--explain", "--json").json?["entries"]?.arrayValue?.first
         #expect(entry?["matches"]?.arrayValue?.first?["mode"] == "semantic")
         #expect(try contex("agent", "inbox", "reader", "--after", "0-1").output == "")
