@@ -44,7 +44,7 @@ final class Socket {
 }
 
 /// One connection that asks a query and waits for the answer.
-protocol Asker {
+protocol Asker: SendableMetatype {
     mutating func ask(_ query: String)
 }
 
@@ -149,6 +149,9 @@ final class Times: @unchecked Sendable {
     init(_ count: Int) { ofThread = Array(repeating: [], count: count) }
 }
 
+/// A line that is there at once, also in a pipe.
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
 func measure<A: Asker>(_ name: String, connections: Int, seconds: Double, _ queries: [String], _ make: @escaping @Sendable () -> A) {
     let lock = NSLock()
     let times = Times(connections)
@@ -175,8 +178,7 @@ func measure<A: Asker>(_ name: String, connections: Int, seconds: Double, _ quer
     let all = times.ofThread.flatMap { $0 }.sorted()
     let rate = Double(all.count) / ((ContinuousClock.now - started) / .seconds(1))
     func percentile(_ share: Double) -> String { String(format: "%.3f", 1_000 * all[min(all.count - 1, Int(Double(all.count) * share))]) }
-    print("\(name)\t\(Int(rate))\t\(percentile(0.5))\t\(percentile(0.99))")
-    fflush(stdout)
+    say("\(name)\t\(Int(rate))\t\(percentile(0.5))\t\(percentile(0.99))")
 }
 
 @main struct ServerBenchmark {
@@ -195,9 +197,8 @@ func measure<A: Asker>(_ name: String, connections: Int, seconds: Double, _ quer
         _ = pinger.ping(for: 0.5, at: 512)
         let started = ContinuousClock.now
         let count = pinger.ping(for: seconds, at: 512)
-        print("pings, one connection, pipelined\t\(Int(Double(count) / ((ContinuousClock.now - started) / .seconds(1))))\t-\t-")
-        fflush(stdout)
-
+        say("pings, one connection, pipelined\t\(Int(Double(count) / ((ContinuousClock.now - started) / .seconds(1))))\t-\t-")
+    
         // Every vector is known from here on.
         var warm = BinaryAsker(port: wire, project: project)
         for query in queries { warm.ask(query) }
