@@ -8,6 +8,7 @@ import json
 import os
 import random
 import statistics
+import subprocess
 import sys
 import time
 
@@ -22,7 +23,11 @@ class BaseServer(Server):
     binary = None
 
     def command(self):
-        return [self.binary, *super().command()[1:]]
+        command = [self.binary, *super().command()[1:]]
+        known = subprocess.run([self.binary, "serve", "--help"], capture_output=True, text=True, check=True).stdout
+        for place in [n for n, word in enumerate(command) if word.startswith("--") and word not in known][::-1]:
+            del command[place:place + 2]  # an option that an earlier build does not have, and its value
+        return command
 
 
 def fill(client, texts, batch):
