@@ -39,13 +39,12 @@ extension TextIndex {
                 guard let found = try reader.find(bytes[...]) else { continue }
                 cursors.append(try reader.open(bytes[...], found, weight: weights.weights[place], weights.lengthNorm, memory), at: place)
             }
-            return try scores(weights, of: nodes, cursors, lifting: PositionReader(scope), in: view)
+            return try scores(weights, of: nodes, cursors, PositionReader(scope), in: view)
         }
     }
 
-    /// - Parameter positions: nil: by the words alone.
     private func scores(
-        _ weights: QueryWeights, of nodes: [NodeID], _ cursors: TermCursors, lifting positions: PositionReader?, in view: borrowing TransactionView
+        _ weights: QueryWeights, of nodes: [NodeID], _ cursors: TermCursors, _ positions: PositionReader, in view: borrowing TransactionView
     ) throws -> [Float?] {
         let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
         let lengths = try lengths(of: nodes, order, in: view)
@@ -61,7 +60,7 @@ extension TextIndex {
             }
         }
         var scores = nodes.indices.map { lengths[$0] == nil ? nil : weights.score(sums[$0]) }
-        guard let positions, !weights.lifts.isEmpty else { return scores }
+        guard !weights.lifts.isEmpty else { return scores }
         // Most of them are near by meaning alone: no phrase stands in a text with fewer of the words.
         let least = weights.lifts.map { Set($0.places).count }.min() ?? 0
         try lift(&scores, weights, of: nodes, order.filter { shared[$0] >= least }, lengths, cursors, positions, in: view)
@@ -327,18 +326,12 @@ extension TextIndex {
         /// The nodes with a rare exact word, the rarest of each.
         public let exact: [(node: NodeID, rarity: Rarity)]
         public let weights: QueryWeights
-        /// What phrases may still add to a score; 0 when they are in all of them.
-        public let liftsMost: Float
     }
 
     /// The same with the weights of the query, the nodes with a rare exact word, and the scores of other nodes: each term is looked up once for all.
-    /// - Parameters:
-    ///   - nodes: is given the nodes that were found and says which others to score.
-    ///   - contenders: is given all of that without what phrases add, and says for which nodes it counts: to look at the order of a text's terms costs
-    ///     more than to score it. Only asked of a query without quotation marks, else phrases count everywhere.
+    /// - Parameter nodes: is given the nodes that were found and says which others to score.
     public func search(
-        _ resolved: ResolvedTextQuery, count: Int, alsoScoring nodes: ([NodeID]) throws -> [NodeID],
-        liftingOnly contenders: ((Answer) throws -> Set<NodeID>)? = nil, where filter: ((NodeID) throws -> Bool)? = nil,
+        _ resolved: ResolvedTextQuery, count: Int, alsoScoring nodes: ([NodeID]) throws -> [NodeID], where filter: ((NodeID) throws -> Bool)? = nil,
         in view: borrowing TransactionView
     ) throws -> Answer {
         try SearchMemory.lend { memory in
@@ -347,11 +340,10 @@ extension TextIndex {
             let (found, bare) = try find(resolved.query, &reader, state.statistics)
             let weights = resolved.settled(bare, positions: state.options.positions)
             let cursors = try open(resolved.query, found, weights, &reader, memory)
+            let look = weights.lifts.isEmpty ? count : count > 0 ? Self.look(for: count) : 0
             let positions = PositionReader(scope)
-            let liftsLater = contenders != nil && !weights.lifts.isEmpty && !weights.lifts.contains(where: \.isAsked)
-            let look = weights.lifts.isEmpty || liftsLater ? count : count > 0 ? Self.look(for: count) : 0
             var matches = try search(resolved, weights, cursors.all, count: look, state.options, &reader, memory, where: filter, in: view)
-            if !weights.lifts.isEmpty, !liftsLater {
+            if !weights.lifts.isEmpty {
                 // A text with a phrase may be further behind by its words.
                 var known = Set(matches.map(\.node))
                 for lift in weights.lifts where lift.isAsked {
@@ -378,25 +370,8 @@ extension TextIndex {
             var known = Set(matches.map(\.node))
             var others = exact.map(\.node).filter { known.insert($0).inserted }
             others += try nodes(matches.map(\.node) + others).filter { known.insert($0).inserted }
-            let scores = others.isEmpty ? [] : try scores(weights, of: others, cursors, lifting: liftsLater ? nil : positions, in: view)
-            let scored = zip(others, scores).map { TextMatch(node: $0, score: $1 ?? 0) }
-            guard liftsLater, let contenders else { return Answer(matches: matches, others: scored, exact: exact, weights: weights, liftsMost: 0) }
-            // Of the sums that are compared, each may be rounded.
-            let most = weights.lifts.reduce(0) { $0 + $1.score } * 1.000_1
-            let chosen = try contenders(Answer(matches: matches, others: scored, exact: exact, weights: weights, liftsMost: most))
-            func lifted(_ found: [TextMatch]) throws -> [TextMatch] {
-                let places = found.indices.filter { found[$0].score > 0 && chosen.contains(found[$0].node) }
-                let nodes = places.map { found[$0].node }
-                let order = nodes.indices.sorted { nodes[$0] < nodes[$1] }
-                var scores = places.map { Optional.some(found[$0].score) }
-                try lift(&scores, weights, of: nodes, order, lengths(of: nodes, order, in: view), cursors, positions, in: view)
-                var found = found
-                for (place, score) in zip(places, scores) { found[place] = TextMatch(node: found[place].node, score: score ?? found[place].score) }
-                return found
-            }
-            matches = try lifted(matches)
-            matches.sort { $0.score != $1.score ? $0.score > $1.score : $0.node < $1.node }
-            return Answer(matches: matches, others: try lifted(scored), exact: exact, weights: weights, liftsMost: 0)
+            let scores = others.isEmpty ? [] : try scores(weights, of: others, cursors, positions, in: view)
+            return Answer(matches: matches, others: zip(others, scores).map { TextMatch(node: $0, score: $1 ?? 0) }, exact: exact, weights: weights)
         }
     }
 

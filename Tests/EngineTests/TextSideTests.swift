@@ -30,26 +30,6 @@ import Testing
         #expect(try await shared.closeAndCheck() == [])
     }
 
-    /// Phrases are looked for only where they can bring a text among the best; with an explanation they are everywhere.
-    @Test func whatIsNotLookedAtIsNotAmongTheBest() async throws {
-        var random = SeededRandom(seed: testSeed("whatIsNotLookedAtIsNotAmongTheBest"))
-        let fixture = try Fixture()
-        // Words that stand beside each other in many texts.
-        func text(_ words: Int) -> String {
-            (0..<Int.random(in: 2...words, using: &random)).map { _ in "w\(Int(random.unit() * random.unit() * 40))" }.joined(separator: " ")
-        }
-        for number in 0..<1_000 { try await fixture.publish("p", "k\(number)", ["text": .string(text(14))]) }
-        for number in 0..<200 {
-            var request = QueryRequest(project: Name(stored: "p"), text: text(6), topK: 1 + number % 20, threshold: number % 2 == 0 ? 0 : 0.5, mode: .hybrid)
-            let best = try await fixture.database.query(Fixture.tenant, request).matches
-            request.explain = true
-            let explained = try await fixture.database.query(Fixture.tenant, request).matches
-            #expect(best.map(\.nodeKey) == explained.map(\.nodeKey), "\(request.text)")
-            #expect(best.map(\.similarity) == explained.map(\.similarity), "\(request.text)")
-        }
-        #expect(try await fixture.closeAndCheck() == [])
-    }
-
     /// Commits come between the snapshots of the two threads, queries fill the pool and leave it idle again: nobody waits for ever, and every
     /// score belongs to the text that is answered with it.
     @Test func writersComeInBetween() async throws {

@@ -88,21 +88,6 @@ extension TextIndex {
         // Those with an exact word come first.
         let others = nodes.filter { !matched.contains($0) }.map { TextMatch(node: $0, score: whole.score(naive.analyzed[$0]!)) }
         #expect(together.others.sorted { $0.node < $1.node } == others.sorted { $0.node < $1.node })
-        // Phrases count for some only.
-        let some = Set(nodes.filter { $0.rawValue % 2 == 0 })
-        let partly = try search(
-            resolved, count: 40, alsoScoring: { _ in nodes },
-            liftingOnly: { words in
-                for match in words.matches + words.others {
-                    let text = naive.analyzed[match.node]!
-                    #expect(match.score == weights.score(text) && match.score + words.liftsMost >= whole.score(text))
-                }
-                return some
-            }, in: view)
-        #expect(Set((partly.matches + partly.others).map(\.node)) == Set(nodes))
-        for match in partly.matches + partly.others {
-            #expect(match.score == (some.contains(match.node) ? whole : weights).score(naive.analyzed[match.node]!))
-        }
         for match in found.prefix(20) {
             let text = naive.analyzed[match.node]!
             #expect(weights.score(text) == match.score)

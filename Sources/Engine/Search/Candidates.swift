@@ -33,13 +33,8 @@ struct Candidates {
     /// What each index is asked for in hybrid mode: enough that fusion rarely misses a node that is middling on both sides.
     static func count(for answers: Int, _ mode: SearchMode) -> Int { mode == .hybrid ? max(100, 4 * answers) : answers }
 
-    /// - Parameters:
-    ///   - depth: what each index is asked for; nil: what `count` answers need.
-    ///   - showsBest: nothing is asked of the candidates but which are the `count` best.
-    init(
-        _ question: Question, count: Int, depth: Int? = nil, of search: NodeSearch, tellsWhy: Bool = false, showsBest: Bool = false,
-        in view: borrowing TransactionView
-    ) throws {
+    /// - Parameter depth: what each index is asked for; nil: what `count` answers need.
+    init(_ question: Question, count: Int, depth: Int? = nil, of search: NodeSearch, tellsWhy: Bool = false, in view: borrowing TransactionView) throws {
         let vectors = VectorIndex(scope: search.scope, dimension: search.dimension)
         let texts = TextIndex(scope: search.scope)
         analyzer = try texts.options(in: view).analyzer
@@ -75,7 +70,7 @@ struct Candidates {
         }
         let ask = TextSide.Ask(
             snapshot: view.state, texts: texts, query: query, count: wanted, fields: fields, vectors: vectors,
-            vector: search.mode == .hybrid ? question.vector : nil, best: showsBest ? try search.best(count, texts, in: view) : nil)
+            vector: search.mode == .hybrid ? question.vector : nil)
         let text: TextSide.Retrieved
         if search.mode == .keyword {
             (nearestMatches, text) = ([], try ask.search(in: view, known: []) { [] })
@@ -83,10 +78,11 @@ struct Candidates {
             (nearestMatches, text) = try side.search(ask, in: view) { try graph(in: $0) }
         } else {
             let answer = try graph(in: view)
-            (nearestMatches, text) = (answer, try ask.search(in: view, known: answer) { answer })
+            let nodes = answer.map(\.node)
+            (nearestMatches, text) = (answer, try ask.search(in: view, known: nodes) { nodes })
         }
         (lexicalMatches, weights) = (text.matches, text.weights)
-        decisionCut = try text.cut ?? search.decisionCut(question, weights, in: view)
+        decisionCut = try search.decisionCut(question, weights, in: view)
         scored = Self.scored(nearestMatches + text.cosines, lexicalMatches + text.others, text.exact, weights, decisionCut)
         mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
@@ -168,13 +164,6 @@ struct Candidates {
 }
 
 extension NodeSearch {
-    /// How many of the best candidates `count` answers can be made of; nil where passages of one node or document share a place, and where ranks are told.
-    fileprivate func best(_ count: Int, _ texts: TextIndex, in view: borrowing TransactionView) throws -> Int? {
-        guard mode == .hybrid, fusion.method == .calibrated, !explain, page == nil, !groups, ofDocumentMax == nil else { return nil }
-        let statistics = try texts.statistics(in: view)
-        return statistics.beginnings == statistics.documents ? count : nil
-    }
-
     /// The decision cut of a question; in a mode that has no use for it, without the vectors' part.
     func decisionCut(_ question: Question, _ weights: QueryWeights, in view: borrowing TransactionView) throws -> Float {
         guard mode == .hybrid, let vector = question.vector else { return Calibration.standard.cut(weights.features, meanCosine: 0) }

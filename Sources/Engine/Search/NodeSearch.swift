@@ -88,8 +88,7 @@ struct NodeSearch {
         // Long nodes, by each of their entries: a node of megabytes is read once, and not for each of its passages.
         var long: [NodeID: IndexedUnit] = [:]
         while true {
-            let candidates = try Candidates(
-                question, count: wanted, depth: depth, of: search, tellsWhy: tellsWhy, showsBest: beside == 0 && !tellsWhy, in: view)
+            let candidates = try Candidates(question, count: wanted, depth: depth, of: search, tellsWhy: tellsWhy, in: view)
             let choice = candidates.choice
             let (folding, isShort) = try fold(candidates, count: count, beside: beside) { entry in
                 let unit = try long[entry] ?? documents.unit(of: entry, in: view)

@@ -28,8 +28,6 @@ final class TextSide: Sendable {
         /// The nodes with such a word.
         let exact: [(node: NodeID, rarity: Rarity)]
         let weights: QueryWeights
-        /// The decision cut of the query, where it was needed.
-        let cut: Float?
     }
 
     /// What is asked.
@@ -58,59 +56,25 @@ final class TextSide: Sendable {
         let vectors: VectorIndex
         /// nil: cosines are not asked for.
         let vector: [Float]?
-        /// Phrases need not count but for those whom they may bring among so many best; nil: they do, for all.
-        var best: Int? = nil
 
         /// - Parameters:
         ///   - known: nodes whose cosines are known.
         ///   - nearest: the nodes that the vectors found; called as late as can be.
-        func search(in view: borrowing TransactionView, known: [VectorMatch], nearest: () throws -> [VectorMatch]) throws -> Retrieved {
+        func search(in view: borrowing TransactionView, known: [NodeID], nearest: () throws -> [NodeID]) throws -> Retrieved {
             var cosines: [VectorMatch] = []
-            var near: [VectorMatch] = []
-            var cut: Float?
-            var contenders: ((TextIndex.Answer) -> Set<NodeID>)?
-            if let best, let vector {
-                let meanCosine = try vectors.mean(in: view)?.cosine(vector[...]) ?? 0
-                contenders = { found in
-                    let own = Calibration.standard.cut(found.weights.features, meanCosine: meanCosine)
-                    cut = own
-                    return Self.contenders(found, near + cosines, cut: own, best: best)
-                }
-            }
             let answer = try texts.search(
                 query.resolved, count: count,
                 alsoScoring: { nodes in
                     if let vector {
-                        let known = NodeSet(known.map(\.node))
+                        let known = NodeSet(known)
                         let nodes = nodes.filter { !known.contains($0) }
                         cosines = zip(nodes, try vectors.cosines(vector, of: nodes, in: view)).compactMap { node, cosine in
                             cosine.map { VectorMatch(node: node, cosine: $0) }
                         }
                     }
-                    near = try nearest()
-                    return near.map(\.node)
-                }, liftingOnly: contenders, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
-            return Retrieved(matches: answer.matches, cosines: cosines, others: answer.others, exact: answer.exact, weights: answer.weights, cut: cut)
-        }
-
-        /// The nodes that would be among the best if all phrases stood in them: what phrases add to any other is not seen.
-        private static func contenders(_ found: TextIndex.Answer, _ cosines: [VectorMatch], cut: Float, best: Int) -> Set<NodeID> {
-            var table = ScoreTable(
-                nodesMax: cosines.count + found.matches.count + found.others.count, ceiling: found.weights.ceiling, cut: cut, shareCut: found.weights.shareCut)
-            for match in cosines { table.note(match.node, cosine: match.cosine) }
-            for match in found.matches { table.note(match.node, bm25: match.score) }
-            for match in found.others { table.note(match.node, bm25: match.score) }
-            for (node, rarity) in found.exact { table.note(node, ExactWord(rarity)) }
-            let least = table.scored.map { $0.parts.similarity(.hybrid) }.sorted(by: >)
-            guard best > 0, least.count > best else { return Set(table.scored.map(\.node)) }
-            var nodes: Set<NodeID> = []
-            for (node, parts) in table.scored where parts.bm25 > 0 {
-                var parts = parts
-                parts.bm25 += found.liftsMost
-                parts.ceiling = max(parts.ceiling, parts.bm25)
-                if parts.similarity(.hybrid) >= least[best - 1] { nodes.insert(node) }
-            }
-            return nodes
+                    return try nearest()
+                }, where: fields.admitsAll ? nil : { fields.admits($0) }, in: view)
+            return Retrieved(matches: answer.matches, cosines: cosines, others: answer.others, exact: answer.exact, weights: answer.weights)
         }
     }
 
@@ -118,7 +82,7 @@ final class TextSide: Sendable {
 
     private let isTaken = Atomic(false)
     private let ask = Handover<Ask>()
-    private let nearest = Handover<[VectorMatch]>()
+    private let nearest = Handover<[NodeID]>()
     private let found = Handover<Retrieved>()
 
     /// On another thread: the work, unless it has been taken or the snapshot is another one.
@@ -140,8 +104,9 @@ final class TextSide: Sendable {
     ) throws -> (nearest: [VectorMatch], text: Retrieved) {
         ask.leave(.success(asked))
         let answer = try graph(view)
-        if claim() { return (answer, try asked.search(in: view, known: answer) { answer }) }
-        nearest.leave(.success(answer))
+        let nodes = answer.map(\.node)
+        if claim() { return (answer, try asked.search(in: view, known: nodes) { nodes }) }
+        nearest.leave(.success(nodes))
         return (answer, try found.take())
     }
 
