@@ -57,6 +57,9 @@ public struct DocumentRecord: Sendable, Equatable {
     /// Numbers of the passages of long nodes but the first of each.
     public var furtherPassages: [NodeID] { passages.flatMap(\.further) }
 
+    /// How many numbers its nodes and passages take.
+    public var numberCount: Int { passages.reduce(nodes.count) { $0 + $1.count - 1 } }
+
     /// A node is in one place of one document, and what was deleted has none. Each finding is a sentence; for tests.
     public func checkInvariants() -> [String] {
         var faults: [String] = []
@@ -228,6 +231,17 @@ public struct NodeRecord: Sendable, Equatable {
         writer.varint(UInt64(unread.count))
         for place in unread { writer.varint(UInt64(place)) }
         return writer.bytes
+    }
+
+    /// Bytes of a record in which its head mostly lies.
+    static let headUsual = 256
+
+    /// What a record begins with.
+    static func head(_ bytes: [UInt8]) throws -> (document: DocumentID, kind: String) {
+        var reader = ByteReader(bytes)
+        let document = DocumentID(rawValue: try reader.u32())
+        _ = (try reader.blob(), try reader.blob())
+        return (document, try reader.text())
     }
 
     static func decode(_ bytes: [UInt8]) throws -> NodeRecord {

@@ -61,6 +61,30 @@ public struct DocumentStore: Sendable {
         return found
     }
 
+    /// The document that an entry of the indexes is of, and the kind of its node, without reading the node's data.
+    /// - Complexity: O(log n).
+    public func owner(of entry: NodeID, in view: borrowing TransactionView) throws -> (document: DocumentID, kind: String)? {
+        var found: (document: DocumentID, kind: String)?
+        try view.scanRecords(prefix: scope.key(.node), from: scope.key(.node, entry.rawValue), .descending) { _, payload in
+            if payload.byteCount > NodeRecord.headUsual {
+                found = try? NodeRecord.head(Array(payload.extracting(0..<NodeRecord.headUsual)))
+            }
+            if found == nil { found = try NodeRecord.head(Array(payload)) }
+            return .stop
+        }
+        return found
+    }
+
+    /// Whether a document has had several nodes, or passages, since the project began.
+    public func hasWholes(in view: borrowing TransactionView) throws -> Bool { try Counters.load(scope, in: view).hasWholes }
+
+    /// The numbers of a document's nodes and of the passages of its long ones, rising: of those of gathered nodes the indexes have the first.
+    /// - Returns: nil when there is a single one, or more than `max`.
+    public func numbers(of id: DocumentID, max: Int, in view: borrowing TransactionView) throws -> (entries: [NodeID], nodes: Int)? {
+        guard let document = try document(id, in: view), document.numberCount > 1, document.numberCount <= max else { return nil }
+        return ((document.nodes + document.furtherPassages).sorted(), document.nodes.count)
+    }
+
     /// Nodes in the order of their numbers, from one on: at most `count`, and of nodes that are gathered all or none.
     /// - Complexity: O(log n + count).
     public func nodes(
@@ -295,6 +319,11 @@ public struct DocumentStore: Sendable {
             }
         }
         try transaction.store(scope.key(.document, document.id.rawValue), document.encode(mark))
+        guard document.numberCount > 1 else { return }
+        var counters = try Counters.load(scope, in: transaction.view)
+        guard !counters.hasWholes else { return }
+        counters.hasWholes = true
+        try counters.store(scope, in: &transaction)
     }
 
     public func put(_ node: NodeRecord, as id: NodeID, in transaction: inout WriteTransaction) throws {
@@ -346,15 +375,19 @@ public struct DocumentStore: Sendable {
         }
     }
 
-    /// The last numbers given.
+    /// The last numbers given, and what is true of all documents so far.
     private struct Counters {
         var lastDocument: UInt32 = 0
         var lastNode: UInt32 = 0
+        /// A document took several numbers at once. Never taken back: it only spares looking.
+        var hasWholes = false
 
         static func load(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Counters {
             guard let bytes = try view.loadBytes(scope.key(.documentState)) else { return Counters() }
             var reader = ByteReader(bytes)
-            let counters = Counters(lastDocument: try reader.u32(), lastNode: try reader.u32())
+            // A record of before has no mark: there may be some.
+            let counters = Counters(
+                lastDocument: try reader.u32(), lastNode: try reader.u32(), hasWholes: reader.remaining == 0 ? true : try reader.bool())
             try reader.end()
             return counters
         }
@@ -363,6 +396,7 @@ public struct DocumentStore: Sendable {
             var writer = ByteWriter()
             writer.u32(lastDocument)
             writer.u32(lastNode)
+            writer.bool(hasWholes)
             try transaction.store(scope.key(.documentState), writer.bytes)
         }
     }

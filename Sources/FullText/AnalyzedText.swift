@@ -52,6 +52,11 @@ public struct AnalyzedText: Sendable {
         (self.bytes, self.ends, self.counts, self.order) = (bytes, ends, counts, order)
     }
 
+    /// A text of which only its words are known.
+    init(length: Int, bytes: [UInt8], ends: [Int], counts: [UInt32]) {
+        (self.length, self.bytes, self.ends, self.counts, order, goesOn) = (length, bytes, ends, counts, [], false)
+    }
+
     var distinct: Int { ends.count }
 
     func range(_ place: Int) -> Range<Int> { (place == 0 ? 0 : ends[place - 1])..<ends[place] }

@@ -6,20 +6,34 @@ public import LMDB
 public struct TermGains: Sendable {
     private let statistics: TextStatistics
     private let norm: LengthNorm
+    private let normOfWholes: LengthNorm
 
     public init(_ statistics: TextStatistics) {
         self.statistics = statistics
         norm = LengthNorm(averageLength: statistics.averageLength)
+        normOfWholes = LengthNorm(averageLength: statistics.averageWhole)
     }
 
-    /// The most that a term of a text adds to a score for each time that the query says it: its share, and what it brings to the two pairs of words
-    /// that it stands in there.
+    /// The most that a term of a text adds to a score for each time that the query says it: its share, with that of the whole, and what it brings
+    /// to the two pairs of words that it stands in there.
     /// - Parameters:
     ///   - documents: texts with the term.
     ///   - count: how often this text has it, of `length` terms.
-    public func most(documents: Int, count: Int, length: Int) -> Float {
-        let gain = gain(documents: documents, count: count, length: length)
-        return gain.share + gain.pairs
+    ///   - whole: how often its whole has it.
+    ///   - words: of the whole; nil: the text itself.
+    public func most(documents: Int, count: Int, length: Int, whole: Int, in words: WholeWords?) -> Float {
+        let own = count == 0 ? nil : gain(documents: documents, count: count, length: length)
+        let share = own?.share ?? 0
+        return max(share, (share + self.share(documents: documents, whole: whole, in: words, length: length)) / 2) + (own?.pairs ?? 0)
+    }
+
+    /// What a term of a whole adds to its score.
+    /// - Parameters:
+    ///   - words: nil: the whole is a text of `length` terms.
+    public func share(documents: Int, whole: Int, in words: WholeWords?, length: Int) -> Float {
+        let (idf, frequency) = (QueryWeights.idf(documentFrequency: documents, documents: statistics.documents), Float(whole))
+        let length = words.map { Int($0.length) } ?? length
+        return idf * (frequency / (frequency + normOfWholes.base + normOfWholes.slope * Float(length)))
     }
 
     /// What a term of a text is to a query, for each time that the query says it.

@@ -76,7 +76,7 @@ extension TextIndex {
 
     /// Terms of the nodes' texts, nil of those without one. Each record is opened once.
     /// - Parameter order: the places of the nodes, by rising node.
-    private func lengths(of nodes: [NodeID], _ order: [Int], in view: borrowing TransactionView) throws -> [UInt32?] {
+    func lengths(of nodes: [NodeID], _ order: [Int], in view: borrowing TransactionView) throws -> [UInt32?] {
         var lengths = [UInt32?](repeating: nil, count: nodes.count)
         var open: (chunk: UInt32, lengths: LengthView?)?
         for place in order {

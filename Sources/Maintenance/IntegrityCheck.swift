@@ -165,6 +165,9 @@ public enum IntegrityCheck {
                 withVector.formUnion(unit.entriesWithVectors)
                 report.findings += try unit.findings()
             }
+            if document.numberCount > 1, try !documents.hasWholes(in: view) {
+                report.findings.append("'\(document.key)' has \(document.numberCount) numbers, and the project says that no document has several")
+            }
             if units.compactMap(\.run) != document.passages {
                 report.findings.append("'\(document.key)' lists other passages than its nodes have")
             }

@@ -28,6 +28,8 @@ public struct ScoreParts: Sendable {
     /// nil when one of the two has no vector.
     public var cosine: Float?
     public var bm25: Float
+    /// What of that the words of its whole bring (WholeWords).
+    public private(set) var whole: Float = 0
     /// The most that `bm25` can be for the query.
     public var ceiling: Float
     /// The decision cut: what a node must sum up to for a calibrated similarity of 0.5.
@@ -47,6 +49,17 @@ public struct ScoreParts: Sendable {
         self.cut = cut
         self.shareCut = shareCut
         self.exactWord = exactWord
+    }
+
+    /// With what the whole that the text is part of brings.
+    public func gaining(_ whole: Float) -> ScoreParts {
+        guard whole > 0 else { return self }
+        var parts = self
+        parts.whole = whole
+        parts.bm25 += whole
+        // Prefixes and phrases may bring more than the ceiling counts for them.
+        parts.ceiling = max(ceiling, parts.bm25)
+        return parts
     }
 
     public var calibrated: CalibratedScore { CalibratedScore(ceiling: ceiling, cut: cut) }

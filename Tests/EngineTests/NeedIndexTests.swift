@@ -50,6 +50,14 @@ import Testing
             }
             members.append(("m\(place)", .string(text)))
         }
+        if Int.random(in: 0..<4, using: &random) == 0 {
+            // A document of several nodes, of which some stay when it is published again.
+            let rows = (0..<Int.random(in: 2...5, using: &random)).map { row -> (String, JSONValue) in
+                let text = vocabulary[(row * 7 + Int.random(in: 0..<2, using: &random)) % 160] + " " + vocabulary[row % 3]
+                return ("row\(row)", ["says": .string(text), "of": .string(vocabulary[(row * 3) % 12])])
+            }
+            return PublishCommand(project: project, key: key, data: .object(JSONObject(rows)), format: "json")
+        }
         let data: JSONValue = members.count == 1 ? members[0].1 : .object(JSONObject(members))
         var command = PublishCommand(project: project, key: key, data: data, format: members.count == 1 ? "text" : "json")
         if Bool.random(using: &random) { command.metadata = JSONObject([("team", Bool.random(using: &random) ? "core" : "edge")]) }

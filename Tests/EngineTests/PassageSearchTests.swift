@@ -97,6 +97,51 @@ import Testing
 
     // MARK: - Documents
 
+    @Test func theWordsOfADocumentHelpItsPassages() async throws {
+        let fixture = try Fixture()
+        for number in 0..<20 {
+            try await fixture.publish(
+                "p", "other\(number)", ["head": ["title": .string("manual of engine\(number)")], "body": ["text": .string("tighten screw\(number % 5)")]])
+        }
+        let (whole, part) = ("quince harvest calendar", "tighten screw3")
+        try await fixture.publish("p", "long", ["head": ["title": .string(whole)], "body": ["text": .string(part)]])
+        for mode in [SearchMode.hybrid, .keyword] {
+            var request = QueryRequest(project: Self.project, text: "quince screw3", topK: 30, threshold: 0)
+            request.mode = mode
+            request.explain = true
+            let matches = try await fixture.database.query(Fixture.tenant, request).matches
+            let body = try #require(matches.first { $0.nodeKey == "long.body" })
+            let terms = try #require(body.explanation?.terms)
+            #expect(terms.contains { $0.term == "(document)" && $0.score > 0 }, "\(mode)")
+            #expect(abs(terms.reduce(0) { $0 + $1.score } - (body.explanation?.bm25 ?? 0)) < 1e-3)
+            // Of equal words it is ahead of those whose document says nothing else of the question.
+            for other in matches where other.documentKey != "long" { #expect(other.similarity < body.similarity, "\(mode) \(other.nodeKey)") }
+            // A document of one node is what it was.
+            #expect(matches.allSatisfy { match in match.explanation?.terms.contains { $0.term == "(document)" } != true || match.documentKey == "long" })
+        }
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
+    /// A standing need gives a passage the number that a query gives it, also when only a part of the document is new.
+    @Test func needsHearOfPassagesWithTheirDocument() async throws {
+        let fixture = try Fixture()
+        for number in 0..<12 { try await fixture.publish("p", "other\(number)", ["head": ["title": .string("engine\(number)")], "body": ["text": "screw"]]) }
+        var command = RegisterCommand(project: Self.project, agent: Name(stored: "a"), needs: ["quince screw3 calendar"])
+        command.settings = NeedSettings(minSimilarity: 0.01)
+        _ = try await fixture.database.register(Fixture.tenant, command)
+        for text in ["tighten screw3", "loosen screw3 in the calendar"] {
+            let document: JSONValue = ["head": ["title": "quince harvest"], "body": ["text": .string(text)]]
+            let rehearsal = try await fixture.database.rehearse(
+                Fixture.tenant, PublishCommand(project: Self.project, key: Name(stored: "long"), data: document))
+            try await fixture.publish("p", "long", document)
+            let told = try #require(rehearsal.agents.first?.matches.first { $0.nodeKey == "long.body" })
+            let asked = try await fixture.query("p", "quince screw3 calendar", mode: .hybrid, topK: 40)
+            let found = try #require(asked.first { $0.nodeKey == "long.body" })
+            #expect(found.similarity == told.similarity && told.parts.whole > 0, "\(text)")
+        }
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
     @Test func documentsHaveThePlaces() async throws {
         let fixture = try Fixture()
         for document in 0..<6 {

@@ -30,6 +30,9 @@ public enum NodeKind: String, Sendable, CaseIterable {
     /// `is_structured` of the data listing.
     public var isStructured: Bool { self == .object || self == .row }
 
+    /// Whether it is a piece of a running text.
+    public var isProse: Bool { self == .sentence || self == .paragraph || self == .heading }
+
     /// Whether the value is a text that the publisher wrote as such, in prose or code.
     var isText: Bool { !isStructured && self != .primitive }
 }

@@ -95,8 +95,7 @@ public enum PassageUnits {
     /// Whether the unit that begins with a node goes on with a text of which other units are before it, as far as its path tells: sentences,
     /// paragraphs and headings are numbered from 0. Rows, objects and blocks stand for themselves.
     public static func goesOn(path: String, kind: String) -> Bool {
-        guard let kind = NodeKind(rawValue: kind), kind == .sentence || kind == .paragraph || kind == .heading,
-            let mark = path.utf8.lastIndex(of: UInt8(ascii: "_"))
+        guard let kind = NodeKind(rawValue: kind), kind.isProse, let mark = path.utf8.lastIndex(of: UInt8(ascii: "_"))
         else { return false }
         let number = path.utf8[mark...].dropFirst()
         return !number.isEmpty && number.allSatisfy { $0 &- 0x30 < 10 } && !number.allSatisfy { $0 == UInt8(ascii: "0") }
@@ -154,7 +153,7 @@ extension PassageSize {
 enum PassageGathering {
     /// The text of a node of prose that is no entry of a log; nil of any other.
     static func text(of node: PassageUnits.Node) -> String? {
-        guard let kind = NodeKind(rawValue: node.kind), kind == .sentence || kind == .paragraph || kind == .heading,
+        guard let kind = NodeKind(rawValue: node.kind), kind.isProse,
             case .string(let text) = SearchText.unwrapped(node.value, kind: node.kind)
         else { return nil }
         if kind == .paragraph, LogEntries.begins(Array(text.utf8.prefix(160))[...]) { return nil }

@@ -64,12 +64,14 @@ extension Applier {
         var nodes: [NodeID] = []
         var passages: [DocumentRecord.PassageRun] = []
         var fresh: [FreshUnit] = []
+        var units: [IndexedUnit] = []
         for unit in imported.units {
             let indexed = IndexedUnit(first: numbers.first!, records: unit.records(document: id, key: key))
             numbers = numbers.dropFirst(max(unit.nodes.count, unit.passages.count))
             for (node, record) in zip(indexed.nodes, indexed.records) { try documents.put(record, as: node, in: &transaction) }
             nodes += indexed.nodes
             if let run = indexed.run { passages.append(run) }
+            units.append(indexed)
             fresh.append(
                 try FreshUnit(
                     indexed, vectors: unit.vectors.map(VectorMath.stored), (indexed.analyzed(analyzer), indexed.analyzedNodes(analyzer))))
@@ -95,6 +97,7 @@ extension Applier {
         try documents.put(document, in: &transaction)
         try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
         for version in run.versions[key] ?? [] { try documents.addVersion(version, of: id, in: &transaction) }
+        _ = try join(&fresh, of: units, analyzer, scope, in: transaction.view)
         return (id, fresh)
     }
 

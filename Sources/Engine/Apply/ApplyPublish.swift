@@ -69,6 +69,7 @@ extension Applier {
         var ids: [NodeID] = []
         var passages: [DocumentRecord.PassageRun] = []
         var fresh: [FreshUnit] = []
+        var standing: [IndexedUnit] = []
         for (unit, kept) in zip(command.units, kept) {
             let indexed: IndexedUnit
             if let kept {
@@ -79,9 +80,11 @@ extension Applier {
                 for (node, record) in zip(indexed.nodes, indexed.records) { try documents.put(record, as: node, in: &transaction) }
                 fresh.append(try FreshUnit(indexed, vectors: unit.vectors!, unit.analyzed(by: analyzer, of: command, indexed)))
             }
+            standing.append(indexed)
             ids += indexed.nodes
             if let run = indexed.run { passages.append(run) }
         }
+        let keptTexts = try join(&fresh, of: standing, analyzer, scope, in: transaction.view)
         let terms = indexing == nil ? try index(fresh, scope, in: &transaction) : nil
         let document = DocumentRecord(
             id: id, key: command.key, sequence: event.sequence, exists: true, format: command.format, updatedAt: command.time,
@@ -91,8 +94,8 @@ extension Applier {
         try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
         try documents.addVersion(event.sequence, of: id, in: &transaction)
         let telling = Telling(
-            tenant: command.tenant, scope: scope, project: command.project, document: id, standing: Set(ids), fresh: fresh, routing: command.routing,
-            source: Provenance(event), sequence: event.sequence, message: .update(sequence: event.sequence, key: command.key.text, data: command.data))
+            tenant: command.tenant, scope: scope, project: command.project, document: id, standing: Set(ids), fresh: fresh, kept: keptTexts,
+            routing: command.routing, source: Provenance(event), sequence: event.sequence, message: .update(sequence: event.sequence, key: command.key.text, data: command.data))
         // Needs are scored by the statistics that the text index has with the new nodes in it.
         if let indexing {
             indexing.add(fresh, scope) { [self] terms, transaction, effects in try tell(telling, terms, in: &transaction, &effects) }
@@ -100,6 +103,28 @@ extension Applier {
             try tell(telling, terms, in: &transaction, &work.effects)
         }
         return receipt(event.sequence, changed: true)
+    }
+
+    /// Gives units that have just been written the words of their document, if needs are to be held against them.
+    /// - Parameter units: all of the document.
+    /// - Returns: the texts of the units that were there before, if their words are among them.
+    func join(
+        _ fresh: inout [FreshUnit], of units: [IndexedUnit], _ analyzer: Analyzer, _ scope: TenantScope, in view: borrowing TransactionView
+    ) throws -> [AnalyzedText] {
+        guard !fresh.isEmpty, try NeedStore(scope: scope).needSlots(in: view) > 0 else { return [] }
+        let texts = Dictionary(uniqueKeysWithValues: fresh.map { ($0.nodes[0], $0.passages.map(\.text)) })
+        var kept: [AnalyzedText] = []
+        let whole = try Wholes.words(of: units) { unit in
+            if let known = texts[unit.first] { return known }
+            let own = try unit.analyzed(analyzer)
+            kept += own
+            return own
+        }
+        guard let whole else { return [] }
+        let nodes = units.reduce(0) { $0 + $1.records.count }
+        let byFirst = Dictionary(uniqueKeysWithValues: units.map { ($0.first, $0) })
+        for place in fresh.indices { fresh[place].whole = byFirst[fresh[place].nodes[0]].map { whole.counted(for: $0, nodes: nodes) } }
+        return kept
     }
 
     /// Enters the units of one document in both indexes.

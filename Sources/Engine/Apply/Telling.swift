@@ -19,6 +19,8 @@ struct Telling {
     let standing: Set<NodeID>
     /// The units of those that it did not have before.
     let fresh: [FreshUnit]
+    /// The words of the units that it keeps, where the fresh ones are scored with them too.
+    var kept: [AnalyzedText] = []
     let routing: Command.Routing
     let source: Provenance
     let sequence: Sequence
@@ -31,6 +33,11 @@ extension Applier {
     func tell(_ telling: Telling, _ terms: FreshTerms?, in transaction: inout WriteTransaction, _ effects: inout Effects) throws {
         let needs = NeedStore(scope: telling.scope)
         let followers = try needs.followers(of: telling.document, in: transaction.view)
+        var terms = terms
+        if !telling.kept.isEmpty, terms != nil {
+            // The writer of the fresh texts saw no others.
+            terms = try FreshTerms(BatchTerms(telling.fresh.flatMap(\.passages).map(\.text) + telling.kept), telling.scope, in: transaction.view)
+        }
         let matched = try terms.map {
             try matcher.match(
                 telling.fresh, $0, of: telling.document, scope: telling.scope, dimension: dimension, routing: telling.routing, in: transaction.view)

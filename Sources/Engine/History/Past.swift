@@ -197,6 +197,8 @@ struct PastNodes: Sendable {
     let vectors: [[Float]?]
     private let owners: [Int]
     private let unitsOfNodes: [Int]
+    /// Of each unit, the units of its document.
+    private let ofDocument: [Range<Int>]
     let texts: TextCollection
     let analyzer: Analyzer
 
@@ -218,6 +220,14 @@ struct PastNodes: Sendable {
             analyzed += try unit.analyzed(analyzer)
         }
         (self.units, self.vectors, self.owners, self.unitsOfNodes) = (units, vectors, owners, unitsOfNodes)
+        var ofDocument: [Range<Int>] = []
+        while ofDocument.count < units.count {
+            let first = ofDocument.count
+            let key = ExactText(units[first].records[0].documentKey)
+            let end = units[first...].firstIndex { ExactText($0.records[0].documentKey) != key } ?? units.count
+            ofDocument += repeatElement(first..<end, count: end - first)
+        }
+        self.ofDocument = ofDocument
         texts = TextCollection(analyzed)
     }
 
@@ -230,6 +240,17 @@ struct PastNodes: Sendable {
     func unit(of entry: NodeID) -> Unit { units[owners[Self.place(entry)]] }
     /// The unit of a node.
     func unit(ofNode node: NodeID) -> Unit { units[unitsOfNodes[Self.place(node)]] }
+
+    /// The words of the document of an entry; nil when it is no whole.
+    func whole(of entry: NodeID) -> WholeWords? {
+        let unit = owners[Self.place(entry)]
+        let units = self.units[ofDocument[unit]]
+        var place = units.first?.entries.lowerBound ?? 0
+        return Wholes.words(of: units.map(\.indexed)) { other in
+            defer { place += other.entries.count }
+            return (place..<place + other.entries.count).map { texts[$0] }
+        }?.counted(for: self.units[unit].indexed, nodes: units.reduce(0) { $0 + $1.records.count })
+    }
 
     /// Every node with its number.
     var nodes: [(id: NodeID, record: NodeRecord)] { units.flatMap { zip($0.indexed.nodes, $0.records).map { ($0, $1) } } }

@@ -1,6 +1,7 @@
 // The nodes that either index finds, each with both its true scores: a node that one side found is not given 0 on the other.
 
 internal import Base
+internal import Documents
 internal import FullText
 internal import KeySpace
 internal import LMDB
@@ -25,18 +26,28 @@ struct Candidates {
     let scored: [(node: NodeID, parts: ScoreParts)]
     /// One of the indexes gave as many as it was asked for: it may have more.
     let mayHaveMore: Bool
+    /// Documents may have several entries.
+    let hasWholes: Bool
     /// Of the question's fields, when it has some that only nodes know.
     private let fields: QueryFields?
     /// Which of gathered nodes answers.
     var choice: NodeChoice { NodeChoice(weights: weights, analyzer: analyzer, fields: fields) }
 
     /// What each index is asked for in hybrid mode: enough that fusion rarely misses a node that is middling on both sides.
-    static func count(for answers: Int, _ mode: SearchMode) -> Int { mode == .hybrid ? max(100, 4 * answers) : answers }
+    /// Words alone are asked for as many as are looked at again, where that may change the order.
+    static func count(for answers: Int, _ mode: SearchMode, hasWholes: Bool) -> Int {
+        switch mode {
+        case .hybrid: max(100, 4 * answers)
+        case .keyword: hasWholes ? Wholes.lookMax(answers) : answers
+        case .semantic: answers
+        }
+    }
 
     /// - Parameter depth: what each index is asked for; nil: what `count` answers need.
     init(_ question: Question, count: Int, depth: Int? = nil, of search: NodeSearch, tellsWhy: Bool = false, in view: borrowing TransactionView) throws {
         let vectors = VectorIndex(scope: search.scope, dimension: search.dimension)
         let texts = TextIndex(scope: search.scope)
+        hasWholes = try DocumentStore(scope: search.scope).hasWholes(in: view)
         analyzer = try texts.options(in: view).analyzer
         var query = TextSide.Ask.Query.plain(question.text, analyzer)
         var admission = Admission()
@@ -54,7 +65,7 @@ struct Candidates {
         }
         self.admission = admission
         self.fields = asked
-        let wanted = depth ?? Self.count(for: count, search.mode)
+        let wanted = depth ?? Self.count(for: count, search.mode, hasWholes: hasWholes)
         func graph(in view: borrowing TransactionView) throws -> [VectorMatch] {
             guard let vector = question.vector else { return [] }
             return try admission.admitsAll
@@ -83,13 +94,15 @@ struct Candidates {
         }
         (lexicalMatches, weights) = (text.matches, text.weights)
         decisionCut = try search.decisionCut(question, weights, in: view)
-        scored = Self.scored(nearestMatches + text.cosines, lexicalMatches + text.others, text.exact, weights, decisionCut)
+        let first = Self.scored(nearestMatches + text.cosines, lexicalMatches + text.others, text.exact, weights, decisionCut)
+        scored = try search.lookingAgain(first, weights, count: count, in: view)
         mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 
     /// The same from nodes in memory, each of which is looked at.
     init(_ question: Question, count: Int, depth: Int? = nil, of mode: SearchMode, passing: NodeSet?, among past: PastNodes) {
         analyzer = past.analyzer
+        hasWholes = true
         let texts = past.texts
         var fields: QueryFields?
         let query: ResolvedTextQuery
@@ -100,7 +113,7 @@ struct Candidates {
             query = ResolvedTextQuery(TextQuery(question.text, analyzer: analyzer))
         }
         weights = texts.weights(query)
-        let wanted = depth ?? Self.count(for: count, mode)
+        let wanted = depth ?? Self.count(for: count, mode, hasWholes: hasWholes)
         var fits = [Bool](repeating: false, count: past.entryCount)
         for unit in past.units {
             let fitting = fields.map { fields in unit.records.contains { fields.admit($0, unit.attributes) } } ?? true
@@ -143,7 +156,8 @@ struct Candidates {
             }
         }
         decisionCut = Calibration.standard.cut(weights.features, meanCosine: mode == .hybrid ? vector.map(past.meanCosine) ?? 0 : 0)
-        scored = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, exact, weights, decisionCut)
+        let first = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, exact, weights, decisionCut)
+        scored = NodeSearch.lookingAgain(first, weights, mode, count: count, among: past)
         mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 
@@ -181,11 +195,13 @@ extension NodeSearch {
         let texts = TextIndex(scope: scope)
         let scores = mode == .semantic ? nothing : try texts.scores(weights, of: nodes, in: view)
         let exact = mode == .semantic ? [:] : try texts.exact(weights, in: view)
+        let gains = mode == .semantic ? [Float](repeating: 0, count: nodes.count) : try gains(of: nodes, weights, in: view)
         return nodes.indices.map { place in
             let bm25 = scores[place] ?? 0
             return ScoreParts(
                 cosine: cosines[place], bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut, shareCut: weights.shareCut,
-                exactWord: exact[nodes[place]].map { ExactWord($0) })
+                exactWord: exact[nodes[place]].map { ExactWord($0) }
+            ).gaining(gains[place])
         }
     }
 
@@ -197,7 +213,8 @@ extension NodeSearch {
             return ScoreParts(
                 cosine: question.vector.flatMap { past.cosine($0, node) }, bm25: bm25, ceiling: max(weights.ceiling, bm25), cut: cut,
                 shareCut: weights.shareCut,
-                exactWord: mode == .semantic ? nil : weights.exactWord(text).map { ExactWord($0) })
+                exactWord: mode == .semantic ? nil : weights.exactWord(text).map { ExactWord($0) }
+            ).gaining(mode == .semantic ? 0 : past.gain(node, weights))
         }
     }
 }

@@ -15,6 +15,8 @@ struct FreshPassage {
 struct FreshUnit {
     let nodes: [NodeID]
     let passages: [FreshPassage]
+    /// The words of its document; nil when that is no whole: each passage is its own then.
+    var whole: WholeWords?
     /// Of each gathered node.
     private let nodeTexts: [AnalyzedText]
 

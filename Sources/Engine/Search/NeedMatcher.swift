@@ -115,7 +115,7 @@ package final class NeedMatcher: Sendable {
                 let cut = scorer.cut(ofVector: vector)
                 guard candidate.mayMatch(cosine: cosine, leastCut: cut.least, rule) else { continue }
                 if candidate.dependsOnWords, let words = try store.words(ofNeed: candidate.number, in: view) {
-                    let shared = SharedWords(words, passage.text, terms, gains)
+                    let shared = SharedWords(words, passage.text, unit.whole, terms, gains)
                     let least = scorer.leastCut(meanCosine: cut.meanCosine, deviation: shared.deviation)
                     guard candidate.mayMatch(cosine: cosine, words: shared.most, leastCut: least, rule) else { continue }
                 }
@@ -132,17 +132,24 @@ package final class NeedMatcher: Sendable {
         /// What the deviation of the need is at least.
         let deviation: Float
 
-        init(_ words: [(term: ArraySlice<UInt8>, count: Int)], _ text: AnalyzedText, _ terms: FreshTerms, _ gains: TermGains) {
+        init(
+            _ words: [(term: ArraySlice<UInt8>, count: Int)], _ text: AnalyzedText, _ whole: WholeWords?, _ terms: FreshTerms, _ gains: TermGains
+        ) {
             var (shared, pairs, variance) = (0, Float(0), Float(0))
+            var ofWhole = Float(0)
             for (term, said) in words {
                 let count = text.count(of: term)
-                guard count > 0, let documents = terms.documents(of: term) else { continue }
+                let inWhole = whole?.words.count(of: term) ?? count
+                guard count + inWhole > 0, let documents = terms.documents(of: term) else { continue }
+                ofWhole += Float(said) * gains.share(documents: documents, whole: inWhole, in: whole, length: text.length)
                 let gain = gains.gain(documents: documents, count: count, length: text.length)
+                variance += Float(said) * Float(said) * gain.variance
+                guard count > 0 else { continue }
                 shared += 1
                 most += Float(said) * gain.share
                 pairs += Float(said) * gain.pairs
-                variance += Float(said) * Float(said) * gain.variance
             }
+            if shared > 0 { most = max(most, (most + ofWhole) / 2) }
             // No word stands beside another one alone.
             if shared > 1 { most += pairs }
             deviation = variance.squareRoot() * 0.9999
@@ -151,16 +158,17 @@ package final class NeedMatcher: Sendable {
 
     /// The passages as the index of needs asks for them.
     private func probes(_ units: [FreshUnit], _ terms: FreshTerms, _ gains: TermGains) -> [NeedProbe] {
-        units.flatMap(\.passages).map { passage in
-            var words: [NeedProbe.Word] = []
-            terms.forEach(of: passage.text) { said, documents, count in
-                words.append(
-                    .init(
-                        said.term, most: gains.most(documents: documents, count: count, length: passage.text.length),
-                        isRare: gains.isRare(documents: documents)))
-            }
-            return NeedProbe(vector: passage.vector, words: words)
+        units.flatMap { unit in unit.passages.map { probe($0, unit.whole, terms, gains) } }
+    }
+
+    private func probe(_ passage: FreshPassage, _ whole: WholeWords?, _ terms: FreshTerms, _ gains: TermGains) -> NeedProbe {
+        var words: [NeedProbe.Word] = []
+        terms.forEach(of: whole?.words ?? passage.text) { said, documents, count in
+            let own = whole == nil ? count : passage.text.count(of: said.term[...])
+            let most = gains.most(documents: documents, count: own, length: passage.text.length, whole: count, in: whole)
+            words.append(.init(said.term, most: most, isRare: own > 0 && gains.isRare(documents: documents)))
         }
+        return NeedProbe(vector: passage.vector, words: words)
     }
 
     private func rule(_ scorer: NeedScorer, in view: borrowing TransactionView) throws -> NeedRule {

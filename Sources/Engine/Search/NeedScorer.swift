@@ -66,6 +66,7 @@ struct NeedScorer {
         for passage in unit.passages {
             let cosine = !need.vector.isEmpty && !passage.vector.isEmpty ? VectorMath.dot(need.vector[...], passage.vector) : nil
             var parts = ScoreParts(cosine: cosine, bm25: 0, ceiling: 0, cut: cut.least)
+            var gain: Float = 0
             if mode != .semantic {
                 // Terms are looked up only where the score can depend on them.
                 let sharesTerm = passage.text.hasTerm(of: query.query)
@@ -74,6 +75,7 @@ struct NeedScorer {
                     weights = known
                     if sharesTerm {
                         parts.bm25 = known.score(passage.text)
+                        gain = known.gain(passage.text, in: unit.whole)
                         parts.exactWord = known.exactWord(passage.text).map { ExactWord($0) }
                     }
                     parts.ceiling = known.ceiling
@@ -81,6 +83,7 @@ struct NeedScorer {
                         parts.cut = Calibration.standard.cut(known.features, meanCosine: cut.meanCosine)
                         parts.shareCut = known.shareCut
                     }
+                    parts = parts.gaining(gain)
                 }
             }
             // Without a vector only a word they share is a reason, however low the threshold.

@@ -95,7 +95,7 @@ struct NodeSearch {
                 if unit.run != nil, long[entry] == nil { for each in unit.entries { long[each] = unit } }
                 return try FoundNode(unit, offset: Int(entry.rawValue - unit.first.rawValue), choice)
             }
-            let asked = Candidates.count(for: wanted, mode)
+            let asked = Candidates.count(for: wanted, mode, hasWholes: candidates.hasWholes)
             guard page == nil, isShort, candidates.mayHaveMore, asked < Limits.widenedCandidates else { return (candidates, folding) }
             wanted = mode == .hybrid ? asked : 4 * asked
             search.textSide = nil
@@ -232,7 +232,8 @@ struct NodeSearch {
         Explanation(
             mode: mode, rank: rank, similarity: Double(hit.similarity), threshold: threshold, parts: hit.parts.contributions(mode),
             cosine: hit.parts.cosine.map(Double.init), bm25: Double(hit.parts.bm25), bm25Ceiling: Double(candidates.weights.ceiling),
-            terms: candidates.weights.explain(AnalyzedText(try found.indexedText, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) },
+            terms: candidates.weights.explain(AnalyzedText(try found.indexedText, analyzer: candidates.analyzer)).map { ($0.term, Double($0.score)) }
+                + (hit.parts.whole > 0 ? [("(document)", Double(hit.parts.whole))] : []),
             fusion: fusion.method, vectorRank: candidates.vectorRank(of: hit.node), textRank: candidates.textRank(of: hit.node),
             weights: weights(hit))
     }
