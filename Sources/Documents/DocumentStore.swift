@@ -385,9 +385,12 @@ public struct DocumentStore: Sendable {
         static func load(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Counters {
             guard let bytes = try view.loadBytes(scope.key(.documentState)) else { return Counters() }
             var reader = ByteReader(bytes)
-            // A record of before has no mark: there may be some.
-            let counters = Counters(
-                lastDocument: try reader.u32(), lastNode: try reader.u32(), hasWholes: reader.remaining == 0 ? true : try reader.bool())
+            var counters = Counters(lastDocument: try reader.u32(), lastNode: try reader.u32(), hasWholes: true)
+            // The mark stands there until one has come; records of before have none.
+            if reader.remaining > 0 {
+                guard try reader.u8() == 0 else { throw ByteError.malformed(at: reader.offset - 1) }
+                counters.hasWholes = false
+            }
             try reader.end()
             return counters
         }
@@ -396,7 +399,7 @@ public struct DocumentStore: Sendable {
             var writer = ByteWriter()
             writer.u32(lastDocument)
             writer.u32(lastNode)
-            writer.bool(hasWholes)
+            if !hasWholes { writer.u8(0) }
             try transaction.store(scope.key(.documentState), writer.bytes)
         }
     }

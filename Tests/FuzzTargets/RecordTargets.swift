@@ -8,6 +8,7 @@ internal import Documents
 internal import Events
 internal import FullText
 internal import Hashing
+internal import Inboxes
 internal import Journal
 internal import KeySpace
 internal import LMDB
@@ -87,7 +88,7 @@ extension FuzzTargets {
         target("events", family: { eventRecords }), target("documents", family: { documentRecords }), target("vectors", family: { vectorRecords }),
         target("fulltext", family: { textRecords }), target("attributes", family: { attributeRecords }),
         target("needs", family: { needRecords }), target("access", family: { accessRecords }),
-        target("journal", family: { journalRecords }), sealed,
+        target("journal", family: { journalRecords }), target("inboxes", family: { inboxRecords }), sealed,
     ]
 
     private static func target(_ name: String, family: @escaping @Sendable () -> RecordFamily) -> FuzzTarget {
@@ -348,6 +349,39 @@ extension FuzzTargets {
                 try directory.put(
                     AgentDirectory.Entry(agent: Name(stored: "a"), project: scope.project, projectName: Name(stored: "shop"), registeredAt: time),
                     in: &transaction)
+            })
+    }()
+
+    private static let inboxRecords: RecordFamily = {
+        let inbox = Inbox(scope: scope, number: 4)
+        @Sendable func match(_ need: UInt32) -> InboxMatch {
+            InboxMatch(
+                need: need, node: NodeID(rawValue: 9), mode: 1, similarity: 0.75, threshold: 0.5, cosine: 0.5, bm25: 3, ceiling: 8, cut: 4, shareCut: 0.25,
+                exactWord: .rare)
+        }
+        return RecordFamily(
+            read: { view in
+                _ = try inbox.state(in: view)
+                try inbox.forEach(after: .zero, in: view) { entry in
+                    _ = try inbox.matches(of: entry.sequence, in: view)
+                    return .onward
+                }
+                _ = try inbox.findings(head: Sequence(rawValue: 9), in: view)
+                _ = try Inbox.numbers(scope, in: view)
+            },
+            change: { transaction in
+                let entry = InboxEntry(sequence: Sequence(rawValue: 20), reason: .update, agent: 1, needs: [2])
+                try inbox.append(entry, matches: [match(2)], in: &transaction)
+                try require(try inbox.matches(of: entry.sequence, in: transaction.view) == [match(2)], "a match appended and read differs")
+                try inbox.remove(upTo: Sequence(rawValue: 3), isRead: true, in: &transaction)
+                try inbox.removeAll(in: &transaction)
+            },
+            fill: { transaction in
+                for (sequence, reason) in zip([3, 5, 8] as [UInt64], InboxEntry.Reason.allCases) {
+                    let needs: [UInt32] = reason == .deletion ? [] : [0, 2]
+                    try inbox.append(
+                        InboxEntry(sequence: Sequence(rawValue: sequence), reason: reason, agent: 1, needs: needs), matches: needs.map(match), in: &transaction)
+                }
             })
     }()
 
