@@ -61,19 +61,24 @@ struct RouteMatcher: Sendable {
 
     private func matches(_ path: Substring) -> [(route: Route, parameters: [(name: String, value: String)])] {
         guard path.hasPrefix("/") else { return [] }
-        let segments = Self.split(path)
-        return (patterns[segments.count] ?? []).compactMap { pattern in
-            var parameters: [(name: String, value: String)] = []
-            for (expected, given) in zip(pattern.segments, segments) {
-                guard let value = PercentEncoding.decode(given, plusIsSpace: false) else { return nil }
-                switch expected {
-                case .fixed(let text): guard value == text else { return nil }
-                case .parameter(let name):
-                    guard !value.isEmpty else { return nil }
-                    parameters.append((name, value))
-                }
-            }
-            return (pattern.route, parameters)
+        // Each once, and not for every pattern that it is compared with.
+        var values: [String] = []
+        for segment in Self.split(path) {
+            // What is no text is in no route.
+            guard let value = PercentEncoding.decode(segment, plusIsSpace: false) else { return [] }
+            values.append(value)
         }
+        var found: [(route: Route, parameters: [(name: String, value: String)])] = []
+        for pattern in patterns[values.count] ?? [] {
+            let isMatch = zip(pattern.segments, values).allSatisfy { expected, value in
+                if case .fixed(let text) = expected { value == text } else { !value.isEmpty }
+            }
+            guard isMatch else { continue }
+            let parameters = zip(pattern.segments, values).compactMap { expected, value in
+                if case .parameter(let name) = expected { (name: name, value: value) } else { nil }
+            }
+            found.append((pattern.route, parameters))
+        }
+        return found
     }
 }
