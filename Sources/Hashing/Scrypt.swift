@@ -2,7 +2,7 @@
 internal import CCrypto
 
 /// What a derivation costs, and what it begins with.
-public struct ScryptParameters: Sendable, Equatable {
+public struct ScryptParameters: Sendable, Hashable {
     /// N = 2^logN, the blocks of 128 x r bytes that are held.
     public let logN: UInt8
     public let r: UInt8

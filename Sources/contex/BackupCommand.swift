@@ -9,7 +9,7 @@ struct BackupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup",
         abstract: "Back a data folder up beside its running server: all of it, or what has come since the backup before.",
-        subcommands: [Make.self, List.self, Verify.self], defaultSubcommand: Make.self)
+        subcommands: [Make.self, List.self, Verify.self, Prune.self], defaultSubcommand: Make.self)
 
     /// Of the folder with the backups.
     struct Source: ParsableArguments {
@@ -101,7 +101,8 @@ struct BackupCommand: ParsableCommand {
                     + "position \(manifest.to.position), of \(manifest.to.time.iso8601)")
             if manifest.isFull {
                 Terminal.say(
-                    "the snapshot was held for \(BackupText.seconds(report.heldSeconds)) s, the store's file grew by \(BackupText.size(report.grownBytes)) meanwhile")
+                    "the snapshot was held for \(BackupText.seconds(report.heldSeconds)) s, "
+                        + "the store's file grew by \(BackupText.size(report.grownBytes)) meanwhile")
             }
             if manifest.link == nil { Terminal.say("the store keeps no journal (CONTEX_JOURNAL): the next backup will have to be a full one") }
         }
@@ -124,7 +125,7 @@ struct BackupCommand: ParsableCommand {
                     "damaged": .array(folder.damaged.map { .string($0.error.message) }),
                 ]))
             } else {
-                if folder.backups.isEmpty { Terminal.say("no backups in \(source.from)") } else { Terminal.say(Terminal.table(BackupText.rows(folder.backups))) }
+                Terminal.say(folder.backups.isEmpty ? "no backups in \(source.from)" : Terminal.table(BackupText.rows(folder.backups)))
                 for name in folder.unfinished { Terminal.say("\(name) is no backup: it is being made, or was when its process was killed") }
                 for damaged in folder.damaged { Terminal.say(Terminal.clean(damaged.error.message)) }
             }
@@ -165,6 +166,52 @@ struct BackupCommand: ParsableCommand {
                 Terminal.say(report.findings.isEmpty ? Terminal.paint("all is well", .green) + ": \(counts)" : "read: \(counts)")
             }
             if !report.findings.isEmpty { throw CommandFailure(.failed, "\(report.findings.count) findings in \(source.from)") }
+        }
+    }
+
+    struct Prune: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Remove old backups of a folder: full ones, each with all the increments after it.",
+            discussion: """
+                Of the last so many days, weeks and months that have a state (of UTC, weeks begin on Monday) the newest state stays, with all that it needs; \
+                the newest of all stays always. What cannot be read, or follows a backup that is not there, is left alone and named.
+                """)
+
+        @OptionGroup var source: Source
+
+        @Option(help: ArgumentHelp("Days of which a state is kept.", valueName: "days"))
+        var keepDaily = 7
+
+        @Option(help: ArgumentHelp("Weeks of which a state is kept.", valueName: "weeks"))
+        var keepWeekly = 5
+
+        @Option(help: ArgumentHelp("Months of which a state is kept.", valueName: "months"))
+        var keepMonthly = 12
+
+        @Flag(help: "Only say what would be removed.")
+        var dryRun = false
+
+        func validate() throws {
+            if min(keepDaily, keepWeekly, keepMonthly) < 0 { throw ValidationError("A number of days, weeks or months is 0 or more.") }
+        }
+
+        func run() throws {
+            let report: BackupPruning.Report
+            do {
+                report = try BackupPruning.run(source.from, .init(daily: keepDaily, weekly: keepWeekly, monthly: keepMonthly), isDryRun: dryRun)
+            } catch {
+                throw CommandFailure(error)
+            }
+            if source.json {
+                Terminal.say(JSONPrinter.text([
+                    "removed": .array(report.removed.map(JSONValue.string)), "kept": .array(report.kept.map(JSONValue.string)),
+                    "undecided": .array(report.undecided.map(JSONValue.string)), "freed_bytes": .integer(report.freedBytes), "dry_run": .bool(dryRun),
+                ]))
+                return
+            }
+            for name in report.removed { Terminal.say((dryRun ? "would remove " : "removed ") + name) }
+            for name in report.undecided { Terminal.say("\(name) cannot be used, and is left: 'contex backup verify' says why") }
+            Terminal.say("\(report.kept.count) backups stay, \(report.removed.count) \(dryRun ? "would go" : "went"), \(BackupText.size(report.freedBytes))")
         }
     }
 }

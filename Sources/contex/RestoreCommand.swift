@@ -66,7 +66,9 @@ struct RestoreCommand: ParsableCommand {
             return
         }
         let commands = report.commands == 0 ? "" : " and \(report.commands) commands"
-        Terminal.say("restored \(report.records) records\(commands) of \(report.backups.count) backups: \(dataDir) is at position \(report.position), of \(report.time.iso8601)")
+        Terminal.say(
+            "restored \(report.records) records\(commands) of \(report.backups.count) backups: \(dataDir) is at position \(report.position), "
+                + "of \(report.time.iso8601)")
         Terminal.say(Terminal.paint("all is well", .green) + ": \(report.projects) projects, \(report.documents) documents; content hash \(report.contentHash)")
         if report.hasKeys, !report.hasPepper {
             Terminal.say("its API keys open nothing without the pepper of the origin: put that file into \(dataDir) before it is served")

@@ -56,7 +56,8 @@ import Testing
     @Test func commandsComeBack() throws {
         var random = SeededRandom(seed: testSeed("commandsComeBack"))
         let commands = (1...40).map { number in
-            (place: BackupPlace(position: Position(rawValue: UInt64(number)), time: Timestamp(rawValue: Int64(number) - 20)), bytes: Self.bytes(1 + Self.size(&random), &random))
+            let place = BackupPlace(position: Position(rawValue: UInt64(number)), time: Timestamp(rawValue: Int64(number) - 20))
+            return (place: place, bytes: Self.bytes(1 + Self.size(&random), &random))
         }
         var blocks: [[UInt8]] = []
         var cutter = BlockCutter()

@@ -21,7 +21,8 @@ import Testing
     }
 
     static let increment = BackupManifest.Content.increment(
-        follows: BackupID(Array(50..<66))!, from: BackupPlace(position: Position(rawValue: 70), time: Timestamp(rawValue: 1_600_000_000_000_000)), baseLink: digest(8))
+        follows: BackupID(Array(50..<66))!, from: BackupPlace(position: Position(rawValue: 70), time: Timestamp(rawValue: 1_600_000_000_000_000)),
+        baseLink: digest(8))
     static let full = BackupManifest.Content.full(contentHash: digest(7))
     static let secret = SecretKey(Array(32..<64))!
     static let key = BackupKey(secret, of: id)
@@ -77,8 +78,8 @@ import Testing
         var wrong = Self.manifest(Self.increment)
         wrong = BackupManifest(
             id: wrong.id, content: wrong.content, to: BackupPlace(position: Position(rawValue: 70), time: wrong.to.time), link: wrong.link, taken: wrong.taken,
-            finished: wrong.finished, storeFormat: 2, model: "", dimension: 1, items: 30, writer: "", encryption: .none, files: wrong.files, blocks: wrong.blocks,
-            secrets: nil)
+            finished: wrong.finished, storeFormat: 2, model: "", dimension: 1, items: 30, writer: "", encryption: .none, files: wrong.files,
+            blocks: wrong.blocks, secrets: nil)
         #expect(throws: ContexError.self) { try BackupManifest.decode(wrong.encode(key: nil)) }
         #expect(throws: ContexError.self, "secrets in the clear") { try BackupManifest.decode(Self.manifest(Self.full, secrets: true).encode(key: nil)) }
         #expect(throws: ContexError.self, "items without blocks") { try BackupManifest.decode(Self.emptyWithItems.encode(key: nil)) }

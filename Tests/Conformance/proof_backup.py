@@ -254,7 +254,8 @@ def measure(arguments):
         for name, seconds, made in rows:
             print(f"| {name} | {seconds:.2f} | {made['bytes'] / 1e6:.1f} | {made['bytes'] / 1e6 / seconds:.0f} | {made['stored_bytes'] / 1e6:.1f} | "
                   f"{made['reader_held_seconds']:.2f} | {made['file_grown_bytes'] / 1e6:.0f} |", flush=True)
-        print(f"\nincrement beside full: {increment_seconds / full_seconds:.3f} of the time, {increment['stored_bytes'] / full['stored_bytes']:.3f} of the size")
+        print(f"\nincrement beside full: {increment_seconds / full_seconds:.3f} of the time, "
+              f"{increment['stored_bytes'] / full['stored_bytes']:.3f} of the size")
 
         # Publishes without and with full backups beside them, in turns of the same length.
         pairs, growth = [], []
@@ -293,7 +294,8 @@ def measure(arguments):
         assert server.stop() == 0, server.log_tail()
         print("\n| restore | s | content hash |\n|---|---|---|")
         wanted = content_hash(server.data_dir)
-        for name, flags, hash_wanted in ((f"full and {arguments.commands} commands", [], wanted), ("full alone", ["--to-position", str(before)], None)):
+        restores = ((f"full and {arguments.commands} commands", [], wanted), ("full alone", ["--to-position", str(before)], None))
+        for name, flags, hash_wanted in restores:
             target = os.path.join(scratch, "restored")
             report, _, seconds = timed("restore", "--from", folder, "--data-dir", target, *flags)
             equal = "" if hash_wanted is None else "equal" if report["content_hash"] == hash_wanted else "DIFFERENT"

@@ -16,7 +16,9 @@ import Testing
     }
 
     /// A full backup and two increments.
-    private static func three(seed: UInt64, _ secret: BackupSecret? = nil, withSecrets: Bool = false) async throws -> (data: TemporaryFolder, backups: TemporaryFolder) {
+    private static func three(
+        seed: UInt64, _ secret: BackupSecret? = nil, withSecrets: Bool = false
+    ) async throws -> (data: TemporaryFolder, backups: TemporaryFolder) {
         let (data, backups, clock) = (TemporaryFolder(), TemporaryFolder(), CountingClock())
         var options = BackupOptions(writer: "test")
         options.secret = secret
@@ -42,7 +44,9 @@ import Testing
         _ backups: String, _ what: String, secret: BackupSecret? = nil, code: ErrorCode, says: [String], isFinding: Bool = true
     ) throws {
         let folder = TemporaryFolder()
-        let error = #expect(throws: ContexError.self, "\(what)") { try Restore.run(from: backups, to: folder.path + "/restored", .latest, secret: secret, mapBytes: 4 << 30) }
+        let error = #expect(throws: ContexError.self, "\(what)") {
+            try Restore.run(from: backups, to: folder.path + "/restored", .latest, secret: secret, mapBytes: 4 << 30)
+        }
         #expect(error?.code == code, "\(what): \(String(describing: error))")
         for word in says { #expect(error?.message.contains(word) == true, "\(what): \(error?.message ?? "")") }
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [], "\(what) left something")

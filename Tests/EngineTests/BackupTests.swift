@@ -232,6 +232,51 @@ private final class BackedUp {
         }
     }
 
+    @Test func oldChainsGoAsAWhole() async throws {
+        let store = BackedUp(seed: 10)
+        for round in 0..<3 {
+            try await store.run(6)
+            try store.backUp(full: true)
+            try await store.serve { try await $0.publish("p0", "round", .integer(round)) }
+            try store.backUp()
+        }
+        let none = BackupRetention(daily: 0, weekly: 0, monthly: 0)
+        let old = ["00000001-full", "00000002-increment", "00000003-full", "00000004-increment"]
+        let dry = try BackupPruning.run(store.backups.path, none, isDryRun: true)
+        #expect(dry.removed == old && dry.freedBytes > 0)
+        #expect(try BackupFolder(store.backups.path).backups.count == 6)
+        // All of one day: the newest has it.
+        #expect(try BackupPruning.run(store.backups.path, .init(daily: 3, weekly: 3, monthly: 3), isDryRun: true).removed == old)
+        // One that nobody can read is left alone, and what follows it.
+        try FileManager.default.removeItem(atPath: store.backups.path + "/00000001-full/manifest")
+        let report = try BackupPruning.run(store.backups.path, none)
+        #expect(report.removed == Array(old[2...]) && report.undecided == Array(old[..<2]) && report.kept == ["00000005-full", "00000006-increment"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: store.backups.path).sorted() == old[..<2] + report.kept)
+        #expect(try Self.restore(store.backups.path).contentHash == ContentHash.hex(directory: store.data.path))
+        #expect(throws: ContexError.self) { try BackupPruning.run(store.backups.path + "/none", none) }
+    }
+
+    /// A chain a day for 100 days from 2026-01-01 on, the last state of each an hour before midnight.
+    @Test func whatIsKeptOfAHundredDays() {
+        let day: Int64 = 86_400_000_000
+        let start: Int64 = 1_767_225_600_000_000
+        let spans = (0..<100).map { (Timestamp(rawValue: start + Int64($0) * day), Timestamp(rawValue: start + Int64($0) * day + day * 23 / 24)) }
+        func kept(_ daily: Int, _ weekly: Int, _ monthly: Int) -> [Int] {
+            BackupPruning.kept(spans, .init(daily: daily, weekly: weekly, monthly: monthly)).sorted()
+        }
+        #expect(kept(0, 0, 0) == [99] && kept(3, 0, 0) == [97, 98, 99] && kept(1_000, 0, 0) == Array(0..<100))
+        // The last day is Friday, 10 April; Sundays before it are 5 April and 29 March.
+        #expect(kept(0, 3, 0) == [87, 94, 99])
+        // Ends of January, February and March.
+        #expect(kept(0, 0, 4) == [30, 58, 89, 99])
+        #expect(kept(2, 2, 2) == [89, 94, 98, 99])
+        // One chain over all of it has every day.
+        let long = [(spans[0].0, spans[98].1), spans[99]]
+        #expect(BackupPruning.kept(long, .init(daily: 1, weekly: 0, monthly: 0)) == [1])
+        #expect(BackupPruning.kept(long, .init(daily: 2, weekly: 0, monthly: 0)) == [0, 1])
+        #expect(BackupPruning.kept([], .init(daily: 2, weekly: 0, monthly: 0)) == [])
+    }
+
     @Test func heldForLongItSaysSo() async throws {
         let store = BackedUp(seed: 9)
         try await store.serve { fixture in

@@ -40,7 +40,9 @@ struct Mixture {
     }
 
     private mutating func name(_ prefix: String, _ count: UInt64) -> Name { Name(stored: "\(prefix)\(random.below(count))") }
-    private mutating func text(_ count: Int) -> String { (0..<count).map { _ in mixtureWords[Int(random.below(UInt64(mixtureWords.count)))] }.joined(separator: " ") }
+    private mutating func text(_ count: Int) -> String {
+        (0..<count).map { _ in mixtureWords[Int(random.below(UInt64(mixtureWords.count)))] }.joined(separator: " ")
+    }
 
     mutating func step() async throws {
         let database = fixture.database

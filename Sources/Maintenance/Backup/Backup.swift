@@ -212,7 +212,8 @@ private struct Job {
             let entries = try environment.read { view in
                 guard let journal = try Journal().state(in: view), journal.first <= reached.next, journal.last >= state.place.position else {
                     throw ContexError(
-                        .journalShort, "the journal let position \(reached.next) go while it was read: make a full backup ('--full'), and keep the journal for longer")
+                        .journalShort,
+                        "the journal let position \(reached.next) go while it was read: make a full backup ('--full'), and keep the journal for longer")
                 }
                 return try JournalText.entries(after: reached, count: min(all - done, 1_000), bytesMax: Limits.catchUpBytes, in: view)
             }
@@ -234,7 +235,7 @@ private struct Job {
 
     private func begin() throws -> (BackupWriter, BackupEncryption) {
         let id = BackupID(try SecureRandom.bytes(BackupID.byteCount))!
-        let encryption = try options.secret?.freshEncryption() ?? .none
+        let encryption = try options.secret?.encryption(after: present.backups.last?.manifest) ?? .none
         let key = try options.secret?.key(of: id, encryption)
         return (try BackupWriter(in: present.path, id: id, key: key), encryption)
     }

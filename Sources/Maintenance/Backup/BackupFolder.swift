@@ -26,6 +26,8 @@ public struct BackupFolder: Sendable {
     /// Backups whose manifest cannot be read.
     public let damaged: [(name: String, number: Int, error: ContexError)]
 
+    private let places: [BackupID: Int]
+
     static let manifestName = "manifest"
     static let secretsName = "secrets"
     static let partialPrefix = "partial-"
@@ -66,27 +68,30 @@ public struct BackupFolder: Sendable {
         }
         self.path = path
         self.backups = backups.sorted { $0.number < $1.number }
+        places = Dictionary(self.backups.enumerated().map { ($1.manifest.id, $0) }) { first, _ in first }
         self.unfinished = unfinished
         self.damaged = damaged.sorted { $0.number < $1.number }
     }
 
-    func backup(_ id: BackupID) -> Entry? { backups.first { $0.manifest.id == id } }
+    /// The backup that an increment follows; nil for a full one.
+    /// - Throws: `.damaged` when it is not there, or the increment does not go on from it.
+    func before(_ entry: Entry) throws(ContexError) -> Entry? {
+        guard case .increment(let follows, let from, let baseLink) = entry.manifest.content else { return nil }
+        guard let before = places[follows].map({ backups[$0] }), before.number < entry.number else {
+            let gone = damaged.isEmpty ? "" : "; it may be one that cannot be read: \(damaged.map(\.name).joined(separator: ", "))"
+            throw .damaged("backup \(entry.name) follows backup \(follows), which is not in \(path)\(gone)")
+        }
+        guard before.manifest.to == from, before.manifest.link == baseLink else {
+            throw .damaged("backup \(entry.name) does not go on from where \(before.name) ends, at position \(before.manifest.to.position)")
+        }
+        return before
+    }
 
     /// The full backup, and the increments after it until this one.
     /// - Throws: `.damaged` when one of them is not there, or does not go on from the one before.
     func chain(to entry: Entry) throws(ContexError) -> [Entry] {
         var chain = [entry]
-        while case .increment(let follows, let from, let baseLink) = chain[0].manifest.content {
-            let name = chain[0].name
-            guard let before = backup(follows), before.number < chain[0].number else {
-                let gone = damaged.isEmpty ? "" : "; it may be one that cannot be read: \(damaged.map(\.name).joined(separator: ", "))"
-                throw .damaged("backup \(name) follows backup \(follows), which is not in \(self.path)\(gone)")
-            }
-            guard before.manifest.to == from, before.manifest.link == baseLink else {
-                throw .damaged("backup \(name) does not go on from where \(before.name) ends, at position \(before.manifest.to.position)")
-            }
-            chain.insert(before, at: 0)
-        }
-        return chain
+        while let next = try before(chain[chain.count - 1]) { chain.append(next) }
+        return chain.reversed()
     }
 }

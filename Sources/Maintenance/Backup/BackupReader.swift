@@ -158,7 +158,11 @@ struct CommandSource {
                     }
                     let command = Array(bytes)
                     // Read here already, so that a command of another build is found before a store is made of those before it.
-                    do throws(ContexError) { _ = try EncodedCommand.canonical(command) } catch { throw .damaged("position \(place.position): \(error.message)") }
+                    do throws(ContexError) {
+                        _ = try EncodedCommand.canonical(command)
+                    } catch {
+                        throw .damaged("position \(place.position): \(error.message)")
+                    }
                     link = JournalRecord.link(after: link, place.position, place.time, SHA256.digest(command))
                     reached = place
                     count += 1

@@ -1,14 +1,33 @@
 internal import Archives
 public import Base
 internal import Hashing
+internal import Synchronization
 
 /// What an operator gives to make or to read encrypted backups.
 public enum BackupSecret: Sendable {
     case key(SecretKeyFile)
-    case passphrase([UInt8])
+    case passphrase(Passphrase)
 
     /// 32 bytes, or 64 hexadecimal digits with or without a line break.
     public struct SecretKeyFile: Sendable { let key: SecretKey }
+
+    /// What is made of it is remembered: the backups of a folder share their parameters, so that a thousand increments cost one derivation.
+    public final class Passphrase: Sendable {
+        private let bytes: [UInt8]
+        private let made = Mutex<[ScryptParameters: SecretKey]>([:])
+
+        init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+        /// nil when there is not the memory for it.
+        func key(_ scrypt: ScryptParameters) -> SecretKey? {
+            made.withLock { made in
+                if let key = made[scrypt] { return key }
+                let key = scrypt.key(from: bytes, memoryMax: Limits.keyDerivationBytes)
+                made[scrypt] = key
+                return key
+            }
+        }
+    }
 
     /// - Throws: `.notFound`; `.invalid` when it holds anything but a key.
     public static func keyFile(_ path: String) throws(ContexError) -> BackupSecret {
@@ -16,7 +35,8 @@ public enum BackupSecret: Sendable {
         if let key = SecretKey(bytes) { return .key(SecretKeyFile(key: key)) }
         let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).joined()
         guard let raw = Hexadecimal.bytes(text), let key = SecretKey(raw) else {
-            throw ContexError(.invalid, "the key file \(path) must have \(SecretKey.byteCount) bytes, or 64 hexadecimal digits: head -c 32 /dev/urandom > FILE makes one")
+            throw ContexError(
+                .invalid, "the key file \(path) must have \(SecretKey.byteCount) bytes, or 64 hexadecimal digits: head -c 32 /dev/urandom > FILE makes one")
         }
         return .key(SecretKeyFile(key: key))
     }
@@ -29,7 +49,7 @@ public enum BackupSecret: Sendable {
         guard (1...Limits.passphraseBytes).contains(line.count) else {
             throw ContexError(.invalid, "the first line of the passphrase file \(path) must have 1 to \(Limits.passphraseBytes) bytes")
         }
-        return .passphrase(line)
+        return .passphrase(Passphrase(line))
     }
 
     private static func content(of path: String, bytesMax: Int) throws(ContexError) -> [UInt8] {
@@ -39,22 +59,26 @@ public enum BackupSecret: Sendable {
     }
 
     /// How a new backup is encrypted with it.
-    func freshEncryption() throws(ContexError) -> BackupEncryption {
+    /// - Parameter before: the backup before, whose parameters are taken again.
+    func encryption(after before: BackupManifest?) throws(ContexError) -> BackupEncryption {
         switch self {
-        case .key: .keyFile
-        case .passphrase: .passphrase(.fresh(salt: try SecureRandom.bytes(16)))
+        case .key: return .keyFile
+        case .passphrase:
+            if case .passphrase(let scrypt) = before?.encryption { return .passphrase(scrypt) }
+            return .passphrase(.fresh(salt: try SecureRandom.bytes(16)))
         }
     }
 
     /// The key of one backup.
     /// - Throws: `.backupKeyWrong` when the backup wants something else.
-    /// - Complexity: for a passphrase 64 MiB and some 0.2 s.
+    /// - Complexity: for the first passphrase 64 MiB and some 0.2 s.
     func key(of id: BackupID, _ encryption: BackupEncryption) throws(ContexError) -> BackupKey {
         switch (self, encryption) {
         case (.key(let file), .keyFile): return BackupKey(file.key, of: id)
         case (.passphrase(let passphrase), .passphrase(let scrypt)):
-            guard let secret = scrypt.key(from: passphrase, memoryMax: Limits.keyDerivationBytes) else {
-                throw ContexError(.unavailable, "no key can be made from the passphrase: \(Limits.keyDerivationBytes >> 20) MiB of memory are needed for a moment")
+            guard let secret = passphrase.key(scrypt) else {
+                throw ContexError(
+                    .unavailable, "no key can be made from the passphrase: \(Limits.keyDerivationBytes >> 20) MiB of memory are needed for a moment")
             }
             return BackupKey(secret, of: id)
         case (.key, .passphrase): throw ContexError(.backupKeyWrong, "the backup was made with a passphrase, not with a key file")

@@ -30,7 +30,7 @@ public enum BackupVerification {
         for entry in present.backups {
             report.backups += 1
             do throws(ContexError) {
-                _ = try present.chain(to: entry)
+                _ = try present.before(entry)
                 let key = try entry.key(secret)
                 let count = try items(of: entry, key) { progress(entry.name, $0, Int(clamping: entry.manifest.items)) }
                 if entry.manifest.isFull { report.records += count } else { report.commands += count }

@@ -97,7 +97,8 @@ final class BackupWriter: Sendable {
     ///   - secrets: the files beside the store.
     ///   - manifest: makes it of the files and blocks.
     func finish(
-        as name: String, secrets: [(name: String, bytes: [UInt8])]?, _ manifest: (_ files: [Int], _ blocks: [BackupBlock], _ secrets: BackupBlock?) -> BackupManifest
+        as name: String, secrets: [(name: String, bytes: [UInt8])]?,
+        _ manifest: (_ files: [Int], _ blocks: [BackupBlock], _ secrets: BackupBlock?) -> BackupManifest
     ) throws(ContexError) -> BackupManifest {
         let (files, blocks) = try drain()
         var secretsBlock: BackupBlock?

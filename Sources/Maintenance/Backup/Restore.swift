@@ -59,7 +59,8 @@ public enum Restore {
                 guard entry.manifest.storeFormat == StoreFormat.version else {
                     throw ContexError(
                         .formatUnknown,
-                        "backup \(entry.name) is of a store of format \(entry.manifest.storeFormat), this build reads format \(StoreFormat.version); use the build that wrote it")
+                        "backup \(entry.name) is of a store of format \(entry.manifest.storeFormat), this build reads format \(StoreFormat.version); "
+                            + "use the build that wrote it")
                 }
                 keys[entry.manifest.id] = try entry.key(secret)
             }
@@ -97,7 +98,8 @@ public enum Restore {
         }
         if BackupFiles.isThere(path) {
             guard BackupFiles.isFolder(path), try BackupFiles.names(in: path).isEmpty else {
-                throw ContexError(.folderNotEmpty, "\(path) is there and not an empty folder: a restore makes a new one, and never writes into one that is used")
+                throw ContexError(
+                    .folderNotEmpty, "\(path) is there and not an empty folder: a restore makes a new one, and never writes into one that is used")
             }
         }
         return path
