@@ -3,6 +3,7 @@ import Base
 import Engine
 import Foundation
 import Hashing
+import Journal
 import Maintenance
 import TestSupport
 import Testing

@@ -3,6 +3,7 @@ import Base
 import Engine
 import Foundation
 import Journal
+import LMDB
 import Maintenance
 import TestSupport
 import Testing

@@ -1,6 +1,8 @@
 // Which backups may go. What is kept or goes is a full backup with all the increments after it: a part of one is of no use.
 
+internal import Archives
 public import Base
+internal import Engine
 
 /// For how long states can be had back. Days, weeks and months are those of UTC, weeks begin on Monday.
 public struct BackupRetention: Sendable {
