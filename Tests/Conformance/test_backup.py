@@ -36,8 +36,11 @@ def test_the_restore_drill_of_the_manual(tmp_path):
         key = tmp_path / "key"
         key.write_bytes(os.urandom(32))
         port = support.free_port()
+        # Under its own name, whatever the binary under test is called.
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "contex").symlink_to(support.BINARY)
         environment = {**{k: v for k, v in os.environ.items() if not k.startswith(support.SETTINGS)},
-                       "PATH": f"{os.path.dirname(support.BINARY)}:{os.environ['PATH']}", "DATA": server.data_dir, "BACKUPS": str(tmp_path / "backups"),
+                       "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "DATA": server.data_dir, "BACKUPS": str(tmp_path / "backups"),
                        "KEY": str(key), "DRILL": str(tmp_path / "drill"), "PORT": str(port), "CONTEX_MODEL_DIR": support.MODEL,
                        "AUTH_ENABLED": "true", "CONTEX_RESP_PORT": "off", "CONTEX_WIRE_PORT": "off"}
         # Twice: the second makes an increment.
@@ -110,8 +113,9 @@ def test_answers_and_exit_codes(tmp_path):
     assert verified.returncode == 0 and "all is well: 2 backups" in verified.stdout
     assert contex("restore", "--from", folder, "--data-dir", data, "--to-position", "99").returncode == 3
     assert contex("restore", "--from", folder, "--data-dir", data, "--to-time", "noon").returncode == 2
-    restored = contex("restore", "--from", folder, "--data-dir", data, "--to-position", "1")
-    assert restored.returncode == 0 and "position 1" in restored.stdout and "content hash" in restored.stdout, restored
+    first = json.loads(contex("backup", "list", "--from", folder, "--json").stdout)["backups"][0]["position"]
+    restored = contex("restore", "--from", folder, "--data-dir", data, "--to-position", first)
+    assert restored.returncode == 0 and f"position {first}," in restored.stdout and "content hash" in restored.stdout, restored
     assert contex("check", "--data-dir", data).returncode == 0
     block = os.path.join(folder, "00000002-full", "data-00001")
     with open(block, "r+b") as file:
