@@ -1,6 +1,14 @@
 public import Base
 internal import Archives
 
+extension BackupFolder.Entry {
+    /// The backup that an increment goes on from.
+    fileprivate var follows: BackupID? {
+        if case .increment(let follows, _, _) = manifest.content { return follows }
+        return nil
+    }
+}
+
 /// The moment that a restore goes back to.
 public enum RestoreMoment: Sendable, Equatable {
     /// The last that the newest backup has.
@@ -25,6 +33,9 @@ struct RestorePlan {
         let last: BackupFolder.Entry
         if moment == .latest {
             last = newest
+            if let later = folder.backups.first(where: { $0.follows == newest.manifest.id }) {
+                throw .damaged("backup \(later.name) follows \(newest.name), which has the higher number: their names are not those that they were given")
+            }
         } else {
             // The newest first: where a store was restored and went on, its new past counts.
             guard let found = folder.backups.last(where: { Self.has($0, moment) }) else {
