@@ -90,8 +90,9 @@ import Testing
                         continue
                     }
                     // A version that no build knows, and a tag that no key gives, have codes of their own; of one that others follow only these know.
-                    let code: ErrorCode =
-                        file != "manifest" ? .damaged : [8, 9].contains(place) ? (name == Self.names[2] ? .formatUnknown : .damaged) : isEncrypted && place >= size - 32 ? .backupKeyWrong : .damaged
+                    var code = ErrorCode.damaged
+                    if file == "manifest", [8, 9].contains(place), name == Self.names[2] { code = .formatUnknown }
+                    if file == "manifest", isEncrypted, place >= size - 32 { code = .backupKeyWrong }
                     try Self.expectRefused(copy.path, what, secret: secret, code: code, says: [name])
                 }
                 guard isRead else { continue }
