@@ -71,6 +71,7 @@ let modules: [Module] = [
     face("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
     face("CCmark", pkgConfig: "libcmark", apt: "libcmark-dev"),
     face("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+    face("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
     Module(name: "CKernels", target: .target(name: "CKernels", cSettings: [.define("NDEBUG")])),
 
     // Level 1
@@ -85,11 +86,12 @@ let modules: [Module] = [
     module("Wire", ["Base"]),
     module("Addresses", ["Base"]),
     module("Tokens", ["Base"]),
-    module("Codings", ["CZlib"]),
+    module("Codings", ["CZlib", "CZstd"]),
 
     // Level 3
     module("KeySpace", ["Base", "LMDB"]),
     module("Embedding", ["Base", "CKernels", "Hashing", "Tokens"]),
+    module("Archives", ["Base", "Codings", "Hashing"]),
 
     // Level 4: stores and registries.
     module("Events", ["Base", "LMDB", "KeySpace", "Hashing"]),
@@ -113,8 +115,8 @@ let modules: [Module] = [
     // Level 6
     module(
         "Maintenance",
-        ["Base", "LMDB", "KeySpace", "Hashing", "Content", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access", "Inboxes",
-         "Journal", "Engine"]),
+        ["Base", "LMDB", "KeySpace", "Hashing", "Archives", "Content", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
+         "Inboxes", "Journal", "Engine"]),
     module("Service", ["Base", "Addresses", "Engine", "Events", "Inboxes", "Access", "Journal"], [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
@@ -154,13 +156,13 @@ let modules: [Module] = [
     // Level 10: the command line.
     Module(
         name: "contex",
-        uses: ["Base", "Addresses", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly"],
+        uses: ["Base", "Addresses", "Archives", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
-                "Base", "Addresses", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly",
-                product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
+                "Base", "Addresses", "Archives", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks",
+                "Assembly", product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],
             swiftSettings: settings)),
@@ -171,13 +173,15 @@ let modules: [Module] = [
         target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace", "Wire"], path: "Tests/TestSupport", swiftSettings: settings)),
     Module(
         name: "FuzzTargets",
-        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
-               "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI", "TestSupport"],
+        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
+               "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI",
+               "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
-                "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Events", "Documents", "Vectors",
-                "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI", "TestSupport",
+                "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
+                "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI",
+                "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),
@@ -190,6 +194,7 @@ let modules: [Module] = [
     tests("WireTests", ["Base", "Wire", "TestSupport"]),
     tests("TokensTests", ["Base", "Tokens", "TestSupport"]),
     tests("CodingsTests", ["Base", "Codings", "TestSupport"]),
+    tests("ArchivesTests", ["Base", "Codings", "Hashing", "Archives", "TestSupport"]),
     tests("KeySpaceTests", ["Base", "LMDB", "KeySpace", "TestSupport"]),
     tests("EmbeddingTests", ["Base", "CKernels", "Embedding", "Hashing", "Tokens", "TestSupport"]),
     tests("EventsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Events", "TestSupport"]),
@@ -203,7 +208,7 @@ let modules: [Module] = [
     tests(
         "EngineTests",
         ["Base", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs",
-         "Access", "Inboxes", "Journal", "Search", "TOON", "Engine", "Maintenance", "Answers", "TestSupport"]),
+         "Access", "Inboxes", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
     tests("ServiceTests", ["Base", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],

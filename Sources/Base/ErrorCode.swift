@@ -33,6 +33,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case reachExceeded = "reach_exceeded"
     case originRefused = "origin_refused"
     case hostUnknown = "host_unknown"
+    case backupKeyWrong = "backup_key_wrong"
     // .notFound
     case notFound = "not_found"
     case pathUnknown = "path_unknown"
@@ -56,6 +57,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case folderInUse = "folder_in_use"
     case importUnfinished = "import_unfinished"
     case reindexNeeded = "reindex_needed"
+    case journalShort = "journal_too_short"
+    case folderNotEmpty = "folder_not_empty"
     // .tooLarge
     case tooLarge = "too_large"
     case bodyTooLarge = "body_too_large"
@@ -116,6 +119,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .reachExceeded: (.forbidden, "The key is limited to projects, and this reaches beyond them")
         case .originRefused: (.forbidden, "The web page that asks may not use this server")
         case .hostUnknown: (.forbidden, "The server does not answer for the host that the request names")
+        case .backupKeyWrong: (.forbidden, "The backup is encrypted, and no key was given or one that is not its own")
 
         case .notFound: (.notFound, "What is named is not there")
         case .pathUnknown: (.notFound, "There is nothing under this path")
@@ -139,6 +143,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .folderInUse: (.conflict, "Another process writes to the data folder")
         case .importUnfinished: (.conflict, "An import into the data folder stopped before its end")
         case .reindexNeeded: (.conflict, "The indexes were made by another model or rule, or are half made")
+        case .journalShort: (.conflict, "The journal does not go on from the last backup")
+        case .folderNotEmpty: (.conflict, "The folder to restore into has something in it")
 
         case .tooLarge: (.tooLarge, "It is over a limit of size")
         case .bodyTooLarge: (.tooLarge, "The body is larger than the server accepts")

@@ -206,6 +206,9 @@ public final class Environment: @unchecked Sendable {
             lastTransaction: UInt64(info.me_last_txnid), readers: Int(info.me_numreaders))
     }
 
+    /// Returns when all that was committed is on the disk, whatever the durability of the commits was.
+    public func flush() throws(LMDBError) { unsafe try check(mdb_env_sync(raw, 1), "flush") }
+
     /// Keeps the file a step longer than its last page (see the type's comment). Called by the writer after commits.
     public func growFile() {
         var info = unsafe MDB_envinfo()

@@ -200,6 +200,25 @@ public struct WriteTransaction: ~Copyable {
         try check(code, "put")
     }
 
+    /// Stores `value` under a key that is greater than all there are: pages are filled to the last byte, one after the other.
+    /// - Precondition: 1...511 bytes of key.
+    /// - Returns: false when the key is not greater, and then nothing is stored.
+    public mutating func append(_ key: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) throws(LMDBError) -> Bool {
+        precondition(key.count >= 1 && key.count <= Self.keyBytesMax, "key of \(key.count) bytes")
+        mutationCount += 1
+        let (transaction, dbi) = unsafe (raw, table)
+        let code = unsafe key.withUnsafeBytes { keyBytes in
+            unsafe value.withUnsafeBytes { valueBytes in
+                var name = unsafe MDB_val(mv_size: keyBytes.count, mv_data: UnsafeMutableRawPointer(mutating: keyBytes.baseAddress))
+                var data = unsafe MDB_val(mv_size: valueBytes.count, mv_data: UnsafeMutableRawPointer(mutating: valueBytes.baseAddress))
+                return unsafe mdb_put(transaction, dbi, &name, &data, UInt32(MDB_APPEND))
+            }
+        }
+        if code == MDB_KEYEXIST { return false }
+        try check(code, "append")
+        return true
+    }
+
     /// Removes `key`; false when it was not there.
     @discardableResult
     public mutating func delete(_ key: borrowing [UInt8]) throws(LMDBError) -> Bool {

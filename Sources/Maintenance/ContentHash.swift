@@ -13,8 +13,6 @@ public enum ContentHash {
     /// a journal, or with one that begins later, says the same.
     static let leftOut: Set<KeyKind> = [.importMark, .usedQueries, .journalState, .journalEntry]
 
-    /// What the hash begins with: its own version.
-    private static let head = Array("contex content 1\n".utf8)
     /// Records between two calls of `progress`.
     private static let progressStep = 4_096
 
@@ -28,23 +26,12 @@ public enum ContentHash {
         _ view: borrowing TransactionView, progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
     ) throws -> SHA256Digest {
         let all = try view.entryCount()
-        var hasher = SHA256Hasher()
-        hasher.update(head)
+        var hasher = ContentHasher()
         var done = 0
         try view.scan(prefix: []) { key, value in
             done += 1
             if done % progressStep == 0 { progress(done, all) }
-            if let kind = KeyKind(ofKey: key), leftOut.contains(kind) { return .onward }
-            let payload = try Seal.open(key: key, value: value)
-            var lengths: [UInt8] = []
-            lengths.append(bigEndian: UInt32(key.byteCount))
-            hasher.update(lengths)
-            hasher.update(key)
-            lengths.removeAll(keepingCapacity: true)
-            lengths.append(bigEndian: UInt32(1 + payload.byteCount))
-            lengths.append(Seal.version(of: value))
-            hasher.update(lengths)
-            hasher.update(payload)
+            try hasher.add(key, value)
             return .onward
         }
         return hasher.finish()
@@ -63,4 +50,33 @@ public enum ContentHash {
             throw ContexError(anyError: error)
         }
     }
+}
+
+/// The same of records that come one after the other, in the order of their keys.
+struct ContentHasher: ~Copyable {
+    private var hasher = SHA256Hasher()
+    private var lengths: [UInt8] = []
+
+    /// What the hash begins with: its own version.
+    private static let head = Array("contex content 1\n".utf8)
+
+    init() { hasher.update(Self.head) }
+
+    /// - Parameter value: as it lies in the store, sealed. Records of kinds that are no content leave the hash as it is; their seals are verified too.
+    /// - Throws: `.damaged` for a broken seal.
+    mutating func add(_ key: borrowing RawSpan, _ value: borrowing RawSpan) throws(ContexError) {
+        let payload = try Seal.open(key: key, value: value)
+        if let kind = KeyKind(ofKey: key), ContentHash.leftOut.contains(kind) { return }
+        lengths.removeAll(keepingCapacity: true)
+        lengths.append(bigEndian: UInt32(key.byteCount))
+        hasher.update(lengths)
+        hasher.update(key)
+        lengths.removeAll(keepingCapacity: true)
+        lengths.append(bigEndian: UInt32(1 + payload.byteCount))
+        lengths.append(Seal.version(of: value))
+        hasher.update(lengths)
+        hasher.update(payload)
+    }
+
+    consuming func finish() -> SHA256Digest { hasher.finish() }
 }

@@ -44,6 +44,31 @@ import Testing
         try target.check([])
     }
 
+    /// A short search in every run of the suite, without libFuzzer's eyes: seeds with bytes changed, cut out, doubled and put together.
+    @Test(arguments: ["backup-manifest", "backup-block", "backup-items"])
+    func changedSeedsOfBackupsHold(_ name: String) throws {
+        let target = try #require(FuzzTargets.named(name))
+        var random = SeededRandom(seed: testSeed("changed seeds of \(name)"))
+        let seeds = try target.seeds()
+        for _ in 0..<4_000 {
+            var input = seeds.randomElement(using: &random)!
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let place = Int.random(in: 0...input.count, using: &random)
+                let end = min(input.count, place + Int.random(in: 1...24, using: &random))
+                switch Int.random(in: 0..<5, using: &random) {
+                case 0 where place < input.count: input[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+                case 1 where place < input.count: input[place] = [0, 1, 0x7F, 0x80, 0xFF].randomElement(using: &random)!
+                case 2: input.removeSubrange(place..<end)
+                case 3: input.insert(contentsOf: input[place..<end], at: place)
+                default:
+                    let other = seeds.randomElement(using: &random)!
+                    input = Array(input[..<place] + other.dropFirst(Int.random(in: 0...other.count, using: &random)))
+                }
+            }
+            #expect(throws: Never.self, "\(input)") { try target.check(input) }
+        }
+    }
+
     /// A short search for slow inputs in every run of the suite; tools/fuzz slow-content goes on where it ends.
     @Test func repeatedPartsCostWhatTheyWeigh() throws {
         let target = try #require(FuzzTargets.named("slow-content"))

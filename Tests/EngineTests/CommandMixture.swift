@@ -1,0 +1,110 @@
+// Commands of every kind in an order that a seed chooses: what journal, replay and backup are tried with.
+
+import Access
+import Base
+import Engine
+import Needs
+import Synchronization
+import TestSupport
+
+/// A clock that a test moves: one microsecond a look.
+final class CountingClock: WallClock {
+    private let time = Mutex<Int64>(1_700_000_000_000_000)
+    func now() -> Timestamp {
+        time.withLock { time in
+            time += 1
+            return Timestamp(rawValue: time)
+        }
+    }
+    func advance(days: Int64) { time.withLock { $0 += days * 86_400_000_000 } }
+}
+
+extension SeededRandom {
+    mutating func below(_ count: UInt64) -> UInt64 { next() % count }
+}
+
+let mixtureWords = [
+    "lion", "zebra", "postgres", "kafka", "invoice", "bank", "river", "login", "token", "cluster", "disk", "wal", "agent",
+    "непонятноеслово", "непонятноеморе",
+]
+
+/// Commands of every kind, in an order that a seed chooses.
+struct Mixture {
+    let fixture: Fixture
+    var random: SeededRandom
+    var keys: [KeyID] = []
+
+    init(_ fixture: Fixture, seed: UInt64) {
+        self.fixture = fixture
+        random = SeededRandom(seed: seed)
+    }
+
+    private mutating func name(_ prefix: String, _ count: UInt64) -> Name { Name(stored: "\(prefix)\(random.below(count))") }
+    private mutating func text(_ count: Int) -> String {
+        (0..<count).map { _ in mixtureWords[Int(random.below(UInt64(mixtureWords.count)))] }.joined(separator: " ")
+    }
+
+    mutating func step() async throws {
+        let database = fixture.database
+        let project = name("p", 3)
+        switch random.below(20) {
+        case 0..<9:
+            var commands: [PublishCommand] = []
+            for _ in 0..<(1 + random.below(3)) {
+                var command = PublishCommand(
+                    project: project, key: name("k", 12), data: ["a": .string(text(4)), "b": ["c": .string(text(3)), "n": .integer(Int(random.below(9)))]])
+                if random.below(4) == 0 { command.data = .string(text(5)) }
+                // Long nodes, sentences that are gathered, and both under headings.
+                if random.below(5) == 0 { command.data = ["title": .string(text(2)), "text": .string(text(300))] }
+                if random.below(5) == 0 { command.data = .string((0..<60).map { _ in text(7) }.joined(separator: ". ")) }
+                if random.below(5) == 0 { command.data = .string("# \(text(2))\n\n\(text(9))\n\n## \(text(2))\n\n\(text(280))\n\n\(text(4))") }
+                if random.below(4) == 0 { command.vector = (0..<WordHash.dimension).map { _ in Float(random.unit() - 0.5) } }
+                if random.below(3) == 0 { command.metadata = JSONObject([("team", .string(text(1)))]) }
+                if random.below(5) == 0 { command.publisher = Publisher(keyID: "00000000000000ff", name: "tester") }
+                commands.append(command)
+            }
+            for outcome in await database.publish(Fixture.tenant, commands) { _ = try outcome.get() }
+        case 9, 10: _ = try? await database.delete(Fixture.tenant, project: project, key: name("k", 12))
+        case 11, 12:
+            var commands: [RegisterCommand] = []
+            for _ in 0..<(1 + random.below(3)) {
+                var command = RegisterCommand(project: project, agent: name("agent", 6), needs: [text(2), text(3)])
+                if random.below(3) == 0 { command.settings = NeedSettings(minSimilarity: 0.3, mode: .semantic, topK: 2) }
+                if random.below(3) == 0 { command.settings.filter = #"{"metadata.team": {"prefix": "z"}}"# }
+                commands.append(command)
+            }
+            if commands.count == 1 {
+                _ = try? await database.register(Fixture.tenant, commands[0])
+            } else {
+                _ = await database.register(Fixture.tenant, commands)
+            }
+        case 12 where random.below(2) == 0: _ = try await database.expireInboxes(Fixture.tenant, days: -1)
+        case 13: _ = try await database.unregister(Fixture.tenant, name("agent", 6), projects: [project, name("p", 3)])
+        case 14:
+            let analyzer = ProjectSettings.analyzerNames[Int(random.below(UInt64(ProjectSettings.analyzerNames.count)))]
+            _ = try await database.setAnalyzer(Fixture.tenant, project: project, analyzer)
+        case 15:
+            let key = try await database.createKey(Fixture.tenant, name: text(1))
+            keys.append(key.record.keyID)
+            try await database.assignRole(Fixture.tenant, RoleAssignment(keyID: key.record.keyID, role: .admin, projects: .all))
+        case 16: if let key = keys.last, keys.count > 1 { try await database.revokeKey(Fixture.tenant, key); keys.removeLast() }
+        case 17:
+            let sections = ExportSections(events: random.below(2) == 0, embeddings: random.below(2) == 0, agents: true)
+            guard var exported = try? await database.export(Fixture.tenant, project: project, sections: sections) else { return }
+            let target = name("p", 3)
+            guard case .object(var members) = exported else { return }
+            members["project_id"] = .string(target.text)
+            exported = .object(members)
+            _ = try? await database.importDocument(Fixture.tenant, project: target, document: exported, overwrite: true, validateOnly: false)
+        case 18:
+            for _ in 0..<3 { _ = try? await database.query(Fixture.tenant, QueryRequest(project: project, text: text(2))) }
+            await database.keepUsedQueries()
+        default:
+            // Two publishes of one key at once: the later one was prepared on a snapshot that is no longer true.
+            let key = name("k", 12)
+            async let first = database.publish(Fixture.tenant, [PublishCommand(project: project, key: key, data: .string(text(3)))])
+            async let second = database.publish(Fixture.tenant, [PublishCommand(project: project, key: key, data: .string(text(3)))])
+            _ = await (first, second)
+        }
+    }
+}
