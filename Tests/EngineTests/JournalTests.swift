@@ -7,6 +7,7 @@ import KeySpace
 import LMDB
 import Maintenance
 import Needs
+import Outbox
 import Synchronization
 import TestSupport
 import Testing
@@ -68,10 +69,64 @@ private struct Mixture {
     private mutating func name(_ prefix: String, _ count: UInt64) -> Name { Name(stored: "\(prefix)\(random.below(count))") }
     private mutating func text(_ count: Int) -> String { (0..<count).map { _ in words[Int(random.below(UInt64(words.count)))] }.joined(separator: " ") }
 
+    private mutating func changeEndpoints() async throws {
+        let database = fixture.database
+        let present = try await database.endpoints(Fixture.tenant)
+        guard let endpoint = present.first, random.below(3) > 0 else {
+            let time = database.currentTime()
+            let endpoint = WebhookEndpoint(
+                number: random.next() | 1, name: text(1), description: nil, url: "https://example.com/",
+                events: random.below(2) == 0 ? ["data.published"] : [], categories: [], projects: random.below(2) == 0 ? ["p1"] : [], isActive: true,
+                timeoutSeconds: 30, retriesMax: 3, createdAt: time, updatedAt: time, secret: text(1))
+            _ = try await database.create(endpoint, of: Fixture.tenant)
+            return
+        }
+        switch random.below(4) {
+        case 0:
+            var patch = EndpointPatch()
+            patch.isActive = random.below(2) == 0
+            patch.description = .some(random.below(2) == 0 ? nil : text(2))
+            _ = try await database.update(endpoint.number, of: Fixture.tenant, patch)
+        case 1: _ = try await database.rotate(endpoint.number, of: Fixture.tenant, to: text(1), previousUntil: database.currentTime())
+        case 2: _ = try await database.test(endpoint.number, of: Fixture.tenant, .healthChanged, data: JSONObject())
+        default: if present.count > 2 { try await database.removeEndpoint(endpoint.number, of: Fixture.tenant) }
+        }
+    }
+
+    /// As a carrier whose receivers do as they like.
+    private mutating func deliver() async throws {
+        let source = StoredDeliveries(fixture.database, tenant: Fixture.tenant)
+        var notes: [DeliveryNote] = []
+        for (lane, _) in try await source.lanes() {
+            if random.below(6) == 0 { _ = try? await fixture.database.replayLetters(lane, []) }
+            guard let batch = try await source.next(lane, limit: 4, bytesMax: 1 << 20) else { continue }
+            var note = DeliveryNote(lane.subject, registration: batch.registration, epoch: batch.epoch)
+            for message in batch.messages {
+                let isDelivered = random.below(3) > 0
+                if let letter = message.letter {
+                    if isDelivered { note.replayed.append(letter) } else { note.returned.append(.init(number: letter, status: 500, reason: "down")) }
+                    continue
+                }
+                note.settled = message.item
+                if isDelivered { note.delivered += 1 } else {
+                    var event: OutboxEvent?
+                    if case .event(let of, _) = message.content { event = of }
+                    note.dead.append(
+                        DeadLetter(
+                            item: message.item, id: message.id, attempts: 3, time: fixture.database.currentTime(), status: 503, reason: "down",
+                            event: event))
+                }
+            }
+            if random.below(20) == 0 { note.disables = true }
+            if !note.isEmpty { notes.append(note) }
+        }
+        try await source.note(notes, of: Fixture.tenant)
+    }
+
     mutating func step() async throws {
         let database = fixture.database
         let project = name("p", 3)
-        switch random.below(20) {
+        switch random.below(23) {
         case 0..<9:
             var commands: [PublishCommand] = []
             for _ in 0..<(1 + random.below(3)) {
@@ -95,6 +150,10 @@ private struct Mixture {
                 var command = RegisterCommand(project: project, agent: name("agent", 6), needs: [text(2), text(3)])
                 if random.below(3) == 0 { command.settings = NeedSettings(minSimilarity: 0.3, mode: .semantic, topK: 2) }
                 if random.below(3) == 0 { command.settings.filter = #"{"metadata.team": {"prefix": "z"}}"# }
+                if random.below(2) == 0 {
+                    (command.delivery, command.webhookURL) = (.webhook, "https://example.com/hook")
+                    if random.below(2) == 0 { (command.maxTokens, command.pinned) = (2_000, ["k1"]) }
+                }
                 commands.append(command)
             }
             if commands.count == 1 {
@@ -123,6 +182,8 @@ private struct Mixture {
         case 18:
             for _ in 0..<3 { _ = try? await database.query(Fixture.tenant, QueryRequest(project: project, text: text(2))) }
             await database.keepUsedQueries()
+        case 19: try await changeEndpoints()
+        case 20, 21: try await deliver()
         default:
             // Two publishes of one key at once: the later one was prepared on a snapshot that is no longer true.
             let key = name("k", 12)
@@ -331,9 +392,80 @@ private struct Mixture {
         }
     }
 
+    /// Endpoint, registration, notes, dead letters: all that deliveries change, and the records that it leaves.
+    private static func deliveries() async throws -> (commands: [JournalEntry], records: [GoldenRecord]) {
+        let fixture = try fixture()
+        let (database, p) = (fixture.database, Name(stored: "p"))
+        let time = Timestamp(rawValue: 1_700_000_000_000_000)
+        let endpoint = WebhookEndpoint(
+            number: 0x0123_4567_89AB_CDEF, name: "audit", description: "of everything", url: "https://hooks.example/", events: ["data.published"],
+            categories: ["data"], projects: ["p", "q"], isActive: true, timeoutSeconds: 30, retriesMax: 3, createdAt: time, updatedAt: time,
+            secret: "secret")
+        _ = try await database.create(endpoint, of: Fixture.tenant)
+        var patch = EndpointPatch()
+        (patch.name, patch.description, patch.events, patch.isActive, patch.retriesMax) = ("all", .some(nil), [], true, 5)
+        _ = try await database.update(endpoint.number, of: Fixture.tenant, patch)
+        _ = try await database.rotate(endpoint.number, of: Fixture.tenant, to: "other", previousUntil: Timestamp(rawValue: time.rawValue + 86_400_000_000))
+        var agent = RegisterCommand(project: p, agent: Name(stored: "g"), needs: ["lion"], delivery: .webhook, webhookURL: "https://hooks.example/g")
+        (agent.maxTokens, agent.diversity, agent.pinned) = (2_000, 0.5, ["k"])
+        _ = try await database.register(Fixture.tenant, agent)
+        _ = try await database.publish(Fixture.tenant, [PublishCommand(project: p, key: Name(stored: "k"), data: "a lion")])[0].get()
+        _ = try await database.test(endpoint.number, of: Fixture.tenant, .healthChanged, data: JSONObject([("test", .bool(true))]))
+        let source = StoredDeliveries(database, tenant: Fixture.tenant)
+        var notes: [DeliveryNote] = []
+        for (lane, _) in try await source.lanes() {
+            guard let batch = try await source.next(lane, limit: 1, bytesMax: 1) else { continue }
+            var note = DeliveryNote(lane.subject, registration: batch.registration, epoch: batch.epoch)
+            note.settled = batch.messages[0].item
+            note.lastDelivered = time
+            note.failure = .init(time: time, reason: "down")
+            (note.attempts, note.nextAttempt, note.delivered) = (1, time, 2)
+            var event: OutboxEvent?
+            if case .event(let of, _) = batch.messages[0].content { event = of }
+            let letter = DeadLetter(
+                item: batch.messages[0].item, id: batch.messages[0].id, attempts: 3, time: time, status: 503, reason: "down", event: event)
+            note.dead = [letter, letter]
+            if event != nil {
+                note.records = [
+                    DeliveryAttempt(
+                        deliveryID: letter.id, eventID: "evt_1", attempt: 3, result: .failed, status: 503, body: "no", error: "down", begun: time,
+                        milliseconds: 12)
+                ]
+            }
+            notes.append(note)
+        }
+        try await source.note(notes, of: Fixture.tenant)
+        for (lane, _) in try await source.lanes() {
+            _ = try await database.replayLetters(lane, [2])
+            _ = try await database.removeLetters(lane, [1])
+        }
+        let lane = DeliveryLane(tenant: Fixture.tenant, .agent(agent.agent, project: p))
+        let again = try #require(try await source.next(lane, limit: 1, bytesMax: 1))
+        var note = DeliveryNote(lane.subject, registration: again.registration, epoch: again.epoch)
+        note.returned = [.init(number: 2, status: 404, reason: "no")]
+        try await source.note([note], of: Fixture.tenant)
+        let entries = try await database.journal(after: .zero)
+        await database.close()
+        let kinds: Set<KeyKind> = [.deliveryState, .deadLetter, .webhookEndpoint, .outboxEvent, .outboxState, .deliveryAttempt]
+        let records = try content(fixture.folder.path).filter { kinds.contains(KeyKind(rawValue: $0.key[TenantScope.prefixBytes - 1])!) }
+        return (entries, records.map { GoldenRecord(key: $0, value: $1) }.sorted { $0.key.lexicographicallyPrecedes($1.key) })
+    }
+
+    @Test func goldenDeliveriesAreReadAndWritten() async throws {
+        let (made, records) = try await Self.deliveries()
+        let commands = made.filter { [3, 11, 12, 13, 14].contains($0.command[1]) }.map { GoldenRecord(key: [$0.command[1]], value: $0.command) }
+        try GoldenRecord.rewriteIfAsked("commands-v1/deliveries.txt", commands)
+        try GoldenRecord.rewriteIfAsked("outbox-v1/records.txt", records)
+        let golden = try GoldenRecord.file("commands-v1/deliveries.txt")
+        #expect(golden == commands && Set(golden.map(\.key)) == Set([3, 11, 12, 13, 14].map { [$0] }))
+        for record in golden { #expect(try EncodedCommand.canonical(record.value) == record.value) }
+        #expect(try GoldenRecord.file("outbox-v1/records.txt") == records)
+        #expect(Set(records.map { $0.key[TenantScope.prefixBytes - 1] }) == Set([0x62, 0x63, 0x64, 0x65, 0x66, 0x67]))
+    }
+
     @Test func everyCutAndEveryChangedByteOfACommandIsReadOrRefused() async throws {
         var random = SeededRandom(seed: testSeed("commands"))
-        for record in try GoldenRecord.file("commands-v1/commands.txt") {
+        for record in try GoldenRecord.file("commands-v1/commands.txt") + GoldenRecord.file("commands-v1/deliveries.txt") {
             for length in 0..<min(record.value.count, 600) {
                 #expect(throws: ContexError.self) { try EncodedCommand.canonical(Array(record.value[..<length])) }
             }
