@@ -297,6 +297,8 @@ package struct NeedSearch: Sendable {
         let context: InitialContext
         /// Of all that matches, also of what the context had no room for: the agent needs to hear of its changes all the same.
         let nodes: [DocumentID: Set<NodeID>]
+        /// Needs that match something; nil when that was not looked for. Not part of a command.
+        var matchedNeeds: Int?
     }
 
     /// What a search depends on: equal stamps mean that it would find the same. An import of nodes leaves the log as it is.
@@ -328,7 +330,7 @@ package struct NeedSearch: Sendable {
     ///   has grown does not take its registration back.
     package func run(filterRecordsMax: Int = Limits.filterRecords, in view: borrowing TransactionView) throws -> Found {
         guard let scope = try Database.scope(tenant, project, view) else {
-            return Found(stamp: Stamp(), context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:])
+            return Found(stamp: Stamp(), context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:], matchedNeeds: 0)
         }
         var search = NodeSearch(
             scope: scope, dimension: dimension, mode: own.mode.map { SearchMode($0) } ?? routing.mode, threshold: own.minSimilarity ?? routing.threshold)
@@ -348,6 +350,6 @@ package struct NeedSearch: Sendable {
             context = try settings.pack(matched, pinned: pinned, VectorIndex(scope: scope, dimension: dimension), in: view)
             context.omitted += shared.left.sorted { $0.key < $1.key }.map(\.value).filter { !context.omitted.contains($0) }
         }
-        return Found(stamp: try stamp(in: view), context: context, nodes: nodes)
+        return Found(stamp: try stamp(in: view), context: context, nodes: nodes, matchedNeeds: matched.count { !$0.matches.isEmpty })
     }
 }

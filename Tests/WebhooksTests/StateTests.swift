@@ -107,7 +107,7 @@ import Webhooks
         #expect(waits == [5, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400].map { .retry(after: .seconds($0)) })
         for attempt in [8, 9, 40, 999] {
             #expect(policy.verdict(on: .timedOut, attempt: attempt, random: 0) == .retry(after: .seconds(64_800)))
-            #expect(policy.verdict(on: .timedOut, attempt: attempt, random: 1) == .retry(after: .seconds(108_000)))
+            #expect(policy.verdict(on: .timedOut, attempt: attempt, random: 0.5) == .retry(after: .seconds(86_400)))
         }
     }
 }

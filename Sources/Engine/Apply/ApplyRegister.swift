@@ -51,11 +51,14 @@ extension Applier {
         let missed = try EventLog(scope: scope).events(
             after: asked.lastSeen, count: Database.catchUpMax, bytesMax: Limits.catchUpBytes, in: transaction.view)
         try beginDeliveries(agent, asked, missed: missed, scope, in: &transaction)
+        // Whoever replays the command has not searched: he does now, when somebody wants to hear of it, and finds the same.
+        let isWanted = try EventOutbox(tenant: search.tenant).state(in: transaction.view).wanted & EventKind.agentRegistered.bit != 0
+        let matchedNeeds = isWanted ? try found.matchedNeeds ?? search.run(in: transaction.view).matchedNeeds ?? 0 : 0
         try tellEndpoints(.agentRegistered, search.tenant, asked.project, at: command.time, &work.effects, in: &transaction) {
             [
                 ("project_id", .string(asked.project.text)), ("agent_id", .string(asked.agent.text)),
                 ("data_needs", .array(search.needs.map(JSONValue.string))),
-                ("matched_needs_count", .integer(found.context.needs.count { !$0.matches.isEmpty })),
+                ("matched_needs_count", .integer(matchedNeeds)),
             ]
         }
         func tell(_ message: Notification.Message, _ provenance: Provenance) {

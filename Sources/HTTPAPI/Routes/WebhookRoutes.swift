@@ -34,7 +34,7 @@ extension RouteTable {
         ]
         static let example =
             #"""
-            {"endpoint_id":"whep_0123456789abcdef","tenant_id":null,"name":"audit","description":null,"url":"https://hooks.example:443/contex",
+            {"endpoint_id":"whep_0123456789abcdef","tenant_id":null,"name":"audit","description":null,"url":"...",
             "events":["data.published"],"categories":[],"project_ids":[],"is_active":true,"timeout_seconds":30,"max_retries":3,
             "created_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00"}
             """#
