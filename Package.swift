@@ -102,6 +102,7 @@ let modules: [Module] = [
     module("Needs", ["Base", "CKernels", "LMDB", "KeySpace"]),
     module("Access", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Inboxes", ["Base", "LMDB", "KeySpace"]),
+    module("Outbox", ["Base", "LMDB", "KeySpace"]),
     module("Journal", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Search", ["Base"]),
 
@@ -109,28 +110,29 @@ let modules: [Module] = [
     module(
         "Engine",
         ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
-         "Needs", "Access", "Inboxes", "Journal", "Search", "Addresses"],
+         "Needs", "Access", "Inboxes", "Outbox", "Journal", "Search", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
     module(
         "Maintenance",
         ["Base", "LMDB", "KeySpace", "Hashing", "Archives", "Content", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
-         "Inboxes", "Journal", "Engine"]),
-    module("Service", ["Base", "Addresses", "Engine", "Events", "Inboxes", "Access", "Journal"], [("Logging", "swift-log")]),
+         "Inboxes", "Outbox", "Journal", "Engine"]),
+    module("Service", ["Base", "Addresses", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Access", "Journal"], [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
-    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Access", "Search", "Service"]),
+    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Access", "Search", "Service"]),
 
     // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
     module(
-        "Webhooks", ["Base", "Addresses", "Answers", "Engine", "Events", "Needs", "Hashing", "Content"],
+        "Webhooks", ["Base", "Addresses", "Answers", "Engine", "Events", "Needs", "Outbox", "Hashing", "Content"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"),
          ("Logging", "swift-log"), ("DequeModule", "swift-collections")]),
 
     module(
         "HTTPAPI",
-        ["Base", "Addresses", "Answers", "Content", "TOON", "Codings", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access"],
+        ["Base", "Addresses", "Answers", "Content", "TOON", "Codings", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Outbox",
+         "Access"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOWebSocket", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
@@ -174,13 +176,13 @@ let modules: [Module] = [
     Module(
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
-               "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI",
+               "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI",
                "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
                 "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
-                "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI",
+                "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI",
                 "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
@@ -208,10 +210,10 @@ let modules: [Module] = [
     tests(
         "EngineTests",
         ["Base", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs",
-         "Access", "Inboxes", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
+         "Access", "Inboxes", "Outbox", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
     tests("ServiceTests", ["Base", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"]),
     tests(
-        "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Webhooks", "TestSupport"],
+        "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Outbox", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
         "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "TestSupport"],

@@ -88,16 +88,23 @@ public enum AgentShape {
     /// How the webhook is doing.
     private static func delivery(_ agent: AgentStatus) -> JSONObject {
         let status = agent.delivery ?? DeliveryStatus()
-        var members = JSONObject([
-            ("state", agent.isStopped ? "stopped" : "active"), ("delivered", .integer(status.delivered)),
-            ("last_delivered_at", status.lastDelivered.map { .string($0.iso8601) } ?? .null),
-            ("last_error", status.lastFailure.map { ["time": .string($0.time.iso8601), "reason": .string($0.reason)] } ?? .null),
-            ("pending", .integer(status.pending)), ("replaced", .integer(status.replaced)), ("given_up", .integer(status.givenUp)),
-            ("breaker", .string(status.breaker.rawValue)),
-        ])
+        var members = JSONObject([("state", agent.isStopped ? "stopped" : status.isDisabled ? "disabled" : "active")])
+        for (name, value) in delivery(status) { members[name] = value }
+        if status.isDisabled { members["reason"] = "the receiver said that it is gone (410): register the agent again" }
         if agent.isStopped {
             members["reason"] = "the API key that registered this agent was revoked or lost its rights here: register it again with a valid key"
         }
         return members
+    }
+
+    /// Of an agent's webhook or an endpoint.
+    static func delivery(_ status: DeliveryStatus) -> JSONObject {
+        JSONObject([
+            ("delivered", .integer(status.delivered)), ("last_delivered_at", status.lastDelivered.map { .string($0.iso8601) } ?? .null),
+            ("last_error", status.lastFailure.map { ["time": .string($0.time.iso8601), "reason": .string($0.reason)] } ?? .null),
+            ("pending", .integer(status.pending)), ("given_up", .integer(status.givenUp)), ("dead_letters", .integer(status.dead)),
+            ("attempts", .integer(status.attempts)), ("next_attempt_at", status.nextAttempt.map { .string($0.iso8601) } ?? .null),
+            ("breaker", .string(status.breaker.rawValue)),
+        ])
     }
 }

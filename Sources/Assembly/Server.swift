@@ -4,7 +4,7 @@
 //     data folder ------------> Database -> Operations -> HTTP API
 //                                  |          |      \-> binary protocol
 //                                  |  \-> ChannelSink -> ChannelHub -> Redis protocol
-//                                  \----> WebhookSink
+//                                  \----> WebhookCarrier
 //
 // Start goes from the bottom to the edges, so that whoever gets through a port finds everything there; stop goes back: the
 // edges take nothing more and finish what runs, then the sinks, then the store.
@@ -51,7 +51,7 @@ public final class Server: Sendable {
         var closeModels: (@Sendable () -> Void)?
         var listeners: [Listener] = []
         var resp: RESPServer?
-        var webhooks: WebhookSink?
+        var webhooks: WebhookCarrier?
         var upkeep: Task<Void, Never>?
     }
     private let parts: Mutex<Parts>
@@ -106,12 +106,16 @@ public final class Server: Sendable {
         let hub = ChannelHub()
         database.setSink(ChannelSink(hub: hub), for: .redis)
         if let webhooks {
-            let sink = WebhookSink(
-                configuration: webhooks, eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-                logger: Logger(label: "contex.webhooks"), 
-                mayBeTold: { [weak database] in database?.mayBeTold($0.agent, of: $0.project) ?? false })
-            database.setSink(sink, for: .webhook)
-            parts.webhooks = sink
+            let carrier = WebhookCarrier(
+                configuration: webhooks, source: StoredDeliveries(database, tenant: tenant), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+                logger: Logger(label: "contex.webhooks"),
+                mayBeTold: { [weak database] target in
+                    target.project.map { database?.mayBeTold(key: target.key, of: $0) ?? false } ?? true
+                })
+            database.setCarrier(carrier)
+            database.keyRing.observe { [weak carrier] in carrier?.keysChanged() }
+            parts.webhooks = carrier
+            try await carrier.start()
         }
         let operations = Operations(
             database: database, authenticationRequired: configuration.authenticationRequired, inflightBytesMax: configuration.inflightBytesMax)
@@ -252,10 +256,11 @@ public final class Server: Sendable {
         }
         parts.upkeep?.cancel()
         await parts.upkeep?.value
+        // Before the store, which is told what became of the last tries; what was not delivered is due after the next start.
+        await parts.webhooks?.shutdown()
         await parts.database?.close()
         // After the last commit, so that its messages still go out.
         await parts.resp?.stop()
-        await parts.webhooks?.shutdown()
         parts.closeModels?()
         weak let database = parts.database
         parts = Parts()
@@ -279,6 +284,8 @@ extension ServerConfiguration {
         get throws(ContexError) {
             var webhooks = WebhookConfiguration()
             webhooks.drainTime = .seconds(min(10, stopSeconds))
+            webhooks.timeout = .seconds(webhookTimeoutSeconds)
+            webhooks.retry = RetryPolicy(attempts: webhookTries, ladder: webhookWaits.map { .microseconds(Int64($0 * 1_000_000)) })
             if let webhookAllow {
                 do throws(ContexError) {
                     webhooks.allow = try AddressPolicy.parse(webhookAllow)

@@ -60,6 +60,11 @@ public struct ServerConfiguration: Sendable {
     /// Networks that webhooks may go to beside the public ones, in CIDR notation with commas between them; nil: loopback while
     /// the server itself is bound to loopback and authentication is off.
     public var webhookAllow: String? = nil
+    public var webhookTimeoutSeconds = 5
+    /// Tries of one message, the first included.
+    public var webhookTries = 3
+    /// Seconds after the first try that failed, the second, ...
+    public var webhookWaits: [Double] = [5, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400]
 
     /// For how long the commands themselves are kept.
     public var journal = JournalWindow.off

@@ -137,6 +137,15 @@ public struct Setting: Sendable {
         Setting(
             "WEBHOOK_ALLOW", flag: "webhook-allow", value: "NETWORKS", \.webhookAllow, .optionalText("loopback while bound to loopback without authentication"),
             "networks beside the public ones that webhooks may go to (CIDR, with commas)"),
+        Setting(
+            "WEBHOOK_TIMEOUT", also: ["WEBHOOK_TIMEOUT"], flag: "webhook-timeout", value: "SECONDS", \.webhookTimeoutSeconds, .integer(1...60),
+            "time for one try to deliver to the webhook of an agent; endpoints have their own"),
+        Setting(
+            "WEBHOOK_MAX_RETRIES", also: ["WEBHOOK_MAX_RETRIES"], flag: "webhook-tries", value: "COUNT", \.webhookTries, .integer(1...100),
+            "tries of one message to the webhook of an agent, the first included; endpoints have their own"),
+        Setting(
+            "WEBHOOK_WAITS", flag: "webhook-waits", value: "SECONDS", \.webhookWaits, .waits,
+            "waits after the first failed try of a webhook, the second, ...; the last one again after every further one"),
 
         Setting(
             "JOURNAL", flag: "journal", value: "WINDOW", \.journal, .window,
@@ -262,6 +271,18 @@ extension Setting.Kind where Value == JournalWindow {
                 case .all: "keep:all"
                 }
             })
+    }
+}
+
+extension Setting.Kind where Value == [Double] {
+    static var waits: Self {
+        Self(
+            expected: "seconds from 0.01 to 604800, with commas between them",
+            read: { text in
+                let entries = text.settingList
+                let waits = entries.compactMap { Double($0) }.filter { (0.01...604_800).contains($0) }
+                return waits.isEmpty || waits.count != entries.count ? nil : waits
+            }, show: { $0.map { $0 == $0.rounded() ? "\(Int($0))" : "\($0)" }.joined(separator: ",") })
     }
 }
 

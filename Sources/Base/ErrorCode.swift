@@ -42,6 +42,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case versionNotFound = "version_not_found"
     case agentNotFound = "agent_not_found"
     case keyNotFound = "key_not_found"
+    case endpointNotFound = "endpoint_not_found"
+    case deliveryNotFound = "delivery_not_found"
     case roleNotFound = "role_not_found"
     case storeNotFound = "store_not_found"
     // .conflict
@@ -126,6 +128,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .projectNotFound: (.notFound, "There is no project of this name")
         case .dataNotFound: (.notFound, "The project has no data under this key")
         case .versionNotFound: (.notFound, "The data has no version of this number")
+        case .endpointNotFound: (.notFound, "There is no webhook endpoint of this id")
+        case .deliveryNotFound: (.notFound, "Nothing is delivered there, or there is no dead letter of that number")
         case .agentNotFound: (.notFound, "No agent of this id is registered")
         case .keyNotFound: (.notFound, "There is no API key of this id")
         case .roleNotFound: (.notFound, "The API key has no role of its own")

@@ -161,6 +161,32 @@ public enum Limits {
     public static let ownChannelBytes = 2_064
     /// Bytes of a pattern of PSUBSCRIBE.
     public static let patternBytes = 256
+    /// Dead letters that are kept of one webhook; of more the oldest goes. A replay of all of them is one request.
+    public static let deadLetters = 1_000
+    /// Dead letters of one answer, and of one request that names them.
+    public static let deadLetterPage = 100
+    /// Messages that wait for a webhook are counted up to here.
+    public static let countedDeliveries = 10_000
+    /// Messages of a webhook, and bytes of their data but for one, that are read at a time; and bytes of an answer that a history keeps.
+    public static let deliveryBatch = 32
+    public static let deliveryBatchBytes = 1 << 20
+    public static let deliveryAnswerBytes = 1_024
+    /// Webhook endpoints of a tenant: each event looks at all of them.
+    public static let webhookEndpoints = 1_000
+    /// Scalars of an endpoint's name and description, and names in one of its filters.
+    public static let endpointNameScalars = 128
+    public static let endpointDescriptionScalars = 512
+    public static let endpointFilterItems = 256
+    /// Events of a tenant that endpoints can still be told of: some 250 bytes each.
+    public static let outboxEvents = 100_000
+    /// Of them those that one look for an endpoint's next passes over.
+    public static let outboxScan = 2_000
+    /// Seconds that a secret goes on beside the one that takes its place.
+    public static let secretOverlapSeconds = 86_400
+    /// Tries that are kept of one endpoint.
+    public static let deliveryRecords = 100
+    /// Bytes of the data of a test delivery.
+    public static let testEventBytes = 64 << 10
     /// Scalars of the secret of a webhook.
     public static let webhookSecretScalars = 1_024
     /// Registrations that a refusal lists when an id stands for several.

@@ -185,14 +185,14 @@ extension Database {
         try await read { view in
             let entries = try AgentDirectory(tenant: tenant).entries(agent, in: view)
             return try entries.filter { project == nil || $0.projectName == project }.map { try Self.status(tenant, $0, in: view) }
-        }.map { statusWithDelivery($0, tenant) }
+        }.map { statusWithDelivery($0) }
     }
 
-    private func statusWithDelivery(_ agent: AgentStatus, _ tenant: TenantID) -> AgentStatus {
+    private func statusWithDelivery(_ agent: AgentStatus) -> AgentStatus {
         guard agent.record.delivery == .webhook else { return agent }
         var agent = agent
         agent.isStopped = !mayBeTold(agent.record, of: agent.project)
-        agent.delivery = delivery(of: agent.record, tenant, agent.project)
+        agent.delivery?.breaker = breaker(of: agent.record.webhookURL ?? "")
         return agent
     }
 
@@ -208,8 +208,13 @@ extension Database {
 
     /// Whether the webhook of an agent is still called: the key that registered it must hold, and may register agents in the project.
     public func mayBeTold(_ agent: AgentRecord, of project: Name) -> Bool {
-        guard let registrant = agent.registrant else { return true }
-        return keyRing.principal(of: registrant.keyID)?.allows(.registerAgent, project: project.text) ?? false
+        mayBeTold(key: agent.registrant?.keyID, of: project)
+    }
+
+    /// - Parameter key: that registered the agent; nil while authentication was off.
+    public func mayBeTold(key: String?, of project: Name) -> Bool {
+        guard let key else { return true }
+        return keyRing.principal(of: key)?.allows(.registerAgent, project: project.text) ?? false
     }
 
     private static func status(
@@ -221,8 +226,10 @@ extension Database {
             throw ContexError.damaged("agent '\(entry.agent)' is in the directory but is not there")
         }
         let told = try Inbox(scope: scope, number: record.inbox).state(in: view).last
-        return AgentStatus(
+        var status = AgentStatus(
             project: entry.projectName, record: record, nodeKeys: try nodeKeys(of: record, scope, in: view), lastSequence: max(record.lastSequence, told))
+        status.delivery = try deliveryStatus(of: record, scope, in: view)
+        return status
     }
 
     /// The keys of the nodes that match an agent's needs.
@@ -290,6 +297,8 @@ package struct NeedSearch: Sendable {
         let context: InitialContext
         /// Of all that matches, also of what the context had no room for: the agent needs to hear of its changes all the same.
         let nodes: [DocumentID: Set<NodeID>]
+        /// Needs that match something; nil when that was not looked for. Not part of a command.
+        var matchedNeeds: Int?
     }
 
     /// What a search depends on: equal stamps mean that it would find the same. An import of nodes leaves the log as it is.
@@ -321,7 +330,7 @@ package struct NeedSearch: Sendable {
     ///   has grown does not take its registration back.
     package func run(filterRecordsMax: Int = Limits.filterRecords, in view: borrowing TransactionView) throws -> Found {
         guard let scope = try Database.scope(tenant, project, view) else {
-            return Found(stamp: Stamp(), context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:])
+            return Found(stamp: Stamp(), context: InitialContext(needs: needs.map { ($0, []) }), nodes: [:], matchedNeeds: 0)
         }
         var search = NodeSearch(
             scope: scope, dimension: dimension, mode: own.mode.map { SearchMode($0) } ?? routing.mode, threshold: own.minSimilarity ?? routing.threshold)
@@ -341,6 +350,6 @@ package struct NeedSearch: Sendable {
             context = try settings.pack(matched, pinned: pinned, VectorIndex(scope: scope, dimension: dimension), in: view)
             context.omitted += shared.left.sorted { $0.key < $1.key }.map(\.value).filter { !context.omitted.contains($0) }
         }
-        return Found(stamp: try stamp(in: view), context: context, nodes: nodes)
+        return Found(stamp: try stamp(in: view), context: context, nodes: nodes, matchedNeeds: matched.count { !$0.matches.isEmpty })
     }
 }

@@ -185,6 +185,7 @@ public final class Database: Sendable {
                     bell.ring(notification)
                     sinks.deliver(notification)
                 }
+                sinks.carry(effects)
                 for (log, isReplaced) in effects.logs { bell.ring(log, isReplaced: isReplaced) }
             })
         readers = ReaderPool(store: store, threads: configuration.threads)
@@ -224,10 +225,14 @@ public final class Database: Sendable {
     /// Who carries notifications; set once at start.
     public func setSink(_ sink: any NotificationSink, for delivery: AgentDelivery) { sinks.set(sink, for: delivery) }
 
-    /// How delivery to an agent goes, as its sink has it.
-    func delivery(of agent: AgentRecord, _ tenant: TenantID, _ project: Name) -> DeliveryStatus? {
-        sinks.status(of: agent, tenant, project)
-    }
+    /// Who carries what goes to webhooks; set once at start.
+    public func setCarrier(_ carrier: any DeliveryCarrier) { sinks.set(carrier) }
+
+    /// nil while nobody carries anything to webhooks.
+    public var deliveryHealth: DeliveryHealth? { sinks.carrier?.health }
+
+    /// How the receiver at a URL is doing.
+    func breaker(of url: String) -> DeliveryStatus.Breaker { sinks.carrier?.breaker(of: url) ?? .closed }
 
     /// Finishes waiting writes and running reads, gives up what is still being split, and closes the store: when this returns, the folder
     /// is free for the next. Every later operation is `.unavailable`.
@@ -318,11 +323,23 @@ private final class Sinks: Sendable {
     private let table = Mutex<[AgentDelivery: any NotificationSink]>([:])
     func set(_ sink: any NotificationSink, for delivery: AgentDelivery) { table.withLock { $0[delivery] = sink } }
     func deliver(_ notification: Notification) {
+        if notification.agent.delivery == .webhook {
+            let isFresh = if case .initialContext = notification.message { true } else { false }
+            carrier?.ring(DeliveryLane(notification), isFresh: isFresh)
+        }
         let sink = table.withLock { $0[notification.agent.delivery] }
         sink?.deliver(notification)
     }
-    func status(of agent: AgentRecord, _ tenant: TenantID, _ project: Name) -> DeliveryStatus? {
-        let sink = table.withLock { $0[agent.delivery] }
-        return sink?.status(of: agent.name, tenant: tenant, project: project)
+
+    private let carried = Mutex<(any DeliveryCarrier)?>(nil)
+    func set(_ carrier: any DeliveryCarrier) { carried.withLock { $0 = carrier } }
+    var carrier: (any DeliveryCarrier)? { carried.withLock { $0 } }
+
+    /// What a group left for webhooks.
+    func carry(_ effects: Effects) {
+        guard let carrier else { return }
+        for (lane, endpoint) in effects.endpoints { carrier.changed(lane, to: endpoint) }
+        for (tenant, event) in effects.events { carrier.ring(event, of: tenant) }
+        for lane in effects.lanes { carrier.ring(lane, isFresh: true) }
     }
 }

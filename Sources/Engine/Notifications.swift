@@ -3,6 +3,7 @@
 public import Base
 public import Events
 public import Needs
+internal import Outbox
 
 /// One message for one agent, made by the writer right after the commit it tells about.
 public struct Notification: Sendable {
@@ -60,15 +61,9 @@ public struct Provenance: Sendable {
 /// and must not fail.
 public protocol NotificationSink: Sendable {
     func deliver(_ notification: Notification)
-    /// How delivery to an agent goes; nil when this sink does not know.
-    func status(of agent: Name, tenant: TenantID, project: Name) -> DeliveryStatus?
 }
 
-extension NotificationSink {
-    public func status(of agent: Name, tenant: TenantID, project: Name) -> DeliveryStatus? { nil }
-}
-
-/// How deliveries to the webhook of an agent go, since the server was started.
+/// How deliveries to a webhook go.
 public struct DeliveryStatus: Sendable, Equatable {
     public enum Breaker: String, Sendable {
         case closed
@@ -90,13 +85,29 @@ public struct DeliveryStatus: Sendable, Equatable {
     public var lastDelivered: Timestamp?
     /// Of one try, whether or not another one went well later.
     public var lastFailure: Failure?
-    /// Messages that wait or are under way.
+    /// Messages that wait or are under way, counted up to `Limits.countedDeliveries`.
     public var pending = 0
-    /// Messages that gave way to a newer state of the same key while they waited.
-    public var replaced = 0
-    /// Messages that nobody will send again.
+    /// Messages that were given up since the agent came first, and the dead letters that are there.
     public var givenUp = 0
+    public var dead = 0
+    /// Tries of the next message that failed, and when it is tried again.
+    public var attempts = 0
+    public var nextAttempt: Timestamp?
     public var breaker = Breaker.closed
+    /// The receiver said that it is gone.
+    public var isDisabled = false
 
     public init() {}
+
+    init(_ state: DeliveryState, pending: Int) {
+        delivered = Int(clamping: state.delivered)
+        lastDelivered = state.lastDelivered
+        lastFailure = state.lastFailure.map { Failure(time: $0, reason: state.failureReason) }
+        self.pending = pending
+        givenUp = Int(clamping: state.givenUp)
+        dead = Int(clamping: state.dead)
+        attempts = Int(state.attempts)
+        nextAttempt = state.attempts > 0 ? state.nextAttempt : nil
+        isDisabled = state.isDisabled
+    }
 }

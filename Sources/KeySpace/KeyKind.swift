@@ -67,4 +67,12 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     // A project: attributes of its documents, for filters.
     case attributeNodes = 0x60
     case attributeTimes = 0x61
+
+    // What goes out to webhooks: of a project's agents in the project, of a tenant's endpoints in its project 0.
+    case deliveryState = 0x62
+    case deadLetter = 0x63
+    case webhookEndpoint = 0x64
+    case outboxEvent = 0x65
+    case outboxState = 0x66
+    case deliveryAttempt = 0x67
 }

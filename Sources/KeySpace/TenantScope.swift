@@ -50,6 +50,12 @@ public struct TenantScope: Hashable, Sendable {
         return key
     }
 
+    public func key(_ kind: KeyKind, _ first: UInt64, _ second: UInt64) -> [UInt8] {
+        var key = key(kind, first)
+        key.append(bigEndian: second)
+        return key
+    }
+
     public func key(_ kind: KeyKind, bytes: some Collection<UInt8>) -> [UInt8] {
         var key = key(kind)
         key.append(contentsOf: bytes)

@@ -13,6 +13,7 @@ internal import Journal
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Outbox
 internal import Vectors
 
 /// Checks a whole store on one snapshot; it may run beside a serving process.
@@ -96,6 +97,7 @@ public enum IntegrityCheck {
         }
         report.findings += try AccessRegistry.problems(view, scope: Database.registryScope(tenant))
         report.findings += try channelFindings(tenant, entries.map(\.project), in: view)
+        report.findings += try EventOutbox(tenant: tenant).findings(in: view)
         for agent in try AgentDirectory(tenant: tenant).entries(in: view) {
             if try NeedStore(scope: TenantScope(tenant: tenant, project: agent.project)).agent(agent.agent, in: view) == nil {
                 report.findings.append("agent '\(agent.agent)' is in the directory, but project '\(agent.projectName)' does not have it")
@@ -201,6 +203,13 @@ public enum IntegrityCheck {
             let inbox = Inbox(scope: scope, number: number)
             if !inboxes.contains(number) { report.findings.append("inbox \(number) belongs to no agent") }
             report.findings += try inbox.findings(head: head, in: view)
+        }
+        let told = Set(try needs.agents(in: view).filter { $0.delivery == .webhook }.map { UInt64($0.inbox) })
+        let lanes = Set(try DeliveryLedger.lanes(scope, in: view))
+        for lane in lanes.sorted() {
+            if !told.contains(lane) { report.findings.append("webhook \(lane) belongs to no agent") }
+            let end = try Inbox(scope: scope, number: UInt32(truncatingIfNeeded: lane)).state(in: view).last.rawValue
+            report.findings += try DeliveryLedger(scope: scope, lane: lane).findings(end: end, in: view)
         }
     }
 }

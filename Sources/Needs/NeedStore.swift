@@ -126,6 +126,16 @@ public struct NeedStore: Sendable {
         return found
     }
 
+    /// The vectors of an agent's needs, in their order.
+    public func vectors(of agent: UInt32, in view: borrowing TransactionView) throws -> [[Float]] {
+        try (agentNeeds(agent, in: view)?.numbers ?? []).map { number in
+            guard let standing = try need(number, in: view) else {
+                throw ContexError.damaged("agent number \(agent) has need number \(number), which is not there: run 'contex check'")
+            }
+            return standing.vector
+        }
+    }
+
     /// The agents that ask a need, by number, and which of theirs it is.
     public func followers(ofNeed need: UInt32, in view: borrowing TransactionView) throws -> [(agent: UInt32, index: UInt32)] {
         var found: [(agent: UInt32, index: UInt32)] = []

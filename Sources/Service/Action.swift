@@ -11,6 +11,8 @@ public enum Action: String, Sendable, CaseIterable {
     case createKey, listKeys, revokeKey, confirmKey
     case assignRole, listRoles, showRole, removeRole, listPermissions
     case showHealth
+    case readDeliveries, replayDeliveries
+    case listEventKinds, createEndpoint, listEndpoints, showEndpoint, changeEndpoint, removeEndpoint, testEndpoint
 
     /// What the caller's role must grant; nil: any valid key will do.
     public var permission: Permission? {
@@ -18,7 +20,7 @@ public enum Action: String, Sendable, CaseIterable {
         case .publish, .publishBatch, .deleteData, .importData, .restoreVersion: .publishData
         case .query, .queryBatch, .embed, .tryNeeds: .queryData
         // What concerns an agent is for whoever may be that agent.
-        case .registerAgent, .registerAgentBatch, .readInbox, .acknowledgeInbox: .registerAgent
+        case .registerAgent, .registerAgentBatch, .readInbox, .acknowledgeInbox, .readDeliveries, .replayDeliveries: .registerAgent
         // What a document would reach names agents.
         case .listAgents, .showAgent, .subscribe, .rehearse: .listAgents
         case .removeAgent: .deleteAgent
@@ -30,8 +32,10 @@ public enum Action: String, Sendable, CaseIterable {
         case .assignRole, .listRoles, .showRole, .removeRole, .confirmKey: .manageRoles
         // The original's word for the maintenance of a project, which is for administrators.
         case .changeSettings: .systemCleanup
+        // An endpoint is told of what everybody does.
+        case .createEndpoint, .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint: .systemCleanup
         // What a connection follows is asked for by itself.
-        case .listPermissions, .showHealth, .openSocket: nil
+        case .listPermissions, .showHealth, .openSocket, .listEventKinds: nil
         }
     }
 }

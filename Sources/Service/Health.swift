@@ -37,7 +37,7 @@ extension Operations {
             } catch {
                 model = .init(name: "embedding_model", status: .unhealthy, message: isTold ? ContexError(from: error).message : nil, details: [])
             }
-            let parts: [ServerHealth.Component] = [
+            var parts: [ServerHealth.Component] = [
                 .init(
                     name: "store", status: .healthy, message: nil,
                     details: isTold
@@ -48,8 +48,20 @@ extension Operations {
                         ] : []),
                 model,
             ]
+            if let webhooks = database.deliveryHealth { parts.append(Self.component(webhooks, isTold: isTold)) }
             return ServerHealth(
                 status: parts.contains { $0.status == .unhealthy } ? .unhealthy : .healthy, components: parts)
         }
+    }
+
+    /// Receivers that are down are no fault of the server: it stays healthy.
+    private static func component(_ webhooks: DeliveryHealth, isTold: Bool) -> ServerHealth.Component {
+        .init(
+            name: "webhooks", status: webhooks.openBreakers > 0 ? .degraded : .healthy, message: nil,
+            details: isTold
+                ? [
+                    ("delivered", "\(webhooks.delivered)"), ("given_up", "\(webhooks.givenUp)"), ("waiting_receivers", "\(webhooks.waiting)"),
+                    ("running", "\(webhooks.running)"), ("open_breakers", "\(webhooks.openBreakers)"),
+                ] : [])
     }
 }

@@ -21,7 +21,7 @@ public struct CircuitBreaker: Sendable, Equatable {
         }
     }
 
-    /// How a delivery ended, all its tries together.
+    /// How a try ended.
     public enum Result: Sendable, Equatable {
         case success
         case failure

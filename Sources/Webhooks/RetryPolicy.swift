@@ -27,23 +27,22 @@ public enum AttemptOutcome: Sendable, Equatable {
 
 /// Whether a delivery is tried again, and when: a value without clock or I/O.
 public struct RetryPolicy: Sendable, Equatable {
-    /// Tries of one delivery, the first included.
+    /// Tries of one delivery, the first included, unless its endpoint says another number.
     public var attempts: Int
-    /// The wait after the first try; doubled after each further one.
-    public var firstWait: Duration
-    public var waitMax: Duration
+    /// The waits after the first try, the second, ...; the last one again after every further one.
+    public var ladder: [Duration]
     /// The longest wait that a receiver can ask for (`Retry-After`).
     public var retryAfterMax: Duration
     /// Share of the wait by which it varies either way, so that receivers which came back are not met by everybody at once.
     public var jitter: Double
 
-    public init(
-        attempts: Int = 3, firstWait: Duration = .seconds(1), waitMax: Duration = .seconds(30), retryAfterMax: Duration = .seconds(600),
-        jitter: Double = 0.25
-    ) {
+    /// Soon at first, since most failures are short; a receiver that is down for a day still gets what it missed when there are tries enough.
+    public static let ladder: [Duration] = [5, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400].map { .seconds($0) }
+
+    public init(attempts: Int = 3, ladder: [Duration] = RetryPolicy.ladder, retryAfterMax: Duration = .seconds(86_400), jitter: Double = 0.25) {
+        precondition(!ladder.isEmpty, "a ladder without a step")
         self.attempts = attempts
-        self.firstWait = firstWait
-        self.waitMax = waitMax
+        self.ladder = ladder
         self.retryAfterMax = retryAfterMax
         self.jitter = jitter
     }
@@ -53,16 +52,21 @@ public struct RetryPolicy: Sendable, Equatable {
         case retry(after: Duration)
         /// The receiver is there and does not want this message: it says nothing of others.
         case rejected
+        /// The receiver says that it is gone for good.
+        case gone
         case failed
         case refused
     }
 
     /// - Parameters:
     ///   - attempt: how many tries were made, this one included.
+    ///   - attemptsMax: of the endpoint; nil: the policy's.
     ///   - random: uniform in 0..<1.
-    public func verdict(on outcome: AttemptOutcome, attempt: Int, random: Double) -> Verdict {
+    public func verdict(on outcome: AttemptOutcome, attempt: Int, of attemptsMax: Int? = nil, random: Double) -> Verdict {
+        let attempts = attemptsMax ?? attempts
         switch outcome {
         case .answered(200..<300, _): return .delivered
+        case .answered(410, _): return .gone
         case .answered(let status, _) where !Self.isPassing(status): return .rejected
         case .forbidden: return .refused
         case .answered(_, let retryAfter):
@@ -74,13 +78,21 @@ public struct RetryPolicy: Sendable, Equatable {
         }
     }
 
+    /// What it says of the receiver: one that answers is there, whatever it thinks of the message.
+    public static func health(_ outcome: AttemptOutcome) -> CircuitBreaker.Result {
+        switch outcome {
+        case .answered(let status, _): (200..<300).contains(status) || !isPassing(status) ? .success : .failure
+        case .timedOut, .unreachable, .broken: .failure
+        case .forbidden: .untried
+        }
+    }
+
     /// 408 Request Timeout, 425 Too Early, 429 Too Many Requests and what is the receiver's own fault: the same again may go well. A
     /// redirect is not our call to follow, and any other 4xx would come again.
     private static func isPassing(_ status: Int) -> Bool { [408, 425, 429].contains(status) || status >= 500 }
 
     private func wait(_ attempt: Int, _ random: Double) -> Duration {
-        let doubled = firstWait * Double(sign: .plus, exponent: min(attempt - 1, 20), significand: 1)
-        return min(waitMax, min(waitMax, doubled) * (1 + jitter * (2 * random - 1)))
+        ladder[min(max(attempt, 1), ladder.count) - 1] * (1 + jitter * (2 * random - 1))
     }
 
     /// What a `Retry-After` header says: seconds, or a date as HTTP writes it (`Sun, 06 Nov 1994 08:49:37 GMT`); nil for anything else.

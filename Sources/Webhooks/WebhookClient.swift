@@ -28,6 +28,12 @@ struct PinnedClient {
 }
 
 struct WebhookClient: Sendable {
+    /// How a try ended, and the beginning of what was answered.
+    struct Attempt {
+        let outcome: AttemptOutcome
+        var body: [UInt8] = []
+    }
+
     let configuration: WebhookConfiguration
     let resolver: any NameResolver
     let group: any EventLoopGroup
@@ -40,55 +46,60 @@ struct WebhookClient: Sendable {
     /// - Parameters:
     ///   - attempt: tries made before; a later try begins with the next address.
     ///   - connection: of the delivery before; replaced when it leads elsewhere.
-    func post(_ message: WebhookMessage, to url: WebhookURL, attempt: Int, over connection: inout PinnedClient?) async -> AttemptOutcome {
-        let deadline = ContinuousClock.now + configuration.timeout
+    ///   - timeout: from the lookup of the name to the answer's head.
+    func post(
+        _ message: WebhookMessage, to url: WebhookURL, attempt: Int, timeout: Duration, over connection: inout PinnedClient?
+    ) async -> Attempt {
+        let deadline = ContinuousClock.now + timeout
         var addresses: [IPAddress]
         switch url.host {
         case .address(let address):
             addresses = [address]
         case .name(let name):
             do {
-                addresses = try await resolver.addresses(of: name, within: configuration.timeout)
+                addresses = try await resolver.addresses(of: name, within: timeout)
             } catch let error as ResolutionError where error.isTimeout {
-                return .timedOut
+                return Attempt(outcome: .timedOut)
             } catch {
-                return .unreachable("\(error)")
+                return Attempt(outcome: .unreachable("\(error)"))
             }
         }
         let permitted = addresses.filter(configuration.allow.permits)
         guard !permitted.isEmpty else {
             let found = addresses.prefix(Self.addressesMax).map(\.description).joined(separator: ", ")
-            return .forbidden(
-                "\(url.hostText) has no public address (\(found.isEmpty ? "none at all" : found)): allow its network in CONTEX_WEBHOOK_ALLOW if it is meant")
+            return Attempt(
+                outcome: .forbidden(
+                    "\(url.hostText) has no public address (\(found.isEmpty ? "none at all" : found)): "
+                        + "allow its network in CONTEX_WEBHOOK_ALLOW if it is meant"))
         }
         let first = attempt % permitted.count
         addresses = Array((permitted[first...] + permitted[..<first]).prefix(Self.addressesMax))
         var outcome = AttemptOutcome.timedOut
         for address in addresses {
             let remaining = deadline - .now
-            guard remaining > .zero else { return .timedOut }
+            guard remaining > .zero else { return Attempt(outcome: .timedOut) }
             let pin = PinnedClient.Pin(url: url, address: address)
             if connection?.pin != pin {
                 await connection?.shutdown()
-                connection = pinned(pin)
+                connection = pinned(pin, timeout)
             }
             do {
                 return try await send(message, to: url, over: connection!, until: deadline)
             } catch {
                 outcome = Self.outcome(of: error)
-                guard Self.neverConnected(error) else { return outcome }
+                guard Self.neverConnected(error) else { return Attempt(outcome: outcome) }
             }
         }
-        return outcome
+        return Attempt(outcome: outcome)
     }
 
     // MARK: - The request
 
-    private func pinned(_ pin: PinnedClient.Pin) -> PinnedClient {
+    private func pinned(_ pin: PinnedClient.Pin, _ timeout: Duration) -> PinnedClient {
         var settings = HTTPClient.Configuration()
         settings.redirectConfiguration = .disallow
         settings.httpVersion = .http1Only
-        settings.timeout = .init(connect: TimeAmount(configuration.timeout), read: TimeAmount(configuration.timeout))
+        settings.timeout = .init(connect: TimeAmount(timeout), read: TimeAmount(timeout))
         settings.connectionPool.retryConnectionEstablishment = false
         settings.guardAnswers()
         if case .name(let name) = pin.url.host { settings.dnsOverride = [name: pin.address.description] }
@@ -97,41 +108,44 @@ struct WebhookClient: Sendable {
 
     private func send(
         _ message: WebhookMessage, to url: WebhookURL, over connection: PinnedClient, until deadline: ContinuousClock.Instant
-    ) async throws -> AttemptOutcome {
+    ) async throws -> Attempt {
         guard let host = URL(string: url.text)?.host, host == url.hostText || "[\(host)]" == url.hostText else {
-            return .forbidden("the client reads another host than \(url.hostText) in the URL")
+            return Attempt(outcome: .forbidden("the client reads another host than \(url.hostText) in the URL"))
         }
         var request = HTTPClientRequest(url: url.text)
         request.method = .POST
         request.headers.add(name: "Content-Type", value: "application/json")
         request.headers.add(name: "User-Agent", value: configuration.userAgent)
-        request.headers.add(name: "X-Contex-Event", value: message.event)
-        if let signature = message.signature { request.headers.add(name: "X-Contex-Signature", value: signature) }
+        for (name, value) in message.headers { request.headers.add(name: name, value: value) }
         request.body = .bytes(ByteBuffer(bytes: message.body))
         let response = try await connection.client.execute(request, timeout: TimeAmount(deadline - .now))
-        await Self.discard(response.body, until: deadline)
+        let answer = await Self.beginning(of: response.body, until: deadline)
         let retryAfter = response.headers.first(name: "Retry-After").flatMap { RetryPolicy.retryAfter($0, now: configuration.clock.now()) }
-        return .answered(status: Int(response.status.code), retryAfter: retryAfter)
+        return Attempt(outcome: .answered(status: Int(response.status.code), retryAfter: retryAfter), body: answer)
     }
 
-    /// Reads a short answer to its end, so that the connection can be used again. The status is known and decides, so nothing
-    /// that goes wrong here matters: the connection is closed then.
-    private static func discard(_ body: HTTPClientResponse.Body, until deadline: ContinuousClock.Instant) async {
-        await withTaskGroup(of: Void.self) { group in
+    /// Reads a short answer to its end, so that the connection can be used again, and gives its first bytes. The status is known and
+    /// decides, so nothing that goes wrong here matters: the connection is closed then.
+    private static func beginning(of body: HTTPClientResponse.Body, until deadline: ContinuousClock.Instant) async -> [UInt8] {
+        await withTaskGroup(of: [UInt8]?.self) { group in
             group.addTask {
-                var count = 0
+                var (count, first) = (0, [UInt8]())
                 do {
                     for try await chunk in body {
                         count += chunk.readableBytes
-                        if count > answerBytesMax { return }
+                        first += chunk.readableBytesView.prefix(Limits.deliveryAnswerBytes - first.count)
+                        if count > answerBytesMax { break }
                     }
-                } catch {
-                    return
-                }
+                } catch {}
+                return first
             }
-            group.addTask { try? await Task.sleep(until: deadline, clock: .continuous) }
-            await group.next()
+            group.addTask {
+                try? await Task.sleep(until: deadline, clock: .continuous)
+                return nil
+            }
+            let first = await group.next()
             group.cancelAll()
+            return (first ?? nil) ?? []
         }
     }
 

@@ -1,18 +1,20 @@
 public import Addresses
 public import Base
 
-/// How agents are told by webhook.
+/// How webhooks are delivered to.
 public struct WebhookConfiguration: Sendable {
     /// Where deliveries may go beyond public addresses.
     public var allow: AddressPolicy
-    /// For one try, from the lookup of the name to the answer's head.
+    /// For one try, from the lookup of the name to the answer's head, unless an endpoint says another time.
     public var timeout: Duration
     public var retry: RetryPolicy
     public var breaker: CircuitBreaker.Settings
     public var limits: DeliveryLimits
     public var userAgent: String
-    /// How long `shutdown` lets waiting deliveries go on.
+    /// How long `shutdown` waits for tries that are under way.
     public var drainTime: Duration
+    /// What became of deliveries is gathered for so long before it is written down.
+    public var noteWait = Duration.milliseconds(30)
     public var clock: any WallClock = SystemClock()
 
     public init(

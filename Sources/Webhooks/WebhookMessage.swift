@@ -1,47 +1,70 @@
 internal import Answers
 internal import Base
+internal import Content
 internal import Engine
-internal import Events
+internal import FoundationEssentials
 internal import Hashing
 internal import Needs
+internal import Outbox
 
-/// What is posted for a notification.
+/// One message, as it is posted: the original's headers and those of Standard Webhooks (github.com/standard-webhooks/standard-webhooks).
 struct WebhookMessage {
-    let event: String
     let body: [UInt8]
-    /// Of the exact body, when the agent has a secret: `sha256=<hex>`.
-    let signature: String?
+    let headers: [(name: String, value: String)]
 
+    /// - Parameter time: of the try: what receivers compare with their clocks.
     /// - Complexity: O(size of the data).
-    init(_ notification: Notification) {
-        event = NotificationShape.kind(notification.message)
-        let body = NotificationShape.webhookBody(notification)
-        self.body = body
-        signature = notification.agent.webhookSecret.map { "sha256=" + HMACSHA256.authenticate(body, key: Array($0.utf8)).hex }
+    init(_ message: DeliveryMessage, secrets: [String], at time: Timestamp) throws(ContexError) {
+        let seconds = String(time.rawValue / 1_000_000)
+        var headers: [(name: String, value: String)] = [("webhook-id", message.id), ("webhook-timestamp", seconds)]
+        switch message.content {
+        case .notification(let notification):
+            body = NotificationShape.webhookBody(notification)
+            headers.append(("X-Contex-Event", NotificationShape.kind(notification.message)))
+            if let secret = secrets.first { headers.append(("X-Contex-Signature", "sha256=" + Self.hexadecimal(body, secret))) }
+        case .event(let event, let id):
+            body = try Self.body(of: event, id: id)
+            headers.append(("X-Contex-Event", event.kind.name))
+            headers.append(("X-Contex-Timestamp", event.time.iso8601))
+            headers.append(("X-Contex-Delivery-ID", message.id))
+            if let secret = secrets.first { headers.append(("X-Contex-Signature", Self.hexadecimal(body, secret))) }
+        }
+        if !secrets.isEmpty {
+            let signed = Array("\(message.id).\(seconds).".utf8) + body
+            let signatures = secrets.map { "v1," + Data(HMACSHA256.authenticate(signed, key: Self.key($0)).bytes).base64EncodedString() }
+            headers.append(("webhook-signature", signatures.joined(separator: " ")))
+        }
+        self.headers = headers
     }
-}
 
-extension Notification {
-    /// About the bytes that its data holds in memory, for the bound of the queue. Cheaper than printing it.
-    /// - Complexity: O(values).
-    var weight: Int {
-        let data =
-            switch message {
-            case .initialContext(let context): context.matches.reduce(0) { $0 + Self.weight($1.data) }
-            case .event(let record): record.byteCount
-            case .update(_, _, let data): data.count
-            case .deletion: 0
-            }
-        return 512 + data
+    private static func hexadecimal(_ body: [UInt8], _ secret: String) -> String {
+        HMACSHA256.authenticate(body, key: Array(secret.utf8)).hex
     }
 
-    private static func weight(_ value: JSONValue) -> Int {
+    /// A secret in the form of Standard Webhooks, `whsec_` and base64, stands for its bytes; any other text for itself.
+    static func key(_ secret: String) -> [UInt8] {
+        let prefix = "whsec_"
+        guard secret.hasPrefix(prefix), let bytes = Data(base64Encoded: String(secret.dropFirst(prefix.count))), !bytes.isEmpty else {
+            return Array(secret.utf8)
+        }
+        return Array(bytes)
+    }
+
+    /// What an endpoint is told: the original's members, in the order of their names.
+    private static func body(of event: OutboxEvent, id: String) throws(ContexError) -> [UInt8] {
+        let members = JSONObject([
+            ("data", sorted(try JSONParser.parse(stored: event.data))), ("event_id", .string(id)), ("event_type", .string(event.kind.name)),
+            ("project_id", event.project.isEmpty ? .null : .string(event.project)), ("source", "contex"), ("tenant_id", .null),
+            ("timestamp", .string(event.time.iso8601)), ("version", "1.0"),
+        ])
+        return JSONPrinter.bytes(.object(members))
+    }
+
+    private static func sorted(_ value: JSONValue) -> JSONValue {
         switch value {
-        case .null, .bool: 16
-        case .number(let number): 16 + number.text.utf8.count
-        case .string(let text): 16 + text.utf8.count
-        case .array(let items): items.reduce(32) { $0 + weight($1) }
-        case .object(let members): members.reduce(32) { $0 + 16 + $1.key.utf8.count + weight($1.value) }
+        case .array(let items): .array(items.map(sorted))
+        case .object(let members): .object(JSONObject(members.sorted { $0.key < $1.key }.map { ($0.key, sorted($0.value)) }))
+        default: value
         }
     }
 }

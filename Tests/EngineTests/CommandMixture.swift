@@ -4,6 +4,7 @@ import Access
 import Base
 import Engine
 import Needs
+import Outbox
 import Synchronization
 import TestSupport
 
@@ -44,10 +45,64 @@ struct Mixture {
         (0..<count).map { _ in mixtureWords[Int(random.below(UInt64(mixtureWords.count)))] }.joined(separator: " ")
     }
 
+    private mutating func changeEndpoints() async throws {
+        let database = fixture.database
+        let present = try await database.endpoints(Fixture.tenant)
+        guard let endpoint = present.first, random.below(3) > 0 else {
+            let time = database.currentTime()
+            let endpoint = WebhookEndpoint(
+                number: random.next() | 1, name: text(1), description: nil, url: "https://example.com/",
+                events: random.below(2) == 0 ? ["data.published"] : [], categories: [], projects: random.below(2) == 0 ? ["p1"] : [], isActive: true,
+                timeoutSeconds: 30, retriesMax: 3, createdAt: time, updatedAt: time, secret: text(1))
+            _ = try await database.create(endpoint, of: Fixture.tenant)
+            return
+        }
+        switch random.below(4) {
+        case 0:
+            var patch = EndpointPatch()
+            patch.isActive = random.below(2) == 0
+            patch.description = .some(random.below(2) == 0 ? nil : text(2))
+            _ = try await database.update(endpoint.number, of: Fixture.tenant, patch)
+        case 1: _ = try await database.rotate(endpoint.number, of: Fixture.tenant, to: text(1), previousUntil: database.currentTime())
+        case 2: _ = try await database.test(endpoint.number, of: Fixture.tenant, .healthChanged, data: JSONObject())
+        default: if present.count > 2 { try await database.removeEndpoint(endpoint.number, of: Fixture.tenant) }
+        }
+    }
+
+    /// As a carrier whose receivers do as they like.
+    private mutating func deliver() async throws {
+        let source = StoredDeliveries(fixture.database, tenant: Fixture.tenant)
+        var notes: [DeliveryNote] = []
+        for (lane, _) in try await source.lanes() {
+            if random.below(6) == 0 { _ = try? await fixture.database.replayLetters(lane, []) }
+            guard let batch = try await source.next(lane, limit: 4, bytesMax: 1 << 20) else { continue }
+            var note = DeliveryNote(lane.subject, registration: batch.registration, epoch: batch.epoch)
+            for message in batch.messages {
+                let isDelivered = random.below(3) > 0
+                if let letter = message.letter {
+                    if isDelivered { note.replayed.append(letter) } else { note.returned.append(.init(number: letter, status: 500, reason: "down")) }
+                    continue
+                }
+                note.settled = message.item
+                if isDelivered { note.delivered += 1 } else {
+                    var event: OutboxEvent?
+                    if case .event(let of, _) = message.content { event = of }
+                    note.dead.append(
+                        DeadLetter(
+                            item: message.item, id: message.id, attempts: 3, time: fixture.database.currentTime(), status: 503, reason: "down",
+                            event: event))
+                }
+            }
+            if random.below(20) == 0 { note.disables = true }
+            if !note.isEmpty { notes.append(note) }
+        }
+        try await source.note(notes, of: Fixture.tenant)
+    }
+
     mutating func step() async throws {
         let database = fixture.database
         let project = name("p", 3)
-        switch random.below(20) {
+        switch random.below(23) {
         case 0..<9:
             var commands: [PublishCommand] = []
             for _ in 0..<(1 + random.below(3)) {
@@ -71,6 +126,10 @@ struct Mixture {
                 var command = RegisterCommand(project: project, agent: name("agent", 6), needs: [text(2), text(3)])
                 if random.below(3) == 0 { command.settings = NeedSettings(minSimilarity: 0.3, mode: .semantic, topK: 2) }
                 if random.below(3) == 0 { command.settings.filter = #"{"metadata.team": {"prefix": "z"}}"# }
+                if random.below(2) == 0 {
+                    (command.delivery, command.webhookURL) = (.webhook, "https://example.com/hook")
+                    if random.below(2) == 0 { (command.maxTokens, command.pinned) = (2_000, ["k1"]) }
+                }
                 commands.append(command)
             }
             if commands.count == 1 {
@@ -99,6 +158,8 @@ struct Mixture {
         case 18:
             for _ in 0..<3 { _ = try? await database.query(Fixture.tenant, QueryRequest(project: project, text: text(2))) }
             await database.keepUsedQueries()
+        case 19: try await changeEndpoints()
+        case 20, 21: try await deliver()
         default:
             // Two publishes of one key at once: the later one was prepared on a snapshot that is no longer true.
             let key = name("k", 12)

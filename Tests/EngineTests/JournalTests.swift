@@ -7,6 +7,7 @@ import KeySpace
 import LMDB
 import Maintenance
 import Needs
+import Outbox
 import Synchronization
 import TestSupport
 import Testing
@@ -231,9 +232,80 @@ private func differences(_ a: [[UInt8]: [UInt8]], _ b: [[UInt8]: [UInt8]]) -> [S
         }
     }
 
+    /// Endpoint, registration, notes, dead letters: all that deliveries change, and the records that it leaves.
+    private static func deliveries() async throws -> (commands: [JournalEntry], records: [GoldenRecord]) {
+        let fixture = try fixture()
+        let (database, p) = (fixture.database, Name(stored: "p"))
+        let time = Timestamp(rawValue: 1_700_000_000_000_000)
+        let endpoint = WebhookEndpoint(
+            number: 0x0123_4567_89AB_CDEF, name: "audit", description: "of everything", url: "https://hooks.example/", events: ["data.published"],
+            categories: ["data"], projects: ["p", "q"], isActive: true, timeoutSeconds: 30, retriesMax: 3, createdAt: time, updatedAt: time,
+            secret: "secret")
+        _ = try await database.create(endpoint, of: Fixture.tenant)
+        var patch = EndpointPatch()
+        (patch.name, patch.description, patch.events, patch.isActive, patch.retriesMax) = ("all", .some(nil), [], true, 5)
+        _ = try await database.update(endpoint.number, of: Fixture.tenant, patch)
+        _ = try await database.rotate(endpoint.number, of: Fixture.tenant, to: "other", previousUntil: Timestamp(rawValue: time.rawValue + 86_400_000_000))
+        var agent = RegisterCommand(project: p, agent: Name(stored: "g"), needs: ["lion"], delivery: .webhook, webhookURL: "https://hooks.example/g")
+        (agent.maxTokens, agent.diversity, agent.pinned) = (2_000, 0.5, ["k"])
+        _ = try await database.register(Fixture.tenant, agent)
+        _ = try await database.publish(Fixture.tenant, [PublishCommand(project: p, key: Name(stored: "k"), data: "a lion")])[0].get()
+        _ = try await database.test(endpoint.number, of: Fixture.tenant, .healthChanged, data: JSONObject([("test", .bool(true))]))
+        let source = StoredDeliveries(database, tenant: Fixture.tenant)
+        var notes: [DeliveryNote] = []
+        for (lane, _) in try await source.lanes() {
+            guard let batch = try await source.next(lane, limit: 1, bytesMax: 1) else { continue }
+            var note = DeliveryNote(lane.subject, registration: batch.registration, epoch: batch.epoch)
+            note.settled = batch.messages[0].item
+            note.lastDelivered = time
+            note.failure = .init(time: time, reason: "down")
+            (note.attempts, note.nextAttempt, note.delivered) = (1, time, 2)
+            var event: OutboxEvent?
+            if case .event(let of, _) = batch.messages[0].content { event = of }
+            let letter = DeadLetter(
+                item: batch.messages[0].item, id: batch.messages[0].id, attempts: 3, time: time, status: 503, reason: "down", event: event)
+            note.dead = [letter, letter]
+            if event != nil {
+                note.records = [
+                    DeliveryAttempt(
+                        deliveryID: letter.id, eventID: "evt_1", attempt: 3, result: .failed, status: 503, body: "no", error: "down", begun: time,
+                        milliseconds: 12)
+                ]
+            }
+            notes.append(note)
+        }
+        try await source.note(notes, of: Fixture.tenant)
+        for (lane, _) in try await source.lanes() {
+            _ = try await database.replayLetters(lane, [2])
+            _ = try await database.removeLetters(lane, [1])
+        }
+        let lane = DeliveryLane(tenant: Fixture.tenant, .agent(agent.agent, project: p))
+        let again = try #require(try await source.next(lane, limit: 1, bytesMax: 1))
+        var note = DeliveryNote(lane.subject, registration: again.registration, epoch: again.epoch)
+        note.returned = [.init(number: 2, status: 404, reason: "no")]
+        try await source.note([note], of: Fixture.tenant)
+        let entries = try await database.journal(after: .zero)
+        await database.close()
+        let kinds: Set<KeyKind> = [.deliveryState, .deadLetter, .webhookEndpoint, .outboxEvent, .outboxState, .deliveryAttempt]
+        let records = try content(fixture.folder.path).filter { kinds.contains(KeyKind(rawValue: $0.key[TenantScope.prefixBytes - 1])!) }
+        return (entries, records.map { GoldenRecord(key: $0, value: $1) }.sorted { $0.key.lexicographicallyPrecedes($1.key) })
+    }
+
+    @Test func goldenDeliveriesAreReadAndWritten() async throws {
+        let (made, records) = try await Self.deliveries()
+        let commands = made.filter { [3, 11, 12, 13, 14].contains($0.command[1]) }.map { GoldenRecord(key: [$0.command[1]], value: $0.command) }
+        try GoldenRecord.rewriteIfAsked("commands-v1/deliveries.txt", commands)
+        try GoldenRecord.rewriteIfAsked("outbox-v1/records.txt", records)
+        let golden = try GoldenRecord.file("commands-v1/deliveries.txt")
+        #expect(golden == commands && Set(golden.map(\.key)) == Set([3, 11, 12, 13, 14].map { [$0] }))
+        for record in golden { #expect(try EncodedCommand.canonical(record.value) == record.value) }
+        #expect(try GoldenRecord.file("outbox-v1/records.txt") == records)
+        #expect(Set(records.map { $0.key[TenantScope.prefixBytes - 1] }) == Set([0x62, 0x63, 0x64, 0x65, 0x66, 0x67]))
+    }
+
     @Test func everyCutAndEveryChangedByteOfACommandIsReadOrRefused() async throws {
         var random = SeededRandom(seed: testSeed("commands"))
-        for record in try GoldenRecord.file("commands-v1/commands.txt") {
+        for record in try GoldenRecord.file("commands-v1/commands.txt") + GoldenRecord.file("commands-v1/deliveries.txt") {
             for length in 0..<min(record.value.count, 600) {
                 #expect(throws: ContexError.self) { try EncodedCommand.canonical(Array(record.value[..<length])) }
             }

@@ -13,6 +13,7 @@ internal import Journal
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Outbox
 internal import TestSupport
 internal import Vectors
 
@@ -88,7 +89,8 @@ extension FuzzTargets {
         target("events", family: { eventRecords }), target("documents", family: { documentRecords }), target("vectors", family: { vectorRecords }),
         target("fulltext", family: { textRecords }), target("attributes", family: { attributeRecords }),
         target("needs", family: { needRecords }), target("access", family: { accessRecords }),
-        target("journal", family: { journalRecords }), target("inboxes", family: { inboxRecords }), sealed,
+        target("journal", family: { journalRecords }), target("inboxes", family: { inboxRecords }),
+        target("outbox", family: { outboxRecords }), sealed,
     ]
 
     private static func target(_ name: String, family: @escaping @Sendable () -> RecordFamily) -> FuzzTarget {
@@ -125,6 +127,61 @@ extension FuzzTargets {
             fill: { transaction in
                 for kind in [EventRecord.Kind.published, .deleted, .imported] {
                     _ = try log.append(draft(kind, #"{"a":1}"#), at: Position(rawValue: 7), in: &transaction)
+                }
+            })
+    }()
+
+    private static let outboxRecords: RecordFamily = {
+        let outbox = EventOutbox(tenant: .standard)
+        let agent = DeliveryLedger(scope: scope, lane: 7)
+        let ledger = DeliveryLedger(scope: outbox.scope, lane: 9)
+        @Sendable func endpoint(_ name: String) -> WebhookEndpoint {
+            WebhookEndpoint(
+                number: 9, name: name, description: nil, url: "https://example.com/", events: ["data.published"], categories: ["data"], projects: ["p"],
+                isActive: true, timeoutSeconds: 30, retriesMax: 3, createdAt: time, updatedAt: time, secret: "s")
+        }
+        @Sendable func tell(_ transaction: inout WriteTransaction) throws -> OutboxEvent? {
+            try outbox.append(.dataPublished, project: "p", data: { Array("{}".utf8) }, at: time, max: 2, in: &transaction)
+        }
+        @Sendable func letter(_ event: OutboxEvent?) -> DeadLetter {
+            DeadLetter(item: event.map { .event($0.number) } ?? .greeting, id: "msg_1", attempts: 3, time: time, status: 503, reason: "down", event: event)
+        }
+        return RecordFamily(
+            read: { view in
+                _ = try outbox.findings(in: view)
+                _ = try outbox.state(in: view)
+                for endpoint in try outbox.endpoints(in: view) { _ = (endpoint.kinds, endpoint.id, endpoint.secrets(at: time)) }
+                for ledger in [agent, ledger] {
+                    _ = try ledger.state(in: view)
+                    try ledger.forEachLetter(in: view) { _, _ in .onward }
+                    _ = try ledger.attempts(limit: 10, in: view)
+                    _ = try ledger.findings(end: 9, in: view)
+                }
+            },
+            change: { transaction in
+                let event = try tell(&transaction)
+                try outbox.put(endpoint("b"), in: &transaction)
+                try require(try outbox.endpoint(9, in: transaction.view) == endpoint("b"), "an endpoint put and read differs")
+                guard var state = try ledger.state(in: transaction.view) else { return }
+                try ledger.bury(letter(event), max: 2, &state, in: &transaction)
+                try ledger.change(1, &state, in: &transaction) { $0.isQueued.toggle() }
+                try ledger.remove(2, &state, in: &transaction)
+                try ledger.store(state, in: &transaction)
+                try require(try ledger.state(in: transaction.view) == state, "a state put and read differs")
+                try outbox.remove(9, in: &transaction)
+            },
+            fill: { transaction in
+                try outbox.put(endpoint("a"), in: &transaction)
+                for ledger in [agent, ledger] {
+                    var state = DeliveryState(registration: 3, epoch: 0, settled: 1)
+                    state.greeting = .init(tokensMax: 2_000, diversity: 0.5, pinned: ["k"])
+                    try ledger.bury(letter(try tell(&transaction)), max: 9, &state, in: &transaction)
+                    try ledger.bury(letter(nil), max: 9, &state, in: &transaction)
+                    try ledger.record(
+                        DeliveryAttempt(
+                            deliveryID: "msg_1", eventID: "evt_1", attempt: 1, result: .failed, status: 500, body: "b", error: "e", begun: time,
+                            milliseconds: 5), max: 9, &state, in: &transaction)
+                    try ledger.store(state, in: &transaction)
                 }
             })
     }()

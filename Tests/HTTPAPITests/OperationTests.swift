@@ -320,8 +320,10 @@ struct OperationTests {
         #expect(try agent.json["envelope"] == "full")
         #expect(
             try agent.json["delivery"] == [
-                "state": "active", "delivered": .integer(0), "last_delivered_at": .null, "last_error": .null, "pending": .integer(0),
-                "replaced": .integer(0), "given_up": .integer(0), "breaker": "closed",
+                "state": "active", "delivered": .integer(0), "last_delivered_at": .null, "last_error": .null,
+                // The initial context: nobody carries it here.
+                "pending": .integer(1), "given_up": .integer(0), "dead_letters": .integer(0), "attempts": .integer(0), "next_attempt_at": .null,
+                "breaker": "closed",
             ])
         let faults = [
             await register("http://127.0.0.1:9/", #","data_needs":[]"#), await register("https://u:p@example.com/", #","data_needs":[]"#),

@@ -14,7 +14,7 @@ import Testing
             (project.key(.logState), []),
             (project.key(.node, UInt32(0x0102_0304)), Array(0...255)),
             (project.key(.event, UInt64(0x0102_0304_0506_0708)), [1, 2, 3]),
-            (project.key(.documentVersion, 5, 6), []),
+            (project.key(.documentVersion, UInt32(5), UInt64(6)), []),
             (end.key(.apiKeyByHash, bytes: [0, 255, 128]), Array("hash".utf8)),
             (tenant.key(.projectName, text: ""), Array("empty".utf8)),
             (tenant.key(.projectName, text: "日本"), Array("short".utf8)),

@@ -82,13 +82,17 @@ package struct Applier: Sendable {
         case .publish(let command): try publish(command, &work, in: &transaction)
         case .delete(let command): try delete(command, &work, in: &transaction)
         case .register(let command): try register(command, &work, in: &transaction)
-        case .unregister(let command): try unregister(command, in: &transaction)
-        case .setAnalyzer(let command): try setAnalyzer(command, in: &transaction)
+        case .unregister(let command): try unregister(command, &work, in: &transaction)
+        case .setAnalyzer(let command): try setAnalyzer(command, &work, in: &transaction)
         case .changeKeys(let command): try changeKeys(command, &work, in: &transaction)
         case .importProject(let command): try importProject(command, &work, in: &transaction)
         case .keepQueries(let command): try keepQueries(command, in: &transaction)
         case .acknowledge(let command): try acknowledge(command, in: &transaction)
         case .expireInboxes(let command): try expireInboxes(command, in: &transaction)
+        case .noteDeliveries(let command): try noteDeliveries(command, in: &transaction)
+        case .changeLetters(let command): try changeLetters(command, &work, in: &transaction)
+        case .changeEndpoint(let command): try changeEndpoint(command, &work, in: &transaction)
+        case .announce(let command): try announce(command, &work, in: &transaction)
         }
     }
 }

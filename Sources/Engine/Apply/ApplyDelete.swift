@@ -4,6 +4,7 @@ internal import Documents
 internal import Events
 internal import KeySpace
 internal import LMDB
+internal import Outbox
 internal import Search
 
 extension Applier {
@@ -17,6 +18,12 @@ extension Applier {
                 data: Array("null".utf8), publisher: command.publisher),
             at: work.position, in: &transaction)
         work.grows(command.tenant, command.project)
+        try tellEndpoints(.dataDeleted, command.tenant, command.project, at: command.time, &work.effects, in: &transaction) {
+            [
+                ("project_id", .string(command.project.text)), ("data_key", .string(command.key.text)),
+                ("sequence", .string(event.sequence.description)),
+            ]
+        }
         let documents = DocumentStore(scope: scope)
         for unit in try documents.units(of: document.nodes, in: transaction.view) { try removeUnit(unit, scope, in: &transaction) }
         try AttributeIndex(scope: scope).replace(try document.attributes, with: nil, in: &transaction)

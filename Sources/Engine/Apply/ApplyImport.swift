@@ -17,6 +17,7 @@ internal import Hashing
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Outbox
 internal import Vectors
 
 extension Applier {
@@ -28,13 +29,14 @@ extension Applier {
         {
             throw ContexError(.projectNotEmpty, "Project \(command.project.text.excerpt()) already has data. Use overwrite=True to replace.")
         }
-        let scope = try registry.scopeCreating(command.project, at: command.time, in: &transaction)
+        let scope = try entering(command.project, command.tenant, at: command.time, &work.effects, in: &transaction)
         var run = ImportRun(command, scope, at: work.position)
         if command.overwrites, command.events != nil {
             if !command.hasNodes { run.kept = try ownVectors(scope, in: transaction.view) }
             try JournalText.keepEvents(of: scope, in: &transaction)
             try clearInboxes(scope, in: &transaction)
             try run.log.removeAll(in: &transaction)
+            try restartDeliveries(scope, in: &transaction)
             try run.documents.removeAllVersions(in: &transaction)
         }
         try run.appendEvents(in: &transaction)
@@ -48,6 +50,12 @@ extension Applier {
         // Needs are scored by the statistics that the indexes have with all that came.
         for (document, units) in fresh { try noteFollowers(scope, document: document, fresh: units, command.routing, in: &transaction) }
         if command.events != nil { try run.settle(in: &transaction) }
+        try tellEndpoints(.projectImported, command.tenant, command.project, at: command.time, &work.effects, in: &transaction) {
+            [
+                ("project_id", .string(command.project.text)), ("events", .integer(command.events?.count ?? 0)),
+                ("documents", .integer(command.documents.count)), ("overwrite", .bool(command.overwrites)),
+            ]
+        }
         work.grows(command.tenant, command.project, isReplaced: command.overwrites && command.events != nil)
         return .done
     }

@@ -30,6 +30,7 @@ extension Applier {
             for number in try Inbox.numbers(scope, in: transaction.view) {
                 let inbox = Inbox(scope: scope, number: number)
                 guard let last = try expired(inbox, before: command.before, count: command.count - gone, in: transaction.view) else { continue }
+                try noteExpired(inbox, upTo: last, at: command.time, in: &transaction)
                 gone += try inbox.remove(upTo: last, isRead: false, in: &transaction)
                 if gone >= command.count { return .removed(gone) }
             }

@@ -2,6 +2,7 @@ internal import Access
 internal import Base
 internal import KeySpace
 internal import LMDB
+internal import Outbox
 
 extension Applier {
     /// - Throws: `.notFound` for a key that is not there, or that reaches beyond the asker's projects: an answer of its own would tell that it
@@ -18,12 +19,18 @@ extension Applier {
         case .create(let record, let role):
             try AccessRegistry.create(record, in: &transaction, scope: scope)
             if let role { try AccessRegistry.assign(role, in: &transaction, scope: scope) }
+            try tellEndpoints(.keyCreated, command.tenant, nil, at: command.time, &work.effects, in: &transaction) {
+                [("key_id", .string(record.keyID.description)), ("name", .string(record.name))]
+            }
         case .confirm(let id):
             try require(id, transaction.view)
             try AccessRegistry.confirm(id, in: &transaction, scope: scope)
         case .revoke(let id):
             try require(id, transaction.view)
             try AccessRegistry.revoke(id, in: &transaction, scope: scope)
+            try tellEndpoints(.keyRevoked, command.tenant, nil, at: command.time, &work.effects, in: &transaction) {
+                [("key_id", .string(id.description))]
+            }
         case .assign(let assignment):
             try require(assignment.keyID, transaction.view)
             try AccessRegistry.assign(assignment, in: &transaction, scope: scope)

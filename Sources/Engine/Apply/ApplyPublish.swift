@@ -12,6 +12,7 @@ internal import FullText
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Outbox
 internal import Vectors
 
 extension Applier {
@@ -47,7 +48,7 @@ extension Applier {
         }
 
         // From here on the transaction changes.
-        let scope = try registry.scopeCreating(command.project, at: command.time, in: &transaction)
+        let scope = try entering(command.project, command.tenant, at: command.time, &work.effects, in: &transaction)
         let documents = DocumentStore(scope: scope)
         let texts = TextIndex(scope: scope)
         let analyzer = try texts.options(in: transaction.view).analyzer
@@ -93,6 +94,7 @@ extension Applier {
         try documents.put(document, in: &transaction)
         try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
         try documents.addVersion(event.sequence, of: id, in: &transaction)
+        try tellEndpoints(of: event, command, isNew: present?.exists != true, &work.effects, in: &transaction)
         let telling = Telling(
             tenant: command.tenant, scope: scope, project: command.project, document: id, standing: Set(ids), fresh: fresh, kept: keptTexts,
             routing: command.routing, source: Provenance(event), sequence: event.sequence, message: .update(sequence: event.sequence, key: command.key.text, data: command.data))
@@ -125,6 +127,22 @@ extension Applier {
         let byFirst = Dictionary(uniqueKeysWithValues: units.map { ($0.first, $0) })
         for place in fresh.indices { fresh[place].whole = byFirst[fresh[place].nodes[0]].map { whole.counted(for: $0, nodes: nodes) } }
         return kept
+    }
+
+    private func tellEndpoints(
+        of event: EventRecord, _ command: Command.Publish, isNew: Bool, _ effects: inout Effects, in transaction: inout WriteTransaction
+    ) throws {
+        var kinds: [EventKind] = isNew ? [.dataPublished] : [.dataPublished, .dataUpdated]
+        kinds.append(.versionCreated)
+        if command.eventType == "data.restored.\(command.key)" { kinds.append(.versionRestored) }
+        for kind in kinds {
+            try tellEndpoints(kind, command.tenant, command.project, at: command.time, &effects, in: &transaction) {
+                [
+                    ("project_id", .string(command.project.text)), ("data_key", .string(command.key.text)),
+                    ("sequence", .string(event.sequence.description)), ("data_format", .string(command.format)),
+                ]
+            }
+        }
     }
 
     /// Enters the units of one document in both indexes.

@@ -6,6 +6,7 @@ internal import Inboxes
 internal import KeySpace
 package import LMDB
 package import Needs
+internal import Outbox
 
 extension Applier {
     func register(_ command: Command.Register, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
@@ -27,7 +28,7 @@ extension Applier {
         let before = try known.flatMap { try NeedStore(scope: $0).agent(asked.agent, in: transaction.view) }
         let channel = try Self.channel(of: asked, before: before, project: known?.project, channels, in: transaction.view)
         // From here on the transaction changes.
-        let scope = try registry.scopeCreating(asked.project, at: command.time, in: &transaction)
+        let scope = try entering(asked.project, search.tenant, at: command.time, &work.effects, in: &transaction)
         let store = NeedStore(scope: scope)
         if before?.channel.utf8.elementsEqual(channel.utf8) != true {
             if let before { try channels.release(before.channel, by: scope.project, in: &transaction) }
@@ -49,6 +50,17 @@ extension Applier {
             .init(agent: asked.agent, project: scope.project, projectName: asked.project, registeredAt: command.time), in: &transaction)
         let missed = try EventLog(scope: scope).events(
             after: asked.lastSeen, count: Database.catchUpMax, bytesMax: Limits.catchUpBytes, in: transaction.view)
+        try beginDeliveries(agent, asked, missed: missed, scope, in: &transaction)
+        // Whoever replays the command has not searched: he does now, when somebody wants to hear of it, and finds the same.
+        let isWanted = try EventOutbox(tenant: search.tenant).state(in: transaction.view).wanted & EventKind.agentRegistered.bit != 0
+        let matchedNeeds = isWanted ? try found.matchedNeeds ?? search.run(in: transaction.view).matchedNeeds ?? 0 : 0
+        try tellEndpoints(.agentRegistered, search.tenant, asked.project, at: command.time, &work.effects, in: &transaction) {
+            [
+                ("project_id", .string(asked.project.text)), ("agent_id", .string(asked.agent.text)),
+                ("data_needs", .array(search.needs.map(JSONValue.string))),
+                ("matched_needs_count", .integer(matchedNeeds)),
+            ]
+        }
         func tell(_ message: Notification.Message, _ provenance: Provenance) {
             work.effects.notifications.append(
                 Notification(tenant: search.tenant, project: asked.project, agent: agent, message: message, provenance: provenance))
@@ -85,7 +97,7 @@ extension Applier {
             .channelTaken, "every channel that agent '\(command.agent)' would be told on belongs to another project: give it a notification_channel")
     }
 
-    func unregister(_ command: Command.Unregister, in transaction: inout WriteTransaction) throws -> Outcome {
+    func unregister(_ command: Command.Unregister, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
         var removed = 0
         for project in command.projects {
             guard let scope = try ProjectRegistry(tenant: command.tenant).scope(of: project, in: transaction.view),
@@ -94,7 +106,11 @@ extension Applier {
             try ChannelDirectory(tenant: command.tenant).release(record.channel, by: scope.project, in: &transaction)
             try NeedStore(scope: scope).remove(command.agent, in: &transaction)
             try Inbox(scope: scope, number: record.inbox).removeAll(in: &transaction)
+            try DeliveryLedger(scope: scope, lane: UInt64(record.inbox)).removeAll(in: &transaction)
             try AgentDirectory(tenant: command.tenant).remove(command.agent, project: scope.project, in: &transaction)
+            try tellEndpoints(.agentUnregistered, command.tenant, project, at: command.time, &work.effects, in: &transaction) {
+                [("project_id", .string(project.text)), ("agent_id", .string(command.agent.text))]
+            }
             removed += 1
         }
         return .unregistered(removed)

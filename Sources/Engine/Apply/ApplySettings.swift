@@ -9,7 +9,7 @@ internal import KeySpace
 internal import LMDB
 
 extension Applier {
-    func setAnalyzer(_ command: Command.SetAnalyzer, in transaction: inout WriteTransaction) throws -> Outcome {
+    func setAnalyzer(_ command: Command.SetAnalyzer, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
         let registry = ProjectRegistry(tenant: command.tenant)
         if let known = try registry.scope(of: command.project, in: transaction.view) {
             let options = try TextIndex(scope: known).options(in: transaction.view)
@@ -22,7 +22,7 @@ extension Applier {
                         + "run 'contex reindex --project \(command.project) --analyzer \(command.kind.name)'")
             }
         }
-        let scope = try registry.scopeCreating(command.project, at: command.time, in: &transaction)
+        let scope = try entering(command.project, command.tenant, at: command.time, &work.effects, in: &transaction)
         let index = TextIndex(scope: scope)
         var options = try index.options(in: transaction.view)
         options.analyzer = Analyzer(command.kind)

@@ -7,6 +7,7 @@ internal import Inboxes
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Outbox
 internal import Search
 
 /// A change of a document, for the agents that it may concern.
@@ -25,6 +26,13 @@ struct Telling {
     let source: Provenance
     let sequence: Sequence
     let message: Notification.Message
+
+    var key: String {
+        switch message {
+        case .update(_, let key, _), .deletion(_, let key): key
+        case .initialContext, .event: ""
+        }
+    }
 }
 
 extension Applier {
@@ -56,13 +64,28 @@ extension Applier {
             effects.reached?.append(try ReachedAgent(agent, follows: !held.isEmpty, fresh, DocumentStore(scope: telling.scope), in: transaction.view))
             let reason: InboxEntry.Reason =
                 if case .deletion = telling.message { .deletion } else if held.isEmpty { .firstMatch } else { .update }
+            if agent.delivery == .webhook { try adoptDeliveries(agent, telling.scope, in: &transaction) }
             try Inbox(scope: telling.scope, number: agent.inbox).append(
                 InboxEntry(sequence: telling.sequence, reason: reason, agent: agent.number, needs: matches.map(\.need)),
                 matches: matches.map { InboxMatch($0) }, in: &transaction)
+            if reason == .firstMatch { try tellEndpoints(of: matches, agent, telling, in: &transaction, &effects) }
             var provenance = telling.source
             provenance.matches = matches.compactMap { agent.needs.indices.contains(Int($0.need)) ? (agent.needs[Int($0.need)], $0.similarity) : nil }
             effects.notifications.append(
                 Notification(tenant: telling.tenant, project: telling.project, agent: agent, message: telling.message, provenance: provenance))
+        }
+    }
+
+    private func tellEndpoints(
+        of matches: [NeedMatch], _ agent: AgentRecord, _ telling: Telling, in transaction: inout WriteTransaction, _ effects: inout Effects
+    ) throws {
+        let time = telling.source.recordedAt ?? agent.registeredAt
+        try tellEndpoints(.contextMatched, telling.tenant, telling.project, at: time, &effects, in: &transaction) {
+            let needs = matches.compactMap { agent.needs.indices.contains(Int($0.need)) ? JSONValue.string(agent.needs[Int($0.need)]) : nil }
+            return [
+                ("project_id", .string(telling.project.text)), ("agent_id", .string(agent.name.text)), ("data_key", .string(telling.key)),
+                ("sequence", .string(telling.sequence.description)), ("needs", .array(needs)),
+            ]
         }
     }
 

@@ -15,6 +15,7 @@ internal import FullText
 internal import Hashing
 internal import Inboxes
 internal import Needs
+package import Outbox
 internal import Search
 
 /// Everything that changes what a store holds. docs/formats/commands-v1.md is its encoding.
@@ -29,6 +30,10 @@ package enum Command: Sendable {
     case keepQueries(KeepQueries)
     case acknowledge(Acknowledge)
     case expireInboxes(ExpireInboxes)
+    case noteDeliveries(NoteDeliveries)
+    case changeLetters(ChangeLetters)
+    case changeEndpoint(ChangeEndpoint)
+    case announce(Announce)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
     var isLocal: Bool {
@@ -49,6 +54,10 @@ package enum Command: Sendable {
         case .keepQueries(let command): command.time
         case .acknowledge(let command): command.time
         case .expireInboxes(let command): command.time
+        case .noteDeliveries(let command): command.time
+        case .changeLetters(let command): command.time
+        case .changeEndpoint(let command): command.time
+        case .announce(let command): command.time
         }
     }
 }
@@ -161,6 +170,9 @@ package enum Outcome: Sendable {
     case analyzerSet(ProjectSettings, nodes: Int)
     /// How many entries of inboxes there were.
     case removed(Int)
+    /// An endpoint as it is now.
+    case endpoint(WebhookEndpoint)
+    case announced(OutboxEvent)
     case done
     /// The snapshot that the command was prepared on is no longer true, and the command lacks what it needs now. Nothing was written: it is to
     /// be prepared again, complete.
@@ -176,12 +188,21 @@ package struct Effects: Sendable {
     var logs: [ProjectLog: Bool] = [:]
     /// Of a rehearsal: whom its command tells, and why. nil where nobody asks.
     var reached: [ReachedAgent]?
+    /// What endpoints are told of.
+    var events: [(tenant: TenantID, event: OutboxEvent)] = []
+    /// Lanes that have something to deliver beside what `notifications` and `events` say.
+    var lanes: [DeliveryLane] = []
+    /// Endpoints that are others now; nil: gone.
+    var endpoints: [(lane: DeliveryLane, endpoint: WebhookEndpoint?)] = []
 
     package init() {}
 
     package mutating func add(_ other: Effects) {
         notifications += other.notifications
         haveKeysChanged = haveKeysChanged || other.haveKeysChanged
+        events += other.events
+        lanes += other.lanes
+        endpoints += other.endpoints
         logs.merge(other.logs) { $0 || $1 }
     }
 }
@@ -207,7 +228,10 @@ extension Command {
                     unit.nodes.reduce(sum) { $0 + $1.data.count + 64 } + unit.vectors.reduce(0) { $0 + 4 * $1.count }
                 }
         case .register(let command): command.search.needs.count * (4 * command.search.dimension + 64) + 256
-        case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes: 512
+        case .noteDeliveries(let command): command.notes.reduce(64) { $0 + 256 + ($1.dead.count + $1.records.count) * 256 }
+        case .announce(let command): command.data.count + 256
+        case .changeEndpoint: 4_096
+        case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes, .changeLetters: 512
         }
     }
 }

@@ -12,6 +12,7 @@ internal import Documents
 internal import FullText
 internal import Hashing
 internal import Needs
+internal import Outbox
 internal import Search
 internal import Vectors
 
@@ -21,7 +22,7 @@ enum CommandCodec {
     /// Never given twice.
     private enum Kind: UInt8 {
         case publish = 1, delete = 2, register = 3, unregister = 4, setAnalyzer = 5, changeKeys = 6, importProject = 7, keepQueries = 8
-        case acknowledge = 9, expireInboxes = 10
+        case acknowledge = 9, expireInboxes = 10, noteDeliveries = 11, changeLetters = 12, changeEndpoint = 13, announce = 14
     }
 
     /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
@@ -83,6 +84,18 @@ enum CommandCodec {
             body.i64(command.time.rawValue)
             body.i64(command.before.rawValue)
             body.varint(UInt64(command.count))
+        case .noteDeliveries(let command):
+            kind = .noteDeliveries
+            encode(command, &body)
+        case .changeLetters(let command):
+            kind = .changeLetters
+            encode(command, &body)
+        case .changeEndpoint(let command):
+            kind = .changeEndpoint
+            encode(command, &body)
+        case .announce(let command):
+            kind = .announce
+            encode(command, &body)
         }
         var writer = ByteWriter(capacity: body.bytes.count + 8)
         writer.u8(version)
@@ -135,6 +148,10 @@ enum CommandCodec {
             return .acknowledge(.init(tenant: tenant, project: project, agent: agent, cursor: cursor, time: time))
         case .expireInboxes:
             return .expireInboxes(.init(tenant: tenant, before: Timestamp(rawValue: try body.i64()), count: try body.count(), time: time))
+        case .noteDeliveries: return .noteDeliveries(try noteDeliveries(tenant, time, &body))
+        case .changeLetters: return .changeLetters(try changeLetters(tenant, time, &body))
+        case .changeEndpoint: return .changeEndpoint(try changeEndpoint(tenant, time, &body))
+        case .announce: return .announce(try announce(tenant, time, &body))
         }
     }
 }
@@ -283,7 +300,14 @@ extension CommandCodec {
         body.bool(command.found != nil)
         if let found = command.found { encode(found, &body) }
         // Nothing for an agent that says nothing, as commands were before there were settings.
-        if agent.settings != .none { agent.settings.write(to: &body) }
+        let greeting = agent.greeting
+        if agent.settings != .none || greeting != nil { agent.settings.write(to: &body) }
+        guard let greeting else { return }
+        body.bool(greeting.tokensMax != nil)
+        if let tokens = greeting.tokensMax { body.u32(tokens) }
+        body.bool(greeting.diversity != nil)
+        if let diversity = greeting.diversity { body.f64(diversity) }
+        body.list(greeting.pinned) { $0.text($1) }
     }
 
     private static func encode(_ found: NeedSearch.Found, _ body: inout ByteWriter) {
@@ -334,6 +358,16 @@ extension CommandCodec {
         agent.registrant = registrant
         agent.keepsSecret = keepsSecret
         if body.remaining > 0 { agent.settings = try NeedSettings.read(&body) }
+        if body.remaining > 0 {
+            if try body.bool() { agent.maxTokens = Int(try body.u32()) }
+            if try body.bool() {
+                let diversity = try body.f64()
+                guard diversity.isFinite else { throw ByteError.malformed(at: body.offset) }
+                agent.diversity = diversity
+            }
+            agent.pinned = try body.list { try $0.text() }
+            guard agent.greeting != nil else { throw ByteError.malformed(at: body.offset) }
+        }
         let search = NeedSearch(
             tenant: tenant, project: project, needs: needs, vectors: vectors, dimension: dimension, routing: routing, matchesMax: matchesMax,
             own: agent.settings, packing: nil)
@@ -492,12 +526,12 @@ extension CommandCodec {
 // MARK: - Fields
 
 extension ByteWriter {
-    fileprivate mutating func list<T>(_ items: [T], _ item: (inout ByteWriter, T) -> Void) {
+    mutating func list<T>(_ items: [T], _ item: (inout ByteWriter, T) -> Void) {
         varint(UInt64(items.count))
         for one in items { item(&self, one) }
     }
 
-    fileprivate mutating func optional(_ value: String?) {
+    mutating func optional(_ value: String?) {
         bool(value != nil)
         if let value { text(value) }
     }
@@ -520,16 +554,16 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-    fileprivate mutating func name() throws -> Name { try Name(try text(), field: "name") }
+    mutating func name() throws -> Name { try Name(try text(), field: "name") }
 
-    fileprivate mutating func list<T>(_ item: (inout ByteReader) throws -> T) throws -> [T] {
+    mutating func list<T>(_ item: (inout ByteReader) throws -> T) throws -> [T] {
         let count = try count(limit: remaining)
         var items: [T] = []
         for _ in 0..<count { items.append(try item(&self)) }
         return items
     }
 
-    fileprivate mutating func optional() throws -> String? { try bool() ? try text() : nil }
+    mutating func optional() throws -> String? { try bool() ? try text() : nil }
 
     fileprivate mutating func vector() throws -> [Float] {
         let values = try floats(try count(limit: remaining / 4))
