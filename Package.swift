@@ -176,14 +176,14 @@ let modules: [Module] = [
     Module(
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
-               "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI",
-               "TestSupport"],
+               "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service",
+               "HTTPAPI", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
                 "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
-                "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service", "HTTPAPI",
-                "TestSupport",
+                "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service",
+                "HTTPAPI", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),

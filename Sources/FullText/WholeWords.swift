@@ -4,8 +4,9 @@
 //     score = phrases + max(own, (own + whole) / 2)        own, whole: BM25 of the passage's and of the whole's terms
 //
 // What is no part of anything is its own whole: among long texts the usual length of a whole is greater than that of a passage, and a short text
-// would fall behind for want of more of it. Never less than the passage alone: what says everything by itself loses nothing in a long text. Source of the idea: passages with their document's
-// score (Callan, "Passage-level evidence in document retrieval", SIGIR 1994). Figures: docs/decisions/0083-words-of-the-whole.md.
+// would fall behind for want of more of it. Never less than the passage alone: what says everything by itself loses nothing in a long text.
+// Source of the idea: passages with their document's score (Callan, "Passage-level evidence in document retrieval", SIGIR 1994). Figures:
+// docs/decisions/0083-words-of-the-whole.md.
 //
 // The whole has the idf of passages, since the two are added; its length counts beside the usual length of a text, and where it is several texts
 // (records of a list, sections of settings) the length of one of them counts.

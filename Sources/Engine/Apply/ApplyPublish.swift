@@ -97,7 +97,8 @@ extension Applier {
         try tellEndpoints(of: event, command, isNew: present?.exists != true, &work.effects, in: &transaction)
         let telling = Telling(
             tenant: command.tenant, scope: scope, project: command.project, document: id, standing: Set(ids), fresh: fresh, kept: keptTexts,
-            routing: command.routing, source: Provenance(event), sequence: event.sequence, message: .update(sequence: event.sequence, key: command.key.text, data: command.data))
+            routing: command.routing, source: Provenance(event), sequence: event.sequence,
+            message: .update(sequence: event.sequence, key: command.key.text, data: command.data))
         // Needs are scored by the statistics that the text index has with the new nodes in it.
         if let indexing {
             indexing.add(fresh, scope) { [self] terms, transaction, effects in try tell(telling, terms, in: &transaction, &effects) }
