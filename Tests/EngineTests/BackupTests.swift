@@ -115,8 +115,8 @@ private final class BackedUp {
         for (number, (place, hash)) in states.enumerated() {
             #expect(try Self.restore(store.backups.path, .position(place.position)).contentHash == hash, "position \(place.position)")
             // Until the first command of a later time. Of two that were proposed at once, the later position may have the earlier time.
-            let full = states[number < 4 ? 0 : 4].place.position
-            let taken = entries.filter { $0.position > full }.prefix { $0.time <= place.time }
+            let (full, last) = (states[number < 4 ? 0 : 4].place.position, states[number < 4 ? 3 : 6].place.position)
+            let taken = entries.filter { $0.position > full && $0.position <= last }.prefix { $0.time <= place.time }
             let then = try Self.restore(store.backups.path, .time(place.time))
             let times = entries.filter { $0.position.rawValue + 3 > place.position.rawValue }.prefix(6).map { "\($0.position) \($0.time.rawValue % 100_000)" }
             #expect(then.position == taken.last?.position ?? full, "\(place.position) \(place.time.rawValue % 100_000) of \(times)")
