@@ -77,14 +77,15 @@ def restored(folder, target, *flags):
     return report
 
 
-def restore_killed(folder, target, choice):
-    """A restore that is killed leaves no store."""
+def restore_killed(folder, target, wanted, choice):
+    """A restore that is killed leaves no store, or, when it had got its name already, a whole one."""
     process = subprocess.Popen([support.BINARY, "restore", "--from", folder, "--data-dir", target], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(choice.uniform(0, 0.2))
     process.kill()
-    if process.wait() == -signal.SIGKILL and os.path.exists(target):
-        raise Failed("a killed restore left a data folder")
+    process.wait()
+    if os.path.exists(target) and content_hash(target) != wanted:
+        raise Failed("a killed restore left a data folder that is not the store")
     shutil.rmtree(target, ignore_errors=True)
 
 
@@ -137,8 +138,9 @@ def kill_rounds(rounds, seed, report=print):
             if result.returncode != 0:
                 raise Failed(f"backup of the dead store ended with {result.returncode}: {result.stderr}")
             target = os.path.join(scratch, f"restored-{number}")
-            restore_killed(folder, target, proof.random)
-            if restored(folder, target)["content_hash"] != content_hash(server.data_dir):
+            wanted = content_hash(server.data_dir)
+            restore_killed(folder, target, wanted, proof.random)
+            if restored(folder, target)["content_hash"] != wanted:
                 raise Failed("the restored store is another one")
             if number < rounds:
                 shutil.rmtree(target)
