@@ -67,17 +67,24 @@ private final class BackedUp {
         return report
     }
 
-    /// The store after so many commands, by applying the journal of another to nothing.
-    private static func hash(of directory: String, at position: Position) async throws -> String {
+    /// The journal of a store that is closed.
+    private static func entries(of directory: String) async throws -> [JournalEntry] {
         var entries: [JournalEntry] = []
-        let origin = try Fixture(TemporaryFolder(), models: WordHash.ascii)
-        await origin.database.close()
         let copy = TemporaryFolder()
         try FileManager.default.removeItem(atPath: copy.path)
         try FileManager.default.copyItem(atPath: directory, toPath: copy.path)
         let source = try Fixture(copy, models: WordHash.ascii) { $0.journal = .all }
-        while (entries.last?.position ?? .zero) < position { entries += try await source.database.journal(after: entries.last?.position ?? .zero) }
+        while true {
+            let more = try await source.database.journal(after: entries.last?.position ?? .zero)
+            if more.isEmpty { break }
+            entries += more
+        }
         await source.database.close()
+        return entries
+    }
+
+    /// What a store says after so many commands, by applying them to nothing.
+    private static func hash(_ entries: [JournalEntry], at position: Position) async throws -> String {
         let follower = try Fixture(models: WordHash.ascii)
         try await follower.database.follow(entries.filter { $0.position <= position })
         await follower.database.close()
@@ -104,12 +111,16 @@ private final class BackedUp {
 
         let last = try Self.restore(store.backups.path)
         #expect(last.position == states[6].place.position && last.time == states[6].place.time && last.contentHash == states[6].hash)
-        for (place, hash) in states {
+        let entries = try await Self.entries(of: store.data.path)
+        for (number, (place, hash)) in states.enumerated() {
             #expect(try Self.restore(store.backups.path, .position(place.position)).contentHash == hash, "position \(place.position)")
-            // Of two that were proposed at once, the later position may have the earlier time.
+            // Until the first command of a later time. Of two that were proposed at once, the later position may have the earlier time.
+            let (full, last) = (states[number < 4 ? 0 : 4].place.position, states[number < 4 ? 3 : 6].place.position)
+            let taken = entries.filter { $0.position > full && $0.position <= last }.prefix { $0.time <= place.time }
             let then = try Self.restore(store.backups.path, .time(place.time))
-            #expect(then.position <= place.position && then.position.rawValue + 2 >= place.position.rawValue)
-            #expect(then.contentHash == (try await Self.hash(of: store.data.path, at: then.position)), "time of \(place.position)")
+            let times = entries.filter { $0.position.rawValue + 3 > place.position.rawValue }.prefix(6).map { "\($0.position) \($0.time.rawValue % 100_000)" }
+            #expect(then.position == taken.last?.position ?? full, "\(place.position) \(place.time.rawValue % 100_000) of \(times)")
+            #expect(then.contentHash == (try await Self.hash(entries, at: then.position)), "time of \(place.position)")
         }
         // Anywhere between.
         for number in 0..<4 {
@@ -119,7 +130,7 @@ private final class BackedUp {
             let position = Position(rawValue: low + random.below(high - low + 1))
             let report = try Self.restore(store.backups.path, .position(position))
             #expect(report.position == position)
-            #expect(report.contentHash == (try await Self.hash(of: store.data.path, at: position)), "position \(position)")
+            #expect(report.contentHash == (try await Self.hash(entries, at: position)), "position \(position)")
         }
     }
 
