@@ -247,10 +247,28 @@ import Testing
         try writeGolden(store)
         let key = store.scope.key(.documentState)
         let sound = try #require(try store.payload(key))
-        for length in 0...sound.count + 1 where length != sound.count {
+        // A 0 behind them says that no document has had several numbers.
+        for bad in sound.indices.map({ Array(sound.prefix($0)) }) + [sound + [1], sound + [0, 0]] {
             var transaction = try store.environment.beginWrite()
-            try transaction.store(key, Array((sound + [0]).prefix(length)))
+            try transaction.store(key, bad)
             #expect(throws: ByteError.self) { _ = try documents.reserveNodes(1, in: &transaction) }
+        }
+    }
+
+    @Test func theFirstDocumentOfSeveralNumbersIsNoted() throws {
+        var transaction = try store.environment.beginWrite()
+        func hasWholes() throws -> Bool { try documents.hasWholes(in: transaction.view) }
+        for (key, nodes, runs, expected) in [("a", 1, 0, false), ("b", 0, 0, false), ("c", 1, 3, true), ("d", 1, 0, true)] as [(String, Int, Int, Bool)] {
+            let name = try Self.name(key)
+            let id = try documents.create(name, in: &transaction)
+            let numbers = try documents.reserveNodes(max(nodes, runs), in: &transaction)
+            try documents.put(
+                DocumentRecord(
+                    id: id, key: name, sequence: Sequence(rawValue: 1), exists: true, format: "json", updatedAt: Timestamp(rawValue: 1), fingerprint: .zero,
+                    nodes: Array(numbers.prefix(nodes)), passages: runs == 0 ? [] : [.init(node: numbers[0], count: runs)]), in: &transaction)
+            #expect(try hasWholes() == expected, "\(key)")
+            #expect(try documents.numbers(of: id, max: 64, in: transaction.view)?.entries == (key == "c" ? numbers : nil))
+            #expect(try documents.numbers(of: id, max: 2, in: transaction.view) == nil)
         }
     }
 

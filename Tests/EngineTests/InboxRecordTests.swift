@@ -72,9 +72,9 @@ import Testing
     @Test func damagedRecordsAreRefused() throws {
         let store = try TestStore()
         try write(store)
-        for number in [5, 6] as [UInt32] {
+        for (number, sequence) in [(5, 3), (6, 70_001)] as [(UInt32, UInt64)] {
             let inbox = Inbox(scope: store.scope, number: number)
-            #expect(try store.decoderFaults(under: store.scope.key(.inboxEntry, number)) { (view: borrowing TransactionView) throws in
+            #expect(try store.decoderFaults(under: store.scope.key(.inboxEntry, number, sequence)) { (view: borrowing TransactionView) throws in
                 try inbox.forEach(after: .zero, in: view) { _ in .onward }
             } == [])
             #expect(try store.decoderFaults(under: store.scope.key(.inboxState, number)) { (view: borrowing TransactionView) throws in
