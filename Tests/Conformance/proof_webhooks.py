@@ -43,6 +43,9 @@ class Counter:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if len(body) < int(self.headers["Content-Length"]):
+                    self.close_connection = True  # its sender was killed in the middle
+                    return
                 manner = self.path.strip("/")
                 with counter.lock:
                     number = counter.counts[manner] = counter.counts.get(manner, 0) + 1
