@@ -70,6 +70,25 @@ import Testing
         #expect(try await fixture.database.query(Fixture.tenant, request(mode)).paging == nil)
     }
 
+    /// What the words of a document bring a passage from far behind must bring it on every page.
+    @Test(arguments: [SearchMode.hybrid, .keyword]) func pagesOfDocumentsOfSeveralNodesAreTheWholeAnswer(_ mode: SearchMode) async throws {
+        let fixture = try Fixture(models: WordHash.models)
+        let commands = (0..<160).map { number in
+            PublishCommand(
+                project: Self.project, key: Name(stored: "k\(number)"),
+                data: ["head": ["title": .string("w5 w\(number % 9) t\(number)")], "body": ["text": .string(Self.text(number))]])
+        }
+        for outcome in await fixture.database.publish(Fixture.tenant, commands) { _ = try outcome.get() }
+        let whole = try await page(fixture, request(mode), limit: 1_000)
+        #expect(whole.matches.count >= 160)
+        for limit in [7, 40, 111] {
+            let found = try await all(fixture, request(mode), limit: limit)
+            #expect(found.map(\.key) == whole.matches.map(\.nodeKey), "\(mode) \(limit)")
+            #expect(found.map(\.similarity) == whole.matches.map(\.similarity), "\(mode) \(limit)")
+        }
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
     @Test(arguments: SearchMode.allCases) func whatIsWrittenBetweenPagesIsNotInThem(_ mode: SearchMode) async throws {
         let fixture = try await filled(120)
         let before = try await all(fixture, request(mode), limit: 1_000)

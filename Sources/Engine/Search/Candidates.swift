@@ -95,7 +95,7 @@ struct Candidates {
         (lexicalMatches, weights) = (text.matches, text.weights)
         decisionCut = try search.decisionCut(question, weights, in: view)
         let first = Self.scored(nearestMatches + text.cosines, lexicalMatches + text.others, text.exact, weights, decisionCut)
-        scored = try search.lookingAgain(first, weights, count: count, in: view)
+        scored = try search.lookingAgain(first, weights, count: depth == nil ? count : Wholes.pagedCount, in: view)
         mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 
@@ -157,7 +157,7 @@ struct Candidates {
         }
         decisionCut = Calibration.standard.cut(weights.features, meanCosine: mode == .hybrid ? vector.map(past.meanCosine) ?? 0 : 0)
         let first = Self.scored(mode == .hybrid ? cosines : nearestMatches, scores, exact, weights, decisionCut)
-        scored = NodeSearch.lookingAgain(first, weights, mode, count: count, among: past)
+        scored = NodeSearch.lookingAgain(first, weights, mode, count: depth == nil ? count : Wholes.pagedCount, among: past)
         mayHaveMore = max(nearestMatches.count, lexicalMatches.count) >= wanted
     }
 

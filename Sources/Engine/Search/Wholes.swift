@@ -24,6 +24,9 @@ enum Wholes {
         return WholeWords(try units.flatMap(analyzed), texts: units.reduce(0) { $0 + $1.records.count })
     }
 
+    /// As `count` of a page, whichever: what one page looks at all do, or the ranking would move between them.
+    static let pagedCount = 500
+
     /// Candidates for which the whole is looked up: those that may become one of the answers.
     static func lookMax(_ count: Int) -> Int { max(64, 2 * count) }
 }
