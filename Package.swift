@@ -103,6 +103,8 @@ let modules: [Module] = [
     module("Access", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Inboxes", ["Base", "LMDB", "KeySpace"]),
     module("Outbox", ["Base", "LMDB", "KeySpace"]),
+    module("Rates", ["Base", "LMDB", "KeySpace"]),
+    module("Audit", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Journal", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Search", ["Base"]),
 
@@ -110,18 +112,20 @@ let modules: [Module] = [
     module(
         "Engine",
         ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
-         "Needs", "Access", "Inboxes", "Outbox", "Journal", "Search", "Addresses"],
+         "Needs", "Access", "Inboxes", "Outbox", "Rates", "Audit", "Journal", "Search", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
     module(
         "Maintenance",
         ["Base", "LMDB", "KeySpace", "Hashing", "Archives", "Content", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
-         "Inboxes", "Outbox", "Journal", "Engine"]),
-    module("Service", ["Base", "Addresses", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Access", "Journal"], [("Logging", "swift-log")]),
+         "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Engine"]),
+    module(
+        "Service", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Journal"],
+        [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
-    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Access", "Search", "Service"]),
+    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Search", "Service"]),
 
     // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
     module(
@@ -132,7 +136,7 @@ let modules: [Module] = [
     module(
         "HTTPAPI",
         ["Base", "Addresses", "Answers", "Content", "TOON", "Codings", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Outbox",
-         "Access"],
+         "Rates", "Audit", "Access"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOWebSocket", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
@@ -152,19 +156,20 @@ let modules: [Module] = [
     module(
         "Assembly",
         ["Base", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance", "Service", "Needs", "Access",
-         "Webhooks", "HTTPAPI", "RESPServer", "WireServer"],
+         "Rates", "Webhooks", "HTTPAPI", "RESPServer", "WireServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 10: the command line.
     Module(
         name: "contex",
-        uses: ["Base", "Addresses", "Archives", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly"],
+        uses: ["Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance",
+               "Service", "Webhooks", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
-                "Base", "Addresses", "Archives", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks",
-                "Assembly", product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
+                "Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance", "Service",
+                "Webhooks", "Assembly", product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],
             swiftSettings: settings)),
@@ -206,12 +211,14 @@ let modules: [Module] = [
     tests("AttributesTests", ["Base", "Content", "LMDB", "KeySpace", "Attributes", "TestSupport"]),
     tests("NeedsTests", ["Base", "LMDB", "KeySpace", "Needs", "TestSupport"]),
     tests("SearchTests", ["Base", "Search", "TestSupport"]),
+    tests("RatesTests", ["Base", "LMDB", "KeySpace", "Rates", "TestSupport"]),
+    tests("AuditTests", ["Base", "LMDB", "KeySpace", "Hashing", "Audit", "TestSupport"]),
     tests("AccessTests", ["Base", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
     tests(
         "EngineTests",
         ["Base", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs",
-         "Access", "Inboxes", "Outbox", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
-    tests("ServiceTests", ["Base", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"]),
+         "Access", "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
+    tests("ServiceTests", ["Base", "Audit", "Rates", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Outbox", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),

@@ -53,6 +53,7 @@ public final class Server: Sendable {
         var resp: RESPServer?
         var webhooks: WebhookCarrier?
         var upkeep: Task<Void, Never>?
+        var audit: Task<Void, Never>?
     }
     private let parts: Mutex<Parts>
     private let listeners: [Listener]
@@ -102,7 +103,18 @@ public final class Server: Sendable {
         databaseConfiguration.webhookTargets = webhooks?.allow
         let database = try Database(configuration: databaseConfiguration, models: models)
         parts.database = database
-        let issued = try await database.bootstrapKey(tenant, name: configuration.bootstrapName, given: configuration.bootstrapKey)
+        let meter: any Meter = configuration.rateLimit ?? configuration.authenticationRequired ? RateMeter(book: database.rateBook) : NoMeter()
+        var audit: any AuditTrail = NoAuditTrail()
+        var system: Attribution?
+        if configuration.audit ?? configuration.authenticationRequired {
+            let trail = StoreAuditTrail(database: database, tenant: tenant, keptDays: configuration.auditDays)
+            system = trail.server(action: "start")
+            parts.audit = Task { await trail.run() }
+            audit = trail
+        }
+        let issued = try await Attribution.$current.withValue(system) {
+            try await database.bootstrapKey(tenant, name: configuration.bootstrapName, given: configuration.bootstrapKey)
+        }
         let hub = ChannelHub()
         database.setSink(ChannelSink(hub: hub), for: .redis)
         if let webhooks {
@@ -118,7 +130,8 @@ public final class Server: Sendable {
             try await carrier.start()
         }
         let operations = Operations(
-            database: database, authenticationRequired: configuration.authenticationRequired, inflightBytesMax: configuration.inflightBytesMax)
+            database: database, authenticationRequired: configuration.authenticationRequired, inflightBytesMax: configuration.inflightBytesMax,
+            meter: meter, audit: audit)
         let unconfirmed = configuration.authenticationRequired ? try await database.unconfirmedKeys(tenant) : []
         let lacksAdministrator = configuration.authenticationRequired && database.keyRing.administrators == 0
         let demoPublished = configuration.demo ? try await Demo.publish(into: database, tenant: tenant) : false
@@ -256,6 +269,9 @@ public final class Server: Sendable {
         }
         parts.upkeep?.cancel()
         await parts.upkeep?.value
+        // What was refused last is written down too.
+        parts.audit?.cancel()
+        await parts.audit?.value
         // Before the store, which is told what became of the last tries; what was not delivered is due after the next start.
         await parts.webhooks?.shutdown()
         await parts.database?.close()
@@ -277,6 +293,7 @@ extension ServerConfiguration {
         database.contextTokensMax = contextTokensMax
         database.mode = hybridSearch ? .hybrid : .semantic
         database.journal = journal
+        database.rates = rates
         return database
     }
 

@@ -3,6 +3,7 @@ public import Embedding
 public import Journal
 public import Logging
 internal import NIOCore
+public import Rates
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -43,6 +44,14 @@ public struct ServerConfiguration: Sendable {
     /// nil: one is made and printed once.
     public var bootstrapKey: String? = nil
     public var bootstrapName = "root"
+
+    /// nil: while authentication is on.
+    public var rateLimit: Bool? = nil
+    /// What a key may ask for in a minute where nobody has set anything.
+    public var rates = RateAllowances()
+    /// nil: while authentication is on.
+    public var audit: Bool? = nil
+    public var auditDays = 90
 
     public var threshold = 0.5
     public var matchesMax = 10

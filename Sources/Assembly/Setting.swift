@@ -5,6 +5,7 @@ internal import Base
 internal import Embedding
 internal import Journal
 internal import Logging
+internal import Rates
 
 /// One thing that an operator can choose: what it is called and how its text is read.
 public struct Setting: Sendable {
@@ -105,6 +106,31 @@ public struct Setting: Sendable {
         Setting(
             "BOOTSTRAP_ADMIN_NAME", also: ["BOOTSTRAP_ADMIN_NAME"], flag: "bootstrap-admin-name", value: "NAME", \.bootstrapName, .text,
             "its name"),
+
+        Setting(
+            "RATE_LIMIT_ENABLED", also: ["RATE_LIMIT_ENABLED"], flag: "rate-limit", value: "BOOL|auto", \.rateLimit, .automatic,
+            "limit how often a key may ask; auto: while authentication is on"),
+        Setting(
+            "RATE_LIMIT_PUBLISH", flag: "rate-limit-publish", value: "RATE", \.rates[.publish], .rate,
+            "publishes, deletes and imports a minute, of a key in a project; a batch counts as its items"),
+        Setting(
+            "RATE_LIMIT_REGISTER", flag: "rate-limit-register", value: "RATE", \.rates[.register], .rate,
+            "registrations and removals of agents a minute, of a key"),
+        Setting(
+            "RATE_LIMIT_QUERY", flag: "rate-limit-query", value: "RATE", \.rates[.query], .rate,
+            "queries a minute, of a key in a project; a batch counts as its queries"),
+        Setting(
+            "RATE_LIMIT_ADMINISTRATION", flag: "rate-limit-administration", value: "RATE", \.rates[.administration], .rate,
+            "requests about keys, roles, settings, endpoints, limits and audit a minute, of a key"),
+        Setting(
+            "RATE_LIMIT_OTHER", flag: "rate-limit-other", value: "RATE", \.rates[.other], .rate,
+            "other requests (listings, events, inboxes) a minute, of a key"),
+        Setting(
+            "AUDIT", flag: "audit", value: "BOOL|auto", \.audit, .automatic,
+            "write down who changed what, and what was refused; auto: while authentication is on"),
+        Setting(
+            "AUDIT_RETENTION_DAYS", also: ["AUDIT_RETENTION_DAYS"], flag: "audit-retention-days", value: "DAYS", \.auditDays, .integer(1...36_500),
+            "audit records older than this go as new ones come"),
 
         Setting(
             "SIMILARITY_THRESHOLD", also: ["SIMILARITY_THRESHOLD"], flag: "similarity-threshold", value: "0...1", \.threshold, .fraction,
@@ -237,6 +263,17 @@ extension Setting.Kind where Value == Int? {
                 if text.lowercased() == "off" { return .some(nil) }
                 return Int(text).flatMap { (0...65_535).contains($0) ? .some($0) : nil }
             }, show: { $0.map { "\($0)" } ?? "off" })
+    }
+}
+
+extension Setting.Kind where Value == Int? {
+    static var rate: Self {
+        Self(
+            expected: "a whole number from 0 to \(RateAllowances.most), or unlimited",
+            read: { text in
+                if text.lowercased() == "unlimited" { return .some(nil) }
+                return Int(text).flatMap { (0...RateAllowances.most).contains($0) ? .some($0) : nil }
+            }, show: { $0.map { "\($0)" } ?? "unlimited" })
     }
 }
 

@@ -45,6 +45,8 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
     public let candidates: [String]
     /// With a cursor that no longer works: the oldest one that does.
     public let oldestCursor: String?
+    /// With `.rateLimited`: what the caller's rate is, and when there is room again.
+    public var standing: RateStanding? = nil
     /// Whether audit and meter have seen it: an adapter that meets it on its way out must not tell them again.
     public var isRecorded = false
 

@@ -45,6 +45,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case endpointNotFound = "endpoint_not_found"
     case deliveryNotFound = "delivery_not_found"
     case roleNotFound = "role_not_found"
+    case auditRecordNotFound = "audit_record_not_found"
     case storeNotFound = "store_not_found"
     // .conflict
     case conflict
@@ -70,6 +71,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case headersTooLarge = "headers_too_large"
     // .limited
     case limited = "limit_reached"
+    case rateLimited = "rate_limited"
     case loginsLimited = "logins_limited"
     case numbersExhausted = "numbers_exhausted"
     // .unavailable
@@ -132,6 +134,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .deliveryNotFound: (.notFound, "Nothing is delivered there, or there is no dead letter of that number")
         case .agentNotFound: (.notFound, "No agent of this id is registered")
         case .keyNotFound: (.notFound, "There is no API key of this id")
+        case .auditRecordNotFound: (.notFound, "The audit trail has no record of this id")
         case .roleNotFound: (.notFound, "The API key has no role of its own")
         case .storeNotFound: (.notFound, "The data folder has no store, or an empty one")
 
@@ -158,6 +161,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .headersTooLarge: (.tooLarge, "The headers are longer or more than the server accepts")
 
         case .limited: (.limited, "A share of the server is used up")
+        case .rateLimited: (.limited, "The caller has asked for this more often than its rate allows")
         case .loginsLimited: (.limited, "Too many logins from this address have failed")
         case .numbersExhausted: (.limited, "The project or tenant has had as many of these as there can ever be")
 

@@ -7,6 +7,7 @@ public import Journal
 package import KeySpace
 public import LMDB
 public import Needs
+public import Rates
 public import Search
 internal import Synchronization
 
@@ -111,6 +112,8 @@ public struct DatabaseConfiguration: Sendable {
     /// Threads for what would keep a reader's thread too long: `HeavyPool`.
     public var heavyThreads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     public var clock: any WallClock = SystemClock()
+    /// What callers may ask for in a minute where nobody has set anything: `CONTEX_RATE_LIMIT_*`.
+    public var rates = RateAllowances()
     /// `CONTEX_JOURNAL`: for how long the commands themselves are kept.
     public var journal = JournalWindow.off
     /// Where webhooks may go: a registration that names another place is refused. nil: nowhere, webhooks are switched off.
@@ -143,6 +146,8 @@ public final class Database: Sendable {
     let pepper: Pepper
     /// Every valid key, for whoever authenticates.
     public let keyRing: KeyRing
+    /// The rate limits as they are, for whoever counts.
+    public let rateBook: RateBook
     private let sinks: Sinks
     /// What is not as it should be with the data folder, and what to do about it.
     public let folderRemarks: [String]
@@ -164,11 +169,15 @@ public final class Database: Sendable {
                 path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
             try Founding.found(environment, configuration.directory, models, servesUnfinishedImport: servesUnfinishedImport)
             environment.growFile()
-            (pepper, keyRing) = try environment.read { view in
+            (pepper, keyRing, rateBook) = try environment.read { view in
                 // With keys in the store a new pepper would be of no use: say that theirs is missing.
                 let hasKeys = try !AccessRegistry.keys(view, scope: Self.registryScope(.standard)).isEmpty
                 let pepper = try hasKeys ? Pepper(path: configuration.pepperPath) : Pepper.loadOrCreate(path: configuration.pepperPath)
-                return (pepper, KeyRing(pepper: pepper, snapshot: try .init(view, tenants: [.standard], pepper: pepper)))
+                let rules = try RateRules.all(view, scope: Self.registryScope(.standard))
+                return (
+                    pepper, KeyRing(pepper: pepper, snapshot: try .init(view, tenants: [.standard], pepper: pepper)),
+                    RateBook(standard: configuration.rates, rules: rules)
+                )
             }
             store = OpenStore(environment)
         } catch let error as LMDBError {
@@ -179,8 +188,9 @@ public final class Database: Sendable {
         let applier = Applier(dimension: models.dimension, matcher: matcher, journal: configuration.journal)
         log = Writer(
             store: store, applier: applier,
-            committed: { [store, keyRing, pepper, bell] effects in
+            committed: { [store, keyRing, rateBook, pepper, bell] effects in
                 if effects.haveKeysChanged { Self.renew(keyRing, store, pepper) }
+                if effects.haveLimitsChanged { Self.renew(rateBook, store) }
                 for notification in effects.notifications {
                     bell.ring(notification)
                     sinks.deliver(notification)
@@ -197,6 +207,12 @@ public final class Database: Sendable {
         let snapshot = try? store.read { try KeyRing.Snapshot($0, tenants: [.standard], pepper: pepper) }
         // What cannot be read any more opens no door.
         keyRing.replace(with: snapshot ?? .empty)
+    }
+
+    /// What cannot be read any more leaves the limits as they were.
+    private static func renew(_ rateBook: RateBook, _ store: OpenStore) {
+        guard let rules = try? store.read({ try RateRules.all($0, scope: registryScope(.standard)) }) else { return }
+        rateBook.replace(with: rules)
     }
 
     package static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {

@@ -2,6 +2,7 @@
 // to confirm keys before anybody can use one.
 
 public import Access
+internal import Audit
 public import Base
 internal import KeySpace
 internal import LMDB
@@ -59,7 +60,13 @@ public enum HeldKeys {
     /// All of them in one transaction.
     private static func change(_ directory: String, _ tenant: TenantID, _ changes: [(id: KeyID, change: Command.ChangeKeys.Change)]) throws {
         let time = SystemClock().now()
-        let commands = changes.map { Command.changeKeys(.init(tenant: tenant, change: $0.change, reach: .all, asker: .operator, time: time)) }
+        // Whether a server of this folder writes down what is done or not: that somebody was here, its trail says.
+        let attribution = Attribution(
+            actor: AuditActor(kind: .operator, id: "operator"), place: AuditPlace(requestID: "-", endpoint: "keys", method: "FOLDER"), action: "changeKeys",
+            keptDays: Attribution.keptDaysMax)
+        let commands = changes.map {
+            attribution.of(.changeKeys(.init(tenant: tenant, change: $0.change, reach: .all, asker: .operator, time: time)))
+        }
         try OfflineLog.apply(commands, directory: directory) { place, error in
             error.category == .notFound ? ContexError(.keyNotFound, "there is no key \(changes[place].id)") : error
         }

@@ -20,6 +20,12 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case apiKeyByHash = 0x18
     case apiKeyByID = 0x19
     case roleAssignment = 0x1A
+    case auditState = 0x1B
+    case auditRecord = 0x1C
+    case auditByActor = 0x1D
+    case auditByKind = 0x1E
+    case auditByObject = 0x1F
+    case rateLimit = 0x15
 
     // A project: the log and the documents.
     case logState = 0x20

@@ -2,6 +2,7 @@
 
 internal import Access
 internal import Attributes
+internal import Audit
 internal import Base
 internal import Content
 internal import Documents
@@ -14,6 +15,7 @@ internal import KeySpace
 internal import LMDB
 internal import Needs
 internal import Outbox
+internal import Rates
 internal import Vectors
 
 /// Checks a whole store on one snapshot; it may run beside a serving process.
@@ -98,6 +100,13 @@ public enum IntegrityCheck {
         report.findings += try AccessRegistry.problems(view, scope: Database.registryScope(tenant))
         report.findings += try channelFindings(tenant, entries.map(\.project), in: view)
         report.findings += try EventOutbox(tenant: tenant).findings(in: view)
+        progress("audit trail")
+        do {
+            report.findings += try AuditLog(tenant: tenant).findings(in: view)
+            _ = try RateRules.all(view, scope: Database.registryScope(tenant))
+        } catch {
+            report.findings.append(ContexError(anyError: error).message)
+        }
         for agent in try AgentDirectory(tenant: tenant).entries(in: view) {
             if try NeedStore(scope: TenantScope(tenant: tenant, project: agent.project)).agent(agent.agent, in: view) == nil {
                 report.findings.append("agent '\(agent.agent)' is in the directory, but project '\(agent.projectName)' does not have it")

@@ -79,7 +79,7 @@ final class RESPConnection: ChannelDuplexHandler {
         id = registry.nextID()
         address = Self.text(remoteAddress)
         session = RESPSession(id: id, address: address, settings: .init(authenticationRequired: operations.authenticationRequired))
-        caller = Caller(apiKey: nil, address: remoteAddress?.ipAddress, requestID: "resp-\(id)", client: nil)
+        caller = Caller(apiKey: nil, address: remoteAddress?.ipAddress, requestID: "resp-\(id)", client: nil, method: "RESP")
     }
 
     private static func text(_ address: SocketAddress?) -> String {
@@ -365,7 +365,7 @@ final class RESPConnection: ChannelDuplexHandler {
     }
 
     private func caller(with apiKey: String?) -> Caller {
-        Caller(apiKey: apiKey, address: caller.address, requestID: caller.requestID, client: nil)
+        Caller(apiKey: apiKey, address: caller.address, requestID: caller.requestID, client: nil, method: "RESP")
     }
 
     /// After RESET.

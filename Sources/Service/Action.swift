@@ -13,6 +13,10 @@ public enum Action: String, Sendable, CaseIterable {
     case showHealth
     case readDeliveries, replayDeliveries
     case listEventKinds, createEndpoint, listEndpoints, showEndpoint, changeEndpoint, removeEndpoint, testEndpoint
+    case showRateLimits, setRateLimits, readAudit
+
+    /// What is of all projects together, and so for nobody whose key has only some.
+    public var concernsAllProjects: Bool { self == .setRateLimits || self == .readAudit }
 
     /// What the caller's role must grant; nil: any valid key will do.
     public var permission: Permission? {
@@ -34,8 +38,11 @@ public enum Action: String, Sendable, CaseIterable {
         case .changeSettings: .systemCleanup
         // An endpoint is told of what everybody does.
         case .createEndpoint, .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint: .systemCleanup
+        case .setRateLimits, .readAudit: .systemCleanup
         // What a connection follows is asked for by itself.
         case .listPermissions, .showHealth, .openSocket, .listEventKinds: nil
+        // Everybody may know what he has left.
+        case .showRateLimits: nil
         }
     }
 }

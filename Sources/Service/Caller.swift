@@ -1,3 +1,6 @@
+public import Base
+internal import Synchronization
+
 /// Who asks, as the edge saw it. What it claims is not yet believed.
 public struct Caller: Sendable {
     public let apiKey: String?
@@ -6,11 +9,34 @@ public struct Caller: Sendable {
     public let requestID: String
     /// What the client calls itself.
     public let client: String?
+    /// Of HTTP the method, of another door its name.
+    public let method: String
+    /// The path of an HTTP request without its query; nil where the operation says it.
+    public let endpoint: String?
+    /// Where an edge that shows rate limits finds what was counted; nil: nobody looks.
+    public let rate: RateReport?
 
-    public init(apiKey: String?, address: String?, requestID: String, client: String?) {
+    public init(
+        apiKey: String?, address: String?, requestID: String, client: String?, method: String = "inside", endpoint: String? = nil, rate: RateReport? = nil
+    ) {
         self.apiKey = apiKey
         self.address = address
         self.requestID = requestID
         self.client = client
+        self.method = method
+        self.endpoint = endpoint
+        self.rate = rate
+    }
+}
+
+/// Where the caller of one request stands, once it was counted.
+public final class RateReport: Sendable {
+    private let held = Mutex<RateStanding?>(nil)
+
+    public init() {}
+
+    public internal(set) var standing: RateStanding? {
+        get { held.withLock { $0 } }
+        set { held.withLock { $0 = newValue } }
     }
 }

@@ -11,7 +11,7 @@ extension Operations {
 
     /// One outcome each, in order. A command into a project that the caller may not write to fails by itself.
     public func publishBatch(_ commands: [PublishCommand], by caller: Caller) async throws -> [Result<PublishReceipt, ContexError>] {
-        try await perform(.publishBatch, project: nil, by: caller) { principal in
+        try await perform(.publishBatch, project: nil, cost: 0, by: caller) { principal in
             guard commands.count <= Limits.batchItems else {
                 throw ContexError(.batchTooLarge, "A batch holds at most \(Limits.batchItems) items, this one has \(commands.count)")
             }
@@ -23,12 +23,37 @@ extension Operations {
                     return .failure(error)
                 }
             }
+            await chargeItems(.publishBatch, commands.map(\.project), &outcomes, principal, caller)
+            try refuseIfAllLimited(outcomes)
             let open = commands.indices.filter { outcomes[$0] == nil }
             for (place, outcome) in zip(open, await database.publish(principal.tenant, open.map { commands[$0].published(by: principal) })) {
                 outcomes[place] = outcome
             }
             return outcomes.compactMap { $0 }
         }
+    }
+
+    /// Counts the items of a batch that are still to be done, project by project: those of one that has no room fail, each by itself.
+    private func chargeItems<T>(
+        _ action: Action, _ projects: [Name], _ outcomes: inout [Result<T, ContexError>?], _ principal: Principal, _ caller: Caller
+    ) async {
+        var places: [Name: [Int]] = [:]
+        for place in projects.indices where outcomes[place] == nil { places[projects[place], default: []].append(place) }
+        for (project, places) in places.sorted(by: { $0.key < $1.key }) {
+            do {
+                try await charge(action, places.count, principal, project, caller)
+            } catch {
+                let error = ContexError(from: error)
+                for place in places { outcomes[place] = .failure(error) }
+            }
+        }
+    }
+
+    /// A batch of which nothing is left for want of a rate is refused as a whole, as a single request is.
+    private func refuseIfAllLimited<T>(_ outcomes: [Result<T, ContexError>?]) throws(ContexError) {
+        guard let first = outcomes.first, case .failure(let error)? = first, error.code == .rateLimited else { return }
+        let isAll = outcomes.allSatisfy { if case .failure(let error)? = $0 { error.code == .rateLimited } else { false } }
+        if isAll { throw error }
     }
 
     /// - Throws: `.notFound`
@@ -102,7 +127,7 @@ extension Operations {
 
     /// One outcome each, in order, all of one moment. A query of a project that the caller may not ask fails by itself.
     public func queryBatch(_ requests: [QueryRequest], by caller: Caller) async throws -> [Result<QueryAnswer, ContexError>] {
-        try await perform(.queryBatch, project: nil, by: caller) { principal in
+        try await perform(.queryBatch, project: nil, cost: 0, by: caller) { principal in
             guard requests.count <= Limits.batchQueries else {
                 throw ContexError(.batchTooLarge, "A batch holds at most \(Limits.batchQueries) queries, this one has \(requests.count)")
             }
@@ -114,6 +139,8 @@ extension Operations {
                     return .failure(error)
                 }
             }
+            await chargeItems(.queryBatch, requests.map(\.project), &outcomes, principal, caller)
+            try refuseIfAllLimited(outcomes)
             let open = requests.indices.filter { outcomes[$0] == nil }
             for (place, outcome) in zip(open, await database.query(principal.tenant, open.map { requests[$0] })) { outcomes[place] = outcome }
             return outcomes.compactMap { $0 }

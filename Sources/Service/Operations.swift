@@ -13,6 +13,8 @@ public final class Operations: Sendable {
     /// What adapters ask before they hold memory for a request.
     public let memory: InflightMemory
     private let meter: any Meter
+    /// The meter, where it is one that tells where callers stand.
+    let rates: RateMeter?
     private let audit: any AuditTrail
     private let logger: Logger
     private let logins = LoginGuard()
@@ -25,6 +27,7 @@ public final class Operations: Sendable {
         memory = InflightMemory(total: inflightBytesMax)
         self.authenticationRequired = authenticationRequired
         self.meter = meter
+        rates = meter as? RateMeter
         self.audit = audit
         logger = Logger(label: "contex.service")
     }
@@ -66,22 +69,28 @@ public final class Operations: Sendable {
     public var failedLogins: Int { logins.total }
 
     /// - Parameter project: the project that the request names, nil when it names none.
-    /// - Throws: `.forbidden`
+    /// - Throws: `.forbidden`, `.reachExceeded`
     public func authorise(_ principal: Principal, _ action: Action, project: Name?) throws(ContexError) {
         if let permission = action.permission { try principal.require(permission, project: project?.text) }
+        if action.concernsAllProjects, !principal.projects.isAll {
+            throw ContexError(
+                .reachExceeded, "Your key is limited to \(principal.projects.projects.count) project(s); this concerns all of them",
+                requiredPermission: action.permission?.rawValue, role: principal.role.rawValue)
+        }
     }
 
     /// Runs one operation through its steps. `project` must be the one that `body` works on.
+    /// - Parameter cost: what it counts as; 0 when `body` counts its parts by itself (`charge`).
     func perform<T: Sendable>(
-        _ action: Action, project: Name?, by caller: Caller, _ body: (Principal) async throws -> T
+        _ action: Action, project: Name?, cost: Int = 1, by caller: Caller, _ body: (Principal) async throws -> T
     ) async throws -> T {
         var principal: Principal? = nil
         do {
             let known = try authenticate(caller)
             principal = known
             try authorise(known, action, project: project)
-            try await meter.admit(action, principal: known, project: project, caller: caller)
-            let answer = try await body(known)
+            try await meter.admit(action, cost: cost, principal: known, project: project, caller: caller)
+            let answer = try await attributed(action, known, caller) { try await body(known) }
             await audit.record(action, principal: known, project: project, caller: caller, failure: nil)
             return answer
         } catch {
@@ -98,6 +107,21 @@ public final class Operations: Sendable {
         }
     }
 
+    /// Counts a part of an operation.
+    func charge(_ action: Action, _ cost: Int, _ principal: Principal, _ project: Name?, _ caller: Caller) async throws {
+        try await meter.admit(action, cost: cost, principal: principal, project: project, caller: caller)
+    }
+
+    /// What `body` changes, it changes in the caller's name.
+    private func attributed<T: Sendable>(
+        _ action: Action, _ principal: Principal, _ caller: Caller, _ body: () async throws -> T
+    ) async throws -> T {
+        guard let keptDays = audit.keptDays, action.changes else { return try await body() }
+        let attribution = Attribution(
+            actor: caller.actor(principal), place: caller.place(action), action: action.rawValue, keptDays: keptDays)
+        return try await Attribution.$current.withValue(attribution) { try await body() }
+    }
+
     /// Counts and writes down what an edge has refused by itself, before any operation ran: a path or command that is unknown,
     /// a body that cannot be read, a limit, a key that does not hold. An operation that ran has done this already.
     ///
@@ -110,7 +134,7 @@ public final class Operations: Sendable {
         let principal = present(caller)
         var refusal = refusal
         do {
-            try await meter.admit(action, principal: principal, project: project, caller: caller)
+            try await meter.admit(action, cost: 1, principal: principal, project: project, caller: caller)
         } catch {
             refusal = ContexError(from: error)
         }
@@ -123,21 +147,28 @@ public final class Operations: Sendable {
 public protocol Meter: Sendable {
     /// - Parameters:
     ///   - action: nil for a refused request that names no operation.
+    ///   - cost: how many it counts as; 0: what it is made of is counted by itself.
     ///   - principal: nil for a refused request without a valid key.
     /// - Throws: `.limited`
-    func admit(_ action: Action?, principal: Principal?, project: Name?, caller: Caller) async throws
+    func admit(_ action: Action?, cost: Int, principal: Principal?, project: Name?, caller: Caller) async throws
 }
 
 /// Admits everything.
 public struct NoMeter: Meter {
     public init() {}
-    public func admit(_ action: Action?, principal: Principal?, project: Name?, caller: Caller) async throws {}
+    public func admit(_ action: Action?, cost: Int, principal: Principal?, project: Name?, caller: Caller) async throws {}
 }
 
 /// Writes down who did what, and what was refused.
 public protocol AuditTrail: Sendable {
     /// - Parameter action: nil for a refused request that names no operation.
     func record(_ action: Action?, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async
+    /// For how many days records are kept; nil: changes leave none.
+    var keptDays: Int? { get }
+}
+
+extension AuditTrail {
+    public var keptDays: Int? { nil }
 }
 
 /// Keeps nothing.

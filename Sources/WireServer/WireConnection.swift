@@ -126,7 +126,7 @@ final class WireConnection: ChannelInboundHandler {
         self.house = house
         box = AnswerBox(channel)
         address = channel.remoteAddress?.ipAddress ?? "local"
-        caller = Caller(apiKey: nil, address: channel.remoteAddress?.ipAddress, requestID: "wire", client: nil)
+        caller = Caller(apiKey: nil, address: channel.remoteAddress?.ipAddress, requestID: "wire", client: nil, method: "WIRE")
         decoder = FrameDecoder(payloadMax: Self.greetingBytesMax, expectingPreface: true)
         assembler = MessageAssembler(bytesMax: house.configuration.messageBytesMax, partialMax: house.bounds.partialMessagesMax)
     }
@@ -298,7 +298,8 @@ final class WireConnection: ChannelInboundHandler {
     private func greet(_ hello: WireHello, _ context: ChannelHandlerContext) {
         greetingDeadline?.cancel()
         caller = Caller(
-            apiKey: hello.apiKey, address: caller.address, requestID: "wire", client: hello.client.isEmpty ? nil : String(hello.client.prefix(200)))
+            apiKey: hello.apiKey, address: caller.address, requestID: "wire", client: hello.client.isEmpty ? nil : String(hello.client.prefix(200)),
+            method: "WIRE")
         guard hello.versionMin <= Self.version, hello.versionMax >= Self.version else {
             return refuse(
                 ContexError(
@@ -370,7 +371,7 @@ final class WireConnection: ChannelInboundHandler {
             counted.settle(at: body.count)
             lease = counted
         }
-        let caller = Caller(apiKey: caller.apiKey, address: caller.address, requestID: "wire-\(stream)", client: caller.client)
+        let caller = Caller(apiKey: caller.apiKey, address: caller.address, requestID: "wire-\(stream)", client: caller.client, method: "WIRE")
         let job = OperationCalls(
             house: house, caller: caller, keyID: keyID, address: address, box: box, stream: stream, sendsHalves: features.contains(.halves))
         if operation.isSubscription {

@@ -61,7 +61,7 @@ struct APIClient {
     func get(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("GET", path, query, nil).answer }
     func post(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("POST", path, [], body).answer }
     func put(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("PUT", path, [], body).answer }
-    func delete(_ path: [String]) async throws -> JSONValue { try await call("DELETE", path, [], nil).answer }
+    func delete(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("DELETE", path, query, nil).answer }
 
     /// A listing, page after page, as the answer that it would be in one piece.
     /// - Parameter list: the member that holds the items; nil when the answer is the list.
@@ -128,6 +128,7 @@ struct APIClient {
         guard (200..<300).contains(status) else {
             throw CommandFailure(httpStatus: status, code: code, message: Self.refusal(status, answer, hasKey: apiKey != nil))
         }
+        if status == 204 { return (.null, nil) }
         guard let answer else { throw CommandFailure(.failed, "\(base) does not answer as a Contex server does: its answer is no JSON") }
         return (answer, next)
     }

@@ -1,10 +1,12 @@
 // Commands of every kind in an order that a seed chooses: what journal, replay and backup are tried with.
 
 import Access
+import Audit
 import Base
 import Engine
 import Needs
 import Outbox
+import Rates
 import Synchronization
 import TestSupport
 
@@ -23,6 +25,11 @@ final class CountingClock: WallClock {
 extension SeededRandom {
     mutating func below(_ count: UInt64) -> UInt64 { next() % count }
 }
+
+/// In whose name tests change something.
+let inAName = Attribution(
+    actor: AuditActor(kind: .apiKey, id: "0123456789abcdef", address: "192.0.2.1", client: "tester"),
+    place: AuditPlace(requestID: "req-1", endpoint: "/api/v1/data/publish", method: "POST"), action: "publish", keptDays: 90)
 
 let mixtureWords = [
     "lion", "zebra", "postgres", "kafka", "invoice", "bank", "river", "login", "token", "cluster", "disk", "wal", "agent",
@@ -99,10 +106,16 @@ struct Mixture {
         try await source.note(notes, of: Fixture.tenant)
     }
 
+    /// Half of them in somebody's name.
     mutating func step() async throws {
+        if random.below(2) == 0 { return try await change() }
+        try await Attribution.$current.withValue(inAName) { try await change() }
+    }
+
+    private mutating func change() async throws {
         let database = fixture.database
         let project = name("p", 3)
-        switch random.below(23) {
+        switch random.below(24) {
         case 0..<9:
             var commands: [PublishCommand] = []
             for _ in 0..<(1 + random.below(3)) {
@@ -160,6 +173,18 @@ struct Mixture {
             await database.keepUsedQueries()
         case 19: try await changeEndpoints()
         case 20, 21: try await deliver()
+        case 22:
+            let rateClass = RateClass.allCases[Int(random.below(UInt64(RateClass.allCases.count)))]
+            if random.below(3) == 0 {
+                try? await database.removeRateLimit(Fixture.tenant, .project(project.text), rateClass)
+            } else {
+                try await database.setRateLimit(
+                    Fixture.tenant, RateRule(subject: .project(project.text), rateClass: rateClass, perMinute: Int(random.below(1_000))))
+            }
+            try await database.note(
+                Fixture.tenant,
+                [AuditDraft(kind: .loginFailed, result: .failure, actor: AuditActor(kind: .anonymous, id: "anonymous"), place: inAName.place, action: "none")],
+                keptDays: Int(random.below(3)))
         default:
             // Two publishes of one key at once: the later one was prepared on a snapshot that is no longer true.
             let key = name("k", 12)

@@ -1,4 +1,5 @@
 import Access
+import Audit
 import Base
 import Engine
 import Events
@@ -8,6 +9,7 @@ import LMDB
 import Maintenance
 import Needs
 import Outbox
+import Rates
 import Synchronization
 import TestSupport
 import Testing
@@ -303,9 +305,54 @@ private func differences(_ a: [[UInt8]: [UInt8]], _ b: [[UInt8]: [UInt8]]) -> [S
         #expect(Set(records.map { $0.key[TenantScope.prefixBytes - 1] }) == Set([0x62, 0x63, 0x64, 0x65, 0x66, 0x67]))
     }
 
+    /// Limits, notes, and changes in somebody's name.
+    private static func audited() async throws -> [JournalEntry] {
+        let fixture = try fixture()
+        let (database, p) = (fixture.database, Name(stored: "p"))
+        try await database.setRateLimit(Fixture.tenant, RateRule(subject: .key("0123456789abcdef"), rateClass: .publish, perMinute: 7))
+        try await database.setRateLimit(Fixture.tenant, RateRule(subject: .project("p"), rateClass: .query, perMinute: nil))
+        try await database.removeRateLimit(Fixture.tenant, .project("p"), .query)
+        try await database.note(
+            Fixture.tenant,
+            [
+                AuditDraft(
+                    kind: .permissionDenied, result: .failure, actor: inAName.actor, place: inAName.place, action: "publish", project: "p",
+                    details: Array(#"{"code":"permission_missing"}"#.utf8)),
+                AuditDraft(kind: .loginFailed, result: .failure, actor: AuditActor(kind: .anonymous, id: "anonymous"), place: inAName.place, action: "none"),
+            ], keptDays: 30)
+        try await Attribution.$current.withValue(inAName) {
+            _ = try await database.publish(Fixture.tenant, [PublishCommand(project: p, key: Name(stored: "k"), data: "a lion")])[0].get()
+            // The same again changes nothing, and is not written down.
+            _ = try await database.publish(Fixture.tenant, [PublishCommand(project: p, key: Name(stored: "k"), data: "a lion")])[0].get()
+            _ = try await database.publish(Fixture.tenant, [PublishCommand(project: p, key: Name(stored: "k"), data: "a zebra")])[0].get()
+            _ = try await database.register(Fixture.tenant, RegisterCommand(project: p, agent: Name(stored: "g"), needs: ["lion"]))
+            _ = try await database.unregister(Fixture.tenant, Name(stored: "g"), projects: [p])
+            _ = try await database.delete(Fixture.tenant, project: p, key: Name(stored: "k"), by: nil)
+            try await database.setRateLimit(Fixture.tenant, RateRule(subject: .tenant, rateClass: .other, perMinute: 0))
+        }
+        let entries = try await database.journal(after: .zero)
+        let page = try await database.auditPage(Fixture.tenant, AuditQuery())
+        #expect(
+            page.records.map(\.draft.kind) == [
+                .rateLimitChanged, .dataDeleted, .agentUnregistered, .agentRegistered, .dataUpdated, .dataPublished, .loginFailed, .permissionDenied,
+            ])
+        #expect(page.records[4].draft.details == Array(#"{"data_format":"json","sequence":"2"}"#.utf8))
+        await database.close()
+        return entries
+    }
+
+    @Test func goldenAuditIsReadAndWritten() async throws {
+        let made = try await Self.audited().map { GoldenRecord(key: [$0.command[1]], value: $0.command) }
+        try GoldenRecord.rewriteIfAsked("commands-v1/audit.txt", made)
+        let golden = try GoldenRecord.file("commands-v1/audit.txt")
+        #expect(golden == made && Set(golden.map(\.key)) == Set([15, 16, 17].map { [$0] }))
+        for record in golden { #expect(try EncodedCommand.canonical(record.value) == record.value) }
+    }
+
     @Test func everyCutAndEveryChangedByteOfACommandIsReadOrRefused() async throws {
         var random = SeededRandom(seed: testSeed("commands"))
-        for record in try GoldenRecord.file("commands-v1/commands.txt") + GoldenRecord.file("commands-v1/deliveries.txt") {
+        let files = ["commands.txt", "deliveries.txt", "audit.txt"]
+        for record in try files.flatMap({ try GoldenRecord.file("commands-v1/\($0)") }) {
             for length in 0..<min(record.value.count, 600) {
                 #expect(throws: ContexError.self) { try EncodedCommand.canonical(Array(record.value[..<length])) }
             }

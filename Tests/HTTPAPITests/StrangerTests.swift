@@ -263,7 +263,7 @@ struct StrangerTests {
 
     private final class Ledger: Meter, AuditTrail {
         let lines = Mutex<[String]>([])
-        func admit(_ action: Action?, principal: Principal?, project: Name?, caller: Caller) async throws {
+        func admit(_ action: Action?, cost: Int, principal: Principal?, project: Name?, caller: Caller) async throws {
             lines.withLock { $0.append("meter \(action?.rawValue ?? "-")") }
         }
         func record(_ action: Action?, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async {

@@ -20,7 +20,7 @@ final class Journal: Meter, AuditTrail {
     var refused: [(action: Action?, category: ContexError.Category)] { pages.withLock { $0.refused } }
     func limit(_ error: ContexError?) { pages.withLock { $0.limit = error } }
 
-    func admit(_ action: Action?, principal: Principal?, project: Name?, caller: Caller) async throws {
+    func admit(_ action: Action?, cost: Int, principal: Principal?, project: Name?, caller: Caller) async throws {
         let limit = pages.withLock { pages in
             pages.metered.append(action)
             return pages.limit

@@ -26,7 +26,7 @@ final class Journal: Meter, AuditTrail {
     var audited: [Entry] { pages.withLock { $0.audited } }
     func refuse(with error: ContexError?) { pages.withLock { $0.refusal = error } }
 
-    func admit(_ action: Action?, principal: Principal?, project: Name?, caller: Caller) async throws {
+    func admit(_ action: Action?, cost: Int, principal: Principal?, project: Name?, caller: Caller) async throws {
         let refusal = pages.withLock { pages in
             pages.metered.append(action)
             return pages.refusal

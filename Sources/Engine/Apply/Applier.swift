@@ -77,7 +77,7 @@ package struct Applier: Sendable {
         return Rehearsal(project: command.project, key: command.key, changed: receipt.changed, nodes: nodes, agents: work.effects.reached ?? [])
     }
 
-    private func outcome(of command: Command, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
+    func outcome(of command: Command, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
         switch command {
         case .publish(let command): try publish(command, &work, in: &transaction)
         case .delete(let command): try delete(command, &work, in: &transaction)
@@ -93,6 +93,9 @@ package struct Applier: Sendable {
         case .changeLetters(let command): try changeLetters(command, &work, in: &transaction)
         case .changeEndpoint(let command): try changeEndpoint(command, &work, in: &transaction)
         case .announce(let command): try announce(command, &work, in: &transaction)
+        case .setRateLimit(let command): try setRateLimit(command, &work, in: &transaction)
+        case .noteAudit(let command): try noteAudit(command, in: &transaction)
+        case .attributed(let command): try audited(command, &work, in: &transaction)
         }
     }
 }

@@ -34,11 +34,17 @@ package enum Command: Sendable {
     case changeLetters(ChangeLetters)
     case changeEndpoint(ChangeEndpoint)
     case announce(Announce)
+    case setRateLimit(SetRateLimit)
+    case noteAudit(NoteAudit)
+    indirect case attributed(Attributed)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
     var isLocal: Bool {
-        if case .keepQueries = self { return true }
-        return false
+        switch self {
+        case .keepQueries: true
+        case .attributed(let attributed): attributed.command.isLocal
+        default: false
+        }
     }
 
     /// When it was proposed; every time that it leaves in the store is this one.
@@ -58,6 +64,31 @@ package enum Command: Sendable {
         case .changeLetters(let command): command.time
         case .changeEndpoint(let command): command.time
         case .announce(let command): command.time
+        case .setRateLimit(let command): command.time
+        case .noteAudit(let command): command.time
+        case .attributed(let attributed): attributed.command.time
+        }
+    }
+
+    var tenant: TenantID {
+        switch self {
+        case .publish(let command): command.tenant
+        case .delete(let command): command.tenant
+        case .register(let command): command.search.tenant
+        case .unregister(let command): command.tenant
+        case .setAnalyzer(let command): command.tenant
+        case .changeKeys(let command): command.tenant
+        case .importProject(let command): command.tenant
+        case .keepQueries(let command): command.tenant
+        case .acknowledge(let command): command.tenant
+        case .expireInboxes(let command): command.tenant
+        case .noteDeliveries(let command): command.tenant
+        case .changeLetters(let command): command.tenant
+        case .changeEndpoint(let command): command.tenant
+        case .announce(let command): command.tenant
+        case .setRateLimit(let command): command.tenant
+        case .noteAudit(let command): command.tenant
+        case .attributed(let attributed): attributed.command.tenant
         }
     }
 }
@@ -188,6 +219,8 @@ package struct Effects: Sendable {
     var logs: [ProjectLog: Bool] = [:]
     /// Of a rehearsal: whom its command tells, and why. nil where nobody asks.
     var reached: [ReachedAgent]?
+    /// Rate limits are other ones now.
+    var haveLimitsChanged = false
     /// What endpoints are told of.
     var events: [(tenant: TenantID, event: OutboxEvent)] = []
     /// Lanes that have something to deliver beside what `notifications` and `events` say.
@@ -200,6 +233,7 @@ package struct Effects: Sendable {
     package mutating func add(_ other: Effects) {
         notifications += other.notifications
         haveKeysChanged = haveKeysChanged || other.haveKeysChanged
+        haveLimitsChanged = haveLimitsChanged || other.haveLimitsChanged
         events += other.events
         lanes += other.lanes
         endpoints += other.endpoints
@@ -231,7 +265,9 @@ extension Command {
         case .noteDeliveries(let command): command.notes.reduce(64) { $0 + 256 + ($1.dead.count + $1.records.count) * 256 }
         case .announce(let command): command.data.count + 256
         case .changeEndpoint: 4_096
-        case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes, .changeLetters: 512
+        case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes, .changeLetters, .setRateLimit: 512
+        case .noteAudit(let command): command.drafts.count * 512 + 64
+        case .attributed(let attributed): attributed.command.weight + 512
         }
     }
 }

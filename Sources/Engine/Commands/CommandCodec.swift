@@ -23,6 +23,7 @@ enum CommandCodec {
     private enum Kind: UInt8 {
         case publish = 1, delete = 2, register = 3, unregister = 4, setAnalyzer = 5, changeKeys = 6, importProject = 7, keepQueries = 8
         case acknowledge = 9, expireInboxes = 10, noteDeliveries = 11, changeLetters = 12, changeEndpoint = 13, announce = 14
+        case setRateLimit = 15, noteAudit = 16, attributed = 17
     }
 
     /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
@@ -96,6 +97,15 @@ enum CommandCodec {
         case .announce(let command):
             kind = .announce
             encode(command, &body)
+        case .setRateLimit(let command):
+            kind = .setRateLimit
+            encode(command, &body)
+        case .noteAudit(let command):
+            kind = .noteAudit
+            encode(command, &body)
+        case .attributed(let command):
+            kind = .attributed
+            encode(command, eliding, &body)
         }
         var writer = ByteWriter(capacity: body.bytes.count + 8)
         writer.u8(version)
@@ -152,6 +162,9 @@ enum CommandCodec {
         case .changeLetters: return .changeLetters(try changeLetters(tenant, time, &body))
         case .changeEndpoint: return .changeEndpoint(try changeEndpoint(tenant, time, &body))
         case .announce: return .announce(try announce(tenant, time, &body))
+        case .setRateLimit: return .setRateLimit(try setRateLimit(tenant, time, &body))
+        case .noteAudit: return .noteAudit(try noteAudit(tenant, time, &body))
+        case .attributed: return .attributed(try attributed(tenant, &body, event))
         }
     }
 }

@@ -33,8 +33,9 @@ protocol CommandLog: Sendable {
 }
 
 extension Database {
-    /// The commands in order, each by itself.
+    /// The commands in order, each by itself, in the name of whoever asks (`Attribution`).
     func submit(_ commands: [Command]) async -> [Result<Outcome, ContexError>] {
+        let commands = Attribution.current.map { attribution in commands.map { attribution.of($0) } } ?? commands
         guard configuration.journal != .off else { return await log.submit(commands.map { Proposal($0) }) }
         do {
             // What is large would keep the thread of somebody's connection.

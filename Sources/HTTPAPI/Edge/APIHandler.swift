@@ -9,6 +9,7 @@
 // is only that no fault of a body is explained to somebody who may not send it.
 
 internal import Access
+internal import Answers
 internal import Base
 public import Logging
 public import Service
@@ -102,18 +103,21 @@ public struct APIHandler: Sendable {
     /// Tells meter and audit of an answer that is a refusal of this edge's own, and completes it.
     /// - Parameter admitted: nil when the head was not admitted; then only the route tells what was asked for.
     private func refused(_ answer: APIAnswer, _ request: APIRequest, _ requestID: String, _ admitted: AdmittedRequest? = nil) async -> APIAnswer {
-        guard let refusal = answer.refusal, !refusal.isRecorded else { return complete(answer, request, requestID) }
+        guard let refusal = answer.refusal, !refusal.isRecorded else { return complete(answer, request, requestID, admitted?.caller.rate) }
         var action = admitted?.route.action
         var project: Name? = nil
         if let admitted, admitted.route.projectPlace == .path, admitted.pathErrors.isEmpty { project = admitted.path[Fields.project] }
         if admitted == nil, case .route(let route, _) = matcher.match(method: request.method, path: request.path) { action = route.action }
-        let said = await operations.refuse(action, project: project, by: caller(of: request, requestID), refusal)
+        let caller = admitted?.caller ?? caller(of: request, requestID)
+        let said = await operations.refuse(action, project: project, by: caller, refusal)
         let isOverTheirShare = said.category == .limited && refusal.category != .limited
-        return complete(isOverTheirShare ? .error(said, requestID: requestID) : answer, request, requestID)
+        return complete(isOverTheirShare ? .error(said, requestID: requestID) : answer, request, requestID, caller.rate)
     }
 
     private func caller(of request: APIRequest, _ requestID: String) -> Caller {
-        Caller(apiKey: request.apiKey, address: request.address, requestID: requestID, client: request.header("User-Agent")?.excerpt())
+        Caller(
+            apiKey: request.apiKey, address: request.address, requestID: requestID, client: request.header("User-Agent")?.excerpt(), method: request.method,
+            endpoint: String(request.path).excerpt(bytes: Limits.echoBytes), rate: operations.limitsRates ? RateReport() : nil)
     }
 
     /// Before anything is known of who asks: a refusal, or an answer that needs no key.
@@ -257,8 +261,9 @@ public struct APIHandler: Sendable {
         .refusal(code, text, headers: AnswerHeaders.ofRefusals + [(AnswerHeaders.errorCode, code.rawValue)])
     }
 
-    private func complete(_ answer: APIAnswer, _ request: APIRequest, _ requestID: String) -> APIAnswer {
+    private func complete(_ answer: APIAnswer, _ request: APIRequest, _ requestID: String, _ rate: RateReport? = nil) -> APIAnswer {
         var answer = answer
+        if let standing = rate?.standing { answer.headers += RateShape.headers(standing, now: facts.clock.now()) }
         if answer.fault != nil {
             if ProblemShape.isAskedFor(by: request) {
                 ProblemShape.reshape(&answer, requestID: requestID)

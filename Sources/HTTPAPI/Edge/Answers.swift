@@ -1,3 +1,4 @@
+internal import Answers
 internal import Base
 internal import Content
 internal import Engine
@@ -87,6 +88,14 @@ extension APIAnswer {
         case .conflict where !error.candidates.isEmpty:
             let candidates = JSONValue.array(error.candidates.map { ["project_id": .string($0)] })
             return refusal(error.code, error.message, members: JSONObject([("candidates", candidates)]))
+        case .limited where error.standing != nil:
+            let standing = error.standing!
+            var answer = refusal(error.code, error.message)
+            let shape = RateShape.refusal(standing, message: error.message, now: SystemClock().now())
+            answer.body = JSONPrinter.bytes(.object(shape))
+            answer.headers.removeAll { HeaderName.areSame($0.name, "Retry-After") }
+            answer.headers.append(("Retry-After", "\(standing.retrySeconds)"))
+            return answer
         case .damaged:
             guard let project = error.project else { return internalError(requestID, error.code) }
             return refusal(error.code, "Stored data of project '\(project)' is damaged: 'contex check' says where (request \(requestID))")

@@ -1,0 +1,65 @@
+/// What an audit record is of. Its raw value stands in the store: never given twice. The names are the original's.
+public enum AuditKind: UInt8, CaseIterable, Sendable {
+    case loginSucceeded = 1, loginFailed = 2
+    case keyCreated = 3, keyRevoked = 4, keyConfirmed = 5
+    case permissionDenied = 6
+    case roleAssigned = 7, roleRevoked = 8
+    case dataPublished = 9, dataUpdated = 10, dataDeleted = 11, dataExported = 12, dataImported = 13
+    case agentRegistered = 14, agentUnregistered = 15, agentUpdated = 16
+    case configUpdated = 17
+    case rateLimitChanged = 18
+    case rateLimited = 19
+    case invalidAccess = 20
+    /// Records that were lost because more came than could be kept.
+    case suspiciousActivity = 21
+
+    public var name: String {
+        switch self {
+        case .loginSucceeded: "auth.login.success"
+        case .loginFailed: "auth.login.failure"
+        case .keyCreated: "auth.api_key.created"
+        case .keyRevoked: "auth.api_key.revoked"
+        case .keyConfirmed: "auth.api_key.confirmed"
+        case .permissionDenied: "authz.permission.denied"
+        case .roleAssigned: "authz.role.assigned"
+        case .roleRevoked: "authz.role.revoked"
+        case .dataPublished: "data.published"
+        case .dataUpdated: "data.updated"
+        case .dataDeleted: "data.deleted"
+        case .dataExported: "data.exported"
+        case .dataImported: "data.imported"
+        case .agentRegistered: "agent.registered"
+        case .agentUnregistered: "agent.unregistered"
+        case .agentUpdated: "agent.updated"
+        case .configUpdated: "config.updated"
+        case .rateLimitChanged: "rate_limit.changed"
+        case .rateLimited: "security.rate_limited"
+        case .invalidAccess: "security.invalid_access"
+        case .suspiciousActivity: "security.suspicious_activity"
+        }
+    }
+
+    public init?(name: String) {
+        guard let found = Self.allCases.first(where: { $0.name == name }) else { return nil }
+        self = found
+    }
+
+    public var severity: AuditSeverity {
+        switch self {
+        case .loginFailed, .permissionDenied, .rateLimited, .invalidAccess: .warning
+        case .suspiciousActivity: .critical
+        default: .info
+        }
+    }
+}
+
+public enum AuditSeverity: String, CaseIterable, Sendable {
+    case info, warning, error, critical
+}
+
+/// How what a record is of ended. Its raw value stands in the store.
+public enum AuditResult: UInt8, CaseIterable, Sendable {
+    case success = 1, failure = 2
+
+    public var name: String { self == .success ? "success" : "failure" }
+}

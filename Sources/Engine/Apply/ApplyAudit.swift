@@ -1,0 +1,158 @@
+// What the audit trail says of a command is made of the command itself, in its transaction: there is never one without the other.
+
+internal import Access
+internal import Audit
+internal import Base
+internal import Content
+internal import Documents
+internal import FullText
+internal import KeySpace
+internal import LMDB
+internal import Needs
+internal import Outbox
+internal import Rates
+
+extension Applier {
+    /// Applies a command, and writes down what it changed. One that changed nothing leaves no record: a refused one is noted by whoever refused it.
+    func audited(_ command: Command.Attributed, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
+        let subject = try AuditSubject(command.command, before: transaction.view)
+        let mutations = transaction.mutationCount
+        let outcome = try outcome(of: command.command, &work, in: &transaction)
+        guard transaction.mutationCount > mutations else { return outcome }
+        let attribution = command.attribution
+        var details = subject.details
+        if case .published(let receipt) = outcome { details.append(("sequence", .string("\(receipt.sequence)"))) }
+        let draft = AuditDraft(
+            kind: subject.kind, result: .success, actor: attribution.actor, place: attribution.place, action: attribution.action, project: subject.project,
+            resourceType: subject.resource?.type, resourceID: subject.resource?.id, details: JSONPrinter.bytes(.object(JSONObject(details))))
+        try AuditLog(tenant: command.command.tenant).append(
+            draft, at: command.command.time, keptDays: attribution.keptDays, in: &transaction)
+        return outcome
+    }
+
+    func noteAudit(_ command: Command.NoteAudit, in transaction: inout WriteTransaction) throws -> Outcome {
+        let log = AuditLog(tenant: command.tenant)
+        for draft in command.drafts { try log.append(draft, at: command.time, keptDays: command.keptDays, in: &transaction) }
+        return .done
+    }
+
+    func setRateLimit(_ command: Command.SetRateLimit, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
+        let scope = TenantScope(tenant: command.tenant, project: .tenantLevel)
+        switch command.change {
+        case .set(let perMinute):
+            try RateRules.set(RateRule(subject: command.subject, rateClass: command.rateClass, perMinute: perMinute), in: &transaction, scope: scope)
+        case .remove:
+            guard try RateRules.remove(command.subject, command.rateClass, in: &transaction, scope: scope) else {
+                throw ContexError.notFound("There is no limit of this class for this \(command.subject.kind)")
+            }
+        }
+        work.effects.haveLimitsChanged = true
+        return .done
+    }
+}
+
+/// What a command is about, as the audit trail names it.
+private struct AuditSubject {
+    var kind: AuditKind
+    var project: String?
+    var resource: (type: String, id: String)?
+    var details: [(String, JSONValue)] = []
+
+    init(_ command: Command, before view: borrowing TransactionView) throws {
+        switch command {
+        case .publish(let command):
+            let scope = try ProjectRegistry(tenant: command.tenant).scope(of: command.project, in: view)
+            let isThere = try scope.flatMap { try DocumentStore(scope: $0).document(command.key, in: view)?.exists } ?? false
+            kind = isThere ? .dataUpdated : .dataPublished
+            project = command.project.text
+            resource = ("data", command.key.text)
+            details = [("data_format", .string(command.eventFormat))]
+        case .delete(let command):
+            kind = .dataDeleted
+            project = command.project.text
+            resource = ("data", command.key.text)
+        case .importProject(let command):
+            kind = .dataImported
+            project = command.project.text
+            resource = ("project", command.project.text)
+            details = [
+                ("overwrite", .bool(command.overwrites)), ("documents", .integer(command.documents.count)),
+                ("events", .integer(command.events?.count ?? 0)),
+            ]
+        case .register(let command):
+            let agent = command.agent
+            let scope = try ProjectRegistry(tenant: command.search.tenant).scope(of: agent.project, in: view)
+            let isThere = try scope.map { try NeedStore(scope: $0).agent(agent.agent, in: view) != nil } ?? false
+            kind = isThere ? .agentUpdated : .agentRegistered
+            project = agent.project.text
+            resource = ("agent", agent.agent.text)
+            details = [("needs", .integer(command.search.needs.count))]
+        case .unregister(let command):
+            kind = .agentUnregistered
+            project = command.projects.count == 1 ? command.projects[0].text : nil
+            resource = ("agent", command.agent.text)
+            details = [("projects", .array(command.projects.prefix(20).map { .string($0.text) }))]
+        case .setAnalyzer(let command):
+            kind = .configUpdated
+            project = command.project.text
+            resource = ("settings", command.project.text)
+            details = [("analyzer", .string(command.kind.name))]
+        case .changeKeys(let command):
+            switch command.change {
+            case .create(let record, let role):
+                kind = .keyCreated
+                resource = ("api_key", record.keyID.text)
+                details = [("name", .string(record.name))] + (role.map(Self.details) ?? [])
+            case .confirm(let id):
+                kind = .keyConfirmed
+                resource = ("api_key", id.text)
+            case .revoke(let id):
+                kind = .keyRevoked
+                resource = ("api_key", id.text)
+            case .assign(let role):
+                kind = .roleAssigned
+                resource = ("api_key", role.keyID.text)
+                let scope = TenantScope(tenant: command.tenant, project: .tenantLevel)
+                let before = try AccessRegistry.assignment(of: role.keyID, view, scope: scope)
+                details = Self.details(role) + [("before", before.map { .string($0.role.rawValue) } ?? .null)]
+            case .removeRole(let id):
+                kind = .roleRevoked
+                resource = ("api_key", id.text)
+            }
+        case .changeLetters(let command):
+            kind = .configUpdated
+            resource = ("dead_letters", "\(command.lane)")
+            details = [("change", .string(command.change == .replay ? "replay" : "remove")), ("count", .integer(command.numbers.count))]
+        case .changeEndpoint(let command):
+            kind = .configUpdated
+            resource = ("webhook_endpoint", WebhookEndpoint.id(of: command.number))
+            let change =
+                switch command.change {
+                case .create: "create"
+                case .update: "update"
+                case .rotate: "rotate"
+                case .remove: "remove"
+                }
+            details = [("change", .string(change))]
+        case .announce(let command):
+            kind = .configUpdated
+            project = command.project.isEmpty ? nil : command.project
+            resource = ("webhook_event", command.kind.name)
+        case .setRateLimit(let command):
+            kind = .rateLimitChanged
+            if case .project(let name) = command.subject { project = name }
+            resource = ("rate_limit", command.subject.kind + (command.subject.id.map { ":" + $0 } ?? ""))
+            let scope = TenantScope(tenant: command.tenant, project: .tenantLevel)
+            let before = try RateRules.all(view, scope: scope).first { $0.subject == command.subject && $0.rateClass == command.rateClass }
+            func text(_ limit: Int?) -> JSONValue { limit.map { .integer($0) } ?? "none" }
+            details = [("class", .string(command.rateClass.name)), ("before", before.map { text($0.perMinute) } ?? .null)]
+            if case .set(let perMinute) = command.change { details.append(("after", text(perMinute))) }
+        case .keepQueries, .acknowledge, .expireInboxes, .noteDeliveries, .noteAudit, .attributed:
+            throw ContexError(.bug, "a command that is in nobody's name has one on it")
+        }
+    }
+
+    private static func details(_ role: RoleAssignment) -> [(String, JSONValue)] {
+        [("role", .string(role.role.rawValue)), ("projects", .array(role.projects.projects.prefix(20).map { .string($0) }))]
+    }
+}
