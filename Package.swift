@@ -100,7 +100,7 @@ let modules: [Module] = [
     module("FullText", ["Base", "CKernels", "LMDB", "KeySpace"]),
     module("Attributes", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Needs", ["Base", "CKernels", "LMDB", "KeySpace"]),
-    module("Access", ["Base", "LMDB", "KeySpace", "Hashing"]),
+    module("Access", ["Base", "Addresses", "LMDB", "KeySpace", "Hashing"]),
     module("Inboxes", ["Base", "LMDB", "KeySpace"]),
     module("Outbox", ["Base", "LMDB", "KeySpace"]),
     module("Rates", ["Base", "LMDB", "KeySpace"]),
@@ -213,10 +213,10 @@ let modules: [Module] = [
     tests("SearchTests", ["Base", "Search", "TestSupport"]),
     tests("RatesTests", ["Base", "LMDB", "KeySpace", "Rates", "TestSupport"]),
     tests("AuditTests", ["Base", "LMDB", "KeySpace", "Hashing", "Audit", "TestSupport"]),
-    tests("AccessTests", ["Base", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
+    tests("AccessTests", ["Base", "Addresses", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
     tests(
         "EngineTests",
-        ["Base", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs",
+        ["Base", "Addresses", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs",
          "Access", "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
     tests("ServiceTests", ["Base", "Audit", "Rates", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"]),
     tests(

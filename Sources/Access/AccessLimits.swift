@@ -8,6 +8,12 @@ public enum AccessLimits {
     public static let operatorKeyDifferentMin = 8
     /// Every change of a key or role reads all of the tenant's keys again: at 10,000 some 30 ms (measured).
     public static let keysPerTenant = 10_000
+    /// Networks that one key may be bound to.
+    public static let addressesPerKey = 64
+    /// Scalars of what a key is said to be for.
+    public static let descriptionScalars = 1_000
+    /// For so long a rotation may leave the text before it valid: 90 days.
+    public static let overlapSecondsMax = 90 * 86_400
     /// Projects in the scope of one role.
     public static let projectsPerRole = 1_000
 }

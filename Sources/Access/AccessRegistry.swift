@@ -1,12 +1,13 @@
-// Keys and roles of a tenant, three kinds of record:
+// Keys and roles of a tenant, four kinds of record:
 //
 //     apiKeyByID      key id                    -> what is known of the key
 //     apiKeyByHash    HMAC of the key's text    -> key id
 //     roleAssignment  key id                    -> role, projects
+//     apiKeyTerms     key id                    -> until when and from where, the secret before a rotation; absent when there are none
 //
 // Every function takes the scope of any project of the tenant; the records lie at the tenant's own level.
 
-internal import Base
+public import Base
 public import Hashing
 public import KeySpace
 public import LMDB
@@ -32,9 +33,68 @@ public enum AccessRegistry {
         let (order, overflow) = (stored.last?.order ?? 0).addingReportingOverflow(1)
         if overflow { throw ContexError.damaged("An API key has the last place that there can be in the order of creation: run 'contex check'.") }
         try transaction.store(byID, StoredKey(order: order, record: record).bytes)
-        var id = ByteWriter(capacity: 8)
-        id.u64(record.keyID.rawValue)
-        try transaction.store(byHash, id.bytes)
+        try index(record.hash, record.keyID, in: &transaction, scope)
+    }
+
+    private static func index(_ hash: SHA256Digest, _ id: KeyID, in transaction: inout WriteTransaction, _ scope: TenantScope) throws {
+        var writer = ByteWriter(capacity: 8)
+        writer.u64(id.rawValue)
+        try transaction.store(hashKey(hash, scope), writer.bytes)
+    }
+
+    /// Puts the terms of a key in the place of those it had; the secret before a rotation stays as it is.
+    /// - Throws: `.notFound`.
+    public static func set(_ terms: KeyTerms, of id: KeyID, in transaction: inout WriteTransaction, scope: TenantScope) throws {
+        guard try key(id, transaction.view, scope: scope) != nil else { throw ContexError(.keyNotFound, "Key not found") }
+        var terms = terms
+        terms.former = try self.terms(of: id, transaction.view, scope: scope).former
+        try store(terms, of: id, in: &transaction, scope)
+    }
+
+    private static func store(_ terms: KeyTerms, of id: KeyID, in transaction: inout WriteTransaction, _ scope: TenantScope) throws {
+        if terms.isEmpty {
+            try transaction.delete(termsKey(id, scope))
+            return
+        }
+        var writer = ByteWriter(capacity: 64)
+        terms.write(to: &writer)
+        try transaction.store(termsKey(id, scope), writer.bytes)
+    }
+
+    /// Gives a key another text; the one it had stays valid for a while, the one before that no longer.
+    /// - Parameters:
+    ///   - issued: the new text's hash, prefix and pepper; nothing else of it is taken.
+    ///   - until: how long the text before is valid still; nil: no longer.
+    /// - Throws: `.notFound`; `.conflict` when the text is taken.
+    public static func rotate(
+        _ id: KeyID, to issued: KeyRecord, formerUntil until: Timestamp?, in transaction: inout WriteTransaction, scope: TenantScope
+    ) throws {
+        guard let stored = try storedKey(id, transaction.view, scope) else { throw ContexError(.keyNotFound, "Key not found") }
+        guard try transaction.view.loadBytes(hashKey(issued.hash, scope)) == nil else { throw ContexError(.conflict, "This API key exists already.") }
+        let before = stored.record
+        var terms = try terms(of: id, transaction.view, scope: scope)
+        if let former = terms.former { try transaction.delete(hashKey(former.hash, scope)) }
+        terms.former = until.map { KeyTerms.Former(hash: before.hash, until: $0) }
+        if until == nil { try transaction.delete(hashKey(before.hash, scope)) }
+        let record = KeyRecord(
+            keyID: id, name: before.name, prefix: issued.prefix, createdAt: before.createdAt, tenant: before.tenant, hash: issued.hash,
+            pepper: issued.pepper, rule: before.rule)
+        try transaction.store(idKey(id, scope), StoredKey(order: stored.order, record: record).bytes)
+        try index(issued.hash, id, in: &transaction, scope)
+        try store(terms, of: id, in: &transaction, scope)
+    }
+
+    /// None for a key that has none, or is not there.
+    public static func terms(of id: KeyID, _ view: borrowing TransactionView, scope: TenantScope) throws -> KeyTerms {
+        guard let bytes = try view.loadBytes(termsKey(id, scope)) else { return KeyTerms() }
+        return try decoded("the terms of API key \(id)") { () throws(ByteError) in try readTerms(bytes) }
+    }
+
+    private static func readTerms(_ bytes: [UInt8]) throws(ByteError) -> KeyTerms {
+        var reader = ByteReader(bytes)
+        let terms = try KeyTerms.read(&reader)
+        try reader.end()
+        return terms
     }
 
     /// Notes under which rule a key is what it is from now on.
@@ -61,6 +121,8 @@ public enum AccessRegistry {
         guard let record = try key(id, transaction.view, scope: scope) else { throw ContexError(.keyNotFound, "Key not found") }
         try transaction.delete(idKey(id, scope))
         try transaction.delete(hashKey(record.hash, scope))
+        if let former = try terms(of: id, transaction.view, scope: scope).former { try transaction.delete(hashKey(former.hash, scope)) }
+        try transaction.delete(termsKey(id, scope))
         try transaction.delete(roleKey(id, scope))
         return record
     }
@@ -79,10 +141,14 @@ public enum AccessRegistry {
     public static func find(hash: SHA256Digest, _ view: borrowing TransactionView, scope: TenantScope) throws -> KeyRecord? {
         guard let bytes = try view.loadBytes(hashKey(hash, scope)) else { return nil }
         let id = try decoded("the index of API keys") { () throws(ByteError) in try keyID(bytes) }
-        guard let record = try key(id, view, scope: scope), ConstantTime.equal(record.hash, hash) else {
-            throw ContexError.damaged("The index of API keys names key \(id), which is not there or has another hash: run 'contex check'.")
-        }
+        guard let record = try key(id, view, scope: scope) else { throw missing(id) }
+        if let former = try terms(of: id, view, scope: scope).former, ConstantTime.equal(former.hash, hash) { return record }
+        guard ConstantTime.equal(record.hash, hash) else { throw missing(id) }
         return record
+    }
+
+    private static func missing(_ id: KeyID) -> ContexError {
+        .damaged("The index of API keys names key \(id), which is not there or has another hash: run 'contex check'.")
     }
 
     // MARK: - Roles
@@ -121,15 +187,19 @@ public enum AccessRegistry {
 
     // MARK: - For the key ring and `contex check`
 
-    /// Every key with what it may do, in the order of creation.
-    public static func principals(_ view: borrowing TransactionView, scope: TenantScope) throws -> [(key: KeyRecord, principal: Principal)] {
+    /// Every key with what it may do and under which terms, in the order of creation.
+    public static func principals(
+        _ view: borrowing TransactionView, scope: TenantScope
+    ) throws -> [(key: KeyRecord, principal: Principal, terms: KeyTerms)] {
         let given = try assignmentsByKey(view, scope)
+        let terms = try termsByKey(view, scope)
         return try storedKeys(view, scope).map { stored in
             let key = stored.record
             let assignment = given[key.keyID] ?? .unassigned(key.keyID)
             return (
                 key,
-                Principal(keyID: key.keyID, name: key.name, role: assignment.role, projects: assignment.projects, tenant: key.tenant)
+                Principal(keyID: key.keyID, name: key.name, role: assignment.role, projects: assignment.projects, tenant: key.tenant),
+                terms[key.keyID] ?? KeyTerms()
             )
         }
     }
@@ -142,17 +212,25 @@ public enum AccessRegistry {
         let records = Dictionary(uniqueKeysWithValues: stored.map { ($0.record.keyID, $0.record) })
         if Set(stored.map(\.order)).count != stored.count { problems.append("two API keys have one place in the order of creation") }
 
+        let terms = try termsByKey(view, scope)
+        for id in terms.keys where records[id] == nil { problems.append("there are terms of API key \(id), which is not there") }
         var indexed: Set<KeyID> = []
+        var formers = terms.filter { $0.value.former != nil }
         try eachRecord(.apiKeyByHash, view, scope) { suffix, bytes in
             let id = try decoded("the index of API keys") { () throws(ByteError) in try keyID(bytes) }
             if records[id]?.hash.bytes == suffix {
                 indexed.insert(id)
+            } else if formers[id]?.former?.hash.bytes == suffix {
+                formers[id] = nil
             } else {
                 problems.append("the index of API keys has an entry for key \(id), which is not there or has another hash")
             }
         }
         for key in stored where !indexed.contains(key.record.keyID) {
             problems.append("API key \(key.record.keyID) is missing in the index by hash")
+        }
+        for id in formers.keys.sorted(by: { $0.rawValue < $1.rawValue }) where records[id] != nil {
+            problems.append("the text that API key \(id) had before its rotation is missing in the index by hash")
         }
         for id in try assignmentsByKey(view, scope).keys where records[id] == nil {
             problems.append("there is a role for API key \(id), which is not there")
@@ -166,6 +244,7 @@ public enum AccessRegistry {
     private static func hashKey(_ hash: SHA256Digest, _ scope: TenantScope) -> [UInt8] {
         scope.registry.key(.apiKeyByHash, bytes: hash.bytes)
     }
+    private static func termsKey(_ id: KeyID, _ scope: TenantScope) -> [UInt8] { scope.registry.key(.apiKeyTerms, id.rawValue) }
     private static func roleKey(_ id: KeyID, _ scope: TenantScope) -> [UInt8] { scope.registry.key(.roleAssignment, id.rawValue) }
 
     private static func keyID(_ bytes: some Collection<UInt8>) throws(ByteError) -> KeyID {
@@ -212,6 +291,15 @@ public enum AccessRegistry {
             assignments[assignment.keyID] = assignment
         }
         return assignments
+    }
+
+    private static func termsByKey(_ view: borrowing TransactionView, _ scope: TenantScope) throws -> [KeyID: KeyTerms] {
+        var found: [KeyID: KeyTerms] = [:]
+        try eachRecord(.apiKeyTerms, view, scope) { suffix, bytes in
+            let id = try decoded("the terms of an API key") { () throws(ByteError) in try keyID(suffix) }
+            found[id] = try decoded("the terms of API key \(id)") { () throws(ByteError) in try readTerms(bytes) }
+        }
+        return found
     }
 
     private static func decoded<T>(_ record: String, _ body: () throws(ByteError) -> T) throws(ContexError) -> T {

@@ -17,12 +17,25 @@ public enum KeyShape {
         return members
     }
 
-    public static func listed(_ record: KeyRecord) -> JSONObject {
+    /// - Parameter lastUsed: since the server's start; nil: not yet.
+    public static func listed(_ record: KeyRecord, terms: KeyTerms = KeyTerms(), lastUsed: Timestamp? = nil) -> JSONObject {
         var members = JSONObject([
             ("key_id", .string(record.keyID.text)), ("name", .string(record.name)), ("prefix", .string(record.prefix)),
             ("scopes", .array([])), ("created_at", .string(record.createdAt.iso8601)), ("tenant_id", .null),
         ])
         if !record.rule.isValid { members["confirmed"] = .bool(false) }
+        for (name, value) in Self.terms(terms) { members[name] = value }
+        if let lastUsed { members["last_used_at"] = .string(lastUsed.iso8601) }
+        return members
+    }
+
+    /// Only what is set.
+    public static func terms(_ terms: KeyTerms) -> JSONObject {
+        var members = JSONObject()
+        if let end = terms.expiresAt { members["expires_at"] = .string(end.iso8601) }
+        if !terms.addresses.isEmpty { members["allowed_addresses"] = .array(terms.addressTexts.map(JSONValue.string)) }
+        if let text = terms.description { members["description"] = .string(text) }
+        if let former = terms.former { members["former_valid_until"] = .string(former.until.iso8601) }
         return members
     }
 

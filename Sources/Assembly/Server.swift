@@ -54,6 +54,7 @@ public final class Server: Sendable {
         var webhooks: WebhookCarrier?
         var upkeep: Task<Void, Never>?
         var audit: Task<Void, Never>?
+        var signer: Task<Void, Never>?
     }
     private let parts: Mutex<Parts>
     private let listeners: [Listener]
@@ -109,7 +110,12 @@ public final class Server: Sendable {
         if configuration.audit ?? configuration.authenticationRequired {
             let trail = StoreAuditTrail(database: database, tenant: tenant, keptDays: configuration.auditDays)
             system = trail.server(action: "start")
+            let key = SecretFile(
+                path: configuration.dataFolder + "/audit-key", name: "signing key of the audit trail",
+                whenMissing: "Checkpoints are signed with it: restore it from its backup.")
+            let signer = try AuditSigner(database: database, tenant: tenant, key: key, path: configuration.auditCheckpoints)
             parts.audit = Task { await trail.run() }
+            parts.signer = Task { await signer.run() }
             audit = trail
         }
         let issued = try await Attribution.$current.withValue(system) {
@@ -272,6 +278,8 @@ public final class Server: Sendable {
         // What was refused last is written down too.
         parts.audit?.cancel()
         await parts.audit?.value
+        parts.signer?.cancel()
+        await parts.signer?.value
         // Before the store, which is told what became of the last tries; what was not delivered is due after the next start.
         await parts.webhooks?.shutdown()
         await parts.database?.close()

@@ -52,6 +52,8 @@ public struct ServerConfiguration: Sendable {
     /// nil: while authentication is on.
     public var audit: Bool? = nil
     public var auditDays = 90
+    /// nil: only the log has the signed checkpoints.
+    public var auditCheckpoints: String? = nil
 
     public var threshold = 0.5
     public var matchesMax = 10

@@ -131,6 +131,9 @@ public struct Setting: Sendable {
         Setting(
             "AUDIT_RETENTION_DAYS", also: ["AUDIT_RETENTION_DAYS"], flag: "audit-retention-days", value: "DAYS", \.auditDays, .integer(1...36_500),
             "audit records older than this go as new ones come"),
+        Setting(
+            "AUDIT_CHECKPOINTS", flag: "audit-checkpoints", value: "FILE", \.auditCheckpoints, .optionalText("only the log has them"),
+            "file that signed checkpoints of the audit trail are put at the end of, every minute and every thousand records"),
 
         Setting(
             "SIMILARITY_THRESHOLD", also: ["SIMILARITY_THRESHOLD"], flag: "similarity-threshold", value: "0...1", \.threshold, .fraction,

@@ -12,6 +12,7 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
     case invalidAccess = 20
     /// Records that were lost because more came than could be kept.
     case suspiciousActivity = 21
+    case keyChanged = 22, keyRotated = 23
 
     public var name: String {
         switch self {
@@ -20,6 +21,8 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
         case .keyCreated: "auth.api_key.created"
         case .keyRevoked: "auth.api_key.revoked"
         case .keyConfirmed: "auth.api_key.confirmed"
+        case .keyChanged: "auth.api_key.changed"
+        case .keyRotated: "auth.api_key.rotated"
         case .permissionDenied: "authz.permission.denied"
         case .roleAssigned: "authz.role.assigned"
         case .roleRevoked: "authz.role.revoked"

@@ -28,11 +28,13 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case keyMissing = "key_missing"
     case keyUnknown = "key_unknown"
     case keyUnconfirmed = "key_unconfirmed"
+    case keyExpired = "key_expired"
     // .forbidden
     case forbidden = "permission_missing"
     case reachExceeded = "reach_exceeded"
     case originRefused = "origin_refused"
     case hostUnknown = "host_unknown"
+    case addressRefused = "address_refused"
     case backupKeyWrong = "backup_key_wrong"
     // .notFound
     case notFound = "not_found"
@@ -118,11 +120,13 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .keyMissing: (.unauthenticated, "The request brings no API key")
         case .keyUnknown: (.unauthenticated, "The API key is nobody's, or was revoked")
         case .keyUnconfirmed: (.unauthenticated, "The API key was made or changed without authentication and waits for an administrator")
+        case .keyExpired: (.unauthenticated, "The API key's time is over, or it was rotated")
 
         case .forbidden: (.forbidden, "The key's role does not allow this here")
         case .reachExceeded: (.forbidden, "The key is limited to projects, and this reaches beyond them")
         case .originRefused: (.forbidden, "The web page that asks may not use this server")
         case .hostUnknown: (.forbidden, "The server does not answer for the host that the request names")
+        case .addressRefused: (.forbidden, "The API key may not be used from the address that it came from")
         case .backupKeyWrong: (.forbidden, "The backup is encrypted, and no key was given or one that is not its own")
 
         case .notFound: (.notFound, "What is named is not there")

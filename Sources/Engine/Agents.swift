@@ -214,7 +214,7 @@ extension Database {
     /// - Parameter key: that registered the agent; nil while authentication was off.
     public func mayBeTold(key: String?, of project: Name) -> Bool {
         guard let key else { return true }
-        return keyRing.principal(of: key)?.allows(.registerAgent, project: project.text) ?? false
+        return keyRing.principal(of: key, at: currentTime())?.allows(.registerAgent, project: project.text) ?? false
     }
 
     private static func status(

@@ -14,10 +14,32 @@ extension Database {
     ///   - reach: the projects of whoever creates it. A key without a role reads every project, so one that is created
     ///     by an administrator of some projects is `readonly` on these from the start.
     ///   - isOpen: authentication is off, and anybody may have asked: the key waits for `confirmKey`.
-    public func createKey(_ tenant: TenantID, name: String, reach: ProjectScope = .all, isOpen: Bool = false) async throws -> IssuedKey {
+    ///   - terms: until when and from where it is valid.
+    public func createKey(
+        _ tenant: TenantID, name: String, reach: ProjectScope = .all, isOpen: Bool = false, terms: KeyTerms = KeyTerms()
+    ) async throws -> IssuedKey {
         let issued = try IssuedKey(name: name, tenant: tenant, createdAt: now(), pepper: pepper, rule: isOpen ? .open : .authenticated)
         let role = reach.isAll ? nil : RoleAssignment(keyID: issued.record.keyID, role: .unassigned, projects: reach)
-        try await changeKeys(tenant, .create(issued.record, role), isOpen: isOpen)
+        try await changeKeys(tenant, .create(issued.record, role, terms), isOpen: isOpen)
+        return issued
+    }
+
+    /// Puts the terms of a key in the place of those it had.
+    /// - Throws: `.keyNotFound`, `.lastAdministrator` as `assignRole`
+    public func setTerms(_ tenant: TenantID, _ id: KeyID, _ terms: KeyTerms, reach: ProjectScope = .all, isOpen: Bool = false) async throws {
+        try await changeKeys(tenant, .setTerms(id, terms), reach: reach, isOpen: isOpen)
+    }
+
+    /// Gives a key another text. It is in the answer and nowhere else; id, role and terms stay.
+    /// - Parameter overlapSeconds: for how long the text before is valid still; 0: no longer.
+    /// - Throws: `.keyNotFound`
+    public func rotateKey(
+        _ tenant: TenantID, _ id: KeyID, overlapSeconds: Int, reach: ProjectScope = .all, isOpen: Bool = false
+    ) async throws -> IssuedKey {
+        let time = now()
+        let issued = try IssuedKey(name: "rotated", tenant: tenant, createdAt: time, pepper: pepper)
+        let until = overlapSeconds > 0 ? Timestamp(rawValue: time.rawValue + Int64(overlapSeconds) * 1_000_000) : nil
+        try await changeKeys(tenant, .rotate(id, issued.record, formerUntil: until), reach: reach, isOpen: isOpen)
         return issued
     }
 
@@ -31,15 +53,20 @@ extension Database {
             } else {
                 try IssuedKey(name: name, tenant: tenant, createdAt: now(), pepper: pepper)
             }
-        try await changeKeys(tenant, .create(issued.record, RoleAssignment(keyID: issued.record.keyID, role: .admin, projects: .all)), isOpen: false)
+        try await changeKeys(tenant, .create(issued.record, RoleAssignment(keyID: issued.record.keyID, role: .admin, projects: .all), KeyTerms()), isOpen: false)
         return issued
     }
 
     /// The keys in the order of creation.
     /// - Parameter reach: the projects of whoever asks: what reaches beyond them is not there for him.
     public func keys(_ tenant: TenantID, reach: ProjectScope = .all) async throws -> [KeyRecord] {
+        try await keysWithTerms(tenant, reach: reach).map(\.record)
+    }
+
+    public func keysWithTerms(_ tenant: TenantID, reach: ProjectScope = .all) async throws -> [(record: KeyRecord, terms: KeyTerms)] {
         try await read { view in
-            try AccessRegistry.principals(view, scope: Self.registryScope(tenant)).filter { reach.covers($0.principal.projects) }.map(\.key)
+            try AccessRegistry.principals(view, scope: Self.registryScope(tenant)).filter { reach.covers($0.principal.projects) }
+                .map { ($0.key, $0.terms) }
         }
     }
 

@@ -17,6 +17,8 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case agentDirectory = 0x12
     case usedQueries = 0x13
     case channelOwner = 0x14
+    case rateLimit = 0x15
+    case apiKeyTerms = 0x16
     case apiKeyByHash = 0x18
     case apiKeyByID = 0x19
     case roleAssignment = 0x1A
@@ -25,7 +27,6 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case auditByActor = 0x1D
     case auditByKind = 0x1E
     case auditByObject = 0x1F
-    case rateLimit = 0x15
 
     // A project: the log and the documents.
     case logState = 0x20

@@ -8,7 +8,7 @@ public enum Action: String, Sendable, CaseIterable {
     case rehearse, tryNeeds
     case readEvents, followEvents, readVersions, restoreVersion, openSocket
     case listProjects, showSettings, changeSettings
-    case createKey, listKeys, revokeKey, confirmKey
+    case createKey, listKeys, revokeKey, confirmKey, changeKey, rotateKey
     case assignRole, listRoles, showRole, removeRole, listPermissions
     case showHealth
     case readDeliveries, replayDeliveries
@@ -30,7 +30,7 @@ public enum Action: String, Sendable, CaseIterable {
         case .removeAgent: .deleteAgent
         case .listData, .showData, .exportData, .listProjects, .showSettings: .viewProjectData
         case .readEvents, .followEvents, .readVersions: .viewProjectEvents
-        case .createKey: .createAPIKey
+        case .createKey, .changeKey, .rotateKey: .createAPIKey
         case .listKeys: .listAPIKeys
         case .revokeKey: .revokeAPIKey
         case .assignRole, .listRoles, .showRole, .removeRole, .confirmKey: .manageRoles

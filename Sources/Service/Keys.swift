@@ -1,17 +1,61 @@
 public import Access
-internal import Base
+internal import Addresses
+public import Base
 internal import Engine
 
 extension Operations {
-    public func createKey(name: String, by caller: Caller) async throws -> IssuedKey {
+    /// - Throws: `.invalid` for terms that no key could be used under.
+    public func createKey(name: String, terms: KeyTermsDraft = KeyTermsDraft(), by caller: Caller) async throws -> IssuedKey {
         try await perform(.createKey, project: nil, by: caller) {
-            try await database.createKey($0.tenant, name: name, reach: $0.projects, isOpen: $0.isAnonymous)
+            let terms = try terms.terms(over: KeyTerms(), now: database.currentTime())
+            return try await database.createKey($0.tenant, name: name, reach: $0.projects, isOpen: $0.isAnonymous, terms: terms)
         }
     }
 
     /// The keys that reach no further than the caller's own.
-    public func keys(by caller: Caller) async throws -> [KeyRecord] {
-        try await perform(.listKeys, project: nil, by: caller) { try await database.keys($0.tenant, reach: $0.projects) }
+    public func keys(by caller: Caller) async throws -> [ListedKey] {
+        try await perform(.listKeys, project: nil, by: caller) { principal in
+            var keys: [ListedKey] = []
+            for (record, terms) in try await database.keysWithTerms(principal.tenant, reach: principal.projects) {
+                keys.append(ListedKey(record: record, terms: terms, lastUsed: database.keyRing.lastUse(of: record.keyID)))
+            }
+            return keys
+        }
+    }
+
+    /// Changes what is given of a key's terms.
+    /// - Throws: `.keyNotFound`; `.invalid`; `.lastAdministrator` when nobody would be left whose key does not end.
+    public func changeKey(_ keyID: String, _ draft: KeyTermsDraft, by caller: Caller) async throws -> ListedKey {
+        try await perform(.changeKey, project: nil, by: caller) { principal in
+            let present = try await key(keyID, of: principal)
+            let terms = try draft.terms(over: present.terms, now: database.currentTime())
+            try await database.setTerms(
+                principal.tenant, present.record.keyID, terms, reach: principal.projects, isOpen: principal.isAnonymous)
+            return ListedKey(record: present.record, terms: terms, lastUsed: database.keyRing.lastUse(of: present.record.keyID))
+        }
+    }
+
+    /// Gives a key another text, and leaves the present one valid for a while.
+    /// - Throws: `.keyNotFound`; `.invalid` for a while that is too long.
+    public func rotateKey(_ keyID: String, overlapSeconds: Int, by caller: Caller) async throws -> (issued: IssuedKey, key: ListedKey) {
+        try await perform(.rotateKey, project: nil, by: caller) { principal in
+            guard (0...AccessLimits.overlapSecondsMax).contains(overlapSeconds) else {
+                throw ContexError.invalid(
+                    field: "overlap_seconds", kind: "value_error",
+                    message: "Value error, the former text may stay valid for 0 to \(AccessLimits.overlapSecondsMax) seconds")
+            }
+            let present = try await key(keyID, of: principal)
+            let issued = try await database.rotateKey(
+                principal.tenant, present.record.keyID, overlapSeconds: overlapSeconds, reach: principal.projects, isOpen: principal.isAnonymous)
+            return (issued, try await key(keyID, of: principal))
+        }
+    }
+
+    private func key(_ keyID: String, of principal: Principal) async throws -> ListedKey {
+        guard let id = KeyID(keyID),
+            let found = try await database.keysWithTerms(principal.tenant, reach: principal.projects).first(where: { $0.record.keyID == id })
+        else { throw ContexError(.keyNotFound, "Key not found") }
+        return ListedKey(record: found.record, terms: found.terms, lastUsed: database.keyRing.lastUse(of: id))
     }
 
     /// Makes a key valid that was made, or given its role, while authentication was off.
@@ -73,5 +117,52 @@ extension Operations {
     /// What each role grants.
     public func permissions(by caller: Caller) async throws -> [(role: Role, permissions: [Permission])] {
         try await perform(.listPermissions, project: nil, by: caller) { _ in Role.allCases.map { ($0, $0.permissions) } }
+    }
+}
+
+/// A key as it is listed.
+public struct ListedKey: Sendable {
+    public let record: KeyRecord
+    public let terms: KeyTerms
+    /// Since the server's start; nil: not yet.
+    public let lastUsed: Timestamp?
+}
+
+/// What somebody says of a key's terms; what he does not name stays.
+public struct KeyTermsDraft: Sendable {
+    /// Outer nil: as it is; inner nil: never.
+    public var expiresAt: Timestamp??
+    /// nil: as they are. Networks or addresses.
+    public var addresses: [String]?
+    public var description: String??
+
+    public init() {}
+
+    /// - Throws: `.invalid` naming what no key could be used under.
+    func terms(over present: KeyTerms, now: Timestamp) throws(ContexError) -> KeyTerms {
+        var terms = present
+        if let expiresAt {
+            if let end = expiresAt, end <= now {
+                throw .invalid(field: "expires_at", kind: "value_error", message: "Value error, expires_at must be in the future")
+            }
+            terms.expiresAt = expiresAt
+        }
+        if let addresses {
+            guard addresses.count <= AccessLimits.addressesPerKey else {
+                throw .invalid(
+                    field: "allowed_addresses", kind: "too_long",
+                    message: "List should have at most \(AccessLimits.addressesPerKey) items after validation, not \(addresses.count)")
+            }
+            terms.addresses = []
+            for text in addresses {
+                do throws(ContexError) {
+                    terms.addresses.append(try CIDR(text))
+                } catch {
+                    throw .invalid(field: "allowed_addresses", kind: "value_error", message: "Value error, \(error.message)")
+                }
+            }
+        }
+        if let description { terms.description = description.flatMap { $0.isEmpty ? nil : $0 } }
+        return terms
     }
 }

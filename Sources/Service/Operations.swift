@@ -43,7 +43,7 @@ public final class Operations: Sendable {
 
     func present(_ caller: Caller) -> Principal? {
         guard authenticationRequired else { return .anonymous }
-        guard case .valid(let principal) = database.keyRing.login(caller.apiKey) else { return nil }
+        guard case .valid(let principal) = database.keyRing.login(caller.apiKey, from: caller.address, at: database.currentTime()) else { return nil }
         return principal
     }
 
@@ -51,7 +51,7 @@ public final class Operations: Sendable {
     /// - Throws: `.unauthenticated`; `.limited` for one failure too many from the caller's address.
     public func authenticate(_ caller: Caller) throws(ContexError) -> Principal {
         guard authenticationRequired else { return .anonymous }
-        let login = database.keyRing.login(caller.apiKey)
+        let login = database.keyRing.login(caller.apiKey, from: caller.address, at: database.currentTime())
         if case .valid(let principal) = login { return principal }
         let refusal = login.refusal ?? ContexError(.bug, "a key that is neither valid nor refused")
         // A request without a key is no guess, and neither is one with a key that exists.

@@ -63,7 +63,8 @@ extension Action {
         case .publish, .publishBatch, .deleteData, .importData, .restoreVersion: .publish
         case .registerAgent, .registerAgentBatch, .removeAgent: .register
         case .query, .queryBatch, .embed, .rehearse, .tryNeeds: .query
-        case .createKey, .listKeys, .revokeKey, .confirmKey, .assignRole, .listRoles, .showRole, .removeRole, .changeSettings, .createEndpoint,
+        case .createKey, .listKeys, .revokeKey, .confirmKey, .changeKey, .rotateKey,
+            .assignRole, .listRoles, .showRole, .removeRole, .changeSettings, .createEndpoint,
             .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .replayDeliveries, .setRateLimits, .readAudit:
             .administration
         case .listData, .showData, .exportData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .readEvents, .followEvents,

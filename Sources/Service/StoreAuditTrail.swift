@@ -202,6 +202,8 @@ extension Action {
         case .createKey: .keyCreated
         case .revokeKey: .keyRevoked
         case .confirmKey: .keyConfirmed
+        case .changeKey: .keyChanged
+        case .rotateKey: .keyRotated
         case .assignRole: .roleAssigned
         case .removeRole: .roleRevoked
         case .setRateLimits: .rateLimitChanged

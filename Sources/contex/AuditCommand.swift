@@ -72,22 +72,34 @@ struct AuditVerify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Prove that no record was changed, left out or cut off.",
         discussion: """
-            The chain shows what was changed or left out in the middle. That the end was cut off shows only against a record that was kept elsewhere: \
-            name its number and link, as this command, GET /audit/verify and each exported record print them.
+            The chain shows what was changed or left out in the middle. That the end was cut off shows against what was kept elsewhere: the checkpoints \
+            that the server signs (CONTEX_AUDIT_CHECKPOINTS, and its log), or the number and link of a record, as this command, GET /audit/verify \
+            and each exported record print them.
             """)
 
     @OptionGroup var folder: FolderOptions
+    @Option(help: ArgumentHelp("Checkpoints that the server has signed, a line each.", valueName: "file")) var checkpoints: String?
+    @Option(help: ArgumentHelp("Whose signatures they must have: 64 hexadecimal digits.", valueName: "key")) var publicKey: String?
     @Option(help: ArgumentHelp("A record that there was, with --link.", valueName: "number")) var number: UInt64?
     @Option(help: ArgumentHelp("Its link: 64 hexadecimal digits.", valueName: "link")) var link: String?
 
     func validate() throws {
         guard (number == nil) == (link == nil) else { throw ValidationError("--number and --link go together") }
+        guard publicKey == nil || checkpoints != nil else { throw ValidationError("--public-key goes with --checkpoints") }
     }
 
     func run() async throws {
         let state: AuditLog.State?
+        var known = AuditVerification.Known()
         do {
-            state = try AuditVerification.run(directory: folder.folder, known: number.flatMap { number in link.map { (number, $0) } })
+            if let number, let link { known.add(number, link: link) }
+            if let checkpoints {
+                let text = try InputFile.text(of: checkpoints)
+                try known.add(checkpoints: text, publicKey: publicKey)
+            }
+            state = try AuditVerification.run(directory: folder.folder, known: known)
+        } catch let failure as CommandFailure {
+            throw failure
         } catch {
             throw CommandFailure(error)
         }
@@ -96,9 +108,11 @@ struct AuditVerify: AsyncParsableCommand {
                 JSONPrinter.text([
                     "status": state == nil ? "empty" : "intact", "first": state.map { .integer(Int(clamping: $0.first)) } ?? .null,
                     "last": state.map { .integer(Int(clamping: $0.last)) } ?? .null, "link": state.map { .string($0.linkText) } ?? .null,
+                    "checkpoints": .integer(known.checkpoints),
                 ]))
         } else if let state {
-            Terminal.say("intact: records \(state.first) to \(state.last), link of the last \(state.linkText)")
+            let signed = known.checkpoints > 0 ? ", \(known.checkpoints) signed checkpoints hold" : ""
+            Terminal.say("intact: records \(state.first) to \(state.last), link of the last \(state.linkText)\(signed)")
         } else {
             Terminal.say("nothing was ever written down: audit is on while authentication is, or with --audit")
         }

@@ -6,13 +6,13 @@ internal import Engine
 
 struct KeysCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "keys", abstract: "List, confirm and revoke API keys.",
+        commandName: "keys", abstract: "Make, list, rotate, confirm and revoke API keys.",
         discussion: """
             Keys that were made, or given their roles, while authentication was off are not valid once it is on, until they are confirmed. \
             With --data-dir these commands work on a data folder whose server is stopped and ask for no key; else they ask a running server \
             with an administrator's key.
             """,
-        subcommands: [KeysList.self, KeysConfirm.self, KeysRevoke.self])
+        subcommands: [KeysList.self, KeysCreate.self, KeysRotate.self, KeysConfirm.self, KeysRevoke.self])
 }
 
 /// A data folder, or a server.
@@ -80,6 +80,70 @@ struct KeysList: AsyncParsableCommand {
             ]
         }
         Terminal.say(Terminal.table([["ID", "KEY", "ROLE", "PROJECTS", "MADE (UTC)", "STATE", "NAME"]] + rows))
+    }
+}
+
+struct KeysCreate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create", abstract: "Make a key; its text is printed this once.",
+        discussion: "Without --role it may read. The key alone goes to standard output, so that a script can keep it.")
+
+    @Argument(help: "What people call it.") var name: String
+    @Option(help: ArgumentHelp("admin, publisher, consumer or readonly.", valueName: "role")) var role: String?
+    @Option(name: .customLong("project"), help: ArgumentHelp("A project that the role is for; none: all.", valueName: "project")) var projects: [String] = []
+    @Option(help: ArgumentHelp("Days after which it is refused.", valueName: "days")) var expiresInDays: Int?
+    @Option(name: .customLong("address"), help: ArgumentHelp("A network (CIDR) or address that it is valid from; none: everywhere.", valueName: "network"))
+    var addresses: [String] = []
+    @Option(help: ArgumentHelp("What it is for.", valueName: "text")) var description: String?
+    @OptionGroup var options: ClientOptions
+
+    func validate() throws {
+        if role == nil, !projects.isEmpty { throw ValidationError("--project needs --role") }
+    }
+
+    func run() async throws {
+        let client = try options.client()
+        var query = [("name", name)]
+        if let expiresInDays { query.append(("expires_in_days", String(expiresInDays))) }
+        if !addresses.isEmpty { query.append(("allowed_addresses", addresses.joined(separator: ","))) }
+        if let description { query.append(("description", description)) }
+        let made = try await client.post(["auth", "keys"], query, [:])
+        let id = made["key_id"]?.stringValue ?? ""
+        if let role {
+            do {
+                _ = try await client.post(["auth", "roles"], [("key_id", id), ("role", role)], .array(projects.map(JSONValue.string)))
+            } catch {
+                // A key that is not what was asked for is worse than none.
+                _ = try? await client.delete(["auth", "keys", id])
+                throw error
+            }
+        }
+        if options.json {
+            Terminal.say(JSONPrinter.text(made))
+        } else {
+            Terminal.complainPlainly("key \(Terminal.clean(id)): keep its text, it is shown this once")
+            Terminal.say(Terminal.clean(made["key"]?.stringValue ?? ""))
+        }
+    }
+}
+
+struct KeysRotate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rotate", abstract: "Give a key another text, printed this once; the present one stays valid for a while.")
+
+    @Argument(help: "The key's id.") var id: String
+    @Option(help: ArgumentHelp("For so many seconds the present text stays valid.", valueName: "seconds")) var overlapSeconds = 86_400
+    @OptionGroup var options: ClientOptions
+
+    func run() async throws {
+        let id = try KeyPlace.keyID(id)
+        let answer = try await options.client().post(["auth", "keys", id.text, "rotate"], ["overlap_seconds": .integer(overlapSeconds)])
+        if options.json {
+            Terminal.say(JSONPrinter.text(answer))
+        } else {
+            if let until = answer["former_valid_until"]?.stringValue { Terminal.complainPlainly("the former text is valid until \(Terminal.clean(until))") }
+            Terminal.say(Terminal.clean(answer["key"]?.stringValue ?? ""))
+        }
     }
 }
 

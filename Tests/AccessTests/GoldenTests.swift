@@ -1,4 +1,5 @@
 import Access
+import Addresses
 import Base
 import Hashing
 import KeySpace
@@ -31,6 +32,32 @@ import Testing
         }
         try GoldenRecord.rewriteIfAsked("access-v1/records.txt", store.records())
         #expect(try store.records() == GoldenRecord.file("access-v1/records.txt"))
+    }
+
+    /// A key that ends, is bound to networks and was rotated; the index has both of its texts.
+    @Test func goldenTermsAreWrittenAndRead() throws {
+        let terms = KeyTerms(
+            expiresAt: Timestamp(rawValue: 1_800_000_000_000_000), addresses: [try CIDR("192.0.2.0/24"), try CIDR("2001:db8::/32")], description: "ü")
+        func check(_ store: TestStore) throws {
+            try store.read { (view: borrowing TransactionView) throws in
+                #expect(try AccessRegistry.problems(view, scope: store.scope) == [])
+                let read = try AccessRegistry.terms(of: Self.keys[0].keyID, view, scope: store.scope)
+                #expect(read.expiresAt == terms.expiresAt && read.addresses == terms.addresses && read.description == "ü")
+                #expect(read.former == KeyTerms.Former(hash: Self.keys[0].hash, until: Timestamp(rawValue: 7)))
+                #expect(try AccessRegistry.key(Self.keys[0].keyID, view, scope: store.scope)?.hash == Self.keys[1].hash)
+            }
+        }
+        let store = try TestStore()
+        try store.write { (transaction: inout WriteTransaction) throws in
+            try AccessRegistry.create(Self.keys[0], in: &transaction, scope: store.scope)
+            try AccessRegistry.set(terms, of: Self.keys[0].keyID, in: &transaction, scope: store.scope)
+            try AccessRegistry.rotate(
+                Self.keys[0].keyID, to: Self.keys[1], formerUntil: Timestamp(rawValue: 7), in: &transaction, scope: store.scope)
+        }
+        try GoldenRecord.rewriteIfAsked("access-v1/terms.txt", store.records())
+        #expect(try store.records() == GoldenRecord.file("access-v1/terms.txt"))
+        try check(store)
+        try check(try TestStore(records: try GoldenRecord.file("access-v1/terms.txt")))
     }
 
     @Test func goldenBytesAreRead() throws {

@@ -1,4 +1,5 @@
 import Access
+import Addresses
 import Base
 import Hashing
 import KeySpace
@@ -56,11 +57,11 @@ import TestSupport
     @Test func wordsOfRefusal() throws {
         let ring = KeyRing(pepper: pepper)
         for key in [nil, ""] {
-            let error = #expect(throws: ContexError.self) { try ring.require(key) }
+            let error = #expect(throws: ContexError.self) { try ring.required(key) }
             #expect(error?.category == .unauthenticated && error?.message == "Missing API Key")
         }
         for key in ["wrong", try issue("never stored").text, String(repeating: "x", count: 1_000_000)] {
-            let error = #expect(throws: ContexError.self) { try ring.require(key) }
+            let error = #expect(throws: ContexError.self) { try ring.required(key) }
             #expect(error?.category == .unauthenticated && error?.message == "Invalid API Key")
         }
     }
@@ -78,9 +79,9 @@ import TestSupport
         }
         #expect(ring.authenticate(open.text) == nil && ring.authenticate(sound.text)?.role == .admin)
         #expect(ring.administrators == 1 && ring.possibleAdministrators == 2)
-        guard case .unconfirmed(open.record.keyID) = ring.login(open.text) else { return #expect(Bool(false)) }
-        #expect(ring.login(open.text).refusal?.message.contains("contex keys confirm \(open.record.keyID)") == true)
-        guard case .unknown = ring.login("wrong"), case .missing = ring.login("") else { return #expect(Bool(false)) }
+        guard case .unconfirmed(open.record.keyID) = ring.login(open.text, from: nil, at: Timestamp(rawValue: 1)) else { return #expect(Bool(false)) }
+        #expect(ring.login(open.text, from: nil, at: Timestamp(rawValue: 1)).refusal?.message.contains("contex keys confirm \(open.record.keyID)") == true)
+        #expect(refusal(ring, "wrong") == .keyUnknown && refusal(ring, "") == .keyMissing)
 
         try commit(ring) { try AccessRegistry.confirm(open.record.keyID, in: &$0, scope: scope) }
         #expect(ring.authenticate(open.text)?.role == .admin && ring.administrators == 2)
@@ -166,5 +167,92 @@ import TestSupport
             #expect(ring.authenticate(key.text) == nil)
         }
         #expect(await readers.value)
+    }
+
+    // MARK: - Terms
+
+    private func refusal(_ ring: KeyRing, _ text: String, from address: String? = nil, at time: Int64 = 1) -> ErrorCode? {
+        ring.login(text, from: address, at: Timestamp(rawValue: time)).refusal?.code
+    }
+
+    @Test func aKeyEndsAtItsTimeAndNoSooner() throws {
+        let ring = KeyRing(pepper: pepper)
+        let key = try issue("guest")
+        try commit(ring) {
+            try AccessRegistry.create(key.record, in: &$0, scope: scope)
+            try AccessRegistry.set(KeyTerms(expiresAt: Timestamp(rawValue: 100)), of: key.record.keyID, in: &$0, scope: scope)
+        }
+        #expect(refusal(ring, key.text, at: 99) == nil && refusal(ring, key.text, at: 100) == .keyExpired)
+        let id = key.record.keyID.text
+        #expect(ring.principal(of: id, at: Timestamp(rawValue: 99)) != nil && ring.principal(of: id, at: Timestamp(rawValue: 100)) == nil)
+        #expect(ring.lastUse(of: key.record.keyID) == Timestamp(rawValue: 99))
+        // A later end, and none.
+        try commit(ring) { try AccessRegistry.set(KeyTerms(), of: key.record.keyID, in: &$0, scope: scope) }
+        #expect(refusal(ring, key.text, at: .max) == nil)
+        try environment.read { (view: borrowing TransactionView) throws in #expect(try AccessRegistry.problems(view, scope: scope) == []) }
+    }
+
+    @Test func aKeyIsValidFromItsAddressesOnly() throws {
+        let ring = KeyRing(pepper: pepper)
+        let key = try issue("office")
+        let terms = KeyTerms(addresses: try ["192.0.2.0/24", "2001:db8::/32", "127.0.0.1"].map { try CIDR($0) })
+        try commit(ring) {
+            try AccessRegistry.create(key.record, in: &$0, scope: scope)
+            try AccessRegistry.set(terms, of: key.record.keyID, in: &$0, scope: scope)
+        }
+        for address in ["192.0.2.1", "::ffff:192.0.2.255", "2001:db8::1", "127.0.0.1", "2001:db8::1%eth0"] {
+            #expect(refusal(ring, key.text, from: address) == nil, "\(address)")
+        }
+        for address in ["192.0.3.1", "2001:db9::1", "127.0.0.2", "", "somewhere", nil] as [String?] {
+            #expect(refusal(ring, key.text, from: address) == .addressRefused, "\(address ?? "nowhere")")
+        }
+        // Whoever has not the key's text is told nothing of it.
+        #expect(refusal(ring, "ck_wrong", from: "192.0.3.1") == .keyUnknown)
+    }
+
+    @Test func aRotationLeavesTheFormerTextForAWhile() throws {
+        let ring = KeyRing(pepper: pepper)
+        let (first, second, third) = (try issue("robot"), try issue("x"), try issue("y"))
+        let id = first.record.keyID
+        try commit(ring) {
+            try AccessRegistry.create(first.record, in: &$0, scope: scope)
+            try AccessRegistry.assign(RoleAssignment(keyID: id, role: .publisher, projects: .all), in: &$0, scope: scope)
+            try AccessRegistry.set(KeyTerms(description: "of the robot"), of: id, in: &$0, scope: scope)
+        }
+        try commit(ring) { try AccessRegistry.rotate(id, to: second.record, formerUntil: Timestamp(rawValue: 50), in: &$0, scope: scope) }
+        #expect(refusal(ring, first.text, at: 49) == nil && refusal(ring, first.text, at: 50) == .keyExpired && refusal(ring, second.text, at: 50) == nil)
+        let principal = try #require(ring.authenticate(second.text))
+        #expect(principal.keyID == id && principal.name == "robot" && principal.role == .publisher)
+        try environment.read { (view: borrowing TransactionView) throws in
+            #expect(try AccessRegistry.problems(view, scope: scope) == [])
+            #expect(try AccessRegistry.terms(of: id, view, scope: scope).description == "of the robot")
+            #expect(try AccessRegistry.find(hash: first.record.hash, view, scope: scope)?.keyID == id)
+        }
+        // A change of terms leaves it too; the next rotation does not, and one without a while neither.
+        try commit(ring) { try AccessRegistry.set(KeyTerms(expiresAt: Timestamp(rawValue: 90)), of: id, in: &$0, scope: scope) }
+        #expect(refusal(ring, first.text, at: 49) == nil)
+        try commit(ring) { try AccessRegistry.rotate(id, to: third.record, formerUntil: nil, in: &$0, scope: scope) }
+        #expect(refusal(ring, first.text) == .keyUnknown && refusal(ring, second.text) == .keyUnknown && refusal(ring, third.text) == nil)
+        #expect(refusal(ring, third.text, at: 90) == .keyExpired)
+        try environment.read { (view: borrowing TransactionView) throws in #expect(try AccessRegistry.problems(view, scope: scope) == []) }
+        try commit(ring) { try AccessRegistry.revoke(id, in: &$0, scope: scope) }
+        #expect(refusal(ring, third.text) == .keyUnknown)
+        try environment.read { (view: borrowing TransactionView) throws in
+            #expect(try AccessRegistry.problems(view, scope: scope) == [] && view.entryCount() == 0)
+        }
+    }
+}
+
+extension KeyRing {
+    /// From inside the process, a moment after the beginning of time.
+    func authenticate(_ rawKey: String) -> Principal? {
+        guard case .valid(let principal) = login(rawKey, from: nil, at: Timestamp(rawValue: 1)) else { return nil }
+        return principal
+    }
+
+    func required(_ rawKey: String?) throws -> Principal {
+        let login = login(rawKey, from: nil, at: Timestamp(rawValue: 1))
+        if case .valid(let principal) = login { return principal }
+        throw try #require(login.refusal)
     }
 }

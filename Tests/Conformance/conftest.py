@@ -15,7 +15,8 @@ def server():
 @pytest.fixture(scope="session")
 def guarded():
     """A server with authentication on and a known admin key."""
-    with Server(environment={"AUTH_ENABLED": "true", "BOOTSTRAP_ADMIN_KEY": ROOT_KEY}) as running:
+    environment = {"AUTH_ENABLED": "true", "BOOTSTRAP_ADMIN_KEY": ROOT_KEY, "CONTEX_RATE_LIMIT_ADMINISTRATION": "1000"}
+    with Server(environment=environment) as running:
         running.root_key = ROOT_KEY
         yield running
 

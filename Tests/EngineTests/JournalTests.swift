@@ -1,4 +1,5 @@
 import Access
+import Addresses
 import Audit
 import Base
 import Engine
@@ -339,6 +340,35 @@ private func differences(_ a: [[UInt8]: [UInt8]], _ b: [[UInt8]: [UInt8]]) -> [S
         #expect(page.records[4].draft.details == Array(#"{"data_format":"json","sequence":"2"}"#.utf8))
         await database.close()
         return entries
+    }
+
+    @Test func termsOfKeysAreCommands() async throws {
+        let fixture = try Self.fixture()
+        let database = fixture.database
+        try await Attribution.$current.withValue(inAName) {
+            let terms = KeyTerms(expiresAt: Timestamp(rawValue: 2_000_000_000_000_000), description: "for a guest")
+            let key = try await database.createKey(Fixture.tenant, name: "guest", terms: terms)
+            try await database.setTerms(Fixture.tenant, key.record.keyID, KeyTerms(addresses: [try CIDR("10.0.0.0/8")]))
+            _ = try await database.rotateKey(Fixture.tenant, key.record.keyID, overlapSeconds: 60)
+            _ = try await database.rotateKey(Fixture.tenant, key.record.keyID, overlapSeconds: 0)
+            try await database.revokeKey(Fixture.tenant, key.record.keyID)
+        }
+        for entry in try await database.journal(after: .zero) { #expect(try EncodedCommand.canonical(entry.command) == entry.command) }
+        let page = try await database.auditPage(Fixture.tenant, AuditQuery())
+        #expect(page.records.map(\.draft.kind) == [.keyRevoked, .keyRotated, .keyRotated, .keyChanged, .keyCreated])
+        await database.close()
+    }
+
+    /// The only administrator must not be one that ends by itself.
+    @Test func theLastAdministratorDoesNotEnd() async throws {
+        let fixture = try Self.fixture()
+        let database = fixture.database
+        let root = try #require(try await database.bootstrapKey(Fixture.tenant, name: "root", given: nil))
+        await #expect { try await database.setTerms(Fixture.tenant, root.record.keyID, KeyTerms(expiresAt: Timestamp(rawValue: .max))) } throws: {
+            ($0 as? ContexError)?.code == .lastAdministrator
+        }
+        try await database.setTerms(Fixture.tenant, root.record.keyID, KeyTerms(description: "the first"))
+        await database.close()
     }
 
     @Test func goldenAuditIsReadAndWritten() async throws {

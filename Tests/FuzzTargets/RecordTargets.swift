@@ -2,6 +2,7 @@
 // accidents; what lies under a good seal may still be the work of a bug or of another build, and must not bring the process down.
 
 internal import Access
+internal import Addresses
 internal import Attributes
 internal import Base
 internal import Documents
@@ -455,16 +456,21 @@ extension FuzzTargets {
                 _ = try AccessRegistry.assignments(view, scope: scope)
                 _ = try AccessRegistry.problems(view, scope: scope)
                 let ring = KeyRing(pepper: pepper, snapshot: try KeyRing.Snapshot(view, tenants: [.standard], pepper: pepper))
-                _ = ring.authenticate("key 1")
+                _ = ring.login("key 1", from: "192.0.2.1", at: time)
             },
             change: { transaction in
                 try AccessRegistry.create(key(9), in: &transaction, scope: scope)
                 try AccessRegistry.assign(
                     RoleAssignment(keyID: KeyID(rawValue: 9), role: .consumer, projects: ProjectScope(["b"])), in: &transaction, scope: scope)
+                try AccessRegistry.rotate(KeyID(rawValue: 2), to: key(8), formerUntil: time, in: &transaction, scope: scope)
+                try AccessRegistry.rotate(KeyID(rawValue: 2), to: key(7), formerUntil: nil, in: &transaction, scope: scope)
                 try AccessRegistry.revoke(KeyID(rawValue: 1), in: &transaction, scope: scope)
             },
             fill: { transaction in
                 for number in [1, 2] as [UInt64] { try AccessRegistry.create(key(number), in: &transaction, scope: scope) }
+                try AccessRegistry.set(
+                    KeyTerms(expiresAt: time, addresses: [try CIDR("192.0.2.0/24")], description: "for a guest"), of: KeyID(rawValue: 2), in: &transaction,
+                    scope: scope)
                 try AccessRegistry.assign(
                     RoleAssignment(keyID: KeyID(rawValue: 1), role: .publisher, projects: ProjectScope(["a"])), in: &transaction, scope: scope)
             })

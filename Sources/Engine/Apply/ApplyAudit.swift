@@ -99,10 +99,18 @@ private struct AuditSubject {
             details = [("analyzer", .string(command.kind.name))]
         case .changeKeys(let command):
             switch command.change {
-            case .create(let record, let role):
+            case .create(let record, let role, let terms):
                 kind = .keyCreated
                 resource = ("api_key", record.keyID.text)
-                details = [("name", .string(record.name))] + (role.map(Self.details) ?? [])
+                details = [("name", .string(record.name))] + (role.map(Self.details) ?? []) + (terms.isEmpty ? [] : Self.details(terms))
+            case .setTerms(let id, let terms):
+                kind = .keyChanged
+                resource = ("api_key", id.text)
+                details = Self.details(terms)
+            case .rotate(let id, _, let until):
+                kind = .keyRotated
+                resource = ("api_key", id.text)
+                details = [("former_valid_until", until.map { .string($0.iso8601) } ?? .null)]
             case .confirm(let id):
                 kind = .keyConfirmed
                 resource = ("api_key", id.text)
@@ -150,6 +158,13 @@ private struct AuditSubject {
         case .keepQueries, .acknowledge, .expireInboxes, .noteDeliveries, .noteAudit, .attributed:
             throw ContexError(.bug, "a command that is in nobody's name has one on it")
         }
+    }
+
+    private static func details(_ terms: KeyTerms) -> [(String, JSONValue)] {
+        [
+            ("expires_at", terms.expiresAt.map { .string($0.iso8601) } ?? .null),
+            ("allowed_addresses", .array(terms.addressTexts.prefix(20).map(JSONValue.string))),
+        ]
     }
 
     private static func details(_ role: RoleAssignment) -> [(String, JSONValue)] {

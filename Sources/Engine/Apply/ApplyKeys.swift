@@ -16,8 +16,9 @@ extension Applier {
             guard command.reach.covers(present.projects) else { throw ContexError(.keyNotFound, "Key not found") }
         }
         switch command.change {
-        case .create(let record, let role):
+        case .create(let record, let role, let terms):
             try AccessRegistry.create(record, in: &transaction, scope: scope)
+            if !terms.isEmpty { try AccessRegistry.set(terms, of: record.keyID, in: &transaction, scope: scope) }
             if let role { try AccessRegistry.assign(role, in: &transaction, scope: scope) }
             try tellEndpoints(.keyCreated, command.tenant, nil, at: command.time, &work.effects, in: &transaction) {
                 [("key_id", .string(record.keyID.description)), ("name", .string(record.name))]
@@ -25,6 +26,14 @@ extension Applier {
         case .confirm(let id):
             try require(id, transaction.view)
             try AccessRegistry.confirm(id, in: &transaction, scope: scope)
+        case .setTerms(let id, let terms):
+            try require(id, transaction.view)
+            try AccessRegistry.set(terms, of: id, in: &transaction, scope: scope)
+            if command.asker == .anybody { try AccessRegistry.set(.open, of: id, in: &transaction, scope: scope) }
+        case .rotate(let id, let record, let until):
+            try require(id, transaction.view)
+            try AccessRegistry.rotate(id, to: record, formerUntil: until, in: &transaction, scope: scope)
+            if command.asker == .anybody { try AccessRegistry.set(.open, of: id, in: &transaction, scope: scope) }
         case .revoke(let id):
             try require(id, transaction.view)
             try AccessRegistry.revoke(id, in: &transaction, scope: scope)
@@ -59,7 +68,8 @@ private struct Administrators {
     var possible = 0
 
     init(_ scope: TenantScope, in view: borrowing TransactionView) throws {
-        for (key, principal) in try AccessRegistry.principals(view, scope: scope) where principal.isAdministratorOfAll {
+        for (key, principal, terms) in try AccessRegistry.principals(view, scope: scope)
+        where principal.isAdministratorOfAll && terms.expiresAt == nil {
             possible += 1
             if key.rule.isValid { valid += 1 }
         }

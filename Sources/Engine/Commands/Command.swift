@@ -136,8 +136,11 @@ extension Command {
     /// A change of API keys or roles.
     package struct ChangeKeys: Sendable {
         enum Change: Sendable {
-            /// With the role that it gets at once, if any.
-            case create(KeyRecord, RoleAssignment?)
+            /// With the role that it gets at once, if any, and its terms.
+            case create(KeyRecord, RoleAssignment?, KeyTerms)
+            case setTerms(KeyID, KeyTerms)
+            /// With the record of the new text, of which only hash, prefix and pepper count, and until when the text before is valid still.
+            case rotate(KeyID, KeyRecord, formerUntil: Timestamp?)
             case confirm(KeyID)
             case revoke(KeyID)
             case assign(RoleAssignment)

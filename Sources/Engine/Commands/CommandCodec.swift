@@ -397,17 +397,22 @@ extension CommandCodec {
         body.list(command.reach.projects) { $0.text($1) }
         body.u8(command.asker.rawValue)
         switch command.change {
-        case .create(let record, let role):
-            body.u8(1)
-            body.u64(record.keyID.rawValue)
-            body.text(record.name)
-            body.text(record.prefix)
-            body.i64(record.createdAt.rawValue)
-            body.raw(record.hash.bytes)
-            body.u64(record.pepper.rawValue)
-            body.u8(record.rule.rawValue)
+        case .create(let record, let role, let terms):
+            body.u8(terms.isEmpty ? 1 : 6)
+            body.key(record)
             body.bool(role != nil)
             if let role { body.role(role) }
+            if !terms.isEmpty { terms.write(to: &body) }
+        case .setTerms(let id, let terms):
+            body.u8(7)
+            body.u64(id.rawValue)
+            terms.write(to: &body)
+        case .rotate(let id, let record, let until):
+            body.u8(8)
+            body.u64(id.rawValue)
+            body.key(record)
+            body.bool(until != nil)
+            if let until { body.i64(until.rawValue) }
         case .confirm(let id):
             body.u8(2)
             body.u64(id.rawValue)
@@ -427,16 +432,18 @@ extension CommandCodec {
         let reach = ProjectScope(try body.list { try $0.text() })
         guard let asker = Command.ChangeKeys.Asker(rawValue: try body.u8()) else { throw ByteError.malformed(at: body.offset) }
         let change: Command.ChangeKeys.Change
-        switch try body.u8() {
-        case 1:
-            let id = KeyID(rawValue: try body.u64())
-            let (name, prefix) = (try body.text(), try body.text())
-            let createdAt = Timestamp(rawValue: try body.i64())
-            let hash = try body.sha256()
-            let pepper = PepperID(rawValue: try body.u64())
-            guard let rule = KeyRule(rawValue: try body.u8()) else { throw ByteError.malformed(at: body.offset) }
-            let record = KeyRecord(keyID: id, name: name, prefix: prefix, createdAt: createdAt, tenant: tenant, hash: hash, pepper: pepper, rule: rule)
-            change = .create(record, try body.bool() ? try body.role() : nil)
+        let number = try body.u8()
+        switch number {
+        case 1, 6:
+            let record = try body.key(tenant)
+            let role = try body.bool() ? try body.role() : nil
+            let terms = number == 6 ? try KeyTerms.read(&body) : KeyTerms()
+            guard terms.isEmpty == (number == 1) else { throw ByteError.malformed(at: body.offset) }
+            change = .create(record, role, terms)
+        case 7: change = .setTerms(KeyID(rawValue: try body.u64()), try KeyTerms.read(&body))
+        case 8:
+            let (id, record) = (KeyID(rawValue: try body.u64()), try body.key(tenant))
+            change = .rotate(id, record, formerUntil: try body.bool() ? Timestamp(rawValue: try body.i64()) : nil)
         case 2: change = .confirm(KeyID(rawValue: try body.u64()))
         case 3: change = .revoke(KeyID(rawValue: try body.u64()))
         case 4: change = .assign(try body.role())
@@ -559,6 +566,16 @@ extension ByteWriter {
         f64(routing.threshold)
     }
 
+    fileprivate mutating func key(_ record: KeyRecord) {
+        u64(record.keyID.rawValue)
+        text(record.name)
+        text(record.prefix)
+        i64(record.createdAt.rawValue)
+        raw(record.hash.bytes)
+        u64(record.pepper.rawValue)
+        u8(record.rule.rawValue)
+    }
+
     fileprivate mutating func role(_ role: RoleAssignment) {
         u64(role.keyID.rawValue)
         text(role.role.rawValue)
@@ -589,6 +606,16 @@ extension ByteReader {
         let threshold = try f64()
         guard threshold.isFinite else { throw ByteError.malformed(at: offset) }
         return Command.Routing(mode: mode, threshold: threshold)
+    }
+
+    fileprivate mutating func key(_ tenant: TenantID) throws -> KeyRecord {
+        let id = KeyID(rawValue: try u64())
+        let (name, prefix) = (try text(), try text())
+        let createdAt = Timestamp(rawValue: try i64())
+        let hash = try sha256()
+        let pepper = PepperID(rawValue: try u64())
+        guard let rule = KeyRule(rawValue: try u8()) else { throw ByteError.malformed(at: offset) }
+        return KeyRecord(keyID: id, name: name, prefix: prefix, createdAt: createdAt, tenant: tenant, hash: hash, pepper: pepper, rule: rule)
     }
 
     fileprivate mutating func role() throws -> RoleAssignment {

@@ -12,13 +12,69 @@ extension RouteTable {
     private static let keyIDInQuery = Field.optionalText("key_id", "The key that gets the role")
     private static let roleInQuery = Field.optionalText("role", "admin, publisher, consumer or readonly")
 
+    private static let days = Field.optionalInteger("expires_in_days", min: 1, max: 3_650, "Days after which the key is refused; never when not given")
+    private static let described = Field.optionalText("description", scalarsMax: AccessLimits.descriptionScalars, "What it is for")
+    private static let addressList = Field.optionalText(
+        "allowed_addresses", scalarsMax: 4_096, "Networks (CIDR) or addresses that it is valid from, with commas; everywhere when not given")
+    private static let expiry = Field.optionalText("expires_at", scalarsMax: 64, "When the key ends (ISO 8601); null: never")
+    private static let addresses = Field.optionalTexts(
+        "allowed_addresses", countMax: AccessLimits.addressesPerKey, scalarsMax: 64, "Networks (CIDR) or addresses that it is valid from; none: everywhere")
+    private static let overlap = Field.integer(
+        "overlap_seconds", min: 0, max: AccessLimits.overlapSecondsMax, default: 86_400, "For so long the text that it had is valid still")
+
     static let keyRoutes: [Route] = [
         Route(
-            "POST", "/auth/keys", action: .createKey, group: group, "Make a key; its text is shown this once", query: [name.shape],
+            "POST", "/auth/keys", action: .createKey, group: group, "Make a key; its text is shown this once",
+            query: [name.shape, days.shape, described.shape, addressList.shape],
             #"{"api_key":"ck_...","key_id":"0123456789abcdef","name":"robot","key":"ck_...","created_at":"2026-01-01T00:00:00+00:00"}"#
         ) { call in
-            let issued = try await call.operations.createKey(name: call.query[name], by: call.caller)
+            var terms = KeyTermsDraft()
+            if let days = call.query[days] {
+                terms.expiresAt = Timestamp(rawValue: call.server.clock.now().rawValue + Int64(days) * 86_400_000_000)
+            }
+            terms.addresses = call.query[addressList].map { $0.split(separator: ",").map { String($0.drop { $0 == " " }) } }
+            terms.description = call.query[described].map { .some($0) }
+            let issued = try await call.operations.createKey(name: call.query[name], terms: terms, by: call.caller)
             return .json(.object(KeyShape.issued(issued)))
+        },
+
+        Route(
+            "PATCH", "/auth/keys/{key_id}", bases: .current, action: .changeKey, group: group,
+            "Change what is given: when the key ends, where it is valid, what it is for", path: [Fields.keyID.shape],
+            body: .object([expiry.shape, addresses.shape, described.shape]),
+            #"{"key_id":"0123456789abcdef","name":"robot","prefix":"ck_Ab12","expires_at":"2027-01-01T00:00:00+00:00"}"#
+        ) { call in
+            var draft = KeyTermsDraft()
+            if call.body.isGiven(expiry) {
+                draft.expiresAt = .some(nil)
+                if let text = call.body[expiry] {
+                    guard case .time(let time)? = Moment(text) else {
+                        throw ContexError.invalid(
+                            field: "expires_at", kind: "value_error", message: "Value error, expires_at must be a time (ISO 8601)")
+                    }
+                    draft.expiresAt = .some(time)
+                }
+            }
+            if call.body.isGiven(addresses) { draft.addresses = call.body[addresses] }
+            if call.body.isGiven(described) { draft.description = .some(call.body[described]) }
+            let key = try await call.operations.changeKey(call.path[Fields.keyID], draft, by: call.caller)
+            return .json(.object(KeyShape.listed(key.record, terms: key.terms, lastUsed: key.lastUsed)))
+        },
+
+        Route(
+            "POST", "/auth/keys/{key_id}/rotate", bases: .current, action: .rotateKey, group: group,
+            "Give a key another text, shown this once; id, role and terms stay, and the present text is valid for a while", path: [Fields.keyID.shape],
+            body: .object([overlap.shape]),
+            #"{"api_key":"ck_...","key_id":"0123456789abcdef","name":"robot","key":"ck_...","former_valid_until":"2026-01-02T00:00:00+00:00"}"#
+        ) { call in
+            let (issued, key) = try await call.operations.rotateKey(
+                call.path[Fields.keyID], overlapSeconds: call.body[overlap], by: call.caller)
+            var members = JSONObject([
+                ("api_key", .string(issued.text)), ("key_id", .string(key.record.keyID.text)), ("name", .string(key.record.name)),
+                ("key", .string(issued.text)), ("created_at", .string(key.record.createdAt.iso8601)),
+            ])
+            for (name, value) in KeyShape.terms(key.terms) { members[name] = value }
+            return .json(.object(members))
         },
 
         Route(
@@ -32,7 +88,7 @@ extension RouteTable {
         ) { call in
             try call.registry(
                 .keys, named: "keys",
-                try await call.operations.keys(by: call.caller).map { .object(KeyShape.listed($0)) })
+                try await call.operations.keys(by: call.caller).map { .object(KeyShape.listed($0.record, terms: $0.terms, lastUsed: $0.lastUsed)) })
         },
 
         Route(
