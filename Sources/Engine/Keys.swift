@@ -53,7 +53,8 @@ extension Database {
             } else {
                 try IssuedKey(name: name, tenant: tenant, createdAt: now(), pepper: pepper)
             }
-        try await changeKeys(tenant, .create(issued.record, RoleAssignment(keyID: issued.record.keyID, role: .admin, projects: .all), KeyTerms()), isOpen: false)
+        let role = RoleAssignment(keyID: issued.record.keyID, role: .admin, projects: .all)
+        try await changeKeys(tenant, .create(issued.record, role, KeyTerms()), isOpen: false)
         return issued
     }
 

@@ -105,7 +105,7 @@ struct AuditLogTests {
             }
             try transaction.delete(try #require(gone))
         }.first?.contains("missing in an index") == true)
-        #expect(try trial { try $0.store(source.scope.registry.key(.auditByActor, 1, 99), []) }.first?.contains("not there") == true)
+        #expect(try trial { try $0.store(source.scope.registry.key(.auditByActor, UInt64(1), UInt64(99)), []) }.first?.contains("not there") == true)
     }
 
     @Test func whatIsOldGoesAndTheRestIsAChain() throws {

@@ -43,7 +43,15 @@ struct CheckpointTests {
 
     @Test func whatIsChangedIsNotSigned() throws {
         let seed = [UInt8](1...32)
-        let state = AuditLog.State(first: 1, last: 7, time: Timestamp(rawValue: 5), base: .zero, link: SHA256.digest([1, 2, 3]))
+        let store = try TestStore()
+        let log = AuditLog(tenant: .standard)
+        let draft = AuditDraft(
+            kind: .loginFailed, result: .failure, actor: AuditActor(kind: .anonymous, id: "anonymous"),
+            place: AuditPlace(requestID: "r", endpoint: "/", method: "GET"), action: "none")
+        try store.write { (transaction: inout WriteTransaction) throws in
+            try log.append(draft, at: Timestamp(rawValue: 5), keptDays: 1, in: &transaction)
+        }
+        let state = try #require(try store.read { (view: borrowing TransactionView) throws in try log.state(in: view) })
         let checkpoint = try AuditCheckpoint(state, tenant: .standard, at: Timestamp(rawValue: 9), seed: seed)
         let fields = Dictionary(uniqueKeysWithValues: checkpoint.fields.map { ($0.name, $0.value) })
         #expect(checkpoint.isSigned && AuditCheckpoint(fields: fields) == checkpoint)
