@@ -265,8 +265,9 @@ class _timeout:
             self._handle.cancel()
         if self._is_over and kind is asyncio.CancelledError:
             # From Python 3.11 on a task counts who wants it to end.
-            if hasattr(self._task, "uncancel"):
-                self._task.uncancel()
+            uncancel = getattr(self._task, "uncancel", None)
+            if uncancel is not None:
+                uncancel()
             raise asyncio.TimeoutError from error
 
 
@@ -312,7 +313,7 @@ class Client:
 
     def _wait(self, attempt: int) -> float:
         # Shortened at random, so that clients that failed together do not come again together.
-        return min(self._pause_max, self._pause * 2 ** min(16, attempt - 1)) * random.uniform(0.5, 1)
+        return min(self._pause_max, self._pause * 2.0 ** min(16, attempt - 1)) * random.uniform(0.5, 1)
 
     async def call(self, operation: int, message: Message, answer: type[A], deadline: float | None = None) -> A:
         """Any operation, with its message and the type of its answer."""
