@@ -147,6 +147,7 @@ class AsyncContex:
         return await self._ask(call(method, API + path, body, params, again=method in ("GET", "HEAD", "PUT")), lambda answer: answer)
 
     async def health(self) -> dict[str, Any]:
+        """How the server is, and its parts."""
         return await self._ask(call("GET", f"{API}/health"), dict)
 
     async def embed(self, texts: list[str]) -> list[list[float]]:
@@ -162,6 +163,7 @@ class AsyncContex:
         return AsyncProject(self, project_id)
 
     def projects(self, *, page: int = 500) -> AsyncIterator[ProjectInfo]:
+        """All projects, read page by page."""
         return self._pages(f"{API}/projects", "projects", {"limit": page}, ProjectInfo.of)
 
     def agents(self, *, page: int = 500) -> AsyncIterator[AgentName]:
@@ -180,6 +182,7 @@ class AsyncContex:
         return made
 
     async def revoke_key(self, key_id: str) -> None:
+        """Revokes an API key, and its role with it."""
         await self._send(call("DELETE", f"{API}/auth/keys/{part(key_id)}", again=False))
 
 
@@ -302,10 +305,12 @@ class AsyncProject:
         return self._client._pages(f"{API}/versions{self._path.removeprefix(API)}/data/{part(data_key)}/history", "versions", {"limit": page}, Version.of)
 
     async def version(self, data_key: str, sequence: int) -> Version:
+        """What a key held after one of its own events."""
         return await self._client._ask(
             call("GET", f"{API}/versions{self._path.removeprefix(API)}/data/{part(data_key)}/version/{sequence}"), Version.of)
 
     async def difference(self, data_key: str, from_sequence: int, to_sequence: int) -> Difference:
+        """Two versions of a key, side by side."""
         return await self._client._ask(
             call("GET", f"{API}/versions{self._path.removeprefix(API)}/data/{part(data_key)}/diff",
                  params={"from_sequence": from_sequence, "to_sequence": to_sequence}), Difference.of)
@@ -328,6 +333,7 @@ class AsyncProject:
         return list(answer["needs"])
 
     async def settings(self) -> dict[str, Any]:
+        """The settings of the project."""
         return await self._client._ask(call("GET", f"{self._path}/settings"), dict)
 
     async def change_settings(self, *, analyzer: str) -> dict[str, Any]:
@@ -339,6 +345,7 @@ class AsyncProject:
         return AsyncAgent(self._client, self.project_id, agent_id)
 
     def agents(self, *, page: int = 500) -> AsyncIterator[AgentName]:
+        """The agents of the project."""
         return self._client._pages(f"{self._path}/agents", "registrations", {"limit": page}, AgentName.of)
 
 
@@ -365,6 +372,7 @@ class AsyncAgent:
         await self._client._send(call("DELETE", self._path))
 
     async def show(self) -> AgentInfo:
+        """Its registration, and how far deliveries have come."""
         return await self._client._ask(call("GET", self._path), AgentInfo.of)
 
     async def inbox(self, *, cursor: str | None = None, limit: int = 100, wait: float = 0, explain: bool = False) -> Inbox:

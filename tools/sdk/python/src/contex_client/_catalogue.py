@@ -57,7 +57,8 @@ CODES: dict[str, tuple[str, str]] = {
     "key_unconfirmed": ("unauthenticated", "contex keys confirm ID"),
     "permission_missing": ("forbidden", "ask for a role with required_permission on this project"),
     "reach_exceeded": ("forbidden", "use a key of all projects"),
-    "origin_refused": ("forbidden", "add the page's origin to CONTEX_CORS_ORIGINS (a browser's question before a request is refused with 400, as by the original)"),
+    "origin_refused": (
+        "forbidden", "add the page's origin to CONTEX_CORS_ORIGINS (a browser's question before a request is refused with 400, as by the original)"),
     "host_unknown": ("forbidden", "add the name to CONTEX_ALLOWED_HOSTS"),
     "backup_key_wrong": ("forbidden", "give the key file or passphrase file that it was made with"),
     "not_found": ("notFound", "read the message"),

@@ -147,6 +147,7 @@ class Contex:
         return self._ask(call(method, API + path, body, params, again=method in ("GET", "HEAD", "PUT")), lambda answer: answer)
 
     def health(self) -> dict[str, Any]:
+        """How the server is, and its parts."""
         return self._ask(call("GET", f"{API}/health"), dict)
 
     def embed(self, texts: list[str]) -> list[list[float]]:
@@ -162,6 +163,7 @@ class Contex:
         return Project(self, project_id)
 
     def projects(self, *, page: int = 500) -> Iterator[ProjectInfo]:
+        """All projects, read page by page."""
         return self._pages(f"{API}/projects", "projects", {"limit": page}, ProjectInfo.of)
 
     def agents(self, *, page: int = 500) -> Iterator[AgentName]:
@@ -180,6 +182,7 @@ class Contex:
         return made
 
     def revoke_key(self, key_id: str) -> None:
+        """Revokes an API key, and its role with it."""
         self._send(call("DELETE", f"{API}/auth/keys/{part(key_id)}", again=False))
 
 
@@ -302,10 +305,12 @@ class Project:
         return self._client._pages(f"{API}/versions{self._path.removeprefix(API)}/data/{part(data_key)}/history", "versions", {"limit": page}, Version.of)
 
     def version(self, data_key: str, sequence: int) -> Version:
+        """What a key held after one of its own events."""
         return self._client._ask(
             call("GET", f"{API}/versions{self._path.removeprefix(API)}/data/{part(data_key)}/version/{sequence}"), Version.of)
 
     def difference(self, data_key: str, from_sequence: int, to_sequence: int) -> Difference:
+        """Two versions of a key, side by side."""
         return self._client._ask(
             call("GET", f"{API}/versions{self._path.removeprefix(API)}/data/{part(data_key)}/diff",
                  params={"from_sequence": from_sequence, "to_sequence": to_sequence}), Difference.of)
@@ -328,6 +333,7 @@ class Project:
         return list(answer["needs"])
 
     def settings(self) -> dict[str, Any]:
+        """The settings of the project."""
         return self._client._ask(call("GET", f"{self._path}/settings"), dict)
 
     def change_settings(self, *, analyzer: str) -> dict[str, Any]:
@@ -339,6 +345,7 @@ class Project:
         return Agent(self._client, self.project_id, agent_id)
 
     def agents(self, *, page: int = 500) -> Iterator[AgentName]:
+        """The agents of the project."""
         return self._client._pages(f"{self._path}/agents", "registrations", {"limit": page}, AgentName.of)
 
 
@@ -365,6 +372,7 @@ class Agent:
         self._client._send(call("DELETE", self._path))
 
     def show(self) -> AgentInfo:
+        """Its registration, and how far deliveries have come."""
         return self._client._ask(call("GET", self._path), AgentInfo.of)
 
     def inbox(self, *, cursor: str | None = None, limit: int = 100, wait: float = 0, explain: bool = False) -> Inbox:
