@@ -69,6 +69,6 @@ def test_go(own, tmp_path):
     go = os.environ.get("CONTEX_GO") or shutil.which("go")
     if go is None:
         pytest.skip("no go here: the client for Go is not tested (tools/adapters/test does it)")
-    vet = subprocess.run([go, "vet", "./..."], cwd=SDK / "go", capture_output=True, text=True, env={**os.environ, "GOFLAGS": "-mod=mod"})
+    vet = subprocess.run([go, "vet", "./..."], cwd=SDK / "go", capture_output=True, text=True, env={**os.environ, "GOTOOLCHAIN": "local"})
     assert vet.returncode == 0, vet.stderr
-    run([go, "test", "-count=1", "./..."], SDK / "go", tmp_path, own)
+    run([go, "test", "-count=1", "./..."], SDK / "go", tmp_path, own, GOTOOLCHAIN="local")
