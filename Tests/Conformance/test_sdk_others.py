@@ -1,6 +1,7 @@
 """The clients for Node and Go (tools/sdk/node, tools/sdk/go): their own tests, against a real server that is killed when they ask for it.
 Where there is no Node 18 or no Go, theirs are skipped and say so."""
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -56,6 +57,19 @@ def test_node(own, tmp_path):
     assert "# fail 0" in output and "# skipped 0" in output and len(files) == 2, output
 
 
+def blocks(language):
+    return [code for code in re.findall(rf"```{language}\n(.*?)```", (CHECKOUT / "docs/clients.md").read_text(), re.S)]
+
+
+def test_node_examples(own, tmp_path):
+    """The examples of the document run as they stand, but for the server's address."""
+    examples = blocks("js")
+    assert len(examples) >= 2
+    for code in examples:
+        code = code.replace("http://localhost:8001", own.url)
+        assert run([node(), "--input-type=module", "-e", code], SDK / "node", tmp_path, own).strip(), code
+
+
 def test_node_types():
     """tsc --strict: the sources, the declarations against them, programs that use them, and programs that must not compile."""
     tsc = shutil.which("tsc")
@@ -72,3 +86,10 @@ def test_go(own, tmp_path):
     vet = subprocess.run([go, "vet", "./..."], cwd=SDK / "go", capture_output=True, text=True, env={**os.environ, "GOTOOLCHAIN": "local"})
     assert vet.returncode == 0, vet.stderr
     run([go, "test", "-count=1", "./..."], SDK / "go", tmp_path, own, GOTOOLCHAIN="local")
+    (example,) = blocks("go")
+    folder = tmp_path / "example"
+    folder.mkdir()
+    (folder / "main.go").write_text(example.replace("http://localhost:8001", own.url))
+    (folder / "go.mod").write_text("module example\n\ngo 1.23\n")
+    subprocess.run([go, "mod", "edit", "-require", "contex/client@v0.0.0", "-replace", f"contex/client={SDK / 'go'}"], cwd=folder, check=True)
+    assert "PostgreSQL" in run([go, "run", "."], folder, tmp_path, own, GOTOOLCHAIN="local", GOFLAGS="-mod=mod")
