@@ -337,6 +337,20 @@ def test_a_log_that_was_replaced(server, project):
         assert next(shop.follow(after=stale.value.oldest_cursor)).data == {"x": 1}
 
 
+def test_events_however_they_are_cut():
+    """The reader of event streams finds the same whatever the pieces are in which the bytes come."""
+    from contex_client._core import EventStream
+    text = ('retry: 2000\nid: 0-0\n\nid: 0-1\ndata: {"text":"größer 🙂"}\n\n: still here\n\n: still here\nid: 0-3\n\n'
+            'event: refused\r\ndata: a\r\ndata:b\r\n\r\nunknown\nid: 0-4\n\n').encode()
+    wanted = [("", "0-0", None), ("", "0-1", '{"text":"größer 🙂"}'), ("", "0-3", None), ("refused", None, "a\nb"), ("", "0-4", None)]
+    chance = random.Random(3)
+    for cuts in ([], [[place] for place in range(len(text))], *[[sorted(chance.sample(range(len(text)), 9))] for _ in range(200)]):
+        for cut in cuts or [[]]:
+            places, events = [0, *cut, len(text)], EventStream()
+            found = [event for start, end in zip(places, places[1:]) for event in events.feed(text[start:end])]
+            assert [(event.name, event.id, event.data) for event in found] == wanted, cut
+
+
 def test_values_that_json_cannot_say(server, project):
     with Contex(server.url) as client:
         for bad in (float("nan"), {"x": {1, 2}}, "\ud800"):

@@ -88,7 +88,9 @@ func New(address string, options *Options) *Client {
 	if set.HTTP == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.MaxIdleConnsPerHost = 100
-		set.HTTP = &http.Client{Transport: transport}
+		// A key goes nowhere else, whatever an answer says.
+		refuse := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		set.HTTP = &http.Client{Transport: transport, CheckRedirect: refuse}
 	}
 	return client
 }
@@ -145,7 +147,7 @@ func (client *Client) attempt(ctx context.Context, method, path string, body []b
 		defer answer.Body.Close()
 		var content []byte
 		if content, err = io.ReadAll(answer.Body); err == nil {
-			if answer.StatusCode < 400 {
+			if answer.StatusCode < 300 {
 				return content, nil
 			}
 			return nil, refusal(answer, content)

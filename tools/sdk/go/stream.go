@@ -84,7 +84,7 @@ func (client *Client) stream(
 			return false, nil // the connection: it is opened again
 		}
 		defer answer.Body.Close()
-		if answer.StatusCode >= 400 {
+		if answer.StatusCode >= 300 {
 			content, _ := io.ReadAll(answer.Body)
 			return false, refusal(answer, content)
 		}

@@ -45,7 +45,8 @@ def test_the_same_as_the_twin(project):
             assert plain(store.get(*where)) == plain(twin.get(*where)), step
         elif kind < 0.9:
             prefix = namespace(0)
-            wanted = choice.choice([None, {"n": 3}, {"n": {"$eq": 5}}, {"nested": {"deep": [1, {"x": None}]}}, {"text": {"$ne": "likes pizza"}}, {"flag": True}])
+            wanted = choice.choice([
+                None, {"n": 3}, {"n": {"$eq": 5}}, {"nested": {"deep": [1, {"x": None}]}}, {"text": {"$ne": "likes pizza"}}, {"flag": True}])
             assert plain(store.search(prefix, filter=wanted, limit=1_000)) == plain(twin.search(prefix, filter=wanted, limit=1_000)), (step, prefix, wanted)
         else:
             shape = choice.choice([{}, {"prefix": ("users",)}, {"suffix": ("ada",)}, {"prefix": ("*", "ada")}, {"max_depth": 1}, {"limit": 2, "offset": 1}])

@@ -43,9 +43,9 @@ class Contex {
       }, this._timeout);
       let error;
       try {
-        const response = await this._fetch(url, { method, headers, body: text, signal: controller.signal });
+        const response = await this._fetch(url, { method, headers, body: text, signal: controller.signal, redirect: 'manual' });
         const content = await response.text();
-        if (response.status < 400) return content;
+        if (response.status < 300) return content;
         error = core.refusal(response.status, response.headers, content);
       } catch (failure) {
         if (signal?.aborted) throw signal.reason;
@@ -108,8 +108,10 @@ class Contex {
       let reading = true;
       try {
         heard();
-        const response = await this._fetch(this.url + core.target(path, { ...params, cursor }), { headers, signal: controller.signal });
-        if (response.status >= 400 || !response.body) throw core.refusal(response.status, response.headers, await response.text());
+        const response = await this._fetch(this.url + core.target(path, { ...params, cursor }), {
+          headers, signal: controller.signal, redirect: 'manual',
+        });
+        if (response.status >= 300 || !response.body) throw core.refusal(response.status, response.headers, await response.text());
         const events = new core.EventStream();
         const reader = response.body.getReader();
         for (;;) {

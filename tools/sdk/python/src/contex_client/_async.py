@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import aclosing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterable, Mapping, TypeVar
+from typing import TYPE_CHECKING, Any, AsyncGenerator, Callable, Iterable, Mapping, TypeVar
 
 import httpx
 import contex_wire
@@ -41,7 +42,7 @@ class AsyncContex:
             api_key: `CONTEX_API_KEY` when not given.
             wire: `host:port` of the binary protocol, for `pip install contex-client` has a client of it too: publishes, queries, embeddings,
                 inboxes, `listen` and `follow` then go over one connection of it; what it does not have goes over HTTP as before.
-            timeout: Seconds that one attempt may take.
+            timeout: Seconds without a sign of life after which an attempt is given up.
             attempts: How often a request is made at most.
             pause: Seconds before the second attempt; each further pause is twice as long.
             http: An `httpx` client of your own, for proxies or certificates. It stays open when this client is closed.
@@ -52,7 +53,7 @@ class AsyncContex:
         self._attempts, self._pause, self._timeout = max(1, attempts), pause, timeout
         self._owns_http = http is None
         self._http = http or httpx.AsyncClient(
-            timeout=timeout, limits=httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=30))
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30))
         self._wire: contex_wire.Client | None = None
         if wire is not None:
             host, _, port = wire.rpartition(":")
@@ -78,11 +79,12 @@ class AsyncContex:
         while True:
             error: ContexError
             try:
-                response = await self._http.request(request.method, self.url + request.path, content=request.body, headers=headers)
+                response = await self._http.request(
+                    request.method, self.url + request.path, content=request.body, headers=headers, timeout=self._timeout, follow_redirects=False)
             except httpx.TransportError as failure:
                 error = _core.no_answer(failure)
             else:
-                if response.status_code < 400:
+                if response.status_code < 300:
                     return response.content
                 error = _core.refusal(response.status_code, response.headers, response.content)
             seconds = _core.pause(attempt, error, self._pause)
@@ -94,7 +96,7 @@ class AsyncContex:
     async def _ask(self, request: Call, shape: Callable[[Any], T]) -> T:
         return _core.read(await self._send(request), shape)
 
-    async def _pages(self, path: str, member: str, params: Mapping[str, Any], shape: Callable[[Any], T]) -> AsyncIterator[T]:
+    async def _pages(self, path: str, member: str, params: Mapping[str, Any], shape: Callable[[Any], T]) -> AsyncGenerator[T, None]:
         """All items of a listing, which is read page by page as they are taken."""
         cursor: str | None = None
         while True:
@@ -105,7 +107,7 @@ class AsyncContex:
             if cursor is None:
                 return
 
-    async def _stream(self, path: str, cursor: str | None, params: Mapping[str, Any], shape: Callable[[Any], T]) -> AsyncIterator[list[T]]:
+    async def _stream(self, path: str, cursor: str | None, params: Mapping[str, Any], shape: Callable[[Any], T]) -> AsyncGenerator[list[T], None]:
         """What an event stream brings, in the portions in which it comes. A stream that breaks goes on behind what it last brought."""
         failures = 0
         headers = {**self._headers, "Accept": "text/event-stream, application/problem+json", "Accept-Encoding": "identity"}
@@ -115,9 +117,9 @@ class AsyncContex:
             try:
                 request = self._http.build_request(
                     "GET", self.url + call("GET", path, params={**params, "cursor": cursor}).path, headers=headers, timeout=timeout)
-                response = await self._http.send(request, stream=True)
+                response = await self._http.send(request, stream=True, follow_redirects=False)
                 try:
-                    if response.status_code >= 400:
+                    if response.status_code >= 300:
                         raise _core.refusal(response.status_code, response.headers, await response.aread())
                     events = _core.EventStream()
                     async for piece in response.aiter_raw():
@@ -162,15 +164,15 @@ class AsyncContex:
         """A project; a publish makes it when there is none."""
         return AsyncProject(self, project_id)
 
-    def projects(self, *, page: int = 500) -> AsyncIterator[ProjectInfo]:
+    def projects(self, *, page: int = 500) -> AsyncGenerator[ProjectInfo, None]:
         """All projects, read page by page."""
         return self._pages(f"{API}/projects", "projects", {"limit": page}, ProjectInfo.of)
 
-    def agents(self, *, page: int = 500) -> AsyncIterator[AgentName]:
+    def agents(self, *, page: int = 500) -> AsyncGenerator[AgentName, None]:
         """The agents of all projects."""
         return self._pages(f"{API}/agents", "registrations", {"limit": page}, AgentName.of)
 
-    def keys(self, *, page: int = 500) -> AsyncIterator[APIKey]:
+    def keys(self, *, page: int = 500) -> AsyncGenerator[APIKey, None]:
         """The API keys, without the keys themselves."""
         return self._pages(f"{API}/auth/keys", "keys", {"limit": page}, APIKey.of)
 
@@ -241,7 +243,7 @@ class AsyncProject:
                     self.project_id, data_key, as_of=None if as_of is None else str(as_of)))
         return await self._client._ask(call("GET", f"{self._path}/data/{part(data_key)}", params={"as_of": as_of}), Document.of)
 
-    def nodes(self, *, as_of: str | int | None = None, page: int = 500) -> AsyncIterator[Node]:
+    def nodes(self, *, as_of: str | int | None = None, page: int = 500) -> AsyncGenerator[Node, None]:
         """All nodes of the project, of one moment."""
         return self._client._pages(f"{self._path}/data", "data", {"limit": page, "as_of": as_of}, Node.of)
 
@@ -253,7 +255,7 @@ class AsyncProject:
                 return _wire.answer(await self._client._wire.query(_wire.query(self.project_id, body)))
         return await self._client._ask(call("POST", f"{self._path}/query", body), Answer.of)
 
-    async def matches(self, text: str | None = None, *, page: int = 100, **options: Unpack[QueryOptions]) -> AsyncIterator[Match]:
+    async def matches(self, text: str | None = None, *, page: int = 100, **options: Unpack[QueryOptions]) -> AsyncGenerator[Match, None]:
         """All matches of a question (10,000 at most), best first, read page by page out of one state of the project."""
         cursor: str | None = None
         while True:
@@ -283,24 +285,27 @@ class AsyncProject:
         body = {**_core.query_body(text, {"max_tokens": 4_000, **options}), "response_format": format}
         return (await self._client._send(call("POST", f"{self._path}/query", body))).decode()
 
-    async def events(self, *, since: int = 0, page: int = 500) -> AsyncIterator[Event]:
+    async def events(self, *, since: int = 0, page: int = 500) -> AsyncGenerator[Event, None]:
         """The events of the log after `since`, oldest first, up to now."""
-        async for event in self._client._pages(f"{self._path}/events", "events", {"since": since, "limit": page}, Event.of_log):
-            yield event
+        async with aclosing(self._client._pages(f"{self._path}/events", "events", {"since": since, "limit": page}, Event.of_log)) as events:
+            async for event in events:
+                yield event
 
-    async def follow(self, *, after: str | None = None) -> AsyncIterator[Event]:
+    async def follow(self, *, after: str | None = None) -> AsyncGenerator[Event, None]:
         """The events of the project as they come, without an end: behind the cursor of an event, else from now on; `0-0` is the beginning."""
         if self._client._wire is not None:
             updates = self._client._wire.events(self.project_id, after=after)
             with _wire.refusals():
-                async for update in updates:
-                    yield _wire.event(update)
+                async with aclosing(updates):
+                    async for update in updates:
+                        yield _wire.event(update)
             return
-        async for events in self._client._stream(f"{self._path}/stream", after, {}, Event.of):
-            for event in events:
-                yield event
+        async with aclosing(self._client._stream(f"{self._path}/stream", after, {}, Event.of)) as portions:
+            async for events in portions:
+                for event in events:
+                    yield event
 
-    def history(self, data_key: str, *, page: int = 100) -> AsyncIterator[Version]:
+    def history(self, data_key: str, *, page: int = 100) -> AsyncGenerator[Version, None]:
         """The versions of a key, newest first."""
         return self._client._pages(f"{API}/versions{self._path.removeprefix(API)}/data/{part(data_key)}/history", "versions", {"limit": page}, Version.of)
 
@@ -344,7 +349,7 @@ class AsyncProject:
         """An agent of the project, registered or not."""
         return AsyncAgent(self._client, self.project_id, agent_id)
 
-    def agents(self, *, page: int = 500) -> AsyncIterator[AgentName]:
+    def agents(self, *, page: int = 500) -> AsyncGenerator[AgentName, None]:
         """The agents of the project."""
         return self._client._pages(f"{self._path}/agents", "registrations", {"limit": page}, AgentName.of)
 
@@ -397,7 +402,7 @@ class AsyncAgent:
         answer: dict[str, Any] = await self._client._ask(call("POST", f"{self._path}/inbox/ack", {"cursor": cursor}), dict)
         return int(answer["removed"])
 
-    async def listen(self, *, after: str | None = None, acknowledge: bool = True, suppress_own: bool = False) -> AsyncIterator[Update]:
+    async def listen(self, *, after: str | None = None, acknowledge: bool = True, suppress_own: bool = False) -> AsyncGenerator[Update, None]:
         """What concerns the agent, as it comes, in order and without an end; each update at least once, whatever breaks between.
 
         An update counts as dealt with when the loop asks for the next one, and is then acknowledged. So whoever listens after a restart gets what
@@ -415,21 +420,23 @@ class AsyncAgent:
         if self._client._wire is not None:
             updates = self._client._wire.updates(self.agent_id, self.project_id, after=after, suppress_own=suppress_own)
             with _wire.refusals():
-                async for told in updates:
-                    yield _wire.update(told)
-                    if acknowledge:
-                        await self._client._wire.acknowledge(self.agent_id, told.cursor, self.project_id)
+                async with aclosing(updates):
+                    async for told in updates:
+                        yield _wire.update(told)
+                        if acknowledge:
+                            await self._client._wire.acknowledge(self.agent_id, told.cursor, self.project_id)
             return
         params = {"suppress_own": suppress_own or None}
-        async for portion in self._client._stream(f"{self._path}/stream", after, params, Update.of):
-            done: str | None = None
-            try:
-                for update in portion:
-                    yield update
-                    done = update.cursor
-            finally:
-                if acknowledge and done is not None:
-                    try:
-                        await self.acknowledge(done)
-                    except UnavailableError:
-                        pass  # it is repeated to whoever listens next, or acknowledged with what comes after it
+        async with aclosing(self._client._stream(f"{self._path}/stream", after, params, Update.of)) as portions:
+            async for portion in portions:
+                done: str | None = None
+                try:
+                    for update in portion:
+                        yield update
+                        done = update.cursor
+                finally:
+                    if acknowledge and done is not None:
+                        try:
+                            await self.acknowledge(done)
+                        except UnavailableError:
+                            pass  # it is repeated to whoever listens next, or acknowledged with what comes after it

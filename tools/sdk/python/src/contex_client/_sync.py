@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Generator, Iterable, Mapping, TypeVar
 
 import httpx
 import contex_wire
@@ -41,7 +42,7 @@ class Contex:
             api_key: `CONTEX_API_KEY` when not given.
             wire: `host:port` of the binary protocol, for `pip install contex-client` has a client of it too: publishes, queries, embeddings,
                 inboxes, `listen` and `follow` then go over one connection of it; what it does not have goes over HTTP as before.
-            timeout: Seconds that one attempt may take.
+            timeout: Seconds without a sign of life after which an attempt is given up.
             attempts: How often a request is made at most.
             pause: Seconds before the second attempt; each further pause is twice as long.
             http: An `httpx` client of your own, for proxies or certificates. It stays open when this client is closed.
@@ -52,7 +53,7 @@ class Contex:
         self._attempts, self._pause, self._timeout = max(1, attempts), pause, timeout
         self._owns_http = http is None
         self._http = http or httpx.Client(
-            timeout=timeout, limits=httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=30))
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30))
         self._wire: contex_wire.SyncClient | None = None
         if wire is not None:
             host, _, port = wire.rpartition(":")
@@ -78,11 +79,12 @@ class Contex:
         while True:
             error: ContexError
             try:
-                response = self._http.request(request.method, self.url + request.path, content=request.body, headers=headers)
+                response = self._http.request(
+                    request.method, self.url + request.path, content=request.body, headers=headers, timeout=self._timeout, follow_redirects=False)
             except httpx.TransportError as failure:
                 error = _core.no_answer(failure)
             else:
-                if response.status_code < 400:
+                if response.status_code < 300:
                     return response.content
                 error = _core.refusal(response.status_code, response.headers, response.content)
             seconds = _core.pause(attempt, error, self._pause)
@@ -94,7 +96,7 @@ class Contex:
     def _ask(self, request: Call, shape: Callable[[Any], T]) -> T:
         return _core.read(self._send(request), shape)
 
-    def _pages(self, path: str, member: str, params: Mapping[str, Any], shape: Callable[[Any], T]) -> Iterator[T]:
+    def _pages(self, path: str, member: str, params: Mapping[str, Any], shape: Callable[[Any], T]) -> Generator[T, None, None]:
         """All items of a listing, which is read page by page as they are taken."""
         cursor: str | None = None
         while True:
@@ -105,7 +107,7 @@ class Contex:
             if cursor is None:
                 return
 
-    def _stream(self, path: str, cursor: str | None, params: Mapping[str, Any], shape: Callable[[Any], T]) -> Iterator[list[T]]:
+    def _stream(self, path: str, cursor: str | None, params: Mapping[str, Any], shape: Callable[[Any], T]) -> Generator[list[T], None, None]:
         """What an event stream brings, in the portions in which it comes. A stream that breaks goes on behind what it last brought."""
         failures = 0
         headers = {**self._headers, "Accept": "text/event-stream, application/problem+json", "Accept-Encoding": "identity"}
@@ -115,9 +117,9 @@ class Contex:
             try:
                 request = self._http.build_request(
                     "GET", self.url + call("GET", path, params={**params, "cursor": cursor}).path, headers=headers, timeout=timeout)
-                response = self._http.send(request, stream=True)
+                response = self._http.send(request, stream=True, follow_redirects=False)
                 try:
-                    if response.status_code >= 400:
+                    if response.status_code >= 300:
                         raise _core.refusal(response.status_code, response.headers, response.read())
                     events = _core.EventStream()
                     for piece in response.iter_raw():
@@ -162,15 +164,15 @@ class Contex:
         """A project; a publish makes it when there is none."""
         return Project(self, project_id)
 
-    def projects(self, *, page: int = 500) -> Iterator[ProjectInfo]:
+    def projects(self, *, page: int = 500) -> Generator[ProjectInfo, None, None]:
         """All projects, read page by page."""
         return self._pages(f"{API}/projects", "projects", {"limit": page}, ProjectInfo.of)
 
-    def agents(self, *, page: int = 500) -> Iterator[AgentName]:
+    def agents(self, *, page: int = 500) -> Generator[AgentName, None, None]:
         """The agents of all projects."""
         return self._pages(f"{API}/agents", "registrations", {"limit": page}, AgentName.of)
 
-    def keys(self, *, page: int = 500) -> Iterator[APIKey]:
+    def keys(self, *, page: int = 500) -> Generator[APIKey, None, None]:
         """The API keys, without the keys themselves."""
         return self._pages(f"{API}/auth/keys", "keys", {"limit": page}, APIKey.of)
 
@@ -241,7 +243,7 @@ class Project:
                     self.project_id, data_key, as_of=None if as_of is None else str(as_of)))
         return self._client._ask(call("GET", f"{self._path}/data/{part(data_key)}", params={"as_of": as_of}), Document.of)
 
-    def nodes(self, *, as_of: str | int | None = None, page: int = 500) -> Iterator[Node]:
+    def nodes(self, *, as_of: str | int | None = None, page: int = 500) -> Generator[Node, None, None]:
         """All nodes of the project, of one moment."""
         return self._client._pages(f"{self._path}/data", "data", {"limit": page, "as_of": as_of}, Node.of)
 
@@ -253,7 +255,7 @@ class Project:
                 return _wire.answer(self._client._wire.query(_wire.query(self.project_id, body)))
         return self._client._ask(call("POST", f"{self._path}/query", body), Answer.of)
 
-    def matches(self, text: str | None = None, *, page: int = 100, **options: Unpack[QueryOptions]) -> Iterator[Match]:
+    def matches(self, text: str | None = None, *, page: int = 100, **options: Unpack[QueryOptions]) -> Generator[Match, None, None]:
         """All matches of a question (10,000 at most), best first, read page by page out of one state of the project."""
         cursor: str | None = None
         while True:
@@ -283,24 +285,27 @@ class Project:
         body = {**_core.query_body(text, {"max_tokens": 4_000, **options}), "response_format": format}
         return (self._client._send(call("POST", f"{self._path}/query", body))).decode()
 
-    def events(self, *, since: int = 0, page: int = 500) -> Iterator[Event]:
+    def events(self, *, since: int = 0, page: int = 500) -> Generator[Event, None, None]:
         """The events of the log after `since`, oldest first, up to now."""
-        for event in self._client._pages(f"{self._path}/events", "events", {"since": since, "limit": page}, Event.of_log):
-            yield event
+        with closing(self._client._pages(f"{self._path}/events", "events", {"since": since, "limit": page}, Event.of_log)) as events:
+            for event in events:
+                yield event
 
-    def follow(self, *, after: str | None = None) -> Iterator[Event]:
+    def follow(self, *, after: str | None = None) -> Generator[Event, None, None]:
         """The events of the project as they come, without an end: behind the cursor of an event, else from now on; `0-0` is the beginning."""
         if self._client._wire is not None:
             updates = self._client._wire.events(self.project_id, after=after)
             with _wire.refusals():
-                for update in updates:
-                    yield _wire.event(update)
+                with closing(updates):
+                    for update in updates:
+                        yield _wire.event(update)
             return
-        for events in self._client._stream(f"{self._path}/stream", after, {}, Event.of):
-            for event in events:
-                yield event
+        with closing(self._client._stream(f"{self._path}/stream", after, {}, Event.of)) as portions:
+            for events in portions:
+                for event in events:
+                    yield event
 
-    def history(self, data_key: str, *, page: int = 100) -> Iterator[Version]:
+    def history(self, data_key: str, *, page: int = 100) -> Generator[Version, None, None]:
         """The versions of a key, newest first."""
         return self._client._pages(f"{API}/versions{self._path.removeprefix(API)}/data/{part(data_key)}/history", "versions", {"limit": page}, Version.of)
 
@@ -344,7 +349,7 @@ class Project:
         """An agent of the project, registered or not."""
         return Agent(self._client, self.project_id, agent_id)
 
-    def agents(self, *, page: int = 500) -> Iterator[AgentName]:
+    def agents(self, *, page: int = 500) -> Generator[AgentName, None, None]:
         """The agents of the project."""
         return self._client._pages(f"{self._path}/agents", "registrations", {"limit": page}, AgentName.of)
 
@@ -397,7 +402,7 @@ class Agent:
         answer: dict[str, Any] = self._client._ask(call("POST", f"{self._path}/inbox/ack", {"cursor": cursor}), dict)
         return int(answer["removed"])
 
-    def listen(self, *, after: str | None = None, acknowledge: bool = True, suppress_own: bool = False) -> Iterator[Update]:
+    def listen(self, *, after: str | None = None, acknowledge: bool = True, suppress_own: bool = False) -> Generator[Update, None, None]:
         """What concerns the agent, as it comes, in order and without an end; each update at least once, whatever breaks between.
 
         An update counts as dealt with when the loop asks for the next one, and is then acknowledged. So whoever listens after a restart gets what
@@ -415,21 +420,23 @@ class Agent:
         if self._client._wire is not None:
             updates = self._client._wire.updates(self.agent_id, self.project_id, after=after, suppress_own=suppress_own)
             with _wire.refusals():
-                for told in updates:
-                    yield _wire.update(told)
-                    if acknowledge:
-                        self._client._wire.acknowledge(self.agent_id, told.cursor, self.project_id)
+                with closing(updates):
+                    for told in updates:
+                        yield _wire.update(told)
+                        if acknowledge:
+                            self._client._wire.acknowledge(self.agent_id, told.cursor, self.project_id)
             return
         params = {"suppress_own": suppress_own or None}
-        for portion in self._client._stream(f"{self._path}/stream", after, params, Update.of):
-            done: str | None = None
-            try:
-                for update in portion:
-                    yield update
-                    done = update.cursor
-            finally:
-                if acknowledge and done is not None:
-                    try:
-                        self.acknowledge(done)
-                    except UnavailableError:
-                        pass  # it is repeated to whoever listens next, or acknowledged with what comes after it
+        with closing(self._client._stream(f"{self._path}/stream", after, params, Update.of)) as portions:
+            for portion in portions:
+                done: str | None = None
+                try:
+                    for update in portion:
+                        yield update
+                        done = update.cursor
+                finally:
+                    if acknowledge and done is not None:
+                        try:
+                            self.acknowledge(done)
+                        except UnavailableError:
+                            pass  # it is repeated to whoever listens next, or acknowledged with what comes after it
