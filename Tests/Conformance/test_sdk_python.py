@@ -200,6 +200,31 @@ def test_an_event_loop_listens_to_many(server, project):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("way", ["http", "wire"])
+def test_threads_share_a_client(server, project, way):
+    """Eight threads at once on one client: each has its own answers."""
+    failures = []
+    with Contex(server.url, wire=f"{HOST}:{server.wire_port}" if way == "wire" else None) as client:
+        shop = client.project(project)
+
+        def work(number):
+            try:
+                for turn in range(10):
+                    key = f"k{number}-{turn}"
+                    shop.publish(key, {"word": f"shade{number}x{turn}"})
+                    assert shop.get(key).data == {"word": f"shade{number}x{turn}"}
+                    found = shop.query(f"shade{number}x{turn}", mode="keyword", threshold=0, top_k=1)
+                    assert [match.data_key for match in found] == [f"{key}.root"]
+            except BaseException as error:  # noqa: B902
+                failures.append(error)
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == [] and len(list(shop.nodes(page=7))) == 80
+
+
 def test_keys_and_what_they_may_do(guarded, project):
     with Contex(guarded.url, api_key=ROOT_KEY) as root:
         root.project(project).publish("tech", {"db": "PostgreSQL"})
