@@ -17,6 +17,8 @@ var categoryOfStatus = map[int]Category{
 	405: "badRequest",
 	410: "conflict",
 	415: "invalid",
+	502: "unavailable",
+	504: "unavailable",
 }
 
 // Of each code: its category, and what to do.

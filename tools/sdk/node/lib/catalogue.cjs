@@ -2,7 +2,7 @@
 // The catalogue of errors, written by tools/sdk/catalogue out of docs/errors.md.
 
 /** @type {Record<string, string>} The category of a status, for codes that are not known here. */
-exports.BY_STATUS = {"422": "invalid", "400": "badRequest", "401": "unauthenticated", "403": "forbidden", "404": "notFound", "409": "conflict", "413": "tooLarge", "429": "limited", "503": "unavailable", "507": "storageFull", "500": "bug", "405": "badRequest", "410": "conflict", "415": "invalid"};
+exports.BY_STATUS = {"422": "invalid", "400": "badRequest", "401": "unauthenticated", "403": "forbidden", "404": "notFound", "409": "conflict", "413": "tooLarge", "429": "limited", "503": "unavailable", "507": "storageFull", "500": "bug", "405": "badRequest", "410": "conflict", "415": "invalid", "502": "unavailable", "504": "unavailable"};
 
 /** @type {Record<string, [string, string]>} Of each code: its category, and what to do. */
 exports.CODES = {

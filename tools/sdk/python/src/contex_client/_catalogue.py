@@ -32,6 +32,8 @@ BY_STATUS: dict[int, str] = {
     405: "badRequest",
     410: "conflict",
     415: "invalid",
+    502: "unavailable",
+    504: "unavailable",
 }
 # Of each code: its category, and what to do.
 CODES: dict[str, tuple[str, str]] = {
