@@ -201,6 +201,40 @@ def test_an_event_loop_listens_to_many(server, project):
 
 
 @pytest.mark.parametrize("way", ["http", "wire"])
+def test_what_a_loop_has_dealt_with(server, project, way):
+    """What the loop went on from is acknowledged, what it broke off at is not; without acknowledging all of it stays."""
+    with Contex(server.url, wire=f"{HOST}:{server.wire_port}" if way == "wire" else None) as client:
+        shop = client.project(project)
+        agent = shop.agent("a")
+        agent.register(["colour: red"], mode="keyword")
+        for n in range(5):
+            shop.publish(f"c{n}", {"colour": "red", "n": n})
+        for number, update in enumerate(agent.listen(acknowledge=False)):
+            if number == 3:
+                break
+        assert [update.data["n"] for update in agent.inbox()] == [0, 1, 2, 3, 4]
+        for update in agent.listen():
+            if update.data["n"] == 2:
+                break
+        assert [update.data["n"] for update in agent.inbox()] == [2, 3, 4]
+        with pytest.raises(ZeroDivisionError):
+            for update in agent.listen():
+                assert update.data["n"] / (3 - update.data["n"])
+        assert [update.data["n"] for update in agent.inbox()] == [3, 4]
+        assert agent.acknowledge(agent.inbox().cursor) == 2 and not agent.inbox().entries
+
+        async def with_loop():
+            async with AsyncContex(server.url) as other:
+                shop.publish("c5", {"colour": "red", "n": 5})
+                shop.publish("c6", {"colour": "red", "n": 6})
+                listening = other.project(project).agent("a").listen()
+                assert (await listening.__anext__()).data["n"] == 5 and (await listening.__anext__()).data["n"] == 6
+                await listening.aclose()
+        asyncio.run(with_loop())
+        assert [update.data["n"] for update in agent.inbox()] == [6]
+
+
+@pytest.mark.parametrize("way", ["http", "wire"])
 def test_threads_share_a_client(server, project, way):
     """Eight threads at once on one client: each has its own answers."""
     failures = []

@@ -3,6 +3,7 @@ package contex
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -201,5 +202,35 @@ func TestUpdatesAsAChannel(t *testing.T) {
 	}
 	if _, err := project.Agent("nobody").Show(ctx); !errors.Is(err, NotFound) || errors.Is(err, Conflict) {
 		t.Fatal(err)
+	}
+}
+
+// What the loop went on from is acknowledged, what it broke off at is not.
+func TestWhatALoopHasDealtWith(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	project := New(server(t), nil).Project(unique("dealt"))
+	agent := project.Agent("a")
+	if _, err := agent.Register(ctx, []string{"colour: red"}, &RegisterOptions{Mode: "keyword"}); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 5 {
+		if _, err := project.Publish(ctx, fmt.Sprint("c", n), map[string]any{"colour": "red", "n": n}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, keep := range []bool{true, false} {
+		for update, err := range agent.Listen(ctx, &ListenOptions{KeepCursor: keep}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if update.DataKey == "c2" {
+				break
+			}
+		}
+		page, err := agent.Inbox(ctx, "", 100, 0)
+		if wanted := map[bool]int{true: 5, false: 3}[keep]; err != nil || len(page.Entries) != wanted {
+			t.Fatal(keep, err, len(page.Entries))
+		}
 	}
 }

@@ -121,6 +121,22 @@ test('listening goes on where it was when the server is killed', { skip: process
   assert.deepEqual(heard, Array.from({ length: total }, (_, n) => n + 1));
 });
 
+test('what a loop went on from is acknowledged, what it broke off at is not', async () => {
+  const shop = new Contex().project(unique('dealt'));
+  const agent = shop.agent('a');
+  await agent.register(['colour: red'], { mode: 'keyword' });
+  for (let n = 0; n < 5; n++) await shop.publish(`c${n}`, { colour: 'red', n });
+  const left = async () => (await agent.inbox()).entries.map((update) => update.data.n);
+  for await (const update of agent.listen({ acknowledge: false })) if (update.data.n === 3) break;
+  assert.deepEqual(await left(), [0, 1, 2, 3, 4]);
+  for await (const update of agent.listen()) if (update.data.n === 2) break;
+  assert.deepEqual(await left(), [2, 3, 4]);
+  await assert.rejects(async () => {
+    for await (const update of agent.listen()) if (update.data.n === 3) throw new RangeError('mine');
+  }, RangeError);
+  assert.deepEqual(await left(), [3, 4]);
+});
+
 test('a loop that throws closes its stream and hands the error on', async () => {
   const shop = new Contex().project(unique('throw'));
   await shop.publish('a', 1);
