@@ -365,4 +365,4 @@ def test_wheel(tmp_path):
     assert made_wheel.returncode == 0, made_wheel.stderr
     (wheel,) = tmp_path.glob("contex_client-*-py3-none-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"contex_wire/__init__.py", "contex_wire/py.typed", "contex_wire/client.py"} <= set(names)
+    assert {"contex_wire/__init__.py", "contex_wire/py.typed", "contex_wire/client.py", "contex_client/_sync.py", "contex_client/py.typed"} <= set(names)

@@ -5,7 +5,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from typing import Any, AsyncIterator, Callable, TypeVar
+from typing import Any, AsyncGenerator, Callable, TypeVar
 
 from . import frames, messages
 from .errors import ConnectionLost, ContexError, ProtocolError
@@ -265,8 +265,9 @@ class _timeout:
             self._handle.cancel()
         if self._is_over and kind is asyncio.CancelledError:
             # From Python 3.11 on a task counts who wants it to end.
-            if hasattr(self._task, "uncancel"):
-                self._task.uncancel()
+            uncancel = getattr(self._task, "uncancel", None)
+            if uncancel is not None:
+                uncancel()
             raise asyncio.TimeoutError from error
 
 
@@ -312,7 +313,7 @@ class Client:
 
     def _wait(self, attempt: int) -> float:
         # Shortened at random, so that clients that failed together do not come again together.
-        return min(self._pause_max, self._pause * 2 ** min(16, attempt - 1)) * random.uniform(0.5, 1)
+        return min(self._pause_max, self._pause * 2.0 ** min(16, attempt - 1)) * random.uniform(0.5, 1)
 
     async def call(self, operation: int, message: Message, answer: type[A], deadline: float | None = None) -> A:
         """Any operation, with its message and the type of its answer."""
@@ -401,15 +402,15 @@ class Client:
 
     def updates(
         self, agent: str, project: str | None = None, *, after: str | None = None, suppress_own: bool = False
-    ) -> AsyncIterator[Update]:
+    ) -> AsyncGenerator[Update, None]:
         """What concerns an agent, in order and without an end: from a cursor, else from the oldest that it has not acknowledged."""
         return self._follow(FOLLOW_INBOX, after, lambda cursor: FollowInbox(agent, project, cursor, self._window, suppress_own))
 
-    def events(self, project: str, *, after: str | None = None, from_start: bool = False) -> AsyncIterator[Update]:
+    def events(self, project: str, *, after: str | None = None, from_start: bool = False) -> AsyncGenerator[Update, None]:
         """The events of a project, in order and without an end: from a cursor, else from the first one or from now on."""
         return self._follow(FOLLOW_EVENTS, after, lambda cursor: FollowEvents(project, cursor, self._window, cursor is None and from_start))
 
-    async def _follow(self, operation: int, cursor: str | None, request: Callable[[str | None], Message]) -> AsyncIterator[Update]:
+    async def _follow(self, operation: int, cursor: str | None, request: Callable[[str | None], Message]) -> AsyncGenerator[Update, None]:
         failures = 0
         while True:
             subscription: _Subscription | None = None

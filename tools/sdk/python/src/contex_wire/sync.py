@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any, AsyncIterator, Coroutine, Iterator, TypeVar
+from typing import Any, AsyncGenerator, Coroutine, Generator, TypeVar
 
 from .client import Client
 from .messages import (
@@ -48,7 +48,7 @@ class SyncClient:
             future.cancel()
             raise
 
-    def _iterate(self, updates: AsyncIterator[Update]) -> Iterator[Update]:
+    def _iterate(self, updates: AsyncGenerator[Update, None]) -> Generator[Update, None, None]:
         async def following() -> Update:
             return await updates.__anext__()
         try:
@@ -56,7 +56,7 @@ class SyncClient:
                 yield self._run(following())
         finally:
             if not self._loop.is_closed():
-                self._run(updates.aclose())  # type: ignore[attr-defined]
+                self._run(updates.aclose())
 
     def ping(self) -> float:
         return self._run(self._client.ping())
@@ -118,8 +118,8 @@ class SyncClient:
     def health(self, *, deadline: float | None = None) -> Any:
         return self._run(self._client.health(deadline=deadline))
 
-    def updates(self, agent: str, project: str | None = None, *, after: str | None = None, suppress_own: bool = False) -> Iterator[Update]:
+    def updates(self, agent: str, project: str | None = None, *, after: str | None = None, suppress_own: bool = False) -> Generator[Update, None, None]:
         return self._iterate(self._client.updates(agent, project, after=after, suppress_own=suppress_own))
 
-    def events(self, project: str, *, after: str | None = None, from_start: bool = False) -> Iterator[Update]:
+    def events(self, project: str, *, after: str | None = None, from_start: bool = False) -> Generator[Update, None, None]:
         return self._iterate(self._client.events(project, after=after, from_start=from_start))

@@ -1,0 +1,3 @@
+module contex/client
+
+go 1.23
