@@ -132,6 +132,7 @@ public final class Database: Sendable {
     package let models: Models
     private let store: OpenStore
     let log: any CommandLog
+    let condition: WriteCondition
     let readers: ReaderPool
     private let heavy: HeavyPool
     /// Of all work that looks at it.
@@ -161,7 +162,7 @@ public final class Database: Sendable {
         folderRemarks = try DataFolder.prepare(configuration)
         do {
             let environment = try Environment(
-                path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
+                store: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
             try Founding.found(environment, configuration.directory, models, servesUnfinishedImport: servesUnfinishedImport)
             environment.growFile()
             (pepper, keyRing) = try environment.read { view in
@@ -177,8 +178,9 @@ public final class Database: Sendable {
         let sinks = Sinks()
         self.sinks = sinks
         let applier = Applier(dimension: models.dimension, matcher: matcher, journal: configuration.journal)
+        condition = WriteCondition(folder: configuration.storePath)
         log = Writer(
-            store: store, applier: applier,
+            store: store, applier: applier, condition: condition,
             committed: { [store, keyRing, pepper, bell] effects in
                 if effects.haveKeysChanged { Self.renew(keyRing, store, pepper) }
                 for notification in effects.notifications {

@@ -21,6 +21,9 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case apiKeyByID = 0x19
     case roleAssignment = 0x1A
 
+    // Each of these levels: what its records add up to. Beside the state of the log, which is written as often.
+    case recordSums = 0x1F
+
     // A project: the log and the documents.
     case logState = 0x20
     case event = 0x21
