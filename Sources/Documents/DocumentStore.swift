@@ -282,6 +282,9 @@ public struct DocumentStore: Sendable {
             throw ContexError(.numbersExhausted, "the project has had \(UInt32.max) documents, the most there can be: export what you need into a new project")
         }
         counters.lastDocument += 1
+        guard try transaction.view.get(scope.key(.document, counters.lastDocument)) == nil else {
+            throw ContexError.damaged("the next document would get number \(counters.lastDocument), which another one has: run 'contex check'")
+        }
         try counters.store(scope, in: &transaction)
         var writer = ByteWriter()
         writer.u32(counters.lastDocument)
@@ -299,9 +302,22 @@ public struct DocumentStore: Sendable {
                 .numbersExhausted, "the project has had \(counters.lastNode) nodes and there are no numbers left: export what you need into a new project")
         }
         let first = counters.lastNode + 1
+        try transaction.view.scan(prefix: scope.key(.node), from: scope.key(.node, first)) { _, _ in
+            throw ContexError.damaged("the next node would get number \(first), and there are others from there on: run 'contex check'")
+        }
         counters.lastNode += UInt32(count)
         try counters.store(scope, in: &transaction)
         return (first...counters.lastNode).map { NodeID(rawValue: $0) }
+    }
+
+    /// Holds a listing against the numbers that were given: a key once entered stays, so what was listed to its end on one state is as many.
+    /// - Parameter keys: how many there were, the deleted ones too.
+    /// - Throws: `.damaged`
+    public func verify(keys: Int, in view: borrowing TransactionView) throws {
+        let given = try Counters.load(scope, in: view).lastDocument
+        guard keys == Int(given) else {
+            throw ContexError.damaged("\(keys) keys are listed, and \(given) numbers of documents were given: run 'contex check'")
+        }
     }
 
     /// The last number that was given to a node.

@@ -36,6 +36,11 @@ public struct ProjectRegistry: Sendable {
         }
         guard last < .max else { throw ContexError(.numbersExhausted, "the tenant has had \(UInt32.max) projects, the most there can be") }
         let project = ProjectID(rawValue: last + 1)
+        // Where the counter is an older one, or gone, the number is another project's, whose records must not be anybody else's.
+        let owned = TenantScope(tenant: tenant, project: project).prefix
+        try transaction.view.scan(prefix: owned) { _, _ in
+            throw ContexError.damaged("the next project of the tenant would get number \(project), under which there are records: run 'contex check'")
+        }
         var state = ByteWriter()
         state.u32(project.rawValue)
         try transaction.store(stateKey, state.bytes)

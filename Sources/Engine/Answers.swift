@@ -334,4 +334,6 @@ public struct StoreStatus: Sendable {
     public let pendingWrites: Int
     /// How many commands have changed the store, and when the last one was proposed.
     public let position: StorePosition
+    /// Why the disk takes nothing at present; nil when it does.
+    public let trouble: String?
 }

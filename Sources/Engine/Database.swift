@@ -135,6 +135,7 @@ public final class Database: Sendable {
     package let models: Models
     private let store: OpenStore
     let log: any CommandLog
+    let condition: WriteCondition
     let readers: ReaderPool
     private let heavy: HeavyPool
     /// Of all work that looks at it.
@@ -166,7 +167,7 @@ public final class Database: Sendable {
         folderRemarks = try DataFolder.prepare(configuration)
         do {
             let environment = try Environment(
-                path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
+                store: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
             try Founding.found(environment, configuration.directory, models, servesUnfinishedImport: servesUnfinishedImport)
             environment.growFile()
             (pepper, keyRing, rateBook) = try environment.read { view in
@@ -186,8 +187,9 @@ public final class Database: Sendable {
         let sinks = Sinks()
         self.sinks = sinks
         let applier = Applier(dimension: models.dimension, matcher: matcher, journal: configuration.journal)
+        condition = WriteCondition(folder: configuration.storePath)
         log = Writer(
-            store: store, applier: applier,
+            store: store, applier: applier, condition: condition,
             committed: { [store, keyRing, rateBook, pepper, bell] effects in
                 if effects.haveKeysChanged { Self.renew(keyRing, store, pepper) }
                 if effects.haveLimitsChanged { Self.renew(rateBook, store) }

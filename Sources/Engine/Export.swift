@@ -134,7 +134,7 @@ extension Database {
         if case .nodes(let place) = cursor.place { from = place }
         let dimension = models.dimension
         let walk = StateWalk(scope: scope, pin: cursor.pin, dimension: dimension, wanted: .nodesWithOwnVectors)
-        let piece = try await read { [from] in try walk.piece(from: from, countMax: .max, bytesMax: bytesMax, in: $0) }
+        let (piece, _) = try await read { [from] in try walk.piece(from: from, countMax: .max, bytesMax: bytesMax, in: $0) }
         return try await onPool(isHeavy: true) { cancellation in
             var filler = PageFiller<[UInt8]>(PageRequest(bytesMax: bytesMax))
             for part in piece.parts {

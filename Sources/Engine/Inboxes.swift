@@ -119,6 +119,10 @@ extension Database {
                 bytes += event.byteCount
                 return .onward
             }
+            // From before the oldest to the end: then they are all.
+            if !hasMore, from <= max(state.acknowledged, state.expired), UInt64(items.count) != state.count {
+                throw ContexError.damaged("the inbox of agent '\(name)' has \(items.count) entries, its state says \(state.count): run 'contex check'")
+            }
             return InboxPage(
                 project: project, agent: name, start: InboxCursor(epoch: epoch, sequence: from), items: items,
                 cursor: items.last?.cursor ?? InboxCursor(epoch: epoch, sequence: max(from, state.last)),

@@ -78,7 +78,13 @@ extension Database {
         let event: EventRecord? = try await read { view in
             if let event = document.event { return event }
             guard let scope = try Self.scope(tenant, project, view) else { return nil }
-            return try EventLog(scope: scope).event(document.sequence, in: view).flatMap { $0.kind == .published && $0.key == key.text ? $0 : nil }
+            let log = EventLog(scope: scope)
+            guard let event = try log.event(document.sequence, in: view) else {
+                let head = try log.head(in: view).sequence
+                if document.sequence == .zero || document.sequence > head { return nil }
+                throw ContexError.damaged("'\(key)' names event \(document.sequence), which is missing: run 'contex check'")
+            }
+            return event.kind == .published && event.key == key.text ? event : nil
         }
         return HeldDocument(
             key: key, sequence: document.sequence, recordedAt: event?.recordedAt, dataText: event?.data,
@@ -100,7 +106,13 @@ extension Database {
             for (key, entry) in entries where visible(entry.name) {
                 if filler.isFull { return Page(items: filler.items, next: PageCursor(.projects, place: key).text) }
                 // Of a summary as JSON, with the names of its members.
-                filler.add(try await summary(tenant, entry), bytes: entry.name.text.utf8.count + 160)
+                let found: ProjectSummary
+                do {
+                    found = try await summary(tenant, entry)
+                } catch {
+                    throw ContexError(anyError: error).damage(in: entry.name)
+                }
+                filler.add(found, bytes: entry.name.text.utf8.count + 160)
             }
             guard entries.count == Self.projectsPerSnapshot, let last = entries.last else { return Page(items: filler.items, next: nil) }
             place = last.place + [0]
@@ -114,12 +126,22 @@ extension Database {
     private func summary(_ tenant: TenantID, _ entry: ProjectRegistry.Entry) async throws -> ProjectSummary {
         let scope = TenantScope(tenant: tenant, project: entry.project)
         let (agents, head) = try await read { (try NeedStore(scope: scope).count(in: $0), try EventLog(scope: scope).head(in: $0).sequence) }
-        var (documents, nodes) = (0, 0)
+        var (documents, nodes, keys) = (0, 0, 0)
         var place: [UInt8]? = []
+        var start: StorePosition?
         while let from = place {
-            let (found, last) = try await read { view in try Self.count(scope, from: from, atMost: Self.documentsPerSnapshot, in: view) }
+            let (before, already) = (start, keys)
+            let (found, last, position) = try await read { view in
+                let position = try StorePosition.load(view)
+                let (found, last) = try Self.count(scope, from: from, atMost: Self.documentsPerSnapshot, in: view)
+                // Of one state when nothing was written since the first piece.
+                if last == nil, before ?? position == position { try DocumentStore(scope: scope).verify(keys: already + found.keys, in: view) }
+                return (found, last, position)
+            }
+            start = start ?? position
             documents += found.documents
             nodes += found.nodes
+            keys += found.keys
             place = last.map { $0 + [0] }
         }
         return ProjectSummary(
@@ -129,7 +151,7 @@ extension Database {
     /// - Returns: also the place of the last that was looked at, nil when there is nothing behind it.
     private static func count(
         _ scope: TenantScope, from place: [UInt8], atMost limit: Int, in view: borrowing TransactionView
-    ) throws -> (found: (documents: Int, nodes: Int), last: [UInt8]?) {
+    ) throws -> (found: (documents: Int, nodes: Int, keys: Int), last: [UInt8]?) {
         var (documents, nodes, looked) = (0, 0, 0)
         var last: [UInt8]?
         try DocumentStore(scope: scope).forEachDocument(from: place, in: view) { key, document in
@@ -142,7 +164,7 @@ extension Database {
             last = key
             return .stop
         }
-        return ((documents, nodes), last)
+        return ((documents, nodes, looked), last)
     }
 
     package static func summaries(_ tenant: TenantID, in view: borrowing TransactionView) throws -> [ProjectSummary] {
@@ -239,7 +261,8 @@ extension Database {
             (try ProjectRegistry(tenant: .standard).entries(in: view).count, try StorePosition.load(view))
         }
         return StoreStatus(
-            bytesUsed: statistics.bytesUsed, entries: statistics.entries, projects: projects, pendingWrites: waiting, position: position)
+            bytesUsed: statistics.bytesUsed, entries: statistics.entries, projects: projects, pendingWrites: waiting, position: position,
+            trouble: condition.trouble)
     }
 }
 

@@ -30,16 +30,15 @@ public struct EventLog: Sendable {
 
     /// Appends one event.
     /// - Parameter position: of the command that it belongs to.
-    /// - Throws: `.damaged` when the head names a sequence that no log reaches.
+    /// - Throws: `.damaged` when the head names a sequence that no log reaches, or ends before an event that is there: that one is not written over.
     /// - Complexity: two puts, one SHA-256 over the data.
     public func append(_ draft: EventDraft, at position: Position, in transaction: inout WriteTransaction) throws -> EventRecord {
         let head = try head(in: transaction.view)
         guard head.sequence.rawValue < .max else { throw ContexError.damaged("the head of the log names event \(head.sequence), which no log reaches") }
         let sequence = head.sequence.next
-        // A head that does not fit its event is damage of the disk, and no fault of whoever wrote it.
-        try Invariants.hold(
-            try hash(of: head.sequence, in: transaction.view) != head.hash || event(sequence, in: transaction.view) == nil,
-            "event \(sequence) is there, and the log ends before it")
+        guard try transaction.view.get(scope.key(.event, sequence.rawValue)) == nil else {
+            throw ContexError.damaged("event \(sequence) is there, and the head of the log names the one before it as the last: run 'contex check'")
+        }
         let hash = EventRecord.chainHash(after: head.hash, sequence: sequence, at: position, draft)
         try transaction.store(scope.key(.event, sequence.rawValue), EventRecord.encode(draft, at: position, hash: hash))
         try store(Head(sequence: sequence, hash: hash, epoch: head.epoch), in: &transaction)
@@ -79,21 +78,34 @@ public struct EventLog: Sendable {
     }
 
     /// Events after `since`, oldest first, at most `count`, and no more than `bytesMax` with all that belongs to them (at least one).
+    /// - Throws: `.damaged` when one of them is missing, also the last: what is returned is all there is, or ends where a bound was reached.
     public func events(
         after since: Sequence, count: Int, bytesMax: Int = .max, in view: borrowing TransactionView
     ) throws -> [EventRecord] {
-        guard count > 0, since.rawValue < .max else { return [] }
+        let head = try head(in: view).sequence
+        guard count > 0, since < head else { return [] }
+        var due = since.next
+        func missing() -> ContexError { ContexError.damaged("event \(due) is missing, the log goes up to \(head): run 'contex check'") }
+        var isWhole = true
         var found: [EventRecord] = []
         var bytes = 0
         let prefix = scope.key(.event)
         try view.scanRecords(prefix: prefix, from: scope.key(.event, since.next.rawValue)) { key, payload in
             // The record is as large as what it holds: one that is too much is not decoded.
-            if !found.isEmpty, payload.byteCount > bytesMax - bytes { return .stop }
-            let event = try EventRecord.decode(Array(payload), sequence: Self.sequence(ofKey: key))
+            guard Self.sequence(ofKey: key) == due else { throw missing() }
+            if !found.isEmpty, payload.byteCount > bytesMax - bytes {
+                isWhole = false
+                return .stop
+            }
+            let event = try EventRecord.decode(Array(payload), sequence: due)
             found.append(event)
             bytes += event.byteCount
-            return found.count < count && bytes < bytesMax ? .onward : .stop
+            if due == head { return .stop }
+            due = due.next
+            isWhole = found.count < count && bytes < bytesMax
+            return isWhole ? .onward : .stop
         }
+        if isWhole, found.last?.sequence != head { throw missing() }
         return found
     }
 

@@ -28,6 +28,9 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case auditByKind = 0x1E
     case auditByObject = 0x1F
 
+    // Each of these levels: what its records add up to. Beside the state of the log, which is written as often.
+    case recordSums = 0x1F
+
     // A project: the log and the documents.
     case logState = 0x20
     case event = 0x21

@@ -23,6 +23,17 @@ public enum Seal {
         return sum.value
     }
 
+    /// A payload in its envelope.
+    static func sealed(_ key: borrowing [UInt8], version: UInt8 = 1, _ payload: borrowing [UInt8]) -> [UInt8] {
+        var value: [UInt8] = []
+        value.reserveCapacity(headerBytes + payload.count)
+        value.append(version)
+        value.append(0)
+        value.append(bigEndian: unsafe checksum(key: key.span.bytes, version: version, flags: 0, payload: payload.span.bytes))
+        value += payload
+        return value
+    }
+
     /// The payload of a sealed value.
     /// - Throws: `.damaged` when the seal does not fit key and bytes, or the version is newer than this build knows.
     @_lifetime(copy value)
@@ -109,13 +120,7 @@ extension TransactionView {
 extension WriteTransaction {
     /// Seals and stores a payload.
     public mutating func store(_ key: borrowing [UInt8], version: UInt8 = 1, _ payload: borrowing [UInt8]) throws(LMDBError) {
-        var value: [UInt8] = []
-        value.reserveCapacity(Seal.headerBytes + payload.count)
-        value.append(version)
-        value.append(0)
-        let sum = unsafe Seal.checksum(key: key.span.bytes, version: version, flags: 0, payload: payload.span.bytes)
-        value.append(bigEndian: sum)
-        value += payload
+        let value = Seal.sealed(key, version: version, payload)
         if Invariants.areChecked {
             let faults = Seal.checkInvariants(key: copy key, value: value, version: version, payload: copy payload)
             Invariants.hold(faults)

@@ -16,10 +16,17 @@ public enum StoreFormat {
         try transaction.store(key, writer.bytes)
     }
 
-    /// - Returns: false when the store is empty.
+    /// - Returns: false when nothing was ever written to the store.
+    /// - Throws: `.damaged` when something was, and the record is gone: what was torn in copying looks so.
     @discardableResult
     public static func verify(_ view: borrowing TransactionView) throws -> Bool {
-        guard let bytes = try view.loadBytes(TenantScope.system.key(.storeFormat)) else { return false }
+        guard let bytes = try view.loadBytes(TenantScope.system.key(.storeFormat)) else {
+            let records = try view.entryCount()
+            if records == 0, view.lastCommit == 0 { return false }
+            throw ContexError.damaged(
+                "the store has had \(view.lastCommit) commits and has \(records) records, but not the one that says its format: it is damaged, "
+                    + "or was copied while it was written to")
+        }
         var reader = ByteReader(bytes)
         let found = try reader.u32()
         try reader.end()

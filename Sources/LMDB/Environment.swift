@@ -13,13 +13,15 @@ public final class EnvironmentEnd: Sendable {
 
 /// One LMDB environment with its single table, opened for the one writer of the directory or for reading beside it.
 ///
-/// Five things are done here that LMDB leaves to its user:
+/// Seven things are done here that LMDB leaves to its user:
 /// * a lock file of our own (`writer.lock`), so that a second writer is refused with a sentence instead of waiting;
 /// * a file that is shorter than its header claims is refused before anything is mapped (a touch would be SIGBUS). LMDB
 ///   may leave the very last pages of a file unwritten when they were freed again, so the writer keeps the file a step
 ///   longer than its last page, and "shorter" then always means damage;
 /// * a file whose meta pages, or the pages from the roots to the first and the last leaf, cannot be LMDB's is refused; whoever wants to know
 ///   of all pages reads with `readVerified`;
+/// * a new file gets its name when it is whole, so that a power cut leaves a store or none;
+/// * the table of readers gets its blocks of the disk before it is mapped: on a full one a touch would be SIGBUS;
 /// * network file systems are refused;
 /// * readers that died are cleared from the table (`clearDeadReaders`, called at open and every 30 s by the engine).
 ///
@@ -45,6 +47,8 @@ public final class Environment: @unchecked Sendable {
         /// Whether a page that is not in memory brings its neighbours with it, as many as the disk's `read_ahead_kb` says. Good for
         /// whoever reads from one end to the other, bad for searches in a store larger than memory.
         public var readsAhead: Bool
+        /// Who keeps count of the records; nil: nobody, and a store that has sums is left with those that it had.
+        public var ledger: (any RecordLedger)?
 
         public init(
             mode: Mode = .writer, durability: Durability = .everyCommit, mapBytes: Int = 1 << 40, readersMax: Int = 1_022, readsAhead: Bool = true
@@ -82,6 +86,7 @@ public final class Environment: @unchecked Sendable {
         var opened: OpaquePointer? = nil
         do throws(LMDBError) {
             try Self.refuseDamage(dataFile, options.mode)
+            if options.mode == .writer { try Self.makeFiles(path, options) }
             unsafe try check(mdb_env_create(&opened), "create environment")
             let env = unsafe opened!
             unsafe try check(mdb_env_set_mapsize(env, options.mapBytes), "set map size")
@@ -103,7 +108,7 @@ public final class Environment: @unchecked Sendable {
                 throw LMDBError(code, "open table")
             }
             unsafe try check(mdb_txn_commit(transaction), "commit")
-            // A new store is nothing without the names of its files.
+            // What was made is nothing without its name.
             if options.mode == .writer, options.durability == .everyCommit { try FolderEntries.flush(path) }
             unsafe raw = env
             table = dbi
@@ -245,6 +250,40 @@ public final class Environment: @unchecked Sendable {
         return descriptor
     }
 
+    /// Makes the file of a store that is not there yet, under another name first, and the table of readers.
+    private static func makeFiles(_ path: String, _ options: Options) throws(LMDBError) {
+        var status = stat()
+        let file = path + "/data.mdb"
+        if unsafe stat(file, &status) != 0 || status.st_size == 0 {
+            let draft = path + "/data.new"
+            // Of a start that was cut off.
+            unsafe unlink(draft)
+            var made: OpaquePointer? = nil
+            unsafe try check(mdb_env_create(&made), "create environment")
+            unsafe mdb_env_set_mapsize(made, options.mapBytes)
+            let code = unsafe mdb_env_open(made, draft, UInt32(MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS), 0o600)
+            unsafe mdb_env_close(made)
+            try check(code, "create \(draft)")
+            let descriptor = unsafe open(draft, O_RDWR | O_CLOEXEC)
+            guard descriptor >= 0 else { throw LMDBError(errno, "open \(draft)") }
+            let isKept = options.durability == .unsafeNoSync || fsync(descriptor) == 0
+            let failure = errno
+            close(descriptor)
+            guard isKept else { throw LMDBError(failure, "flush \(draft)") }
+            guard unsafe rename(draft, file) == 0 else { throw LMDBError(errno, "name \(file)") }
+        }
+        // LMDB's own: 64 bytes for each reader behind its head. It keeps a file that is longer. Opened only when it is needed: closing a file
+        // takes this process's locks of it.
+        let lockFile = path + "/lock.mdb"
+        let needed = (64 * options.readersMax + 2 * pageBytes - 1) / pageBytes * pageBytes
+        if unsafe stat(lockFile, &status) == 0, Int(status.st_blocks) * 512 >= needed { return }
+        let descriptor = unsafe open(lockFile, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw LMDBError(errno, "open \(lockFile)") }
+        defer { close(descriptor) }
+        let code = posix_fallocate(descriptor, 0, off_t(needed))
+        guard code == 0 else { throw LMDBError(code, "allocate \(lockFile)") }
+    }
+
     private static func refuseNetworkFileSystem(_ path: String) throws(LMDBError) {
         var status = statfs()
         guard unsafe statfs(path, &status) == 0 else { throw LMDBError(errno, "open \(path)") }
@@ -295,8 +334,8 @@ public final class Environment: @unchecked Sendable {
         let file = PageFile(descriptor: descriptor)
         for attempt in 0..<Self.attempts {
             let transaction = try beginRead()
-            guard let head = PageHead.of(snapshot: transaction.number, file) else {
-                // A writer that was stopped between its meta page and the number that readers begin with has to run first: 4 s at most.
+            guard let head = PageHead.of(snapshot: transaction.number, file), try beginRead().number == transaction.number else {
+                // Commits come faster than this reads, or a meta page is damaged: 4 s at most.
                 usleep(min(UInt32(attempt) * 10, 5_000))
                 continue
             }

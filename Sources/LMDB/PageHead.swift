@@ -143,21 +143,20 @@ struct PageHead: Equatable {
         throw last
     }
 
-    /// The one that a snapshot of this number was begun on.
+    /// The one that a snapshot of this number was begun on, provided that a snapshot which is begun afterwards has this number too.
     ///
-    /// The commit after the next writes over it. As long as the other page is not of the next one, that cannot have begun.
+    /// Commit N writes the meta page N & 1, and then N into the lock file, where readers and the next writer find it. So:
+    /// * the page of snapshot N is written again by commit N + 2 only;
+    /// * commit N + 2 begins with N + 1 in the lock file (LMDB 0.9.24 `mdb_txn_renew0`: number = `mti_txnid` + 1), and that number only grows;
+    /// * whoever begins a snapshot after the page was read, and gets N, knows that there was no commit N + 2 while it was read.
+    ///
+    /// The other page may be of N - 1, or of N + 1: then a writer is between its page and the number, or was killed there. As long as nobody
+    /// writes, LMDB goes on to give N to readers; the next writer gets a lock whose owner is dead, and takes the number from the newer page.
     /// - Returns: nil when a commit has come between: a newer snapshot has to be begun.
     static func of(snapshot: UInt64, _ file: PageFile) -> PageHead? {
-        switch pair(file) {
-        case .success(let (first, second)):
-            let (own, other) = snapshot & 1 == 0 ? (first, second) : (second, first)
-            // Page 1 of a new store is not in use, and both have number 0.
-            guard own.transaction == snapshot, other.transaction <= snapshot else { return nil }
-            // Read a second time: what of the first was read before the other page may have been half of a commit's.
-            guard case .success(let again) = pair(file), again.0 == first, again.1 == second else { return nil }
-            return own
-        case .failure: return nil
-        }
+        guard case .success(let (first, second)) = pair(file) else { return nil }
+        let own = snapshot & 1 == 0 ? first : second
+        return own.transaction == snapshot ? own : nil
     }
 
     /// What of the trees' heads cannot be.

@@ -60,6 +60,12 @@ public struct TransactionView: ~Escapable, Copyable {
         return Int(stat.ms_entries)
     }
 
+    /// Of the last commit before this state; 0 in a store that nothing was ever written to.
+    public var lastCommit: UInt64 {
+        let number = unsafe UInt64(mdb_txn_id(raw))
+        return if case .writing = state { number - 1 } else { number }
+    }
+
     public enum Step: Sendable { case onward, stop }
     public enum Direction: Sendable { case ascending, descending }
 
@@ -163,6 +169,8 @@ public struct WriteTransaction: ~Copyable {
     /// Counts puts and deletes, so that the engine can tell whether a refused command has left a trace.
     public private(set) var mutationCount = 0
     private let number: UInt64
+    /// Retained, as the environment is; nil when nobody keeps count.
+    private let changes: Unmanaged<RecordChanges>?
 
     /// LMDB's bound on keys (compiled in), and ours on values: what 32 bits of page count can hold is never reached.
     public static let keyBytesMax = 511
@@ -172,11 +180,13 @@ public struct WriteTransaction: ~Copyable {
         table = environment.table
         number = environment.nextWriteNumber()
         unsafe self.environment = Unmanaged.passRetained(environment)
+        unsafe changes = environment.options.ledger == nil ? nil : Unmanaged.passRetained(RecordChanges())
     }
 
     deinit {
         unsafe mdb_txn_abort(raw)
         unsafe environment.release()
+        unsafe changes?.release()
     }
 
     public var view: TransactionView {
@@ -187,20 +197,43 @@ public struct WriteTransaction: ~Copyable {
     /// Stores `value` under `key`, replacing what was there.
     /// - Precondition: 1...511 bytes of key.
     public mutating func put(_ key: borrowing [UInt8], _ value: borrowing [UInt8]) throws(LMDBError) {
+        guard let changes = unsafe changes?.takeUnretainedValue() else { return try putUncounted(key, value) }
+        // What is new needs one way down the tree so; what is replaced needs two, as it would if it were looked up before.
+        var old = unsafe MDB_val()
+        if unsafe try put(key, value, MDB_NOOVERWRITE, &old) { return unsafe changes.came(key.span.bytes, value.span.bytes) }
+        unsafe changes.went(key.span.bytes, RawSpan(_unsafeStart: UnsafeRawPointer(old.mv_data), byteCount: old.mv_size))
+        try putUncounted(key, value)
+        unsafe changes.came(key.span.bytes, value.span.bytes)
+    }
+
+    /// The same, and no ledger hears of it.
+    /// - Precondition: 1...511 bytes of key.
+    package mutating func putUncounted(_ key: borrowing [UInt8], _ value: borrowing [UInt8]) throws(LMDBError) {
+        var old = unsafe MDB_val()
+        _ = unsafe try put(key, value, 0, &old)
+    }
+
+    /// - Parameter old: what is there instead, when the answer is no.
+    private mutating func put(
+        _ key: borrowing [UInt8], _ value: borrowing [UInt8], _ flags: Int32, _ old: inout MDB_val
+    ) throws(LMDBError) -> Bool {
         precondition(key.count >= 1 && key.count <= Self.keyBytesMax, "key of \(key.count) bytes")
         mutationCount += 1
         let (transaction, dbi) = unsafe (raw, table)
         let code = unsafe key.withUnsafeBytes { keyBytes in
             unsafe value.withUnsafeBytes { valueBytes in
                 var name = unsafe MDB_val(mv_size: keyBytes.count, mv_data: UnsafeMutableRawPointer(mutating: keyBytes.baseAddress))
-                var data = unsafe MDB_val(mv_size: valueBytes.count, mv_data: UnsafeMutableRawPointer(mutating: valueBytes.baseAddress))
-                return unsafe mdb_put(transaction, dbi, &name, &data, 0)
+                unsafe old = MDB_val(mv_size: valueBytes.count, mv_data: UnsafeMutableRawPointer(mutating: valueBytes.baseAddress))
+                return unsafe mdb_put(transaction, dbi, &name, &old, UInt32(flags))
             }
         }
+        if code == MDB_KEYEXIST { return false }
         try check(code, "put")
+        return true
     }
 
-    /// Stores `value` under a key that is greater than all there are: pages are filled to the last byte, one after the other.
+    /// Stores `value` under a key that is greater than all there are: pages are filled to the last byte, one after the other. It is for copies
+    /// of whole stores, whose sums are among what is copied: no ledger hears of it.
     /// - Precondition: 1...511 bytes of key.
     /// - Returns: false when the key is not greater, and then nothing is stored.
     public mutating func append(_ key: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) throws(LMDBError) -> Bool {
@@ -222,6 +255,19 @@ public struct WriteTransaction: ~Copyable {
     /// Removes `key`; false when it was not there.
     @discardableResult
     public mutating func delete(_ key: borrowing [UInt8]) throws(LMDBError) -> Bool {
+        if let changes = unsafe changes?.takeUnretainedValue() {
+            guard let old = try view.get(key) else {
+                mutationCount += 1
+                return false
+            }
+            unsafe changes.went(key.span.bytes, old)
+        }
+        return try deleteUncounted(key)
+    }
+
+    /// The same, and no ledger hears of it.
+    @discardableResult
+    package mutating func deleteUncounted(_ key: borrowing [UInt8]) throws(LMDBError) -> Bool {
         mutationCount += 1
         let (transaction, dbi) = unsafe (raw, table)
         let code = unsafe key.withUnsafeBytes { bytes in
@@ -239,6 +285,7 @@ public struct WriteTransaction: ~Copyable {
     public mutating func deleteAll(prefix: [UInt8]) throws(LMDBError) -> Int {
         precondition(!prefix.isEmpty, "an empty prefix would empty the store")
         mutationCount += 1
+        let changes = unsafe changes?.takeUnretainedValue()
         var cursor: OpaquePointer? = nil
         unsafe try check(mdb_cursor_open(raw, table, &cursor), "open cursor")
         let open = unsafe cursor!
@@ -255,17 +302,32 @@ public struct WriteTransaction: ~Copyable {
             try check(code, "delete range")
             let found = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(key.mv_data), byteCount: key.mv_size)
             guard found.starts(with: prefix) else { return removed }
+            if let changes { unsafe changes.went(found, RawSpan(_unsafeStart: UnsafeRawPointer(value.mv_data), byteCount: value.mv_size)) }
             unsafe try check(mdb_cursor_del(open, 0), "delete range")
             removed += 1
         }
     }
 
+    /// Lets the ledger write what has changed so far.
+    package mutating func settleRecords() throws(LMDBError) {
+        guard let changes = unsafe changes?.takeUnretainedValue(), let ledger = unsafe environment.takeUnretainedValue().options.ledger else { return }
+        let taken = changes.take()
+        if !taken.isEmpty { try ledger.settle(taken, in: &self) }
+    }
+
     /// Makes everything durable (with `.everyCommit`) and ends the transaction, also when it throws.
     public consuming func commit() throws(LMDBError) {
-        let (transaction, owner) = unsafe (raw, environment)
+        do throws(LMDBError) {
+            try settleRecords()
+        } catch {
+            _ = consume self
+            throw error
+        }
+        let (transaction, owner, changes) = unsafe (raw, environment, changes)
         discard self
         let code = unsafe mdb_txn_commit(transaction)
         unsafe owner.release()
+        unsafe changes?.release()
         try check(code, "commit")
     }
 }

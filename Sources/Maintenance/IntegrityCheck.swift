@@ -28,6 +28,10 @@ public enum IntegrityCheck {
         public var documents = 0
         public var nodes = 0
         public var agents = 0
+        /// Whether the store keeps sums of its records, so that one which is gone is noticed.
+        public var keepsSums = false
+        /// Those of the findings that say that records are not the ones that were written.
+        public var sumFindings: [String] = []
     }
 
     public static let findingsMax = 100
@@ -53,8 +57,10 @@ public enum IntegrityCheck {
         guard try StoreFormat.verify(view) else { throw ContexError(.storeNotFound, "the store is empty") }
 
         progress("seals")
+        var tally = RecordTally()
         try view.scan(prefix: []) { keySpan, value in
             report.values += 1
+            tally.add(keySpan, value)
             let key = Array(keySpan)
             do {
                 _ = try Seal.open(key: key, value: value, version: 1)
@@ -65,6 +71,9 @@ public enum IntegrityCheck {
         }
         // With a broken seal the rest would only stumble over it again.
         guard report.findings.isEmpty else { return report }
+        report.keepsSums = try RecordSums.areKept(in: view)
+        report.sumFindings = try RecordFindings.text(of: tally.differences(in: view), in: view)
+        report.findings = report.sumFindings
 
         guard let model = try VectorModel.load(view) else {
             report.findings.append("the store does not say which model made its vectors")

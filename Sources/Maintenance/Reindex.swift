@@ -44,6 +44,13 @@ public enum Reindex {
     /// off (some seconds of embedding).
     static let batchNodes = 1_024
 
+    /// What a rebuild empties first, and fills again.
+    private static let madeAnew: Set<KeyKind> = [
+        .journalState, .journalEntry, .vectorState, .vector, .vectorLinks, .vectorSlots, .vectorCodes, .vectorNodes, .vectorBulk, .vectorSum,
+        .textState, .posting, .textPositions, .textTerms, .textLengths, .textRecent, .need, .needState, .agentMatch, .agentMatchByDocument,
+        .agentNeeds, .needFollower, .needByText, .needTerm, .needLimits, .needCodes, .attributeNodes, .attributeTimes,
+    ]
+
     public enum Step: Sendable {
         case indexing
         /// The vectors of one project into its graph.
@@ -81,7 +88,7 @@ public enum Reindex {
         try verifyPages(configuration.directory)
         do {
             let environment = try Environment(
-                path: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
+                store: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
             return try await run(environment, configuration, models, change, progress)
         } catch let error as LMDBError {
             throw Database.openFailure(error, configuration.directory)
@@ -202,9 +209,12 @@ public enum Reindex {
             // No command made these indexes: a journal from before would lead elsewhere.
             try Journal().removeAll(in: &transaction)
             // A graph that an import had set apart is whole now.
-            guard var mark = try ImportMark.load(transaction.view), mark.isBuilding else { return }
-            mark.isBuilding = false
-            try mark.store(in: &transaction)
+            if var mark = try ImportMark.load(transaction.view), mark.isBuilding {
+                mark.isBuilding = false
+                try mark.store(in: &transaction)
+            }
+            // What was gone before is there again; of the others only what was written counts.
+            try RecordSums.recount(RecordSums.areKept(in: transaction.view) ? madeAnew : nil, in: &transaction)
         }
         return report
     }

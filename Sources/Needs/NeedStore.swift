@@ -60,6 +60,9 @@ public struct NeedStore: Sendable {
     public func nextNumber(in view: borrowing TransactionView) throws -> UInt32 {
         let last = try state(in: view).lastNumber
         guard last < .max else { throw ContexError(.numbersExhausted, "the project has had \(UInt32.max) registrations, the most there can be") }
+        guard try view.get(scope.key(.agentNeeds, last + 1)) == nil else {
+            throw ContexError.damaged("the next registration would get number \(last + 1), which another one has: run 'contex check'")
+        }
         return last + 1
     }
 

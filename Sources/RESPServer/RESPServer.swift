@@ -143,6 +143,10 @@ public final class RESPServer: Sendable {
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.autoRead, value: false)
+            // Without a descriptor left, whoever waits would be accepted in vain, again and again.
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptBackoffHandler { _ in .milliseconds(100) }) }
+            }
             // Subscribers are silent for hours; only the kernel finds out that one is gone.
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

@@ -39,7 +39,8 @@ extension Operations {
             }
             var parts: [ServerHealth.Component] = [
                 .init(
-                    name: "store", status: .healthy, message: nil,
+                    name: "store", status: store.trouble == nil ? .healthy : .degraded,
+                    message: isTold ? store.trouble.map { "The disk takes no writes (\($0)); reads go on" } : nil,
                     details: isTold
                         ? [
                             ("bytes_used", "\(store.bytesUsed)"), ("entries", "\(store.entries)"), ("projects", "\(store.projects)"),
@@ -49,8 +50,8 @@ extension Operations {
                 model,
             ]
             if let webhooks = database.deliveryHealth { parts.append(Self.component(webhooks, isTold: isTold)) }
-            return ServerHealth(
-                status: parts.contains { $0.status == .unhealthy } ? .unhealthy : .healthy, components: parts)
+            let isUnhealthy = parts.contains { $0.status == .unhealthy }
+            return ServerHealth(status: isUnhealthy ? .unhealthy : store.trouble == nil ? .healthy : .degraded, components: parts)
         }
     }
 

@@ -7,7 +7,9 @@ struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a whole data folder: every page, every seal, every index against its documents, the hash chain of every log.",
         discussion: """
-            Works beside a running server. Exit code 0: all is well; 1: something is wrong, a finding a line. With a damaged page \
+            Works beside a running server. Records that are gone, or are older ones again, are noticed by sums that are kept of \
+            them; a store of an earlier build has none until 'contex reindex --sums-only'. \
+            Exit code 0: all is well; 1: something is wrong, a finding a line. With a damaged page \
             nothing but the pages is read. With --content-hash it reads pages and seals and nothing more.
             """)
 
@@ -45,6 +47,9 @@ struct Check: ParsableCommand {
             let counts =
                 "\(report.values) values, \(report.projects) projects, \(report.events) events, \(report.documents) documents, "
                 + "\(report.nodes) nodes, \(report.agents) agents"
+            if report.values > 0, !report.keepsSums, report.findings.isEmpty {
+                Terminal.say("no sums of records are kept here: one that is gone may go unnoticed ('contex reindex --sums-only' begins them)")
+            }
             Terminal.say(report.findings.isEmpty ? Terminal.paint("all is well", .green) + ": \(counts)" : "read: \(counts)")
         }
         guard report.findings.isEmpty else {
@@ -57,7 +62,7 @@ struct Check: ParsableCommand {
         [
             "findings": .array(report.findings.map(JSONValue.string)), "values": .integer(report.values), "projects": .integer(report.projects),
             "events": .integer(report.events), "documents": .integer(report.documents), "nodes": .integer(report.nodes),
-            "agents": .integer(report.agents),
+            "agents": .integer(report.agents), "keeps_sums": .bool(report.keepsSums),
         ]
     }
 }

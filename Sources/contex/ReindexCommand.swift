@@ -18,6 +18,9 @@ struct ReindexCommand: AsyncParsableCommand {
         discussion: """
             The server must be stopped. Cut off, it goes on where it stopped when it is called again. Log, documents, keys and \
             registrations are not touched, and vectors that publishers brought are kept.
+
+            With --sums-only no index is made: the store is checked, and its records, as they are, are taken for those that were written. So a store of an \
+            earlier build gets the sums by which 'contex check' notices a record that is gone; so does one whose loss is accepted.
             """)
 
     @OptionGroup var options: FolderOptions
@@ -31,14 +34,38 @@ struct ReindexCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The project that --analyzer is for.", valueName: "project"))
     var project: String?
 
+    @Flag(help: "Make no index: only begin the sums of records, or begin them again.")
+    var sumsOnly = false
+
     func validate() throws {
+        if sumsOnly, modelDir != nil || analyzer != nil { throw ValidationError("--sums-only makes no index, and takes no model or analyser") }
         if (analyzer == nil) != (project == nil) { throw ValidationError("--analyzer and --project go together") }
         if let analyzer, !ProjectSettings.analyzerNames.contains(analyzer) {
             throw ValidationError("--analyzer is one of \(ProjectSettings.analyzerNames.joined(separator: ", "))")
         }
     }
 
-    func run() async throws {
+    func run() async throws { try await sumsOnly ? count() : reindex() }
+
+    private func count() throws {
+        let report: RecordCount.Report
+        do {
+            defer { Terminal.progress("") }
+            report = try RecordCount.run(configuration: DatabaseConfiguration(directory: options.folder)) {
+                Terminal.progress("checking " + Terminal.clean($0, atMost: 60))
+            }
+        } catch {
+            throw CommandFailure(error)
+        }
+        if options.json {
+            let object: JSONValue = ["records": .integer(report.records), "accepted": .array(report.accepted.map(JSONValue.string))]
+            return Terminal.say(JSONPrinter.text(object))
+        }
+        for accepted in report.accepted { Terminal.say("accepted: " + Terminal.clean(accepted)) }
+        Terminal.say("\(report.records) records are counted")
+    }
+
+    private func reindex() async throws {
         let report: Reindex.Report
         do {
             // Threshold and mode decide whom an agent follows: taken from where the server takes them.

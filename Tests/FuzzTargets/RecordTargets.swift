@@ -91,7 +91,7 @@ extension FuzzTargets {
         target("fulltext", family: { textRecords }), target("attributes", family: { attributeRecords }),
         target("needs", family: { needRecords }), target("access", family: { accessRecords }),
         target("journal", family: { journalRecords }), target("inboxes", family: { inboxRecords }),
-        target("outbox", family: { outboxRecords }), sealed,
+        target("outbox", family: { outboxRecords }), target("sums", family: { sumRecords }), sealed,
     ]
 
     private static func target(_ name: String, family: @escaping @Sendable () -> RecordFamily) -> FuzzTarget {
@@ -475,6 +475,25 @@ extension FuzzTargets {
                     RoleAssignment(keyID: KeyID(rawValue: 1), role: .publisher, projects: ProjectScope(["a"])), in: &transaction, scope: scope)
             })
     }()
+
+    private static let sumRecords = RecordFamily(
+        read: { view in
+            var tally = RecordTally()
+            try view.scan(prefix: []) { key, value in
+                tally.add(key, value)
+                return .onward
+            }
+            _ = try tally.differences(in: view)
+        },
+        change: { transaction in
+            try RecordSums.recount([.node], in: &transaction)
+            try RecordSums.recount(in: &transaction)
+        },
+        fill: { transaction in
+            for number in 0..<3 as Range<UInt32> { try transaction.store(scope.key(.node, number), [1, 2, 3]) }
+            try transaction.store(scope.registry.key(.tenantState), [0, 0, 0, 7])
+            try RecordSums.recount(in: &transaction)
+        })
 
     // MARK: - Envelopes
 

@@ -1,5 +1,6 @@
 import Base
 import Foundation
+import Glibc
 import LMDB
 import TestSupport
 import Testing
@@ -109,6 +110,43 @@ import Testing
         #expect(refusal?.description.contains("\(ProcessInfo.processInfo.processIdentifier)") == true)
         let reader = try store(folder, .reader)
         #expect(try reader.read { try $0.copy([7]) } == [7])
+    }
+
+    /// A start that was cut off: its file never had its name.
+    @Test func whatAStartThatWasCutOffLeavesIsNoStoreAndNoHindrance() throws {
+        for left in [[], [UInt8](repeating: 0, count: 8_192), [UInt8](repeating: 0xA5, count: 5_000)] as [[UInt8]] {
+            let folder = TemporaryFolder()
+            try Data(left).write(to: folder.url.appendingPathComponent("data.new"))
+            let missing = #expect(throws: LMDBError.self) { _ = try store(folder, .reader) }
+            #expect(missing?.code == .noSuchFile)
+            let env = try store(folder)
+            #expect(try env.read { try $0.entryCount() } == 0)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["data.mdb", "lock.mdb", "writer.lock"])
+        }
+    }
+
+    /// A store that has its name and lost its pages is damage, also when every byte is zero: nothing says that it was new.
+    @Test func aFileOfZerosIsNoNewStore() throws {
+        let folder = TemporaryFolder()
+        try Data(count: 16 << 20).write(to: folder.url.appendingPathComponent("data.mdb"))
+        let refusal = #expect(throws: LMDBError.self) { _ = try store(folder) }
+        #expect(refusal?.code == .damagedPages)
+    }
+
+    /// Where a full disk would be SIGBUS there are blocks before anything is mapped.
+    @Test func theTableOfReadersIsOnTheDiskBeforeItIsMapped() throws {
+        let folder = TemporaryFolder()
+        let file = folder.path + "/lock.mdb"
+        // As LMDB makes it: of some length, and none of it there.
+        #expect(FileManager.default.createFile(atPath: file, contents: nil))
+        let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+        try handle.truncate(atOffset: 65_536)
+        try handle.close()
+        let env = try store(folder)
+        var status = stat()
+        #expect(unsafe stat(file, &status) == 0)
+        #expect(status.st_blocks * 512 >= 1_022 * 64, "\(status.st_blocks) blocks")
+        #expect(try env.statistics().readers <= 1)
     }
 
     @Test func aTruncatedFileIsRefusedBeforeItIsMapped() throws {

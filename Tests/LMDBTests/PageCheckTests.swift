@@ -186,6 +186,102 @@ import Testing
         #expect(try Environment(path: folder.path, options: Self.options()).readVerified { view in try view.entryCount() } == 0)
     }
 
+    /// Commit N + 1 is in the file, and N in the lock file: there a writer was killed, while somebody else had the store open.
+    @Test func aStoreIsVerifiedBehindAWriterThatWasKilled() throws {
+        for commits in 1...4 {
+            let folder = TemporaryFolder()
+            let file = folder.url.appendingPathComponent("data.mdb")
+            var random = SeededRandom(seed: testSeed("aStoreIsVerifiedBehindAWriterThatWasKilled") &+ UInt64(commits))
+            var records: Records = [:]
+            try {
+                let env = try Environment(path: folder.path, options: Self.options())
+                for _ in 0..<commits { try Self.commit(env, &records, 60, deleting: 5, &random) }
+            }()
+            // What the killed one's last commit leaves: pages that were free or behind the end, and the other meta page.
+            let other = TemporaryFolder()
+            let copy = other.url.appendingPathComponent("data.mdb")
+            try Data(contentsOf: file).write(to: copy)
+            var after = records
+            try {
+                let env = try Environment(path: other.path, options: Self.options())
+                try Self.commit(env, &after, 40, deleting: 10, &random)
+            }()
+            let env = try Environment(path: folder.path, options: Self.options(.reader))
+            let handle = try FileHandle(forWritingTo: file)
+            try handle.write(contentsOf: Data(contentsOf: copy))
+            try handle.close()
+            let begun = ContinuousClock.now
+            let (found, commit) = try env.readVerified { view in
+                var found: Records = [:]
+                try view.scan(prefix: []) { key, value in
+                    found[Array(key)] = Array(value)
+                    return .onward
+                }
+                return (found, view.lastCommit)
+            }
+            #expect(found == records && commit == UInt64(commits))
+            #expect(ContinuousClock.now - begun < .seconds(1))
+        }
+    }
+
+    /// F3: a write of a meta page that was torn at a sector leaves the commit, or the one before, or is refused; in none of them a record is another.
+    @Test func everyTornMetaPageIsOneOfTwoStatesOrRefused() throws {
+        var random = SeededRandom(seed: testSeed("everyTornMetaPageIsOneOfTwoStatesOrRefused"))
+        let folder = TemporaryFolder()
+        let file = folder.url.appendingPathComponent("data.mdb")
+        var states: [(file: [UInt8], records: Records)] = []
+        var records: Records = [:]
+        for round in 0..<4 {
+            try {
+                let env = try Environment(path: folder.path, options: Self.options())
+                try Self.commit(env, &records, 150, deleting: round * 20, &random)
+            }()
+            states.append((Array(try Data(contentsOf: file)), records))
+        }
+        let target = TemporaryFolder()
+        var (old, new, refused) = (0, 0, 0)
+        for (before, after) in zip(states, states.dropFirst()) {
+            for page in 0..<2 {
+                for sector in 0...8 {
+                    for isLowWritten in [true, false] {
+                        // All pages of the commit are there; of this meta page the sectors before, or from, the tear.
+                        var torn = after.file
+                        let range = isLowWritten ? sector * 512..<4_096 : 0..<sector * 512
+                        for place in range { torn[page * 4_096 + place] = before.file[page * 4_096 + place] }
+                        switch try Self.outcome(torn, after.records, in: target) {
+                        case .same: new += 1
+                        case .refused, .refusedAtOpen: refused += 1
+                        case .sealsTell: Issue.record("page \(page), sector \(sector): a record with a broken sum")
+                        case .wrong:
+                            #expect(try Self.outcome(torn, before.records, in: target) == .same, "page \(page), sector \(sector)")
+                            old += 1
+                        }
+                    }
+                }
+            }
+        }
+        // The page that a commit does not write is the same before and after it; of the other one all that counts is in the first sector.
+        #expect(old > 0 && new > 0 && old + new + refused == 108, "\(old) old, \(new) new, \(refused) refused")
+        print("F3: 108 torn meta pages: \(new) of the commit, \(old) of the one before, \(refused) refused")
+    }
+
+    /// F6
+    @Test func aFileOfAnyLengthIsWholeOrRefused() throws {
+        let seed = testSeed("aFileOfAnyLengthIsWholeOrRefused")
+        var random = SeededRandom(seed: seed)
+        let store = try Self.store(&random)
+        let folder = TemporaryFolder()
+        var refused = 0
+        for round in 0..<100 {
+            let length = round < 10 ? round * 1_000 : Int.random(in: 0..<store.file.count, using: &random)
+            switch try Self.outcome(Array(store.file.prefix(length)), store.records, in: folder) {
+            case .refused, .refusedAtOpen: refused += 1
+            case let outcome: Issue.record("seed \(seed), \(length) of \(store.file.count) bytes: \(outcome)")
+            }
+        }
+        #expect(refused == 100)
+    }
+
     private final class Writing: Sendable {
         let isOver = Atomic(false)
         let commits = Mutex<Result<Int, any Error>?>(nil)

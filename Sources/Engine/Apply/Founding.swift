@@ -7,7 +7,10 @@ enum Founding {
     /// - Throws: `.damaged` for another format; `.conflict` for another model, or work that is not finished.
     static func found(_ environment: Environment, _ directory: String, _ models: Models, servesUnfinishedImport: Bool) throws {
         var transaction = try environment.beginWrite()
-        try StoreFormat.verifyOrCreate(&transaction)
+        if try !StoreFormat.verify(transaction.view) {
+            try StoreFormat.verifyOrCreate(&transaction)
+            try RecordSums.begin(in: &transaction)
+        }
         try VectorModel.verifyOrCreate(models.vectorModel, directory: directory, in: &transaction)
         if !servesUnfinishedImport { try ImportMark.refuseUnfinished(in: transaction.view, directory: directory) }
         try transaction.commit()

@@ -12,7 +12,7 @@ enum OfflineLog {
         // Opened for reading first: a folder that holds no store must not become one.
         _ = try Database.openForReading(directory: directory)
         do {
-            let environment = try Environment(path: DatabaseConfiguration(directory: directory).storePath)
+            let environment = try Environment(store: DatabaseConfiguration(directory: directory).storePath)
             var transaction = try environment.beginWrite()
             guard try StoreFormat.verify(transaction.view), let model = try VectorModel.load(transaction.view) else {
                 throw ContexError(.storeNotFound, "the store in \(directory) is empty")

@@ -12,6 +12,7 @@
 
 internal import Base
 internal import Glibc
+internal import KeySpace
 public import LMDB
 internal import Synchronization
 
@@ -62,7 +63,7 @@ public final class OpenStore: Sendable {
             case .leaving(let end):
                 guard end.hasCome else { return nil }
                 do {
-                    let environment = try Environment(path: path, options: options)
+                    let environment = try Environment(store: path, options: options)
                     state = .open(environment)
                     reopened.add(1, ordering: .relaxed)
                     return environment

@@ -46,9 +46,11 @@ final class Writer: CommandLog {
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let applier: Applier
     private let committed: @Sendable (Effects) -> Void
+    private let condition: WriteCondition
 
     /// - Parameter committed: gets what a group left for after its commit, in the order of commits, on the writer's thread, before anybody is answered.
-    init(store: OpenStore, applier: Applier, committed: @escaping @Sendable (Effects) -> Void) {
+    init(store: OpenStore, applier: Applier, condition: WriteCondition, committed: @escaping @Sendable (Effects) -> Void) {
+        self.condition = condition
         self.store = store
         self.applier = applier
         self.committed = committed
@@ -163,6 +165,7 @@ final class Writer: CommandLog {
             } while ContinuousClock.now < deadline
             try transaction.commit()
         } catch {
+            condition.failed(error)
             // Nothing was taken: the transaction could not begin. Whoever waits must hear of it.
             if group.isEmpty { next()?.settle(.failure(ContexError(anyError: error))) }
             for (job, verdict) in group {
@@ -194,11 +197,13 @@ final class Writer: CommandLog {
             try transaction.commit()
             finish([(job.settle, .success(outcome))], effects)
         } catch {
+            condition.failed(error)
             job.settle(.failure(ContexError(anyError: error)))
         }
     }
 
     private func finish(_ settles: [(settle: Settle, verdict: Result<Outcome, any Error>)], _ effects: Effects) {
+        condition.succeeded()
         try? store.environment().growFile()
         committed(effects)
         for (settle, verdict) in settles { settle(verdict.mapError { ContexError(anyError: $0) }) }

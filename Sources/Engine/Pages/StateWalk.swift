@@ -8,6 +8,7 @@
 public import Base
 internal import Documents
 internal import Events
+internal import Journal
 internal import KeySpace
 internal import LMDB
 
@@ -73,13 +74,24 @@ struct StateWalk: Sendable {
     /// Records that are looked at on one snapshot: some 10 to 20 ms.
     private static let recordsMax = 2_000
 
+    /// How far a walk has come that began at the beginning, for the proof that it saw all keys.
+    struct Seen: Sendable {
+        var keys = 0
+        /// Of the store, at the first piece.
+        var position: StorePosition?
+    }
+
     /// What stands from a place on: about `bytesMax` of it, and `countMax` documents or nodes, at least one.
-    func piece(from place: Place, countMax: Int, bytesMax: Int, in view: borrowing TransactionView) throws -> Piece {
+    /// - Parameter seen: by the pieces before; nil when they are not known. Not in use at the beginning.
+    /// - Throws: `.damaged` also when the project has had more keys than a walk to the end has seen on one state.
+    func piece(
+        from place: Place, countMax: Int, bytesMax: Int, seen: Seen? = nil, in view: borrowing TransactionView
+    ) throws -> (piece: Piece, seen: Seen?) {
         let log = EventLog(scope: scope)
         try pin.verify(log, in: view)
         let documents = DocumentStore(scope: scope)
         var piece = Piece()
-        var (records, count) = (0, 0)
+        var (records, count, keys) = (0, 0, 0)
         func isFull() -> Bool { records >= Self.recordsMax || count >= countMax || piece.bytes >= bytesMax }
         try documents.forEachDocument(from: place.key, in: view) { key, record in
             if isFull() {
@@ -87,6 +99,7 @@ struct StateWalk: Sendable {
                 return .stop
             }
             records += 1
+            keys += 1
             guard var document = try PastDraft.document(record, at: pin.sequence, scope, in: view) else { return .onward }
             let first = key == place.key ? place.node : 0
             if let event = document.event {
@@ -118,7 +131,13 @@ struct StateWalk: Sendable {
             piece.parts.append(Part(key: key, first: first, document: document))
             return piece.next == nil ? .onward : .stop
         }
-        return piece
+        guard var seen = place == .beginning ? Seen() : seen else { return (piece, nil) }
+        let position = try StorePosition.load(view)
+        seen.position = seen.position ?? position
+        // The one in whose middle this piece ends is seen again.
+        seen.keys += keys - (piece.next.map { $0.node > 0 ? 1 : 0 } ?? 0)
+        if piece.next == nil, seen.position == position { try documents.verify(keys: seen.keys, in: view) }
+        return (piece, seen)
     }
 }
 
@@ -136,10 +155,12 @@ extension Database {
         guard let (walk, start) = try await begin(tenant, project, listing, wanted, request, asOf) else { return Page(items: [], next: nil) }
         var filler = PageFiller<Item>(request)
         var place: StateWalk.Place? = start
+        var seen: StateWalk.Seen?
         while let from = place {
             try Task.checkCancellation()
             let (room, bytes) = (max(1, filler.countLeft == .max ? .max : filler.countLeft + 1), max(1, filler.bytesLeft))
-            let piece = try await read { try walk.piece(from: from, countMax: room, bytesMax: bytes, in: $0) }
+            let (piece, now) = try await read { [seen] in try walk.piece(from: from, countMax: room, bytesMax: bytes, seen: seen, in: $0) }
+            seen = now
             let before = filler
             let (after, stop) = try await onPool(isHeavy: piece.bytes > Limits.lightBytes) { cancellation in
                 var filler = before

@@ -124,6 +124,17 @@ extension ContexError.Category {
     var isOurs: Bool { self == .damaged || self == .bug || self == .storageFull }
 }
 
+extension ContexError {
+    /// What an item of a batch says: the words of the answer that it would have had alone, without those that only the log has.
+    var batchMessage: String {
+        switch category {
+        case .bug: "Internal server error"
+        case .damaged: project.map { "Stored data of project '\($0)' is damaged: 'contex check' says where" } ?? code.meaning
+        default: message
+        }
+    }
+}
+
 extension AnswerFormat {
     static let names = allCases.map(\.rawValue)
     /// All but JSON's, each once.

@@ -229,7 +229,7 @@ extension RouteTable {
                 return try success(command, receipt)
             case .failure(let error):
                 var members = failure(command)
-                members["error"] = .string(error.category.isOurs ? "Internal server error" : error.message)
+                members["error"] = .string(error.batchMessage)
                 members["code"] = .string(error.code.rawValue)
                 return .object(members)
             }

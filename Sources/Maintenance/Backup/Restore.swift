@@ -142,7 +142,7 @@ public enum Restore {
         _ path: String, _ plan: RestorePlan, _ keys: [BackupID: BackupKey], _ mapBytes: Int, _ progress: (Step, Int, Int) -> Void
     ) throws -> (records: UInt64, commands: UInt64) {
         // Nobody needs a commit before the last.
-        let environment = try Environment(path: path, options: .init(durability: .unsafeNoSync, mapBytes: mapBytes))
+        let environment = try Environment(store: path, options: .init(durability: .unsafeNoSync, mapBytes: mapBytes))
         let all = Int(clamping: plan.full.manifest.items)
         let source = RecordSource(plan.full, keys[plan.full.manifest.id])
         let records = try RestoredStore.fill(environment, from: source) { progress(.records, Int(clamping: $0), all) }
