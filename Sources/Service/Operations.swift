@@ -14,7 +14,11 @@ public final class Operations: Sendable {
     public let memory: InflightMemory
     private let meter: any Meter
     private let audit: any AuditTrail
-    private let logger: Logger
+    let logger: Logger
+    let measures: ServiceMeasures
+    /// What is slow.
+    public let slowLog = SlowLog()
+    let condition = Condition()
     private let logins = LoginGuard()
 
     public init(
@@ -27,6 +31,8 @@ public final class Operations: Sendable {
         self.meter = meter
         self.audit = audit
         logger = Logger(label: "contex.service")
+        measures = ServiceMeasures(database.measures.registry)
+        measureCondition()
     }
 
     /// Where an adapter runs the tasks of requests that are much work: reading large bodies, printing large answers.
@@ -76,6 +82,7 @@ public final class Operations: Sendable {
         _ action: Action, project: Name?, by caller: Caller, _ body: (Principal) async throws -> T
     ) async throws -> T {
         var principal: Principal? = nil
+        let observed = begin(action, project: project, by: caller)
         do {
             let known = try authenticate(caller)
             principal = known
@@ -83,6 +90,7 @@ public final class Operations: Sendable {
             try await meter.admit(action, principal: known, project: project, caller: caller)
             let answer = try await body(known)
             await audit.record(action, principal: known, project: project, caller: caller, failure: nil)
+            end(observed, known, answer)
             return answer
         } catch {
             var failure = ContexError(from: error)
@@ -93,6 +101,7 @@ public final class Operations: Sendable {
             default: break
             }
             await audit.record(action, principal: principal, project: project, caller: caller, failure: failure)
+            end(observed, principal, failure: failure)
             failure.isRecorded = true
             throw failure
         }
@@ -115,6 +124,7 @@ public final class Operations: Sendable {
             refusal = ContexError(from: error)
         }
         await audit.record(action, principal: principal, project: project, caller: caller, failure: refusal)
+        measures.refused(action, refusal)
         return refusal
     }
 }
