@@ -87,6 +87,7 @@ let modules: [Module] = [
     module("Addresses", ["Base"]),
     module("Tokens", ["Base"]),
     module("Codings", ["CZlib", "CZstd"]),
+    module("Measures"),
 
     // Level 3
     module("KeySpace", ["Base", "LMDB"]),
@@ -111,8 +112,8 @@ let modules: [Module] = [
     // Level 5
     module(
         "Engine",
-        ["Base", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
-         "Needs", "Access", "Inboxes", "Outbox", "Rates", "Audit", "Journal", "Search", "Addresses"],
+        ["Base", "Measures", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
+         "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Rates", "Audit", "Journal", "Search", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
@@ -120,8 +121,10 @@ let modules: [Module] = [
         "Maintenance",
         ["Base", "LMDB", "KeySpace", "Hashing", "Archives", "Content", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
          "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Engine"]),
+    module("Observability", ["Base", "Measures"]),
     module(
-        "Service", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Journal"],
+        "Service",
+        ["Base", "Measures", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Journal"],
         [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
@@ -135,8 +138,8 @@ let modules: [Module] = [
 
     module(
         "HTTPAPI",
-        ["Base", "Addresses", "Answers", "Content", "TOON", "Codings", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Outbox",
-         "Rates", "Audit", "Access"],
+        ["Base", "Measures", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes",
+         "Outbox", "Rates", "Audit", "Access"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOWebSocket", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
@@ -155,21 +158,21 @@ let modules: [Module] = [
     // Level 9
     module(
         "Assembly",
-        ["Base", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance", "Service", "Needs", "Access",
-         "Rates", "Webhooks", "HTTPAPI", "RESPServer", "WireServer"],
+        ["Base", "Measures", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance", "Observability",
+         "Service", "Needs", "Access", "Rates", "Webhooks", "HTTPAPI", "RESPServer", "WireServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 10: the command line.
     Module(
         name: "contex",
         uses: ["Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance",
-               "Service", "Webhooks", "Assembly"],
+               "Observability", "Service", "Webhooks", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
-                "Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance", "Service",
-                "Webhooks", "Assembly", product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
+                "Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance", "Observability",
+                "Service", "Webhooks", "Assembly", product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],
             swiftSettings: settings)),
@@ -202,6 +205,8 @@ let modules: [Module] = [
     tests("TokensTests", ["Base", "Tokens", "TestSupport"]),
     tests("CodingsTests", ["Base", "Codings", "TestSupport"]),
     tests("ArchivesTests", ["Base", "Codings", "Hashing", "Archives", "TestSupport"]),
+    tests("MeasuresTests", ["Measures", "TestSupport"]),
+    tests("ObservabilityTests", ["Base", "Content", "Measures", "Observability", "TestSupport"]),
     tests("KeySpaceTests", ["Base", "LMDB", "KeySpace", "TestSupport"]),
     tests("EmbeddingTests", ["Base", "CKernels", "Embedding", "Hashing", "Tokens", "TestSupport"]),
     tests("EventsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Events", "TestSupport"]),
@@ -218,7 +223,9 @@ let modules: [Module] = [
         "EngineTests",
         ["Base", "Addresses", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
          "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
-    tests("ServiceTests", ["Base", "Audit", "Rates", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"]),
+    tests(
+        "ServiceTests", ["Base", "Measures", "Audit", "Rates", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"],
+        [("Logging", "swift-log")]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Outbox", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
@@ -230,9 +237,9 @@ let modules: [Module] = [
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
         "ServerTests",
-        ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "RESPServer",
-         "ContexClient", "Assembly", "TestSupport", "contex"],
-        [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio")]),
+        ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Engine", "Maintenance", "Access", "Observability", "Service", "HTTPAPI",
+         "RESPServer", "ContexClient", "Assembly", "TestSupport", "contex", "Measures"],
+        [("AsyncHTTPClient", "async-http-client"), ("Logging", "swift-log"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio")]),
 ]
 
 // MARK: - The package, or the part of it that CONTEX_TARGETS names

@@ -4,6 +4,7 @@
 internal import Base
 internal import Content
 internal import Logging
+internal import Service
 
 #if canImport(Glibc)
 internal import Glibc
@@ -13,8 +14,8 @@ public enum ServerLog {
     /// Sets up logging for the whole process; once, before anything is logged.
     public static func begin(_ configuration: ServerConfiguration) {
         let json = configuration.logJSON ?? (isatty(2) == 0)
-        let level = configuration.logLevel
-        LoggingSystem.bootstrap { label in LogLines(label: label, json: json, logLevel: level) }
+        LogLevels.shared.general = configuration.logLevel
+        LoggingSystem.bootstrap { label in LogLines(label: label, json: json) }
     }
 }
 
@@ -22,14 +23,22 @@ public enum ServerLog {
 struct LogLines: LogHandler {
     let label: String
     let json: Bool
-    var logLevel: Logger.Level
+    private let level: LogLevels.Level
+    /// Below which nothing is written unless this part of the server has a level of its own.
+    private var floor = Logger.Level.trace
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider? = nil
 
-    init(label: String, json: Bool, logLevel: Logger.Level) {
+    init(label: String, json: Bool) {
         self.label = label
         self.json = json
-        self.logLevel = logLevel
+        level = LogLevels.shared.level(of: label)
+    }
+
+    /// Setting it sets the floor.
+    var logLevel: Logger.Level {
+        get { level.value(floor: floor) }
+        set { floor = newValue }
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -41,9 +50,21 @@ struct LogLines: LogHandler {
         var fields = metadata
         if let provided = metadataProvider?.get() { fields.merge(provided) { $1 } }
         if let own = event.metadata { fields.merge(own) { $1 } }
-        var line = Array(line(level: event.level, message: "\(event.message)", fields: fields, at: SystemClock().now()).utf8)
+        let message = "\(event.message)"
+        let verdict = LogFigures.shared.judge(event.level, event.level >= .warning ? likeness(message, fields) : nil)
+        guard case .write(let repeated) = verdict else { return }
+        if repeated > 0 { fields["repeated"] = "\(repeated)" }
+        var line = Array(line(level: event.level, message: message, fields: fields, at: SystemClock().now()).utf8)
         line.append(UInt8(ascii: "\n"))
-        _ = unsafe line.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
+        if unsafe line.withUnsafeBytes({ unsafe write(2, $0.baseAddress, $0.count) }) != line.count { LogFigures.shared.lost() }
+    }
+
+    /// What makes two warnings or errors the same: all that they say but whose request it was and how long it took. A slow operation is none of
+    /// these: each has a story of its own.
+    private func likeness(_ message: String, _ fields: Logger.Metadata) -> String? {
+        guard fields["duration_ms"] == nil else { return nil }
+        let said = fields.filter { $0.key != "request" && $0.key != "id" }.sorted { $0.key < $1.key }
+        return ([label, message] + said.map { "\($0.key)=\($0.value)" }).joined(separator: "\u{1}")
     }
 
     /// Bytes of a message or value: what strangers send stands in some of them, and each is cut where it is put in as well.

@@ -46,7 +46,11 @@ struct ModelFolder: Sendable {
             models.warm = { await embedder.warm($0) }
             models.cacheUse = {
                 let use = embedder.statistics
-                return Models.CacheUse(hits: use.hits, misses: use.misses, entries: use.cachedEntries, bytes: use.cachedBytes)
+                var told = Models.CacheUse(hits: use.hits, misses: use.misses, entries: use.cachedEntries, bytes: use.cachedBytes)
+                (told.batches, told.texts, told.tokens) = (use.batches, use.embeddedTexts, use.embeddedTokens)
+                (told.refused, told.interruptions) = (use.refused, use.interruptions)
+                (told.waitingQueries, told.waitingPublishes) = (use.waitingQueries, use.waiting)
+                return told
             }
             return ModelFolder(
                 models: models, identity: loaded.identity, kernels: "\(loaded.matrixKernels), \(loaded.precision.rawValue)", close: { embedder.shutdown() })

@@ -16,8 +16,10 @@ internal import Base
 public import Engine
 internal import HTTPAPI
 internal import Logging
+public import Measures
 internal import NIOPosix
 internal import Needs
+internal import Observability
 internal import RESPServer
 internal import Search
 internal import Service
@@ -37,6 +39,8 @@ public final class Server: Sendable {
     public let http: Address?
     public let resp: Address?
     public let wire: Address?
+    /// For measures and health, without a key.
+    public let metrics: Address?
     /// The admin key that this start has made, because there was none; shown once and kept nowhere.
     public let bootstrapKey: String?
     /// Whether this start has published the demo project.
@@ -50,6 +54,10 @@ public final class Server: Sendable {
         var database: Database?
         var closeModels: (@Sendable () -> Void)?
         var listeners: [Listener] = []
+        /// Stopped after the others, so that it is seen how they stop.
+        var metricsListeners: [Listener] = []
+        var operations: Operations?
+        var drainSeconds = 0
         var resp: RESPServer?
         var webhooks: WebhookCarrier?
         var upkeep: Task<Void, Never>?
@@ -138,6 +146,12 @@ public final class Server: Sendable {
         let operations = Operations(
             database: database, authenticationRequired: configuration.authenticationRequired, inflightBytesMax: configuration.inflightBytesMax,
             meter: meter, audit: audit)
+        operations.slowLog.set(milliseconds: configuration.slowMilliseconds, texts: configuration.logTexts)
+        (parts.operations, parts.drainSeconds) = (operations, configuration.drainSeconds)
+        let registry = operations.registry
+        Measuring.begin(registry, dataFolder: configuration.dataFolder, model: model)
+        Measuring.watchDisk(configuration.dataFolder, operations)
+        if let carrier = parts.webhooks { Measuring.measure(carrier, registry) }
         let unconfirmed = configuration.authenticationRequired ? try await database.unconfirmedKeys(tenant) : []
         let lacksAdministrator = configuration.authenticationRequired && database.keyRing.administrators == 0
         let demoPublished = configuration.demo ? try await Demo.publish(into: database, tenant: tenant) : false
@@ -148,6 +162,7 @@ public final class Server: Sendable {
             let listener = RESPServer(
                 operations: operations, hub: hub, configuration: RESPServerConfiguration(hosts: hosts, port: port),
                 eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet("contex.resp"))
+            Measuring.measure(listener, registry)
             resp = Address(host: hosts[0], port: try await listener.start())
             parts.resp = listener
         }
@@ -158,11 +173,22 @@ public final class Server: Sendable {
                 operations: operations,
                 configuration: WireServerConfiguration(server: "contex/\(Version.current)", messageBytesMax: configuration.bodyBytesMax),
                 logger: quiet("contex.wire"))
+            Measuring.measure(door, registry)
             let listeners = try await Listener.start(
                 hosts: hosts, port: port, setting: "wire-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.wire")
             ) { host, port, bound in door.service(on: (host, port)) { await bound($0) } }
             parts.listeners += listeners
             wire = Address(host: hosts[0], port: listeners[0].port)
+        }
+        var metrics: Address? = nil
+        if let port = configuration.metricsPort {
+            let hosts = ServerConfiguration.addresses(of: configuration.metricsHost)
+            let door = MetricsDoor(operations: operations)
+            let listeners = try await Listener.start(
+                hosts: hosts, port: port, setting: "metrics-port", stopSeconds: 1, logger: quiet("contex.metrics")
+            ) { host, port, bound in door.service(on: (host, port)) { await bound($0) } }
+            parts.metricsListeners = listeners
+            metrics = Address(host: hosts[0], port: listeners[0].port)
         }
         // Last: whoever is answered by its health finds the other doors open.
         var http: Address? = nil
@@ -198,6 +224,7 @@ public final class Server: Sendable {
             "started",
             metadata: [
                 "http": "\(http?.description ?? "off")", "wire": "\(wire?.description ?? "off")", "resp": "\(resp?.description ?? "off")",
+                "metrics": "\(metrics?.description ?? "off")",
                 "data": "\(configuration.dataFolder)",
                 "model": "\(model)", "authentication": "\(configuration.authenticationRequired ? "on" : "off")",
                 "seconds": "\(Double((ContinuousClock.now - started) / .milliseconds(1)).rounded() / 1_000)",
@@ -219,17 +246,18 @@ public final class Server: Sendable {
         }
         for remark in database.folderRemarks { logger.warning("\(remark)") }
         return Server(
-            http: http, resp: resp, wire: wire, bootstrapKey: configuration.bootstrapKey == nil ? issued?.text : nil, demoPublished: demoPublished,
-            unconfirmedKeys: unconfirmed, lacksAdministrator: lacksAdministrator, parts: parts, logger: logger)
+            http: http, resp: resp, wire: wire, metrics: metrics, bootstrapKey: configuration.bootstrapKey == nil ? issued?.text : nil,
+            demoPublished: demoPublished, unconfirmedKeys: unconfirmed, lacksAdministrator: lacksAdministrator, parts: parts, logger: logger)
     }
 
     private init(
-        http: Address?, resp: Address?, wire: Address?, bootstrapKey: String?, demoPublished: Bool, unconfirmedKeys: [HeldKey],
+        http: Address?, resp: Address?, wire: Address?, metrics: Address?, bootstrapKey: String?, demoPublished: Bool, unconfirmedKeys: [HeldKey],
         lacksAdministrator: Bool, parts: Parts, logger: Logger
     ) {
         self.http = http
         self.resp = resp
         self.wire = wire
+        self.metrics = metrics
         self.bootstrapKey = bootstrapKey
         self.demoPublished = demoPublished
         self.unconfirmedKeys = unconfirmedKeys
@@ -255,6 +283,16 @@ public final class Server: Sendable {
         }
     }
 
+    /// What it measures; none once it is stopped.
+    public var measures: [MeasureDescription] { parts.withLock { $0.operations }?.registry.families.map(\.description) ?? [] }
+
+    /// Takes what of the settings can change while it runs: what is logged, and what is slow.
+    public func take(_ configuration: ServerConfiguration) {
+        LogLevels.shared.general = configuration.logLevel
+        parts.withLock { $0.operations }?.slowLog.set(milliseconds: configuration.slowMilliseconds, texts: configuration.logTexts)
+        logger.notice("settings read again", metadata: ["level": "\(configuration.logLevel)", "slow_ms": "\(configuration.slowMilliseconds)"])
+    }
+
     /// Accepts nothing more, finishes what runs (for the configured time at most), commits and closes. When this returns the
     /// data folder is free for the next. A second call does nothing.
     public func stop() async {
@@ -264,6 +302,8 @@ public final class Server: Sendable {
         }
         guard open.database != nil else { return }
         logger.info("stopping")
+        open.operations?.beginDraining()
+        if open.drainSeconds > 0 { try? await Task.sleep(for: .seconds(open.drainSeconds)) }
         await Self.stop(&open)
         logger.info("stopped")
     }
@@ -273,6 +313,7 @@ public final class Server: Sendable {
         await withTaskGroup { group in
             for listener in listeners { group.addTask { await listener.stop() } }
         }
+        for listener in parts.metricsListeners { await listener.stop() }
         parts.upkeep?.cancel()
         await parts.upkeep?.value
         // What was refused last is written down too.

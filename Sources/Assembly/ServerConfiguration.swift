@@ -30,6 +30,10 @@ public struct ServerConfiguration: Sendable {
     public var wireHost: String? = nil
     /// nil: no binary protocol. 0: a free port.
     public var wirePort: Int? = 8002
+    /// Of the door for measures and health, which asks for no key.
+    public var metricsHost = "127.0.0.1"
+    /// nil: no such door. 0: a free port.
+    public var metricsPort: Int? = nil
     /// Binds another address than loopback though everybody who reaches it may do everything.
     public var insecureBind = false
     public var bodyBytesMax = Limits.bodyBytes
@@ -83,9 +87,15 @@ public struct ServerConfiguration: Sendable {
     public var inboxDays = 30
 
     public var logLevel = Logger.Level.info
+    /// From how many milliseconds on an operation is logged as slow; 0: none is.
+    public var slowMilliseconds = 1_000
+    /// Whether texts of slow queries are logged.
+    public var logTexts = false
     /// nil: JSON lines, unless a person reads standard error in a terminal.
     public var logJSON: Bool? = nil
 
+    /// For so long the server says that it is not ready before it stops to accept.
+    public var drainSeconds = 0
     /// What finishes within this after a stop is asked for is answered; the rest is cut.
     public var stopSeconds = 30
 

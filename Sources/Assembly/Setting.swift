@@ -72,6 +72,12 @@ public struct Setting: Sendable {
             "WIRE_PORT", flag: "wire-port", value: "PORT|off", \.wirePort, .port,
             "port of the binary protocol; 0 takes a free one"),
         Setting(
+            "METRICS_HOST", flag: "metrics-host", value: "ADDRESS", \.metricsHost, .text,
+            "address of the port for measures and health"),
+        Setting(
+            "METRICS_PORT", flag: "metrics-port", value: "PORT|off", \.metricsPort, .port,
+            "a port for /metrics and /health/... that asks for no key; 0 takes a free one"),
+        Setting(
             "INSECURE_BIND", flag: "insecure-bind", \.insecureBind, .boolean,
             "bind other addresses than loopback though authentication is off"),
         Setting(
@@ -190,6 +196,15 @@ public struct Setting: Sendable {
         Setting(
             "LOG_JSON", also: ["LOG_JSON"], flag: "log-json", value: "BOOL|auto", \.logJSON, .automatic,
             "JSON lines on standard error; auto: unless it is a terminal"),
+        Setting(
+            "SLOW_MS", flag: "slow-ms", value: "MILLISECONDS", \.slowMilliseconds, .integer(0...3_600_000),
+            "an operation that takes so long is logged, with the stages of a query; 0: none"),
+        Setting(
+            "LOG_TEXTS", flag: "log-texts", value: "BOOL", \.logTexts, .boolean,
+            "whether the log may have the texts of slow queries"),
+        Setting(
+            "DRAIN_SECONDS", flag: "drain-seconds", value: "SECONDS", \.drainSeconds, .integer(0...3_600),
+            "when the server is told to stop it says for so long that it is not ready, and still answers"),
         Setting(
             "STOP_SECONDS", flag: "stop-seconds", value: "SECONDS", \.stopSeconds, .integer(0...3_600),
             "time that running requests get when the server stops"),

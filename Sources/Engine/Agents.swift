@@ -14,6 +14,7 @@ package import FullText
 internal import Inboxes
 internal import KeySpace
 package import LMDB
+internal import Measures
 public import Needs
 internal import Search
 internal import Vectors
@@ -35,6 +36,7 @@ extension Database {
     ///
     /// - Throws: `.invalid` (`RegisterCommand.checked`), `.unavailable`, `.storageFull`, `.damaged`.
     public func register(_ tenant: TenantID, _ command: RegisterCommand) async throws -> Registration {
+        let watch = Stopwatch()
         let command = try checked(command)
         let needs = Self.distinctNeeds(of: command)
         let vectors = needs.isEmpty ? [] : try await models.embed(questions: Self.scoped(needs, tenant, command.project))
@@ -46,7 +48,9 @@ extension Database {
             let found = attempt <= Self.snapshotTries ? try await search(isHeavy: isHeavy) { try searching.run(in: $0) } : nil
             let outcome = try await submit(.register(.init(agent: command, search: searching, found: found, refusesStale: found != nil, time: now())))
             switch outcome {
-            case .registered(let registration): return registration
+            case .registered(let registration):
+                measures.registered(command, watch)
+                return registration
             case .stale: continue
             default: throw outcome.mismatch
             }
@@ -105,9 +109,15 @@ extension Database {
         }
         var answered = await submit(entries).makeIterator()
         return checked.map { command -> Result<Registration, ContexError> in
-            if case .failure(let refusal) = command { return .failure(refusal) }
+            let own: RegisterCommand
+            switch command {
+            case .failure(let refusal): return .failure(refusal)
+            case .success(let sound): own = sound
+            }
             switch answered.next() {
-            case .success(.registered(let registration)): return .success(registration)
+            case .success(.registered(let registration)):
+                measures.registered(own, nil)
+                return .success(registration)
             case .failure(let error): return .failure(error)
             default: return .failure(ContexError(.bug, "a registration without an outcome"))
             }
@@ -248,6 +258,7 @@ extension Database {
     public func unregister(_ tenant: TenantID, _ agent: Name, projects: [Name]) async throws -> Int {
         let outcome = try await submit(.unregister(.init(tenant: tenant, agent: agent, projects: projects, time: now())))
         guard case .unregistered(let count) = outcome else { throw outcome.mismatch }
+        measures.unregistered.add(count)
         return count
     }
 }

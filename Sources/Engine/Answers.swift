@@ -121,6 +121,8 @@ public struct QueryAnswer: Sendable {
     public var notes: [String] = []
     /// Nothing was as the signs of the query ask: these are the matches of its words.
     public var ignoresSigns = false
+    /// Of one that was not part of a batch.
+    public var plan: QueryPlan?
 
     public struct Paging: Sendable, Equatable {
         /// Leads to the matches behind these; nil: there are none.

@@ -6,6 +6,7 @@ internal import Documents
 public import Journal
 package import KeySpace
 public import LMDB
+internal import Measures
 public import Needs
 public import Rates
 public import Search
@@ -43,6 +44,16 @@ public struct Models: Sendable {
         public let misses: Int
         public let entries: Int
         public let bytes: Int
+        /// Runs of the model, and the texts and tokens in them.
+        public var batches = 0
+        public var texts = 0
+        public var tokens = 0
+        /// Requests that were refused since too many texts waited; batches of queries that went between the layers of another.
+        public var refused = 0
+        public var interruptions = 0
+        /// Texts that wait now.
+        public var waitingQueries = 0
+        public var waitingPublishes = 0
 
         public init(hits: Int, misses: Int, entries: Int, bytes: Int) {
             self.hits = hits
@@ -134,6 +145,8 @@ public final class Database: Sendable {
     public let configuration: DatabaseConfiguration
     package let models: Models
     private let store: OpenStore
+    /// What happens here, in numbers; others count into its registry too.
+    public let measures: EngineMeasures
     let log: any CommandLog
     let condition: WriteCondition
     let readers: ReaderPool
@@ -164,6 +177,7 @@ public final class Database: Sendable {
     package init(configuration: DatabaseConfiguration, models: Models, servesUnfinishedImport: Bool) throws {
         self.configuration = configuration
         self.models = models
+        measures = EngineMeasures(MeasureRegistry())
         folderRemarks = try DataFolder.prepare(configuration)
         do {
             let environment = try Environment(
@@ -189,7 +203,7 @@ public final class Database: Sendable {
         let applier = Applier(dimension: models.dimension, matcher: matcher, journal: configuration.journal)
         condition = WriteCondition(folder: configuration.storePath)
         log = Writer(
-            store: store, applier: applier, condition: condition,
+            store: store, applier: applier, condition: condition, measures: measures,
             committed: { [store, keyRing, rateBook, pepper, bell] effects in
                 if effects.haveKeysChanged { Self.renew(keyRing, store, pepper) }
                 if effects.haveLimitsChanged { Self.renew(rateBook, store) }
@@ -202,6 +216,7 @@ public final class Database: Sendable {
             })
         readers = ReaderPool(store: store, threads: configuration.threads)
         heavy = HeavyPool(threads: configuration.heavyThreads)
+        measureStore()
     }
 
     /// Puts the keys as they are now in place, so that one that was revoked stops before that is answered.
@@ -262,6 +277,7 @@ public final class Database: Sendable {
         await heavy.close()
         await readers.close()
         store.close()
+        measures.registry.close()
     }
 
     /// Clears the slots of readers whose process died; to be called every 30 seconds.
@@ -318,6 +334,9 @@ public final class Database: Sendable {
 
     /// How often a failed write to the disk has made it necessary to open the store anew.
     public var reopenings: Int { store.reopenings }
+
+    /// Snapshots that are read from.
+    var reads: UnderWay { store.reads }
 
     /// For tools that are the only ones at work.
     package func environment() throws -> Environment { try store.environment() }

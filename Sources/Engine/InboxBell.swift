@@ -82,6 +82,8 @@ final class InboxBell: Sendable {
         return listener
     }
 
+    var count: Int { state.withLock { $0.count } }
+
     func leave(_ listener: Listener) {
         state.withLock { state in
             guard state.listeners[listener.place]?.removeValue(forKey: ObjectIdentifier(listener)) != nil else { return }

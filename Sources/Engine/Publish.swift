@@ -15,6 +15,7 @@ internal import FullText
 internal import Hashing
 internal import KeySpace
 package import LMDB
+internal import Measures
 internal import Vectors
 
 extension Database {
@@ -23,6 +24,7 @@ extension Database {
     /// - Returns: an outcome each, in order. Failures: `.invalid` (text that cannot be stored, too many nodes),
     ///   `.unavailable`, `.storageFull`, `.damaged`.
     public func publish(_ tenant: TenantID, _ commands: [PublishCommand]) async -> [Result<PublishReceipt, ContexError>] {
+        let watch = Stopwatch()
         var outcomes: [Result<PublishReceipt, ContexError>?] = Array(repeating: nil, count: commands.count)
         var open = Array(commands.indices)
         // The second round brings every vector, so that it cannot be stale.
@@ -51,7 +53,9 @@ extension Database {
                 }
             }
         }
-        return outcomes.map { $0 ?? .failure(ContexError(.bug, "a publish with every vector was called stale")) }
+        let answers = outcomes.map { $0 ?? .failure(ContexError(.bug, "a publish with every vector was called stale")) }
+        measures.published(commands, answers, watch)
+        return answers
     }
 
     /// Small documents that are split as quickly as a large one is.
@@ -63,6 +67,7 @@ extension Database {
         var documents: [Result<PreparedDocument, ContexError>] = []
         do {
             let (models, time) = (models, now())
+            let preparing = Stopwatch()
             let isHeavy = commands.contains { $0.data.isLarger(than: Limits.lightBytes) } || commands.count > Self.lightCommands
             documents = try await onPool(isHeavy: isHeavy) { [self] cancellation in
                 var documents = commands.map { command in
@@ -86,9 +91,12 @@ extension Database {
                     }
                 }
             }
+            measures.publishStages.record(preparing.nanoseconds, for: .prepare)
             var texts: [ScopedText] = []
             for case .success(let document) in documents { texts += document.textsToEmbed }
+            let embedding = Stopwatch()
             var vectors = (try await models.embed(documents: texts))[...]
+            if !texts.isEmpty { measures.publishStages.record(embedding.nanoseconds, for: .embed) }
             let routing = Command.Routing(configuration)
             return documents.map { $0.map { $0.command(vectors: &vectors, routing) } }
         } catch {

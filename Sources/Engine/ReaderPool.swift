@@ -19,6 +19,8 @@ final class ReaderPool: Sendable {
         threads.start()
     }
 
+    var busyCount: Int { busy.load(ordering: .relaxed) }
+
     /// Finishes what runs; every later call is `.unavailable`.
     func close() async { try? await threads.shutdownGracefully() }
 

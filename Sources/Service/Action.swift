@@ -10,7 +10,7 @@ public enum Action: String, Sendable, CaseIterable {
     case listProjects, showSettings, changeSettings
     case createKey, listKeys, revokeKey, confirmKey, changeKey, rotateKey
     case assignRole, listRoles, showRole, removeRole, listPermissions
-    case showHealth
+    case showHealth, showMetrics, showLogLevel, changeLogLevel
     case readDeliveries, replayDeliveries
     case listEventKinds, createEndpoint, listEndpoints, showEndpoint, changeEndpoint, removeEndpoint, testEndpoint
     case showRateLimits, setRateLimits, readAudit
@@ -36,11 +36,12 @@ public enum Action: String, Sendable, CaseIterable {
         case .assignRole, .listRoles, .showRole, .removeRole, .confirmKey: .manageRoles
         // The original's word for the maintenance of a project, which is for administrators.
         case .changeSettings: .systemCleanup
+        case .showLogLevel, .changeLogLevel: .systemCleanup
         // An endpoint is told of what everybody does.
         case .createEndpoint, .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint: .systemCleanup
         case .setRateLimits, .readAudit: .systemCleanup
         // What a connection follows is asked for by itself.
-        case .listPermissions, .showHealth, .openSocket, .listEventKinds: nil
+        case .listPermissions, .showHealth, .showMetrics, .openSocket, .listEventKinds: nil
         // Everybody may know what he has left.
         case .showRateLimits: nil
         }

@@ -19,12 +19,14 @@ public final class MemoryGate: Sendable {
     private let state: Mutex<State>
     /// What a request may hold and be small.
     public let smallMax: Int
+    public let total: Int
 
     /// - Parameters:
     ///   - total: for large ones; a quarter of it is there for small ones besides.
     ///   - smallMax: nil for a 256th, of the usual working gate half a megabyte.
     public init(total: Int, smallMax: Int? = nil) {
         self.smallMax = min(smallMax ?? .max, total / 256)
+        self.total = total
         state = Mutex(State(small: ByteBudget(total: total / 4), large: ByteBudget(total: total)))
     }
 

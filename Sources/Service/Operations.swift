@@ -16,7 +16,11 @@ public final class Operations: Sendable {
     /// The meter, where it is one that tells where callers stand.
     let rates: RateMeter?
     private let audit: any AuditTrail
-    private let logger: Logger
+    let logger: Logger
+    let measures: ServiceMeasures
+    /// What is slow.
+    public let slowLog = SlowLog()
+    let condition = Condition()
     private let logins = LoginGuard()
 
     public init(
@@ -30,6 +34,8 @@ public final class Operations: Sendable {
         rates = meter as? RateMeter
         self.audit = audit
         logger = Logger(label: "contex.service")
+        measures = ServiceMeasures(database.measures.registry)
+        measureCondition()
     }
 
     /// Where an adapter runs the tasks of requests that are much work: reading large bodies, printing large answers.
@@ -85,6 +91,7 @@ public final class Operations: Sendable {
         _ action: Action, project: Name?, cost: Int = 1, by caller: Caller, _ body: (Principal) async throws -> T
     ) async throws -> T {
         var principal: Principal? = nil
+        let observed = begin(action, project: project, by: caller)
         do {
             let known = try authenticate(caller)
             principal = known
@@ -92,6 +99,7 @@ public final class Operations: Sendable {
             try await meter.admit(action, cost: cost, principal: known, project: project, caller: caller)
             let answer = try await attributed(action, known, caller) { try await body(known) }
             await audit.record(action, principal: known, project: project, caller: caller, failure: nil)
+            end(observed, known, answer)
             return answer
         } catch {
             var failure = ContexError(from: error)
@@ -102,6 +110,7 @@ public final class Operations: Sendable {
             default: break
             }
             await audit.record(action, principal: principal, project: project, caller: caller, failure: failure)
+            end(observed, principal, failure: failure)
             failure.isRecorded = true
             throw failure
         }
@@ -139,6 +148,7 @@ public final class Operations: Sendable {
             refusal = ContexError(from: error)
         }
         await audit.record(action, principal: principal, project: project, caller: caller, failure: refusal)
+        measures.refused(action, refusal)
         return refusal
     }
 }

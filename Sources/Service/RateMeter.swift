@@ -65,13 +65,14 @@ extension Action {
         case .query, .queryBatch, .embed, .rehearse, .tryNeeds: .query
         case .createKey, .listKeys, .revokeKey, .confirmKey, .changeKey, .rotateKey,
             .assignRole, .listRoles, .showRole, .removeRole, .changeSettings, .createEndpoint,
-            .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .replayDeliveries, .setRateLimits, .readAudit:
+            .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .replayDeliveries, .setRateLimits, .readAudit,
+            .showLogLevel, .changeLogLevel:
             .administration
         case .listData, .showData, .exportData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .readEvents, .followEvents,
             .readVersions, .openSocket, .listProjects, .showSettings, .listPermissions, .readDeliveries, .listEventKinds:
             .other
         // Whoever watches the server, or his own limits, must not be kept from it by watching.
-        case .showHealth, .showRateLimits: nil
+        case .showHealth, .showMetrics, .showRateLimits: nil
         }
     }
 }

@@ -61,6 +61,8 @@ public final class StoreAuditTrail: AuditTrail {
             add(Self.draft(of: failure, action, principal, project, caller))
             return
         }
+        // What is changed in this process only is in no command.
+        if action == .changeLogLevel { add(Self.draft(.configUpdated, .success, .changeLogLevel, principal, nil, caller)) }
         if action == .exportData { add(Self.draft(.dataExported, .success, .exportData, principal, project, caller)) }
         guard let key = principal?.keyID else { return }
         let isNew = state.withLock { state in
@@ -198,7 +200,7 @@ extension Action {
         case .exportData: .dataExported
         case .registerAgent, .registerAgentBatch: .agentRegistered
         case .removeAgent: .agentUnregistered
-        case .changeSettings, .createEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .replayDeliveries: .configUpdated
+        case .changeSettings, .createEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .replayDeliveries, .changeLogLevel: .configUpdated
         case .createKey: .keyCreated
         case .revokeKey: .keyRevoked
         case .confirmKey: .keyConfirmed
@@ -209,7 +211,7 @@ extension Action {
         case .setRateLimits: .rateLimitChanged
         case .query, .queryBatch, .embed, .listData, .showData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .rehearse, .tryNeeds,
             .readEvents, .followEvents, .readVersions, .openSocket, .listProjects, .showSettings, .listKeys, .listRoles, .showRole, .listPermissions,
-            .showHealth, .readDeliveries, .listEventKinds, .listEndpoints, .showEndpoint, .showRateLimits, .readAudit:
+            .showHealth, .readDeliveries, .listEventKinds, .listEndpoints, .showEndpoint, .showRateLimits, .readAudit, .showMetrics, .showLogLevel:
             nil
         }
     }

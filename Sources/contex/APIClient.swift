@@ -98,35 +98,28 @@ struct APIClient {
         }
     }
 
-    /// - Parameter path: the segments after `/api/v1`, not yet encoded.
-    /// - Returns: also the cursor to the rest of a listing.
-    private func call(
-        _ method: String, _ path: [String], _ query: [(String, String)], _ body: JSONValue?
-    ) async throws(CommandFailure) -> (answer: JSONValue, next: String?) {
+    private func request(_ method: String, _ path: [String], _ query: [(String, String)] = []) -> HTTPClientRequest {
         var url = base + "/api/v1/" + path.map { PercentEncoding.encode($0) }.joined(separator: "/")
         if !query.isEmpty { url += "?" + query.map { "\($0.0)=\(PercentEncoding.encode($0.1))" }.joined(separator: "&") }
         var request = HTTPClientRequest(url: url)
         request.method = .init(rawValue: method)
         request.headers.add(name: "User-Agent", value: "contex/\(Version.current)")
         if let apiKey { request.headers.add(name: "X-API-Key", value: apiKey) }
+        return request
+    }
+
+    /// - Parameter path: the segments after `/api/v1`, not yet encoded.
+    /// - Returns: also the cursor to the rest of a listing.
+    private func call(
+        _ method: String, _ path: [String], _ query: [(String, String)], _ body: JSONValue?
+    ) async throws(CommandFailure) -> (answer: JSONValue, next: String?) {
+        var request = request(method, path, query)
         if let body {
             request.headers.add(name: "Content-Type", value: "application/json")
             request.body = .bytes(ByteBuffer(bytes: JSONPrinter.bytes(body)))
         }
 
-        let status: Int
-        let bytes: [UInt8]
-        let next: String?
-        let code: String?
-        do {
-            let response = try await Self.http.execute(request, timeout: .seconds(Self.answerSeconds))
-            status = Int(response.status.code)
-            next = response.headers.first(name: "X-Next-Cursor")
-            code = response.headers.first(name: "X-Contex-Error")
-            bytes = Array(try await response.body.collect(upTo: Self.answerBytesMax).readableBytesView)
-        } catch {
-            throw CommandFailure(.unreachable, "no server answers at \(base): start one (contex serve) or name another (--server, CONTEX_SERVER)")
-        }
+        let (status, bytes, next, code) = try await answer(request)
         let answer = try? JSONParser.parse(bytes)
         guard (200..<300).contains(status) else {
             throw CommandFailure(httpStatus: status, code: code, message: Self.refusal(status, answer, hasKey: apiKey != nil))
@@ -134,6 +127,36 @@ struct APIClient {
         if status == 204 { return (.null, nil) }
         guard let answer else { throw CommandFailure(.failed, "\(base) does not answer as a Contex server does: its answer is no JSON") }
         return (answer, next)
+    }
+
+    /// An answer that is no JSON.
+    func text(_ path: [String]) async throws(CommandFailure) -> String {
+        let (status, bytes, _, code) = try await answer(request("GET", path))
+        guard (200..<300).contains(status) else {
+            throw CommandFailure(
+                httpStatus: status, code: code, message: Self.refusal(status, try? JSONParser.parse(bytes), hasKey: apiKey != nil))
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// An answer of which also a refusal is wanted.
+    func look(_ path: [String]) async throws(CommandFailure) -> (status: Int, answer: JSONValue) {
+        let (status, bytes, _, _) = try await answer(request("GET", path))
+        return (status, (try? JSONParser.parse(bytes)) ?? .null)
+    }
+
+    private func answer(
+        _ request: HTTPClientRequest
+    ) async throws(CommandFailure) -> (status: Int, bytes: [UInt8], next: String?, code: String?) {
+        do {
+            let response = try await Self.http.execute(request, timeout: .seconds(Self.answerSeconds))
+            return (
+                Int(response.status.code), Array(try await response.body.collect(upTo: Self.answerBytesMax).readableBytesView),
+                response.headers.first(name: "X-Next-Cursor"), response.headers.first(name: "X-Contex-Error")
+            )
+        } catch {
+            throw CommandFailure(.unreachable, "no server answers at \(base): start one (contex serve) or name another (--server, CONTEX_SERVER)")
+        }
     }
 
     /// The server's reason, and what to do about it where that is not plain.

@@ -1,4 +1,4 @@
-// The command line. Each subcommand has a file of its own; `serve`, `check`, `stats`, `reindex`, `replay`, `backup`, `restore` and `import` work on a
+// The command line. Each subcommand has a file of its own; `serve`, `check`, `doctor`, `stats`, `reindex`, `replay`, `backup`, `restore` and `import` work on a
 // data folder, the others are clients of a running server over its HTTP API (`import` with --server too).
 
 internal import ArgumentParser
@@ -19,7 +19,7 @@ struct Contex: AsyncParsableCommand {
         version: VersionCommand.text,
         subcommands: [
             Serve.self, Publish.self, Query.self, DataCommand.self, AgentCommand.self, Events.self, Projects.self, SettingsCommand.self,
-            KeysCommand.self, LimitsCommand.self, AuditCommand.self, WebhookCommand.self, Check.self, Stats.self, ReindexCommand.self,
+            KeysCommand.self, LimitsCommand.self, AuditCommand.self, WebhookCommand.self, Check.self, DoctorCommand.self, Stats.self, ReindexCommand.self,
             ImportCommand.self, ReplayCommand.self, BackupCommand.self, RestoreCommand.self, VersionCommand.self,
         ])
 

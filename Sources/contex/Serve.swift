@@ -39,6 +39,7 @@ struct Serve: AsyncParsableCommand {
             Terminal.say(Self.help)
             return
         }
+        let arguments = options
         let configuration: ServerConfiguration
         let server: Server
         let signals = StopSignals()
@@ -51,6 +52,14 @@ struct Serve: AsyncParsableCommand {
             throw CommandFailure(error)
         }
         Terminal.say(Self.greeting(server, configuration))
+        let rereading = Rereading {
+            do {
+                server.take(try ServerConfiguration(arguments: arguments, environment: ProcessInfo.processInfo.environment))
+            } catch {
+                Terminal.complain("the settings stay as they were: \(error)")
+            }
+        }
+        defer { rereading.end() }
 
         let failure = await withTaskGroup(of: (any Error)?.self) { group in
             group.addTask {
@@ -96,6 +105,7 @@ struct Serve: AsyncParsableCommand {
         if let http = server.http { lines.append("  HTTP            http://\(http)    (documentation: http://\(http)/docs)") }
         if let wire = server.wire { lines.append("  binary          \(wire)") }
         if let resp = server.resp { lines.append("  Redis protocol  \(resp)") }
+        if let metrics = server.metrics { lines.append("  metrics         http://\(metrics)/metrics") }
         lines.append("  authentication  \(configuration.authenticationRequired ? "on" : "off: everybody who reaches these addresses may do everything")")
         if let key = server.bootstrapKey {
             let rule = String(repeating: "=", count: 78)
@@ -160,6 +170,22 @@ struct Serve: AsyncParsableCommand {
             "  " + third,
         ]
     }
+}
+
+/// SIGHUP: the settings are read again.
+///
+/// `@unchecked Sendable`: the source is made in `init` and only kept alive after that.
+private final class Rereading: @unchecked Sendable {
+    private let source: any DispatchSourceSignal
+
+    init(_ read: @escaping @Sendable () -> Void) {
+        signal(SIGHUP, SIG_IGN)
+        source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: DispatchQueue(label: "contex.settings"))
+        source.setEventHandler { @Sendable in read() }
+        source.resume()
+    }
+
+    func end() { source.cancel() }
 }
 
 /// SIGTERM and SIGINT: the first stops in good order, the second at once.

@@ -14,6 +14,7 @@ internal import Base
 internal import Glibc
 internal import KeySpace
 public import LMDB
+internal import Measures
 internal import Synchronization
 
 public final class OpenStore: Sendable {
@@ -29,6 +30,8 @@ public final class OpenStore: Sendable {
     private let state: Mutex<State>
     private let waitSeconds: Double
     private let reopened = Atomic(0)
+    /// Snapshots that are read from.
+    let reads = UnderWay()
 
     /// - Parameter waitSeconds: how long a request waits for those who are in. A read takes milliseconds.
     public init(_ environment: Environment, waitSeconds: Double = 2) {
@@ -103,6 +106,8 @@ public final class OpenStore: Sendable {
     /// Reads one snapshot; the view and every span from it end with `body`, which must not begin another.
     public func read<R>(_ body: (borrowing TransactionView) throws -> R) throws -> R {
         let transaction = try begin { environment throws(LMDBError) in try environment.beginRead() }
+        let place = reads.begin()
+        defer { reads.end(place) }
         return try body(transaction.view)
     }
 

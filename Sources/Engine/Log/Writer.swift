@@ -17,6 +17,7 @@ internal import Base
 internal import DequeModule
 internal import Journal
 internal import LMDB
+internal import Measures
 internal import NIOPosix
 internal import Synchronization
 
@@ -26,6 +27,7 @@ final class Writer: CommandLog {
     private struct Job: Sendable {
         let proposal: Proposal
         let settle: Settle
+        let waiting = Stopwatch()
     }
 
     private struct Queue {
@@ -45,14 +47,18 @@ final class Writer: CommandLog {
     private let queue = Mutex(Queue())
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let applier: Applier
+    private let measures: EngineMeasures
     private let committed: @Sendable (Effects) -> Void
     private let condition: WriteCondition
 
     /// - Parameter committed: gets what a group left for after its commit, in the order of commits, on the writer's thread, before anybody is answered.
-    init(store: OpenStore, applier: Applier, condition: WriteCondition, committed: @escaping @Sendable (Effects) -> Void) {
+    init(
+        store: OpenStore, applier: Applier, condition: WriteCondition, measures: EngineMeasures, committed: @escaping @Sendable (Effects) -> Void
+    ) {
         self.condition = condition
         self.store = store
         self.applier = applier
+        self.measures = measures
         self.committed = committed
         thread.start()
     }
@@ -150,10 +156,12 @@ final class Writer: CommandLog {
             let deadline = ContinuousClock.now + .seconds(Self.groupSeconds)
             repeat {
                 guard let job = next() else { break }
+                measures.publishStages.record(job.waiting.nanoseconds, for: .wait)
                 let mutations = transaction.mutationCount
                 do {
                     let (outcome, own) = try apply(job, in: &transaction)
                     group.append((job, .success(outcome)))
+                    measures.commands.add(1, job.proposal.command.kind)
                     effects.add(own)
                 } catch where transaction.mutationCount == mutations {
                     if mutations == 0 { job.settle(.failure(ContexError(anyError: error))) } else { group.append((job, .failure(error))) }
@@ -163,7 +171,7 @@ final class Writer: CommandLog {
                     return
                 }
             } while ContinuousClock.now < deadline
-            try transaction.commit()
+            try commit(transaction, count: group.count)
         } catch {
             condition.failed(error)
             // Nothing was taken: the transaction could not begin. Whoever waits must hear of it.
@@ -179,6 +187,21 @@ final class Writer: CommandLog {
         finish(settles, effects)
     }
 
+    private func commit(_ transaction: consuming WriteTransaction, count: Int) throws {
+        let watch = Stopwatch()
+        do {
+            try transaction.commit()
+        } catch {
+            measures.commitFailures.add()
+            measures.writesFail.set(1)
+            throw error
+        }
+        measures.publishStages.record(watch.nanoseconds, for: .commit)
+        measures.groups.record(UInt64(count))
+        measures.writesFail.set(0)
+        measures.lastCommit.set(Int(SystemClock().now().seconds))
+    }
+
     private func apply(_ job: Job, in transaction: inout WriteTransaction) throws -> (Outcome, Effects) {
         if let expected = job.proposal.position {
             let reached = try StorePosition.load(transaction.view).position
@@ -186,6 +209,8 @@ final class Writer: CommandLog {
                 throw ContexError(.conflict, "the command has position \(expected), the store is at \(reached) and takes \(reached.next) next")
             }
         }
+        let watch = Stopwatch()
+        defer { measures.publishStages.record(watch.nanoseconds, for: .apply) }
         let (outcome, effects) = try applier.apply(job.proposal.command, draft: job.proposal.draft, in: &transaction)
         return (outcome, effects)
     }
@@ -194,7 +219,8 @@ final class Writer: CommandLog {
         do {
             var transaction = try store.beginWrite()
             let (outcome, effects) = try apply(job, in: &transaction)
-            try transaction.commit()
+            measures.commands.add(1, job.proposal.command.kind)
+            try commit(transaction, count: 1)
             finish([(job.settle, .success(outcome))], effects)
         } catch {
             condition.failed(error)

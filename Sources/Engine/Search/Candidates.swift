@@ -5,6 +5,7 @@ internal import Documents
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Measures
 internal import Search
 internal import Vectors
 
@@ -68,6 +69,8 @@ struct Candidates {
         let wanted = depth ?? Self.count(for: count, search.mode, hasWholes: hasWholes)
         func graph(in view: borrowing TransactionView) throws -> [VectorMatch] {
             guard let vector = question.vector else { return [] }
+            let walking = Stopwatch()
+            defer { search.watch?.note(.vectors, walking) }
             return try admission.admitsAll
                 ? vectors.search(vector, count: wanted, effort: search.effort, in: view)
                 : vectors.search(vector, count: wanted, effort: search.effort, filter: admission.filter, in: view)
@@ -81,7 +84,7 @@ struct Candidates {
         }
         let ask = TextSide.Ask(
             snapshot: view.state, texts: texts, query: query, count: wanted, fields: fields, vectors: vectors,
-            vector: search.mode == .hybrid ? question.vector : nil)
+            vector: search.mode == .hybrid ? question.vector : nil, watch: search.watch)
         let text: TextSide.Retrieved
         if search.mode == .keyword {
             (nearestMatches, text) = ([], try ask.search(in: view, known: []) { [] })

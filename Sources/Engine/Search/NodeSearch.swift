@@ -8,6 +8,7 @@ internal import Documents
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Measures
 internal import Search
 internal import Vectors
 
@@ -49,6 +50,8 @@ struct NodeSearch {
     var textSide: TextSide? = nil
     /// Nothing was as the signs of the query ask: its words were searched.
     var ignoresSigns = false
+    /// Who wants to know how long it takes.
+    var watch: QueryWatch? = nil
     /// Of the answer, see `QueryRequest`.
     var groups = false
     var ofDocumentMax: Int? = nil
@@ -90,6 +93,9 @@ struct NodeSearch {
         while true {
             let candidates = try Candidates(question, count: wanted, depth: depth, of: search, tellsWhy: tellsWhy, in: view)
             let choice = candidates.choice
+            watch?.note(nearest: candidates.nearestMatches.count, lexical: candidates.lexicalMatches.count)
+            let ranking = Stopwatch()
+            defer { watch?.note(.fuse, ranking) }
             let (folding, isShort) = try fold(candidates, count: count, beside: beside) { entry in
                 let unit = try long[entry] ?? documents.unit(of: entry, in: view)
                 if unit.run != nil, long[entry] == nil { for each in unit.entries { long[each] = unit } }

@@ -4,6 +4,7 @@ internal import Attributes
 public import Base
 internal import KeySpace
 internal import LMDB
+internal import Measures
 internal import Search
 internal import Synchronization
 internal import Vectors
@@ -17,16 +18,34 @@ extension Database {
     ///   out of range, a filter that reads too much, and an `asOf` in the future; `.tooLarge` for a past of too many nodes; `.unavailable`;
     ///   `.damaged`.
     public func query(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
+        let watch = Stopwatch()
+        do {
+            let answer = try await answer(tenant, request)
+            measures.queried(request.project, .success(answer), watch)
+            return answer
+        } catch {
+            measures.queried(request.project, .failure(ContexError(anyError: error)), watch)
+            throw error
+        }
+    }
+
+    private func answer(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
         var search = try QuerySearch(tenant, request, configuration, models)
+        let watch = QueryWatch(measures)
+        search.watch = watch
         let texts = search.textsToEmbed
         if !texts.isEmpty {
+            let embedding = Stopwatch()
             search.vectors = try await models.embed(questions: texts.map { ScopedText($0, in: .project(request.project, of: tenant)) })
+            watch.note(.embed, embedding)
             for (text, vector) in zip(texts, search.vectors) where !vector.isEmpty { queryUse.note(text, in: request.project, of: tenant) }
         }
         let outcome: QuerySearch.Outcome
+        let waiting = Stopwatch()
         if search.mode == .hybrid, request.asOf == nil {
             let side = TextSide()
             outcome = try await readers.read { [self, search] in
+                watch.note(.wait, waiting)
                 defer { side.withdraw() }
                 return try search.run(in: $0, self, side)
             } then: { [search] in
@@ -35,9 +54,14 @@ extension Database {
                 side.take(in: $0)
             }
         } else {
-            outcome = try await read { [self, search] in try search.run(in: $0, self) } then: { [search] in try search.outcome(of: $0) }
+            outcome = try await read { [self, search] in
+                watch.note(.wait, waiting)
+                return try search.run(in: $0, self)
+            } then: { [search] in try search.outcome(of: $0) }
         }
-        return try await answer(search, outcome)
+        var answer = try await answer(search, outcome)
+        answer.plan = watch.plan("\(search.mode)", answer)
+        return answer
     }
 
     /// Many queries on one snapshot, one outcome each, in order. The texts are embedded at once, the searches share the pool's threads, and
@@ -118,6 +142,7 @@ extension Database {
                 for entry in asked { outcomes[entry.place] = .failure(entry.nodes.page?.failure(failure) ?? failure) }
             }
         }
+        for (request, outcome) in zip(requests, outcomes) { measures.queried(request.project, outcome, nil) }
         return outcomes
     }
 

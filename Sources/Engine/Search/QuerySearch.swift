@@ -12,6 +12,7 @@ internal import Events
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Measures
 internal import Search
 internal import Vectors
 
@@ -26,6 +27,8 @@ struct QuerySearch: Sendable {
     let effort: SearchEffort?
     let threshold: Double
     let countTokens: @Sendable (String) -> Int
+    /// nil in a batch.
+    var watch: QueryWatch?
 
     /// - Throws: `.invalid`, as `Database.query`.
     init(_ tenant: TenantID, _ request: QueryRequest, _ configuration: DatabaseConfiguration, _ models: Models) throws(ContexError) {
@@ -166,6 +169,8 @@ struct QuerySearch: Sendable {
 
     /// - Parameter textSide: when another thread may help.
     func run(in view: borrowing TransactionView, _ database: Database, _ textSide: TextSide? = nil) throws -> Retrieved {
+        let running = Stopwatch()
+        defer { watch?.note(.snapshot, running) }
         let scope = try Database.scope(tenant, request.project, view)
         var past = try request.asOf.flatMap { try database.pastSequence($0, scope, in: view) }
         guard let scope else {
@@ -176,6 +181,7 @@ struct QuerySearch: Sendable {
         var search = NodeSearch(
             scope: scope, dimension: dimension, mode: mode, threshold: threshold, fusion: fusion, explain: request.explain, effort: effort, textSide: textSide)
         (search.groups, search.ofDocumentMax) = (request.groupsByDocument, ofDocumentMax)
+        search.watch = watch
         if let page = request.page {
             search.page = try MatchPage(page, scope, asOf: past, question: fingerprint, in: view)
             past = search.page?.past
@@ -309,6 +315,12 @@ struct QuerySearch: Sendable {
 
     /// - Throws: `.bug` when data cannot be written in the format of the answer.
     func outcome(of retrieved: Retrieved) throws -> Outcome {
+        let answering = Stopwatch()
+        defer { watch?.note(.answer, answering) }
+        return try answered(retrieved)
+    }
+
+    private func answered(_ retrieved: Retrieved) throws -> Outcome {
         switch retrieved {
         case .past(let search, let draft): .past(search, draft)
         case .pool(let pool): .answer(try choose(among: pool))

@@ -12,6 +12,7 @@ internal import Base
 internal import FullText
 internal import KeySpace
 internal import LMDB
+internal import Measures
 internal import Search
 internal import Synchronization
 internal import Vectors
@@ -56,11 +57,14 @@ final class TextSide: Sendable {
         let vectors: VectorIndex
         /// nil: cosines are not asked for.
         let vector: [Float]?
+        let watch: QueryWatch?
 
         /// - Parameters:
         ///   - known: nodes whose cosines are known.
         ///   - nearest: the nodes that the vectors found; called as late as can be.
         func search(in view: borrowing TransactionView, known: [NodeID], nearest: () throws -> [NodeID]) throws -> Retrieved {
+            let reading = Stopwatch()
+            defer { watch?.note(.text, reading) }
             var cosines: [VectorMatch] = []
             let answer = try texts.search(
                 query.resolved, count: count,

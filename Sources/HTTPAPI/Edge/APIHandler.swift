@@ -11,6 +11,7 @@
 internal import Access
 internal import Answers
 internal import Base
+internal import Measures
 public import Logging
 public import Service
 
@@ -21,6 +22,7 @@ public struct APIHandler: Sendable {
     let logger: Logger
     let facts: ServerFacts
     let streams: StreamPlaces
+    private let measures: HTTPMeasures
     private let matcher: RouteMatcher
     private let crossOrigin: CrossOrigin
     private let hosts: HostRule
@@ -31,7 +33,10 @@ public struct APIHandler: Sendable {
         self.logger = logger
         let clock = SystemClock()
         facts = ServerFacts(version: configuration.version, startedAt: clock.now(), clock: clock)
-        streams = StreamPlaces(configuration.streams)
+        let streams = StreamPlaces(configuration.streams)
+        self.streams = streams
+        measures = HTTPMeasures(operations.registry)
+        operations.registry.gauge("contex_http_streams", "Event streams and WebSockets that follow something") { Double(streams.count) }
         matcher = RouteMatcher(RouteTable.all)
         crossOrigin = CrossOrigin(origins: configuration.corsOrigins, allowsCredentials: configuration.corsCredentials)
         hosts = HostRule(
@@ -98,7 +103,12 @@ public struct APIHandler: Sendable {
         }
     }
 
-    func said(_ known: KnownAnswer) async -> APIAnswer { await refused(known.answer, known.request, known.requestID, known.admitted) }
+    func said(_ known: KnownAnswer) async -> APIAnswer {
+        let watch = Stopwatch()
+        let answer = await refused(known.answer, known.request, known.requestID, known.admitted)
+        measures.answered(known.admitted?.route, status: answer.status, watch)
+        return answer
+    }
 
     /// Tells meter and audit of an answer that is a refusal of this edge's own, and completes it.
     /// - Parameter admitted: nil when the head was not admitted; then only the route tells what was asked for.
@@ -191,7 +201,7 @@ public struct APIHandler: Sendable {
     }
 
     func answer(_ admitted: AdmittedRequest, body: RequestBytes, memory: RequestMemory?, place: RequestPlace?) async -> APIAnswer {
-        let started = ContinuousClock.now
+        let watch = Stopwatch()
         var answer: APIAnswer
         do {
             answer = try await run(admitted, body, memory, place)
@@ -205,8 +215,10 @@ public struct APIHandler: Sendable {
         }
         logger.debug(
             "\(admitted.route.method) \(admitted.route.path) \(answer.status)",
-            metadata: ["request": "\(admitted.requestID)", "duration": "\(ContinuousClock.now - started)"])
-        return await refused(answer, admitted.request, admitted.requestID, admitted)
+            metadata: ["request": "\(admitted.requestID)", "duration_ms": "\(Double(watch.nanoseconds / 1_000) / 1_000)"])
+        answer = await refused(answer, admitted.request, admitted.requestID, admitted)
+        measures.answered(admitted.route, status: answer.status, watch)
+        return answer
     }
 
     private func run(_ admitted: AdmittedRequest, _ box: RequestBytes, _ memory: RequestMemory?, _ place: RequestPlace?) async throws -> APIAnswer {

@@ -32,7 +32,7 @@ extension RouteTable {
 
         Route(
             "GET", "/health", action: .showHealth, group: group, "Every part is checked; 503 when one of them fails",
-            #"{"status":"healthy","timestamp":"2026-01-01T00:00:00+00:00","uptime_seconds":1.5,"version":"0.2.0","components":{}}"#
+            #"{"status":"healthy","timestamp":"2026-01-01T00:00:00+00:00","uptime_seconds":1.5,"version":"0.2.0","components":{},"degraded_modes":[]}"#
         ) { call in
             let health = try await call.operations.health(by: call.caller)
             let now = call.server.clock.now()
@@ -40,21 +40,31 @@ extension RouteTable {
                 [
                     "status": .string(health.status.rawValue), "timestamp": .string(now.iso8601),
                     "uptime_seconds": .double(call.server.uptime(at: now)), "version": .string(call.server.version),
-                    "components": HealthShape.components(health, at: now),
+                    "components": HealthShape.components(health, at: now), "degraded_modes": HealthShape.modes(health),
                 ], status: health.status == .unhealthy ? 503 : 200)
         },
 
         Route(
-            "GET", "/health/ready", action: .showHealth, group: group, "Ready for requests; 503 when not",
-            #"{"ready":true,"timestamp":"2026-01-01T00:00:00+00:00","checks":{"store":true}}"#
+            "GET", "/health/ready", action: .showHealth, group: group, "Ready for requests; 503 when not, and while the server stops",
+            #"{"ready":true,"timestamp":"2026-01-01T00:00:00+00:00","checks":{"store":true,"accepting":true}}"#
         ) { call in
             let health = try await call.operations.health(by: call.caller)
-            let isReady = health.status != .unhealthy
+            let isReady = health.isReady
             return .json(
                 [
                     "ready": .bool(isReady), "timestamp": .string(call.server.clock.now().iso8601),
                     "checks": HealthShape.checks(health),
                 ], status: isReady ? 200 : 503)
+        },
+
+        Route(
+            "GET", "/health/startup", bases: .current, action: .showHealth, group: group, "The server has started: it answers only when it has",
+            #"{"started":true,"timestamp":"2026-01-01T00:00:00+00:00","uptime_seconds":1.5}"#
+        ) { call in
+            let now = call.server.clock.now()
+            return .json([
+                "started": .bool(true), "timestamp": .string(now.iso8601), "uptime_seconds": .double(call.server.uptime(at: now)),
+            ])
         },
 
         Route(

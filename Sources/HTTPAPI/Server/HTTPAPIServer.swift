@@ -1,6 +1,7 @@
 // The listener. `HTTPConnection` has what a connection does, `APIHandler` what a request is answered.
 
 public import Logging
+internal import Measures
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -25,6 +26,9 @@ public struct HTTPAPIServer: Sendable {
             handler: handler, configuration: configuration, memory: operations.memory,
             connections: HTTPConnections(perAddressMax: configuration.connectionsPerAddressMax), running: RunningRequests(max: configuration.requestsMax),
             heavy: operations.heavyExecutor)
+        let (connections, running) = (house.connections, house.running)
+        operations.registry.gauge("contex_http_connections", "Open HTTP connections") { Double(connections.count) }
+        operations.registry.gauge("contex_http_requests_running", "Requests of HTTP that are read or worked on") { Double(running.running) }
     }
 
     /// - Parameters:

@@ -16,6 +16,8 @@ final class HTTPConnections: Sendable {
 
     init(perAddressMax: Int) { self.perAddressMax = perAddressMax }
 
+    var count: Int { state.withLock { $0.open.count } }
+
     /// False: its address has too many, or the server stops.
     func admit(_ channel: any Channel, _ address: String) -> Bool {
         state.withLock { state in
@@ -75,6 +77,7 @@ final class RunningRequests: Sendable {
             return true
         }
     }
+    var running: Int { count.withLock { $0 } }
     func leave() { count.withLock { $0 -= 1 } }
 
     /// Of one who has lent its place, whether or not there is one.
