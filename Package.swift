@@ -92,6 +92,7 @@ let modules: [Module] = [
     module("KeySpace", ["Base", "LMDB"]),
     module("Embedding", ["Base", "CKernels", "Hashing", "Tokens"]),
     module("Archives", ["Base", "Codings", "Hashing"]),
+    module("MCPMessages", ["Base", "Content"]),
 
     // Level 4: stores and registries.
     module("Events", ["Base", "LMDB", "KeySpace", "Hashing"]),
@@ -145,6 +146,11 @@ let modules: [Module] = [
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("DequeModule", "swift-collections"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
 
+    module(
+        "MCPServer",
+        ["Base", "Content", "MCPMessages", "Answers", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes"],
+        [("Logging", "swift-log")]),
+
     // Apart: what clients of the binary protocol build on.
     module("ContexClient", ["Base", "Wire"], [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio")]),
 
@@ -152,7 +158,7 @@ let modules: [Module] = [
     module(
         "Assembly",
         ["Base", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance", "Service", "Needs", "Access",
-         "Webhooks", "HTTPAPI", "RESPServer", "WireServer"],
+         "Webhooks", "HTTPAPI", "RESPServer", "WireServer", "MCPServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 10: the command line.
@@ -177,13 +183,13 @@ let modules: [Module] = [
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
                "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service",
-               "HTTPAPI", "TestSupport"],
+               "HTTPAPI", "MCPMessages", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
                 "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
                 "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service",
-                "HTTPAPI", "TestSupport",
+                "HTTPAPI", "MCPMessages", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),
@@ -197,6 +203,7 @@ let modules: [Module] = [
     tests("TokensTests", ["Base", "Tokens", "TestSupport"]),
     tests("CodingsTests", ["Base", "Codings", "TestSupport"]),
     tests("ArchivesTests", ["Base", "Codings", "Hashing", "Archives", "TestSupport"]),
+    tests("MCPMessagesTests", ["Base", "Content", "MCPMessages", "TestSupport"]),
     tests("KeySpaceTests", ["Base", "LMDB", "KeySpace", "TestSupport"]),
     tests("EmbeddingTests", ["Base", "CKernels", "Embedding", "Hashing", "Tokens", "TestSupport"]),
     tests("EventsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Events", "TestSupport"]),
@@ -221,6 +228,9 @@ let modules: [Module] = [
     tests(
         "RESPServerTests", ["Base", "RESP", "Needs", "Search", "Engine", "Service", "Answers", "Access", "RESPServer", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
+    tests(
+        "MCPServerTests",
+        ["Base", "Content", "Tokens", "Engine", "Access", "Service", "MCPMessages", "MCPServer", "TestSupport"]),
     tests(
         "ServerTests",
         ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "RESPServer",
