@@ -158,19 +158,20 @@ let modules: [Module] = [
     module(
         "Assembly",
         ["Base", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance", "Service", "Needs", "Access",
-         "Webhooks", "HTTPAPI", "RESPServer", "WireServer", "MCPServer"],
+         "Webhooks", "HTTPAPI", "RESPServer", "WireServer", "MCPMessages", "MCPServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 10: the command line.
     Module(
         name: "contex",
-        uses: ["Base", "Addresses", "Archives", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks", "Assembly"],
+        uses: ["Base", "Addresses", "Archives", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks",
+               "MCPMessages", "MCPServer", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
                 "Base", "Addresses", "Archives", "Content", "TOON", "Access", "Search", "Engine", "Journal", "Maintenance", "Service", "Webhooks",
-                "Assembly", product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
+                "MCPMessages", "MCPServer", "Assembly", product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],
             swiftSettings: settings)),

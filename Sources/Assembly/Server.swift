@@ -2,7 +2,8 @@
 //
 //     model folder -> Models \
 //     data folder ------------> Database -> Operations -> HTTP API
-//                                  |          |      \-> binary protocol
+//                                  |          |      |-> binary protocol
+//                                  |          |      \-> MCP, over HTTP or standard input
 //                                  |  \-> ChannelSink -> ChannelHub -> Redis protocol
 //                                  \----> WebhookCarrier
 //
@@ -16,6 +17,7 @@ internal import Base
 public import Engine
 internal import HTTPAPI
 internal import Logging
+public import MCPServer
 internal import NIOPosix
 internal import Needs
 internal import RESPServer
@@ -37,6 +39,8 @@ public final class Server: Sendable {
     public let http: Address?
     public let resp: Address?
     public let wire: Address?
+    /// Who answers messages of MCP that come by another way than HTTP.
+    public let mcp: MCPEndpoint
     /// The admin key that this start has made, because there was none; shown once and kept nowhere.
     public let bootstrapKey: String?
     /// Whether this start has published the demo project.
@@ -145,12 +149,13 @@ public final class Server: Sendable {
             parts.listeners += listeners
             wire = Address(host: hosts[0], port: listeners[0].port)
         }
+        let mcp = MCPEndpoint(operations: operations, version: Version.current)
         // Last: whoever is answered by its health finds the other doors open.
         var http: Address? = nil
         if let port = configuration.httpPort {
             let hosts = ServerConfiguration.addresses(of: configuration.httpHost)
             let api = HTTPAPIServer(
-                operations: operations, configuration: configuration.httpAPI(host: hosts[0], port: port), logger: quiet("contex.http"))
+                operations: operations, configuration: configuration.httpAPI(host: hosts[0], port: port), guest: mcp.guest, logger: quiet("contex.http"))
             let listeners = try await Listener.start(
                 hosts: hosts, port: port, setting: "http-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.http")
             ) { host, port, bound in api.service(on: (host, port)) { await bound($0) } }
@@ -200,17 +205,18 @@ public final class Server: Sendable {
         }
         for remark in database.folderRemarks { logger.warning("\(remark)") }
         return Server(
-            http: http, resp: resp, wire: wire, bootstrapKey: configuration.bootstrapKey == nil ? issued?.text : nil, demoPublished: demoPublished,
+            http: http, resp: resp, wire: wire, mcp: mcp, bootstrapKey: configuration.bootstrapKey == nil ? issued?.text : nil, demoPublished: demoPublished,
             unconfirmedKeys: unconfirmed, lacksAdministrator: lacksAdministrator, parts: parts, logger: logger)
     }
 
     private init(
-        http: Address?, resp: Address?, wire: Address?, bootstrapKey: String?, demoPublished: Bool, unconfirmedKeys: [HeldKey],
+        http: Address?, resp: Address?, wire: Address?, mcp: MCPEndpoint, bootstrapKey: String?, demoPublished: Bool, unconfirmedKeys: [HeldKey],
         lacksAdministrator: Bool, parts: Parts, logger: Logger
     ) {
         self.http = http
         self.resp = resp
         self.wire = wire
+        self.mcp = mcp
         self.bootstrapKey = bootstrapKey
         self.demoPublished = demoPublished
         self.unconfirmedKeys = unconfirmedKeys

@@ -72,13 +72,15 @@ public struct RPCFault: Error, Sendable, CustomStringConvertible {
         case internalError = -32603
         case headerMismatch = -32020
         case revisionUnsupported = -32022
+        /// Of the first era; later there is no code of its own for it.
+        case resourceMissing = -32002
 
         /// Of the answer over HTTP, where every request is complete in itself.
         public var httpStatus: Int {
             switch self {
             case .methodUnknown: 404
             case .internalError: 200
-            case .unparsed, .invalidRequest, .invalidParams, .headerMismatch, .revisionUnsupported: 400
+            case .unparsed, .invalidRequest, .invalidParams, .headerMismatch, .revisionUnsupported, .resourceMissing: 400
             }
         }
     }

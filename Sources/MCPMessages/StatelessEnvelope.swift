@@ -1,7 +1,7 @@
 // What every request of the stateless revisions says of itself, in `params._meta`, and what HTTP's headers say of it a second time so that
 // whoever is in between need not read the body. Both must say the same: who routes by the one would else be led by the other.
 
-public import Base
+internal import Base
 
 /// The names of `_meta` and of HTTP that the protocol has given.
 public enum MCPName {

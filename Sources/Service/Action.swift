@@ -12,6 +12,7 @@ public enum Action: String, Sendable, CaseIterable {
     case assignRole, listRoles, showRole, removeRole, listPermissions
     case showHealth
     case readDeliveries, replayDeliveries
+    case useMCP
     case listEventKinds, createEndpoint, listEndpoints, showEndpoint, changeEndpoint, removeEndpoint, testEndpoint
 
     /// What the caller's role must grant; nil: any valid key will do.
@@ -34,8 +35,8 @@ public enum Action: String, Sendable, CaseIterable {
         case .changeSettings: .systemCleanup
         // An endpoint is told of what everybody does.
         case .createEndpoint, .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint: .systemCleanup
-        // What a connection follows is asked for by itself.
-        case .listPermissions, .showHealth, .openSocket, .listEventKinds: nil
+        // What a connection follows, and what a message of MCP asks for, is asked for by itself.
+        case .listPermissions, .showHealth, .openSocket, .useMCP, .listEventKinds: nil
         }
     }
 }

@@ -7,7 +7,7 @@ public enum RouteTable {
     /// In the order of the documents; of two routes that fit, the first answers.
     public static let all: [Route] =
         serverRoutes + dataRoutes + settingsRoutes + queryRoutes + embeddingRoutes + agentRoutes + feedRoutes + needRoutes + eventRoutes
-        + versionRoutes + keyRoutes + webhookRoutes + documentationRoutes
+        + versionRoutes + keyRoutes + webhookRoutes + mcpRoutes + documentationRoutes
 }
 
 /// Fields that several routes share.
