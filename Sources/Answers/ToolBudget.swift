@@ -17,14 +17,17 @@ public struct ToolBudget: Sendable {
         self.count = count
     }
 
+    /// No text of more bytes is held.
+    var bytesMax: Int { tokensMax * Self.bytesPerToken }
+
     /// Of a value with the comma behind it; nil: more than the budget has.
     func tokens(of value: JSONValue) -> Int? {
-        guard !value.isLarger(than: tokensMax * Self.bytesPerToken) else { return nil }
+        guard !value.isLarger(than: bytesMax) else { return nil }
         let tokens = count(JSONPrinter.text(value)) + 1
         return tokens <= tokensMax ? tokens : nil
     }
 
     func holds(_ value: JSONValue) -> Bool {
-        !value.isLarger(than: tokensMax * Self.bytesPerToken) && count(JSONPrinter.text(value)) <= tokensMax
+        !value.isLarger(than: bytesMax) && count(JSONPrinter.text(value)) <= tokensMax
     }
 }

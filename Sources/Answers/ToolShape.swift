@@ -73,10 +73,12 @@ public enum ToolShape {
         if !items.isEmpty { members["notice"] = .string(notice) }
         members["matches"] = .array(items)
         if left > 0 { members["left"] = .integer(left) }
-        if items.isEmpty, left == 0 { members["hint"] = "Nothing is similar enough. Ask in other words, or with less filter; explain says why a key is not there." }
+        if items.isEmpty, left == 0 { members["hint"] = .string(hintOfNothing) }
         if !notes.isEmpty { members["notes"] = .array(notes.map(JSONValue.string)) }
         return members
     }
+
+    private static let hintOfNothing = "Nothing is similar enough. Ask in other words, or with less filter; explain says why a key is not there."
 
     private static func line(_ match: Match, saying name: String, _ said: JSONValue) -> JSONValue {
         var members = JSONObject([("key", .string(match.documentKey))])
@@ -108,6 +110,8 @@ public enum ToolShape {
             members["path"] = .string(path)
             data = try node.parsedData()
         } else {
+            // What the budget cannot hold is not made a value.
+            guard held.dataText?.count ?? 0 <= budget.bytesMax else { throw tooLarge(held, budget) }
             data = try held.dataText.map { text throws(ContexError) in try EventData.parsed(text) } ?? .null
         }
         add(held.sequence, held.publisher, to: &members)
@@ -115,10 +119,12 @@ public enum ToolShape {
         members["format"] = .string(held.format)
         if !held.metadata.isEmpty { members["metadata"] = .object(held.metadata) }
         members["data"] = data
-        guard budget.holds(.object(members)) else {
-            throw ContexError(.answerTooLarge, "The data has more than \(budget.tokensMax) tokens: ask for a part of it. \(paths(held))")
-        }
+        guard budget.holds(.object(members)) else { throw tooLarge(held, budget) }
         return members
+    }
+
+    private static func tooLarge(_ held: HeldDocument, _ budget: ToolBudget) -> ContexError {
+        ContexError(.answerTooLarge, "The data has more than \(budget.tokensMax) tokens: ask for a part of it. \(paths(held))")
     }
 
     private static let pathsShown = 20
@@ -162,8 +168,7 @@ public enum ToolShape {
         }
         var room = budget.tokensMax - (budget.tokens(of: .object(whole())) ?? budget.tokensMax)
         for (place, item) in page.items.enumerated() where item.concern?.reason != .deletion {
-            // What the budget cannot hold is not made a value.
-            guard item.event.data.count <= room * 8, let data = try? EventData.parsed(item.event.data) else { continue }
+            guard item.event.data.count <= budget.bytesMax, let data = try? EventData.parsed(item.event.data) else { continue }
             let full = update(item, brief: nil, data: data)
             guard let tokens = budget.tokens(of: full), tokens <= room else { continue }
             room -= tokens
@@ -192,7 +197,9 @@ public enum ToolShape {
     private static let needsShown = 5
 
     /// The beginning of what was published.
-    private static func brief(_ event: EventRecord, bytes: Int) -> String { String(decoding: event.data.prefix(4 * bytes), as: UTF8.self).excerpt(bytes: bytes) }
+    private static func brief(_ event: EventRecord, bytes: Int) -> String {
+        String(decoding: event.data.prefix(4 * bytes), as: UTF8.self).excerpt(bytes: bytes)
+    }
 
     /// An event as a line: what it did to which key.
     public static func change(_ event: EventRecord, briefBytes: Int) -> JSONObject {

@@ -39,8 +39,6 @@ public final class Server: Sendable {
     public let http: Address?
     public let resp: Address?
     public let wire: Address?
-    /// Who answers messages of MCP that come by another way than HTTP.
-    public let mcp: MCPEndpoint
     /// The admin key that this start has made, because there was none; shown once and kept nowhere.
     public let bootstrapKey: String?
     /// Whether this start has published the demo project.
@@ -56,6 +54,7 @@ public final class Server: Sendable {
         var listeners: [Listener] = []
         var resp: RESPServer?
         var webhooks: WebhookCarrier?
+        var mcp: MCPEndpoint?
         var upkeep: Task<Void, Never>?
     }
     private let parts: Mutex<Parts>
@@ -150,6 +149,7 @@ public final class Server: Sendable {
             wire = Address(host: hosts[0], port: listeners[0].port)
         }
         let mcp = MCPEndpoint(operations: operations, version: Version.current)
+        parts.mcp = mcp
         // Last: whoever is answered by its health finds the other doors open.
         var http: Address? = nil
         if let port = configuration.httpPort {
@@ -205,18 +205,17 @@ public final class Server: Sendable {
         }
         for remark in database.folderRemarks { logger.warning("\(remark)") }
         return Server(
-            http: http, resp: resp, wire: wire, mcp: mcp, bootstrapKey: configuration.bootstrapKey == nil ? issued?.text : nil, demoPublished: demoPublished,
+            http: http, resp: resp, wire: wire, bootstrapKey: configuration.bootstrapKey == nil ? issued?.text : nil, demoPublished: demoPublished,
             unconfirmedKeys: unconfirmed, lacksAdministrator: lacksAdministrator, parts: parts, logger: logger)
     }
 
     private init(
-        http: Address?, resp: Address?, wire: Address?, mcp: MCPEndpoint, bootstrapKey: String?, demoPublished: Bool, unconfirmedKeys: [HeldKey],
+        http: Address?, resp: Address?, wire: Address?, bootstrapKey: String?, demoPublished: Bool, unconfirmedKeys: [HeldKey],
         lacksAdministrator: Bool, parts: Parts, logger: Logger
     ) {
         self.http = http
         self.resp = resp
         self.wire = wire
-        self.mcp = mcp
         self.bootstrapKey = bootstrapKey
         self.demoPublished = demoPublished
         self.unconfirmedKeys = unconfirmedKeys
@@ -232,6 +231,9 @@ public final class Server: Sendable {
         logger.logLevel = max(logger.logLevel, .warning)
         return logger
     }
+
+    /// Who answers messages of MCP that come by another way than HTTP; nil once it stops.
+    public var mcp: MCPEndpoint? { parts.withLock { $0.mcp } }
 
     /// Returns when a listener has ended: nil after `stop`, else what it failed with.
     public func end() async -> (any Error)? {

@@ -15,7 +15,7 @@ public enum MCPLimits {
 
     /// cl100k tokens of the answer to a question, when it does not say, at least and at most.
     public static let budgetTokens = 2_000
-    public static let budgetTokensBounds = 100...100_000
+    public static let budgetTokensBounds = 100...32_000
     /// Matches that an answer tells of.
     public static let matches = 12
     /// Bytes of the line that stands for a match without its data.

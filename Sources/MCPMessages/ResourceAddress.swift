@@ -23,7 +23,8 @@ public struct ResourceAddress: Sendable, Hashable, CustomStringConvertible {
         let parts = text.dropFirst(Self.scheme.count).split(separator: "/", omittingEmptySubsequences: false)
         // What could stand for something else in an address stands for nothing here.
         guard (1...2).contains(parts.count), !text.utf8.contains(where: { $0 <= 0x20 || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }),
-            let project = PercentEncoding.decode(parts[0], plusIsSpace: false), let key = PercentEncoding.decode(parts.count > 1 ? parts[1] : "", plusIsSpace: false)
+            let project = PercentEncoding.decode(parts[0], plusIsSpace: false),
+            let key = PercentEncoding.decode(parts.count > 1 ? parts[1] : "", plusIsSpace: false)
         else { throw refused() }
         self.init(project: try Name(project, field: field), key: key.isEmpty ? nil : try Name(key, field: field))
     }

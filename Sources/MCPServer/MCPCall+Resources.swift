@@ -46,7 +46,10 @@ extension MCPCall {
         default: throw RPCFault(.invalidParams, "cursor is a text")
         }
         var resources: [JSONValue] = []
-        while let current = place, resources.count < MCPLimits.resourcesPage {
+        // Projects without data are passed over, but not all of them for one page.
+        var looks = 0
+        while let current = place, resources.count < MCPLimits.resourcesPage, looks < MCPLimits.resourcesPage {
+            looks += 1
             let request = PageRequest(limit: MCPLimits.resourcesPage - resources.count, cursor: current.keys)
             let page = try await operations.listKeysOfData(project: current.project, request, by: caller)
             resources += page.items.map { key in
@@ -75,7 +78,9 @@ extension MCPCall {
     func resource() async throws -> JSONObject {
         guard let uri = params["uri"]?.stringValue else { throw RPCFault(.invalidParams, "resources/read names a uri") }
         let address = try ResourceAddress(uri)
-        guard let key = address.key else { throw ContexError(.dataNotFound, "A project by itself has no content: \(ResourceAddress.template) names a key of it") }
+        guard let key = address.key else {
+            throw ContexError(.dataNotFound, "A project by itself has no content: \(ResourceAddress.template) names a key of it")
+        }
         let held = try await operations.data(project: address.project, key: key, by: caller)
         guard held.dataText?.count ?? 0 <= MCPLimits.resourceBytes else {
             throw ContexError(.answerTooLarge, "'\(key.text.excerpt())' has over \(MCPLimits.resourceBytes >> 20) MiB: the tool get has parts of it")

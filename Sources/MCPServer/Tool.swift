@@ -174,7 +174,9 @@ struct ToolArguments: Sendable {
             }
             try TextRule.check(texts, field: name, countMax: countMax, scalarsMax: scalarsMax)
         case .integer(let range):
-            guard let number = value.integerValue, range.contains(number) else { throw refusal(name, "it is a whole number, \(range.lowerBound) to \(range.upperBound)") }
+            guard let number = value.integerValue, range.contains(number) else {
+                throw refusal(name, "it is a whole number, \(range.lowerBound) to \(range.upperBound)")
+            }
         case .object:
             guard value.objectValue != nil else { throw refusal(name, "it is an object") }
         case .anything: break

@@ -55,9 +55,9 @@ struct MCPCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(error)
         }
-        let endpoint = inside.mcp
         await Self.converse { body in
-            await endpoint.answer(MCPPost(body: body, caller: Caller(apiKey: key, address: nil, requestID: "stdio", client: "stdio")))
+            guard let endpoint = inside.mcp else { return .accepted }
+            return await endpoint.answer(MCPPost(body: body, caller: Caller(apiKey: key, address: nil, requestID: "stdio", client: "stdio")))
         }
         await inside.stop()
     }

@@ -57,7 +57,8 @@ struct MCPRelay: Sendable {
         request.body = .bytes(ByteBuffer(bytes: body))
         do {
             // A stream is open for as long as somebody listens.
-            let response = try await opensStream ? http.execute(request, deadline: .distantFuture) : http.execute(request, timeout: .seconds(Self.answerSeconds))
+            let deadline = opensStream ? NIODeadline.distantFuture : .now() + .seconds(Self.answerSeconds)
+            let response = try await http.execute(request, deadline: deadline)
             let status = Int(response.status.code)
             if response.headers.first(name: "Content-Type")?.hasPrefix("text/event-stream") == true {
                 let events = EventLines(response.body)

@@ -191,6 +191,7 @@ def post(server, message, era="2026-07-28", headers=None, **more):
     return server.call("POST", "/mcp", message, {name: value for name, value in sent.items() if value is not None}, **more)
 
 
+INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 REQUESTS = [
     ("tools/list", {}), ("tools/call", {"name": "list_projects", "arguments": {}}), ("tools/call", {"name": "get", "arguments": {}}),
     ("tools/call", {"name": "query_context", "arguments": {"project": "schema", "question": "which database"}}), ("resources/list", {}),
@@ -204,7 +205,7 @@ REQUESTS = [
 def test_every_result_is_one_of_the_schema(server, version):
     server.publish("schema", "tech", {"database": "PostgreSQL"})
     requests = [*REQUESTS, ("server/discover", {})] if version == "2026-07-28" else [
-        *REQUESTS, ("ping", {}), ("initialize", {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}})]
+        *REQUESTS, ("ping", {}), ("initialize", {**INITIALIZE, "protocolVersion": version})]
     for method, params in requests:
         answer = post(server, {"method": method, "params": dict(params)}, version)
         assert answer.status == 200, (method, answer)
@@ -223,7 +224,7 @@ def test_every_result_is_one_of_the_schema(server, version):
 
 def test_nothing_is_kept_between_two_requests(server):
     """No session: no header of one, a foreign one does not matter, and what only a session could have is not offered."""
-    answer = post(server, {"method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}}, None)
+    answer = post(server, {"method": "initialize", "params": INITIALIZE}, None)
     assert answer.status == 200 and "Mcp-Session-Id" not in answer.headers
     assert post(server, {"method": "tools/list"}, "2025-11-25", {"Mcp-Session-Id": "anything"}).status == 200
     for method in ["GET", "DELETE"]:
@@ -238,7 +239,8 @@ def test_headers_say_what_the_message_says(server):
                     {"MCP-Protocol-Version": None}, {"Mcp-Name": "=?base64?!?="}]:
         refused = post(server, complete, headers=headers)
         assert (refused.status, refused.json["error"]["code"]) == (400, mcp_types.HEADER_MISMATCH), headers
-    later = post(server, {"method": "tools/list", "params": {"_meta": {VERSION: "2031-01-01", CAPABILITIES: {}}}}, headers={"MCP-Protocol-Version": "2031-01-01"})
+    of_later = {VERSION: "2031-01-01", CAPABILITIES: {}}
+    later = post(server, {"method": "tools/list", "params": {"_meta": of_later}}, headers={"MCP-Protocol-Version": "2031-01-01"})
     assert (later.status, later.json["error"]["code"]) == (400, mcp_types.UNSUPPORTED_PROTOCOL_VERSION)
     assert later.json["error"]["data"]["supported"] == ["2026-07-28"]
     for meta in [{}, {VERSION: "2026-07-28"}, {CAPABILITIES: {}}, {VERSION: 7, CAPABILITIES: {}}, {VERSION: "2026-07-28", CAPABILITIES: 7}, 7, [], None]:

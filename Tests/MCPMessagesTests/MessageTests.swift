@@ -158,7 +158,9 @@ struct EnvelopeTests {
 @Suite("Addresses of documents")
 struct ResourceAddressTests {
     @Test func everyNameHasOneAddress() throws {
-        for (project, key) in [("shop", "tech"), ("a b", "docs/x.md"), ("größe", "%2F"), ("?", "#"), ("..", "."), ("\u{1F984}", String(repeating: "ß", count: 255))] {
+        for (project, key) in [
+            ("shop", "tech"), ("a b", "docs/x.md"), ("größe", "%2F"), ("?", "#"), ("..", "."), ("\u{1F984}", String(repeating: "ß", count: 255)),
+        ] {
             let address = ResourceAddress(project: try Name(project, field: "p"), key: try Name(key, field: "k"))
             #expect(try ResourceAddress(address.description) == address)
         }
@@ -167,7 +169,8 @@ struct ResourceAddressTests {
     }
 
     @Test(arguments: [
-        "", "contex://", "contex:///k", "http://shop/tech", "contex://a/b/c", "contex://a/b?c", "contex://a/b#c", "contex://a /b", "contex://%00/k", "contex://%ff/k",
+        "", "contex://", "contex:///k", "http://shop/tech", "contex://a/b/c", "contex://a/b?c", "contex://a/b#c", "contex://a /b", "contex://%00/k",
+        "contex://%ff/k",
         "contex://a/" + String(repeating: "b", count: 256), "contex://a/" + String(repeating: "%41", count: 10_000),
     ])
     func anyOtherTextIsRefused(_ text: String) {

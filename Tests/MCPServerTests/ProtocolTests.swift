@@ -314,8 +314,9 @@ struct ConversationTests {
             #expect(output.all.count == count)
         }
         // A call that waits holds nobody up.
-        send(#"{"jsonrpc":"2.0","id":"slow","method":"tools/call","params":{\#(Self.meta),"name":"wait_for_updates","arguments":{"project":"shop","agent":"a","timeout_seconds":60}}}"#)
-        send(#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#)
+        let wanted = #""name":"wait_for_updates","arguments":{"project":"shop","agent":"a","timeout_seconds":60}"#
+        send(#"{"jsonrpc":"2.0","id":"slow","method":"tools/call","params":{\#(Self.meta),\#(wanted)}}"#)
+        send(#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#)
         try await wait(1)
         #expect(output.all[0]["id"] == .integer(1))
         // What was cancelled is not answered.
@@ -326,7 +327,8 @@ struct ConversationTests {
         input.yield(.tooLong)
         try await wait(3)
         // A subscription says on and on, until it is cancelled.
-        send(#"{"jsonrpc":"2.0","id":"sub","method":"subscriptions/listen","params":{\#(Self.meta),"notifications":{"resourceSubscriptions":["contex://shop"]}}}"#)
+        let watched = #""notifications":{"resourceSubscriptions":["contex://shop"]}"#
+        send(#"{"jsonrpc":"2.0","id":"sub","method":"subscriptions/listen","params":{\#(Self.meta),\#(watched)}}"#)
         try await wait(4)
         try await harness.publish("shop", "tech", .integer(1))
         try await wait(5)

@@ -43,9 +43,9 @@ struct ToolTests {
 
     @Test func whatIsPublishedIsFoundReadAndExplained() async throws {
         let harness = try MCPHarness()
-        let receipt = try await harness.answer("publish", ["project": "shop", "key": "tech", "data": ["db": "PostgreSQL database", "cache": "Redis"]])
-        #expect(receipt == ["key": "tech", "seq": .integer(1), "changed": .bool(true)])
-        #expect(try await harness.answer("publish", ["project": "shop", "key": "tech", "data": ["db": "PostgreSQL database", "cache": "Redis"]])["changed"] == .bool(false))
+        let published: JSONValue = ["project": "shop", "key": "tech", "data": ["db": "PostgreSQL database", "cache": "Redis"]]
+        #expect(try await harness.answer("publish", published) == ["key": "tech", "seq": .integer(1), "changed": .bool(true)])
+        #expect(try await harness.answer("publish", published)["changed"] == .bool(false))
 
         let answer = try await harness.answer("query_context", ["project": "shop", "question": "PostgreSQL database"])
         let match = try #require(answer["matches"]?.arrayValue?.first)
@@ -104,7 +104,8 @@ struct ToolTests {
         #expect(nothing["updates"] == .array([]) && nothing["notice"] == nil)
 
         // It comes while it is waited for.
-        async let waiting = harness.answer("wait_for_updates", ["project": "shop", "agent": "reviewer", "cursor": nothing["cursor"]!, "timeout_seconds": .integer(30)])
+        async let waiting = harness.answer(
+            "wait_for_updates", ["project": "shop", "agent": "reviewer", "cursor": nothing["cursor"]!, "timeout_seconds": .integer(30)])
         try await Task.sleep(for: .milliseconds(100))
         try await harness.publish("shop", "tech", ["text": "the database in use is PostgreSQL"])
         let update = try await waiting
@@ -170,7 +171,8 @@ struct ToolTests {
         ("query_context", #"{"project":"shop","question":"q","filter":[]}"#, "filter"), ("get", #"{"project":"shop","key":""}"#, "key"),
         ("get", #"{"project":"shop","key":"a\u0000b"}"#, "key"), ("publish", #"{"project":"shop","key":"k"}"#, "data"),
         ("publish", #"{"project":"shop","key":"k","data":1,"format":7}"#, "format"), ("register_need", #"{"project":"shop","agent":"a","needs":[]}"#, "needs"),
-        ("register_need", #"{"project":"shop","agent":"a","needs":"one"}"#, "needs"), ("register_need", #"{"project":"shop","agent":"a","needs":["x",7]}"#, "needs"),
+        ("register_need", #"{"project":"shop","agent":"a","needs":"one"}"#, "needs"),
+        ("register_need", #"{"project":"shop","agent":"a","needs":["x",7]}"#, "needs"),
         ("wait_for_updates", #"{"project":"shop","agent":"a","timeout_seconds":61}"#, "timeout_seconds"), ("list_projects", #"{"project":"shop"}"#, "project"),
         ("explain", #"{"project":"shop","question":"q"}"#, "key"),
     ])
@@ -204,7 +206,8 @@ struct ToolTests {
     @Test func nullIsWhatIsLeftOut() async throws {
         let harness = try MCPHarness()
         #expect(try await harness.answer("publish", ["project": "shop", "key": "k", "data": .null, "format": .null])["seq"] == .integer(1))
-        #expect(try await harness.answer("query_context", ["project": "shop", "question": "q", "filter": .null, "budget_tokens": .null])["matches"] == .array([]))
+        let asked: JSONValue = ["project": "shop", "question": "q", "filter": .null, "budget_tokens": .null]
+        #expect(try await harness.answer("query_context", asked)["matches"] == .array([]))
         await harness.close()
     }
 
