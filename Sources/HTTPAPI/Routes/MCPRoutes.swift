@@ -46,7 +46,7 @@ extension RouteTable {
     ]
 
     private static let metadataExample =
-        #"{"resource":"http://localhost:8001/mcp","bearer_methods_supported":["header"],"resource_name":"Contex"}"#
+        #"{"resource":"<this server>/mcp","bearer_methods_supported":["header"],"resource_name":"Contex"}"#
 
     /// Keys are the operator's to give: there is no server that hands out tokens, so none is named.
     private static func metadata(_ call: Call) -> APIAnswer {
