@@ -20,6 +20,8 @@ public enum ToolShape {
     /// - Parameter matchesMax: lines at most.
     public static func context(_ answer: QueryAnswer, project: Name, matchesMax: Int, briefBytes: Int, _ budget: ToolBudget) -> JSONObject {
         var items: [Item] = []
+        // Where there is little room a short line is better than none.
+        let briefBytes = min(briefBytes, max(24, budget.tokensMax / 3))
         for match in answer.matches.prefix(matchesMax) {
             items.append(Item(line: line(match, saying: "brief", .string(match.description.excerpt(bytes: briefBytes))), full: nil))
         }

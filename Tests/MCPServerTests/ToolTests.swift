@@ -219,7 +219,7 @@ struct ToolTests {
         #expect(missing["code"] == "data_not_found" && missing["message"]?.stringValue?.contains("Its paths: root") == true)
         #expect(try await harness.refusal("get", ["project": "shop", "key": "other"])["do"]?.stringValue?.contains("query_context") == true)
         #expect(try await harness.refusal("wait_for_updates", ["project": "shop", "agent": "nobody"])["do"]?.stringValue?.contains("register_need") == true)
-        try await harness.publish("shop", "large", .array((0..<20_000).map { ["number": .integer($0), "word": .string("value \($0)")] }))
+        try await harness.publish("shop", "large", .array((0..<3_000).map { ["number": .integer($0), "word": .string("value \($0)")] }))
         let large = try await harness.refusal("get", ["project": "shop", "key": "large"])
         #expect(large["code"] == "answer_too_large" && large["message"]?.stringValue?.contains("Its paths: ") == true)
         await harness.close()
