@@ -93,6 +93,7 @@ let modules: [Module] = [
     module("KeySpace", ["Base", "LMDB"]),
     module("Embedding", ["Base", "CKernels", "Hashing", "Tokens"]),
     module("Archives", ["Base", "Codings", "Hashing"]),
+    module("MCPMessages", ["Base", "Content"]),
 
     // Level 4: stores and registries.
     module("Events", ["Base", "LMDB", "KeySpace", "Hashing"]),
@@ -152,6 +153,11 @@ let modules: [Module] = [
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("DequeModule", "swift-collections"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
 
+    module(
+        "MCPServer",
+        ["Base", "Content", "MCPMessages", "Answers", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes"],
+        [("Logging", "swift-log")]),
+
     // Apart: what clients of the binary protocol build on.
     module("ContexClient", ["Base", "Wire"], [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio")]),
 
@@ -159,20 +165,22 @@ let modules: [Module] = [
     module(
         "Assembly",
         ["Base", "Measures", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance", "Observability",
-         "Service", "Needs", "Access", "Rates", "Webhooks", "HTTPAPI", "RESPServer", "WireServer"],
+         "Service", "Needs", "Access", "Rates", "Webhooks", "HTTPAPI", "RESPServer", "WireServer", "MCPMessages",
+         "MCPServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 10: the command line.
     Module(
         name: "contex",
         uses: ["Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance",
-               "Observability", "Service", "Webhooks", "Assembly"],
+               "Observability", "Service", "Webhooks", "MCPMessages", "MCPServer", "Assembly"],
         products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
                 "Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance", "Observability",
-                "Service", "Webhooks", "Assembly", product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
+                "Service", "Webhooks", "MCPMessages", "MCPServer", "Assembly",
+                product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
                 product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ],
             swiftSettings: settings)),
@@ -185,13 +193,13 @@ let modules: [Module] = [
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
                "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service",
-               "HTTPAPI", "TestSupport"],
+               "HTTPAPI", "MCPMessages", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
                 "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
                 "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service",
-                "HTTPAPI", "TestSupport",
+                "HTTPAPI", "MCPMessages", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),
@@ -207,6 +215,7 @@ let modules: [Module] = [
     tests("ArchivesTests", ["Base", "Codings", "Hashing", "Archives", "TestSupport"]),
     tests("MeasuresTests", ["Measures", "TestSupport"]),
     tests("ObservabilityTests", ["Base", "Content", "Measures", "Observability", "TestSupport"]),
+    tests("MCPMessagesTests", ["Base", "Content", "MCPMessages", "TestSupport"]),
     tests("KeySpaceTests", ["Base", "LMDB", "KeySpace", "TestSupport"]),
     tests("EmbeddingTests", ["Base", "CKernels", "Embedding", "Hashing", "Tokens", "TestSupport"]),
     tests("EventsTests", ["Base", "LMDB", "KeySpace", "Hashing", "Events", "TestSupport"]),
@@ -235,6 +244,9 @@ let modules: [Module] = [
     tests(
         "RESPServerTests", ["Base", "RESP", "Needs", "Search", "Engine", "Service", "Answers", "Access", "RESPServer", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
+    tests(
+        "MCPServerTests",
+        ["Base", "Content", "Tokens", "Engine", "Access", "Service", "MCPMessages", "MCPServer", "TestSupport"]),
     tests(
         "ServerTests",
         ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Engine", "Maintenance", "Access", "Observability", "Service", "HTTPAPI",

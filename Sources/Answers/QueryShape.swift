@@ -71,7 +71,7 @@ public enum QueryShape {
         return .object(members)
     }
 
-    private static func explained(_ key: KeyExplanation) -> JSONValue {
+    static func explained(_ key: KeyExplanation) -> JSONValue {
         var members = JSONObject([("data_key", .string(key.key)), ("outcome", .string(key.outcome.rawValue))])
         if let node = key.nodeKey { members["node"] = .string(node) }
         members["nodes"] = .integer(key.nodes)

@@ -2,7 +2,8 @@
 //
 //     model folder -> Models \
 //     data folder ------------> Database -> Operations -> HTTP API
-//                                  |          |      \-> binary protocol
+//                                  |          |      |-> binary protocol
+//                                  |          |      \-> MCP, over HTTP or standard input
 //                                  |  \-> ChannelSink -> ChannelHub -> Redis protocol
 //                                  \----> WebhookCarrier
 //
@@ -16,6 +17,7 @@ internal import Base
 public import Engine
 internal import HTTPAPI
 internal import Logging
+public import MCPServer
 public import Measures
 internal import NIOPosix
 internal import Needs
@@ -60,6 +62,7 @@ public final class Server: Sendable {
         var drainSeconds = 0
         var resp: RESPServer?
         var webhooks: WebhookCarrier?
+        var mcp: MCPEndpoint?
         var upkeep: Task<Void, Never>?
         var audit: Task<Void, Never>?
         var signer: Task<Void, Never>?
@@ -190,12 +193,14 @@ public final class Server: Sendable {
             parts.metricsListeners = listeners
             metrics = Address(host: hosts[0], port: listeners[0].port)
         }
+        let mcp = MCPEndpoint(operations: operations, version: Version.current)
+        parts.mcp = mcp
         // Last: whoever is answered by its health finds the other doors open.
         var http: Address? = nil
         if let port = configuration.httpPort {
             let hosts = ServerConfiguration.addresses(of: configuration.httpHost)
             let api = HTTPAPIServer(
-                operations: operations, configuration: configuration.httpAPI(host: hosts[0], port: port), logger: quiet("contex.http"))
+                operations: operations, configuration: configuration.httpAPI(host: hosts[0], port: port), guest: mcp.guest, logger: quiet("contex.http"))
             let listeners = try await Listener.start(
                 hosts: hosts, port: port, setting: "http-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.http")
             ) { host, port, bound in api.service(on: (host, port)) { await bound($0) } }
@@ -273,6 +278,9 @@ public final class Server: Sendable {
         logger.logLevel = max(logger.logLevel, .warning)
         return logger
     }
+
+    /// Who answers messages of MCP that come by another way than HTTP; nil once it stops.
+    public var mcp: MCPEndpoint? { parts.withLock { $0.mcp } }
 
     /// Returns when a listener has ended: nil after `stop`, else what it failed with.
     public func end() async -> (any Error)? {

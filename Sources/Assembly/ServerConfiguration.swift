@@ -36,6 +36,8 @@ public struct ServerConfiguration: Sendable {
     public var metricsPort: Int? = nil
     /// Binds another address than loopback though everybody who reaches it may do everything.
     public var insecureBind = false
+    /// Somebody speaks MCP with it in its own process, so that all ports may be off.
+    public var servesInProcess = false
     public var bodyBytesMax = Limits.bodyBytes
     public var inflightBytesMax = Limits.inflightBytes
     public var idleSeconds = 60
@@ -128,7 +130,7 @@ public struct ServerConfiguration: Sendable {
 
     /// What no single setting shows to be wrong.
     func validate() throws(ContexError) {
-        if boundHosts.isEmpty {
+        if boundHosts.isEmpty && !servesInProcess {
             throw ContexError(.invalid, "all ports are off: there would be nothing to serve")
         }
         if !authenticationRequired && !insecureBind, let host = boundHosts.first(where: { !Self.isLoopback($0) }) {

@@ -25,17 +25,6 @@ extension AttributeIndex {
         var evaluation = FilterEvaluation(index: self)
         return try evaluation.furtherPassages(in: view)
     }
-
-    /// Whether any document of the project has metadata.
-    /// - Complexity: O(log n).
-    public func hasMetadata(in view: borrowing TransactionView) throws -> Bool {
-        var found = false
-        try view.scan(prefix: key(AttributeKey.anyMetadata)) { _, _ in
-            found = true
-            return .stop
-        }
-        return found
-    }
 }
 
 extension Filter {

@@ -99,10 +99,11 @@ public struct DocumentRecord: Sendable, Equatable {
     }
 
     /// Of a record, without looking at what stands behind it.
-    static func metadata(_ bytes: [UInt8]) throws -> [UInt8] {
+    static func origin(_ bytes: [UInt8]) throws -> DocumentOrigin {
         var reader = ByteReader(bytes)
-        _ = (try OwnMark.read(&reader), try reader.bool(), try reader.blob(), try reader.blob(), try reader.i64(), try reader.publisher())
-        return Array(try reader.blob())
+        let sequence = try OwnMark.read(&reader).sequence
+        _ = (try reader.bool(), try reader.blob(), try reader.blob(), try reader.i64())
+        return DocumentOrigin(sequence: sequence, publisher: try reader.publisher(), metadata: Array(try reader.blob()))
     }
 
     static func decode(_ bytes: [UInt8], id: DocumentID) throws -> DocumentRecord {
@@ -134,6 +135,16 @@ public struct DocumentRecord: Sendable, Equatable {
             id: id, key: key, sequence: sequence, exists: exists, format: format, updatedAt: updatedAt, publisher: publisher, metadata: metadata,
             fingerprint: fingerprint, nodes: nodes, passages: passages)
     }
+}
+
+/// What the head of a document's record says of its present state.
+public struct DocumentOrigin: Sendable {
+    /// The event that gave it this state.
+    public let sequence: Sequence
+    /// nil while authentication is off.
+    public let publisher: Publisher?
+    /// JSON, compact; empty when none came along.
+    public let metadata: [UInt8]
 }
 
 /// Whether the event that a document's record names is one of its versions. It mostly is, and then has no record of its own as such before the

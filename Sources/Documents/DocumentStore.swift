@@ -37,10 +37,11 @@ public struct DocumentStore: Sendable {
         return try DocumentRecord.decode(bytes, id: id)
     }
 
-    /// Of a document: JSON, compact; empty when it has none. Its nodes are not read.
-    public func metadata(of id: DocumentID, in view: borrowing TransactionView) throws -> [UInt8] {
-        guard let bytes = try view.loadBytes(scope.key(.document, id.rawValue)) else { return [] }
-        return try DocumentRecord.metadata(bytes)
+    /// Where the present state of a document comes from, and the metadata that came along (JSON, compact; empty when none did). Its nodes are not
+    /// read.
+    public func origin(of id: DocumentID, in view: borrowing TransactionView) throws -> DocumentOrigin? {
+        guard let bytes = try view.loadBytes(scope.key(.document, id.rawValue)) else { return nil }
+        return try DocumentRecord.origin(bytes)
     }
 
     public func node(_ id: NodeID, in view: borrowing TransactionView) throws -> NodeRecord? {

@@ -50,6 +50,8 @@ public struct Match: Sendable {
     public var isPinned = false
     /// Of its document; empty when it was published without.
     public var metadata = JSONObject()
+    /// Of its document; nil in an answer of the past, and for `others`.
+    public var provenance: Provenance?
     /// nil: the node is one passage.
     public var passage: MatchPassage?
     /// `data` is the passage and not the node, for want of tokens.
@@ -64,6 +66,18 @@ public struct Match: Sendable {
     /// Of the indexes, by which it was found.
     let entry: NodeID
     let document: DocumentID
+}
+
+extension Match {
+    /// Where a document's present content comes from.
+    public struct Provenance: Sendable {
+        /// The event that brought it.
+        public let sequence: Sequence
+        /// nil while authentication is off.
+        public let publisher: Publisher?
+    }
+
+    mutating func take(_ origin: MatchOrigin) { (metadata, provenance) = (origin.metadata, origin.provenance) }
 }
 
 /// What of a node answers: part of a long one, or what it says together with its neighbours.

@@ -12,6 +12,7 @@ public enum Action: String, Sendable, CaseIterable {
     case assignRole, listRoles, showRole, removeRole, listPermissions
     case showHealth, showMetrics, showLogLevel, changeLogLevel
     case readDeliveries, replayDeliveries
+    case useMCP
     case listEventKinds, createEndpoint, listEndpoints, showEndpoint, changeEndpoint, removeEndpoint, testEndpoint
     case showRateLimits, setRateLimits, readAudit
 
@@ -40,8 +41,8 @@ public enum Action: String, Sendable, CaseIterable {
         // An endpoint is told of what everybody does.
         case .createEndpoint, .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint: .systemCleanup
         case .setRateLimits, .readAudit: .systemCleanup
-        // What a connection follows is asked for by itself.
-        case .listPermissions, .showHealth, .showMetrics, .openSocket, .listEventKinds: nil
+        // What a connection follows, and what a message of MCP asks for, is asked for by itself.
+        case .listPermissions, .showHealth, .showMetrics, .openSocket, .useMCP, .listEventKinds: nil
         // Everybody may know what he has left.
         case .showRateLimits: nil
         }

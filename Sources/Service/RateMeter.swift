@@ -73,6 +73,8 @@ extension Action {
             .other
         // Whoever watches the server, or his own limits, must not be kept from it by watching.
         case .showHealth, .showMetrics, .showRateLimits: nil
+        // What a message of MCP asks for is counted by itself.
+        case .useMCP: nil
         }
     }
 }

@@ -23,6 +23,9 @@ enum Terminal {
     /// A text and a line break on standard output, at once.
     static func say(_ text: String) { write(text + "\n", to: 1) }
 
+    /// Bytes as they are on standard output, at once.
+    static func sayBytes(_ bytes: [UInt8]) { write(bytes, to: 1) }
+
     static func complain(_ message: String) {
         write((errorIsTerminal ? colour("contex:", .red) : "contex:") + " " + message + "\n", to: 2)
     }
@@ -41,10 +44,11 @@ enum Terminal {
         progress("[" + String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled) + "] \(done) of \(all) \(what)")
     }
 
-    private static func write(_ text: String, to descriptor: Int32) {
-        var text = text
-        text.withUTF8 { bytes in
-            var rest = UnsafeRawBufferPointer(bytes)
+    private static func write(_ text: String, to descriptor: Int32) { write(Array(text.utf8), to: descriptor) }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+        unsafe bytes.withUnsafeBytes { bytes in
+            var rest = unsafe bytes
             while unsafe !rest.isEmpty {
                 let count = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
                 if count < 0 && errno == EINTR { continue }

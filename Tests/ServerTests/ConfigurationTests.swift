@@ -143,6 +143,9 @@ import Testing
             most that is used of the processor's vector instructions. What is stored and decided does not depend on it ([decision
             48](decisions/0048-the-same-bits-everywhere.md)), only the last bits of what the embedding model computes.
 
+            `contex mcp --data-dir` takes the same settings from the environment and from the file that `CONTEX_CONFIG` names; it
+            opens no port ([MCP](mcp.md)).
+
             \(Setting.markdown)
             """
         if ProcessInfo.processInfo.environment["CONTEX_TEST_WRITE"] == "1" { try Data(text.utf8).write(to: url) }

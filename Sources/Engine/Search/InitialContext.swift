@@ -28,7 +28,7 @@ public struct InitialContext: Sendable {
 
 /// The matches of many needs: a node that answers several of them is read and parsed once, and all together hold no more than an answer may.
 struct SharedMatches {
-    private var metadata: MetadataReader
+    private var origins: OriginReader
     private var known: [NodeID: (match: Match, found: FoundNode)] = [:]
     private var bytes = 0
     /// Of each document the nodes that answer a need, also those that there was no room for.
@@ -37,7 +37,7 @@ struct SharedMatches {
     private(set) var left: [NodeID: String] = [:]
 
     init(_ scope: TenantScope, in view: borrowing TransactionView) throws {
-        metadata = try MetadataReader(scope, in: view)
+        origins = OriginReader(scope)
     }
 
     /// A node as a match; nil when there is no room for another.
@@ -45,11 +45,11 @@ struct SharedMatches {
         if let known = known[found.node] {
             guard found.offset != known.found.offset else { return known.match.scored(similarity) }
             var match = try Match(found, similarity: similarity, explanation: nil)
-            match.metadata = known.match.metadata
+            (match.metadata, match.provenance) = (known.match.metadata, known.match.provenance)
             return match
         }
         if left[found.node] != nil { return nil }
-        let own = try metadata.metadata(of: found.record.document, in: view)
+        let own = try origins.origin(of: found.record.document, in: view)
         let size = found.byteCount + own.bytes
         guard known.isEmpty || bytes + size <= Limits.answerBytes else {
             left[found.node] = found.record.nodeKey
@@ -58,7 +58,7 @@ struct SharedMatches {
         }
         bytes += size
         var match = try Match(found, similarity: similarity, explanation: nil)
-        match.metadata = own.metadata
+        match.take(own)
         known[found.node] = (match, found)
         return match
     }

@@ -79,6 +79,7 @@ extension Match {
             preview: isCut ? MatchData.preview(shown) : preview, explanation: explanation, dataBytes: dataBytes, metadata: metadata, node: node,
             entry: entry, document: document)
         match.isPinned = isPinned
+        match.provenance = provenance
         match.passage = passage
         match.passageData = passageData
         match.storedText = isCut ? nil : storedText

@@ -60,7 +60,7 @@ struct NodeSearch {
     struct Retrieved {
         let candidates: Candidates
         /// Best first.
-        var hits: [(hit: Hit, found: FoundNode, metadata: JSONObject)] = []
+        var hits: [(hit: Hit, found: FoundNode, origin: MatchOrigin)] = []
         /// Of the records and their metadata.
         var bytes = 0
         /// Matches behind them that were left, so that the answer does not become larger than it may be.
@@ -76,8 +76,8 @@ struct NodeSearch {
     /// `Limits.answerBytes` of them, and at least one.
     func retrieve(_ question: Question, count: Int, in view: borrowing TransactionView) throws -> Retrieved {
         let (candidates, folding) = try folded(question, count: places(count), in: view)
-        var metadata = try MetadataReader(scope, in: view)
-        return try bounded(candidates, folding, count) { try metadata.metadata(of: $0.record.document, in: view) }
+        var origins = OriginReader(scope)
+        return try bounded(candidates, folding, count) { try origins.origin(of: $0.record.document, in: view) }
     }
 
     /// The candidates, and what is left of their ranking when each node has one place: `count` of them, and so many more `beside`, in case.
@@ -123,7 +123,7 @@ struct NodeSearch {
     }
 
     private func bounded(
-        _ candidates: Candidates, _ folding: NodeFolding, _ count: Int, metadata: (FoundNode) throws -> (metadata: JSONObject, bytes: Int)
+        _ candidates: Candidates, _ folding: NodeFolding, _ count: Int, origin: (FoundNode) throws -> MatchOrigin
     ) rethrows -> Retrieved {
         var found = Retrieved(candidates: candidates)
         var kept = folding.kept[...]
@@ -133,14 +133,14 @@ struct NodeSearch {
             kept = kept.prefix(count)
         }
         for (place, (hit, node)) in kept.enumerated() {
-            let own = try metadata(node)
+            let own = try origin(node)
             let bytes = node.others.reduce(node.byteCount + own.bytes) { $0 + $1.found.byteCount }
             if place > 0, found.bytes + bytes > Limits.answerBytes {
                 if page == nil { found.left = kept.count - place } else { found.hasMore = true }
                 break
             }
             found.bytes += bytes
-            found.hits.append((hit, node, own.metadata))
+            found.hits.append((hit, node, own))
         }
         return found
     }
@@ -157,16 +157,16 @@ struct NodeSearch {
     /// - Throws: `.damaged`
     func matches(_ found: Retrieved) throws -> [Match] {
         var rank = page?.offset ?? 0
-        func match(_ hit: Hit, _ node: FoundNode, _ metadata: JSONObject) throws -> Match {
+        func match(_ hit: Hit, _ node: FoundNode, _ origin: MatchOrigin) throws -> Match {
             rank += 1
             let explanation = explain ? try self.explanation(of: hit, rank: rank, node, found.candidates) : nil
             var match = try Match(node, similarity: Double(hit.similarity), explanation: explanation)
-            match.metadata = metadata
+            match.take(origin)
             return match
         }
         return try found.hits.map { entry in
-            var first = try match(entry.hit, entry.found, entry.metadata)
-            first.others = try entry.found.others.map { try match($0.hit, $0.found, JSONObject()) }
+            var first = try match(entry.hit, entry.found, entry.origin)
+            first.others = try entry.found.others.map { try match($0.hit, $0.found, .none) }
             return first
         }
     }
@@ -174,7 +174,9 @@ struct NodeSearch {
     /// At most `count` nodes of a project's past, bounded like those of the present.
     func retrieve(_ question: Question, count: Int, among past: PastNodes, _ countTokens: (String) -> Int) throws -> Retrieved {
         let (candidates, folding) = try folded(question, count: places(count), among: past, countTokens)
-        return bounded(candidates, folding, count) { (past.unit(ofNode: $0.node).attributes.metadata, 0) }
+        return bounded(candidates, folding, count) {
+            MatchOrigin(metadata: past.unit(ofNode: $0.node).attributes.metadata, provenance: nil)
+        }
     }
 
     func folded(

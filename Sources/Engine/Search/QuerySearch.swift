@@ -107,8 +107,7 @@ struct QuerySearch: Sendable {
         /// Place among all candidates that reach the threshold.
         let rank: Int?
         let found: FoundNode
-        /// Of its document.
-        let metadata: JSONObject
+        let origin: MatchOrigin
         let isPinned: Bool
 
         var record: NodeRecord { found.record }
@@ -207,7 +206,7 @@ struct QuerySearch: Sendable {
         }
         let question = search.ignoresSigns ? plainQuestion : question
         var keys = NamedKeys(scope)
-        var metadata = try MetadataReader(scope, in: view)
+        var origins = OriginReader(scope)
         return .pool(
             try pool(search, candidates, folding) {
                 try keys.nodes($0, in: view)
@@ -217,8 +216,8 @@ struct QuerySearch: Sendable {
                 }
                 let unit = try documents.unit(of: $0, record, in: view)
                 return (unit, unit.entries)
-            } metadata: {
-                try metadata.metadata(of: $0.record.document, in: view).metadata
+            } origin: {
+                try origins.origin(of: $0.record.document, in: view)
             } scores: {
                 try search.scores(of: $0, question, candidates.weights, cut: candidates.decisionCut, in: view)
             } vector: {
@@ -237,11 +236,11 @@ struct QuerySearch: Sendable {
     /// - Parameters:
     ///   - nodesOfKey: the nodes that a key stands for.
     ///   - unit: of a node, with the entries of the indexes that are of it.
-    ///   - metadata: of a node.
+    ///   - origin: of a node.
     ///   - scores, vector: of entries.
     private func pool(
         _ search: NodeSearch, _ candidates: Candidates, _ folding: NodeFolding, nodesOfKey: (String) throws -> [NodeID],
-        unit: (NodeID) throws -> (unit: IndexedUnit, entries: [NodeID]), metadata: (FoundNode) throws -> JSONObject,
+        unit: (NodeID) throws -> (unit: IndexedUnit, entries: [NodeID]), origin: (FoundNode) throws -> MatchOrigin,
         scores: ([NodeID]) throws -> [ScoreParts], vector: (NodeID) throws -> [Float]?
     ) throws -> Pool {
         let ranked = search.rank(candidates)
@@ -254,7 +253,7 @@ struct QuerySearch: Sendable {
             let best = similarities.indices.max { (similarities[$0], $1) < (similarities[$1], $0) } ?? 0
             let found = FoundNode(unit, offset: best, place: Int(node.rawValue) - Int(unit.first.rawValue))
             let hit = NodeSearch.Hit(node: entries[best], parts: scored[best], similarity: similarities[best])
-            return Entry(hit: hit, rank: ranks[entries[best]], found: found, metadata: try metadata(found), isPinned: isPinned)
+            return Entry(hit: hit, rank: ranks[entries[best]], found: found, origin: try origin(found), isPinned: isPinned)
         }
 
         var pinned: [NodeID] = []
@@ -287,7 +286,7 @@ struct QuerySearch: Sendable {
                 break
             }
             bytes += size
-            pool.append(Entry(hit: hit, rank: ranks[hit.node], found: found, metadata: try metadata(found), isPinned: false))
+            pool.append(Entry(hit: hit, rank: ranks[hit.node], found: found, origin: try origin(found), isPinned: false))
         }
 
         var vectors: [[Float]] = []
@@ -368,8 +367,8 @@ struct QuerySearch: Sendable {
             } unit: {
                 let unit = past.unit(ofNode: $0)
                 return (unit.indexed, unit.entries.map(PastNodes.id))
-            } metadata: {
-                past.unit(ofNode: $0.node).attributes.metadata
+            } origin: {
+                MatchOrigin(metadata: past.unit(ofNode: $0.node).attributes.metadata, provenance: nil)
             } scores: { [search] in
                 search.scores(of: $0, question, candidates.weights, cut: candidates.decisionCut, among: past)
             } vector: {
@@ -412,7 +411,7 @@ struct QuerySearch: Sendable {
             match.passage = try entry.found.passage(value)
             match.isPassage = !isHead && data.isPassage(at: place)
             match.isPinned = entry.isPinned
-            match.metadata = entry.metadata
+            match.take(entry.origin)
             others.append((matches.count, entry.found.others))
             if request.maxTokens != nil {
                 let count = isHead ? try scale.tokens(of: match.data) : try data.tokens(at: place)

@@ -23,11 +23,16 @@ public struct APIHandler: Sendable {
     let facts: ServerFacts
     let streams: StreamPlaces
     private let measures: HTTPMeasures
+    private let guest: GuestProtocol?
     private let matcher: RouteMatcher
     private let crossOrigin: CrossOrigin
     private let hosts: HostRule
 
-    public init(operations: Operations, configuration: HTTPAPIConfiguration, logger: Logger = Logger(label: "contex.http")) {
+    /// - Parameter guest: who answers the messages of `/mcp`; nil: nobody does.
+    public init(
+        operations: Operations, configuration: HTTPAPIConfiguration, guest: GuestProtocol? = nil, logger: Logger = Logger(label: "contex.http")
+    ) {
+        self.guest = guest
         self.operations = operations
         self.configuration = configuration
         self.logger = logger
@@ -236,7 +241,7 @@ public struct APIHandler: Sendable {
         return try await route.handler(
             Call(
                 operations: operations, caller: admitted.caller, server: facts, path: admitted.path, query: query, bodyContent: body, place: place,
-                request: admitted.request, streams: streams, streamComment: configuration.streamComment))
+                request: admitted.request, streams: streams, streamComment: configuration.streamComment, guest: guest))
     }
 
     /// In a function of its own, so that the bytes are gone when it returns.
@@ -283,6 +288,7 @@ public struct APIHandler: Sendable {
                 OpenAIShape.reshape(&answer)
             }
         }
+        if answer.status == 401, let challenge = RouteTable.challenge(request) { answer.headers.append(challenge) }
         AnswerHeaders.complete(&answer, for: request, requestID: requestID, crossOrigin: crossOrigin, sendsHSTS: configuration.hsts)
         return answer
     }

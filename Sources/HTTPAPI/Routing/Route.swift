@@ -95,6 +95,8 @@ struct Call: Sendable {
     let request: APIRequest
     let streams: StreamPlaces
     let streamComment: Duration
+    /// Who speaks MCP; nil: nobody does.
+    let guest: GuestProtocol?
 
     /// As it was sent: path and query.
     var target: String { request.target }

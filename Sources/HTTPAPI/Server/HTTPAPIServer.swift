@@ -19,8 +19,8 @@ public struct HTTPAPIServer: Sendable {
     /// One for all addresses that are listened on.
     private let house: HTTPConnection.House
 
-    public init(operations: Operations, configuration: HTTPAPIConfiguration, logger: Logger) {
-        handler = APIHandler(operations: operations, configuration: configuration, logger: logger)
+    public init(operations: Operations, configuration: HTTPAPIConfiguration, guest: GuestProtocol? = nil, logger: Logger) {
+        handler = APIHandler(operations: operations, configuration: configuration, guest: guest, logger: logger)
         self.configuration = configuration
         house = HTTPConnection.House(
             handler: handler, configuration: configuration, memory: operations.memory,
