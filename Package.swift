@@ -139,8 +139,8 @@ let modules: [Module] = [
 
     module(
         "HTTPAPI",
-        ["Base", "Measures", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes",
-         "Outbox", "Rates", "Audit", "Access"],
+        ["Base", "Measures", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events",
+         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOWebSocket", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(

@@ -144,6 +144,10 @@ extension Command {
         case .changeLetters: "change_letters"
         case .changeEndpoint: "change_endpoint"
         case .announce: "announce"
+        case .setRateLimit: "set_rate_limit"
+        case .noteAudit: "note_audit"
+        // What is done, not in whose name.
+        case .attributed(let attributed): attributed.command.kind
         }
     }
 }

@@ -19,6 +19,7 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case channelOwner = 0x14
     case rateLimit = 0x15
     case apiKeyTerms = 0x16
+    case auditByObject = 0x17
     case apiKeyByHash = 0x18
     case apiKeyByID = 0x19
     case roleAssignment = 0x1A
@@ -26,7 +27,6 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case auditRecord = 0x1C
     case auditByActor = 0x1D
     case auditByKind = 0x1E
-    case auditByObject = 0x1F
 
     // Each of these levels: what its records add up to. Beside the state of the log, which is written as often.
     case recordSums = 0x1F
