@@ -61,13 +61,13 @@ def blocks(language):
     return [code for code in re.findall(rf"```{language}\n(.*?)```", (CHECKOUT / "docs/clients.md").read_text(), re.S)]
 
 
-def test_node_examples(own, tmp_path):
+def test_node_examples(server, tmp_path):
     """The examples of the document run as they stand, but for the server's address."""
     examples = blocks("js")
     assert len(examples) >= 2
     for code in examples:
-        code = code.replace("http://localhost:8001", own.url)
-        assert run([node(), "--input-type=module", "-e", code], SDK / "node", tmp_path, own).strip(), code
+        code = code.replace("http://localhost:8001", server.url)
+        assert run([node(), "--input-type=module", "-e", code], SDK / "node", tmp_path, server).strip(), code
 
 
 def test_node_types():

@@ -383,6 +383,20 @@ def test_logins_are_limited_and_that_is_said():
             assert refused == {UnauthenticatedError, LimitedError}
 
 
+def test_who_asks_too_often_waits(project):
+    """What the rate does not allow is made again as soon as the server says, a publish too: it was not begun."""
+    environment = {"AUTH_ENABLED": "true", "BOOTSTRAP_ADMIN_KEY": ROOT_KEY, "CONTEX_RATE_LIMIT_PUBLISH": "20"}
+    with Server(environment=environment) as server, Contex(server.url, api_key=ROOT_KEY) as client:
+        shop, started = client.project(project), time.perf_counter()
+        for n in range(21):
+            shop.publish(f"k{n}", n)
+        assert time.perf_counter() - started > 2 and len(list(shop.events())) == 21
+        with Contex(server.url, api_key=ROOT_KEY, attempts=1) as hasty, pytest.raises(LimitedError) as limited:
+            for n in range(3):
+                hasty.project(project).publish(f"more{n}", n)
+        assert limited.value.code == "rate_limited" and limited.value.retry_after >= 1
+
+
 def test_a_log_that_was_replaced(server, project):
     """A cursor of the log before is refused with the one that works."""
     with Contex(server.url) as client:

@@ -37,7 +37,7 @@ const (
 )
 
 // Refused before anything was done, so that a write may be sent again.
-var notDone = map[string]bool{"server_busy": true, "limit_reached": true, "logins_limited": true}
+var notDone = map[string]bool{"server_busy": true, "rate_limited": true, "limit_reached": true, "logins_limited": true}
 
 // Options of a client; all are optional.
 type Options struct {

@@ -9,7 +9,7 @@ const STREAM_SILENCE = 45_000;
 /** Of a line of an event stream, in characters: several times what a document may have. */
 const LINE_MAX = 64 * 1024 * 1024;
 /** Refused before anything was done, so that a write may be sent again. */
-const NOT_DONE = new Set(['server_busy', 'limit_reached', 'logins_limited']);
+const NOT_DONE = new Set(['server_busy', 'rate_limited', 'limit_reached', 'logins_limited']);
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
 const PAUSE_MAX = 5_000;
 /** What the server asks to be waited for longer than this is told to the caller instead. */

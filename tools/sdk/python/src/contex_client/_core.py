@@ -20,7 +20,7 @@ STREAM_SILENCE = 45.0
 #: Of a line of an event stream: twice what a document may have.
 LINE_BYTES_MAX = 64 << 20
 #: Refused before anything was done, so that a write may be sent again.
-NOT_DONE = frozenset({"server_busy", "limit_reached", "logins_limited"})
+NOT_DONE = frozenset({"server_busy", "rate_limited", "limit_reached", "logins_limited"})
 PAUSE_MAX = 5.0
 #: What the server asks to be waited for longer than this is told to the caller instead.
 RETRY_AFTER_MAX = 20.0
