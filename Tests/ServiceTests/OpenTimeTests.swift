@@ -17,7 +17,7 @@ import Testing
         let id = "\(intruder.record.keyID)"
         _ = try await open.assignRole(keyID: id, role: "admin", projects: [], by: anybody)
         let holder = fixture.caller(intruder.text)
-        #expect(try await open.keys(by: holder).map(\.rule) == [.authenticated, .open])
+        #expect(try await open.keys(by: holder).map(\.record.rule) == [.authenticated, .open])
         #expect(await category { try await open.confirmKey(id, by: anybody) } == .conflict)
         #expect(await category { try await open.confirmKey(id, by: holder) } == .conflict)
 

@@ -129,7 +129,7 @@ import Testing
         _ = try await operations.register(command, by: consumer)
         func status() async throws -> AgentStatus { try await operations.agent(Name(stored: "agent"), project: nil, by: fixture.admin) }
         func mayBeTold() async throws -> Bool { fixture.database.mayBeTold(try await status().record, of: Name(stored: "own")) }
-        let key = try #require(try await operations.keys(by: fixture.admin).first { $0.name.hasPrefix("consumer") }).keyID
+        let key = try #require(try await operations.keys(by: fixture.admin).first { $0.record.name.hasPrefix("consumer") }).record.keyID
         #expect(try await status().record.registrant?.keyID == key.text)
         #expect(try await mayBeTold())
         #expect(try await !status().isStopped)
@@ -160,7 +160,7 @@ import Testing
         #expect(!mayReceive("own", by: try await fixture.caller(.publisher)))
         #expect(!mayReceive("own", by: fixture.caller(nil)))
 
-        let id = try #require(try await operations.keys(by: fixture.admin).first { $0.name == "readonly of [\"own\"]" }).keyID
+        let id = try #require(try await operations.keys(by: fixture.admin).first { $0.record.name == "readonly of [\"own\"]" }).record.keyID
         try await operations.revokeKey("\(id)", by: fixture.admin)
         #expect(!mayReceive("own", by: reader))
         #expect(await category { try await operations.projects(by: reader) } == .unauthenticated)
@@ -171,7 +171,7 @@ import Testing
         let fixture = try await Fixture()
         let operations = fixture.operations
         let chief = try await fixture.caller(.admin, ["own", "second"])
-        let own = try #require(try await operations.keys(by: fixture.admin).first { $0.name.hasPrefix("admin of") }).keyID
+        let own = try #require(try await operations.keys(by: fixture.admin).first { $0.record.name.hasPrefix("admin of") }).record.keyID
         let root = "\(fixture.root.record.keyID)"
 
         // A key without a role would read everything: what a limited administrator creates is limited from the start.
@@ -200,7 +200,7 @@ import Testing
         _ = try await fixture.caller(.consumer, ["second"])
         for projects in [["foreign"], ["own", "foreign"]] { _ = try await fixture.caller(.publisher, projects) }
         let visible = ["admin of [\"own\", \"second\"]", "created", "consumer of [\"second\"]"]
-        #expect(try await operations.keys(by: chief).map(\.name) == visible)
+        #expect(try await operations.keys(by: chief).map(\.record.name) == visible)
         #expect(try await operations.roles(by: chief).map(\.role) == [.admin, .publisher, .consumer])
         #expect(try await operations.keys(by: fixture.admin).count == 6)
         #expect(await category { try await operations.removeRole(of: id, by: chief) } == .forbidden)
