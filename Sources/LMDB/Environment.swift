@@ -255,13 +255,16 @@ public final class Environment: @unchecked Sendable {
         var status = stat()
         let file = path + "/data.mdb"
         if unsafe stat(file, &status) != 0 || status.st_size == 0 {
-            let draft = path + "/data.new"
-            // Of a start that was cut off.
+            // In a folder of its own: LMDB keeps in the file that it has another name.
+            let folder = path + "/new"
+            let draft = folder + "/data.mdb"
+            // What is there is of a start that was cut off.
             unsafe unlink(draft)
+            guard unsafe mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw LMDBError(errno, "make \(folder)") }
             var made: OpaquePointer? = nil
             unsafe try check(mdb_env_create(&made), "create environment")
             unsafe mdb_env_set_mapsize(made, options.mapBytes)
-            let code = unsafe mdb_env_open(made, draft, UInt32(MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS), 0o600)
+            let code = unsafe mdb_env_open(made, folder, UInt32(MDB_NOLOCK | MDB_NOTLS), 0o600)
             unsafe mdb_env_close(made)
             try check(code, "create \(draft)")
             let descriptor = unsafe open(draft, O_RDWR | O_CLOEXEC)
@@ -271,6 +274,7 @@ public final class Environment: @unchecked Sendable {
             close(descriptor)
             guard isKept else { throw LMDBError(failure, "flush \(draft)") }
             guard unsafe rename(draft, file) == 0 else { throw LMDBError(errno, "name \(file)") }
+            unsafe rmdir(folder)
         }
         // LMDB's own: 64 bytes for each reader behind its head. It keeps a file that is longer. Opened only when it is needed: closing a file
         // takes this process's locks of it.

@@ -116,7 +116,9 @@ import Testing
     @Test func whatAStartThatWasCutOffLeavesIsNoStoreAndNoHindrance() throws {
         for left in [[], [UInt8](repeating: 0, count: 8_192), [UInt8](repeating: 0xA5, count: 5_000)] as [[UInt8]] {
             let folder = TemporaryFolder()
-            try Data(left).write(to: folder.url.appendingPathComponent("data.new"))
+            let draft = folder.url.appendingPathComponent("new")
+            try FileManager.default.createDirectory(at: draft, withIntermediateDirectories: false)
+            try Data(left).write(to: draft.appendingPathComponent("data.mdb"))
             let missing = #expect(throws: LMDBError.self) { _ = try store(folder, .reader) }
             #expect(missing?.code == .noSuchFile)
             let env = try store(folder)
@@ -146,7 +148,7 @@ import Testing
         var status = stat()
         #expect(unsafe stat(file, &status) == 0)
         #expect(status.st_blocks * 512 >= 1_022 * 64, "\(status.st_blocks) blocks")
-        #expect(try env.statistics().readers <= 1)
+        #expect(try env.statistics().readers <= 2)
     }
 
     @Test func aTruncatedFileIsRefusedBeforeItIsMapped() throws {
