@@ -80,7 +80,7 @@ struct ToolTests {
         #expect(try JSONParser.parse(text: text) == result["structuredContent"], "text and object say the same")
         let matches = try #require(result["structuredContent"]?["matches"]?.arrayValue)
         #expect(!matches.isEmpty && matches.allSatisfy { $0["key"] != nil && $0["seq"] != nil && ($0["data"] ?? $0["brief"] ?? $0["passage"]) != nil })
-        if budget >= 2_000 { #expect(matches.contains { $0["data"] != nil } && matches.count == 12) }
+        if budget >= 2_000 { #expect(matches.contains { $0["data"] != nil } && matches.count > 1) }
         await harness.close()
     }
 
@@ -128,7 +128,7 @@ struct ToolTests {
         let harness = try MCPHarness()
         _ = try await harness.answer("register_need", ["project": "shop", "agent": "a", "needs": .array(["database words"])])
         for number in 0..<30 {
-            try await harness.publish("shop", "k\(number)", ["text": .string("database words " + String(repeating: "more words \(number) ", count: 500))])
+            try await harness.publish("shop", "k\(number)", ["text": .string(String(repeating: "database words ", count: 500) + "\(number)")])
         }
         var (cursor, seen, pages) = (JSONValue.null, [String](), 0)
         while pages < 10 {
@@ -149,11 +149,12 @@ struct ToolTests {
 
     @Test func aCursorOfAnotherAgentsProjectIsRefused() async throws {
         let harness = try MCPHarness()
-        for number in 0..<5 { try await harness.publish("large", "k\(number)", ["text": .string("anything \(number)")]) }
         for project in ["large", "small"] {
             _ = try await harness.answer("register_need", ["project": .string(project), "agent": "a", "needs": .array(["anything at all"])])
         }
+        for number in 0..<5 { try await harness.publish("large", "k\(number)", ["text": .string("anything at all \(number)")]) }
         let foreign = try await harness.answer("wait_for_updates", ["project": "large", "agent": "a", "timeout_seconds": .integer(0)])["cursor"]!
+        #expect(foreign == "0-5")
         for cursor in [foreign, "0-99", "7-1", "nonsense", "-1--1"] as [JSONValue] {
             let refused = try await harness.refusal(
                 "wait_for_updates", ["project": "small", "agent": "a", "cursor": cursor, "timeout_seconds": .integer(0)])
