@@ -77,11 +77,14 @@ struct ServiceMeasures: Sendable {
         registry.gauge("contex_operation_oldest_seconds", "Age of the oldest of them") { Double(running.oldest) / 1e9 }
     }
 
-    func refused(_ action: Action?, _ failure: ContexError) {
+    /// - Parameter principal: who was refused, as far as that is known: a refusal that comes from an edge no longer says it.
+    func refused(_ action: Action?, _ principal: Principal?, _ failure: ContexError) {
         errors.add(1, failure.code.rawValue)
         switch failure.category {
         case .unauthenticated: logins.add(1, failure.code.rawValue)
-        case .forbidden: denials.add(1, failure.role ?? "none", failure.requiredPermission ?? "none")
+        case .forbidden:
+            denials.add(
+                1, failure.role ?? principal?.role.rawValue ?? "none", failure.requiredPermission ?? action?.permission?.rawValue ?? "none")
         case .limited: limited.add(1, action?.rawValue ?? "none")
         default: break
         }
@@ -112,7 +115,7 @@ extension Operations {
     func end(_ observed: Observation, _ principal: Principal?, failure: ContexError) {
         let time = end(observed)
         measures.failures.add(1, observed.action.rawValue, "\(failure.category)")
-        measures.refused(observed.action, failure)
+        measures.refused(observed.action, principal, failure)
         if isSlow(observed, time) { tellSlow(observed, principal, time, nil, failure) }
     }
 

@@ -148,7 +148,7 @@ public final class Operations: Sendable {
             refusal = ContexError(from: error)
         }
         await audit.record(action, principal: principal, project: project, caller: caller, failure: refusal)
-        measures.refused(action, refusal)
+        measures.refused(action, principal, refusal)
         return refusal
     }
 }
