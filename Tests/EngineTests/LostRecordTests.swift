@@ -90,7 +90,8 @@ import Testing
         }
         #expect(try IntegrityCheck.run(directory: folder.path).findings == [])
         let missing = Set(KeyKind.allCases).subtracting(kinds)
-        #expect(missing.isSubset(of: [.importMark, .vectorBulk]), "not tried: \(missing)")
+        // Half made indexes, lists that are long, a carrier's attempts.
+        #expect(missing.isSubset(of: [.importMark, .vectorBulk, .posting, .deliveryAttempt]), "not tried: \(missing)")
         #expect(counts["gone", default: 0] > 80 && counts["old", default: 0] > 40 && counts["back", default: 0] > 20, "\(counts)")
         print("lost records, seed \(seed): \(counts.sorted { $0.key < $1.key }), all told, \(kinds.count) kinds")
     }
@@ -136,8 +137,8 @@ import Testing
         let folder = try await Self.store()
         let (p, scope) = (Self.p, Self.scope)
         // A page of events reaches the head, or says where it stops.
-        let (documentsOnly, events) = (
-            ExportSections(events: false, embeddings: false, agents: false), ExportSections(events: true, embeddings: false, agents: false)
+        let (nodes, events) = (
+            ExportSections(events: false, embeddings: true, agents: false), ExportSections(events: true, embeddings: false, agents: false)
         )
         for sequence in [1, 7, 20] as [UInt64] {
             let key = scope.key(.event, sequence)
@@ -157,7 +158,7 @@ import Testing
         #expect(try await code(without: listed, of: folder) { _ = try await $0.projects(Fixture.tenant) } == .damaged)
         #expect(try await code(without: listed, of: folder) { _ = try await $0.listKeys(Fixture.tenant, project: p) } == .damaged)
         #expect(try await code(without: listed, of: folder) { _ = try await $0.listNodes(Fixture.tenant, project: p) } == .damaged)
-        #expect(try await code(without: listed, of: folder) { _ = try await $0.export(Fixture.tenant, project: p, sections: documentsOnly) } == .damaged)
+        #expect(try await code(without: listed, of: folder) { _ = try await $0.export(Fixture.tenant, project: p, sections: nodes) } == .damaged)
         #expect(try await code(without: scope.key(.event, UInt64(20)), of: folder) {
             _ = try await $0.document(Fixture.tenant, project: p, key: Name(stored: "k7"))
         } == .damaged)
