@@ -381,7 +381,7 @@ import Testing
         #expect(try await fixture.closeAndCheck() == [])
         let store = DocumentStore(scope: TenantScope(tenant: .standard, project: ProjectID(rawValue: 1)))
         func numbers() throws -> [[NodeID]] {
-            let environment = try Environment(path: configuration(fixture).storePath, options: .init(mapBytes: 4 << 30))
+            let environment = try Environment(store: configuration(fixture).storePath, options: .init(mapBytes: 4 << 30))
             return try environment.read { view in
                 var found: [[NodeID]] = []
                 try store.forEachDocument(in: view) { found.append($0.nodes + $0.furtherPassages) }
@@ -395,7 +395,7 @@ import Testing
 
         // As a build would have left it that knows no passages.
         do {
-            let environment = try Environment(path: configuration(fixture).storePath, options: .init(mapBytes: 4 << 30))
+            let environment = try Environment(store: configuration(fixture).storePath, options: .init(mapBytes: 4 << 30))
             var transaction = try environment.beginWrite()
             var documents: [DocumentRecord] = []
             try store.forEachDocument(in: transaction.view) { documents.append($0) }
