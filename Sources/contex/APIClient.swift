@@ -60,7 +60,7 @@ struct APIClient {
 
     func get(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("GET", path, query, nil).answer }
     func post(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("POST", path, [], body).answer }
-    func post(_ path: [String], _ query: [(String, String)], _ body: JSONValue) async throws(CommandFailure) -> JSONValue {
+    func post(_ path: [String], _ query: [(String, String)], _ body: JSONValue) async throws -> JSONValue {
         try await call("POST", path, query, body).answer
     }
     func put(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("PUT", path, [], body).answer }

@@ -109,15 +109,7 @@ struct KeysCreate: AsyncParsableCommand {
         if let description { query.append(("description", description)) }
         let made = try await client.post(["auth", "keys"], query, [:])
         let id = made["key_id"]?.stringValue ?? ""
-        if let role {
-            do {
-                _ = try await client.post(["auth", "roles"], [("key_id", id), ("role", role)], .array(projects.map(JSONValue.string)))
-            } catch {
-                // A key that is not what was asked for is worse than none.
-                _ = try? await client.delete(["auth", "keys", id])
-                throw error
-            }
-        }
+        if let role { try await give(role, to: id, client) }
         if options.json {
             Terminal.say(JSONPrinter.text(made))
         } else {
@@ -125,6 +117,20 @@ struct KeysCreate: AsyncParsableCommand {
             Terminal.say(Terminal.clean(made["key"]?.stringValue ?? ""))
         }
     }
+}
+
+extension KeysCreate {
+    private func give(_ role: String, to id: String, _ client: APIClient) async throws {
+        do {
+            _ = try await client.post(["auth", "roles"], [("key_id", id), ("role", role)], .array(projects.map(JSONValue.string)))
+        } catch {
+            // A key that is not what was asked for is worse than none.
+            await KeysCreate.remove(id, client)
+            throw error
+        }
+    }
+
+    private static func remove(_ id: String, _ client: APIClient) async { _ = try? await client.delete(["auth", "keys", id]) }
 }
 
 struct KeysRotate: AsyncParsableCommand {
