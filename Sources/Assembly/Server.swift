@@ -64,8 +64,9 @@ public final class Server: Sendable {
         var webhooks: WebhookCarrier?
         var mcp: MCPEndpoint?
         var upkeep: Task<Void, Never>?
-        var audit: Task<Void, Never>?
-        var signer: Task<Void, Never>?
+        var trail: StoreAuditTrail?
+        var signer: AuditSigner?
+        var auditing: [Task<Void, Never>] = []
     }
     private let parts: Mutex<Parts>
     private let listeners: [Listener]
@@ -125,8 +126,8 @@ public final class Server: Sendable {
                 path: configuration.dataFolder + "/audit-key", name: "signing key of the audit trail",
                 whenMissing: "Checkpoints are signed with it: restore it from its backup.")
             let signer = try AuditSigner(database: database, tenant: tenant, key: key, path: configuration.auditCheckpoints)
-            parts.audit = Task { await trail.run() }
-            parts.signer = Task { await signer.run() }
+            (parts.trail, parts.signer) = (trail, signer)
+            parts.auditing = [Task { await trail.run() }, Task { await signer.run() }]
             audit = trail
         }
         let issued = try await Attribution.$current.withValue(system) {
@@ -324,11 +325,11 @@ public final class Server: Sendable {
         for listener in parts.metricsListeners { await listener.stop() }
         parts.upkeep?.cancel()
         await parts.upkeep?.value
-        // What was refused last is written down too.
-        parts.audit?.cancel()
-        await parts.audit?.value
-        parts.signer?.cancel()
-        await parts.signer?.value
+        // What was refused last is written down too, and then signed.
+        for task in parts.auditing { task.cancel() }
+        for task in parts.auditing { await task.value }
+        await parts.trail?.flush(isLast: true)
+        await parts.signer?.sign()
         // Before the store, which is told what became of the last tries; what was not delivered is due after the next start.
         await parts.webhooks?.shutdown()
         await parts.database?.close()

@@ -37,7 +37,7 @@ public struct AuditSigner: Sendable {
         if let path { try Self.append("", to: path) }
     }
 
-    /// Signs until it is cancelled, and once more then.
+    /// Signs until it is cancelled. Where the trail stands then is for `sign`, of somebody who is not.
     public func run() async {
         var signed: UInt64 = 0
         var looks = 0
@@ -49,7 +49,6 @@ public struct AuditSigner: Sendable {
                 looks = 0
             }
         }
-        await sign(after: signed)
     }
 
     /// - Returns: the record that it is of; nil: nothing was signed.

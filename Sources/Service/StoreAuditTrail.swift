@@ -90,10 +90,9 @@ public final class StoreAuditTrail: AuditTrail {
         }
     }
 
-    /// Writes until it is cancelled, and once more then.
+    /// Writes until it is cancelled. What waits then is for `flush(isLast:)`, of somebody who is not: a task that is cancelled reads nothing.
     public func run() async {
         while (try? await Task.sleep(for: .milliseconds(500))) != nil { await flush() }
-        await flush(isLast: true)
     }
 
     /// Writes what waits.

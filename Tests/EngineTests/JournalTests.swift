@@ -339,7 +339,7 @@ private func differences(_ a: [[UInt8]: [UInt8]], _ b: [[UInt8]: [UInt8]]) -> [S
             page.records.map(\.draft.kind) == [
                 .rateLimitChanged, .dataDeleted, .agentUnregistered, .agentRegistered, .dataUpdated, .dataPublished, .loginFailed, .permissionDenied,
             ])
-        #expect(page.records[4].draft.details == Array(#"{"data_format":"json","sequence":"2"}"#.utf8))
+        #expect(page.records[4].draft.details == Array(#"{"data_format":"text","sequence":"2"}"#.utf8))
         await database.close()
         return entries
     }

@@ -462,7 +462,7 @@ struct OperationTests {
     @Test func health() async throws {
         let harness = try Harness()
         let health = try await harness.send("GET", "/api/v1/health").json
-        #expect(health.objectValue?.keys == ["status", "timestamp", "uptime_seconds", "version", "components"])
+        #expect(health.objectValue?.keys == ["status", "timestamp", "uptime_seconds", "version", "components", "degraded_modes"])
         #expect(health["status"] == "healthy")
         for (_, component) in try #require(health["components"]?.objectValue) {
             #expect(component["status"] == "healthy")
