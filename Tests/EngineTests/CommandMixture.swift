@@ -158,6 +158,8 @@ struct Mixture {
         case 15:
             let key = try await database.createKey(Fixture.tenant, name: text(1))
             keys.append(key.record.keyID)
+            try await database.setTerms(Fixture.tenant, key.record.keyID, KeyTerms(description: text(1)))
+            if random.below(2) == 0 { _ = try await database.rotateKey(Fixture.tenant, key.record.keyID, overlapSeconds: 60) }
             try await database.assignRole(Fixture.tenant, RoleAssignment(keyID: key.record.keyID, role: .admin, projects: .all))
         case 16: if let key = keys.last, keys.count > 1 { try await database.revokeKey(Fixture.tenant, key); keys.removeLast() }
         case 17:

@@ -37,8 +37,11 @@ import Testing
             // Of a link the second: that is the new one.
             let name = line.split(separator: "\"").dropFirst().last { $0.hasPrefix("/") }.map(String.init)
             let folder = name.map { String($0[..<($0.lastIndex(of: "/") ?? $0.startIndex)]) } ?? ""
-            let isNew = line.contains("mkdir") && line.hasSuffix("= 0") || line.contains("O_CREAT") && !line.contains("= -1") || line.contains(" link")
-            if isNew, folder.hasPrefix(top), let name, known.insert(name).inserted {
+            let isNew =
+                line.contains("mkdir") && line.hasSuffix("= 0") || line.contains("O_CREAT") && !line.contains("= -1") || line.contains(" link")
+                || line.contains(" rename(")
+            // The folder in which a store is made is gone when the store has its name.
+            if isNew, !folder.hasSuffix("/store/new"), folder.hasPrefix(top), let name, known.insert(name).inserted {
                 open.insert(folder)
                 made.insert(folder)
             }
