@@ -64,7 +64,7 @@ public enum AgentShape {
         return members.text
     }
 
-    private static func matchedNeeds(_ registration: Registration) -> JSONValue {
+    public static func matchedNeeds(_ registration: Registration) -> JSONValue {
         .object(JSONObject(registration.matchedNeeds.map { ($0.need, .integer($0.count)) }))
     }
 

@@ -51,6 +51,18 @@ public enum FeedShape {
         return members.text
     }
 
+    /// An update as the sandbox's stream tells it.
+    public static func visited(_ item: FeedItem) -> [UInt8] {
+        let event = item.event
+        let isDeletion = item.concern?.reason == .deletion
+        var members = JSONMembers()
+        members.add("type", .string(NotificationShape.kind(isDeletion: isDeletion)))
+        members.add("data_key", .string(event.key))
+        members.add("sequence", .string(event.sequence.description))
+        if !isDeletion { members.add("data", text: event.data) }
+        return members.text
+    }
+
     /// An event of a project. The data of one that an import has taken over is the whole object that it came as.
     private static func event(_ event: EventRecord) -> [UInt8] {
         var members = JSONMembers()

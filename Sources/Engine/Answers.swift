@@ -258,6 +258,8 @@ public struct ListedNode: Sendable {
     public let description: String
     /// JSON as stored: not wrapped.
     public let dataText: [UInt8]
+    /// cl100k tokens of the data.
+    public let tokenCount: Int
     public let format: String
     /// Whether its publisher brought the vector.
     public let hasOwnVector: Bool
@@ -273,7 +275,7 @@ extension ListedNode {
     init(_ node: NodeRecord, of document: DocumentAttributes) {
         self.init(
             nodeKey: node.nodeKey, documentKey: node.documentKey, path: node.path, kind: node.kind, description: node.description,
-            dataText: node.data, format: node.format, hasOwnVector: node.hasOwnVector, metadata: document.metadata,
+            dataText: node.data, tokenCount: node.tokenCount, format: node.format, hasOwnVector: node.hasOwnVector, metadata: document.metadata,
             publisher: document.publisher)
     }
 }

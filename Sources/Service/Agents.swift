@@ -152,7 +152,7 @@ extension Operations {
 
 extension RegisterCommand {
     /// Whoever a command says it comes from, it comes from the caller.
-    fileprivate func registered(by principal: Principal) -> RegisterCommand {
+    func registered(by principal: Principal) -> RegisterCommand {
         var command = self
         command.registrant = principal.publisher
         return command

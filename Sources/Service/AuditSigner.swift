@@ -6,6 +6,7 @@ internal import Audit
 public import Base
 public import Engine
 internal import Content
+internal import Dispatch
 internal import Logging
 
 #if canImport(Glibc)
@@ -22,6 +23,8 @@ public struct AuditSigner: Sendable {
     private let tenant: TenantID
     private let seed: [UInt8]
     private let path: String?
+    /// Of the file: a write waits for the disk, and no thread of the cooperative pool may.
+    private let file = DispatchQueue(label: "contex.audit.checkpoints")
     private let logger = Logger(label: "contex.audit")
 
     /// - Parameters:
@@ -59,11 +62,17 @@ public struct AuditSigner: Sendable {
             let checkpoint = try AuditCheckpoint(state, tenant: tenant, at: database.currentTime(), seed: seed)
             let line = JSONPrinter.text(.object(JSONObject(checkpoint.fields.map { ($0.name, .string($0.value)) })))
             logger.info("audit checkpoint", metadata: ["line": "\(line)"])
-            if let path { try Self.append(line + "\n", to: path) }
+            if let path { try await append(line + "\n", to: path) }
             return state.last
         } catch {
             logger.error("no audit checkpoint could be made", metadata: ["reason": "\(error)"])
             return nil
+        }
+    }
+
+    private func append(_ text: String, to path: String) async throws {
+        try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
+            file.async { done.resume(with: Result { try Self.append(text, to: path) }) }
         }
     }
 

@@ -87,6 +87,33 @@ extension Operations {
         }
     }
 
+    /// The first documents of a project in the order of its keys, whole, for somebody who looks through it.
+    /// - Parameters:
+    ///   - countMax: at most.
+    ///   - bytesMax: of their data together; the first is given however large.
+    /// - Returns: with `isWhole` when there are no others.
+    public func firstDocuments(
+        project: Name, countMax: Int, bytesMax: Int, by caller: Caller
+    ) async throws -> (documents: [HeldDocument], isWhole: Bool) {
+        try await perform(.listData, project: project, by: caller) { principal in
+            let keys = try await database.keys(principal.tenant, project: project, PageRequest(limit: countMax))
+            var documents: [HeldDocument] = []
+            var bytes = 0
+            for key in keys.items {
+                let document: HeldDocument
+                do {
+                    document = try await database.document(principal.tenant, project: project, key: Name(stored: key), asOf: nil)
+                } catch let error as ContexError where error.code == .dataNotFound {
+                    continue // Deleted since the keys were read.
+                }
+                bytes += document.dataText?.count ?? 0
+                guard documents.isEmpty || bytes <= bytesMax else { return (documents, false) }
+                documents.append(document)
+            }
+            return (documents, keys.next == nil)
+        }
+    }
+
     /// The whole document, for formats that are not written piece by piece.
     /// - Throws: `.tooLarge`
     public func export(project: Name, sections: ExportSections, by caller: Caller) async throws -> JSONValue {

@@ -122,7 +122,7 @@ public final class Operations: Sendable {
     }
 
     /// What `body` changes, it changes in the caller's name.
-    private func attributed<T: Sendable>(
+    func attributed<T: Sendable>(
         _ action: Action, _ principal: Principal, _ caller: Caller, _ body: () async throws -> T
     ) async throws -> T {
         guard let keptDays = audit.keptDays, action.changes else { return try await body() }

@@ -225,7 +225,7 @@ extension FuzzTargets {
         let body: String =
             switch route.body {
             case .none: ""
-            case .object: JSONPrinter.text(object)
+            case .object, .form: JSONPrinter.text(object)
             case .objects, .separateObjects: JSONPrinter.text(.array([object, object]))
             case .optionalJSON: #"["p"]"#
             case .document: #"{"project_id":"p","version":"1.0","data":{"events":[{"event_id":"1","event_type":"t","data":{"k":1}}]}}"#

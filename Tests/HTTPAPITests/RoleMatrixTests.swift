@@ -107,7 +107,7 @@ struct RoleMatrixTests {
         let body: String? =
             switch route.body {
             case .none: nil
-            case .object: JSONPrinter.text(object)
+            case .object, .form: JSONPrinter.text(object)
             case .objects, .separateObjects: JSONPrinter.text(.array([object]))
             case .optionalJSON: "[]"
             case .document: "{}"

@@ -40,7 +40,7 @@ struct RoutingTests {
         await expect("POST", "/api/v1/data/publish/?x=a\r\nb: c\u{0}", 307, header: ("Location", "/api/v1/data/publish?x=a%0D%0Ab:%20c%00"))
         await expect("GET", "/", 307, header: ("Location", "/sandbox"))
         await expect("GET", "/sandbox", 307, header: ("Location", "/sandbox/"))
-        await expect("GET", "/sandbox/", 307, header: ("Location", "/docs"))
+        await expect("GET", "/sandbox/", 200, header: ("Content-Type", "text/html; charset=utf-8"))
         await expect("GET", "/api/", 200, #"{"service":"Contex","status":"running","version":"0.2.0"}"#)
         await expect("GET", "/health", 200, #"{"status":"healthy","service":"contex","version":"0.2.0"}"#)
         await harness.close()

@@ -61,6 +61,7 @@ enum DocumentationPage {
         switch route.body {
         case .none: break
         case .object(let fields): html += table("Body: an object", fields)
+        case .form(let fields): html += table("Body: a form, or an object", fields)
         case .objects(let fields, let countMax), .separateObjects(let fields, let countMax):
             html += table("Body: a list of at most \(countMax) objects", fields)
         case .optionalJSON(let summary), .document(let summary): html += "<h4>Body</h4>\n<p>\(escaped(summary)).</p>\n"
@@ -89,17 +90,7 @@ enum DocumentationPage {
         return "<h4>\(escaped(title))</h4>\n<table>\n\(rows.joined())</table>\n"
     }
 
-    private static func escaped(_ text: String) -> String {
-        text.reduce(into: "") { html, character in
-            switch character {
-            case "&": html += "&amp;"
-            case "<": html += "&lt;"
-            case ">": html += "&gt;"
-            case "\"": html += "&quot;"
-            default: html.append(character)
-            }
-        }
-    }
+    private static func escaped(_ text: String) -> String { HTMLText.escaped(text) }
 
     private static let style = """
         :root{color-scheme:light dark;--line:#8884}

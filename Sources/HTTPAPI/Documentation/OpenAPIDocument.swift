@@ -77,6 +77,9 @@ public enum OpenAPIDocument {
         switch route.body {
         case .none: return nil
         case .object: return json(reference(requestName(route)), required: true)
+        case .form:
+            let schema: JSONValue = ["schema": reference(requestName(route))]
+            return ["required": .bool(true), "content": ["application/x-www-form-urlencoded": schema, "application/json": schema]]
         case .objects(_, let countMax), .separateObjects(_, let countMax):
             return json(
                 ["type": "array", "maxItems": .integer(countMax), "items": reference(requestName(route))], required: true)

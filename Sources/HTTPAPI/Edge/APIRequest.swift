@@ -70,13 +70,7 @@ public struct APIRequest: Sendable {
     /// Parameters of the query in their order, decoded as a form is.
     var query: [(name: String, value: String)] {
         guard let mark = target.firstIndex(of: "?") else { return [] }
-        return target[target.index(after: mark)...].prefix { $0 != "#" }.split(separator: "&").map { pair in
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            return (
-                PercentEncoding.decodeReplacing(parts[0], plusIsSpace: true),
-                parts.count > 1 ? PercentEncoding.decodeReplacing(parts[1], plusIsSpace: true) : ""
-            )
-        }
+        return FormText.parameters(target[target.index(after: mark)...].prefix { $0 != "#" })
     }
 }
 
@@ -193,6 +187,20 @@ public final class RequestBytes: Sendable {
         bytes.withLock { bytes in
             defer { bytes = [] }
             return bytes
+        }
+    }
+}
+
+/// `application/x-www-form-urlencoded` (WHATWG URL, section 5.1): of queries and of the bodies of forms.
+enum FormText {
+    /// In their order; what is no UTF-8 is replaced.
+    static func parameters(_ text: Substring) -> [(name: String, value: String)] {
+        text.split(separator: "&").map { pair in
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            return (
+                PercentEncoding.decodeReplacing(parts[0], plusIsSpace: true),
+                parts.count > 1 ? PercentEncoding.decodeReplacing(parts[1], plusIsSpace: true) : ""
+            )
         }
     }
 }

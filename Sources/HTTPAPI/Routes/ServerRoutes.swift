@@ -13,11 +13,6 @@ extension RouteTable {
         ) { _ in .redirect(to: "/sandbox") },
 
         Route(
-            "GET", "/sandbox/", bases: .root, action: .showHealth, isPublic: true, group: group, "Leads to the documentation",
-            answers: Route.leadsElsewhere, ""
-        ) { _ in .redirect(to: "/docs") },
-
-        Route(
             "GET", "/health", bases: .root, action: .showHealth, isPublic: true, group: group, "The server answers; nothing is checked",
             #"{"status":"healthy","service":"contex","version":"0.2.0"}"#
         ) { call in

@@ -76,8 +76,11 @@ public struct Route: Sendable {
     public enum ProjectPlace: Sendable { case path, body, none }
     public var projectPlace: ProjectPlace {
         if pathFields.contains(where: { $0.name == Fields.project.shape.name }) { return .path }
-        if case .object(let fields) = body, fields.contains(where: { $0.name == Fields.project.shape.name }) { return .body }
-        return .none
+        switch body {
+        case .object(let fields), .form(let fields):
+            return fields.contains { $0.name == Fields.project.shape.name } ? .body : .none
+        default: return .none
+        }
     }
 }
 

@@ -30,9 +30,15 @@ enum EventStream {
         var isOver = false
     }
 
-    /// - Parameter cursor: nil: where the feed begins by itself.
+    /// - Parameters:
+    ///   - cursor: nil: where the feed begins by itself.
+    ///   - greeting: the data of an event before all others.
+    ///   - data: what an item is told as.
     /// - Throws: what the first page is refused for.
-    static func answer(_ feed: Feed, after cursor: InboxCursor?, in place: StreamPlace, comment: Duration) async throws -> APIAnswer {
+    static func answer(
+        _ feed: Feed, after cursor: InboxCursor?, in place: StreamPlace, comment: Duration, greeting: [UInt8]? = nil,
+        data: @escaping @Sendable (FeedItem, Feed) -> [UInt8] = { FeedShape.item($0, of: $1.subject.project) }
+    ) async throws -> APIAnswer {
         let state = Mutex(State(cursor: cursor))
         return try await .stream(contentType: contentType, in: place) {
             let before = state.withLock { $0 }
@@ -52,7 +58,8 @@ enum EventStream {
             }
             if page.items.isEmpty, before.hasBegun, feed.isEnding { return nil }
             var text = before.hasBegun ? [] : Array("retry: \(retryMilliseconds)\nid: \(before.cursor ?? page.start)\n\n".utf8)
-            for item in page.items { text += event(id: item.cursor, FeedShape.item(item, of: feed.subject.project)) }
+            if let greeting, !before.hasBegun { text += lines(greeting) + Array("\n".utf8) }
+            for item in page.items { text += event(id: item.cursor, data(item, feed)) }
             if page.items.isEmpty, before.hasBegun {
                 text += Array(":\n".utf8)
                 if page.cursor != before.cursor { text += Array("id: \(page.cursor)\n".utf8) }

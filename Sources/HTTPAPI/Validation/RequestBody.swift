@@ -5,6 +5,8 @@ internal import Content
 public enum BodyShape: Sendable {
     case none
     case object([FieldShape])
+    /// The same as a page sends it: `application/x-www-form-urlencoded`, or JSON. For what only reads: any page may send a form unasked.
+    case form([FieldShape])
     case objects([FieldShape], countMax: Int)
     /// A JSON value that the handler looks at itself, or nothing.
     case optionalJSON(summary: String)
@@ -16,7 +18,7 @@ public enum BodyShape: Sendable {
     /// The fields of the object or of each object in the list.
     public var fields: [FieldShape] {
         switch self {
-        case .object(let fields), .objects(let fields, _), .separateObjects(let fields, _): fields
+        case .object(let fields), .form(let fields), .objects(let fields, _), .separateObjects(let fields, _): fields
         case .none, .optionalJSON, .document: []
         }
     }
@@ -54,7 +56,9 @@ extension BodyShape {
         case .none: return .none
         case .document: return .document(bytes)
         case .optionalJSON: return .json(bytes.isEmpty ? nil : try Self.json(bytes))
-        case .object(let fields):
+        case .form(let fields) where Self.kind(of: contentType) == Self.formType:
+            return .object(FieldValues(parameters: try Self.form(bytes), shapes: fields, in: "body", into: &errors))
+        case .object(let fields), .form(let fields):
             guard !bytes.isEmpty else {
                 errors.append(.missing(at: body, input: .null))
                 return .none
@@ -78,6 +82,19 @@ extension BodyShape {
                     return SeparateObject(given: item, outcome: .success(object))
                 })
         }
+    }
+
+    private static let formType = "application/x-www-form-urlencoded"
+    /// Of a form's body: a question of the greatest length with every byte percent-encoded has room.
+    private static let formBytesMax = 512 << 10
+    private static let formFieldsMax = 100
+
+    /// The fields of a form that somebody has filled in; an empty one is not given.
+    private static func form(_ bytes: [UInt8]) throws(ContexError) -> [(name: String, value: String)] {
+        guard bytes.count <= formBytesMax else { throw ContexError(.bodyTooLarge, "The form is too large: at most \(formBytesMax) bytes are accepted") }
+        let fields = bytes.split(separator: UInt8(ascii: "&"), maxSplits: formFieldsMax)
+        guard fields.count <= formFieldsMax else { throw ContexError(.bodyUnreadable, "The form has more than \(formFieldsMax) fields") }
+        return FormText.parameters(String(decoding: bytes, as: UTF8.self)[...]).filter { !$0.value.isEmpty }
     }
 
     private static func list(
@@ -162,11 +179,15 @@ extension BodyShape {
     /// that changes something says that it is JSON, or, where another format is read, at least that it is neither text nor form.
     /// - Throws: 415
     func check(contentType: String?) throws(Refusal) {
-        let kind = contentType.map { $0.prefix { $0 != ";" }.filter { $0 != " " && $0 != "\t" }.lowercased() } ?? ""
+        let kind = Self.kind(of: contentType)
         let isJSON = kind == "application/json" || (kind.hasPrefix("application/") && kind.hasSuffix("+json"))
         let ways: String
         switch self {
         case .none: return
+        case .form where kind == Self.formType: return
+        case .form:
+            guard !isJSON else { return }
+            ways = "set Content-Type: \(Self.formType), or application/json"
         case .document:
             guard !isJSON, kind.isEmpty || Self.sentUnasked.contains(kind) else { return }
             ways = "set Content-Type: application/json (for a document in TOON: application/toon)"
@@ -176,6 +197,11 @@ extension BodyShape {
         }
         let given = kind.isEmpty ? "The body has no Content-Type" : "The body comes as \(kind.excerpt())"
         throw Refusal(.mediaTypeUnsupported, "\(given): \(ways)", headers: [("Accept", "application/json")])
+    }
+
+    /// Without its parameters, in lowercase; empty when there is none.
+    private static func kind(of contentType: String?) -> String {
+        contentType.map { $0.prefix { $0 != ";" }.filter { $0 != " " && $0 != "\t" }.lowercased() } ?? ""
     }
 
     /// The types that a browser sends to another origin without asking (Fetch, "CORS-safelisted request-header").
