@@ -88,6 +88,7 @@ let modules: [Module] = [
     module("Tokens", ["Base"]),
     module("Codings", ["CZlib", "CZstd"]),
     module("Measures"),
+    module("Traces", ["Measures"]),
 
     // Level 3
     module("KeySpace", ["Base", "LMDB"]),
@@ -113,7 +114,7 @@ let modules: [Module] = [
     // Level 5
     module(
         "Engine",
-        ["Base", "Measures", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
+        ["Base", "Measures", "Traces", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
          "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Rates", "Audit", "Journal", "Search", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
@@ -124,8 +125,11 @@ let modules: [Module] = [
          "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Engine"]),
     module("Observability", ["Base", "Measures"]),
     module(
+        "TraceExport", ["Base", "Content", "Traces"],
+        [("AsyncHTTPClient", "async-http-client"), ("Logging", "swift-log"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")]),
+    module(
         "Service",
-        ["Base", "Measures", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Journal"],
+        ["Base", "Measures", "Traces", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Journal"],
         [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
@@ -133,13 +137,13 @@ let modules: [Module] = [
 
     // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
     module(
-        "Webhooks", ["Base", "Addresses", "Answers", "Engine", "Events", "Needs", "Outbox", "Hashing", "Content"],
+        "Webhooks", ["Base", "Traces", "Addresses", "Answers", "Engine", "Events", "Needs", "Outbox", "Hashing", "Content"],
         [("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio"),
          ("Logging", "swift-log"), ("DequeModule", "swift-collections")]),
 
     module(
         "HTTPAPI",
-        ["Base", "Measures", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events",
+        ["Base", "Measures", "Traces", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events",
          "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOWebSocket", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
@@ -164,7 +168,8 @@ let modules: [Module] = [
     // Level 9
     module(
         "Assembly",
-        ["Base", "Measures", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance", "Observability",
+        ["Base", "Measures", "Traces", "TraceExport", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance",
+         "Observability",
          "Service", "Needs", "Access", "Rates", "Webhooks", "HTTPAPI", "RESPServer", "WireServer", "MCPMessages",
          "MCPServer"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
@@ -214,6 +219,7 @@ let modules: [Module] = [
     tests("CodingsTests", ["Base", "Codings", "TestSupport"]),
     tests("ArchivesTests", ["Base", "Codings", "Hashing", "Archives", "TestSupport"]),
     tests("MeasuresTests", ["Measures", "TestSupport"]),
+    tests("TracesTests", ["Base", "Content", "Traces", "TraceExport", "TestSupport"]),
     tests("ObservabilityTests", ["Base", "Content", "Measures", "Observability", "TestSupport"]),
     tests("MCPMessagesTests", ["Base", "Content", "MCPMessages", "TestSupport"]),
     tests("KeySpaceTests", ["Base", "LMDB", "KeySpace", "TestSupport"]),

@@ -6,6 +6,8 @@ internal import Measures
 internal import Observability
 internal import RESPServer
 internal import Service
+internal import TraceExport
+internal import Traces
 internal import Webhooks
 internal import WireServer
 
@@ -48,6 +50,14 @@ enum Measuring {
         registry.gauge("contex_webhook_breakers_open", "Receivers that are not called for a while, since they failed again and again") {
             Double(statistics().openBreakers)
         }
+    }
+
+    static func measure(_ traces: TraceSending, _ tracer: Tracer, _ registry: MeasureRegistry) {
+        registry.counter("contex_trace_spans", "Spans that ended in traces that are kept") { tracer.counts.kept }
+        registry.counter("contex_trace_spans_dropped", "Spans that no collector took in time") { tracer.counts.dropped }
+        registry.gauge("contex_trace_spans_waiting", "Spans that wait to be sent") { Double(tracer.counts.waiting) }
+        registry.counter("contex_trace_spans_sent", "Spans that the collector has taken") { traces.exporter.sentCount }
+        registry.counter("contex_trace_export_failures", "Requests that the collector did not take") { traces.exporter.failureCount }
     }
 
     static func measure(_ server: WireServer, _ registry: MeasureRegistry) {

@@ -67,6 +67,7 @@ public final class Server: Sendable {
         var trail: StoreAuditTrail?
         var signer: AuditSigner?
         var auditing: [Task<Void, Never>] = []
+        var traces: TraceSending?
     }
     private let parts: Mutex<Parts>
     private let listeners: [Listener]
@@ -116,6 +117,7 @@ public final class Server: Sendable {
         databaseConfiguration.webhookTargets = webhooks?.allow
         let database = try Database(configuration: databaseConfiguration, models: models)
         parts.database = database
+        parts.traces = try TraceSending.begin(configuration, database)
         let meter: any Meter = configuration.rateLimit ?? configuration.authenticationRequired ? RateMeter(book: database.rateBook) : NoMeter()
         var audit: any AuditTrail = NoAuditTrail()
         var system: Attribution?
@@ -139,6 +141,7 @@ public final class Server: Sendable {
             let carrier = WebhookCarrier(
                 configuration: webhooks, source: StoredDeliveries(database, tenant: tenant), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
                 logger: Logger(label: "contex.webhooks"),
+                tracer: database.tracer,
                 mayBeTold: { [weak database] target in
                     target.project.map { database?.mayBeTold(key: target.key, of: $0) ?? false } ?? true
                 })
@@ -155,6 +158,7 @@ public final class Server: Sendable {
         let registry = operations.registry
         Measuring.begin(registry, dataFolder: configuration.dataFolder, model: model)
         Measuring.watchDisk(configuration.dataFolder, operations)
+        if let traces = parts.traces { Measuring.measure(traces, database.tracer, registry) }
         if let carrier = parts.webhooks { Measuring.measure(carrier, registry) }
         let unconfirmed = configuration.authenticationRequired ? try await database.unconfirmedKeys(tenant) : []
         let lacksAdministrator = configuration.authenticationRequired && database.keyRing.administrators == 0
@@ -332,6 +336,7 @@ public final class Server: Sendable {
         await parts.signer?.sign()
         // Before the store, which is told what became of the last tries; what was not delivered is due after the next start.
         await parts.webhooks?.shutdown()
+        await parts.traces?.end()
         await parts.database?.close()
         // After the last commit, so that its messages still go out.
         await parts.resp?.stop()

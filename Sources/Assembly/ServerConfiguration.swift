@@ -96,6 +96,14 @@ public struct ServerConfiguration: Sendable {
     /// nil: JSON lines, unless a person reads standard error in a terminal.
     public var logJSON: Bool? = nil
 
+    /// Of the collector that spans are sent to, by OTLP over HTTP; nil: there are none.
+    public var tracesEndpoint: String? = nil
+    /// Of the traces that begin here.
+    public var tracesShare = 1.0
+    /// What the collector wants to see beside: `name=value` with commas between.
+    public var tracesHeaders: String? = nil
+    public var tracesService = "contex"
+
     /// For so long the server says that it is not ready before it stops to accept.
     public var drainSeconds = 0
     /// What finishes within this after a stop is asked for is answered; the rest is cut.
@@ -130,6 +138,7 @@ public struct ServerConfiguration: Sendable {
 
     /// What no single setting shows to be wrong.
     func validate() throws(ContexError) {
+        _ = try traceExport
         if boundHosts.isEmpty && !servesInProcess {
             throw ContexError(.invalid, "all ports are off: there would be nothing to serve")
         }

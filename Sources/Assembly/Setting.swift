@@ -203,6 +203,18 @@ public struct Setting: Sendable {
             "LOG_TEXTS", flag: "log-texts", value: "BOOL", \.logTexts, .boolean,
             "whether the log may have the texts of slow queries"),
         Setting(
+            "TRACES_ENDPOINT", also: ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"], flag: "traces-endpoint", value: "URL",
+            \.tracesEndpoint, .optionalText("off"), "collector that traces are sent to, by OTLP over HTTP in JSON: http://127.0.0.1:4318"),
+        Setting(
+            "TRACES_SHARE", also: ["OTEL_TRACES_SAMPLER_ARG"], flag: "traces-share", value: "SHARE", \.tracesShare, .fraction,
+            "which share of the traces that begin here is kept; of others the caller decides"),
+        Setting(
+            "TRACES_HEADERS", also: ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"], flag: nil, value: "HEADERS",
+            \.tracesHeaders, .optionalText("none"), "headers for the collector: name=value,name=value"),
+        Setting(
+            "TRACES_SERVICE", also: ["OTEL_SERVICE_NAME"], flag: "traces-service", value: "NAME", \.tracesService, .text,
+            "what traces call this server"),
+        Setting(
             "DRAIN_SECONDS", flag: "drain-seconds", value: "SECONDS", \.drainSeconds, .integer(0...3_600),
             "when the server is told to stop it says for so long that it is not ready, and still answers"),
         Setting(

@@ -9,6 +9,7 @@ internal import LMDB
 public import Measures
 internal import Needs
 internal import Synchronization
+public import Traces
 internal import Vectors
 
 /// Parts of a query. `vectors` and `text` are parts of `snapshot`, and run at the same time when a second thread is idle: then `text` waits at its
@@ -25,6 +26,8 @@ final class QueryWatch: Sendable {
     private let nanoseconds = Cells(QueryStage.allCases.count)
     private let found = Cells(2)
     private let measures: EngineMeasures
+    /// Of whoever asks; stages are noted on other threads.
+    private let span = OpenSpan.current
 
     init(_ measures: EngineMeasures) { self.measures = measures }
 
@@ -34,6 +37,7 @@ final class QueryWatch: Sendable {
         let time = watch.nanoseconds
         measures.queryStages.record(time, for: stage)
         if let place = Self.places[stage] { nanoseconds.add(time, to: place) }
+        span?.note(stage.rawValue, from: watch.begun, to: watch.begun + time)
     }
 
     func note(nearest: Int, lexical: Int) {
@@ -63,6 +67,7 @@ public struct QueryPlan: Sendable {
 /// What the engine counts.
 public struct EngineMeasures: Sendable {
     public let registry: MeasureRegistry
+    public let tracer = Tracer()
     let queryStages: LabelledHistograms<QueryStage>
     let publishStages: LabelledHistograms<PublishStage>
     let candidates: Histogram
@@ -221,6 +226,9 @@ extension Database {
         }
         measureEmbedder(registry)
     }
+
+    /// Of the server.
+    public var tracer: Tracer { measures.tracer }
 
     /// Runs what reads measures, on a thread that may read the store.
     public func observe<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T { try await readers.run(body) }

@@ -16,6 +16,7 @@ internal import Hashing
 internal import KeySpace
 package import LMDB
 internal import Measures
+internal import Traces
 internal import Vectors
 
 extension Database {
@@ -91,18 +92,26 @@ extension Database {
                     }
                 }
             }
-            measures.publishStages.record(preparing.nanoseconds, for: .prepare)
+            note(.prepare, preparing)
             var texts: [ScopedText] = []
             for case .success(let document) in documents { texts += document.textsToEmbed }
             let embedding = Stopwatch()
             var vectors = (try await models.embed(documents: texts))[...]
-            if !texts.isEmpty { measures.publishStages.record(embedding.nanoseconds, for: .embed) }
+            if !texts.isEmpty { note(.embed, embedding) }
             let routing = Command.Routing(configuration)
             return documents.map { $0.map { $0.command(vectors: &vectors, routing) } }
         } catch {
             let failure = ContexError(anyError: error)
             return documents.isEmpty ? commands.map { _ in .failure(failure) } : documents.map { $0.flatMap { _ in .failure(failure) } }
         }
+    }
+}
+
+extension Database {
+    private func note(_ stage: PublishStage, _ watch: Stopwatch) {
+        let time = watch.nanoseconds
+        measures.publishStages.record(time, for: stage)
+        OpenSpan.current?.note(stage.rawValue, from: watch.begun, to: watch.begun + time)
     }
 }
 

@@ -2,7 +2,8 @@ internal import Glibc
 
 /// How long something takes. Two looks at the clock cost some 50 ns.
 public struct Stopwatch: Sendable {
-    private let begun: UInt64
+    /// By `now`.
+    public let begun: UInt64
 
     public init() { begun = Self.now }
 

@@ -90,6 +90,12 @@ public final class Operations: Sendable {
     func perform<T: Sendable>(
         _ action: Action, project: Name?, cost: Int = 1, by caller: Caller, _ body: (Principal) async throws -> T
     ) async throws -> T {
+        try await traced(action, project: project, by: caller) { try await run(action, project: project, cost: cost, by: caller, body) }
+    }
+
+    private func run<T: Sendable>(
+        _ action: Action, project: Name?, cost: Int, by caller: Caller, _ body: (Principal) async throws -> T
+    ) async throws -> T {
         var principal: Principal? = nil
         let observed = begin(action, project: project, by: caller)
         do {

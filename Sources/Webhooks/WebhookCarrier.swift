@@ -13,6 +13,7 @@ public import Logging
 public import NIOCore
 public import Outbox
 internal import Synchronization
+public import Traces
 
 /// What became of the deliveries since the start, and what is under way.
 public struct WebhookStatistics: Sendable, Equatable {
@@ -78,6 +79,7 @@ public final class WebhookCarrier: DeliveryCarrier {
     private let client: WebhookClient
     private let logger: Logger
     private let mayBeTold: @Sendable (DeliveryTarget) -> Bool
+    private let tracer: Tracer?
     private let state: Mutex<State>
     private let words = Mutex(Words())
 
@@ -86,7 +88,7 @@ public final class WebhookCarrier: DeliveryCarrier {
     ///   - mayBeTold: whether the agent's registration still holds; asked before every try.
     public init(
         configuration: WebhookConfiguration = WebhookConfiguration(), source: any DeliverySource, eventLoopGroup: any EventLoopGroup, logger: Logger,
-        resolver: (any NameResolver)? = nil, mayBeTold: @escaping @Sendable (DeliveryTarget) -> Bool = { _ in true }
+        resolver: (any NameResolver)? = nil, tracer: Tracer? = nil, mayBeTold: @escaping @Sendable (DeliveryTarget) -> Bool = { _ in true }
     ) {
         let resolver = resolver ?? SystemNameResolver(group: eventLoopGroup)
         self.configuration = configuration
@@ -94,6 +96,7 @@ public final class WebhookCarrier: DeliveryCarrier {
         self.resolver = resolver
         self.logger = logger
         self.mayBeTold = mayBeTold
+        self.tracer = tracer
         client = WebhookClient(configuration: configuration, resolver: resolver, group: eventLoopGroup)
         state = Mutex(State(schedule: Schedule(limits: configuration.limits, breaker: configuration.breaker)))
     }
@@ -299,13 +302,16 @@ public final class WebhookCarrier: DeliveryCarrier {
             let tried = place == 0 && message.letter == nil ? batch.attempts : 0
             let (begun, start) = (configuration.clock.now(), ContinuousClock.now)
             var attempt: WebhookClient.Attempt
+            let span = span(of: message, to: url, attempt: tried)
             do throws(ContexError) {
+                var posted = try WebhookMessage(message, secrets: batch.target.secrets, at: begun)
+                if let span { posted.add(span.context) }
                 attempt = await client.post(
-                    try WebhookMessage(message, secrets: batch.target.secrets, at: begun), to: try url.get(), attempt: tried,
-                    timeout: batch.target.timeout ?? configuration.timeout, over: &connection)
+                    posted, to: try url.get(), attempt: tried, timeout: batch.target.timeout ?? configuration.timeout, over: &connection)
             } catch {
                 attempt = WebhookClient.Attempt(outcome: .forbidden(error.message))
             }
+            end(span, attempt.outcome)
             // A try that the stop of the server has cut short is none.
             if Task.isCancelled, case .unreachable = attempt.outcome { break }
             let time = configuration.clock.now()
@@ -327,6 +333,29 @@ public final class WebhookCarrier: DeliveryCarrier {
         }
         await connection?.shutdown()
         delivery.end(at: until)
+    }
+
+    /// A try is part of the trace of the change that it tells of, as far as that is remembered.
+    private func span(of message: DeliveryMessage, to url: Result<WebhookURL, ContexError>, attempt: Int) -> OpenSpan? {
+        guard let tracer, tracer.isOn else { return nil }
+        var cause: TraceContext?
+        if case .notification(let notification) = message.content { cause = notification.tracePlace.flatMap { tracer.recall($0) } }
+        let span = tracer.open("webhook", .client, after: cause)
+        span?.set("http.request.method", "POST")
+        if case .success(let url) = url { span?.set("server.address", .text(url.hostText)) }
+        span?.set("messaging.message.id", .text(message.id))
+        if attempt > 0 { span?.set("http.request.resend_count", .integer(attempt)) }
+        return span
+    }
+
+    private func end(_ span: OpenSpan?, _ outcome: AttemptOutcome) {
+        guard let span else { return }
+        if case .answered(let status, _) = outcome {
+            span.set("http.response.status_code", .integer(status))
+            span.end(failure: status >= 400 ? outcome.summary : nil)
+        } else {
+            span.end(failure: outcome.summary)
+        }
     }
 
     // MARK: - Notes

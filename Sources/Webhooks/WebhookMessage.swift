@@ -6,11 +6,12 @@ internal import FoundationEssentials
 internal import Hashing
 internal import Needs
 internal import Outbox
+internal import Traces
 
 /// One message, as it is posted: the original's headers and those of Standard Webhooks (github.com/standard-webhooks/standard-webhooks).
 struct WebhookMessage {
     let body: [UInt8]
-    let headers: [(name: String, value: String)]
+    private(set) var headers: [(name: String, value: String)]
 
     /// - Parameter time: of the try: what receivers compare with their clocks.
     /// - Complexity: O(size of the data).
@@ -35,6 +36,13 @@ struct WebhookMessage {
             headers.append(("webhook-signature", signatures.joined(separator: " ")))
         }
         self.headers = headers
+    }
+
+    /// Whoever gets it goes on in the trace.
+    mutating func add(_ trace: TraceContext) {
+        headers.append(("traceparent", trace.parent))
+        if !trace.state.isEmpty { headers.append(("tracestate", trace.state)) }
+        if !trace.baggage.isEmpty { headers.append(("baggage", trace.baggage)) }
     }
 
     private static func hexadecimal(_ body: [UInt8], _ secret: String) -> String {

@@ -1,5 +1,6 @@
 package import Base
 internal import Journal
+internal import Traces
 
 /// A command on its way to the log.
 struct Proposal: Sendable {
@@ -8,6 +9,8 @@ struct Proposal: Sendable {
     var draft: JournalDraft?
     /// The position that it must get, for whoever follows another store; nil takes the next.
     var position: Position?
+    /// Of whoever proposes it.
+    let span = OpenSpan.current
 
     init(_ command: Command, draft: JournalDraft? = nil, position: Position? = nil) {
         self.command = command

@@ -20,6 +20,7 @@ internal import LMDB
 internal import Measures
 internal import NIOPosix
 internal import Synchronization
+internal import Traces
 
 final class Writer: CommandLog {
     private typealias Settle = @Sendable (Result<Outcome, ContexError>) -> Void
@@ -156,7 +157,7 @@ final class Writer: CommandLog {
             let deadline = ContinuousClock.now + .seconds(Self.groupSeconds)
             repeat {
                 guard let job = next() else { break }
-                measures.publishStages.record(job.waiting.nanoseconds, for: .wait)
+                note(.wait, job.waiting, for: [job])
                 let mutations = transaction.mutationCount
                 do {
                     let (outcome, own) = try apply(job, in: &transaction)
@@ -171,7 +172,7 @@ final class Writer: CommandLog {
                     return
                 }
             } while ContinuousClock.now < deadline
-            try commit(transaction, count: group.count)
+            try commit(transaction, of: group.map { ($0.job, try? $0.verdict.get()) })
         } catch {
             condition.failed(error)
             // Nothing was taken: the transaction could not begin. Whoever waits must hear of it.
@@ -187,7 +188,7 @@ final class Writer: CommandLog {
         finish(settles, effects)
     }
 
-    private func commit(_ transaction: consuming WriteTransaction, count: Int) throws {
+    private func commit(_ transaction: consuming WriteTransaction, of group: [(job: Job, outcome: Outcome?)]) throws {
         let watch = Stopwatch()
         do {
             try transaction.commit()
@@ -196,10 +197,20 @@ final class Writer: CommandLog {
             measures.writesFail.set(1)
             throw error
         }
-        measures.publishStages.record(watch.nanoseconds, for: .commit)
-        measures.groups.record(UInt64(count))
+        note(.commit, watch, for: group.map(\.job))
+        measures.groups.record(UInt64(group.count))
+        for (job, outcome) in group {
+            if let span = job.proposal.span, let place = outcome?.place(of: job.proposal.command) { measures.tracer.remember(span.context, of: place) }
+        }
         measures.writesFail.set(0)
         measures.lastCommit.set(Int(SystemClock().now().seconds))
+    }
+
+    /// A stage counts once, and is part of what each of the jobs took.
+    private func note(_ stage: PublishStage, _ watch: Stopwatch, for jobs: [Job]) {
+        let time = watch.nanoseconds
+        measures.publishStages.record(time, for: stage)
+        for job in jobs { job.proposal.span?.note(stage.rawValue, from: watch.begun, to: watch.begun + time) }
     }
 
     private func apply(_ job: Job, in transaction: inout WriteTransaction) throws -> (Outcome, Effects) {
@@ -210,7 +221,7 @@ final class Writer: CommandLog {
             }
         }
         let watch = Stopwatch()
-        defer { measures.publishStages.record(watch.nanoseconds, for: .apply) }
+        defer { note(.apply, watch, for: [job]) }
         let (outcome, effects) = try applier.apply(job.proposal.command, draft: job.proposal.draft, in: &transaction)
         return (outcome, effects)
     }
@@ -220,7 +231,7 @@ final class Writer: CommandLog {
             var transaction = try store.beginWrite()
             let (outcome, effects) = try apply(job, in: &transaction)
             measures.commands.add(1, job.proposal.command.kind)
-            try commit(transaction, count: 1)
+            try commit(transaction, of: [(job, outcome)])
             finish([(job.settle, .success(outcome))], effects)
         } catch {
             condition.failed(error)

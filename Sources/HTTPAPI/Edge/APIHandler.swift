@@ -206,6 +206,10 @@ public struct APIHandler: Sendable {
     }
 
     func answer(_ admitted: AdmittedRequest, body: RequestBytes, memory: RequestMemory?, place: RequestPlace?) async -> APIAnswer {
+        await traced(admitted) { await untraced(admitted, body: body, memory: memory, place: place) }
+    }
+
+    private func untraced(_ admitted: AdmittedRequest, body: RequestBytes, memory: RequestMemory?, place: RequestPlace?) async -> APIAnswer {
         let watch = Stopwatch()
         var answer: APIAnswer
         do {
