@@ -88,13 +88,13 @@ let modules: [Module] = [
     module("Tokens", ["Base"]),
     module("Codings", ["CZlib", "CZstd"]),
     module("Measures"),
-    module("Traces", ["Measures"]),
 
     // Level 3
     module("KeySpace", ["Base", "LMDB"]),
     module("Embedding", ["Base", "CKernels", "Hashing", "Tokens"]),
     module("Archives", ["Base", "Codings", "Hashing"]),
     module("MCPMessages", ["Base", "Content"]),
+    module("Traces", ["Measures"]),
 
     // Level 4: stores and registries.
     module("Events", ["Base", "LMDB", "KeySpace", "Hashing"]),
@@ -245,7 +245,7 @@ let modules: [Module] = [
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Outbox", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
-        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "TestSupport"],
+        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "Traces", "TestSupport"],
         [("Logging", "swift-log")]),
     tests(
         "RESPServerTests", ["Base", "RESP", "Needs", "Search", "Engine", "Service", "Answers", "Access", "RESPServer", "TestSupport"],

@@ -52,12 +52,13 @@ enum Measuring {
         }
     }
 
-    static func measure(_ traces: TraceSending, _ tracer: Tracer, _ registry: MeasureRegistry) {
+    /// - Parameter traces: nil: nobody collects them.
+    static func measure(_ traces: TraceSending?, _ tracer: Tracer, _ registry: MeasureRegistry) {
         registry.counter("contex_trace_spans", "Spans that ended in traces that are kept") { tracer.counts.kept }
         registry.counter("contex_trace_spans_dropped", "Spans that no collector took in time") { tracer.counts.dropped }
         registry.gauge("contex_trace_spans_waiting", "Spans that wait to be sent") { Double(tracer.counts.waiting) }
-        registry.counter("contex_trace_spans_sent", "Spans that the collector has taken") { traces.exporter.sentCount }
-        registry.counter("contex_trace_export_failures", "Requests that the collector did not take") { traces.exporter.failureCount }
+        registry.counter("contex_trace_spans_sent", "Spans that the collector has taken") { traces?.exporter.sentCount ?? 0 }
+        registry.counter("contex_trace_export_failures", "Requests that the collector did not take") { traces?.exporter.failureCount ?? 0 }
     }
 
     static func measure(_ server: WireServer, _ registry: MeasureRegistry) {

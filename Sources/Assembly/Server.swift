@@ -158,7 +158,7 @@ public final class Server: Sendable {
         let registry = operations.registry
         Measuring.begin(registry, dataFolder: configuration.dataFolder, model: model)
         Measuring.watchDisk(configuration.dataFolder, operations)
-        if let traces = parts.traces { Measuring.measure(traces, database.tracer, registry) }
+        Measuring.measure(parts.traces, database.tracer, registry)
         if let carrier = parts.webhooks { Measuring.measure(carrier, registry) }
         let unconfirmed = configuration.authenticationRequired ? try await database.unconfirmedKeys(tenant) : []
         let lacksAdministrator = configuration.authenticationRequired && database.keyRing.administrators == 0

@@ -30,7 +30,8 @@ extension Operations {
             let tenant = principal.tenant
             guard try await database.agent(tenant, command.agent, project: command.project).isEmpty else {
                 throw ContexError(
-                    .conflict, "An agent '\(command.agent)' is registered in this project already: a visit needs a name of its own, and takes it away when it ends")
+                    .conflict,
+                    "An agent '\(command.agent)' is registered in this project already: a visit needs a name of its own, and takes it away when it ends")
             }
             let registration = try await database.register(tenant, command.registered(by: principal))
             let feed = Feed(

@@ -15,6 +15,11 @@ public struct Span: Sendable, Equatable {
     public struct Attribute: Sendable, Equatable {
         public let name: String
         public let value: Value
+
+        public init(name: String, value: Value) {
+            self.name = name
+            self.value = value
+        }
     }
 
     public let context: TraceContext

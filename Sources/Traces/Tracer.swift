@@ -13,9 +13,15 @@ internal import Glibc
 
 public final class Tracer: Sendable {
     public struct Counts: Sendable, Equatable {
-        public var waiting = 0
-        public var kept = 0
-        public var dropped = 0
+        public var waiting: Int
+        public var kept: Int
+        public var dropped: Int
+
+        public init(waiting: Int = 0, kept: Int = 0, dropped: Int = 0) {
+            self.waiting = waiting
+            self.kept = kept
+            self.dropped = dropped
+        }
     }
 
     private struct State {

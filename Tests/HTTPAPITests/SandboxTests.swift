@@ -37,7 +37,8 @@ import Testing
     @Test func aFormAsksAndAPieceOfPageAnswers() async throws {
         let harness = try Harness()
         await Self.publish(harness, "tech", #"{"db":"PostgreSQL <b>16</b> & \"more\""}"#)
-        let found = await harness.send("POST", "/sandbox/query", "project_id=p+%26+q&query=which+db+%3Cscript%3E&top_k=&threshold=0&max_tokens=2000", headers: Self.form)
+        let filled = "project_id=p+%26+q&query=which+db+%3Cscript%3E&top_k=&threshold=0&max_tokens=2000"
+        let found = await harness.send("POST", "/sandbox/query", filled, headers: Self.form)
         #expect(found.status == 200 && found.header("Content-Type") == "text/html; charset=utf-8", "\(found.text)")
         #expect(found.text.contains("Results for &quot;which db &lt;script&gt;&quot;") && found.text.contains("1 match, "))
         #expect(found.text.contains("<h3>tech.root <span class=\"score\">") && found.text.contains("TOON") && found.text.contains("JSON"))
@@ -109,8 +110,8 @@ import Testing
         for _ in 0..<500 where try await agents() != [] { try await Task.sleep(for: .milliseconds(10)) }
         #expect(try await agents() == [])
         for needs in ["x", #"{"a":1}"#, "[1]", "[\"\(String(repeating: "n", count: Limits.queryScalars + 1))\"]"] {
-            let answer = await harness.send(
-                "GET", "/sandbox/subscribe?project_id=p&session_id=s&data_needs=" + needs.utf8.prefix(7_000).map { $0 == 0x22 ? "%22" : String(UnicodeScalar($0)) }.joined())
+            let text = needs.prefix(7_000).replacing("\"", with: "%22")
+            let answer = await harness.send("GET", "/sandbox/subscribe?project_id=p&session_id=s&data_needs=" + text)
             #expect(answer.status == 422 && answer.text.contains("data_needs"), "\(needs.prefix(20)): \(answer.text)")
         }
         #expect(try await agents() == [])

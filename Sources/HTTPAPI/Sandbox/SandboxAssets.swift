@@ -20,17 +20,21 @@ enum SandboxAssets {
         main{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem}
         section{border:1px solid var(--line);border-radius:.5rem;padding:1rem;min-width:0}
         label{display:block;margin:.25rem 0}
-        input,textarea,select{width:100%;font:inherit;padding:.35rem .5rem;border:1px solid var(--line);border-radius:.35rem;background:transparent;color:inherit}
+        input,textarea{width:100%;font:inherit;padding:.35rem .5rem;border:1px solid var(--line);border-radius:.35rem}
+        input,textarea{background:transparent;color:inherit}
         textarea{min-height:5rem;font:.9em/1.4 ui-monospace,monospace}
         .row{display:flex;gap:.5rem}.row>*{flex:1}
-        button{font:inherit;margin:.5rem .5rem 0 0;padding:.35rem .9rem;border:1px solid var(--accent);border-radius:.35rem;background:var(--accent);color:#fff;cursor:pointer}
+        button{font:inherit;margin:.5rem .5rem 0 0;padding:.35rem .9rem;border:1px solid var(--accent);border-radius:.35rem}
+        button{background:var(--accent);color:#fff;cursor:pointer}
         button.quiet{background:transparent;color:inherit;border-color:var(--line)}
-        pre{overflow:auto;max-height:20rem;padding:.6rem;border:1px solid var(--line);border-radius:.35rem;font:.85em/1.45 ui-monospace,monospace;white-space:pre-wrap;word-break:break-word}
+        pre{overflow:auto;max-height:20rem;padding:.6rem;border:1px solid var(--line);border-radius:.35rem}
+        pre{font:.85em/1.45 ui-monospace,monospace;white-space:pre-wrap;word-break:break-word}
         article{border-top:1px solid var(--line);padding:.5rem 0}
         .score{float:right;font-variant-numeric:tabular-nums}
         .refused{color:#cf222e}
         .meta{opacity:.75;font-size:.9em;margin:.25rem 0}
-        table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2rem .75rem .2rem 0;border-top:1px solid var(--line)}td.n,th.n{text-align:right}
+        table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2rem .75rem .2rem 0;border-top:1px solid var(--line)}
+        td.n,th.n{text-align:right}
 
         """
 

@@ -37,11 +37,12 @@ enum SandboxFragments {
     /// - Parameter isWhole: false: these are the first keys only.
     static func stats(_ keys: [(key: String, nodes: Int, tokens: Int)], isWhole: Bool) -> String {
         let tokens = keys.reduce(0) { $0 + $1.tokens }
+        let rest = isWhole ? "" : "; there are more"
         let rows = keys.map {
             "<tr><td>\(HTMLText.escaped($0.key))</td><td class=\"n\">\($0.nodes)</td><td class=\"n\">\($0.tokens)</td></tr>\n"
         }
         return """
-            <p>\(isWhole ? "" : "The first ")\(counted(keys.count, "key", "keys")), \(counted(tokens, "token", "tokens"))\(isWhole ? "" : "; there are more")</p>
+            <p>\(isWhole ? "" : "The first ")\(counted(keys.count, "key", "keys")), \(counted(tokens, "token", "tokens"))\(rest)</p>
             <table>
             <tr><th>Key</th><th class="n">Nodes</th><th class="n">Tokens</th></tr>
             \(rows.joined())</table>
