@@ -357,6 +357,7 @@ extension ServerConfiguration {
         database.mode = hybridSearch ? .hybrid : .semantic
         database.journal = journal
         database.rates = rates
+        database.answerCacheBytes = answerCacheBytes
         return database
     }
 

@@ -70,6 +70,8 @@ public struct ServerConfiguration: Sendable {
     public var embeddingPrecision = EmbeddingPrecision.int8
     /// For the vectors of texts asked for before, 1.9 kB for a short one; 0 for none.
     public var embeddingCacheBytes = 32 << 20
+    /// For answers of queries, about; 0 for none.
+    public var answerCacheBytes = 32 << 20
     /// After so long a vector is computed anew.
     public var embeddingCacheSeconds = 3_600
 

@@ -163,6 +163,9 @@ public struct Setting: Sendable {
             "EMBEDDING_CACHE_BYTES", flag: "embedding-cache-bytes", value: "BYTES", \.embeddingCacheBytes, .integer(0...(1 << 40)),
             "memory for vectors of texts asked for before, 1.9 kB for a short one"),
         Setting(
+            "ANSWER_CACHE_BYTES", flag: "answer-cache-bytes", value: "BYTES", \.answerCacheBytes, .integer(0...(1 << 40)),
+            "memory for answers of queries, about: who asks the same of a project that has not changed is answered from it; 0: none"),
+        Setting(
             "EMBEDDING_CACHE_SECONDS", flag: "embedding-cache-seconds", value: "SECONDS", \.embeddingCacheSeconds,
             .integer(0...31_536_000), "after so long such a vector is computed anew"),
 

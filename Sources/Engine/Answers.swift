@@ -135,8 +135,10 @@ public struct QueryAnswer: Sendable {
     public var notes: [String] = []
     /// Nothing was as the signs of the query ask: these are the matches of its words.
     public var ignoresSigns = false
-    /// Of one that was not part of a batch.
+    /// Of one that was not part of a batch, and not known before.
     public var plan: QueryPlan?
+    /// Of one that is kept.
+    var text: AnswerText?
 
     public struct Paging: Sendable, Equatable {
         /// Leads to the matches behind these; nil: there are none.

@@ -118,6 +118,8 @@ public struct DatabaseConfiguration: Sendable {
     public var contextTokensMax = 51_200
     /// `HYBRID_SEARCH_ENABLED=false` makes it `.semantic`.
     public var mode = SearchMode.hybrid
+    /// Answers of queries that are kept for whoever asks the same again, about; 0: none.
+    public var answerCacheBytes = 32 << 20
     /// Threads for reads.
     public var threads = max(2, ProcessInfo.processInfo.activeProcessorCount)
     /// Threads for what would keep a reader's thread too long: `HeavyPool`.
@@ -155,6 +157,7 @@ public final class Database: Sendable {
     private let closing = Cancellation()
     package let matcher = NeedMatcher()
     let queryUse = QueryUse()
+    let answers: AnswerCache
     let bell = InboxBell()
     let pastGate = PastGate()
     let pepper: Pepper
@@ -178,6 +181,7 @@ public final class Database: Sendable {
         self.configuration = configuration
         self.models = models
         measures = EngineMeasures(MeasureRegistry())
+        answers = AnswerCache(bytesMax: configuration.answerCacheBytes)
         folderRemarks = try DataFolder.prepare(configuration)
         do {
             let environment = try Environment(
@@ -204,7 +208,9 @@ public final class Database: Sendable {
         condition = WriteCondition(folder: configuration.storePath)
         log = Writer(
             store: store, applier: applier, condition: condition, measures: measures,
-            committed: { [store, keyRing, rateBook, pepper, bell] effects in
+            committed: { [store, keyRing, rateBook, pepper, bell, answers] effects in
+                answers.projectsChanged(effects.logs.keys)
+                answers.projectsChanged(effects.reindexed)
                 if effects.haveKeysChanged { Self.renew(keyRing, store, pepper) }
                 if effects.haveLimitsChanged { Self.renew(rateBook, store) }
                 for notification in effects.notifications {
@@ -217,6 +223,7 @@ public final class Database: Sendable {
         readers = ReaderPool(store: store, threads: configuration.threads)
         heavy = HeavyPool(threads: configuration.heavyThreads)
         measureStore()
+        answers.measure(measures.registry)
     }
 
     /// Puts the keys as they are now in place, so that one that was revoked stops before that is answered.

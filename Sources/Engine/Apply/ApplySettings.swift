@@ -42,6 +42,7 @@ extension Applier {
             from = NodeID(rawValue: last.id.rawValue + 1)
         }
         try NeedLevels.renew(scope, in: &transaction)
+        work.effects.reindexed.insert(ProjectLog(tenant: command.tenant, project: command.project))
         return .analyzerSet(ProjectSettings(options), nodes: nodes)
     }
 

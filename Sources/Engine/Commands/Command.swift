@@ -220,6 +220,8 @@ package struct Effects: Sendable {
     var haveKeysChanged = false
     /// The projects whose logs have grown, and whether another log took the place of one.
     var logs: [ProjectLog: Bool] = [:]
+    /// Projects whose data is the same and is found in another way.
+    var reindexed: Set<ProjectLog> = []
     /// Of a rehearsal: whom its command tells, and why. nil where nobody asks.
     var reached: [ReachedAgent]?
     /// Rate limits are other ones now.
@@ -241,6 +243,7 @@ package struct Effects: Sendable {
         lanes += other.lanes
         endpoints += other.endpoints
         logs.merge(other.logs) { $0 || $1 }
+        reindexed.formUnion(other.reindexed)
     }
 }
 

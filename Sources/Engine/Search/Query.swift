@@ -20,13 +20,25 @@ extension Database {
     public func query(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
         let watch = Stopwatch()
         do {
-            let answer = try await answer(tenant, request)
+            let answer = try await knownAnswer(tenant, request)
             measures.queried(request.project, .success(answer), watch)
             return answer
         } catch {
             measures.queried(request.project, .failure(ContexError(anyError: error)), watch)
             throw error
         }
+    }
+
+    private func knownAnswer(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
+        guard let found = answers.find(tenant, request) else { return try await answer(tenant, request) }
+        if let answer = found.answer {
+            // What is asked for is embedded anew when the server starts.
+            if request.vector == nil, !request.text.isEmpty, request.mode ?? configuration.mode != .keyword { queryUse.note(request.text, in: request.project, of: tenant) }
+            return answer
+        }
+        let answer = try await answer(tenant, request)
+        answers.keep(answer, found.key, found.version)
+        return answer
     }
 
     private func answer(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {

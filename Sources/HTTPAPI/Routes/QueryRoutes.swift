@@ -117,7 +117,8 @@ extension RouteTable {
             let format = queryFormat(call)
             let request = Query.request(call.body, project: call.path[Fields.project], format: format)
             let answer = try await call.operations.query(request, by: call.caller)
-            return .bytes(try format.encode(.object(QueryShape.members(answer))), contentType: format.contentType)
+            let text = try answer.written(as: format) { try format.encode(.object(QueryShape.members(answer))) }
+            return .bytes(text, contentType: format.contentType)
         },
 
         Route(
