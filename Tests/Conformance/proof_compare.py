@@ -14,7 +14,7 @@ import time
 
 import support
 from proof_throughput import RawClient, request, synopses
-from support import Server
+from support import NO_ANSWERS, Server
 
 PROJECT = "compared"
 
@@ -89,7 +89,7 @@ def main():
     sample = generator.sample(synopses(), arguments.documents + 2_000)
     texts, fresh = sample[:arguments.documents], sample[arguments.documents:]
     BaseServer.binary = arguments.base
-    with BaseServer() as base, Server() as new:
+    with BaseServer(environment=NO_ANSWERS) as base, Server(environment=NO_ANSWERS) as new:
         for server in (base, new):
             filler = RawClient(server.http_port)
             fill(filler, texts, 200)

@@ -8,7 +8,7 @@ import random
 import statistics
 import time
 
-from support import Connection, Server
+from support import NO_ANSWERS, Connection, Server
 
 KEY = "proof-root-key-given-by-the-operator"
 WORDS = "harbour copper ledger winter signal orchard bridge kernel falcon marble tunnel beacon meadow anchor prism valley".split()
@@ -22,7 +22,7 @@ def cpu_seconds(pid):
 
 def run(rounds, queries, publishes):
     chance = random.Random(7)
-    shared = {"AUTH_ENABLED": "true", "BOOTSTRAP_ADMIN_KEY": KEY}
+    shared = {"AUTH_ENABLED": "true", "BOOTSTRAP_ADMIN_KEY": KEY, **NO_ANSWERS}
     plain = Server(environment={**shared, "CONTEX_RATE_LIMIT_ENABLED": "false", "CONTEX_AUDIT": "false"})
     guarded = Server(environment={**shared, "CONTEX_RATE_LIMIT_QUERY": "1000000", "CONTEX_RATE_LIMIT_PUBLISH": "1000000"})
     with plain, guarded:

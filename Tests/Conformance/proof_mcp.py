@@ -9,7 +9,7 @@ import sys
 import time
 
 import proof_throughput
-from support import Connection, Server
+from support import NO_ANSWERS, Connection, Server
 
 BAR = 1.3
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
@@ -31,12 +31,8 @@ def main():
         return 1
     sample = random.Random(arguments.seed).sample(texts, needed)
     documents, queries = sample[:arguments.documents], sample[arguments.documents:]
-    with Server() as server:
-        for start in range(0, len(documents), arguments.batch):
-            answer = server.call("POST", "/api/v1/batch/publish", [
-                {"project_id": "debian", "data_key": f"text-{number}", "data": documents[number], "data_format": "text"}
-                for number in range(start, min(start + arguments.batch, len(documents)))], timeout=600)
-            assert answer.status == 200 and answer.json["failed"] == 0, answer
+    with Server(environment=NO_ANSWERS) as server:
+        server.publish_texts("debian", documents, arguments.batch)
         connection = Connection(server.http_port)
 
         def http(query):

@@ -11,7 +11,7 @@ import sys
 import time
 
 from proof_retrieval import read
-from support import DATA, Connection, Server
+from support import DATA, NO_ANSWERS, Connection, Server
 
 JOINTS = {"paragraphs": "\n\n", "lines": "\n", "spaces": " "}
 PLACES = ["first third", "middle third", "last third"]
@@ -119,7 +119,7 @@ def main():
         at = material.random.randint(place * (count - 1) // 3, (place + 1) * (count - 1) // 3)
         places.append(place)
         inside.append((f"answer{number}", {"text": JOINTS[arguments.joint].join(parts[:at] + [text] + parts[at:])}))
-    with Server() as server:
+    with Server(environment=NO_ANSWERS) as server:
         connection = Connection(server.http_port, timeout=3600)
         rows = {}
         for project, documents in (("alone", alone), ("inside", inside)):

@@ -16,7 +16,7 @@ import pathlib
 import sys
 import time
 
-from support import DATA, Connection, Server
+from support import DATA, NO_ANSWERS, Connection, Server
 
 FIGURES = {
     "scifact": (0.6828, 0.6451, 0.7180, 0.7342),
@@ -140,7 +140,7 @@ def main():
     print("| set, published as | " + " | ".join(modes) + " | BM25 | dense | RRF | CC w=.7 | documents/s |")
     print("|" + "---|" * (len(modes) + 6))
     means = {}
-    with Server(folder, flags=["--embedding-precision", arguments.precision] if arguments.precision else []) as server:
+    with Server(folder, flags=["--embedding-precision", arguments.precision] if arguments.precision else [], environment=NO_ANSWERS) as server:
         connection = Connection(server.http_port, timeout=3600)
         ways = {"": {}}
         if knows_groups(connection):

@@ -25,7 +25,7 @@ import threading
 import time
 
 import support
-from support import DATA, MODEL, Connection, Server
+from support import DATA, MODEL, NO_ANSWERS, Connection, Server
 
 # With needs and without.
 PROJECT, PLAIN = "routing", "plain"
@@ -243,7 +243,7 @@ def main():
     folder = arguments.data and os.path.abspath(arguments.data)
     mark = folder and folder.rstrip("/") + ".needs"
     is_old = bool(mark) and os.path.exists(mark)
-    with Server(folder) as server:
+    with Server(folder, environment=NO_ANSWERS) as server:
         bench = Bench(server)
         vectors = bench.embed(documents)
         registered = 0

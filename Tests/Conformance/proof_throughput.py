@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-from support import HOST, MODEL, Server
+from support import HOST, MODEL, NO_ANSWERS, Server
 
 PROJECT = "debian"
 
@@ -128,7 +128,7 @@ def main():
                        {"query": text, "top_k": 10, "threshold": 0, "mode": arguments.mode, "response_format": "json"})
 
     rows = []
-    with Server() as server:
+    with Server(environment=NO_ANSWERS) as server:
         memory_empty = server.resident_kilobytes()
         client = RawClient(server.http_port)
         body = [{"project_id": PROJECT, "data_key": f"text-{n}", "data": text, "data_format": "text"} for n, text in enumerate(documents)]

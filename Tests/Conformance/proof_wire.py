@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import proof_throughput
-from support import CHECKOUT, Server
+from support import CHECKOUT, NO_ANSWERS, Server
 
 PACKAGE = CHECKOUT / "Benchmarks/Server"
 
@@ -20,6 +20,7 @@ def main():
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement; two of each, in turn")
     parser.add_argument("--batch", type=int, default=200)
+    parser.add_argument("--again", action="store_true", help="let the server keep answers: the same queries again, with nothing published between")
     parser.add_argument("--seed", type=int, default=2026)
     arguments = parser.parse_args()
     subprocess.run(["swift", "build", "-c", "release", "--package-path", str(PACKAGE)], check=True, stdout=sys.stderr,
@@ -31,13 +32,10 @@ def main():
         return 1
     sample = random.Random(arguments.seed).sample(texts, needed)
     documents, queries = sample[:arguments.documents], sample[arguments.documents:]
-    with Server() as server:
-        for start in range(0, len(documents), arguments.batch):
-            answer = server.call("POST", "/api/v1/batch/publish", [
-                {"project_id": "debian", "data_key": f"text-{number}", "data": documents[number], "data_format": "text"}
-                for number in range(start, min(start + arguments.batch, len(documents)))])
-            assert answer.status == 200 and answer.json["failed"] == 0, answer
-        print(f"{arguments.documents} texts, {arguments.queries} queries, hybrid, top 10; load {os.getloadavg()[0]:.1f} at the start")
+    with Server(environment={} if arguments.again else NO_ANSWERS) as server:
+        server.publish_texts("debian", documents, arguments.batch)
+        kept = "answers kept" if arguments.again else "no answer kept"
+        print(f"{arguments.documents} texts, {arguments.queries} queries, hybrid, top 10, {kept}; load {os.getloadavg()[0]:.1f} at the start")
         measured = subprocess.run(
             [str(PACKAGE / ".build/release/ServerBenchmark"), str(server.wire_port), str(server.http_port), "debian", str(arguments.seconds)],
             input="\n".join(" ".join(query.split()) for query in queries) + "\n", text=True, stdout=subprocess.PIPE, check=True)

@@ -20,6 +20,10 @@ HOST = "127.0.0.1"
 SETTINGS = ("CONTEX_", "SIMILARITY_", "MAX_", "AUTH_", "BOOTSTRAP_", "HYBRID_", "KEYWORD_", "VECTOR_", "CORS_", "WEBHOOK", "RATE_", "AUDIT_", "OTEL_")
 
 
+# For whoever measures the search: asked again, a query would be answered from memory.
+NO_ANSWERS = {"CONTEX_ANSWER_CACHE_BYTES": "0"}
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind((HOST, 0))
@@ -171,6 +175,14 @@ class Server:
         answer = self.call("POST", "/api/v1/data/publish", {"project_id": project, "data_key": key, "data": data, **more})
         assert answer.status == 200, answer
         return answer.json
+
+    def publish_texts(self, project, texts, batch):
+        """As text-0, text-1, ..."""
+        for start in range(0, len(texts), batch):
+            answer = self.call("POST", "/api/v1/batch/publish", [
+                {"project_id": project, "data_key": f"text-{number}", "data": texts[number], "data_format": "text"}
+                for number in range(start, min(start + batch, len(texts)))], timeout=600)
+            assert answer.status == 200 and answer.json["failed"] == 0, answer
 
     def register(self, project, agent, needs, **more):
         body = {"agent_id": agent, "project_id": project, "data_needs": needs, "response_format": "json", **more}
