@@ -33,7 +33,9 @@ extension Database {
         guard let found = answers.find(tenant, request) else { return try await answer(tenant, request) }
         if let answer = found.answer {
             // What is asked for is embedded anew when the server starts.
-            if request.vector == nil, !request.text.isEmpty, request.mode ?? configuration.mode != .keyword { queryUse.note(request.text, in: request.project, of: tenant) }
+            if request.vector == nil, !request.text.isEmpty, request.mode ?? configuration.mode != .keyword {
+                queryUse.note(request.text, in: request.project, of: tenant)
+            }
             return answer
         }
         let answer = try await answer(tenant, request)
