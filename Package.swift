@@ -236,8 +236,8 @@ let modules: [Module] = [
     tests("AccessTests", ["Base", "Addresses", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
     tests(
         "EngineTests",
-        ["Base", "Measures", "Addresses", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
-         "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
+        ["Base", "Measures", "Addresses", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
+         "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
     tests(
         "ServiceTests", ["Base", "Measures", "Audit", "Rates", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"],
         [("Logging", "swift-log")]),
