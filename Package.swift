@@ -237,7 +237,8 @@ let modules: [Module] = [
     tests(
         "EngineTests",
         ["Base", "Measures", "Addresses", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
-         "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
+         "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Search", "TOON", "Engine", "Archives",
+         "Maintenance", "Answers", "TestSupport"]),
     tests(
         "ServiceTests", ["Base", "Measures", "Audit", "Rates", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"],
         [("Logging", "swift-log")]),
