@@ -7,7 +7,7 @@ import TestSupport
 ///
 /// Only time can show it (`WorkTime`); below the floor nothing is said.
 @Suite struct WorstInputTests {
-    private static let bytes = 256 << 10
+    private static let bytes = 128 << 10
     private static let floorSeconds = 0.5
 
     private struct Input: Sendable {
@@ -151,6 +151,6 @@ import TestSupport
             }
         }
         slowest.sort { $0.0 > $1.0 }
-        for (seconds, name) in slowest.prefix(3) { print("1 MB as \(format), \(name.debugDescription): \(seconds) s") }
+        for (seconds, name) in slowest.prefix(3) { print("512 KiB as \(format), \(name.debugDescription): \(seconds) s") }
     }
 }
