@@ -28,6 +28,7 @@ let externals: [External] = [
     External(package: "swift-collections", dependency: .package(url: "https://github.com/apple/swift-collections", from: "1.6.0")),
     External(package: "swift-log", dependency: .package(url: "https://github.com/apple/swift-log", from: "1.16.2")),
     External(package: "swift-nio", dependency: .package(url: "https://github.com/apple/swift-nio", from: "2.101.2")),
+    External(package: "swift-nio-ssl", dependency: .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6")),
     External(package: "async-http-client", dependency: .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0")),
     External(package: "swift-service-lifecycle", dependency: .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0")),
     External(package: "Yams", dependency: .package(url: "https://github.com/jpsim/Yams", from: "6.2.2")),
@@ -124,6 +125,9 @@ let modules: [Module] = [
          "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Engine"]),
     module("Observability", ["Base", "Measures"]),
     module(
+        "TLS", ["Base"],
+        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("NIOTLS", "swift-nio"), ("NIOSSL", "swift-nio-ssl"), ("Logging", "swift-log")]),
+    module(
         "Service",
         ["Base", "Measures", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Journal"],
         [("Logging", "swift-log")]),
@@ -140,16 +144,16 @@ let modules: [Module] = [
     module(
         "HTTPAPI",
         ["Base", "Measures", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events",
-         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access"],
+         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "TLS"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOWebSocket", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
-        "RESPServer", ["Base", "RESP", "Addresses", "Answers", "Service", "Engine", "Access"],
+        "RESPServer", ["Base", "RESP", "Addresses", "Answers", "Service", "Engine", "Access", "TLS"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
 
     module(
         "WireServer",
-        ["Base", "Wire", "Addresses", "Answers", "Content", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access"],
+        ["Base", "Wire", "Addresses", "Answers", "Content", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access", "TLS"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("DequeModule", "swift-collections"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
 
@@ -159,29 +163,30 @@ let modules: [Module] = [
         [("Logging", "swift-log")]),
 
     // Apart: what clients of the binary protocol build on.
-    module("ContexClient", ["Base", "Wire"], [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio")]),
+    module("ContexClient", ["Base", "Wire"], [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("NIOSSL", "swift-nio-ssl")]),
 
     // Level 9
     module(
         "Assembly",
         ["Base", "Measures", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance", "Observability",
          "Service", "Needs", "Access", "Rates", "Webhooks", "HTTPAPI", "RESPServer", "WireServer", "MCPMessages",
-         "MCPServer"],
+         "MCPServer", "TLS"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 10: the command line.
     Module(
         name: "contex",
         uses: ["Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance",
-               "Observability", "Service", "Webhooks", "MCPMessages", "MCPServer", "Assembly"],
-        products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
+               "Observability", "Service", "Webhooks", "MCPMessages", "MCPServer", "TLS", "Assembly"],
+        products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"),
+                   ("NIOHTTP1", "swift-nio"), ("NIOSSL", "swift-nio-ssl")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
                 "Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance", "Observability",
-                "Service", "Webhooks", "MCPMessages", "MCPServer", "Assembly",
+                "Service", "Webhooks", "MCPMessages", "MCPServer", "TLS", "Assembly",
                 product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
-                product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
+                product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
             ],
             swiftSettings: settings)),
 

@@ -6,6 +6,7 @@ internal import Measures
 internal import Observability
 internal import RESPServer
 internal import Service
+internal import TLS
 internal import Webhooks
 internal import WireServer
 
@@ -48,6 +49,25 @@ enum Measuring {
         registry.gauge("contex_webhook_breakers_open", "Receivers that are not called for a while, since they failed again and again") {
             Double(statistics().openBreakers)
         }
+    }
+
+    static func measure(_ door: TLSDoor, _ registry: MeasureRegistry) {
+        registry.gauge("contex_tls_certificate_end_seconds", "Seconds until the certificate of this server ends; below zero once it has") {
+            Double(door.secondsUntilEnd)
+        }
+        registry.gauge("contex_tls_certificate_stale", "1 while the files on the disk cannot be used, and the certificate before goes on") {
+            door.statistics.isStale ? 1 : 0
+        }
+        registry.counters("contex_tls_reloads", "Changes of the certificate files, by what became of them", ["status"]) {
+            let now = door.statistics
+            return [(["taken"], now.reloads), (["refused"], now.failedReloads)]
+        }
+        registry.counter("contex_tls_handshakes", "TLS handshakes that succeeded") { door.statistics.handshakes }
+        registry.counters("contex_tls_handshake_failures", "TLS handshakes that did not, by what went wrong", ["reason"]) {
+            let failures = door.statistics.failures
+            return TLSDoor.Failure.allCases.map { ([$0.rawValue], failures[$0] ?? 0) }
+        }
+        registry.gauge("contex_tls_handshakes_pending", "Connections whose handshake is not done") { Double(door.statistics.pending) }
     }
 
     static func measure(_ server: WireServer, _ registry: MeasureRegistry) {

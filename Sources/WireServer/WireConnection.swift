@@ -20,6 +20,7 @@ internal import Logging
 internal import NIOCore
 internal import Service
 internal import Synchronization
+internal import TLS
 internal import Wire
 
 final class WireConnection: ChannelInboundHandler {
@@ -90,6 +91,8 @@ final class WireConnection: ChannelInboundHandler {
     private let house: House
     private let box: AnswerBox
     private let address: String
+    /// Who is at the other end, as far as TLS has shown it.
+    private let peer: TLSPeer?
     private var caller: Caller
     private var keyID: String?
     private var phase = Phase.greeting
@@ -122,13 +125,21 @@ final class WireConnection: ChannelInboundHandler {
     private var greetingDeadline: Scheduled<Void>?
     private var farewellDeadline: Scheduled<Void>?
 
-    init(_ house: House, _ channel: any Channel) {
+    init(_ house: House, _ channel: any Channel, _ peer: TLSPeer? = nil) {
         self.house = house
+        self.peer = peer
         box = AnswerBox(channel)
         address = channel.remoteAddress?.ipAddress ?? "local"
         caller = Caller(apiKey: nil, address: channel.remoteAddress?.ipAddress, requestID: "wire", client: nil, method: "WIRE")
         decoder = FrameDecoder(payloadMax: Self.greetingBytesMax, expectingPreface: true)
         assembler = MessageAssembler(bytesMax: house.configuration.messageBytesMax, partialMax: house.bounds.partialMessagesMax)
+    }
+
+    /// What somebody gets who speaks the protocol where TLS is expected.
+    @Sendable static func plainWords() -> [UInt8] {
+        var bytes: [UInt8] = []
+        Frame.append(.error, stream: 0, WireError(ContexError(.protocolBroken, "This port speaks TLS")).encoded[...], to: &bytes)
+        return bytes
     }
 
     // MARK: - Coming and going
@@ -299,7 +310,7 @@ final class WireConnection: ChannelInboundHandler {
         greetingDeadline?.cancel()
         caller = Caller(
             apiKey: hello.apiKey, address: caller.address, requestID: "wire", client: hello.client.isEmpty ? nil : String(hello.client.prefix(200)),
-            method: "WIRE")
+            method: "WIRE", certificate: peer?.names ?? [])
         guard hello.versionMin <= Self.version, hello.versionMax >= Self.version else {
             return refuse(
                 ContexError(
@@ -371,7 +382,8 @@ final class WireConnection: ChannelInboundHandler {
             counted.settle(at: body.count)
             lease = counted
         }
-        let caller = Caller(apiKey: caller.apiKey, address: caller.address, requestID: "wire-\(stream)", client: caller.client, method: "WIRE")
+        let caller = Caller(apiKey: caller.apiKey, address: caller.address, requestID: "wire-\(stream)", client: caller.client, method: "WIRE",
+            certificate: caller.certificate)
         let job = OperationCalls(
             house: house, caller: caller, keyID: keyID, address: address, box: box, stream: stream, sendsHalves: features.contains(.halves))
         if operation.isSubscription {
@@ -437,7 +449,7 @@ final class WireConnection: ChannelInboundHandler {
             partialSince = partialSince.map { _ in .now() }
             if isGranted { countArriving(context) } else { refusePartial(context) }
         case .keysChanged:
-            if caller.apiKey != nil, phase == .open || phase == .stopping, !house.operations.isValid(caller) {
+            if caller.hasCredentials, phase == .open || phase == .stopping, !house.operations.isValid(caller) {
                 house.logger.info("binary client's API key was revoked", metadata: ["address": "\(address)"])
                 end(ContexError(.keyUnknown, "The API key of this connection is no longer valid"), context)
             }

@@ -7,6 +7,7 @@ internal import NIOHTTP1
 internal import NIOPosix
 public import Service
 public import ServiceLifecycle
+public import TLS
 
 /// The HTTP API as a service: run it in a `ServiceGroup`, whose graceful shutdown stops accepting, lets running requests finish
 /// and closes idle connections.
@@ -18,8 +19,11 @@ public struct HTTPAPIServer: Sendable {
     private let configuration: HTTPAPIConfiguration
     /// One for all addresses that are listened on.
     private let house: HTTPConnection.House
+    private let tls: TLSDoor?
 
-    public init(operations: Operations, configuration: HTTPAPIConfiguration, guest: GuestProtocol? = nil, logger: Logger) {
+    /// - Parameter tls: nil: what goes over the wire can be read there.
+    public init(operations: Operations, configuration: HTTPAPIConfiguration, guest: GuestProtocol? = nil, tls: TLSDoor? = nil, logger: Logger) {
+        self.tls = tls
         handler = APIHandler(operations: operations, configuration: configuration, guest: guest, logger: logger)
         self.configuration = configuration
         house = HTTPConnection.House(
@@ -79,7 +83,7 @@ public struct HTTPAPIServer: Sendable {
     }
 
     private func bind(_ host: String, _ port: Int) async throws -> any Channel {
-        let house = house
+        let (house, tls) = (house, tls)
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderFieldSize = configuration.headerBytesMax
         limits.maxHeaderListSize = configuration.headerBytesMax
@@ -99,10 +103,11 @@ public struct HTTPAPIServer: Sendable {
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    let peer = try tls?.guards(channel, .http) { HTTPConnection.plainWords(house.handler) }
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline(
                         withPipeliningAssistance: true, withErrorHandling: false, withOutboundHeaderValidation: true, withEncoderConfiguration: .init(),
                         withDecoderLimitConfiguration: decoderLimits)
-                    try channel.pipeline.syncOperations.addHandler(HTTPConnection(house))
+                    try channel.pipeline.syncOperations.addHandler(HTTPConnection(house, peer))
                 }
             }
             .bind(host: host, port: port).get()

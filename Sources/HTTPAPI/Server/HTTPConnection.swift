@@ -20,6 +20,7 @@ internal import Logging
 internal import NIOCore
 internal import NIOHTTP1
 internal import Service
+internal import TLS
 
 #if canImport(Glibc)
 internal import Glibc
@@ -90,6 +91,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     private static let graceAtHalfClose = TimeAmount.milliseconds(500)
 
     private let house: House
+    /// Who is at the other end, as far as TLS has shown it; nil without TLS.
+    private let peer: TLSPeer?
     private var address = "local"
     private var phase = Phase.idle
     private var exchange = Exchange()
@@ -105,7 +108,10 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var idleCheck: Scheduled<Void>?
     private var deadline: Scheduled<Void>?
 
-    init(_ house: House) { self.house = house }
+    init(_ house: House, _ peer: TLSPeer? = nil) {
+        self.house = house
+        self.peer = peer
+    }
 
     // MARK: - Coming and going
 
@@ -127,13 +133,22 @@ final class HTTPConnection: ChannelDuplexHandler {
             return context.close(promise: nil)
         }
         let answer = house.handler.refuseUnread(.limited, "Too many connections from your address, or the server is stopping: close some, or use them again")
-        var text = "HTTP/1.1 \(answer.status) Too Many Requests\r\nConnection: close\r\nContent-Length: \(answer.body.count)\r\n"
-        for (name, value) in answer.headers { text += "\(name): \(value)\r\n" }
-        var buffer = context.channel.allocator.buffer(string: text + "\r\n")
-        buffer.writeBytes(answer.body)
+        let buffer = context.channel.allocator.buffer(bytes: Self.bytes(of: answer, "Too Many Requests"))
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
         encoder.writeAndFlush(NIOAny(IOData.byteBuffer(buffer)), promise: written)
+    }
+
+    /// An answer for whoever has no pipeline.
+    private static func bytes(of answer: APIAnswer, _ reason: String) -> [UInt8] {
+        var text = "HTTP/1.1 \(answer.status) \(reason)\r\nConnection: close\r\nContent-Length: \(answer.body.count)\r\n"
+        for (name, value) in answer.headers { text += "\(name): \(value)\r\n" }
+        return Array((text + "\r\n").utf8) + answer.body
+    }
+
+    /// What somebody gets who speaks HTTP where TLS is expected.
+    static func plainWords(_ handler: APIHandler) -> [UInt8] {
+        bytes(of: handler.refuseUnread(.bodyUnreadable, "This port speaks TLS: the address begins with https://"), "Bad Request")
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -245,7 +260,8 @@ final class HTTPConnection: ChannelDuplexHandler {
             headers.append(("Host", address.contains(":") ? "[\(address)]" : address))
         }
         let request = APIRequest(
-            method: head.method.rawValue, target: head.uri, headers: headers, address: context.channel.remoteAddress?.ipAddress)
+            method: head.method.rawValue, target: head.uri, headers: headers, address: context.channel.remoteAddress?.ipAddress,
+            scheme: peer == nil ? "http" : "https", certificate: peer?.names ?? [])
         let pace = BodyPace(house.configuration)
         let asksFirst = !isOld && head.headers.first(name: "Expect")?.lowercased() == "100-continue"
         exchange.isCounted = house.running.enter()
