@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
 from collections import deque
 from typing import Any, AsyncGenerator, Callable, TypeVar
@@ -28,6 +29,15 @@ GRACE_SECONDS = 0.5
  READ_EVENTS, FOLLOW_INBOX, FOLLOW_EVENTS, SHOW_DATA, LIST_KEYS, LIST_PROJECTS, REHEARSE, TRY_NEEDS, HEALTH) = range(1, 22)
 # What may have been done when its answer was lost.
 NOT_AGAIN = {PUBLISH, PUBLISH_BATCH, DELETE, REGISTER_AGENT, REMOVE_AGENT}
+
+
+def tls_context(ca_file: str | None = None, certificate: str | None = None, key: str | None = None) -> ssl.SSLContext:
+    """How to talk TLS: who must have signed the server's certificate (else one that the system trusts), and what to show of oneself."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context
 
 
 class _Subscription:
@@ -74,10 +84,13 @@ class _Link:
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(cls, host: str, port: int, api_key: str | None, name: str, timeout: float) -> _Link:
+    async def connect(
+        cls, host: str, port: int, api_key: str | None, name: str, timeout: float, tls: ssl.SSLContext | None, server_name: str | None
+    ) -> _Link:
         try:
             async with _timeout(timeout):
-                reader, writer = await asyncio.open_connection(host, port)
+                reader, writer = await asyncio.open_connection(
+                    host, port, ssl=tls, server_hostname=(server_name or host) if tls is not None else None)
                 link = cls(reader, writer)
                 try:
                     await link._greet(Hello(VERSION, VERSION, HALVES, api_key, name, FRAME_BYTES_MAX))
@@ -281,8 +294,14 @@ class Client:
     def __init__(
         self, host: str = "127.0.0.1", port: int = 8002, *, api_key: str | None = None, name: str = "contex-python", connect_timeout: float = 10,
         deadline: float | None = 60, attempts: int = 4, pause: float = 0.05, pause_max: float = 2, window: int = 256,
+        tls: ssl.SSLContext | bool | None = None, server_name: str | None = None,
     ):
-        """`deadline` is that of a request that names none. `window`: updates of a subscription that may be on their way to whoever reads."""
+        """`deadline` is that of a request that names none. `window`: updates of a subscription that may be on their way to whoever reads.
+
+        `tls`: True for the authorities that the system trusts, or a context: `tls_context(ca_file=..., certificate=..., key=...)`. The server's
+        certificate must then be for `host`, or for `server_name`.
+        """
+        self._tls, self._server_name = tls_context() if tls is True else tls or None, server_name
         self.host, self.port = host, port
         self._api_key, self._name, self._connect_timeout = api_key, name, connect_timeout
         self._deadline, self._attempts, self._pause, self._pause_max, self._window = deadline, attempts, pause, pause_max, window
@@ -308,7 +327,7 @@ class Client:
             if self._is_closed:
                 raise ContexError(9, "request_cancelled", "the client was closed")
             if not self._link or not self._link.is_open:
-                self._link = await _Link.connect(self.host, self.port, self._api_key, self._name, self._connect_timeout)
+                self._link = await _Link.connect(self.host, self.port, self._api_key, self._name, self._connect_timeout, self._tls, self._server_name)
             return self._link
 
     def _wait(self, attempt: int) -> float:
