@@ -29,6 +29,7 @@ let externals: [External] = [
     External(package: "swift-log", dependency: .package(url: "https://github.com/apple/swift-log", from: "1.16.2")),
     External(package: "swift-nio", dependency: .package(url: "https://github.com/apple/swift-nio", from: "2.101.2")),
     External(package: "swift-nio-ssl", dependency: .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6")),
+    External(package: "swift-nio-http2", dependency: .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0")),
     External(package: "async-http-client", dependency: .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0")),
     External(package: "swift-service-lifecycle", dependency: .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0")),
     External(package: "Yams", dependency: .package(url: "https://github.com/jpsim/Yams", from: "6.2.2")),
@@ -145,7 +146,8 @@ let modules: [Module] = [
         "HTTPAPI",
         ["Base", "Measures", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events",
          "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "TLS"],
-        [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOWebSocket", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
+        [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOHTTP2", "swift-nio-http2"), ("NIOWebSocket", "swift-nio"),
+         ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
         "RESPServer", ["Base", "RESP", "Addresses", "Answers", "Service", "Engine", "Access", "TLS"],

@@ -36,7 +36,7 @@ final class HandshakeGuard: ChannelInboundHandler, RemovableChannelHandler {
     func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard !isDone, case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent else { return context.fireUserInboundEventTriggered(event) }
+        guard !isDone, case TLSUserEvent.handshakeCompleted(let chosen)? = event as? TLSUserEvent else { return context.fireUserInboundEventTriggered(event) }
         let certificate = try? context.channel.pipeline.syncOperations.nioSSL_peerCertificate()
         let facts = certificate.map(CertificateFiles.facts)
         // A session that is taken up again was verified when it began.
@@ -44,6 +44,7 @@ final class HandshakeGuard: ChannelInboundHandler, RemovableChannelHandler {
             fail(.certificateRefused, "the client's certificate has ended")
             return context.close(promise: nil)
         }
+        peer.chosenProtocol = chosen
         peer.names = facts?.names ?? []
         end()
         door.succeeded()

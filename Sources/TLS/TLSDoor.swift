@@ -21,6 +21,8 @@ internal import Glibc
 
 /// The other side of a connection, as far as TLS has shown it. Of the connection's event loop.
 public final class TLSPeer {
+    /// What it has chosen by ALPN; nil before the handshake is done, and when it knows no ALPN.
+    public internal(set) var chosenProtocol: String?
     /// Names of its certificate, once the handshake is done: `dns:...`, `uri:...`, `email:...`, `cn:...`; none without a certificate.
     public internal(set) var names: [String] = []
 
@@ -80,7 +82,7 @@ public final class TLSDoor: Sendable {
     private let reading = Mutex(())
 
     /// What HTTP offers by ALPN.
-    private static let httpProtocols = ["http/1.1"]
+    private static let httpProtocols = ["h2", "http/1.1"]
 
     /// - Throws: `.invalid` for files that cannot be used.
     public init(_ settings: TLSSettings, logger: Logger) throws(ContexError) {

@@ -3,7 +3,6 @@
 public import Logging
 internal import Measures
 internal import NIOCore
-internal import NIOHTTP1
 internal import NIOPosix
 public import Service
 public import ServiceLifecycle
@@ -12,9 +11,6 @@ public import TLS
 /// The HTTP API as a service: run it in a `ServiceGroup`, whose graceful shutdown stops accepting, lets running requests finish
 /// and closes idle connections.
 public struct HTTPAPIServer: Sendable {
-    /// Fields in the head of a request.
-    static let headersMax = 100
-
     public let handler: APIHandler
     private let configuration: HTTPAPIConfiguration
     /// One for all addresses that are listened on.
@@ -84,11 +80,6 @@ public struct HTTPAPIServer: Sendable {
 
     private func bind(_ host: String, _ port: Int) async throws -> any Channel {
         let (house, tls) = (house, tls)
-        var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = configuration.headerBytesMax
-        limits.maxHeaderListSize = configuration.headerBytesMax
-        limits.maxHeaderFieldCount = Self.headersMax
-        let decoderLimits = limits
         return try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -104,10 +95,10 @@ public struct HTTPAPIServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let peer = try tls?.guards(channel, .http) { HTTPConnection.plainWords(house.handler) }
-                    try channel.pipeline.syncOperations.configureHTTPServerPipeline(
-                        withPipeliningAssistance: true, withErrorHandling: false, withOutboundHeaderValidation: true, withEncoderConfiguration: .init(),
-                        withDecoderLimitConfiguration: decoderLimits)
-                    try channel.pipeline.syncOperations.addHandler(HTTPConnection(house, peer))
+                    let connection = HTTPConnection(house, peer)
+                    try channel.pipeline.syncOperations.addHandler(connection)
+                    // With TLS the client chooses its version of HTTP first.
+                    if peer == nil { try HTTPVersions.speakOne(channel.pipeline.syncOperations, before: connection, house) }
                 }
             }
             .bind(host: host, port: port).get()

@@ -19,6 +19,7 @@ internal import Base
 internal import Logging
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOHTTP2
 internal import Service
 internal import TLS
 
@@ -63,6 +64,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         case working(Task<Void, Never>)
         /// The connection speaks WebSocket; another handler has it.
         case upgraded
+        /// It speaks HTTP/2: its streams have the requests, and this has its place among the connections.
+        case divided
         /// Everything is said; the client has a moment to read it.
         case leaving
         case closed
@@ -91,8 +94,15 @@ final class HTTPConnection: ChannelDuplexHandler {
     private static let graceAtHalfClose = TimeAmount.milliseconds(500)
 
     private let house: House
-    /// Who is at the other end, as far as TLS has shown it; nil without TLS.
-    private let peer: TLSPeer?
+    private enum Footing {
+        /// A socket without TLS.
+        case plain
+        /// A socket with TLS: who is at the other end, as far as it has shown.
+        case secure(TLSPeer)
+        /// A stream of HTTP/2, with the names of the client's certificate.
+        case stream([String])
+    }
+    private let footing: Footing
     private var address = "local"
     private var phase = Phase.idle
     private var exchange = Exchange()
@@ -110,7 +120,12 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     init(_ house: House, _ peer: TLSPeer? = nil) {
         self.house = house
-        self.peer = peer
+        footing = peer.map { .secure($0) } ?? .plain
+    }
+
+    init(_ house: House, ofStreamWith names: [String]) {
+        self.house = house
+        footing = .stream(names)
     }
 
     // MARK: - Coming and going
@@ -129,14 +144,17 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     /// There is no request that this would answer, so it goes past the handlers that hold answers against requests.
     private func turnAway(_ context: ChannelHandlerContext) {
-        guard let encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self) else {
-            return context.close(promise: nil)
-        }
+        if case .stream = footing { return context.close(promise: nil) }
         let answer = house.handler.refuseUnread(.limited, "Too many connections from your address, or the server is stopping: close some, or use them again")
         let buffer = context.channel.allocator.buffer(bytes: Self.bytes(of: answer, "Too Many Requests"))
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
-        encoder.writeAndFlush(NIOAny(IOData.byteBuffer(buffer)), promise: written)
+        // With TLS there is no encoder yet.
+        if let encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self) {
+            encoder.writeAndFlush(NIOAny(IOData.byteBuffer(buffer)), promise: written)
+        } else {
+            context.writeAndFlush(NIOAny(buffer), promise: written)
+        }
     }
 
     /// An answer for whoever has no pipeline.
@@ -207,6 +225,8 @@ final class HTTPConnection: ChannelDuplexHandler {
             let isOurTurn: Bool =
                 switch self.phase {
                 case .working, .upgraded: self.unsentWrites == 0
+                // The management of HTTP/2 knows when nothing goes on.
+                case .divided: true
                 case .closed: true
                 default: self.waiting != nil
                 }
@@ -219,6 +239,8 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         lastMove = .now()
+        // Frames of the connection itself.
+        if case .divided = phase { return }
         let part = unwrapInboundIn(data)
         if waiting != nil { held.append(part) } else { take(part, context) }
     }
@@ -250,18 +272,18 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         // HTTP/1.0 ends with the answer, knows no answer before the answer, and need not name the server: then it is the one that it has found.
-        let isOld = head.version != .http1_1
+        let isOld = head.version.major < 2 && head.version != .http1_1
         exchange = Exchange(
             number: exchange.number + 1, method: head.method, version: head.version,
             // The decoder takes nothing after a request that asks for another protocol.
-            isLast: isStopping || !head.isKeepAlive || isOld || head.headers.contains(name: "Upgrade"), isReceived: false)
+            isLast: isStopping || !head.isKeepAlive || head.version != .http1_1 || head.headers.contains(name: "Upgrade"), isReceived: false)
         var headers = head.headers.map { (name: $0.name, value: $0.value) }
         if isOld, !head.headers.contains(name: "Host"), let address = context.channel.localAddress?.ipAddress {
             headers.append(("Host", address.contains(":") ? "[\(address)]" : address))
         }
         let request = APIRequest(
             method: head.method.rawValue, target: head.uri, headers: headers, address: context.channel.remoteAddress?.ipAddress,
-            scheme: peer == nil ? "http" : "https", certificate: peer?.names ?? [])
+            scheme: isSecure ? "https" : "http", certificate: certificate)
         let pace = BodyPace(house.configuration)
         let asksFirst = !isOld && head.headers.first(name: "Expect")?.lowercased() == "100-continue"
         exchange.isCounted = house.running.enter()
@@ -279,6 +301,16 @@ final class HTTPConnection: ChannelDuplexHandler {
             exchange.isLast = true
             say(answer, context)
         case .answered(let answer): phase = .discarding(answer, count: 0, pace)
+        }
+    }
+
+    private var isSecure: Bool { if case .plain = footing { false } else { true } }
+
+    private var certificate: [String] {
+        switch footing {
+        case .plain: []
+        case .secure(let peer): peer.names
+        case .stream(let names): names
         }
     }
 
@@ -350,6 +382,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // One stream's fault is no other's.
+        if case .divided = phase, error is NIOHTTP2Errors.StreamError { return }
         guard let error = error as? HTTPParserError else { return close(context) }
         if isClosed || error == .invalidEOFState { return close(context) }
         switch phase {
@@ -489,7 +523,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             headers.add(name: "Content-Length", value: String(bytes.count))
         }
         headers.add(name: "Date", value: house.date.now())
-        if exchange.isLast, answer.status != 101 { headers.add(name: "Connection", value: "close") }
+        if exchange.isLast, exchange.version.major < 2, answer.status != 101 { headers.add(name: "Connection", value: "close") }
         // Who speaks HTTP/1.0 knows no pieces: a stream to him ends with the connection.
         var version = HTTPVersion.http1_1
         if case .stream = answer.content { version = exchange.version }
@@ -524,10 +558,28 @@ final class HTTPConnection: ChannelDuplexHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case let event as Event: carryOut(event, context)
+        case is TLSPeerShown: choose(context)
         case ChannelEvent.inputClosed:
             inputClosed(context)
             context.fireUserInboundEventTriggered(event)
         default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    /// TLS has told which version of HTTP the client wants to speak.
+    private func choose(_ context: ChannelHandlerContext) {
+        guard case .secure(let peer) = footing, case .idle = phase else { return }
+        lastMove = .now()
+        do {
+            if peer.chosenProtocol == "h2" {
+                phase = .divided
+                try HTTPVersions.speakTwo(context.channel, before: self, house, names: peer.names)
+                if isStopping { context.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+            } else {
+                try HTTPVersions.speakOne(context.pipeline.syncOperations, before: self, house)
+            }
+        } catch {
+            close(context)
         }
     }
 
@@ -553,6 +605,7 @@ final class HTTPConnection: ChannelDuplexHandler {
                     default: break
                     }
                 }
+            case .divided: context.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
             case .working, .upgraded, .leaving, .closed: break
             }
         case .cut: close(context)
@@ -566,6 +619,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         case .idle, .receiving, .discarding, .leaving: close(context)
         case .working(let task):
             deadline = context.eventLoop.assumeIsolated().scheduleTask(in: Self.graceAtHalfClose) { task.cancel() }
+        case .divided: close(context)
         case .upgraded, .closed: break
         }
     }

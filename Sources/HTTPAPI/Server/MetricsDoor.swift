@@ -75,7 +75,7 @@ public struct MetricsDoor: Sendable {
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         guard places.enter(channel) else { throw ChannelError.ioOnClosedChannel }
-                        _ = try door.tls?.guards(channel, .http) { Array("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".utf8) }
+                        _ = try door.tls?.guards(channel, .other) { Array("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".utf8) }
                         try channel.pipeline.syncOperations.addHandler(IdleStateHandler(allTimeout: MetricsDoor.idleTime))
                         try channel.pipeline.syncOperations.configureHTTPServerPipeline(
                             withPipeliningAssistance: true, withErrorHandling: true, withOutboundHeaderValidation: true, withEncoderConfiguration: .init(),
