@@ -257,7 +257,7 @@ let modules: [Module] = [
     tests(
         "ServerTests",
         ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Engine", "Maintenance", "Access", "Observability", "Service", "HTTPAPI",
-         "RESPServer", "ContexClient", "Assembly", "TestSupport", "contex", "Measures"],
+         "RESPServer", "ContexClient", "Assembly", "TLS", "TestSupport", "contex", "Measures"],
         [("AsyncHTTPClient", "async-http-client"), ("Logging", "swift-log"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio")]),
 ]
 

@@ -51,23 +51,24 @@ enum Measuring {
         }
     }
 
-    static func measure(_ door: TLSDoor, _ registry: MeasureRegistry) {
+    /// - Parameter door: nil: there is nothing to tell, and the names are known all the same.
+    static func measure(_ door: TLSDoor?, _ registry: MeasureRegistry) {
         registry.gauge("contex_tls_certificate_end_seconds", "Seconds until the certificate of this server ends; below zero once it has") {
-            Double(door.secondsUntilEnd)
+            door.map { Double($0.secondsUntilEnd) }
         }
         registry.gauge("contex_tls_certificate_stale", "1 while the files on the disk cannot be used, and the certificate before goes on") {
-            door.statistics.isStale ? 1 : 0
+            door.map { $0.statistics.isStale ? 1 : 0 }
         }
         registry.counters("contex_tls_reloads", "Changes of the certificate files, by what became of them", ["status"]) {
-            let now = door.statistics
+            guard let now = door?.statistics else { return [] }
             return [(["taken"], now.reloads), (["refused"], now.failedReloads)]
         }
-        registry.counter("contex_tls_handshakes", "TLS handshakes that succeeded") { door.statistics.handshakes }
+        registry.counter("contex_tls_handshakes", "TLS handshakes that succeeded") { door?.statistics.handshakes }
         registry.counters("contex_tls_handshake_failures", "TLS handshakes that did not, by what went wrong", ["reason"]) {
-            let failures = door.statistics.failures
+            guard let failures = door?.statistics.failures else { return [] }
             return TLSDoor.Failure.allCases.map { ([$0.rawValue], failures[$0] ?? 0) }
         }
-        registry.gauge("contex_tls_handshakes_pending", "Connections whose handshake is not done") { Double(door.statistics.pending) }
+        registry.gauge("contex_tls_handshakes_pending", "Connections whose handshake is not done") { door.map { Double($0.statistics.pending) } }
     }
 
     static func measure(_ server: WireServer, _ registry: MeasureRegistry) {

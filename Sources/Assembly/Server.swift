@@ -162,10 +162,10 @@ public final class Server: Sendable {
         var tls: TLSDoor?
         if let settings = configuration.tls {
             let door = try TLSDoor(settings, logger: Logger(label: "contex.tls"))
-            Measuring.measure(door, registry)
             (tls, parts.tls) = (door, door)
             parts.certificateWatch = Task { await door.watch() }
         }
+        Measuring.measure(tls, registry)
         try operations.certificateKeys.set(configuration.tlsClientMap)
         let unconfirmed = configuration.authenticationRequired ? try await database.unconfirmedKeys(tenant) : []
         let lacksAdministrator = configuration.authenticationRequired && database.keyRing.administrators == 0
