@@ -26,7 +26,8 @@ struct TrustOptions: ParsableArguments {
         let environment = ProcessInfo.processInfo.environment
         func named(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         return ClientTrust(
-            authorities: caFile ?? named("CONTEX_CA_FILE"), certificate: clientCert ?? named("CONTEX_CLIENT_CERT"), key: clientKey ?? named("CONTEX_CLIENT_KEY"))
+            authorities: caFile ?? named("CONTEX_CA_FILE"), certificate: clientCert ?? named("CONTEX_CLIENT_CERT"),
+            key: clientKey ?? named("CONTEX_CLIENT_KEY"))
     }
 }
 
@@ -76,7 +77,9 @@ struct ClientTrust: Hashable, Sendable {
     static func reason(_ error: any Error) -> String? {
         guard error is NIOSSLError || error is NIOSSLExtraError || error is BoringSSLError else { return nil }
         let text = "\(error)"
-        if text.contains("CERTIFICATE_VERIFY_FAILED") { return "its certificate is signed by nobody who is trusted, or has ended: --ca-file names who signed it" }
+        if text.contains("CERTIFICATE_VERIFY_FAILED") {
+            return "its certificate is signed by nobody who is trusted, or has ended: --ca-file names who signed it"
+        }
         if text.contains("failedToValidateHostname") || text.contains("unableToValidateCertificate") { return "its certificate is for another name" }
         if text.contains("CERTIFICATE_REQUIRED") { return "it wants a certificate of the client's: --client-cert and --client-key" }
         if text.contains("WRONG_VERSION_NUMBER") { return "it does not speak TLS there: http:// and not https://" }
