@@ -41,8 +41,9 @@ class AsyncContex:
         Args:
             url: Where the server is; `CONTEX_URL`, else `http://localhost:8001`, when not given.
             api_key: `CONTEX_API_KEY` when not given.
-            wire: `host:port` of the binary protocol, or `contexs://host:port` for TLS, for `pip install contex-client` has a client of it
-                too: publishes, queries, embeddings, inboxes, `listen` and `follow` then go over one connection of it; what it does not have goes over HTTP as before.
+            wire: `host:port` of the binary protocol, or `contexs://host:port` for TLS, for `pip install contex-client` has a client
+                of it too: publishes, queries, embeddings, inboxes, `listen` and `follow` then go over one connection of it; what it
+                does not have goes over HTTP as before.
             timeout: Seconds without a sign of life after which an attempt is given up.
             attempts: How often a request is made at most.
             pause: Seconds before the second attempt; each further pause is twice as long.
