@@ -155,7 +155,8 @@ let modules: [Module] = [
 
     module(
         "WireServer",
-        ["Base", "Wire", "Addresses", "Answers", "Content", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access", "TLS"],
+        ["Base", "Wire", "Addresses", "Answers", "Codings", "Content", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes",
+         "Access", "TLS"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("DequeModule", "swift-collections"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
 
@@ -198,15 +199,15 @@ let modules: [Module] = [
         target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace", "Wire"], path: "Tests/TestSupport", swiftSettings: settings)),
     Module(
         name: "FuzzTargets",
-        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
-               "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service",
-               "HTTPAPI", "MCPMessages", "TestSupport"],
+        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Codings", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives",
+               "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance",
+               "Service", "HTTPAPI", "MCPMessages", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
-                "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
-                "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service",
-                "HTTPAPI", "MCPMessages", "TestSupport",
+                "Base", "Hashing", "LMDB", "KeySpace", "Codings", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives",
+                "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine",
+                "Maintenance", "Service", "HTTPAPI", "MCPMessages", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),
@@ -216,7 +217,7 @@ let modules: [Module] = [
     tests("ContentTests", ["Base", "Content", "TestSupport"], [("Yams", "Yams"), ("TOMLKit", "TOMLKit")]),
     tests("TOONTests", ["Base", "Content", "TOON", "TestSupport"]),
     tests("RESPTests", ["Base", "RESP", "TestSupport"]),
-    tests("WireTests", ["Base", "Wire", "TestSupport"]),
+    tests("WireTests", ["Base", "Codings", "Wire", "TestSupport"]),
     tests("TokensTests", ["Base", "Tokens", "TestSupport"]),
     tests("CodingsTests", ["Base", "Codings", "TestSupport"]),
     tests("ArchivesTests", ["Base", "Codings", "Hashing", "Archives", "TestSupport"]),

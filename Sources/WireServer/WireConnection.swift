@@ -14,6 +14,7 @@
 
 internal import Access
 internal import Base
+internal import Codings
 internal import DequeModule
 internal import Engine
 internal import Logging
@@ -33,6 +34,7 @@ final class WireConnection: ChannelInboundHandler {
         let configuration: WireServerConfiguration
         let connections: WireConnections
         let logger: Logger
+        let packer = FramePacker()
         var bounds: WireServerConfiguration.Bounds { configuration.bounds }
     }
 
@@ -222,7 +224,8 @@ final class WireConnection: ChannelInboundHandler {
         let buffer = unwrapInboundIn(data)
         decoder.feed(buffer.readableBytesView)
         do throws(WireFault) {
-            while !phase.isDeaf, let frame = try decoder.next() {
+            while !phase.isDeaf, let come = try decoder.next() {
+                let frame = try come.unpacked(most: decoder.payloadMax) { try? Zstandard.decompress($0, byteCount: $1) }
                 // A message has come to its end.
                 if !frame.flags.contains(.more), frame.kind != .ping || assembler.bufferedBytes == 0 { partialSince = nil }
                 try take(frame, context)
@@ -325,7 +328,8 @@ final class WireConnection: ChannelInboundHandler {
         if let refusal = house.connections.greet(context.channel, key: keyID) { return refuse(ContexError(.limited, refusal), context) }
         phase = .open
         decoder.payloadMax = house.bounds.frameBytesMax
-        features = WireFeatures(rawValue: hello.features).intersection(.halves)
+        features = WireFeatures(rawValue: hello.features).intersection([.halves, .zstd])
+        decoder.takesPacked = features.contains(.zstd)
         if hello.frameBytesMax > 0 { pieceBytes = Int(min(UInt64(Self.pieceBytesMax), max(UInt64(Self.pieceBytesMin), hello.frameBytesMax))) }
         var welcome = WireWelcome()
         (welcome.version, welcome.features, welcome.server) = (Self.version, features.rawValue, house.configuration.server)
@@ -510,8 +514,12 @@ final class WireConnection: ChannelInboundHandler {
             let message = next.message
             let end = min(message.bytes.count, next.sent + pieceBytes)
             let isLast = end == message.bytes.count
-            Frame.append(
-                message.kind, isLast ? message.flags : message.flags.union(.more), stream: message.stream, message.bytes[next.sent..<end], to: &output)
+            var (flags, piece) = (isLast ? message.flags : message.flags.union(.more), message.bytes[next.sent..<end])
+            if features.contains(.zstd), message.kind != .error, let packed = Frame.packed(piece, by: house.packer.compress) {
+                flags.insert(.packed)
+                piece = packed[...]
+            }
+            Frame.append(message.kind, flags, stream: message.stream, piece, to: &output)
             next.sent = end
             if isLast { done.append(message) } else { outgoing.append(next) }
         }
