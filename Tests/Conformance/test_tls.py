@@ -168,7 +168,8 @@ def test_plain_words_to_a_tls_port(secure):
 def test_curl(secure, authority):
     command = ["curl", "--silent", "--show-error", "--cacert", authority.path, "--write-out", "%{http_version} %{ssl_verify_result}",
                "--output", os.devnull, f"https://localhost:{secure.http_port}/health"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1.1 0"
+    for version, shown in (("--http1.1", "1.1 0"), ("--http2", "2 0")):
+        assert subprocess.run([*command, version], capture_output=True, text=True, check=True).stdout == shown
     assert subprocess.run([part for part in command if part not in ("--cacert", authority.path)], capture_output=True).returncode == 60
 
 
@@ -197,6 +198,198 @@ def test_bodies_streams_and_websockets(secure):
             await web.send(json.dumps({"type": "ping"}))
             return json.loads(await asyncio.wait_for(web.recv(), 10))
     assert asyncio.run(socket_too())["type"] == "pong"
+
+
+# MARK: - HTTP/2
+
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
+END_STREAM, END_HEADERS = 1, 4
+
+
+def curl(server, *arguments, **more):
+    return subprocess.run(["curl", "--silent", "--show-error", "--http2", "--cacert", server.authority.path, *arguments], capture_output=True, timeout=60,
+                          **more)
+
+
+class Frames:
+    """HTTP/2 by hand, for what a well-behaved client does not do."""
+
+    def __init__(self, server, source=None):
+        context = ssl.create_default_context(cafile=server.authority.path)
+        context.set_alpn_protocols(["h2"])
+        self.authority = f"{HOST}:{server.http_port}".encode()
+        raw = socket.create_connection((HOST, server.http_port), 10, source_address=(source, 0) if source else None)
+        self.tls = context.wrap_socket(raw, server_hostname=HOST)
+        assert self.tls.selected_alpn_protocol() == "h2"
+        self.tls.settimeout(10)
+        self.buffer = b""
+        self.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + self.frame(SETTINGS))
+
+    @staticmethod
+    def frame(kind, payload=b"", flags=0, stream=0):
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+    def request(self, stream, path=b"/health", flags=END_STREAM | END_HEADERS, more=b""):
+        head = b"\x82\x87\x44" + bytes([len(path)]) + path + b"\x41" + bytes([len(self.authority)]) + self.authority + more
+        return self.frame(HEADERS, head, flags, stream)
+
+    def send(self, data):
+        self.tls.sendall(data)
+
+    def read(self):
+        """The next frame: kind, flags, stream, payload; None at the end."""
+        while True:
+            if len(self.buffer) >= 9:
+                length = int.from_bytes(self.buffer[:3], "big")
+                if len(self.buffer) >= 9 + length:
+                    kind, flags, stream = self.buffer[3], self.buffer[4], int.from_bytes(self.buffer[5:9], "big")
+                    payload, self.buffer = self.buffer[9:9 + length], self.buffer[9 + length:]
+                    return kind, flags, stream, payload
+            try:
+                data = self.tls.recv(65_536)
+            except OSError:
+                return None
+            if not data:
+                return None
+            self.buffer += data
+
+    def until(self, kind):
+        while (found := self.read()) is not None:
+            if found[0] == kind:
+                return found
+        return None
+
+    def is_ended(self):
+        """Whether the server ends the connection, after what it still says."""
+        return self.until(-1) is None
+
+    def close(self):
+        self.tls.close()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not there")
+def test_http2_with_curl(secure, tmp_path):
+    """The same answers, bodies both ways, refusals, a stream, and many requests at once."""
+    project = unique("two")
+    url = f"https://localhost:{secure.http_port}/api/v1"
+    words = "words of a long text " * 60_000
+    body = tmp_path / "body.json"
+    body.write_text(json.dumps({"project_id": project, "data_key": "big", "data": words}))
+    published = curl(secure, "--json", f"@{body}", "--write-out", "%{http_code} %{http_version}", f"{url}/data/publish")
+    assert published.stdout.endswith(b"200 2"), published
+    one, two = (curl(secure, version, f"{url}/projects/{project}/data/big").stdout for version in ("--http1.1", "--http2"))
+    assert one == two and len(one) > len(words)
+    query = ["--json", json.dumps({"query": "long text", "response_format": "json"}), f"{url}/projects/{project}/query"]
+    assert json.loads(curl(secure, *query).stdout)["matches"][0]["data_key"] == "big"
+    assert curl(secure, "--write-out", "%{http_code}", "--output", os.devnull, f"{url}/nowhere").stdout == b"404"
+    large = tmp_path / "large.json"
+    large.write_bytes(b'"' + b"x" * (12 << 20) + b'"')
+    assert curl(secure, "--write-out", "%{http_code}", "--output", os.devnull, "--json", f"@{large}", f"{url}/data/publish").stdout == b"413"
+    head = curl(secure, "--head", f"https://localhost:{secure.http_port}/health").stdout.lower()
+    assert b"strict-transport-security" in head and b"connection:" not in head and b"transfer-encoding" not in head
+    many = tmp_path / "many"
+    many.write_text("".join(f'url = "https://localhost:{secure.http_port}/health?{n}"\noutput = "{os.devnull}"\n' for n in range(400)))
+    told = curl(secure, "--parallel", "--parallel-max", "90", "--write-out", "%{http_code} %{num_connects}\\n", "--config", str(many))
+    rows = [line.split() for line in told.stdout.decode().splitlines()]
+    assert len(rows) == 400 and {row[0] for row in rows} == {"200"} and sum(int(row[1]) for row in rows) < 100
+    stream = subprocess.Popen(["curl", "--silent", "--no-buffer", "--http2", "--cacert", secure.authority.path, f"{url}/projects/{project}/stream"],
+                              stdout=subprocess.PIPE)
+    time.sleep(0.5)
+    secure.publish(project, "news", {"said": "something"})
+    seen = b""
+    while b"something" not in seen:
+        line = stream.stdout.readline()
+        assert line
+        seen += line
+    stream.kill()
+    stream.wait()
+
+
+def test_http2_by_hand(secure):
+    link = Frames(secure)
+    link.send(link.request(1))
+    kind, _, stream, _ = link.until(HEADERS)
+    assert stream == 1
+    assert b"healthy" in link.until(DATA)[3]
+    settings = {}
+    other = Frames(secure)
+    payload = other.until(SETTINGS)[3]
+    for place in range(0, len(payload), 6):
+        settings[int.from_bytes(payload[place:place + 2], "big")] = int.from_bytes(payload[place + 2:place + 6], "big")
+    assert settings[3] == 100 and settings[6] == 16 << 10
+    for each in (link, other):
+        each.close()
+
+
+def test_http2_that_floods_is_ended_and_others_are_served(secure):
+    """Rapid reset, settings, pings, heads without end, heads too large, more streams than there are, frames that are none."""
+    def rapid_reset(link):
+        for place in range(2_000):
+            link.send(link.request(2 * place + 1) + link.frame(RST_STREAM, (8).to_bytes(4, "big"), stream=2 * place + 1))
+
+    def flood(kind, payload=b""):
+        def run(link):
+            for _ in range(5_000):
+                link.send(link.frame(kind, payload))
+        return run
+
+    def endless_head(link):
+        link.send(link.request(1, flags=0))
+        for _ in range(2_000):
+            link.send(link.frame(CONTINUATION, b"\x00\x01a\x01b", 0, 1))
+
+    def large_head(link):
+        head = link.request(1)[9:]
+        fields = b"".join(b"\x00\x05" + f"x{n:04d}".encode() + b"\x7e" + b"v" * 126 for n in range(200))
+        whole = head + fields
+        link.send(link.frame(HEADERS, whole[:16_000], END_STREAM, 1))
+        for start in range(16_000, len(whole), 16_000):
+            link.send(link.frame(CONTINUATION, whole[start:start + 16_000], END_HEADERS if start + 16_000 >= len(whole) else 0, 1))
+
+    def nonsense(link):
+        link.send(os.urandom(4_000))
+
+    for attack in (rapid_reset, flood(SETTINGS), flood(PING, bytes(8)), endless_head, large_head, nonsense):
+        link = Frames(secure, source="127.0.0.7")
+        try:
+            attack(link)
+        except OSError:
+            pass
+        assert link.is_ended(), attack
+        link.close()
+        assert secure.call("GET", "/health").status == 200
+    link = Frames(secure)
+    link.send(b"".join(link.request(2 * place + 1, path=b"/api/v1/agents", flags=END_HEADERS) for place in range(101)))
+    refused = link.until(RST_STREAM) or link.until(GOAWAY)
+    assert refused is None or refused[0] in (RST_STREAM, GOAWAY)
+    link.close()
+    assert secure.call("GET", "/health").status == 200
+
+
+def test_streams_count_as_connections_of_their_address(secure):
+    """512 of an address, whether they are connections or streams."""
+    links = [Frames(secure, source="127.0.0.8") for _ in range(6)]
+    for link in links:
+        # Heads whose bodies do not come: each holds a place.
+        post = b"\x83\x87\x44\x14/api/v1/data/publish\x41" + bytes([len(link.authority)]) + link.authority
+        link.send(b"".join(link.frame(HEADERS, post, END_HEADERS, 2 * place + 1) for place in range(100)))
+    wait(lambda: secure.metric("contex_http_connections") >= 500)
+    time.sleep(0.5)
+    assert secure.metric("contex_http_connections") <= 530
+    assert secure.call("GET", "/health").status == 200
+    for link in links:
+        link.close()
+    wait(lambda: secure.metric("contex_http_connections") < 20)
+
+
+def test_a_stop_ends_http2_in_good_order(authority, tmp_path):
+    with SecureServer(tmp_path, authority.server("stopping"), authority) as running:
+        link = Frames(running)
+        link.send(link.request(1))
+        assert link.until(HEADERS)
+        assert running.stop() == 0
+        assert link.until(GOAWAY)
+        link.close()
 
 
 # MARK: - Versions and ciphers

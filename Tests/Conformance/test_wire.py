@@ -403,7 +403,7 @@ def test_packed_frames_both_ways(server, project):
             port = between.sockets[0].getsockname()[1]
             client = contex.Client(HOST, port, attempts=1, compress=compress)
             await client.publish(contex.Publish(project, f"large-{compress}", json=records))
-            held = await client.data(f"large-{compress}", project=project)
+            held = await client.data(project, f"large-{compress}")
             await client.close()
             between.close()
             return held, counts
