@@ -229,8 +229,8 @@ class Frames:
     def frame(kind, payload=b"", flags=0, stream=0):
         return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
-    def request(self, stream, path=b"/health", flags=END_STREAM | END_HEADERS, more=b""):
-        head = b"\x82\x87\x44" + bytes([len(path)]) + path + b"\x41" + bytes([len(self.authority)]) + self.authority + more
+    def request(self, stream, path=b"/health", flags=END_STREAM | END_HEADERS):
+        head = b"\x82\x87\x44" + bytes([len(path)]) + path + b"\x41" + bytes([len(self.authority)]) + self.authority
         return self.frame(HEADERS, head, flags, stream)
 
     def send(self, data):
