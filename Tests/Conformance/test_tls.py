@@ -178,7 +178,7 @@ def test_bodies_streams_and_websockets(secure):
     project = unique("large")
     text = "the quick brown fox jumps over the lazy dog " * 40_000
     secure.publish(project, "big", text)
-    answer = secure.call("GET", f"/api/v1/projects/{project}/export")
+    answer = secure.call("GET", f"/api/v1/projects/{project}/data/big")
     assert answer.status == 200 and len(answer.body) > len(text)
     connection = secure.connection()
     connection.raw.request("GET", f"/api/v1/projects/{project}/stream", headers={"Accept": "text/event-stream"})
@@ -519,8 +519,9 @@ def test_whose_certificates_open_the_door(authority, tmp_path):
         "by itself": showing(authority, Authority(tmp_path, "itself")),
         "of a client's": showing(authority, Certificate(tmp_path, "below", authority.client("above"), client=True)),
     }
-    with SecureServer(tmp_path, authority.server("required"), authority, {"CONTEX_TLS_CLIENT_CA": authority.path}) as running:
-        running.context = good
+    required = SecureServer(tmp_path, authority.server("required"), authority, {"CONTEX_TLS_CLIENT_CA": authority.path})
+    required.context = good
+    with required as running:
         assert knocks(running, good)
         assert not knocks(running, ssl.create_default_context(cafile=authority.path))
         assert {name: knocks(running, context) for name, context in bad.items()} == {name: False for name in bad}
@@ -553,7 +554,7 @@ def test_a_certificate_stands_for_a_key(mutual, authority):
     assert mutual.call("POST", "/api/v1/data/publish", body, {"X-API-Key": "ck_wrong"}, context=me).status == 401
     assert mutual.call("POST", "/api/v1/auth/keys?name=y", headers={"X-API-Key": ROOT_KEY}, context=me).status == 200
     # What it did is written down under the key.
-    records = mutual.call("GET", "/api/v1/audit?limit=100", None, {"X-API-Key": ROOT_KEY})
+    records = mutual.call("GET", "/api/v1/audit/events?limit=100", None, {"X-API-Key": ROOT_KEY})
     assert records.status == 200 and key in records.body.decode()
     # The other doors: nothing is said of a key.
     trust = contex_wire.tls_context(authority.path, mine.path, mine.key)
@@ -778,10 +779,10 @@ def test_measures_and_the_doctor(secure, authority, tmp_path):
     soon = authority.server("soon", ends=10)
     with SecureServer(tmp_path, soon, authority) as running:
         told = contex("doctor", "--server", running.url, "--ca-file", authority.path)
-        assert told.returncode == 1 and "the server's certificate ends in 9 days" in told.stdout and "certificate.md" in told.stdout
+        assert told.returncode == 1 and re.search(r"certificate ends in (9|10) days", told.stdout) and "certificate.md" in told.stdout
     other, ended = authority.server("third"), authority.server("over", begins=-10, ends=-3)
     assert "does not belong" in contex("doctor", "--tls-cert", soon.path, "--tls-key", other.key).stdout
-    assert "ended 3 days ago" in contex("doctor", "--tls-cert", ended.path, "--tls-key", ended.key).stdout
+    assert re.search(r"ended [34] days ago", contex("doctor", "--tls-cert", ended.path, "--tls-key", ended.key).stdout)
     assert contex("doctor", "--tls-cert", other.path, "--tls-key", other.key).returncode == 0
     os.chmod(other.key, 0o644)
     assert "every user" in contex("doctor", "--tls-cert", other.path, "--tls-key", other.key).stdout
