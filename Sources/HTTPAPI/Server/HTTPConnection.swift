@@ -103,6 +103,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         case stream([String])
     }
     private let footing: Footing
+    /// Handlers of HTTP/1.1 stand before this one: what comes are requests.
+    private var hearsRequests: Bool
     private var address = "local"
     private var phase = Phase.idle
     private var exchange = Exchange()
@@ -121,11 +123,13 @@ final class HTTPConnection: ChannelDuplexHandler {
     init(_ house: House, _ peer: TLSPeer? = nil) {
         self.house = house
         footing = peer.map { .secure($0) } ?? .plain
+        hearsRequests = peer == nil
     }
 
     init(_ house: House, ofStreamWith names: [String]) {
         self.house = house
         footing = .stream(names)
+        hearsRequests = true
     }
 
     // MARK: - Coming and going
@@ -149,7 +153,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         let buffer = context.channel.allocator.buffer(bytes: Self.bytes(of: answer, "Too Many Requests"))
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
-        // With TLS there is no encoder yet.
+        // With TLS there is no encoder yet, and the handshake has to go on for the client to hear of this.
+        if case .secure = footing { try? context.channel.syncOptions?.setOption(.autoRead, value: true) }
         if let encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self) {
             encoder.writeAndFlush(NIOAny(IOData.byteBuffer(buffer)), promise: written)
         } else {
@@ -239,8 +244,8 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         lastMove = .now()
-        // Frames of the connection itself.
-        if case .divided = phase { return }
+        // Else frames of the connection itself, or bytes for whoever was turned away.
+        guard hearsRequests else { return }
         let part = unwrapInboundIn(data)
         if waiting != nil { held.append(part) } else { take(part, context) }
     }
@@ -577,6 +582,7 @@ final class HTTPConnection: ChannelDuplexHandler {
                 if isStopping { context.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
             } else {
                 try HTTPVersions.speakOne(context.pipeline.syncOperations, before: self, house)
+                hearsRequests = true
             }
         } catch {
             close(context)
