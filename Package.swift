@@ -28,6 +28,8 @@ let externals: [External] = [
     External(package: "swift-collections", dependency: .package(url: "https://github.com/apple/swift-collections", from: "1.6.0")),
     External(package: "swift-log", dependency: .package(url: "https://github.com/apple/swift-log", from: "1.16.2")),
     External(package: "swift-nio", dependency: .package(url: "https://github.com/apple/swift-nio", from: "2.101.2")),
+    External(package: "swift-nio-ssl", dependency: .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6")),
+    External(package: "swift-nio-http2", dependency: .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0")),
     External(package: "async-http-client", dependency: .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0")),
     External(package: "swift-service-lifecycle", dependency: .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0")),
     External(package: "Yams", dependency: .package(url: "https://github.com/jpsim/Yams", from: "6.2.2")),
@@ -128,6 +130,9 @@ let modules: [Module] = [
         "TraceExport", ["Base", "Content", "Traces"],
         [("AsyncHTTPClient", "async-http-client"), ("Logging", "swift-log"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")]),
     module(
+        "TLS", ["Base"],
+        [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("NIOTLS", "swift-nio"), ("NIOSSL", "swift-nio-ssl"), ("Logging", "swift-log")]),
+    module(
         "Service",
         ["Base", "Measures", "Traces", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Journal"],
         [("Logging", "swift-log")]),
@@ -144,16 +149,18 @@ let modules: [Module] = [
     module(
         "HTTPAPI",
         ["Base", "Measures", "Traces", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events",
-         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access"],
-        [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOWebSocket", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
+         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "TLS"],
+        [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOHTTP2", "swift-nio-http2"), ("NIOWebSocket", "swift-nio"),
+         ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(
-        "RESPServer", ["Base", "RESP", "Addresses", "Answers", "Service", "Engine", "Access"],
+        "RESPServer", ["Base", "RESP", "Addresses", "Answers", "Service", "Engine", "Access", "TLS"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
 
     module(
         "WireServer",
-        ["Base", "Wire", "Addresses", "Answers", "Content", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes", "Access"],
+        ["Base", "Wire", "Addresses", "Answers", "Codings", "Content", "Service", "Search", "Engine", "Events", "Attributes", "Needs", "Inboxes",
+         "Access", "TLS"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("DequeModule", "swift-collections"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
 
@@ -163,7 +170,7 @@ let modules: [Module] = [
         [("Logging", "swift-log")]),
 
     // Apart: what clients of the binary protocol build on.
-    module("ContexClient", ["Base", "Wire"], [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio")]),
+    module("ContexClient", ["Base", "Wire"], [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("NIOSSL", "swift-nio-ssl")]),
 
     // Level 9
     module(
@@ -171,22 +178,23 @@ let modules: [Module] = [
         ["Base", "Measures", "Traces", "TraceExport", "Addresses", "Answers", "Content", "Embedding", "Tokens", "Search", "Engine", "Journal", "Maintenance",
          "Observability",
          "Service", "Needs", "Access", "Rates", "Webhooks", "HTTPAPI", "RESPServer", "WireServer", "MCPMessages",
-         "MCPServer"],
+         "MCPServer", "TLS"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle")]),
 
     // Level 10: the command line.
     Module(
         name: "contex",
         uses: ["Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance",
-               "Observability", "Service", "Webhooks", "MCPMessages", "MCPServer", "Assembly"],
-        products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio")],
+               "Observability", "Service", "Webhooks", "MCPMessages", "MCPServer", "TLS", "Assembly"],
+        products: [("ArgumentParser", "swift-argument-parser"), ("AsyncHTTPClient", "async-http-client"), ("NIOCore", "swift-nio"),
+                   ("NIOHTTP1", "swift-nio"), ("NIOSSL", "swift-nio-ssl")],
         target: .executableTarget(
             name: "contex",
             dependencies: [
                 "Base", "Addresses", "Archives", "Content", "TOON", "Access", "Audit", "Search", "Engine", "Journal", "Maintenance", "Observability",
-                "Service", "Webhooks", "MCPMessages", "MCPServer", "Assembly",
+                "Service", "Webhooks", "MCPMessages", "MCPServer", "TLS", "Assembly",
                 product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
-                product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"),
+                product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
             ],
             swiftSettings: settings)),
 
@@ -196,15 +204,15 @@ let modules: [Module] = [
         target: .target(name: "TestSupport", dependencies: ["Base", "LMDB", "KeySpace", "Wire"], path: "Tests/TestSupport", swiftSettings: settings)),
     Module(
         name: "FuzzTargets",
-        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
-               "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service",
-               "HTTPAPI", "MCPMessages", "TestSupport"],
+        uses: ["Base", "Hashing", "LMDB", "KeySpace", "Codings", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives",
+               "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance",
+               "Service", "HTTPAPI", "MCPMessages", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
-                "Base", "Hashing", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives", "Events",
-                "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance", "Service",
-                "HTTPAPI", "MCPMessages", "TestSupport",
+                "Base", "Hashing", "LMDB", "KeySpace", "Codings", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives",
+                "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine",
+                "Maintenance", "Service", "HTTPAPI", "MCPMessages", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
     tests("FuzzReplayTests", ["Base", "FuzzTargets", "TestSupport"]),
@@ -214,7 +222,7 @@ let modules: [Module] = [
     tests("ContentTests", ["Base", "Content", "TestSupport"], [("Yams", "Yams"), ("TOMLKit", "TOMLKit")]),
     tests("TOONTests", ["Base", "Content", "TOON", "TestSupport"]),
     tests("RESPTests", ["Base", "RESP", "TestSupport"]),
-    tests("WireTests", ["Base", "Wire", "TestSupport"]),
+    tests("WireTests", ["Base", "Codings", "Wire", "TestSupport"]),
     tests("TokensTests", ["Base", "Tokens", "TestSupport"]),
     tests("CodingsTests", ["Base", "Codings", "TestSupport"]),
     tests("ArchivesTests", ["Base", "Codings", "Hashing", "Archives", "TestSupport"]),
@@ -257,7 +265,7 @@ let modules: [Module] = [
     tests(
         "ServerTests",
         ["Base", "LMDB", "KeySpace", "Content", "TOON", "RESP", "Wire", "Engine", "Maintenance", "Access", "Observability", "Service", "HTTPAPI",
-         "RESPServer", "ContexClient", "Assembly", "TestSupport", "contex", "Measures"],
+         "RESPServer", "ContexClient", "Assembly", "TLS", "TestSupport", "contex", "Measures"],
         [("AsyncHTTPClient", "async-http-client"), ("Logging", "swift-log"), ("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOPosix", "swift-nio")]),
 ]
 

@@ -28,7 +28,7 @@ public final class KeyRing: Sendable {
         /// By the first eight bytes of the hash. The rest is compared in constant time, which a dictionary's own comparison
         /// would not be.
         private var entries: [UInt64: [Entry]] = [:]
-        private var principals: [KeyID: (principal: Principal, expiresAt: Timestamp?)] = [:]
+        private var principals: [KeyID: (principal: Principal, terms: KeyTerms)] = [:]
         public private(set) var count = 0
         /// Valid keys that may do everything everywhere: without one, nobody could issue keys or give roles.
         public private(set) var administrators = 0
@@ -56,7 +56,7 @@ public final class KeyRing: Sendable {
                             Entry(hash: former.hash, principal: principal, rule: key.rule, terms: terms, formerUntil: former.until))
                     }
                     // Nothing is delivered for a key that is not valid.
-                    if key.rule.isValid { principals[key.keyID] = (principal, terms.expiresAt) }
+                    if key.rule.isValid { principals[key.keyID] = (principal, terms) }
                     count += 1
                     // One that ends by itself is none to rely on.
                     if principal.isAdministratorOfAll, terms.expiresAt == nil {
@@ -72,9 +72,11 @@ public final class KeyRing: Sendable {
         }
 
         func find(_ id: KeyID, at time: Timestamp) -> Principal? {
-            guard let found = principals[id], found.expiresAt.map({ time < $0 }) ?? true else { return nil }
+            guard let found = principals[id], found.terms.expiresAt.map({ time < $0 }) ?? true else { return nil }
             return found.principal
         }
+
+        func terms(of id: KeyID) -> KeyTerms? { principals[id]?.terms }
 
         private static func place(_ hash: SHA256Digest) -> UInt64 { UInt64(firstOf: hash.bytes) }
     }
@@ -162,5 +164,16 @@ public final class KeyRing: Sendable {
         guard entry.terms.admits(address) else { return .elsewhere(id) }
         uses.withLock { $0[id] = time }
         return .valid(entry.principal)
+    }
+
+    /// Of somebody who has shown by a certificate, and not by its text, that a key is his.
+    /// - Complexity: O(1)
+    public func login(certified id: KeyID, from address: String?, at time: Timestamp) -> Login {
+        let snapshot = snapshot.withLock { $0 }
+        guard let terms = snapshot.terms(of: id) else { return .unknown }
+        guard let principal = snapshot.find(id, at: time) else { return .expired(id) }
+        guard terms.admits(address) else { return .elsewhere(id) }
+        uses.withLock { $0[id] = time }
+        return .valid(principal)
     }
 }

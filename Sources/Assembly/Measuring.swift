@@ -6,6 +6,7 @@ internal import Measures
 internal import Observability
 internal import RESPServer
 internal import Service
+internal import TLS
 internal import TraceExport
 internal import Traces
 internal import Webhooks
@@ -59,6 +60,26 @@ enum Measuring {
         registry.gauge("contex_trace_spans_waiting", "Spans that wait to be sent") { Double(tracer.counts.waiting) }
         registry.counter("contex_trace_spans_sent", "Spans that the collector has taken") { traces?.exporter.sentCount ?? 0 }
         registry.counter("contex_trace_export_failures", "Requests that the collector did not take") { traces?.exporter.failureCount ?? 0 }
+    }
+
+    /// - Parameter door: nil: there is nothing to tell, and the names are known all the same.
+    static func measure(_ door: TLSDoor?, _ registry: MeasureRegistry) {
+        registry.gauge("contex_tls_certificate_end_seconds", "Seconds until the certificate of this server ends; below zero once it has") {
+            door.map { Double($0.secondsUntilEnd) }
+        }
+        registry.gauge("contex_tls_certificate_stale", "1 while the files on the disk cannot be used, and the certificate before goes on") {
+            door.map { $0.statistics.isStale ? 1 : 0 }
+        }
+        registry.counters("contex_tls_reloads", "Changes of the certificate files, by what became of them", ["status"]) {
+            guard let now = door?.statistics else { return [] }
+            return [(["taken"], now.reloads), (["refused"], now.failedReloads)]
+        }
+        registry.counter("contex_tls_handshakes", "TLS handshakes that succeeded") { door?.statistics.handshakes }
+        registry.counters("contex_tls_handshake_failures", "TLS handshakes that did not, by what went wrong", ["reason"]) {
+            guard let failures = door?.statistics.failures else { return [] }
+            return TLSDoor.Failure.allCases.map { ([$0.rawValue], failures[$0] ?? 0) }
+        }
+        registry.gauge("contex_tls_handshakes_pending", "Connections whose handshake is not done") { door.map { Double($0.statistics.pending) } }
     }
 
     static func measure(_ server: WireServer, _ registry: MeasureRegistry) {

@@ -26,6 +26,7 @@ internal import RESPServer
 internal import Search
 internal import Service
 internal import Synchronization
+internal import TLS
 internal import Webhooks
 internal import WireServer
 
@@ -68,6 +69,8 @@ public final class Server: Sendable {
         var signer: AuditSigner?
         var auditing: [Task<Void, Never>] = []
         var traces: TraceSending?
+        var tls: TLSDoor?
+        var certificateWatch: Task<Void, Never>?
     }
     private let parts: Mutex<Parts>
     private let listeners: [Listener]
@@ -160,6 +163,14 @@ public final class Server: Sendable {
         Measuring.watchDisk(configuration.dataFolder, operations)
         Measuring.measure(parts.traces, database.tracer, registry)
         if let carrier = parts.webhooks { Measuring.measure(carrier, registry) }
+        var tls: TLSDoor?
+        if let settings = configuration.tls {
+            let door = try TLSDoor(settings, logger: Logger(label: "contex.tls"))
+            (tls, parts.tls) = (door, door)
+            parts.certificateWatch = Task { await door.watch() }
+        }
+        Measuring.measure(tls, registry)
+        try operations.certificateKeys.set(configuration.tlsClientMap)
         let unconfirmed = configuration.authenticationRequired ? try await database.unconfirmedKeys(tenant) : []
         let lacksAdministrator = configuration.authenticationRequired && database.keyRing.administrators == 0
         let demoPublished = configuration.demo ? try await Demo.publish(into: database, tenant: tenant) : false
@@ -169,7 +180,7 @@ public final class Server: Sendable {
             let hosts = ServerConfiguration.addresses(of: configuration.respAddress)
             let listener = RESPServer(
                 operations: operations, hub: hub, configuration: RESPServerConfiguration(hosts: hosts, port: port),
-                eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet("contex.resp"))
+                eventLoopGroup: MultiThreadedEventLoopGroup.singleton, tls: configuration.speaksTLS(.resp) ? tls : nil, logger: quiet("contex.resp"))
             Measuring.measure(listener, registry)
             resp = Address(host: hosts[0], port: try await listener.start())
             parts.resp = listener
@@ -180,7 +191,7 @@ public final class Server: Sendable {
             let door = WireServer(
                 operations: operations,
                 configuration: WireServerConfiguration(server: "contex/\(Version.current)", messageBytesMax: configuration.bodyBytesMax),
-                logger: quiet("contex.wire"))
+                tls: configuration.speaksTLS(.wire) ? tls : nil, logger: quiet("contex.wire"))
             Measuring.measure(door, registry)
             let listeners = try await Listener.start(
                 hosts: hosts, port: port, setting: "wire-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.wire")
@@ -191,7 +202,7 @@ public final class Server: Sendable {
         var metrics: Address? = nil
         if let port = configuration.metricsPort {
             let hosts = ServerConfiguration.addresses(of: configuration.metricsHost)
-            let door = MetricsDoor(operations: operations)
+            let door = MetricsDoor(operations: operations, tls: configuration.speaksTLS(.metrics) ? tls : nil)
             let listeners = try await Listener.start(
                 hosts: hosts, port: port, setting: "metrics-port", stopSeconds: 1, logger: quiet("contex.metrics")
             ) { host, port, bound in door.service(on: (host, port)) { await bound($0) } }
@@ -205,7 +216,8 @@ public final class Server: Sendable {
         if let port = configuration.httpPort {
             let hosts = ServerConfiguration.addresses(of: configuration.httpHost)
             let api = HTTPAPIServer(
-                operations: operations, configuration: configuration.httpAPI(host: hosts[0], port: port), guest: mcp.guest, logger: quiet("contex.http"))
+                operations: operations, configuration: configuration.httpAPI(host: hosts[0], port: port), guest: mcp.guest,
+                tls: configuration.speaksTLS(.http) ? tls : nil, logger: quiet("contex.http"))
             let listeners = try await Listener.start(
                 hosts: hosts, port: port, setting: "http-port", stopSeconds: configuration.stopSeconds, logger: quiet("contex.http")
             ) { host, port, bound in api.service(on: (host, port)) { await bound($0) } }
@@ -237,10 +249,16 @@ public final class Server: Sendable {
                 "metrics": "\(metrics?.description ?? "off")",
                 "data": "\(configuration.dataFolder)",
                 "model": "\(model)", "authentication": "\(configuration.authenticationRequired ? "on" : "off")",
+                "tls": "\(tls == nil ? "off" : configuration.tlsDoors.map(\.rawValue).joined(separator: ","))",
                 "seconds": "\(Double((ContinuousClock.now - started) / .milliseconds(1)).rounded() / 1_000)",
             ])
         if !configuration.authenticationRequired && !configuration.bindsLoopbackOnly {
             logger.warning("authentication is off and other machines can reach this server: everybody may do everything")
+        }
+        if let host = configuration.plainHosts.first {
+            logger.warning(
+                "what goes to this server can be read on the way, API keys too: give it a certificate (CONTEX_TLS_CERT), or put what ends TLS in front of it",
+                metadata: ["address": "\(host)"])
         }
         for key in unconfirmed {
             logger.warning(
@@ -299,10 +317,18 @@ public final class Server: Sendable {
     /// What it measures; none once it is stopped.
     public var measures: [MeasureDescription] { parts.withLock { $0.operations }?.registry.families.map(\.description) ?? [] }
 
-    /// Takes what of the settings can change while it runs: what is logged, and what is slow.
+    /// Takes what of the settings can change while it runs: what is logged, what is slow, and for which keys certificates stand; and the
+    /// certificate, when its files have changed. Blocks for a moment.
     public func take(_ configuration: ServerConfiguration) {
         LogLevels.shared.general = configuration.logLevel
-        parts.withLock { $0.operations }?.slowLog.set(milliseconds: configuration.slowMilliseconds, texts: configuration.logTexts)
+        let (operations, tls) = parts.withLock { ($0.operations, $0.tls) }
+        operations?.slowLog.set(milliseconds: configuration.slowMilliseconds, texts: configuration.logTexts)
+        do {
+            try operations?.certificateKeys.set(configuration.tlsClientMap)
+        } catch {
+            logger.error("for which keys certificates stand stays as it was", metadata: ["reason": "\(error.message)"])
+        }
+        tls?.reload()
         logger.notice("settings read again", metadata: ["level": "\(configuration.logLevel)", "slow_ms": "\(configuration.slowMilliseconds)"])
     }
 
@@ -327,6 +353,7 @@ public final class Server: Sendable {
             for listener in listeners { group.addTask { await listener.stop() } }
         }
         for listener in parts.metricsListeners { await listener.stop() }
+        parts.certificateWatch?.cancel()
         parts.upkeep?.cancel()
         await parts.upkeep?.value
         // What was refused last is written down too, and then signed.

@@ -4,6 +4,8 @@ public import Journal
 public import Logging
 internal import NIOCore
 public import Rates
+public import Service
+public import TLS
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -34,6 +36,23 @@ public struct ServerConfiguration: Sendable {
     public var metricsHost = "127.0.0.1"
     /// nil: no such door. 0: a free port.
     public var metricsPort: Int? = nil
+    /// Files in PEM; nil: the doors speak without TLS.
+    public var tlsCertificate: String? = nil
+    public var tlsKey: String? = nil
+    public var tlsLeast = TLSSettings.Version.thirteen
+    /// Whose certificates clients may show.
+    public var tlsClientAuthority: String? = nil
+    /// nil: required while there is an authority.
+    public var tlsClient: TLSSettings.ClientRule? = nil
+    public var tlsClientMap: [CertificateKeys.Entry] = []
+    public var tlsReloadSeconds = 10
+    /// The doors that speak TLS when there is a certificate.
+    public var tlsDoors = Door.allCases
+    /// nil: other addresses than loopback are bound without TLS while there is no certificate.
+    public var allowsPlainText: Bool? = nil
+
+    public enum Door: String, Sendable, CaseIterable { case http, wire, resp, metrics }
+
     /// Binds another address than loopback though everybody who reaches it may do everything.
     public var insecureBind = false
     /// Somebody speaks MCP with it in its own process, so that all ports may be off.
@@ -134,6 +153,24 @@ public struct ServerConfiguration: Sendable {
     /// Whether each address that is bound can be reached from this machine only.
     var bindsLoopbackOnly: Bool { boundHosts.allSatisfy(Self.isLoopback) }
 
+    /// Addresses that others reach, and what goes over them can be read on the way.
+    var plainHosts: [String] {
+        let doors: [(Door, Int?, String)] = [
+            (.http, httpPort, httpHost), (.wire, wirePort, wireAddress), (.resp, respPort, respAddress), (.metrics, metricsPort, metricsHost),
+        ]
+        return doors.filter { $0.1 != nil && !speaksTLS($0.0) && !Self.isLoopback($0.2) }.map(\.2)
+    }
+
+    public func speaksTLS(_ door: Door) -> Bool { tlsCertificate != nil && tlsDoors.contains(door) }
+
+    /// nil: no certificate is named.
+    public var tls: TLSSettings? {
+        guard let tlsCertificate, let tlsKey else { return nil }
+        return TLSSettings(
+            certificate: tlsCertificate, key: tlsKey, least: tlsLeast, clientAuthority: tlsClientAuthority, client: tlsClient ?? .required,
+            reloadSeconds: tlsReloadSeconds)
+    }
+
     static func isLoopback(_ host: String) -> Bool {
         host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.split(separator: ".").count == 4)
     }
@@ -148,6 +185,25 @@ public struct ServerConfiguration: Sendable {
             throw ContexError(
                 .invalid,
                 "without authentication only loopback is bound, not \(host): switch it on (--auth), bind 127.0.0.1, or insist with --insecure-bind")
+        }
+        try validateTLS()
+    }
+
+    private func validateTLS() throws(ContexError) {
+        guard (tlsCertificate == nil) == (tlsKey == nil) else {
+            throw ContexError(.invalid, "CONTEX_TLS_CERT and CONTEX_TLS_KEY go together: \(tlsKey == nil ? "the key" : "the certificate") is missing")
+        }
+        if tlsCertificate == nil, tlsClientAuthority != nil {
+            throw ContexError(.invalid, "CONTEX_TLS_CLIENT_CA needs a certificate of the server's own: CONTEX_TLS_CERT and CONTEX_TLS_KEY")
+        }
+        if tlsClientAuthority == nil, tlsClient != nil || !tlsClientMap.isEmpty {
+            throw ContexError(.invalid, "client certificates need CONTEX_TLS_CLIENT_CA: the file that says whose are good")
+        }
+        if !(allowsPlainText ?? (tlsCertificate == nil)), let host = plainHosts.first {
+            throw ContexError(
+                .invalid,
+                "\(host) can be reached by others, and what goes there can be read on the way: give a certificate (CONTEX_TLS_CERT, CONTEX_TLS_KEY) "
+                    + "and let every door use it, or insist with --allow-plaintext")
         }
     }
 }

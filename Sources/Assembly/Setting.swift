@@ -6,6 +6,8 @@ internal import Embedding
 internal import Journal
 internal import Logging
 internal import Rates
+internal import Service
+internal import TLS
 
 /// One thing that an operator can choose: what it is called and how its text is read.
 public struct Setting: Sendable {
@@ -80,6 +82,33 @@ public struct Setting: Sendable {
         Setting(
             "INSECURE_BIND", flag: "insecure-bind", \.insecureBind, .boolean,
             "bind other addresses than loopback though authentication is off"),
+        Setting(
+            "TLS_CERT", flag: "tls-cert", value: "FILE", \.tlsCertificate, .optionalFile("none: without TLS"),
+            "certificate of this server and those that lead to its root, in PEM; read again when the file changes"),
+        Setting(
+            "TLS_KEY", flag: "tls-key", value: "FILE", \.tlsKey, .optionalFile("none"),
+            "its private key, in PEM and not encrypted"),
+        Setting(
+            "TLS_MIN", flag: "tls-min", value: "1.2|1.3", \.tlsLeast, .oneOf("1.2 or 1.3"),
+            "least version of TLS"),
+        Setting(
+            "TLS_CLIENT_CA", flag: "tls-client-ca", value: "FILE", \.tlsClientAuthority, .optionalFile("clients show no certificates"),
+            "whose client certificates are good, in PEM"),
+        Setting(
+            "TLS_CLIENT", flag: "tls-client", value: "RULE", \.tlsClient, .optionalOneOf("optional or required", "required with --tls-client-ca"),
+            "whether a client must show a certificate"),
+        Setting(
+            "TLS_CLIENT_MAP", flag: "tls-client-map", value: "MAP", \.tlsClientMap, .certificateMap,
+            "for which API keys client certificates stand: dns:NAME=KEYID, uri:, email: or cn: (with commas)"),
+        Setting(
+            "TLS_DOORS", flag: "tls-doors", value: "DOORS", \.tlsDoors, .doors,
+            "ports that speak TLS when there is a certificate"),
+        Setting(
+            "TLS_RELOAD_SECONDS", flag: "tls-reload-seconds", value: "SECONDS", \.tlsReloadSeconds, .integer(1...86_400),
+            "how often the files are looked at; SIGHUP does it at once"),
+        Setting(
+            "ALLOW_PLAINTEXT", flag: "allow-plaintext", value: "BOOL|auto", \.allowsPlainText, .automatic,
+            "bind other addresses than loopback without TLS; auto: while there is no certificate"),
         Setting(
             "MAX_BODY_BYTES", flag: "max-body-bytes", value: "BYTES", \.bodyBytesMax, .integer(1_024...Limits.bodyBytesMost),
             "largest request body, and message of the binary protocol"),
@@ -265,6 +294,46 @@ extension Setting.Kind where Value == String {
 extension Setting.Kind where Value == String? {
     /// - Parameter none: what holds without a value.
     static func optionalText(_ none: String) -> Self { Self(expected: "a text", read: { $0 }, show: { $0 ?? none }) }
+}
+
+extension Setting.Kind where Value == String? {
+    static func optionalFile(_ none: String) -> Self {
+        Self(expected: "the path of a file", read: { $0.isEmpty ? nil : .some($0) }, show: { $0 ?? none })
+    }
+}
+
+extension Setting.Kind where Value: RawRepresentable & Sendable, Value.RawValue == String {
+    static func oneOf(_ expected: String) -> Self { Self(expected: expected, read: { Value(rawValue: $0.lowercased()) }, show: { $0.rawValue }) }
+}
+
+extension Setting.Kind where Value == TLSSettings.ClientRule? {
+    static func optionalOneOf(_ expected: String, _ none: String) -> Self {
+        Self(expected: expected, read: { TLSSettings.ClientRule(rawValue: $0.lowercased()).map { .some($0) } }, show: { $0?.rawValue ?? none })
+    }
+}
+
+extension Setting.Kind where Value == [CertificateKeys.Entry] {
+    static var certificateMap: Self {
+        Self(
+            expected: "a list of KIND:NAME=KEYID with commas between them, KIND one of dns, uri, email, cn, KEYID the 16 digits that contex keys list shows",
+            read: { text in
+                let entries = text.settingList
+                let read = entries.compactMap { CertificateKeys.Entry($0) }
+                return read.count == entries.count ? read : nil
+            }, show: { $0.isEmpty ? "none" : $0.map(\.text).joined(separator: ",") })
+    }
+}
+
+extension Setting.Kind where Value == [ServerConfiguration.Door] {
+    static var doors: Self {
+        Self(
+            expected: "some of \(ServerConfiguration.Door.allCases.map(\.rawValue).joined(separator: ", ")), with commas between them",
+            read: { text in
+                let entries = text.settingList
+                let read = entries.compactMap { ServerConfiguration.Door(rawValue: $0.lowercased()) }
+                return read.count == entries.count && !read.isEmpty ? read : nil
+            }, show: { $0.map(\.rawValue).joined(separator: ",") })
+    }
 }
 
 extension Setting.Kind where Value == Bool {

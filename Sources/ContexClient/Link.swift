@@ -1,6 +1,7 @@
 internal import Base
 internal import NIOCore
 internal import NIOPosix
+internal import NIOSSL
 internal import Synchronization
 internal import Wire
 
@@ -24,6 +25,7 @@ final class Link: Sendable {
     /// Returns when the server has said welcome.
     static func connect(_ configuration: ClientConfiguration, _ group: any EventLoopGroup) async throws -> Link {
         do {
+            let context = try await clientContext(configuration)
             let greeted = group.next().makePromise(of: Void.self)
             let made = Mutex<NIOLoopBound<LinkHandler>?>(nil)
             let channel: any Channel
@@ -36,6 +38,7 @@ final class Link: Sendable {
                         channel.eventLoop.makeCompletedFuture {
                             let handler = LinkHandler(configuration, greeted)
                             made.withLock { $0 = NIOLoopBound(handler, eventLoop: channel.eventLoop) }
+                            if let context { try channel.pipeline.syncOperations.addHandler(tlsHandler(context, configuration)) }
                             try channel.pipeline.syncOperations.addHandler(handler)
                         }
                     }
@@ -54,6 +57,29 @@ final class Link: Sendable {
         } catch {
             throw ContexError(.unavailable, "No connection to \(configuration.host):\(configuration.port): \(error)")
         }
+    }
+
+    /// Reads files, so away from everybody's threads.
+    private static func clientContext(_ configuration: ClientConfiguration) async throws -> NIOSSLContext? {
+        guard let tls = configuration.tls else { return nil }
+        return try await NIOThreadPool.singleton.runIfActive {
+            var settings = TLSConfiguration.makeClientConfiguration()
+            settings.minimumTLSVersion = .tlsv12
+            if let authorities = tls.authorities { settings.trustRoots = .file(authorities) }
+            if let certificate = tls.certificate {
+                settings.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
+                settings.privateKey = .privateKey(try NIOSSLPrivateKey(file: tls.key ?? certificate, format: .pem))
+            }
+            settings.certificateVerification = tls.checksServerName ? .fullVerification : .noHostnameVerification
+            return try NIOSSLContext(configuration: settings)
+        }
+    }
+
+    /// Of a server that is named by its address, the certificate must have the address.
+    private static func tlsHandler(_ context: NIOSSLContext, _ configuration: ClientConfiguration) throws -> NIOSSLClientHandler {
+        let name = configuration.tls?.serverName ?? configuration.host
+        let isAddress = (try? SocketAddress(ipAddress: name, port: 0)) != nil
+        return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : name)
     }
 
     func close() async { try? await channel.close() }

@@ -49,6 +49,13 @@ public enum Doctor {
         found += disk(server["contex_disk_bytes"] ?? 0, server["contex_disk_free_bytes"] ?? 0)
         found += store(server)
         found += load(server)
+        if let seconds = server["contex_tls_certificate_end_seconds"] { found += certificate(endsIn: seconds) }
+        if let stale = server["contex_tls_certificate_stale"], stale > 0 {
+            found.append(
+                Diagnosis(
+                    .broken, "the certificate files on the disk cannot be used, and the certificate before goes on until it ends",
+                    "the log says which file is wrong: put back what belongs together; it is taken by itself", runbook: "certificate.md"))
+        }
         if mode("webhooks_held") {
             found.append(
                 Diagnosis(
@@ -160,6 +167,19 @@ public enum Doctor {
                     "raise the limit (ulimit -n), or find who keeps connections open"))
         }
         return found
+    }
+
+    /// - Parameter endsIn: seconds; below zero once it has.
+    public static func certificate(endsIn seconds: Double) -> [Diagnosis] {
+        guard seconds < 30 * 86_400 else { return [] }
+        let days = Int(abs(seconds) / 86_400)
+        return [
+            Diagnosis(
+                seconds < 0 ? .broken : .warning,
+                seconds < 0 ? "the server's certificate ended \(days) days ago: clients refuse it" : "the server's certificate ends in \(days) days",
+                "renew it and write the new one over the files of CONTEX_TLS_CERT and CONTEX_TLS_KEY; the server takes them by itself",
+                runbook: "certificate.md")
+        ]
     }
 
     private static func disk(_ bytes: Double, _ free: Double) -> [Diagnosis] {

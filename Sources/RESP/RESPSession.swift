@@ -155,6 +155,9 @@ public struct RESPSession: Sendable {
         return [.reply(greet(hello))]
     }
 
+    /// The owner knows who it is without being told: by a certificate.
+    public mutating func vouch() { isAuthenticated = true }
+
     /// The owner's answer to `.authorise`.
     /// - Parameter refusal: what the client is told when it may not.
     public mutating func authorised(

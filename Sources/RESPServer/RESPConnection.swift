@@ -25,6 +25,7 @@ internal import NIOCore
 internal import RESP
 internal import Service
 internal import Synchronization
+internal import TLS
 
 final class RESPConnection: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
@@ -48,6 +49,8 @@ final class RESPConnection: ChannelDuplexHandler {
     private let logger: Logger
     private let id: Int64
     private let address: String
+    /// Who is at the other end, as far as TLS has shown it.
+    private let peer: TLSPeer?
 
     private var phase = Phase.open
     private var parser = RESPCommandParser()
@@ -70,12 +73,13 @@ final class RESPConnection: ChannelDuplexHandler {
 
     init(
         operations: Operations, configuration: RESPServerConfiguration, registry: ConnectionRegistry, logger: Logger,
-        remoteAddress: SocketAddress?
+        remoteAddress: SocketAddress?, peer: TLSPeer? = nil
     ) {
         self.operations = operations
         self.configuration = configuration
         self.registry = registry
         self.logger = logger
+        self.peer = peer
         id = registry.nextID()
         address = Self.text(remoteAddress)
         session = RESPSession(id: id, address: address, settings: .init(authenticationRequired: operations.authenticationRequired))
@@ -193,7 +197,7 @@ final class RESPConnection: ChannelDuplexHandler {
                     break
                 }
                 carryOut(session.receive(command), context)
-                if !session.isAuthenticated, caller.apiKey != nil { forgetKey(context) }
+                if !session.isAuthenticated, keyID != nil { forgetKey(context) }
                 if output.count >= Self.chunkBytes { flush(context) }
             }
         } catch {
@@ -356,7 +360,7 @@ final class RESPConnection: ChannelDuplexHandler {
     }
 
     /// False once the key that the connection came with is revoked. Asked at every command and message.
-    private var keyHolds: Bool { caller.apiKey == nil || operations.isValid(caller) }
+    private var keyHolds: Bool { keyID == nil || operations.isValid(caller) }
 
     private func refuseRevoked(_ context: ChannelHandlerContext) {
         logger.info("Redis client's API key was revoked", metadata: ["address": "\(address)"])
@@ -365,7 +369,23 @@ final class RESPConnection: ChannelDuplexHandler {
     }
 
     private func caller(with apiKey: String?) -> Caller {
-        Caller(apiKey: apiKey, address: caller.address, requestID: caller.requestID, client: nil, method: "RESP")
+        Caller(apiKey: apiKey, address: caller.address, requestID: caller.requestID, client: nil, method: "RESP", certificate: peer?.names ?? [])
+    }
+
+    /// The client need not say who it is when its certificate stands for a key.
+    private func trustCertificate(_ context: ChannelHandlerContext) {
+        caller = caller(with: nil)
+        guard !session.isAuthenticated, operations.isValid(caller), let principal = try? operations.authenticate(caller) else { return }
+        if let refusal = registry.setKey(principal.keyID?.text, of: id) {
+            return refuse(ContexError(.limited, refusal), context) {
+                self.encode(.error(refusal))
+                self.finish(context, awaitingPeer: true)
+            }
+        }
+        (keyID, lease) = (principal.keyID?.text, nil)
+        session.vouch()
+        authenticationDeadline?.cancel()
+        logger.debug("Redis client authenticated by its certificate", metadata: ["address": "\(address)", "key": "\(principal.name)"])
     }
 
     /// After RESET.
@@ -373,6 +393,7 @@ final class RESPConnection: ChannelDuplexHandler {
         caller = caller(with: nil)
         (keyID, lease) = (nil, nil)
         _ = registry.setKey(nil, of: id)
+        trustCertificate(context)
         expectAuthentication(context)
     }
 
@@ -384,6 +405,7 @@ final class RESPConnection: ChannelDuplexHandler {
         case .keysChanged: if phase == .open, !keyHolds { refuseRevoked(context) }
         case .cut: cut(context)
         case .stop: finish(context, awaitingPeer: false)
+        case nil where event is TLSPeerShown: trustCertificate(context)
         case nil: context.fireUserInboundEventTriggered(event)
         }
     }

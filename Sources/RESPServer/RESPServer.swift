@@ -6,6 +6,7 @@ public import NIOCore
 internal import NIOPosix
 public import Service
 internal import Synchronization
+public import TLS
 
 #if canImport(Glibc)
 internal import Glibc
@@ -48,11 +49,16 @@ public final class RESPServer: Sendable {
     private let logger: Logger
     private let registry: ConnectionRegistry
     private let phase = Mutex(Phase.new)
+    private let tls: TLSDoor?
 
-    /// - Parameter eventLoopGroup: stays the caller's, who shuts it down after `stop`.
+    /// - Parameters:
+    ///   - eventLoopGroup: stays the caller's, who shuts it down after `stop`.
+    ///   - tls: nil: what goes over the wire can be read there.
     public init(
-        operations: Operations, hub: ChannelHub, configuration: RESPServerConfiguration, eventLoopGroup: any EventLoopGroup, logger: Logger
+        operations: Operations, hub: ChannelHub, configuration: RESPServerConfiguration, eventLoopGroup: any EventLoopGroup, tls: TLSDoor? = nil,
+        logger: Logger
     ) {
+        self.tls = tls
         self.operations = operations
         self.hub = hub
         self.configuration = configuration
@@ -138,7 +144,7 @@ public final class RESPServer: Sendable {
 
     private func bind(_ host: String, port: Int) async throws -> any Channel {
         guard (0...65_535).contains(port) else { throw SocketAddressError.unsupported }
-        let (operations, configuration, registry, logger) = (operations, configuration, registry, logger)
+        let (operations, configuration, registry, tls, logger) = (operations, configuration, registry, tls, logger)
         return try await ServerBootstrap(group: eventLoopGroup)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -152,10 +158,11 @@ public final class RESPServer: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    let peer = try tls?.guards(channel, .other) { Array("-ERR this port speaks TLS\r\n".utf8) }
                     try channel.pipeline.syncOperations.addHandler(
                         RESPConnection(
                             operations: operations, configuration: configuration, registry: registry, logger: logger,
-                            remoteAddress: channel.remoteAddress))
+                            remoteAddress: channel.remoteAddress, peer: peer))
                 }
             }
             .bind(host: host, port: port).get()

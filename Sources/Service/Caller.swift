@@ -15,9 +15,12 @@ public struct Caller: Sendable {
     public let endpoint: String?
     /// Where an edge that shows rate limits finds what was counted; nil: nobody looks.
     public let rate: RateReport?
+    /// Names of the certificate that the client has shown and the edge has verified: `dns:...`, `uri:...`, `email:...`, `cn:...`.
+    public let certificate: [String]
 
     public init(
-        apiKey: String?, address: String?, requestID: String, client: String?, method: String = "inside", endpoint: String? = nil, rate: RateReport? = nil
+        apiKey: String?, address: String?, requestID: String, client: String?, method: String = "inside", endpoint: String? = nil, rate: RateReport? = nil,
+        certificate: [String] = []
     ) {
         self.apiKey = apiKey
         self.address = address
@@ -26,7 +29,11 @@ public struct Caller: Sendable {
         self.method = method
         self.endpoint = endpoint
         self.rate = rate
+        self.certificate = certificate
     }
+
+    /// Whether it says who it is.
+    public var hasCredentials: Bool { apiKey != nil || !certificate.isEmpty }
 }
 
 /// Where the caller of one request stands, once it was counted.

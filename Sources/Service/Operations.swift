@@ -22,6 +22,8 @@ public final class Operations: Sendable {
     public let slowLog = SlowLog()
     let condition = Condition()
     private let logins = LoginGuard()
+    /// For which keys client certificates stand.
+    public let certificateKeys = CertificateKeys()
 
     public init(
         database: Database, authenticationRequired: Bool, inflightBytesMax: Int = Limits.inflightBytes, meter: any Meter = NoMeter(),
@@ -49,15 +51,23 @@ public final class Operations: Sendable {
 
     func present(_ caller: Caller) -> Principal? {
         guard authenticationRequired else { return .anonymous }
-        guard case .valid(let principal) = database.keyRing.login(caller.apiKey, from: caller.address, at: database.currentTime()) else { return nil }
+        guard case .valid(let principal) = login(caller) else { return nil }
         return principal
+    }
+
+    /// A key that is given goes before a certificate, also when it is wrong: whoever gives one wants to be its holder.
+    private func login(_ caller: Caller) -> KeyRing.Login {
+        if caller.apiKey?.isEmpty ?? true, let id = certificateKeys.key(of: caller.certificate) {
+            return database.keyRing.login(certified: id, from: caller.address, at: database.currentTime())
+        }
+        return database.keyRing.login(caller.apiKey, from: caller.address, at: database.currentTime())
     }
 
     /// Who asks. A key that is nobody's is counted against its address and logged; an edge that answers with it says so with `refuse`.
     /// - Throws: `.unauthenticated`; `.limited` for one failure too many from the caller's address.
     public func authenticate(_ caller: Caller) throws(ContexError) -> Principal {
         guard authenticationRequired else { return .anonymous }
-        let login = database.keyRing.login(caller.apiKey, from: caller.address, at: database.currentTime())
+        let login = login(caller)
         if case .valid(let principal) = login { return principal }
         let refusal = login.refusal ?? ContexError(.bug, "a key that is neither valid nor refused")
         // A request without a key is no guess, and neither is one with a key that exists.

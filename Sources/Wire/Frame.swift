@@ -29,6 +29,8 @@ public struct Frame: Sendable, Equatable {
         public static let more = Flags(rawValue: 1)
         /// Of an answer: the stream stays open, updates follow.
         public static let open = Flags(rawValue: 2)
+        /// The payload is packed: where both sides have agreed on it.
+        public static let packed = Flags(rawValue: 4)
         static let known: Flags = [.more, .open]
     }
 

@@ -2,6 +2,8 @@
 public struct FrameDecoder: Sendable {
     /// Bytes of a payload.
     public var payloadMax: Int
+    /// Whether payloads may be packed: both sides have agreed on it.
+    public var takesPacked = false
     private var bytes: [UInt8] = []
     private var start = 0
     private var isPrefaceMissing: Bool
@@ -66,9 +68,9 @@ public struct FrameDecoder: Sendable {
         let end = start + Frame.headBytes + length
         guard bytes.count >= end + Frame.tailBytes else { return nil }
         guard Frame.sum(bytes, start..<end) == number(at: end) else { throw .checksum }
-        guard flags.isSubset(of: .known) else { throw .unknownFlags(flags.rawValue) }
+        guard flags.isSubset(of: takesPacked ? .known.union(.packed) : .known) else { throw .unknownFlags(flags.rawValue) }
         guard kind.isOfConnection ? stream == 0 : stream > 0 || kind == .error else { throw .misplaced(kind) }
-        guard !flags.contains(.more) || kind.mayGoOn, !flags.contains(.open) || kind == .answer else { throw .unknownFlags(flags.rawValue) }
+        guard flags.isDisjoint(with: [.more, .packed]) || kind.mayGoOn, !flags.contains(.open) || kind == .answer else { throw .unknownFlags(flags.rawValue) }
         defer { start = end + Frame.tailBytes }
         return Frame(kind, flags, stream: stream, payload: Array(bytes[start + Frame.headBytes..<end]))
     }

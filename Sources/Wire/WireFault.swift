@@ -7,6 +7,8 @@ public enum WireFault: Error, Sendable, Equatable {
     /// A frame says that it is longer than was agreed.
     case frameTooLarge(bytes: Int, most: Int)
     case checksum
+    /// A payload that is said to be packed is not, gives another size than it says, or grows more than it may.
+    case unpackable
     case unknownKind(UInt8)
     case unknownFlags(UInt8)
     /// A frame of this kind has no place here, or not on this stream.

@@ -14,12 +14,14 @@
 
 internal import Access
 internal import Base
+internal import Codings
 internal import DequeModule
 internal import Engine
 internal import Logging
 internal import NIOCore
 internal import Service
 internal import Synchronization
+internal import TLS
 internal import Wire
 
 final class WireConnection: ChannelInboundHandler {
@@ -32,6 +34,7 @@ final class WireConnection: ChannelInboundHandler {
         let configuration: WireServerConfiguration
         let connections: WireConnections
         let logger: Logger
+        let packer = FramePacker()
         var bounds: WireServerConfiguration.Bounds { configuration.bounds }
     }
 
@@ -90,6 +93,8 @@ final class WireConnection: ChannelInboundHandler {
     private let house: House
     private let box: AnswerBox
     private let address: String
+    /// Who is at the other end, as far as TLS has shown it.
+    private let peer: TLSPeer?
     private var caller: Caller
     private var keyID: String?
     private var phase = Phase.greeting
@@ -122,13 +127,21 @@ final class WireConnection: ChannelInboundHandler {
     private var greetingDeadline: Scheduled<Void>?
     private var farewellDeadline: Scheduled<Void>?
 
-    init(_ house: House, _ channel: any Channel) {
+    init(_ house: House, _ channel: any Channel, _ peer: TLSPeer? = nil) {
         self.house = house
+        self.peer = peer
         box = AnswerBox(channel)
         address = channel.remoteAddress?.ipAddress ?? "local"
         caller = Caller(apiKey: nil, address: channel.remoteAddress?.ipAddress, requestID: "wire", client: nil, method: "WIRE")
         decoder = FrameDecoder(payloadMax: Self.greetingBytesMax, expectingPreface: true)
         assembler = MessageAssembler(bytesMax: house.configuration.messageBytesMax, partialMax: house.bounds.partialMessagesMax)
+    }
+
+    /// What somebody gets who speaks the protocol where TLS is expected.
+    @Sendable static func plainWords() -> [UInt8] {
+        var bytes: [UInt8] = []
+        Frame.append(.error, stream: 0, WireError(ContexError(.protocolBroken, "This port speaks TLS")).encoded[...], to: &bytes)
+        return bytes
     }
 
     // MARK: - Coming and going
@@ -211,7 +224,8 @@ final class WireConnection: ChannelInboundHandler {
         let buffer = unwrapInboundIn(data)
         decoder.feed(buffer.readableBytesView)
         do throws(WireFault) {
-            while !phase.isDeaf, let frame = try decoder.next() {
+            while !phase.isDeaf, let come = try decoder.next() {
+                let frame = try come.unpacked(most: decoder.payloadMax) { try? Zstandard.decompress($0, byteCount: $1) }
                 // A message has come to its end.
                 if !frame.flags.contains(.more), frame.kind != .ping || assembler.bufferedBytes == 0 { partialSince = nil }
                 try take(frame, context)
@@ -299,7 +313,7 @@ final class WireConnection: ChannelInboundHandler {
         greetingDeadline?.cancel()
         caller = Caller(
             apiKey: hello.apiKey, address: caller.address, requestID: "wire", client: hello.client.isEmpty ? nil : String(hello.client.prefix(200)),
-            method: "WIRE")
+            method: "WIRE", certificate: peer?.names ?? [])
         guard hello.versionMin <= Self.version, hello.versionMax >= Self.version else {
             return refuse(
                 ContexError(
@@ -314,7 +328,8 @@ final class WireConnection: ChannelInboundHandler {
         if let refusal = house.connections.greet(context.channel, key: keyID) { return refuse(ContexError(.limited, refusal), context) }
         phase = .open
         decoder.payloadMax = house.bounds.frameBytesMax
-        features = WireFeatures(rawValue: hello.features).intersection(.halves)
+        features = WireFeatures(rawValue: hello.features).intersection([.halves, .zstd])
+        decoder.takesPacked = features.contains(.zstd)
         if hello.frameBytesMax > 0 { pieceBytes = Int(min(UInt64(Self.pieceBytesMax), max(UInt64(Self.pieceBytesMin), hello.frameBytesMax))) }
         var welcome = WireWelcome()
         (welcome.version, welcome.features, welcome.server) = (Self.version, features.rawValue, house.configuration.server)
@@ -371,7 +386,8 @@ final class WireConnection: ChannelInboundHandler {
             counted.settle(at: body.count)
             lease = counted
         }
-        let caller = Caller(apiKey: caller.apiKey, address: caller.address, requestID: "wire-\(stream)", client: caller.client, method: "WIRE")
+        let caller = Caller(apiKey: caller.apiKey, address: caller.address, requestID: "wire-\(stream)", client: caller.client, method: "WIRE",
+            certificate: caller.certificate)
         let job = OperationCalls(
             house: house, caller: caller, keyID: keyID, address: address, box: box, stream: stream, sendsHalves: features.contains(.halves))
         if operation.isSubscription {
@@ -437,7 +453,7 @@ final class WireConnection: ChannelInboundHandler {
             partialSince = partialSince.map { _ in .now() }
             if isGranted { countArriving(context) } else { refusePartial(context) }
         case .keysChanged:
-            if caller.apiKey != nil, phase == .open || phase == .stopping, !house.operations.isValid(caller) {
+            if caller.hasCredentials, phase == .open || phase == .stopping, !house.operations.isValid(caller) {
                 house.logger.info("binary client's API key was revoked", metadata: ["address": "\(address)"])
                 end(ContexError(.keyUnknown, "The API key of this connection is no longer valid"), context)
             }
@@ -498,8 +514,12 @@ final class WireConnection: ChannelInboundHandler {
             let message = next.message
             let end = min(message.bytes.count, next.sent + pieceBytes)
             let isLast = end == message.bytes.count
-            Frame.append(
-                message.kind, isLast ? message.flags : message.flags.union(.more), stream: message.stream, message.bytes[next.sent..<end], to: &output)
+            var (flags, piece) = (isLast ? message.flags : message.flags.union(.more), message.bytes[next.sent..<end])
+            if features.contains(.zstd), message.kind != .error, let packed = Frame.packed(piece, by: house.packer.compress) {
+                flags.insert(.packed)
+                piece = packed[...]
+            }
+            Frame.append(message.kind, flags, stream: message.stream, piece, to: &output)
             next.sent = end
             if isLast { done.append(message) } else { outgoing.append(next) }
         }

@@ -7,6 +7,8 @@ internal import NIOPosix
 public import Service
 public import ServiceLifecycle
 internal import Synchronization
+public import TLS
+internal import Wire
 
 /// What the listener did and does.
 public struct WireServerStatistics: Sendable, Equatable {
@@ -24,8 +26,11 @@ public struct WireServerStatistics: Sendable, Equatable {
 /// ends subscriptions.
 public struct WireServer: Sendable {
     private let house: WireConnection.House
+    private let tls: TLSDoor?
 
-    public init(operations: Operations, configuration: WireServerConfiguration, logger: Logger) {
+    /// - Parameter tls: nil: what goes over the wire can be read there.
+    public init(operations: Operations, configuration: WireServerConfiguration, tls: TLSDoor? = nil, logger: Logger) {
+        self.tls = tls
         let connections = WireConnections(configuration.bounds)
         house = WireConnection.House(operations: operations, configuration: configuration, connections: connections, logger: logger)
         operations.observeKeys { [weak connections] in connections?.tell(.keysChanged) }
@@ -43,11 +48,12 @@ public struct WireServer: Sendable {
     public func service(
         on address: (host: String, port: Int), onServerRunning: @escaping @Sendable (Int) async -> Void
     ) -> any ServiceLifecycle.Service {
-        Listening(house: house, host: address.host, port: address.port, onServerRunning: onServerRunning)
+        Listening(house: house, tls: tls, host: address.host, port: address.port, onServerRunning: onServerRunning)
     }
 
     private struct Listening: ServiceLifecycle.Service {
         let house: WireConnection.House
+        let tls: TLSDoor?
         let host: String
         let port: Int
         let onServerRunning: @Sendable (Int) async -> Void
@@ -75,7 +81,7 @@ public struct WireServer: Sendable {
         }
 
         private func bind() async throws -> any Channel {
-            let house = house
+            let (house, tls) = (house, tls)
             return try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .serverChannelOption(.backlog, value: 256)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -91,7 +97,8 @@ public struct WireServer: Sendable {
                 .childChannelOption(.autoRead, value: false)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(WireConnection(house, channel))
+                        let peer = try tls?.guards(channel, .other, plainWords: WireConnection.plainWords)
+                        try channel.pipeline.syncOperations.addHandler(WireConnection(house, channel, peer))
                     }
                 }
                 .bind(host: host, port: port).get()

@@ -6,7 +6,6 @@ internal import Base
 internal import Content
 internal import NIOCore
 internal import NIOHTTP1
-internal import Webhooks
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -22,13 +21,16 @@ struct ClientOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The API key (default: CONTEX_API_KEY, which other users of the machine cannot see).", valueName: "key"))
     var apiKey: String?
 
+    @OptionGroup var trust: TrustOptions
+
     @Flag(help: "Print what the server answers as JSON.")
     var json = false
 
     func client() throws -> APIClient {
         let environment = ProcessInfo.processInfo.environment
         func named(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-        return try APIClient(server: server ?? named("CONTEX_SERVER") ?? "http://127.0.0.1:8001", apiKey: apiKey ?? named("CONTEX_API_KEY"))
+        return try APIClient(
+            server: server ?? named("CONTEX_SERVER") ?? "http://127.0.0.1:8001", apiKey: apiKey ?? named("CONTEX_API_KEY"), trust: trust.trust)
     }
 }
 
@@ -36,26 +38,21 @@ struct ClientOptions: ParsableArguments {
 struct APIClient {
     private let base: String
     private let apiKey: String?
+    private let http: HTTPClient
 
     private static let answerBytesMax = 256 << 20
     private static let answerSeconds: Int64 = 120
-    /// Lives as long as the process. A refused connection is the answer: a person waits for it, and scripts try again themselves.
-    private static let http: HTTPClient = {
-        var configuration = HTTPClient.Configuration.singletonConfiguration
-        configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.guardAnswers()
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    }()
 
-    init(server: String, apiKey: String?) throws(CommandFailure) {
+    init(server: String, apiKey: String?, trust: ClientTrust) throws(CommandFailure) {
         // A port that is none would end the process inside the HTTP client.
         guard let address = try? WebAddress(server), address.port != 0 else {
-            throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT is expected")
+            throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT or https://HOST:PORT is expected")
         }
         var base = server
         while base.hasSuffix("/") { base.removeLast() }
         self.base = base
         self.apiKey = apiKey
+        http = try trust.client()
     }
 
     func get(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("GET", path, query, nil).answer }
@@ -149,12 +146,13 @@ struct APIClient {
         _ request: HTTPClientRequest
     ) async throws(CommandFailure) -> (status: Int, bytes: [UInt8], next: String?, code: String?) {
         do {
-            let response = try await Self.http.execute(request, timeout: .seconds(Self.answerSeconds))
+            let response = try await http.execute(request, timeout: .seconds(Self.answerSeconds))
             return (
                 Int(response.status.code), Array(try await response.body.collect(upTo: Self.answerBytesMax).readableBytesView),
                 response.headers.first(name: "X-Next-Cursor"), response.headers.first(name: "X-Contex-Error")
             )
         } catch {
+            if let reason = ClientTrust.reason(error) { throw CommandFailure(.unreachable, "no connection to \(base): \(reason)") }
             throw CommandFailure(.unreachable, "no server answers at \(base): start one (contex serve) or name another (--server, CONTEX_SERVER)")
         }
     }

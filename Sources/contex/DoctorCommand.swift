@@ -4,6 +4,7 @@ internal import Content
 internal import Engine
 internal import Maintenance
 internal import Observability
+internal import TLS
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -15,8 +16,8 @@ struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Say in plain words what is wrong with a server or a data folder, and what to do.",
         discussion: """
-            Looks at a running server, or with --data-dir at a folder, beside a server too. Ends with 0 when nothing is wrong or only \
-            worth a note, with 1 when something is.
+            Looks at a running server, or with --data-dir at a folder, beside a server too; with --tls-cert and --tls-key also at these \
+            files, before or after a server takes them. Ends with 0 when nothing is wrong or only worth a note, with 1 when something is.
             """)
 
     @OptionGroup var options: ClientOptions
@@ -24,9 +25,20 @@ struct DoctorCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Look at this folder instead of a server.", valueName: "folder"))
     var dataDir: String?
 
+    @Option(help: ArgumentHelp("Look at this certificate too; with its key.", valueName: "file"))
+    var tlsCert: String?
+
+    @Option(help: ArgumentHelp("The private key that belongs to it.", valueName: "file"))
+    var tlsKey: String?
+
     func run() async throws {
-        let diagnoses: [Diagnosis]
-        if let dataDir { diagnoses = try Self.folder(dataDir) } else { diagnoses = try await Self.server(try options.client()) }
+        guard (tlsCert == nil) == (tlsKey == nil) else { throw CommandFailure(.usage, "--tls-cert and --tls-key go together") }
+        var diagnoses = tlsCert.flatMap { certificate in tlsKey.map { Self.files(certificate, $0) } } ?? []
+        if let dataDir {
+            diagnoses += try Self.folder(dataDir)
+        } else if tlsCert == nil || options.server != nil {
+            diagnoses += try await Self.server(try options.client())
+        }
         if options.json {
             Terminal.say(
                 JSONPrinter.text(
@@ -48,6 +60,17 @@ struct DoctorCommand: AsyncParsableCommand {
         let runbook = diagnosis.runbook.map { "\n         more: docs/runbooks/\($0)" } ?? ""
         let weight = diagnosis.weight.rawValue + String(repeating: " ", count: 9 - diagnosis.weight.rawValue.count)
         return "\(weight)\(diagnosis.finding)\n         do: \(diagnosis.remedy)\(runbook)"
+    }
+
+    /// What a server would say of the files, before it has them.
+    private static func files(_ certificate: String, _ key: String) -> [Diagnosis] {
+        do throws(ContexError) {
+            let files = try CertificateFiles(TLSSettings(certificate: certificate, key: key))
+            return files.remarks.map { Diagnosis(.warning, $0, "chmod 600", runbook: "certificate.md") }
+                + Doctor.certificate(endsIn: Double(files.facts.ends) - SystemClock().now().seconds)
+        } catch {
+            return [Diagnosis(.broken, error.message, "a server keeps the certificate that it has until these are right", runbook: "certificate.md")]
+        }
     }
 
     /// Measures say what goes on, health what cannot be done now.

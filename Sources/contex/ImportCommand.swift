@@ -49,6 +49,8 @@ struct ImportCommand: AsyncParsableCommand {
         if fromLine < 1 { throw ValidationError("--from-line counts from 1") }
     }
 
+    @OptionGroup var trust: TrustOptions
+
     func run() async throws {
         var options = LineImport.Options()
         do throws(ContexError) {
@@ -61,7 +63,7 @@ struct ImportCommand: AsyncParsableCommand {
         let input = try InputPieces(file)
         if let server {
             let known = ProcessInfo.processInfo.environment["CONTEX_API_KEY"].flatMap { $0.isEmpty ? nil : $0 }
-            try await send(input, to: try APIClient(server: server, apiKey: apiKey ?? known), project: options.project)
+            try await send(input, to: try APIClient(server: server, apiKey: apiKey ?? known, trust: trust.trust), project: options.project)
         } else {
             try await store(input, options)
         }

@@ -31,6 +31,8 @@ struct MCPCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A data folder to open instead of asking a server.", valueName: "folder"))
     var dataDir: String?
 
+    @OptionGroup var trust: TrustOptions
+
     /// What has been asked when the input ends is answered within this.
     private static let grace = Duration.seconds(1)
 
@@ -40,7 +42,7 @@ struct MCPCommand: AsyncParsableCommand {
         func named(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         let key = apiKey ?? named("CONTEX_API_KEY")
         guard let dataDir else {
-            let relay = try MCPRelay(server: server ?? named("CONTEX_SERVER") ?? "http://127.0.0.1:8001", apiKey: key)
+            let relay = try MCPRelay(server: server ?? named("CONTEX_SERVER") ?? "http://127.0.0.1:8001", apiKey: key, trust: trust.trust)
             await Self.converse { await relay.answer($0) }
             return
         }

@@ -7,7 +7,6 @@ internal import MCPMessages
 internal import MCPServer
 internal import NIOCore
 internal import NIOHTTP1
-internal import Webhooks
 
 /// Messages of standard input for a server that answers at `/mcp`: each goes there with the headers that its revision asks for.
 struct MCPRelay: Sendable {
@@ -19,18 +18,15 @@ struct MCPRelay: Sendable {
     /// More than the longest wait that a call may ask for.
     private static let answerSeconds: Int64 = 120
 
-    init(server: String, apiKey: String?) throws(CommandFailure) {
+    init(server: String, apiKey: String?, trust: ClientTrust) throws(CommandFailure) {
         guard let address = try? WebAddress(server), address.port != 0 else {
-            throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT is expected")
+            throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT or https://HOST:PORT is expected")
         }
         var base = server
         while base.hasSuffix("/") { base.removeLast() }
         url = base.hasSuffix("/mcp") ? base : base + "/mcp"
         self.apiKey = apiKey
-        var configuration = HTTPClient.Configuration.singletonConfiguration
-        configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.guardAnswers()
-        http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        http = try trust.client()
     }
 
     func answer(_ body: [UInt8]) async -> MCPReply {

@@ -102,10 +102,11 @@ struct Serve: AsyncParsableCommand {
 
     private static func greeting(_ server: Server, _ configuration: ServerConfiguration) -> String {
         var lines = ["contex \(Version.current) serves \(configuration.dataFolder)"]
-        if let http = server.http { lines.append("  HTTP            http://\(http)    (documentation: http://\(http)/docs)") }
-        if let wire = server.wire { lines.append("  binary          \(wire)") }
-        if let resp = server.resp { lines.append("  Redis protocol  \(resp)") }
-        if let metrics = server.metrics { lines.append("  metrics         http://\(metrics)/metrics") }
+        let scheme = configuration.speaksTLS(.http) ? "https" : "http"
+        if let http = server.http { lines.append("  HTTP            \(scheme)://\(http)    (documentation: \(scheme)://\(http)/docs)") }
+        if let wire = server.wire { lines.append("  binary          \(wire)\(configuration.speaksTLS(.wire) ? "    (TLS)" : "")") }
+        if let resp = server.resp { lines.append("  Redis protocol  \(resp)\(configuration.speaksTLS(.resp) ? "    (TLS)" : "")") }
+        if let metrics = server.metrics { lines.append("  metrics         \(configuration.speaksTLS(.metrics) ? "https" : "http")://\(metrics)/metrics") }
         lines.append("  authentication  \(configuration.authenticationRequired ? "on" : "off: everybody who reaches these addresses may do everything")")
         if let key = server.bootstrapKey {
             let rule = String(repeating: "=", count: 78)
@@ -114,7 +115,7 @@ struct Serve: AsyncParsableCommand {
         lines += unconfirmed(server, configuration)
         if configuration.demo, let http = server.http {
             lines += ["", "Three things to try" + (configuration.authenticationRequired ? " (CONTEX_API_KEY holds your key):" : ":")]
-            lines += examples(http, resp: server.resp, keyed: configuration.authenticationRequired)
+            lines += examples(http, resp: server.resp, keyed: configuration.authenticationRequired, scheme: scheme)
         }
         return lines.joined(separator: "\n")
     }
@@ -133,7 +134,7 @@ struct Serve: AsyncParsableCommand {
         ]
         lines += keys.map { "  " + Terminal.clean($0.description, atMost: 200) }
         if !server.lacksAdministrator, let http = server.http {
-            let place = http.port == 8001 && http.host == "127.0.0.1" ? "" : " --server http://\(http)"
+            let place = http.port == 8001 && http.host == "127.0.0.1" ? "" : " --server \(configuration.speaksTLS(.http) ? "https" : "http")://\(http)"
             lines += ["", "With an administrator's key:", "  CONTEX_API_KEY=ck_... \(program) keys confirm \(keys[0].record.keyID)\(place)"]
         }
         let folder = configuration.dataFolder
@@ -152,9 +153,9 @@ struct Serve: AsyncParsableCommand {
         return isPlain ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
     }
 
-    private static func examples(_ http: Server.Address, resp: Server.Address?, keyed: Bool) -> [String] {
+    private static func examples(_ http: Server.Address, resp: Server.Address?, keyed: Bool, scheme: String) -> [String] {
         let program = CommandLine.arguments[0]
-        let server = http.port == 8001 && http.host == "127.0.0.1" ? "" : " --server http://\(http)"
+        let server = http.port == 8001 && http.host == "127.0.0.1" && scheme == "http" ? "" : " --server \(scheme)://\(http)"
         let key = keyed ? #" -H "X-API-Key: $CONTEX_API_KEY""# : ""
         let question = #"{"query":"which database do we use","response_format":"json"}"#
         let third =
@@ -166,7 +167,7 @@ struct Serve: AsyncParsableCommand {
             }
         return [
             #"  \#(program) query demo "how do people log in"\#(server)"#,
-            "  curl -s http://\(http)/api/v1/projects/demo/query\(key) -H 'Content-Type: application/json' -d '\(question)'",
+            "  curl -s \(scheme)://\(http)/api/v1/projects/demo/query\(key) -H 'Content-Type: application/json' -d '\(question)'",
             "  " + third,
         ]
     }

@@ -20,7 +20,7 @@ SDK = CHECKOUT / "tools/sdk/python"
 sys.path.insert(0, str(SDK / "src"))
 
 import contex_wire as contex  # noqa: E402
-from contex_wire import frames, messages  # noqa: E402
+from contex_wire import frames, messages, zstd  # noqa: E402
 from contex_wire.fields import BYTES, DOUBLE, JSON  # noqa: E402
 
 GOLDEN = CHECKOUT / "Tests/Golden/wire-v1"
@@ -366,3 +366,68 @@ def test_wheel(tmp_path):
     (wheel,) = tmp_path.glob("contex_client-*-py3-none-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {"contex_wire/__init__.py", "contex_wire/py.typed", "contex_wire/client.py", "contex_client/_sync.py", "contex_client/py.typed"} <= set(names)
+
+
+def test_golden_packed_frames():
+    codec = zstd.codec()
+    lines = [line.split() for line in (CHECKOUT / "Tests/Golden/wire-zstd-v1/vectors.txt").read_text().splitlines() if not line.startswith("#")]
+    assert len(lines) == 2
+    for _, name, kind, flags, stream, payload, encoded in lines:
+        decoder = frames.FrameDecoder(1 << 18)
+        with pytest.raises(contex.ProtocolError):
+            list(frames.FrameDecoder(1 << 18).feed(bytes.fromhex(encoded)))
+        decoder.codec = codec
+        (frame,) = decoder.feed(bytes.fromhex(encoded))
+        assert frame == frames.Frame(int(kind), int(flags) & ~frames.PACKED, int(stream), bytes.fromhex(payload)), name
+
+
+def test_packed_frames_both_ways(server, project):
+    """The same answers, by far fewer bytes; and what is not agreed on, lies or grows too much ends the connection."""
+    records = [{"record": number, "words": "some words that come again and again " * 3} for number in range(400)]
+    received, sent = {}, {}
+    for compress in (False, True):
+        async def run():
+            counts = [0, 0]
+
+            async def relay(reader, writer):
+                there_reader, there_writer = await asyncio.open_connection(HOST, server.wire_port)
+
+                async def copy(source, target, place):
+                    while data := await source.read(65_536):
+                        counts[place] += len(data)
+                        target.write(data)
+                        await target.drain()
+                    target.close()
+                await asyncio.gather(copy(reader, there_writer, 0), copy(there_reader, writer, 1), return_exceptions=True)
+            between = await asyncio.start_server(relay, HOST, 0)
+            port = between.sockets[0].getsockname()[1]
+            client = contex.Client(HOST, port, attempts=1, compress=compress)
+            await client.publish(contex.Publish(project, f"large-{compress}", json=records))
+            held = await client.data(project, f"large-{compress}")
+            await client.close()
+            between.close()
+            return held, counts
+        held, (sent[compress], received[compress]) = asyncio.run(run())
+        assert held.value == records
+    assert sent[True] < sent[False] / 4 and received[True] < received[False] / 4, (sent, received)
+
+
+def packed_frame(size, content, stream=1):
+    return frames.Frame(frames.REQUEST, frames.PACKED, stream, struct.pack(">I", size) + content).encoded()
+
+
+@pytest.mark.parametrize("features,size,content", [
+    (1, 600, b"x" * 600), (3, 600, b"x" * 600), (3, 0, b""), (3, 4, b""), (3, 1 << 30, b"x" * 100), (3, 100_000, "bomb"), (3, 601, "good"), (3, 599, "good"),
+])
+def test_packed_frames_that_are_none(server, features, size, content):
+    codec = zstd.codec()
+    content = {"bomb": codec.compress(bytes(100_000)), "good": codec.compress(b"a record " * 66 + b"123456")}.get(content, content)
+    with socket.create_connection((HOST, server.wire_port), 10) as raw:
+        hello = messages.Hello(1, 1, features, None, "test", 1 << 18).encoded()
+        raw.sendall(frames.PREFACE + frames.Frame(frames.HELLO, 0, 0, hello).encoded() + packed_frame(size, content))
+        decoder, kinds = frames.FrameDecoder(1 << 20), []
+        while data := raw.recv(65_536):
+            for frame in decoder.feed(data):
+                kinds.append((frame.kind, frame.stream))
+        assert kinds == [(frames.WELCOME, 0), (frames.ERROR, 0)]
+    assert server.call("GET", "/health").status == 200

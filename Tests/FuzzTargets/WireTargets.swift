@@ -1,8 +1,9 @@
 internal import Base
+internal import Codings
 internal import Wire
 
 extension FuzzTargets {
-    static let wire: [FuzzTarget] = [wireFrames, wireMessages]
+    static let wire: [FuzzTarget] = [wireFrames, wirePacked, wireMessages]
 
     static let wireFrames = FuzzTarget(
         "wire-frames", "the frames do not depend on how the network cuts the bytes, stay inside the limits, and are written as they came",
@@ -38,6 +39,31 @@ extension FuzzTargets {
             try require(error != .messageTooLarge(most: 0), "a message over the limit")
         }
         try require(assembler.bufferedBytes <= 3 * 600, "\(assembler.bufferedBytes) bytes of messages in parts")
+    }
+
+    static let wirePacked = FuzzTarget(
+        "wire-packed", "a packed payload gives what it says and no more than it may, or a fault; what was packed comes back",
+        seeds: {
+            var compressor = ZstandardCompressor(level: 1)
+            let text = Array((0..<40).map { "record \($0) of many, much as the last; " }.joined().utf8)
+            let packed = Frame.packed(text[...]) { compressor.compress($0) } ?? []
+            let bomb: [UInt8] = [0, 16, 0, 0] + compressor.compress([UInt8](repeating: 0, count: 1 << 20))
+            return [packed, Array(packed.dropLast(5)), [0, 0, 0, 1] + packed.dropFirst(4), bomb, []]
+        }
+    ) { input in
+        var asked = 0
+        let most = 1 << 12
+        let frame = Frame(.request, .packed, stream: 1, payload: input)
+        let plain = try? frame.unpacked(most: most) { content, count in
+            asked = count
+            return try? Zstandard.decompress(content, byteCount: count)
+        }
+        if let plain { try require(plain.payload.count == asked && plain.flags.isEmpty, "\(plain.payload.count) bytes of \(asked)") }
+        try require(asked <= most && asked <= Frame.growthMax * max(0, input.count - 4), "\(asked) bytes were asked for, of \(input.count)")
+        var compressor = ZstandardCompressor(level: 1)
+        guard let packed = Frame.packed(input[...], by: { compressor.compress($0) }) else { return }
+        let again = try? Frame(.request, .packed, stream: 1, payload: packed).unpacked(most: input.count) { try? Zstandard.decompress($0, byteCount: $1) }
+        try require(again?.payload == input, "what was packed does not come back")
     }
 
     private static let payloadMax = 300

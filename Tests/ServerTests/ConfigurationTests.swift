@@ -1,6 +1,8 @@
 import Assembly
 import Base
 import Foundation
+import Service
+import TLS
 import TestSupport
 import Testing
 
@@ -126,6 +128,24 @@ import Testing
             #expect(try configuration(["--resp-host", host, "--resp-port", "off"]).respPort == nil)
         }
         for host in ["127.0.0.1", "127.1.2.3", "localhost", "::1"] { #expect(try configuration(["--http-host", host]).httpHost == host) }
+    }
+
+    @Test func withACertificateEveryOpenDoorUsesIt() throws {
+        let files = ["--tls-cert", "a.pem", "--tls-key", "a.key"]
+        let open = ["--http-host", "0.0.0.0", "--auth"]
+        // As it was: without a certificate nothing is refused, unless that is wished for.
+        #expect(try configuration(open).httpHost == "0.0.0.0")
+        #expect(message { try configuration(open + ["--allow-plaintext", "false"]) }.contains("--allow-plaintext"))
+        #expect(try configuration(open + files).tls?.least == .thirteen)
+        #expect(message { try configuration(open + files + ["--tls-doors", "wire,resp,metrics"]) }.contains("--allow-plaintext"))
+        #expect(try configuration(open + files + ["--tls-doors", "wire", "--allow-plaintext", "true"]).speaksTLS(.http) == false)
+        // Loopback may stay plain.
+        #expect(try configuration(files + ["--tls-doors", "wire"]).speaksTLS(.wire))
+        #expect(message { try configuration(["--tls-cert", "a.pem"]) }.contains("the key is missing"))
+        #expect(message { try configuration(files + ["--tls-client", "required"]) }.contains("CONTEX_TLS_CLIENT_CA"))
+        #expect(try configuration(files + ["--tls-client-ca", "c.pem"]).tls?.client == .required)
+        let map = ["--tls-client-ca", "c.pem", "--tls-client-map", "uri:spiffe://a/b=0123456789abcdef, cn:x=fedcba9876543210"]
+        #expect(try configuration(files + map).tlsClientMap.map(\.name) == ["uri:spiffe://a/b", "cn:x"])
     }
 
     /// docs/settings.md is printed from the table; CONTEX_TEST_WRITE=1 writes it anew.

@@ -132,7 +132,8 @@ public struct APIHandler: Sendable {
     private func caller(of request: APIRequest, _ requestID: String) -> Caller {
         Caller(
             apiKey: request.apiKey, address: request.address, requestID: requestID, client: request.header("User-Agent")?.excerpt(), method: request.method,
-            endpoint: String(request.path).excerpt(bytes: Limits.echoBytes), rate: operations.limitsRates ? RateReport() : nil)
+            endpoint: String(request.path).excerpt(bytes: Limits.echoBytes), rate: operations.limitsRates ? RateReport() : nil,
+            certificate: request.certificate)
     }
 
     /// Before anything is known of who asks: a refusal, or an answer that needs no key.

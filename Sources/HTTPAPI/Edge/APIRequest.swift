@@ -14,17 +14,21 @@ public struct APIRequest: Sendable {
     public let headers: [(name: String, value: String)]
     /// The peer's address, nil when there is no socket.
     public let address: String?
-    /// As the client wrote it: behind a proxy that ends TLS, `X-Forwarded-Proto` says more.
+    /// Of the connection: behind a proxy that ends TLS, `X-Forwarded-Proto` says more.
     public let scheme: String
+    /// Names of the client's certificate; none without one.
+    let certificate: [String]
 
     public init(
-        method: String, target: String, headers: [(name: String, value: String)] = [], address: String? = nil, scheme: String = "http"
+        method: String, target: String, headers: [(name: String, value: String)] = [], address: String? = nil, scheme: String = "http",
+        certificate: [String] = []
     ) {
         self.method = method
         (self.target, statedHost) = Self.parts(of: target)
         self.headers = headers
         self.address = address
         self.scheme = scheme
+        self.certificate = certificate
     }
 
     /// Path and query, and the host of a target that has one.
@@ -37,6 +41,9 @@ public struct APIRequest: Sendable {
         let isOurs = ["http", "https"].contains(target[..<scheme.lowerBound].lowercased())
         return ((path.hasPrefix("/") ? "" : "/") + path, isOurs ? host : "")
     }
+
+    /// What the browser has asked for, here or at a proxy that ends TLS.
+    var isSecure: Bool { scheme == "https" || header("X-Forwarded-Proto")?.lowercased() == "https" }
 
     /// The value of a header, the first when it is repeated.
     public func header(_ name: String) -> String? { headers.first { HeaderName.areSame($0.name, name) }?.value }

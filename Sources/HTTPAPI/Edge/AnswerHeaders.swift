@@ -27,7 +27,7 @@ enum AnswerHeaders {
         if answer.header("Content-Security-Policy") == nil { answer.headers.append(("Content-Security-Policy", contentPolicy)) }
         // Every answer tells of data, or of who asked.
         if answer.header("Cache-Control") == nil { answer.headers.append(("Cache-Control", "no-store")) }
-        if sendsHSTS, (request.header("X-Forwarded-Proto") ?? request.scheme).lowercased() == "https" {
+        if sendsHSTS, request.isSecure {
             answer.headers.append(("Strict-Transport-Security", "max-age=31536000; includeSubDomains"))
         }
         let path = request.path

@@ -63,7 +63,7 @@ extension RouteTable {
 extension APIRequest {
     /// As the client wrote it in front of the path: its host is one of this server's names.
     fileprivate var origin: String {
-        let scheme = (header("X-Forwarded-Proto") ?? scheme).lowercased() == "https" ? "https" : "http"
+        let scheme = isSecure ? "https" : "http"
         return scheme + "://" + (statedHost.map(String.init) ?? header("Host") ?? "localhost")
     }
 }

@@ -3,23 +3,23 @@
 public import Logging
 internal import Measures
 internal import NIOCore
-internal import NIOHTTP1
 internal import NIOPosix
 public import Service
 public import ServiceLifecycle
+public import TLS
 
 /// The HTTP API as a service: run it in a `ServiceGroup`, whose graceful shutdown stops accepting, lets running requests finish
 /// and closes idle connections.
 public struct HTTPAPIServer: Sendable {
-    /// Fields in the head of a request.
-    static let headersMax = 100
-
     public let handler: APIHandler
     private let configuration: HTTPAPIConfiguration
     /// One for all addresses that are listened on.
     private let house: HTTPConnection.House
+    private let tls: TLSDoor?
 
-    public init(operations: Operations, configuration: HTTPAPIConfiguration, guest: GuestProtocol? = nil, logger: Logger) {
+    /// - Parameter tls: nil: what goes over the wire can be read there.
+    public init(operations: Operations, configuration: HTTPAPIConfiguration, guest: GuestProtocol? = nil, tls: TLSDoor? = nil, logger: Logger) {
+        self.tls = tls
         handler = APIHandler(operations: operations, configuration: configuration, guest: guest, logger: logger)
         self.configuration = configuration
         house = HTTPConnection.House(
@@ -79,12 +79,7 @@ public struct HTTPAPIServer: Sendable {
     }
 
     private func bind(_ host: String, _ port: Int) async throws -> any Channel {
-        let house = house
-        var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = configuration.headerBytesMax
-        limits.maxHeaderListSize = configuration.headerBytesMax
-        limits.maxHeaderFieldCount = Self.headersMax
-        let decoderLimits = limits
+        let (house, tls) = (house, tls)
         return try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -99,10 +94,11 @@ public struct HTTPAPIServer: Sendable {
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.configureHTTPServerPipeline(
-                        withPipeliningAssistance: true, withErrorHandling: false, withOutboundHeaderValidation: true, withEncoderConfiguration: .init(),
-                        withDecoderLimitConfiguration: decoderLimits)
-                    try channel.pipeline.syncOperations.addHandler(HTTPConnection(house))
+                    let peer = try tls?.guards(channel, .http) { HTTPConnection.plainWords(house.handler) }
+                    let connection = HTTPConnection(house, peer)
+                    try channel.pipeline.syncOperations.addHandler(connection)
+                    // With TLS the client chooses its version of HTTP first.
+                    if peer == nil { try HTTPVersions.speakOne(channel.pipeline.syncOperations, before: connection, house) }
                 }
             }
             .bind(host: host, port: port).get()

@@ -19,7 +19,9 @@ internal import Base
 internal import Logging
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOHTTP2
 internal import Service
+internal import TLS
 
 #if canImport(Glibc)
 internal import Glibc
@@ -62,6 +64,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         case working(Task<Void, Never>)
         /// The connection speaks WebSocket; another handler has it.
         case upgraded
+        /// It speaks HTTP/2: its streams have the requests, and this has its place among the connections.
+        case divided
         /// Everything is said; the client has a moment to read it.
         case leaving
         case closed
@@ -90,6 +94,17 @@ final class HTTPConnection: ChannelDuplexHandler {
     private static let graceAtHalfClose = TimeAmount.milliseconds(500)
 
     private let house: House
+    private enum Footing {
+        /// A socket without TLS.
+        case plain
+        /// A socket with TLS: who is at the other end, as far as it has shown.
+        case secure(TLSPeer)
+        /// A stream of HTTP/2, with the names of the client's certificate.
+        case stream([String])
+    }
+    private let footing: Footing
+    /// Handlers of HTTP/1.1 stand before this one: what comes are requests.
+    private var hearsRequests: Bool
     private var address = "local"
     private var phase = Phase.idle
     private var exchange = Exchange()
@@ -105,7 +120,17 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var idleCheck: Scheduled<Void>?
     private var deadline: Scheduled<Void>?
 
-    init(_ house: House) { self.house = house }
+    init(_ house: House, _ peer: TLSPeer? = nil) {
+        self.house = house
+        footing = peer.map { .secure($0) } ?? .plain
+        hearsRequests = peer == nil
+    }
+
+    init(_ house: House, ofStreamWith names: [String]) {
+        self.house = house
+        footing = .stream(names)
+        hearsRequests = true
+    }
 
     // MARK: - Coming and going
 
@@ -123,17 +148,30 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     /// There is no request that this would answer, so it goes past the handlers that hold answers against requests.
     private func turnAway(_ context: ChannelHandlerContext) {
-        guard let encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self) else {
-            return context.close(promise: nil)
-        }
+        if case .stream = footing { return context.close(promise: nil) }
         let answer = house.handler.refuseUnread(.limited, "Too many connections from your address, or the server is stopping: close some, or use them again")
-        var text = "HTTP/1.1 \(answer.status) Too Many Requests\r\nConnection: close\r\nContent-Length: \(answer.body.count)\r\n"
-        for (name, value) in answer.headers { text += "\(name): \(value)\r\n" }
-        var buffer = context.channel.allocator.buffer(string: text + "\r\n")
-        buffer.writeBytes(answer.body)
+        let buffer = context.channel.allocator.buffer(bytes: Self.bytes(of: answer, "Too Many Requests"))
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
-        encoder.writeAndFlush(NIOAny(IOData.byteBuffer(buffer)), promise: written)
+        // With TLS there is no encoder yet, and the handshake has to go on for the client to hear of this.
+        if case .secure = footing { try? context.channel.syncOptions?.setOption(.autoRead, value: true) }
+        if let encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self) {
+            encoder.writeAndFlush(NIOAny(IOData.byteBuffer(buffer)), promise: written)
+        } else {
+            context.writeAndFlush(NIOAny(buffer), promise: written)
+        }
+    }
+
+    /// An answer for whoever has no pipeline.
+    private static func bytes(of answer: APIAnswer, _ reason: String) -> [UInt8] {
+        var text = "HTTP/1.1 \(answer.status) \(reason)\r\nConnection: close\r\nContent-Length: \(answer.body.count)\r\n"
+        for (name, value) in answer.headers { text += "\(name): \(value)\r\n" }
+        return Array((text + "\r\n").utf8) + answer.body
+    }
+
+    /// What somebody gets who speaks HTTP where TLS is expected.
+    static func plainWords(_ handler: APIHandler) -> [UInt8] {
+        bytes(of: handler.refuseUnread(.bodyUnreadable, "This port speaks TLS: the address begins with https://"), "Bad Request")
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -192,6 +230,8 @@ final class HTTPConnection: ChannelDuplexHandler {
             let isOurTurn: Bool =
                 switch self.phase {
                 case .working, .upgraded: self.unsentWrites == 0
+                // The management of HTTP/2 knows when nothing goes on.
+                case .divided: true
                 case .closed: true
                 default: self.waiting != nil
                 }
@@ -204,6 +244,8 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         lastMove = .now()
+        // Else frames of the connection itself, or bytes for whoever was turned away.
+        guard hearsRequests else { return }
         let part = unwrapInboundIn(data)
         if waiting != nil { held.append(part) } else { take(part, context) }
     }
@@ -235,17 +277,18 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         // HTTP/1.0 ends with the answer, knows no answer before the answer, and need not name the server: then it is the one that it has found.
-        let isOld = head.version != .http1_1
+        let isOld = head.version.major < 2 && head.version != .http1_1
         exchange = Exchange(
             number: exchange.number + 1, method: head.method, version: head.version,
             // The decoder takes nothing after a request that asks for another protocol.
-            isLast: isStopping || !head.isKeepAlive || isOld || head.headers.contains(name: "Upgrade"), isReceived: false)
+            isLast: isStopping || !head.isKeepAlive || head.version != .http1_1 || head.headers.contains(name: "Upgrade"), isReceived: false)
         var headers = head.headers.map { (name: $0.name, value: $0.value) }
         if isOld, !head.headers.contains(name: "Host"), let address = context.channel.localAddress?.ipAddress {
             headers.append(("Host", address.contains(":") ? "[\(address)]" : address))
         }
         let request = APIRequest(
-            method: head.method.rawValue, target: head.uri, headers: headers, address: context.channel.remoteAddress?.ipAddress)
+            method: head.method.rawValue, target: head.uri, headers: headers, address: context.channel.remoteAddress?.ipAddress,
+            scheme: isSecure ? "https" : "http", certificate: certificate)
         let pace = BodyPace(house.configuration)
         let asksFirst = !isOld && head.headers.first(name: "Expect")?.lowercased() == "100-continue"
         exchange.isCounted = house.running.enter()
@@ -263,6 +306,16 @@ final class HTTPConnection: ChannelDuplexHandler {
             exchange.isLast = true
             say(answer, context)
         case .answered(let answer): phase = .discarding(answer, count: 0, pace)
+        }
+    }
+
+    private var isSecure: Bool { if case .plain = footing { false } else { true } }
+
+    private var certificate: [String] {
+        switch footing {
+        case .plain: []
+        case .secure(let peer): peer.names
+        case .stream(let names): names
         }
     }
 
@@ -334,6 +387,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // One stream's fault is no other's.
+        if case .divided = phase, error is NIOHTTP2Errors.StreamError { return }
         guard let error = error as? HTTPParserError else { return close(context) }
         if isClosed || error == .invalidEOFState { return close(context) }
         switch phase {
@@ -473,7 +528,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             headers.add(name: "Content-Length", value: String(bytes.count))
         }
         headers.add(name: "Date", value: house.date.now())
-        if exchange.isLast, answer.status != 101 { headers.add(name: "Connection", value: "close") }
+        if exchange.isLast, exchange.version.major < 2, answer.status != 101 { headers.add(name: "Connection", value: "close") }
         // Who speaks HTTP/1.0 knows no pieces: a stream to him ends with the connection.
         var version = HTTPVersion.http1_1
         if case .stream = answer.content { version = exchange.version }
@@ -508,10 +563,29 @@ final class HTTPConnection: ChannelDuplexHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case let event as Event: carryOut(event, context)
+        case is TLSPeerShown: choose(context)
         case ChannelEvent.inputClosed:
             inputClosed(context)
             context.fireUserInboundEventTriggered(event)
         default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    /// TLS has told which version of HTTP the client wants to speak.
+    private func choose(_ context: ChannelHandlerContext) {
+        guard case .secure(let peer) = footing, case .idle = phase else { return }
+        lastMove = .now()
+        do {
+            if peer.chosenProtocol == "h2" {
+                phase = .divided
+                try HTTPVersions.speakTwo(context.channel, before: self, house, names: peer.names)
+                if isStopping { context.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+            } else {
+                try HTTPVersions.speakOne(context.pipeline.syncOperations, before: self, house)
+                hearsRequests = true
+            }
+        } catch {
+            close(context)
         }
     }
 
@@ -537,6 +611,7 @@ final class HTTPConnection: ChannelDuplexHandler {
                     default: break
                     }
                 }
+            case .divided: context.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
             case .working, .upgraded, .leaving, .closed: break
             }
         case .cut: close(context)
@@ -550,6 +625,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         case .idle, .receiving, .discarding, .leaving: close(context)
         case .working(let task):
             deadline = context.eventLoop.assumeIsolated().scheduleTask(in: Self.graceAtHalfClose) { task.cancel() }
+        case .divided: close(context)
         case .upgraded, .closed: break
         }
     }

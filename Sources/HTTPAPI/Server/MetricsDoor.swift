@@ -11,6 +11,7 @@ internal import Observability
 public import Service
 public import ServiceLifecycle
 internal import Synchronization
+public import TLS
 
 public struct MetricsDoor: Sendable {
     static let connectionsMax = 64
@@ -21,8 +22,11 @@ public struct MetricsDoor: Sendable {
     private let operations: Operations
     private let facts: ServerFacts
 
-    public init(operations: Operations) {
+    private let tls: TLSDoor?
+
+    public init(operations: Operations, tls: TLSDoor? = nil) {
         self.operations = operations
+        self.tls = tls
         let clock = SystemClock()
         facts = ServerFacts(version: HTTPAPIConfiguration.compatibleVersion, startedAt: clock.now(), clock: clock)
     }
@@ -71,6 +75,7 @@ public struct MetricsDoor: Sendable {
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         guard places.enter(channel) else { throw ChannelError.ioOnClosedChannel }
+                        _ = try door.tls?.guards(channel, .other) { Array("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".utf8) }
                         try channel.pipeline.syncOperations.addHandler(IdleStateHandler(allTimeout: MetricsDoor.idleTime))
                         try channel.pipeline.syncOperations.configureHTTPServerPipeline(
                             withPipeliningAssistance: true, withErrorHandling: true, withOutboundHeaderValidation: true, withEncoderConfiguration: .init(),

@@ -32,6 +32,8 @@ public struct WireFeatures: OptionSet, Sendable {
     public init(rawValue: UInt64) { self.rawValue = rawValue }
     /// Vectors may come as halves.
     public static let halves = WireFeatures(rawValue: 1)
+    /// Payloads may be packed by Zstandard, both ways.
+    public static let zstd = WireFeatures(rawValue: 2)
 }
 
 /// The server's answer to it.

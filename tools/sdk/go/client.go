@@ -12,6 +12,8 @@ package contex
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -49,14 +51,46 @@ type Options struct {
 	Attempts int
 	// Pause before the second attempt, 100 ms; each further one is twice as long.
 	Pause time.Duration
-	// HTTP is a client of your own, for proxies and certificates; without a Timeout, which would end streams.
+	// TLS: whom to trust over https, and what to show of oneself; TLSConfig makes one of files. nil: of the files that CONTEX_CA_FILE,
+	// CONTEX_CLIENT_CERT and CONTEX_CLIENT_KEY name, else what the system trusts.
+	TLS *tls.Config
+	// HTTP is a client of your own, for proxies; without a Timeout, which would end streams. TLS is then its own.
 	HTTP *http.Client
+}
+
+// TLSConfig makes of files in PEM how to talk TLS: who must have signed the server's certificate ("": whom the system trusts), and the
+// certificate to show of oneself with its key ("": none). The server's name is always checked.
+func TLSConfig(caFile, certificate, key string) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s has no certificate in PEM", caFile)
+		}
+	}
+	if certificate != "" {
+		if key == "" {
+			key = certificate
+		}
+		pair, err := tls.LoadX509KeyPair(certificate, key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
 }
 
 // A Client of a server. It may be used by many goroutines.
 type Client struct {
 	url     string
 	options Options
+	// Why no request can be made: what the environment says of certificates is wrong.
+	broken error
 }
 
 // New makes a client. Without an address it is CONTEX_URL, else http://localhost:8001.
@@ -88,6 +122,10 @@ func New(address string, options *Options) *Client {
 	if set.HTTP == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.MaxIdleConnsPerHost = 100
+		if set.TLS == nil {
+			set.TLS, client.broken = TLSConfig(os.Getenv("CONTEX_CA_FILE"), os.Getenv("CONTEX_CLIENT_CERT"), os.Getenv("CONTEX_CLIENT_KEY"))
+		}
+		transport.TLSClientConfig = set.TLS
 		// A key goes nowhere else, whatever an answer says.
 		refuse := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		set.HTTP = &http.Client{Transport: transport, CheckRedirect: refuse}
@@ -116,6 +154,9 @@ func target(path string, given parameters) string {
 }
 
 func (client *Client) request(ctx context.Context, method, path string, body []byte, accept string) (*http.Request, error) {
+	if client.broken != nil {
+		return nil, client.broken
+	}
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)

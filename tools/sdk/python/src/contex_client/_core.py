@@ -2,11 +2,14 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import ssl
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Mapping, TypeVar
 from urllib.parse import quote, urlencode
 
+import contex_wire
 import httpx
 
 from .errors import ContexError, NoAnswerError, class_of
@@ -24,6 +27,23 @@ NOT_DONE = frozenset({"server_busy", "rate_limited", "limit_reached", "logins_li
 PAUSE_MAX = 5.0
 #: What the server asks to be waited for longer than this is told to the caller instead.
 RETRY_AFTER_MAX = 20.0
+
+
+def trust(ca_file: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext | None:
+    """What is known of certificates, by argument or environment; None when nothing is."""
+    ca_file, certificate = ca_file or os.environ.get("CONTEX_CA_FILE"), certificate or os.environ.get("CONTEX_CLIENT_CERT")
+    if not ca_file and not certificate:
+        return None
+    return contex_wire.tls_context(ca_file or None, certificate or None, key or os.environ.get("CONTEX_CLIENT_KEY") or None)
+
+
+def wire_address(text: str) -> tuple[str, int, bool]:
+    """Host, port and whether it is TLS: of `host:port`, `contex://host:port` or `contexs://host:port`."""
+    scheme, found, rest = text.rpartition("://")
+    if found and scheme not in ("contex", "contexs"):
+        raise ValueError(f"{text!r} is no address of the binary protocol: host:port or contexs://host:port")
+    host, _, port = rest.rstrip("/").rpartition(":")
+    return host.strip("[]") or "localhost", int(port), scheme == "contexs"
 
 
 @dataclass

@@ -35,30 +35,36 @@ class Contex:
     def __init__(
         self, url: str | None = None, *, api_key: str | None = None, wire: str | None = None, timeout: float = 60, attempts: int = 4,
         pause: float = 0.1, http: httpx.Client | None = None,
+        ca_file: str | None = None, certificate: str | None = None, certificate_key: str | None = None,
     ):
         """
         Args:
             url: Where the server is; `CONTEX_URL`, else `http://localhost:8001`, when not given.
             api_key: `CONTEX_API_KEY` when not given.
-            wire: `host:port` of the binary protocol, for `pip install contex-client` has a client of it too: publishes, queries, embeddings,
-                inboxes, `listen` and `follow` then go over one connection of it; what it does not have goes over HTTP as before.
+            wire: `host:port` of the binary protocol, or `contexs://host:port` for TLS, for `pip install contex-client` has a client
+                of it too: publishes, queries, embeddings, inboxes, `listen` and `follow` then go over one connection of it; what it
+                does not have goes over HTTP as before.
             timeout: Seconds without a sign of life after which an attempt is given up.
             attempts: How often a request is made at most.
             pause: Seconds before the second attempt; each further pause is twice as long.
-            http: An `httpx` client of your own, for proxies or certificates. It stays open when this client is closed.
+            http: An `httpx` client of your own, for proxies. It stays open when this client is closed.
+            ca_file: For `https` and `contexs`: who signed the server's certificate, in PEM; `CONTEX_CA_FILE`, else those that are known.
+            certificate: What to show the server of oneself, in PEM; `CONTEX_CLIENT_CERT`.
+            certificate_key: Its private key; `CONTEX_CLIENT_KEY`, else it is in the same file.
         """
         self.url = (url or os.environ.get("CONTEX_URL") or "http://localhost:8001").rstrip("/")
         key = api_key or os.environ.get("CONTEX_API_KEY")
         self._headers = {"Accept": _core.ACCEPT, "User-Agent": f"contex-client/{_core.VERSION}", **({"X-API-Key": key} if key else {})}
         self._attempts, self._pause, self._timeout = max(1, attempts), pause, timeout
         self._owns_http = http is None
+        trust = _core.trust(ca_file, certificate, certificate_key)
         self._http = http or httpx.Client(
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30))
+            verify=trust or True, limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30))
         self._wire: contex_wire.SyncClient | None = None
         if wire is not None:
-            host, _, port = wire.rpartition(":")
-            self._wire = contex_wire.SyncClient(host.strip("[]") or "localhost", int(port), api_key=key, name=f"contex-client/{_core.VERSION}",
-                                            deadline=timeout, attempts=max(1, attempts), pause=pause)
+            host, port, is_secure = _core.wire_address(wire)
+            self._wire = contex_wire.SyncClient(host, port, api_key=key, name=f"contex-client/{_core.VERSION}", deadline=timeout,
+                                            attempts=max(1, attempts), pause=pause, tls=(trust or True) if is_secure else None)
 
     def __enter__(self) -> Contex:
         return self

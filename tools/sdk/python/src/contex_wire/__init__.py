@@ -1,5 +1,5 @@
 """A client of Contex's binary protocol (docs/protocol.md)."""
-from .client import Client
+from .client import Client, tls_context
 from .errors import ConnectionLost, ContexError, ProtocolError
 from .messages import (
     Acknowledge, Agent, Agents, DataKey, Embed, EmbedInput, Embeddings, Event, Events, Explanation, FollowEvents, FollowInbox, HeldData,
@@ -13,4 +13,4 @@ __all__ = [
     "Explanation", "FollowEvents", "FollowInbox", "HeldData", "HeldNode", "Inbox", "KeyExplanation", "Keys", "ListedAgent", "Listing", "Match",
     "MatchedNeed", "Named", "Packing", "PackingDuplicate", "Passage", "Project", "Projects", "ProtocolError", "Publish", "PublishBatch",
     "PublishOutcome", "Publisher", "Query", "QueryAnswer", "QueryBatch", "QueryOutcome", "ReadEvents", "ReadInbox", "Receipt", "Register",
-    "Registration", "SyncClient", "TryNeeds", "Update"]
+    "Registration", "SyncClient", "TryNeeds", "Update", "tls_context"]

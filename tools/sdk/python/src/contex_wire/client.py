@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
 from collections import deque
 from typing import Any, AsyncGenerator, Callable, TypeVar
 
-from . import frames, messages
+from . import frames, messages, zstd
 from .errors import ConnectionLost, ContexError, ProtocolError
 from .fields import Message
 from .messages import (
@@ -18,7 +19,7 @@ from .messages import (
 
 A = TypeVar("A", bound=Message)
 VERSION = 1
-HALVES = 1
+HALVES, ZSTD = 1, 2
 FRAME_BYTES_MAX = 256 << 10
 PIECE_BYTES = 64 << 10
 # The server owes an answer by the deadline; it is waited for so much longer.
@@ -28,6 +29,15 @@ GRACE_SECONDS = 0.5
  READ_EVENTS, FOLLOW_INBOX, FOLLOW_EVENTS, SHOW_DATA, LIST_KEYS, LIST_PROJECTS, REHEARSE, TRY_NEEDS, HEALTH) = range(1, 22)
 # What may have been done when its answer was lost.
 NOT_AGAIN = {PUBLISH, PUBLISH_BATCH, DELETE, REGISTER_AGENT, REMOVE_AGENT}
+
+
+def tls_context(ca_file: str | None = None, certificate: str | None = None, key: str | None = None) -> ssl.SSLContext:
+    """How to talk TLS: who must have signed the server's certificate (else one that the system trusts), and what to show of oneself."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context
 
 
 class _Subscription:
@@ -68,19 +78,25 @@ class _Link:
         self._last_stream = 0
         self._assembler = frames.Assembler()
         self._decoder = frames.FrameDecoder(FRAME_BYTES_MAX)
+        self._codec: zstd.Codec | None = None
         self.is_open = True
         self.welcome = Welcome()
         self._slots = asyncio.Semaphore(1)
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(cls, host: str, port: int, api_key: str | None, name: str, timeout: float) -> _Link:
+    async def connect(
+        cls, host: str, port: int, api_key: str | None, name: str, timeout: float, tls: ssl.SSLContext | None, server_name: str | None,
+        codec: zstd.Codec | None
+    ) -> _Link:
         try:
             async with _timeout(timeout):
-                reader, writer = await asyncio.open_connection(host, port)
+                reader, writer = await asyncio.open_connection(
+                    host, port, ssl=tls, server_hostname=(server_name or host) if tls is not None else None)
                 link = cls(reader, writer)
+                link._codec = codec
                 try:
-                    await link._greet(Hello(VERSION, VERSION, HALVES, api_key, name, FRAME_BYTES_MAX))
+                    await link._greet(Hello(VERSION, VERSION, HALVES | (ZSTD if codec else 0), api_key, name, FRAME_BYTES_MAX))
                 except BaseException:
                     writer.close()
                     raise
@@ -101,6 +117,9 @@ class _Link:
                 if frame.kind != frames.WELCOME:
                     raise ProtocolError(f"a frame of kind {frame.kind} instead of WELCOME")
                 self.welcome = Welcome.decoded(frame.payload)
+                if not self.welcome.features & ZSTD:
+                    self._codec = None
+                self._decoder.codec = self._codec
                 self._slots = asyncio.Semaphore(max(1, self.welcome.requests_max))
                 self._task = asyncio.create_task(self._read())
                 return
@@ -193,7 +212,8 @@ class _Link:
     def _request(self, stream: int, operation: int, body: bytes, deadline: float | None) -> None:
         milliseconds = None if deadline is None else max(1, int(deadline * 1_000))
         message = Request(operation, milliseconds, body).encoded()
-        self._send(frames.message_frames(frames.REQUEST, stream, message, min(PIECE_BYTES, self.welcome.frame_bytes_max or PIECE_BYTES)))
+        self._send(frames.message_frames(frames.REQUEST, stream, message, min(PIECE_BYTES, self.welcome.frame_bytes_max or PIECE_BYTES),
+                                         self._codec))
 
     async def call(self, operation: int, body: bytes, deadline: float | None) -> bytes:
         async with self._slots:
@@ -281,8 +301,18 @@ class Client:
     def __init__(
         self, host: str = "127.0.0.1", port: int = 8002, *, api_key: str | None = None, name: str = "contex-python", connect_timeout: float = 10,
         deadline: float | None = 60, attempts: int = 4, pause: float = 0.05, pause_max: float = 2, window: int = 256,
+        tls: ssl.SSLContext | bool | None = None, server_name: str | None = None, compress: bool = False,
     ):
-        """`deadline` is that of a request that names none. `window`: updates of a subscription that may be on their way to whoever reads."""
+        """`deadline` is that of a request that names none. `window`: updates of a subscription that may be on their way to whoever reads.
+
+        `tls`: True for the authorities that the system trusts, or a context: `tls_context(ca_file=..., certificate=..., key=...)`. The server's
+        certificate must then be for `host`, or for `server_name`. `compress`: messages are packed by Zstandard where that makes them smaller:
+        worth it where the way is slow. It takes Python 3.14, the package `zstandard`, or the system's libzstd.
+        """
+        self._codec = zstd.codec() if compress else None
+        if compress and self._codec is None:
+            raise ValueError("there is no Zstandard here: pip install zstandard")
+        self._tls, self._server_name = tls_context() if tls is True else tls or None, server_name
         self.host, self.port = host, port
         self._api_key, self._name, self._connect_timeout = api_key, name, connect_timeout
         self._deadline, self._attempts, self._pause, self._pause_max, self._window = deadline, attempts, pause, pause_max, window
@@ -308,7 +338,8 @@ class Client:
             if self._is_closed:
                 raise ContexError(9, "request_cancelled", "the client was closed")
             if not self._link or not self._link.is_open:
-                self._link = await _Link.connect(self.host, self.port, self._api_key, self._name, self._connect_timeout)
+                self._link = await _Link.connect(self.host, self.port, self._api_key, self._name, self._connect_timeout, self._tls, self._server_name,
+                                                 self._codec)
             return self._link
 
     def _wait(self, attempt: int) -> float:

@@ -5,11 +5,16 @@ import struct
 from typing import Iterator, NamedTuple
 
 from .errors import ProtocolError
+from .zstd import Codec
 
 PREFACE = b"CONTEX/1"
 HEAD = struct.Struct(">IBBI")
 TAIL = struct.Struct(">I")
-MORE, OPEN = 1, 2
+MORE, OPEN, PACKED = 1, 2, 4
+SIZE = struct.Struct(">I")
+# A packed payload grows no more than this, and less is not worth packing.
+GROWTH_MAX = 16
+PACKED_BYTES_MIN = 512
 HELLO, WELCOME, PING, PONG, REQUEST, ANSWER, ERROR, UPDATES, CREDIT, CANCEL, GOODBYE = range(1, 12)
 OF_CONNECTION = {HELLO, WELCOME, PING, PONG, GOODBYE}
 MAY_GO_ON = {REQUEST, ANSWER, UPDATES}
@@ -57,11 +62,42 @@ class Frame(NamedTuple):
         return body + TAIL.pack(crc32c(body))
 
 
-def message_frames(kind: int, stream: int, message: bytes, piece_bytes: int) -> bytes:
-    """A message in as many frames as it needs."""
+def packed(piece: bytes, codec: Codec) -> bytes | None:
+    """A payload as a packed one has it; None when it is not worth it, or would grow more than it may."""
+    if len(piece) < PACKED_BYTES_MIN:
+        return None
+    small = codec.compress(piece)
+    if len(small) + SIZE.size >= len(piece) - len(piece) // 8 or len(piece) > GROWTH_MAX * len(small):
+        return None
+    return SIZE.pack(len(piece)) + small
+
+
+def unpacked(payload: bytes, payload_max: int, codec: Codec) -> bytes:
+    if len(payload) <= SIZE.size:
+        raise ProtocolError("a packed frame without content")
+    (size,) = SIZE.unpack_from(payload)
+    content = payload[SIZE.size:]
+    if not 0 < size <= min(payload_max, GROWTH_MAX * len(content)):
+        raise ProtocolError(f"a packed frame of {size} bytes in {len(content)}")
+    try:
+        plain = codec.decompress(content, size)
+    except Exception as error:
+        raise ProtocolError("a packed frame that cannot be unpacked") from error
+    if len(plain) != size:
+        raise ProtocolError(f"a packed frame of {len(plain)} bytes that says {size}")
+    return plain
+
+
+def message_frames(kind: int, stream: int, message: bytes, piece_bytes: int, codec: Codec | None = None) -> bytes:
+    """A message in as many frames as it needs; with a codec those are packed that get smaller."""
     pieces = [message[start:start + piece_bytes] for start in range(0, len(message), piece_bytes)] or [b""]
     last = len(pieces) - 1
-    return b"".join(Frame(kind, MORE if place < last else 0, stream, piece).encoded() for place, piece in enumerate(pieces))
+    frames = []
+    for place, piece in enumerate(pieces):
+        small = packed(piece, codec) if codec is not None else None
+        flags = (MORE if place < last else 0) | (PACKED if small is not None else 0)
+        frames.append(Frame(kind, flags, stream, piece if small is None else small).encoded())
+    return b"".join(frames)
 
 
 class FrameDecoder:
@@ -69,6 +105,8 @@ class FrameDecoder:
 
     def __init__(self, payload_max: int):
         self.payload_max = payload_max
+        # Set when both sides have agreed on packed payloads.
+        self.codec: Codec | None = None
         self._bytes = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
@@ -89,10 +127,14 @@ class FrameDecoder:
                     payload = bytes(view[start + HEAD.size:end])
                 if not HELLO <= kind <= GOODBYE:
                     raise ProtocolError(f"a frame of the unknown kind {kind}")
-                if flags & ~(MORE | OPEN) or (flags & MORE and kind not in MAY_GO_ON) or (flags & OPEN and kind != ANSWER):
+                known = MORE | OPEN | (PACKED if self.codec is not None else 0)
+                if flags & ~known or (flags & (MORE | PACKED) and kind not in MAY_GO_ON) or (flags & OPEN and kind != ANSWER):
                     raise ProtocolError(f"a frame of kind {kind} with the flags {flags}")
                 if stream != 0 if kind in OF_CONNECTION else stream == 0 and kind != ERROR:
                     raise ProtocolError(f"a frame of kind {kind} on stream {stream}")
+                if flags & PACKED and self.codec is not None:
+                    payload = unpacked(payload, self.payload_max, self.codec)
+                    flags &= ~PACKED
                 start = end + TAIL.size
                 yield Frame(kind, flags, stream, payload)
         finally:
