@@ -64,6 +64,7 @@ public final class Server: Sendable {
         var webhooks: WebhookCarrier?
         var mcp: MCPEndpoint?
         var upkeep: Task<Void, Never>?
+        var retention: [Task<Void, Never>] = []
         var trail: StoreAuditTrail?
         var signer: AuditSigner?
         var auditing: [Task<Void, Never>] = []
@@ -135,6 +136,7 @@ public final class Server: Sendable {
         }
         let hub = ChannelHub()
         database.setSink(ChannelSink(hub: hub), for: .redis)
+        database.setListening { [hub] in hub.hasListeners(on: $0) }
         if let webhooks {
             let carrier = WebhookCarrier(
                 configuration: webhooks, source: StoredDeliveries(database, tenant: tenant), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
@@ -149,7 +151,7 @@ public final class Server: Sendable {
         }
         let operations = Operations(
             database: database, authenticationRequired: configuration.authenticationRequired, inflightBytesMax: configuration.inflightBytesMax,
-            meter: meter, audit: audit)
+            meter: meter, audit: audit, signer: parts.signer)
         operations.slowLog.set(milliseconds: configuration.slowMilliseconds, texts: configuration.logTexts)
         (parts.operations, parts.drainSeconds) = (operations, configuration.drainSeconds)
         let registry = operations.registry
@@ -208,6 +210,8 @@ public final class Server: Sendable {
             parts.listeners += listeners
             http = Address(host: hosts[0], port: listeners[0].port)
         }
+        parts.retention = Retaining.begin(
+            database, tenant: tenant, minutes: configuration.retentionMinutes, attribution: parts.trail?.server(action: "retention"), logger: logger)
         let inboxDays = configuration.inboxDays
         parts.upkeep = Task { [weak database] in
             await database?.warmUsedQueries(tenant)
@@ -323,8 +327,8 @@ public final class Server: Sendable {
             for listener in listeners { group.addTask { await listener.stop() } }
         }
         for listener in parts.metricsListeners { await listener.stop() }
-        parts.upkeep?.cancel()
-        await parts.upkeep?.value
+        for task in parts.retention + [parts.upkeep].compactMap({ $0 }) { task.cancel() }
+        for task in parts.retention + [parts.upkeep].compactMap({ $0 }) { await task.value }
         // What was refused last is written down too, and then signed.
         for task in parts.auditing { task.cancel() }
         for task in parts.auditing { await task.value }
@@ -352,6 +356,7 @@ extension ServerConfiguration {
         database.mode = hybridSearch ? .hybrid : .semantic
         database.journal = journal
         database.rates = rates
+        database.retention = RetentionRule(eventDays: retentionEventDays, eventsMax: retentionEventsMax, agentDays: retentionAgentDays)
         return database
     }
 

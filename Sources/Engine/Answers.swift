@@ -293,6 +293,8 @@ public struct HeldDocument: Sendable {
     /// Empty when it was published without.
     public let metadata: JSONObject
     public let publisher: Publisher?
+    /// When it ends by itself; nil: never, and for a state of the past.
+    public let expiresAt: Timestamp?
 }
 
 /// One state that a key had.

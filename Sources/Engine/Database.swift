@@ -130,6 +130,9 @@ public struct DatabaseConfiguration: Sendable {
     /// Where webhooks may go: a registration that names another place is refused. nil: nowhere, webhooks are switched off.
     public var webhookTargets: AddressPolicy? = .publicOnly
 
+    /// By which rule projects are trimmed that say nothing of their own, when somebody asks for it.
+    public var retention = RetentionRule()
+
     public init(directory: String) { self.directory = directory }
 
     public var storePath: String { directory + "/store" }
@@ -155,6 +158,7 @@ public final class Database: Sendable {
     private let closing = Cancellation()
     package let matcher = NeedMatcher()
     let queryUse = QueryUse()
+    let activity: AgentActivity
     let bell = InboxBell()
     let pastGate = PastGate()
     let pepper: Pepper
@@ -178,6 +182,7 @@ public final class Database: Sendable {
         self.configuration = configuration
         self.models = models
         measures = EngineMeasures(MeasureRegistry())
+        activity = AgentActivity(since: configuration.clock.now())
         folderRemarks = try DataFolder.prepare(configuration)
         do {
             let environment = try Environment(

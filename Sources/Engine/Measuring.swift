@@ -73,6 +73,10 @@ public struct EngineMeasures: Sendable {
     let registered: SlottedCounters
     let registrationTimes: SlottedHistograms
     let unregistered: Counter
+    let trimmedEvents: Counter
+    let cleanups: Counter
+    let expiredDocuments: Counter
+    let erasures: Counter
     let groups: Histogram
     let commands: FoundCounters
     let commitFailures: Counter
@@ -95,6 +99,10 @@ public struct EngineMeasures: Sendable {
         registered = registry.projectCounters("contex_agents_registered", "Registrations of agents", "notification_method", ["redis", "webhook", "other"])
         registrationTimes = registry.projectHistograms("contex_registration_duration_seconds", "Time of a registration that is not part of a batch")
         unregistered = registry.counter("contex_agents_unregistered", "Registrations that were removed")
+        trimmedEvents = registry.counter("contex_retention_events_trimmed", "Events that went because they were too old or too many")
+        cleanups = registry.counter("contex_retention_runs", "Runs of retention over all projects")
+        expiredDocuments = registry.counter("contex_documents_expired", "Documents that were deleted because their time was over")
+        erasures = registry.counter("contex_erasures", "Erasures of projects and keys that were finished")
         groups = registry.histogram("contex_writer_group_commands", "Commands that one commit made durable", .sizes)
         commands = registry.foundCounters("contex_commands_applied", "Commands that were applied, by kind", ["command"])
         commitFailures = registry.counter("contex_commit_failures", "Commits that failed")
@@ -146,6 +154,9 @@ extension Command {
         case .announce: "announce"
         case .setRateLimit: "set_rate_limit"
         case .noteAudit: "note_audit"
+        case .trim: "trim"
+        case .setRetention: "set_retention"
+        case .erase: "erase"
         // What is done, not in whose name.
         case .attributed(let attributed): attributed.command.kind
         }

@@ -2,7 +2,7 @@
 // server's log, and at the end of a file if one is named (on another disk, of another user, or shipped away).
 
 public import Access
-internal import Audit
+public import Audit
 public import Base
 public import Engine
 internal import Content
@@ -66,6 +66,9 @@ public struct AuditSigner: Sendable {
             return nil
         }
     }
+
+    /// A receipt with the word of whoever signs the trail.
+    public func sign(_ receipt: ErasureReceipt) throws -> ErasureReceipt { try receipt.signed(seed: seed) }
 
     /// One write, at the end, and on the disk when this returns.
     private static func append(_ text: String, to path: String) throws(ContexError) {

@@ -2,6 +2,7 @@
 
 internal import Attributes
 public import Base
+internal import Documents
 internal import KeySpace
 internal import LMDB
 internal import Measures
@@ -261,6 +262,19 @@ extension NodeSearch {
             nodes.subtract(further)
         }
         filtered = .init(passing: nodes.count, nodes: all.count)
+    }
+
+    /// None of the nodes of some documents.
+    mutating func leaveOut(_ documents: Set<DocumentID>, in view: borrowing TransactionView) throws {
+        var left = try passing ?? AttributeIndex(scope: scope).nodes(in: view)
+        let store = DocumentStore(scope: scope)
+        var gone = NodeSet()
+        for id in documents {
+            guard let document = try store.document(id, in: view) else { continue }
+            for node in document.nodes + document.furtherPassages { gone.insert(node) }
+        }
+        left.subtract(gone)
+        passing = left
     }
 
     /// Only the nodes whose documents pass, each of which is asked: a past has no index.
