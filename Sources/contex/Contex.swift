@@ -20,8 +20,8 @@ struct Contex: AsyncParsableCommand {
         subcommands: [
             Serve.self, Publish.self, Query.self, DataCommand.self, AgentCommand.self, Events.self, Projects.self, SettingsCommand.self,
             KeysCommand.self, LimitsCommand.self, RetentionCommand.self, AuditCommand.self, WebhookCommand.self, MCPCommand.self, Check.self,
-            DoctorCommand.self, Stats.self, ReindexCommand.self, ImportCommand.self, ReplayCommand.self, BackupCommand.self, RestoreCommand.self, CompactCommand.self,
-            VersionCommand.self,
+            DoctorCommand.self, Stats.self, ReindexCommand.self, ImportCommand.self, ReplayCommand.self, BackupCommand.self,
+            RestoreCommand.self, CompactCommand.self, VersionCommand.self,
         ])
 
     static func main() async {
