@@ -47,6 +47,12 @@ public struct ChannelMessage: Sendable {
 /// Receives every message, and knows who listens to which channel. Called on the writer's thread: must hand over at once.
 public protocol ChannelListener: AnyObject, Sendable {
     func receive(_ message: ChannelMessage)
+    /// Whether somebody listens on a channel now.
+    func hasListeners(on channel: String) -> Bool
+}
+
+extension ChannelListener {
+    public func hasListeners(on channel: String) -> Bool { false }
 }
 
 /// Where messages for channels go. They are not kept: without listeners they are dropped, as Redis does with a channel without
@@ -58,6 +64,10 @@ public final class ChannelHub: Sendable {
 
     public func add(_ listener: any ChannelListener) { listeners.withLock { $0[ObjectIdentifier(listener)] = listener } }
     public func remove(_ listener: any ChannelListener) { _ = listeners.withLock { $0.removeValue(forKey: ObjectIdentifier(listener)) } }
+
+    public func hasListeners(on channel: String) -> Bool {
+        listeners.withLock({ Array($0.values) }).contains { $0.hasListeners(on: channel) }
+    }
 
     public func publish(_ message: ChannelMessage) {
         for listener in listeners.withLock({ Array($0.values) }) { listener.receive(message) }

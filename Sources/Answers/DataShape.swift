@@ -66,6 +66,7 @@ public enum DataShape {
         answer.add("data_format", .string(held.format))
         answer.add("nodes", text: JSONMembers.list(try held.nodes.map(listed)))
         add(held.metadata, held.publisher, to: &answer)
+        if let end = held.expiresAt { answer.add("expires_at", .string(end.iso8601)) }
         return answer.text
     }
 

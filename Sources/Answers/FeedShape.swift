@@ -24,7 +24,8 @@ public enum FeedShape {
     private static func update(_ item: FeedItem, _ concern: FeedItem.Concern, of project: Name) -> [UInt8] {
         let event = item.event
         var members = JSONMembers()
-        let isDeletion = concern.reason == .deletion
+        // Of what was erased since it is only known that it is gone.
+        let isDeletion = concern.reason == .deletion || event.kind == .erased
         members.add("type", .string(NotificationShape.kind(isDeletion: isDeletion)))
         members.add("sequence", .string(event.sequence.description))
         members.add("data_key", .string(event.key))
@@ -68,7 +69,7 @@ public enum FeedShape {
         var members = JSONMembers()
         members.add("sequence", .string(event.sequence.description))
         members.add("event_type", .string(event.type))
-        members.add("data_key", event.kind == .imported ? .null : .string(event.key))
+        members.add("data_key", event.kind.hasWholeObject ? .null : .string(event.key))
         members.add("data", text: event.data)
         members.add("published_by", event.publisher?.json ?? .null)
         return members.text

@@ -205,7 +205,7 @@ public enum ToolShape {
 
     /// An event as a line: what it did to which key.
     public static func change(_ event: EventRecord, briefBytes: Int) -> JSONObject {
-        var members = JSONObject([("key", event.kind == .imported ? .null : .string(event.key)), ("what", .string("\(event.kind)"))])
+        var members = JSONObject([("key", event.kind.hasWholeObject ? .null : .string(event.key)), ("what", .string("\(event.kind)"))])
         add(event.sequence, event.publisher, to: &members)
         members["at"] = .string(event.recordedAt.iso8601)
         if event.kind == .published { members["brief"] = .string(brief(event, bytes: briefBytes)) }

@@ -65,6 +65,7 @@ public final class Server: Sendable {
         var webhooks: WebhookCarrier?
         var mcp: MCPEndpoint?
         var upkeep: Task<Void, Never>?
+        var retention: [Task<Void, Never>] = []
         var trail: StoreAuditTrail?
         var signer: AuditSigner?
         var auditing: [Task<Void, Never>] = []
@@ -140,6 +141,7 @@ public final class Server: Sendable {
         }
         let hub = ChannelHub()
         database.setSink(ChannelSink(hub: hub), for: .redis)
+        database.setListening { [hub] in hub.hasListeners(on: $0) }
         if let webhooks {
             let carrier = WebhookCarrier(
                 configuration: webhooks, source: StoredDeliveries(database, tenant: tenant), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
@@ -155,7 +157,7 @@ public final class Server: Sendable {
         }
         let operations = Operations(
             database: database, authenticationRequired: configuration.authenticationRequired, inflightBytesMax: configuration.inflightBytesMax,
-            meter: meter, audit: audit)
+            meter: meter, audit: audit, signer: parts.signer)
         operations.slowLog.set(milliseconds: configuration.slowMilliseconds, texts: configuration.logTexts)
         (parts.operations, parts.drainSeconds) = (operations, configuration.drainSeconds)
         let registry = operations.registry
@@ -224,6 +226,8 @@ public final class Server: Sendable {
             parts.listeners += listeners
             http = Address(host: hosts[0], port: listeners[0].port)
         }
+        parts.retention = Retaining.begin(
+            database, tenant: tenant, minutes: configuration.retentionMinutes, attribution: parts.trail?.server(action: "retention"), logger: logger)
         let inboxDays = configuration.inboxDays
         parts.upkeep = Task { [weak database] in
             await database?.warmUsedQueries(tenant)
@@ -354,8 +358,8 @@ public final class Server: Sendable {
         }
         for listener in parts.metricsListeners { await listener.stop() }
         parts.certificateWatch?.cancel()
-        parts.upkeep?.cancel()
-        await parts.upkeep?.value
+        for task in parts.retention + [parts.upkeep].compactMap({ $0 }) { task.cancel() }
+        for task in parts.retention + [parts.upkeep].compactMap({ $0 }) { await task.value }
         // What was refused last is written down too, and then signed.
         for task in parts.auditing { task.cancel() }
         for task in parts.auditing { await task.value }
@@ -385,6 +389,7 @@ extension ServerConfiguration {
         database.journal = journal
         database.rates = rates
         database.answerCacheBytes = answerCacheBytes
+        database.retention = RetentionRule(eventDays: retentionEventDays, eventsMax: retentionEventsMax, agentDays: retentionAgentDays)
         return database
     }
 

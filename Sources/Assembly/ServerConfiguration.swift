@@ -106,6 +106,12 @@ public struct ServerConfiguration: Sendable {
 
     /// For how long the commands themselves are kept.
     public var journal = JournalWindow.off
+    /// By which rule projects are trimmed that say nothing of their own.
+    public var retentionEventDays = 30
+    public var retentionEventsMax = 10_000
+    public var retentionAgentDays = 7
+    /// Minutes between two runs of retention; nil: it runs when somebody asks for it.
+    public var retentionMinutes: Int? = nil
     /// What agents have not acknowledged after so many days is let go.
     public var inboxDays = 30
 

@@ -223,6 +223,19 @@ public struct Setting: Sendable {
             "entries of agents' inboxes that nobody acknowledged for so long are let go"),
 
         Setting(
+            "RETENTION", flag: "retention", value: "off|on|MINUTES", \.retentionMinutes, .interval,
+            "trim the logs of projects as their rules say, every so many minutes (on: 60); off: only when somebody asks (contex retention run)"),
+        Setting(
+            "RETENTION_EVENTS_TTL_DAYS", also: ["RETENTION_EVENTS_TTL_DAYS"], flag: "retention-events-ttl-days", value: "DAYS", \.retentionEventDays,
+            .integer(0...Limits.retentionDays), "events older than this are trimmed when retention runs; 0: none for its age"),
+        Setting(
+            "RETENTION_MAX_EVENTS_PER_PROJECT", also: ["RETENTION_MAX_EVENTS_PER_PROJECT"], flag: "retention-max-events-per-project", value: "COUNT",
+            \.retentionEventsMax, .integer(0...Limits.retentionEvents), "so many events, the newest, are kept when retention runs; 0: all"),
+        Setting(
+            "RETENTION_AGENT_INACTIVE_DAYS", also: ["RETENTION_AGENT_INACTIVE_DAYS"], flag: "retention-agent-inactive-days", value: "DAYS",
+            \.retentionAgentDays, .integer(0...Limits.retentionDays), "agents that nobody has heard of for so long are removed when retention runs; 0: none"),
+
+        Setting(
             "LOG_LEVEL", also: ["LOG_LEVEL"], flag: "log-level", value: "LEVEL", \.logLevel, .level,
             "trace, debug, info, notice, warning, error or critical"),
         Setting(
@@ -364,6 +377,20 @@ extension Setting.Kind where Value == Int? {
             read: { text in
                 if text.lowercased() == "off" { return .some(nil) }
                 return Int(text).flatMap { (0...65_535).contains($0) ? .some($0) : nil }
+            }, show: { $0.map { "\($0)" } ?? "off" })
+    }
+}
+
+extension Setting.Kind where Value == Int? {
+    static var interval: Self {
+        Self(
+            expected: "off, on, or a number of minutes from 1 to 527040",
+            read: { text in
+                switch text.lowercased() {
+                case "off", "false", "no": .some(nil)
+                case "on", "true", "yes": 60
+                default: Int(text).flatMap { (1...527_040).contains($0) ? .some($0) : nil }
+                }
             }, show: { $0.map { "\($0)" } ?? "off" })
     }
 }

@@ -55,6 +55,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case channelTaken = "channel_taken"
     case cursorStale = "cursor_stale"
     case cursorExpired = "cursor_expired"
+    case historyTrimmed = "history_trimmed"
     case matchesGone = "matches_gone"
     case lastAdministrator = "last_administrator"
     case authenticationOff = "authentication_off"
@@ -147,6 +148,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .channelTaken: (.conflict, "The channel belongs to another project")
         case .cursorStale: (.conflict, "The project was replaced since the listing began")
         case .cursorExpired: (.conflict, "What came after the cursor went because it was old: something was missed")
+        case .historyTrimmed: (.conflict, "What is asked for lies before the horizon of the project: retention has let it go")
         case .matchesGone: (.conflict, "The state that a query's pages are of can no longer be read")
         case .lastAdministrator: (.conflict, "The change would leave nobody who can issue keys")
         case .authenticationOff: (.conflict, "A key cannot be confirmed while anybody could do it")

@@ -100,6 +100,21 @@ public enum Limits {
     /// Old entries that one transaction lets go.
     public static let expiredAtOnce = 5_000
 
+    // MARK: - Retention and erasure
+
+    /// Days and events that retention may be told; 0 stands for no bound.
+    public static let retentionDays = 36_500
+    public static let retentionEvents = 1_000_000_000
+    /// Events, or entries of inboxes that name them, that one transaction trims.
+    public static let trimmedAtOnce = 256
+    /// Records that one transaction of an erasure takes, and bytes of events that it reads.
+    public static let erasedAtOnce = 2_000
+    public static let erasedBytesAtOnce = 8 << 20
+    /// Documents whose time is over that one look takes.
+    public static let expiredDocumentsAtOnce = 256
+    /// Seconds that a document may live: a hundred years.
+    public static let lifetimeSeconds = 3_153_600_000
+
     // MARK: - One published document
 
     /// Characters of a number. No program writes so many, and other readers of JSON stop at 4,300 (Python) or fewer.

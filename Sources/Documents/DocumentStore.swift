@@ -1,4 +1,5 @@
 public import Base
+internal import Hashing
 public import KeySpace
 public import LMDB
 
@@ -244,11 +245,15 @@ public struct DocumentStore: Sendable {
     }
 
     /// Everything that happened to a document, newest first.
-    public func marks(of id: DocumentID, in view: borrowing TransactionView) throws -> [Mark] {
+    /// - Parameters:
+    ///   - last: no event after this one; nil: from the newest on.
+    ///   - count: so many at most.
+    public func marks(of id: DocumentID, upTo last: Sequence? = nil, count: Int = .max, in view: borrowing TransactionView) throws -> [Mark] {
         var found: [Mark] = []
-        try forEachMark(of: id, in: view) { mark in
+        guard count > 0 else { return found }
+        try forEachMark(of: id, upTo: last, in: view) { mark in
             found.append(mark)
-            return .onward
+            return found.count < count ? .onward : .stop
         }
         return found
     }
@@ -374,6 +379,31 @@ public struct DocumentStore: Sendable {
         var writer = ByteWriter()
         if case .deletion = mark { writer.bool(true) }
         try transaction.store(scope.key(.documentVersion, id.rawValue, mark.sequence.rawValue), writer.bytes)
+    }
+
+    /// Forgets what an event did to a document: it is about to go.
+    public func removeMark(_ sequence: Sequence, of id: DocumentID, in transaction: inout WriteTransaction) throws {
+        try transaction.delete(scope.key(.documentVersion, id.rawValue, sequence.rawValue))
+        let key = scope.key(.document, id.rawValue)
+        guard let own = try head(of: id, in: transaction.view), own.sequence == sequence, own.mark != .none,
+            var record = try transaction.view.loadBytes(key)
+        else { return }
+        record[OwnMark.offset] = OwnMark.none.rawValue
+        try transaction.store(key, record)
+    }
+
+    /// Takes a document's key away from it: whoever publishes under the key begins another document. The number stays given, under a name that
+    /// nobody can ask for.
+    public func forgetKey(of document: DocumentRecord, in transaction: inout WriteTransaction) throws {
+        var nameless = DocumentRecord(
+            id: document.id, key: Name(stored: "\u{0}erased:\(document.id.rawValue)"), sequence: document.sequence, exists: false, format: "json",
+            updatedAt: document.updatedAt, fingerprint: .zero, nodes: [])
+        nameless.metadata = []
+        try transaction.delete(scope.key(.documentByKey, text: document.key.text))
+        var writer = ByteWriter()
+        writer.u32(document.id.rawValue)
+        try transaction.store(scope.key(.documentByKey, text: nameless.key.text), writer.bytes)
+        try put(nameless, in: &transaction)
     }
 
     /// Forgets all versions of all documents: their events are about to be replaced.

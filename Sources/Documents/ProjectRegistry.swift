@@ -52,6 +52,11 @@ public struct ProjectRegistry: Sendable {
         return TenantScope(tenant: tenant, project: project)
     }
 
+    /// Takes a project's name away: nobody finds it any more, and its number is not given again.
+    public func remove(_ name: Name, in transaction: inout WriteTransaction) throws {
+        try transaction.delete(scope.key(.projectName, text: name.text))
+    }
+
     /// All projects, by name.
     public func entries(in view: borrowing TransactionView) throws -> [Entry] {
         var entries: [Entry] = []

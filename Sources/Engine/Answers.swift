@@ -139,6 +139,8 @@ public struct QueryAnswer: Sendable {
     public var plan: QueryPlan?
     /// Of one that is kept.
     var text: AnswerText?
+    /// Until when it is what it is, if nothing is changed; nil: for ever.
+    var lastsUntil: Timestamp?
 
     public struct Paging: Sendable, Equatable {
         /// Leads to the matches behind these; nil: there are none.
@@ -297,6 +299,8 @@ public struct HeldDocument: Sendable {
     /// Empty when it was published without.
     public let metadata: JSONObject
     public let publisher: Publisher?
+    /// When it ends by itself; nil: never, and for a state of the past.
+    public let expiresAt: Timestamp?
 }
 
 /// One state that a key had.

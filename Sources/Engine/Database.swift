@@ -132,6 +132,9 @@ public struct DatabaseConfiguration: Sendable {
     /// Where webhooks may go: a registration that names another place is refused. nil: nowhere, webhooks are switched off.
     public var webhookTargets: AddressPolicy? = .publicOnly
 
+    /// By which rule projects are trimmed that say nothing of their own, when somebody asks for it.
+    public var retention = RetentionRule()
+
     public init(directory: String) { self.directory = directory }
 
     public var storePath: String { directory + "/store" }
@@ -158,6 +161,7 @@ public final class Database: Sendable {
     package let matcher = NeedMatcher()
     let queryUse = QueryUse()
     let answers: AnswerCache
+    let activity: AgentActivity
     let bell = InboxBell()
     let pastGate = PastGate()
     let pepper: Pepper
@@ -182,6 +186,7 @@ public final class Database: Sendable {
         self.models = models
         measures = EngineMeasures(MeasureRegistry())
         answers = AnswerCache(bytesMax: configuration.answerCacheBytes)
+        activity = AgentActivity(since: configuration.clock.now())
         folderRemarks = try DataFolder.prepare(configuration)
         do {
             let environment = try Environment(

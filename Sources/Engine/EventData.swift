@@ -8,12 +8,12 @@ public enum EventData {
     /// - Throws: `.damaged`
     public static func visible(_ event: EventRecord) throws(ContexError) -> JSONValue {
         let data = try parsed(event.data)
-        return event.kind == .imported ? data : .object(JSONObject([(event.key, data)]))
+        return event.kind.hasWholeObject ? data : .object(JSONObject([(event.key, data)]))
     }
 
     /// The same as text.
     public static func visibleText(_ event: EventRecord) -> [UInt8] {
-        if event.kind == .imported { return event.data }
+        if event.kind.hasWholeObject { return event.data }
         var members = JSONMembers()
         members.add(event.key, text: event.data)
         return members.text

@@ -99,7 +99,7 @@ extension Database {
     private func exportedEvents(_ scope: TenantScope, _ cursor: ExportCursor, _ bytesMax: Int) async throws -> ExportPage {
         var since = Sequence.zero
         if case .events(let last) = cursor.place { since = last }
-        let left = Int(clamping: cursor.pin.sequence.rawValue - since.rawValue)
+        let left = Int(clamping: cursor.pin.sequence.rawValue - min(since.rawValue, cursor.pin.sequence.rawValue))
         let events = try await read { [since] view in
             let log = EventLog(scope: scope)
             try cursor.pin.verify(log, in: view)
@@ -134,7 +134,11 @@ extension Database {
         if case .nodes(let place) = cursor.place { from = place }
         let dimension = models.dimension
         let walk = StateWalk(scope: scope, pin: cursor.pin, dimension: dimension, wanted: .nodesWithOwnVectors)
-        let (piece, _) = try await read { [from] in try walk.piece(from: from, countMax: .max, bytesMax: bytesMax, in: $0) }
+        let (piece, _) = try await read { [self, from] view in
+            var walk = walk
+            walk.over = try over(scope, in: view)
+            return try walk.piece(from: from, countMax: .max, bytesMax: bytesMax, in: view)
+        }
         return try await onPool(isHeavy: true) { cancellation in
             var filler = PageFiller<[UInt8]>(PageRequest(bytesMax: bytesMax))
             for part in piece.parts {

@@ -84,8 +84,10 @@ extension Database {
                 }
                 let log = EventLog(scope: scope)
                 let head = try log.head(in: view)
-                let oldest = InboxCursor(epoch: head.epoch, sequence: .zero)
+                let horizon = try log.horizon(in: view)
+                let oldest = InboxCursor(epoch: head.epoch, sequence: horizon.sequence)
                 let from = try Self.place(cursor, oldest: oldest) ?? head.sequence
+                if from < horizon.sequence { throw horizon.refusal("The cursor \(from)", epoch: head.epoch) }
                 guard from <= head.sequence else { throw Self.beyond(cursor!, head.sequence, oldest: oldest) }
                 let events = try log.events(after: from, count: max(1, limit), bytesMax: bytesMax, in: view)
                 let last = events.last?.sequence ?? from

@@ -90,7 +90,8 @@ extension Database {
         _ tenant: TenantID, project: Name, agent name: Name, after cursor: InboxCursor?, limit: Int = Limits.inboxPage,
         bytesMax: Int = Limits.answerBytes, explains: Bool = false
     ) async throws -> InboxPage {
-        try await read { view in
+        noteActivity(tenant, project: project, agent: name)
+        return try await read { view in
             guard let scope = try Self.scope(tenant, project, view), let agent = try NeedStore(scope: scope).agent(name, in: view) else {
                 throw ContexError(.agentNotFound, "Agent not found")
             }
@@ -147,6 +148,7 @@ extension Database {
     /// - Returns: how many there were.
     /// - Throws: as `inbox`; `.invalid` for a cursor beyond the last entry.
     public func acknowledge(_ tenant: TenantID, project: Name, agent: Name, upTo cursor: InboxCursor) async throws -> Int {
+        noteActivity(tenant, project: project, agent: agent)
         let outcome = try await submit(.acknowledge(.init(tenant: tenant, project: project, agent: agent, cursor: cursor, time: now())))
         guard case .removed(let count) = outcome else { throw outcome.mismatch }
         return count

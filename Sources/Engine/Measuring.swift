@@ -25,6 +25,7 @@ enum Answered: String, MeasureLabel { case success, error }
 final class QueryWatch: Sendable {
     private let nanoseconds = Cells(QueryStage.allCases.count)
     private let found = Cells(2)
+    private let until = Mutex<Timestamp?>(nil)
     private let measures: EngineMeasures
     /// Of whoever asks; stages are noted on other threads.
     private let span = OpenSpan.current
@@ -44,6 +45,12 @@ final class QueryWatch: Sendable {
         found.add(UInt64(nearest), to: 0)
         found.add(UInt64(lexical), to: 1)
         measures.candidates.record(UInt64(nearest + lexical))
+    }
+
+    /// Until when the answer is what it is, if nothing is changed; nil: for ever.
+    var lastsUntil: Timestamp? {
+        get { until.withLock { $0 } }
+        set { until.withLock { $0 = newValue } }
     }
 
     func plan(_ mode: String, _ answer: QueryAnswer) -> QueryPlan {
@@ -78,6 +85,10 @@ public struct EngineMeasures: Sendable {
     let registered: SlottedCounters
     let registrationTimes: SlottedHistograms
     let unregistered: Counter
+    let trimmedEvents: Counter
+    let cleanups: Counter
+    let expiredDocuments: Counter
+    let erasures: Counter
     let groups: Histogram
     let commands: FoundCounters
     let commitFailures: Counter
@@ -100,6 +111,10 @@ public struct EngineMeasures: Sendable {
         registered = registry.projectCounters("contex_agents_registered", "Registrations of agents", "notification_method", ["redis", "webhook", "other"])
         registrationTimes = registry.projectHistograms("contex_registration_duration_seconds", "Time of a registration that is not part of a batch")
         unregistered = registry.counter("contex_agents_unregistered", "Registrations that were removed")
+        trimmedEvents = registry.counter("contex_retention_events_trimmed", "Events that went because they were too old or too many")
+        cleanups = registry.counter("contex_retention_runs", "Runs of retention over all projects")
+        expiredDocuments = registry.counter("contex_documents_expired", "Documents that were deleted because their time was over")
+        erasures = registry.counter("contex_erasures", "Erasures of projects and keys that were finished")
         groups = registry.histogram("contex_writer_group_commands", "Commands that one commit made durable", .sizes)
         commands = registry.foundCounters("contex_commands_applied", "Commands that were applied, by kind", ["command"])
         commitFailures = registry.counter("contex_commit_failures", "Commits that failed")
@@ -151,6 +166,9 @@ extension Command {
         case .announce: "announce"
         case .setRateLimit: "set_rate_limit"
         case .noteAudit: "note_audit"
+        case .trim: "trim"
+        case .setRetention: "set_retention"
+        case .erase: "erase"
         // What is done, not in whose name.
         case .attributed(let attributed): attributed.command.kind
         }

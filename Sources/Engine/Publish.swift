@@ -186,6 +186,9 @@ package struct PreparedDocument: Sendable {
         self.tenant = tenant
         self.command = command
         recordedAt = time
+        if let end = command.expiresAt, end <= time {
+            throw .invalid(field: "expires_at", kind: "value_error", message: "Value error, expires_at is in the past: it is \(time.iso8601)")
+        }
         do throws(PlacedFault) { try Metadata.check(command.metadata) } catch { throw error.contexError }
         var own: [Float]? = nil
         if let vector = command.vector { own = try VectorIndex.unit(vector, dimension: dimension, field: "vector") }
@@ -200,7 +203,7 @@ package struct PreparedDocument: Sendable {
         dataBytes = JSONPrinter.bytes(command.data)
         metadataBytes = Self.bytes(ofMetadata: command.metadata)
         fingerprint = Self.fingerprint(
-            format: command.format, eventType: Self.eventType(command), vector: own, metadata: metadataBytes, data: dataBytes)
+            format: command.format, eventType: Self.eventType(command), vector: own, metadata: metadataBytes, data: dataBytes, expiresAt: command.expiresAt)
         // The log has it as it came, the index what it stores of it.
         let stored = own.map(VectorMath.stored)
         let (nodes, format) = (split.nodes, split.format.rawValue)
@@ -217,7 +220,10 @@ package struct PreparedDocument: Sendable {
 
     static func bytes(ofMetadata metadata: JSONObject) -> [UInt8] { metadata.isEmpty ? [] : JSONPrinter.bytes(.object(metadata)) }
 
-    static func fingerprint(format: String?, eventType: String, vector: [Float]?, metadata: [UInt8], data: [UInt8]) -> SHA256Digest {
+    /// - Parameter expiresAt: another end is another publish, of the same content.
+    static func fingerprint(
+        format: String?, eventType: String, vector: [Float]?, metadata: [UInt8], data: [UInt8], expiresAt: Timestamp? = nil
+    ) -> SHA256Digest {
         var head = ByteWriter()
         head.bool(format != nil)
         head.text(format ?? "")
@@ -225,6 +231,8 @@ package struct PreparedDocument: Sendable {
         head.varint(UInt64(vector?.count ?? 0))
         head.floats(vector ?? [])
         head.blob(metadata)
+        // Behind everything, and nothing without: as it was before documents could end.
+        if let expiresAt { head.i64(expiresAt.rawValue) }
         return SHA256.digest(head.bytes, data)
     }
 
@@ -318,7 +326,7 @@ package struct PreparedDocument: Sendable {
                         Command.Publish.Node(identity: $0, tokenCount: $1)
                     }, passages: unit.passages, vectors: found, texts: unit.texts, nodeTexts: unit.nodeTexts)
             },
-            routing: routing, time: recordedAt, analyzer: analyzer, note: note)
+            routing: routing, time: recordedAt, expiresAt: command.expiresAt, analyzer: analyzer, note: note)
     }
 }
 

@@ -26,7 +26,13 @@ extension Database {
     ) async throws -> Page<Item> {
         guard let (scope, start) = try await read({ view -> (TenantScope, Sequence)? in
             guard let scope = try Self.scope(tenant, project, view) else { return nil }
-            guard let text = request.cursor else { return (scope, since) }
+            guard let text = request.cursor else {
+                // 0 is wherever the log begins.
+                let log = EventLog(scope: scope)
+                let horizon = try log.horizon(in: view)
+                if since > .zero, since < horizon.sequence { throw horizon.refusal("since=\(since)", epoch: try log.head(in: view).epoch) }
+                return (scope, since)
+            }
             let cursor = try PageCursor(text, of: .events, project: scope.project)
             try cursor.pin.verify(EventLog(scope: scope), in: view)
             return (scope, cursor.pin.sequence)
@@ -70,6 +76,7 @@ extension Database {
             let past = try asOf.flatMap { try pastSequence($0, scope, in: view) }
             guard let scope else { return nil }
             let sequence = try past ?? EventLog(scope: scope).head(in: view).sequence
+            if past == nil, try isOver(key, scope, in: view) { return nil }
             return try PastDraft(scope, at: sequence, key: key, dimension: dimension, withVectors: false, in: view)
         }
         guard let found, let document = found.documents.first else { throw ContexError(.dataNotFound, "Data key '\(key.text.excerpt())' not found") }
@@ -80,16 +87,21 @@ extension Database {
             guard let scope = try Self.scope(tenant, project, view) else { return nil }
             let log = EventLog(scope: scope)
             guard let event = try log.event(document.sequence, in: view) else {
-                let head = try log.head(in: view).sequence
-                if document.sequence == .zero || document.sequence > head { return nil }
+                let (head, horizon) = (try log.head(in: view).sequence, try log.horizon(in: view).sequence)
+                // Of data that was imported without its event: where the log stood then.
+                if document.sequence == .zero || document.sequence > head || document.sequence <= horizon { return nil }
                 throw ContexError.damaged("'\(key)' names event \(document.sequence), which is missing: run 'contex check'")
             }
             return event.kind == .published && event.key == key.text ? event : nil
         }
+        let expiresAt: Timestamp? = asOf != nil ? nil : try await read { view in
+            guard let scope = try Self.scope(tenant, project, view), let present = try DocumentStore(scope: scope).document(key, in: view) else { return nil }
+            return present.sequence == document.sequence ? try DocumentExpiry(scope: scope).time(of: present.id, in: view) : nil
+        }
         return HeldDocument(
             key: key, sequence: document.sequence, recordedAt: event?.recordedAt, dataText: event?.data,
             format: nodes.first?.format ?? event?.format ?? "json", nodes: nodes, metadata: document.attributes.metadata,
-            publisher: document.attributes.publisher)
+            publisher: document.attributes.publisher, expiresAt: expiresAt)
     }
 
     // MARK: - Projects
@@ -220,9 +232,14 @@ extension Database {
     public func version(_ tenant: TenantID, project: Name, key: Name, sequence: Sequence) async throws -> DocumentVersion {
         try await read { view in
             guard let scope = try Self.scope(tenant, project, view),
-                let document = try DocumentStore(scope: scope).document(key, in: view),
-                try DocumentStore(scope: scope).hasVersion(sequence, of: document.id, in: view)
+                let document = try DocumentStore(scope: scope).document(key, in: view)
             else { throw ContexError(.versionNotFound, "Version \(sequence) not found for \(key.text.excerpt())") }
+            guard try DocumentStore(scope: scope).hasVersion(sequence, of: document.id, in: view) else {
+                let log = EventLog(scope: scope)
+                let horizon = try log.horizon(in: view)
+                if sequence > .zero, sequence <= horizon.sequence { throw horizon.refusal("Version \(sequence)", epoch: try log.head(in: view).epoch) }
+                throw ContexError(.versionNotFound, "Version \(sequence) not found for \(key.text.excerpt())")
+            }
             return try Self.version(try Self.versionEvent(sequence, EventLog(scope: scope), in: view))
         }
     }

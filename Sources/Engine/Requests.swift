@@ -20,6 +20,8 @@ public struct PublishCommand: Sendable {
     public var metadata: JSONObject
     /// Whose key it came with; nil while authentication is off.
     public var publisher: Publisher?
+    /// When the document ends by itself; nil: never, also when it was to end before.
+    public var expiresAt: Timestamp?
 
     public init(
         project: Name, key: Name, data: JSONValue, format: String? = nil, eventType: String? = nil, vector: [Float]? = nil,

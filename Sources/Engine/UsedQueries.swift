@@ -46,6 +46,11 @@ final class QueryUse: Sendable {
         }
     }
 
+    /// Nothing was ever asked of a project.
+    func forget(_ project: Name, of tenant: TenantID) {
+        state.withLock { $0.uses[tenant] = $0.uses[tenant]?.filter { $0.key.project != project } }
+    }
+
     /// The most used texts of each tenant that were asked at least twice, most used first; nil when nothing was noted since the last call.
     func changed() -> [TenantID: [(asked: AskedQuery, uses: UInt32)]]? {
         let uses = state.withLock { state in

@@ -70,6 +70,8 @@ public struct EventLog: Sendable {
 
     /// The hash of an event, without its data being copied; nil when it is not there.
     public func hash(of sequence: Sequence, in view: borrowing TransactionView) throws -> SHA256Digest? {
+        let horizon = try horizon(in: view)
+        if sequence == horizon.sequence, sequence > .zero { return horizon.hash }
         guard let payload = try view.load(scope.key(.event, sequence.rawValue)) else { return nil }
         let begin = payload.byteCount - SHA256Digest.byteCount
         guard begin >= 0 else { throw ByteError.truncated(at: payload.byteCount) }
@@ -77,12 +79,14 @@ public struct EventLog: Sendable {
         return try reader.sha256()
     }
 
-    /// Events after `since`, oldest first, at most `count`, and no more than `bytesMax` with all that belongs to them (at least one).
+    /// Events after `since`, oldest first, at most `count`, and no more than `bytesMax` with all that belongs to them (at least one). What lies
+    /// before the horizon is passed over: who must not miss it asks for the horizon first.
     /// - Throws: `.damaged` when one of them is missing, also the last: what is returned is all there is, or ends where a bound was reached.
     public func events(
         after since: Sequence, count: Int, bytesMax: Int = .max, in view: borrowing TransactionView
     ) throws -> [EventRecord] {
         let head = try head(in: view).sequence
+        let since = max(since, try horizon(in: view).sequence)
         guard count > 0, since < head else { return [] }
         var due = since.next
         func missing() -> ContexError { ContexError.damaged("event \(due) is missing, the log goes up to \(head): run 'contex check'") }
@@ -114,28 +118,41 @@ public struct EventLog: Sendable {
         let (epoch, overflow) = try head(in: transaction.view).epoch.addingReportingOverflow(1)
         if overflow { throw ContexError.damaged("the log says that it was replaced more often than it can be") }
         try transaction.deleteAll(prefix: scope.key(.event))
+        try transaction.deleteAll(prefix: scope.key(.logHorizon))
         try store(Head(sequence: .zero, hash: .zero, epoch: epoch), in: &transaction)
     }
 
-    /// Reads the whole log and follows the chain; each finding is a sentence.
+    /// Reads the whole log and follows the chain from the horizon on; each finding is a sentence.
     public func findings(in view: borrowing TransactionView) throws -> [String] {
         var findings: [String] = []
-        let head = try head(in: view)
-        var expected = Head(sequence: .zero, hash: .zero, epoch: head.epoch)
+        let (head, horizon) = (try head(in: view), try horizon(in: view))
+        var kept = try keptEvents(in: view)
+        var expected = Head(sequence: horizon.sequence, hash: horizon.hash, epoch: head.epoch)
+        if horizon.sequence > head.sequence { findings.append("the log begins after event \(horizon.sequence) and ends at \(head.sequence)") }
         try view.scanRecords(prefix: scope.key(.event)) { key, payload in
             let sequence = Self.sequence(ofKey: key)
             let event = try EventRecord.decode(Array(payload), sequence: sequence)
+            func follows(_ before: SHA256Digest) -> Bool {
+                event.kind == .erased || event.hash == EventRecord.chainHash(after: before, sequence: sequence, at: event.position, event.draft)
+            }
+            if sequence <= horizon.sequence {
+                guard let before = kept.removeValue(forKey: sequence) else {
+                    findings.append("event \(sequence) lies before the horizon \(horizon.sequence), and is not among those that were kept")
+                    return .onward
+                }
+                if !follows(before) { findings.append("event \(sequence) is not the one that was kept") }
+                return .onward
+            }
             let due = Sequence(rawValue: expected.sequence.rawValue &+ 1)
             if sequence != due { findings.append("event \(due) is missing; the next one there is \(sequence)") }
-            if event.hash != EventRecord.chainHash(after: expected.hash, sequence: sequence, at: event.position, event.draft) {
-                findings.append("event \(sequence) breaks the hash chain")
-            }
+            if !follows(expected.hash) { findings.append("event \(sequence) breaks the hash chain") }
             expected = Head(sequence: sequence, hash: event.hash, epoch: head.epoch)
             return .onward
         }
+        for sequence in kept.keys.sorted() { findings.append("event \(sequence) was kept before the horizon and is missing") }
         if head != expected { findings.append("the log ends at \(expected.sequence), its head record says \(head.sequence)") }
         return findings
     }
 
-    private static func sequence(ofKey key: [UInt8]) -> Sequence { Sequence(rawValue: UInt64(lastOf: key)) }
+    static func sequence(ofKey key: [UInt8]) -> Sequence { Sequence(rawValue: UInt64(lastOf: key)) }
 }

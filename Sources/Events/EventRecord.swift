@@ -1,7 +1,7 @@
 public import Base
 public import Hashing
 
-/// One entry of a project's log. Never changed, never removed by ordinary operations.
+/// One entry of a project's log. Never changed but by an erasure, never removed but by retention and erasure.
 public struct EventRecord: Sendable, Equatable {
     public enum Kind: UInt8, Sendable {
         /// A document took new content; `data` is what was published.
@@ -10,6 +10,11 @@ public struct EventRecord: Sendable, Equatable {
         case deleted = 2
         /// An event taken over from an export as it stood there; `data` is the whole object that readers see.
         case imported = 3
+        /// What it said was erased: only its place, its time and its hash are left, and the chain goes on over them.
+        case erased = 4
+
+        /// Whether `data` is the whole object that readers see.
+        public var hasWholeObject: Bool { self == .imported || self == .erased }
     }
 
     public let sequence: Sequence

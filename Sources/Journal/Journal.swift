@@ -128,6 +128,31 @@ public struct Journal: Sendable {
         try store(State(first: state.first, last: state.last, bytes: size, base: state.base, link: state.link), in: &transaction)
     }
 
+    /// The entry of a position; nil when it is not there.
+    public func record(at position: Position, in view: borrowing TransactionView) throws -> JournalRecord? { try entry(position, in: view)?.record }
+
+    /// Lets the oldest entries go, up to a position and `count` of them at most, whatever the window says: what they hold is to be forgotten.
+    /// - Returns: how many there were.
+    @discardableResult
+    public func trim(upTo last: Position, count: Int, in transaction: inout WriteTransaction) throws -> Int {
+        guard let state = try state(in: transaction.view) else { return 0 }
+        var (first, base, size, gone) = (state.first, state.base, state.bytes, 0)
+        while gone < count, first <= min(last, state.last), let oldest = try entry(first, in: transaction.view) {
+            try transaction.delete(key(first))
+            size -= min(size, UInt64(oldest.bytes))
+            base = oldest.record.link
+            gone += 1
+            first = first.next
+        }
+        guard gone > 0 else { return 0 }
+        if first > state.last {
+            try transaction.delete(scope.key(.journalState))
+        } else {
+            try store(State(first: first, last: state.last, bytes: size, base: base, link: state.link), in: &transaction)
+        }
+        return gone
+    }
+
     /// Ends the journal: the next entry begins a new one.
     public func removeAll(in transaction: inout WriteTransaction) throws {
         try transaction.deleteAll(prefix: scope.key(.journalEntry))

@@ -85,4 +85,11 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case outboxEvent = 0x65
     case outboxState = 0x66
     case deliveryAttempt = 0x67
+
+    // A project: where its log begins, and by which rule it is trimmed. In a tenant's project 0: erasures that are under way.
+    case logHorizon = 0x7C
+    case retention = 0x7D
+    // Documents that end by themselves: by time in their tenant's project 0, by document in the project.
+    case expiryByTime = 0x7E
+    case documentExpiry = 0x7F
 }

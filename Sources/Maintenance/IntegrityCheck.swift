@@ -202,6 +202,9 @@ public enum IntegrityCheck {
                 }
             }
         }
+        var ids: Set<DocumentID> = []
+        try documents.forEachDocument(in: view) { ids.insert($0.id) }
+        report.findings += try DocumentExpiry(scope: scope).findings(documents: ids, in: view)
         for id in try documents.nodeIDs(in: view) where owners[id] == nil {
             report.findings.append("node \(id.rawValue) belongs to no document")
         }

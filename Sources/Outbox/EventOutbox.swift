@@ -114,6 +114,36 @@ public struct EventOutbox: Sendable {
         }
     }
 
+    /// Takes away what events say, and whom they are for: nobody is told of them any more. Their numbers stay.
+    /// - Returns: how many there were.
+    /// - Complexity: O(events).
+    @discardableResult
+    public func erase(where isMeant: (OutboxEvent) throws -> Bool, in transaction: inout WriteTransaction) throws -> Int {
+        var meant: [OutboxEvent] = []
+        try forEach(after: 0, in: transaction.view) { event in
+            if try isMeant(event) { meant.append(event) }
+            return .onward
+        }
+        for event in meant {
+            let blank = OutboxEvent(number: event.number, kind: event.kind, time: event.time, project: "", endpoint: .max, data: Array("{}".utf8))
+            var writer = ByteWriter(capacity: 64)
+            blank.write(to: &writer)
+            try transaction.store(scope.key(.outboxEvent, event.number), writer.bytes)
+        }
+        for lane in try DeliveryLedger.lanes(scope, in: transaction.view) {
+            let ledger = DeliveryLedger(scope: scope, lane: lane)
+            guard var state = try ledger.state(in: transaction.view) else { continue }
+            var letters: [UInt64] = []
+            try ledger.forEachLetter(in: transaction.view) { number, letter in
+                if let event = letter.event, try isMeant(event) { letters.append(number) }
+                return .onward
+            }
+            for number in letters { try ledger.remove(number, &state, in: &transaction) }
+            if !letters.isEmpty { try ledger.store(state, in: &transaction) }
+        }
+        return meant.count
+    }
+
     // MARK: - Endpoints
 
     public func endpoint(_ number: UInt64, in view: borrowing TransactionView) throws -> WebhookEndpoint? {

@@ -107,6 +107,11 @@ final class ConnectionRegistry: ChannelListener {
         cutOff(cut)
     }
 
+    func hasListeners(on channel: String) -> Bool {
+        let channel = Array(channel.utf8)
+        return !state.withLock { $0.exchange.listeners(of: channel) }.isEmpty
+    }
+
     /// The payload and its end, which every frame shares.
     private func body(of payload: ChannelPayload) -> ByteBuffer {
         if let body = state.withLock({ $0.rendered.flatMap { $0.payload === payload ? $0.body : nil } }) { return body }

@@ -15,6 +15,7 @@ public enum Action: String, Sendable, CaseIterable {
     case useMCP
     case listEventKinds, createEndpoint, listEndpoints, showEndpoint, changeEndpoint, removeEndpoint, testEndpoint
     case showRateLimits, setRateLimits, readAudit
+    case showRetention, setRetention, cleanUp, eraseData, eraseProject
 
     /// What is of all projects together, and so for nobody whose key has only some.
     public var concernsAllProjects: Bool { self == .setRateLimits || self == .readAudit }
@@ -41,6 +42,7 @@ public enum Action: String, Sendable, CaseIterable {
         // An endpoint is told of what everybody does.
         case .createEndpoint, .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint: .systemCleanup
         case .setRateLimits, .readAudit: .systemCleanup
+        case .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject: .systemCleanup
         // What a connection follows, and what a message of MCP asks for, is asked for by itself.
         case .listPermissions, .showHealth, .showMetrics, .openSocket, .useMCP, .listEventKinds: nil
         // Everybody may know what he has left.

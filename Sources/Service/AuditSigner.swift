@@ -2,7 +2,7 @@
 // server's log, and at the end of a file if one is named (on another disk, of another user, or shipped away).
 
 public import Access
-internal import Audit
+public import Audit
 public import Base
 public import Engine
 internal import Content
@@ -69,6 +69,9 @@ public struct AuditSigner: Sendable {
             return nil
         }
     }
+
+    /// A receipt with the word of whoever signs the trail.
+    public func sign(_ receipt: ErasureReceipt) throws -> ErasureReceipt { try receipt.signed(seed: seed) }
 
     private func append(_ text: String, to path: String) async throws {
         try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in

@@ -18,6 +18,8 @@ public final class Operations: Sendable {
     private let audit: any AuditTrail
     let logger: Logger
     let measures: ServiceMeasures
+    /// Puts a word on a receipt that can be held against the audit trail's key; without an audit trail there is none.
+    let signer: AuditSigner?
     /// What is slow.
     public let slowLog = SlowLog()
     let condition = Condition()
@@ -27,9 +29,10 @@ public final class Operations: Sendable {
 
     public init(
         database: Database, authenticationRequired: Bool, inflightBytesMax: Int = Limits.inflightBytes, meter: any Meter = NoMeter(),
-        audit: any AuditTrail = NoAuditTrail()
+        audit: any AuditTrail = NoAuditTrail(), signer: AuditSigner? = nil
     ) {
         self.database = database
+        self.signer = signer
         memory = InflightMemory(total: inflightBytesMax)
         self.authenticationRequired = authenticationRequired
         self.meter = meter
@@ -131,6 +134,9 @@ public final class Operations: Sendable {
             throw failure
         }
     }
+
+    /// For how many days what is done is written down; nil: it is not.
+    var auditDays: Int? { audit.keptDays }
 
     /// Counts a part of an operation.
     func charge(_ action: Action, _ cost: Int, _ principal: Principal, _ project: Name?, _ caller: Caller) async throws {

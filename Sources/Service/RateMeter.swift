@@ -66,7 +66,7 @@ extension Action {
         case .createKey, .listKeys, .revokeKey, .confirmKey, .changeKey, .rotateKey,
             .assignRole, .listRoles, .showRole, .removeRole, .changeSettings, .createEndpoint,
             .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .replayDeliveries, .setRateLimits, .readAudit,
-            .showLogLevel, .changeLogLevel:
+            .showLogLevel, .changeLogLevel, .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject:
             .administration
         case .listData, .showData, .exportData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .readEvents, .followEvents,
             .readVersions, .openSocket, .listProjects, .showSettings, .listPermissions, .readDeliveries, .listEventKinds:

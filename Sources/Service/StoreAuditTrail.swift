@@ -194,7 +194,7 @@ extension Action {
     var auditKind: AuditKind? {
         switch self {
         case .publish, .publishBatch, .restoreVersion: .dataPublished
-        case .deleteData: .dataDeleted
+        case .deleteData, .eraseData, .eraseProject: .dataDeleted
         case .importData: .dataImported
         case .exportData: .dataExported
         case .registerAgent, .registerAgentBatch: .agentRegistered
@@ -208,9 +208,11 @@ extension Action {
         case .assignRole: .roleAssigned
         case .removeRole: .roleRevoked
         case .setRateLimits: .rateLimitChanged
+        case .setRetention, .cleanUp: .configUpdated
         case .query, .queryBatch, .embed, .listData, .showData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .rehearse, .tryNeeds,
             .readEvents, .followEvents, .readVersions, .openSocket, .listProjects, .showSettings, .listKeys, .listRoles, .showRole, .listPermissions,
-            .showHealth, .readDeliveries, .listEventKinds, .listEndpoints, .showEndpoint, .showRateLimits, .readAudit, .showMetrics, .showLogLevel, .useMCP:
+            .showHealth, .readDeliveries, .listEventKinds, .listEndpoints, .showEndpoint, .showRateLimits, .readAudit, .showMetrics, .showLogLevel, .useMCP,
+            .showRetention:
             nil
         }
     }

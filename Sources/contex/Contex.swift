@@ -1,5 +1,5 @@
-// The command line. Each subcommand has a file of its own; `serve`, `check`, `doctor`, `stats`, `reindex`, `replay`, `backup`, `restore` and `import` work on a
-// data folder, the others are clients of a running server over its HTTP API (`import` with --server too).
+// The command line. Each subcommand has a file of its own; `serve`, `check`, `doctor`, `stats`, `reindex`, `replay`, `backup`, `restore`,
+// `compact` and `import` work on a data folder, the others are clients of a running server over its HTTP API (`import` with --server too).
 
 internal import ArgumentParser
 internal import Base
@@ -19,8 +19,9 @@ struct Contex: AsyncParsableCommand {
         version: VersionCommand.text,
         subcommands: [
             Serve.self, Publish.self, Query.self, DataCommand.self, AgentCommand.self, Events.self, Projects.self, SettingsCommand.self,
-            KeysCommand.self, LimitsCommand.self, AuditCommand.self, WebhookCommand.self, MCPCommand.self, Check.self, DoctorCommand.self, Stats.self,
-            ReindexCommand.self, ImportCommand.self, ReplayCommand.self, BackupCommand.self, RestoreCommand.self, VersionCommand.self,
+            KeysCommand.self, LimitsCommand.self, RetentionCommand.self, AuditCommand.self, WebhookCommand.self, MCPCommand.self, Check.self,
+            DoctorCommand.self, Stats.self, ReindexCommand.self, ImportCommand.self, ReplayCommand.self, BackupCommand.self,
+            RestoreCommand.self, CompactCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

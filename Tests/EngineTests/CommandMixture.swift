@@ -115,7 +115,7 @@ struct Mixture {
     private mutating func change() async throws {
         let database = fixture.database
         let project = name("p", 3)
-        switch random.below(24) {
+        switch random.below(28) {
         case 0..<9:
             var commands: [PublishCommand] = []
             for _ in 0..<(1 + random.below(3)) {
@@ -187,6 +187,22 @@ struct Mixture {
                 Fixture.tenant,
                 [AuditDraft(kind: .loginFailed, result: .failure, actor: AuditActor(kind: .anonymous, id: "anonymous"), place: inAName.place, action: "none")],
                 keptDays: Int(random.below(3)))
+        case 24:
+            // By the rule of the project, or to a place of its own.
+            if random.below(2) == 0 { _ = try? await database.cleanUp(Fixture.tenant, project: project) }
+            let head = (try? await database.retention(Fixture.tenant, project: project)).map { $0.horizon.rawValue + UInt64($0.events) } ?? 0
+            let time = database.currentTime()
+            try? await database.trim(Fixture.tenant, project, to: Sequence(rawValue: random.below(head + 2)), at: time)
+        case 25:
+            let settings = RetentionSettings(
+                eventDays: random.below(2) == 0 ? 30 : nil, eventsMax: random.below(2) == 0 ? Int(random.below(20)) + 1 : nil, agentDays: nil)
+            try await database.setRetention(Fixture.tenant, project: project, settings)
+        case 26:
+            var command = PublishCommand(project: project, key: name("k", 12), data: .string(text(4)))
+            let life = random.below(3) == 0 ? 86_400_000_000 : 1_000 + random.below(2_000)
+            command.expiresAt = Timestamp(rawValue: database.currentTime().rawValue + Int64(life))
+            _ = await database.publish(Fixture.tenant, [command])
+        case 27: try await database.deleteExpired(Fixture.tenant)
         default:
             // Two publishes of one key at once: the later one was prepared on a snapshot that is no longer true.
             let key = name("k", 12)

@@ -95,6 +95,9 @@ package struct Applier: Sendable {
         case .announce(let command): try announce(command, &work, in: &transaction)
         case .setRateLimit(let command): try setRateLimit(command, &work, in: &transaction)
         case .noteAudit(let command): try noteAudit(command, in: &transaction)
+        case .trim(let command): try trim(command, in: &transaction)
+        case .setRetention(let command): try setRetention(command, &work, in: &transaction)
+        case .erase(let command): try erase(command, &work, in: &transaction)
         case .attributed(let command): try audited(command, &work, in: &transaction)
         }
     }

@@ -155,6 +155,39 @@ private struct AuditSubject {
             func text(_ limit: Int?) -> JSONValue { limit.map { .integer($0) } ?? "none" }
             details = [("class", .string(command.rateClass.name)), ("before", before.map { text($0.perMinute) } ?? .null)]
             if case .set(let perMinute) = command.change { details.append(("after", text(perMinute))) }
+        case .trim(let command):
+            kind = .configUpdated
+            project = command.project.text
+            resource = ("retention", command.project.text)
+            details = [("change", "trim"), ("horizon", .string("\(command.horizon)"))]
+        case .setRetention(let command):
+            kind = .configUpdated
+            project = command.project.text
+            resource = ("retention", command.project.text)
+            func text(_ value: Int?) -> JSONValue { value.map { .integer($0) } ?? .null }
+            details = [
+                ("change", "set"), ("events_ttl_days", text(command.settings.eventDays)), ("agent_inactive_days", text(command.settings.agentDays)),
+                ("max_events_per_project", text(command.settings.eventsMax)),
+            ]
+        case .erase(let command):
+            kind = .dataDeleted
+            var (name, key) = (Name?.none, Name?.none)
+            var done: [(String, JSONValue)] = []
+            switch command.step {
+            case .begin(let own, let ownKey): (name, key) = (own, ownKey)
+            case .journal(let number), .content(let number), .finish(let number):
+                let record = try ErasureRecord.load(command.tenant, number, in: view)
+                (name, key) = (record?.progress.project, record?.progress.key)
+                if let progress = record?.progress {
+                    done = [
+                        ("events", .string("\(progress.events)")), ("versions", .string("\(progress.versions)")),
+                        ("records", .string("\(progress.records)")),
+                    ]
+                }
+            }
+            project = name?.text
+            resource = key.map { ("data", $0.text) } ?? name.map { ("project", $0.text) }
+            details = [("erased", .bool(!done.isEmpty)), ("history", .bool(true))] + done
         case .keepQueries, .acknowledge, .expireInboxes, .noteDeliveries, .noteAudit, .attributed:
             throw ContexError(.bug, "a command that is in nobody's name has one on it")
         }

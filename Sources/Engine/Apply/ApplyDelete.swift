@@ -12,6 +12,11 @@ extension Applier {
         guard let scope = try ProjectRegistry(tenant: command.tenant).scope(of: command.project, in: transaction.view),
             var document = try DocumentStore(scope: scope).document(command.key, in: transaction.view), document.exists
         else { throw ContexError(.dataNotFound, "Data key '\(command.key.text.excerpt())' not found") }
+        if let time = command.expiredBy {
+            guard let end = try DocumentExpiry(scope: scope).time(of: document.id, in: transaction.view), end <= time else {
+                throw ContexError(.dataNotFound, "Data key '\(command.key.text.excerpt())' has more time by now")
+            }
+        }
         let event = try EventLog(scope: scope).append(
             EventDraft(
                 kind: .deleted, type: "\(command.key)_deleted", key: command.key.text, format: "json", recordedAt: command.time,
@@ -35,6 +40,7 @@ extension Applier {
         document.metadata = []
         try documents.put(document, in: &transaction)
         try documents.addDeletion(event.sequence, of: document.id, in: &transaction)
+        try DocumentExpiry(scope: scope).set(nil, of: document.id, in: &transaction)
         // Nothing is fresh, so the rule of matching does not matter.
         let telling = Telling(
             tenant: command.tenant, scope: scope, project: command.project, document: document.id, standing: [], fresh: [],

@@ -105,6 +105,7 @@ extension Applier {
         try documents.put(document, in: &transaction)
         try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
         for version in run.versions[key] ?? [] { try documents.addVersion(version, of: id, in: &transaction) }
+        try DocumentExpiry(scope: scope).set(nil, of: id, in: &transaction)
         _ = try join(&fresh, of: units, analyzer, scope, in: transaction.view)
         return (id, fresh)
     }
@@ -140,6 +141,7 @@ extension Applier {
             document.sequence = sequence
             document.metadata = []
             try documents.put(document, in: &transaction)
+            try DocumentExpiry(scope: scope).set(nil, of: document.id, in: &transaction)
         }
         try VectorIndex(scope: scope, dimension: dimension).removeAll(in: &transaction)
         try TextIndex(scope: scope).removeAll(in: &transaction)

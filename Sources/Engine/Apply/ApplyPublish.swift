@@ -94,6 +94,7 @@ extension Applier {
         try documents.put(document, in: &transaction)
         try AttributeIndex(scope: scope).replace(try present?.attributes, with: try document.attributes, in: &transaction)
         try documents.addVersion(event.sequence, of: id, in: &transaction)
+        try DocumentExpiry(scope: scope).set(command.expiresAt, of: id, in: &transaction)
         try tellEndpoints(of: event, command, isNew: present?.exists != true, &work.effects, in: &transaction)
         let telling = Telling(
             tenant: command.tenant, scope: scope, project: command.project, document: id, standing: Set(ids), fresh: fresh, kept: keptTexts,

@@ -36,6 +36,9 @@ package enum Command: Sendable {
     case announce(Announce)
     case setRateLimit(SetRateLimit)
     case noteAudit(NoteAudit)
+    case trim(Trim)
+    case setRetention(SetRetention)
+    case erase(Erase)
     indirect case attributed(Attributed)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
@@ -66,6 +69,9 @@ package enum Command: Sendable {
         case .announce(let command): command.time
         case .setRateLimit(let command): command.time
         case .noteAudit(let command): command.time
+        case .trim(let command): command.time
+        case .setRetention(let command): command.time
+        case .erase(let command): command.time
         case .attributed(let attributed): attributed.command.time
         }
     }
@@ -88,6 +94,9 @@ package enum Command: Sendable {
         case .announce(let command): command.tenant
         case .setRateLimit(let command): command.tenant
         case .noteAudit(let command): command.tenant
+        case .trim(let command): command.tenant
+        case .setRetention(let command): command.tenant
+        case .erase(let command): command.tenant
         case .attributed(let attributed): attributed.command.tenant
         }
     }
@@ -115,6 +124,8 @@ extension Command {
         let key: Name
         let publisher: Publisher?
         let time: Timestamp
+        /// Only if its time was over then; nil: whatever its time is. Not part of the command: one that was refused for it is in no journal.
+        var expiredBy: Timestamp?
     }
 
     /// Removes the registrations of an agent in the projects named.
@@ -207,6 +218,8 @@ package enum Outcome: Sendable {
     /// An endpoint as it is now.
     case endpoint(WebhookEndpoint)
     case announced(OutboxEvent)
+    case trimmed(TrimStep)
+    case erasing(ErasureStep)
     case done
     /// The snapshot that the command was prepared on is no longer true, and the command lacks what it needs now. Nothing was written: it is to
     /// be prepared again, complete.
@@ -271,7 +284,9 @@ extension Command {
         case .noteDeliveries(let command): command.notes.reduce(64) { $0 + 256 + ($1.dead.count + $1.records.count) * 256 }
         case .announce(let command): command.data.count + 256
         case .changeEndpoint: 4_096
-        case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes, .changeLetters, .setRateLimit: 512
+        case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes, .changeLetters, .setRateLimit, .trim,
+            .setRetention, .erase:
+            512
         case .noteAudit(let command): command.drafts.count * 512 + 64
         case .attributed(let attributed): attributed.command.weight + 512
         }

@@ -24,6 +24,7 @@ enum CommandCodec {
         case publish = 1, delete = 2, register = 3, unregister = 4, setAnalyzer = 5, changeKeys = 6, importProject = 7, keepQueries = 8
         case acknowledge = 9, expireInboxes = 10, noteDeliveries = 11, changeLetters = 12, changeEndpoint = 13, announce = 14
         case setRateLimit = 15, noteAudit = 16, attributed = 17
+        case trim = 24, setRetention = 25, erase = 26, publishEnding = 27
     }
 
     /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
@@ -32,8 +33,18 @@ enum CommandCodec {
         let kind: Kind
         switch command {
         case .publish(let command):
-            kind = .publish
-            encode(command, eliding, &body)
+            // Of another kind, so that a build that knows nothing of it refuses it, and does not keep for ever what is to end.
+            kind = command.expiresAt == nil ? .publish : .publishEnding
+            if let time = command.expiresAt {
+                var part = ByteWriter(capacity: command.data.count + 1_024)
+                encode(command, eliding, &part)
+                body.u32(command.tenant.rawValue)
+                body.i64(command.time.rawValue)
+                body.i64(time.rawValue)
+                body.blob(part.bytes)
+            } else {
+                encode(command, eliding, &body)
+            }
         case .delete(let command):
             kind = .delete
             body.u32(command.tenant.rawValue)
@@ -103,6 +114,15 @@ enum CommandCodec {
         case .noteAudit(let command):
             kind = .noteAudit
             encode(command, &body)
+        case .trim(let command):
+            kind = .trim
+            encode(command, &body)
+        case .setRetention(let command):
+            kind = .setRetention
+            encode(command, &body)
+        case .erase(let command):
+            kind = .erase
+            encode(command, &body)
         case .attributed(let command):
             kind = .attributed
             encode(command, eliding, &body)
@@ -138,6 +158,13 @@ enum CommandCodec {
         let time = Timestamp(rawValue: try body.i64())
         switch kind {
         case .publish: return .publish(try publish(tenant, time, &body, event))
+        case .publishEnding:
+            let end = Timestamp(rawValue: try body.i64())
+            var part = ByteReader(try body.blob())
+            guard try part.u32() == tenant.rawValue, try part.i64() == time.rawValue else { throw ByteError.malformed(at: body.offset) }
+            var command = try publish(tenant, time, &part, event)
+            command.expiresAt = end
+            return .publish(command)
         case .delete:
             return .delete(
                 .init(tenant: tenant, project: try body.name(), key: try body.name(), publisher: try body.publisher(), time: time))
@@ -164,6 +191,9 @@ enum CommandCodec {
         case .announce: return .announce(try announce(tenant, time, &body))
         case .setRateLimit: return .setRateLimit(try setRateLimit(tenant, time, &body))
         case .noteAudit: return .noteAudit(try noteAudit(tenant, time, &body))
+        case .trim: return .trim(try trim(tenant, time, &body))
+        case .setRetention: return .setRetention(try setRetention(tenant, time, &body))
+        case .erase: return .erase(try erase(tenant, time, &body))
         case .attributed: return .attributed(try attributed(tenant, &body, event))
         }
     }

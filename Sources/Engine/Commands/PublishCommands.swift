@@ -46,6 +46,8 @@ extension Command {
         let units: [Unit]
         let routing: Routing
         package let time: Timestamp
+        /// When the document ends by itself; nil: never.
+        var expiresAt: Timestamp?
         /// What the texts of the nodes went through. Not part of the command.
         var analyzer: Analyzer?
         /// For the receipt. Not part of the command.

@@ -293,8 +293,9 @@ private struct AgentDeliveries {
                 guard agent.needs.indices.contains(Int(match.need)) else { continue }
                 provenance.matches.append((agent.needs[Int(match.need)], Double(match.similarity)))
             }
+            // Of what was erased since it is only known that it is gone.
             message =
-                event.kind == .deleted
+                event.kind == .deleted || event.kind == .erased
                 ? .deletion(sequence: event.sequence, key: event.key) : .update(sequence: event.sequence, key: event.key, data: event.data)
         }
         return Notification(tenant: tenant, project: project, agent: agent, message: message, provenance: provenance)

@@ -285,25 +285,29 @@ extension Database {
     func pastSequence(_ moment: Moment, _ scope: TenantScope?, in view: borrowing TransactionView) throws -> Sequence? {
         let log = scope.map { EventLog(scope: $0) }
         let head = try log?.head(in: view).sequence ?? .zero
+        let horizon = try log?.horizon(in: view) ?? .none
+        func refuse() throws -> ContexError { horizon.refusal("as_of", epoch: try log?.head(in: view).epoch ?? 0) }
         switch moment {
         case .sequence(let sequence):
             guard sequence <= head else {
                 throw ContexError.invalid(
                     field: "as_of", kind: "value_error", message: "Value error, as_of is in the future: the log of the project ends at event \(head)")
             }
+            guard sequence >= horizon.sequence else { throw try refuse() }
             return sequence == head ? nil : sequence
         case .time(let time):
             guard time <= now() else {
                 throw ContexError.invalid(field: "as_of", kind: "value_error", message: "Value error, as_of is in the future: it is \(now().iso8601)")
             }
             // Recorded at or before: `low`. After: `high`.
-            var (low, high) = (UInt64(0), head.rawValue + 1)
+            guard horizon.sequence == .zero || time >= horizon.recordedAt else { throw try refuse() }
+            var (low, high) = (horizon.sequence.rawValue, head.rawValue + 1)
             while high - low > 1 {
                 let middle = low + (high - low) / 2
-                guard let event = try log?.event(Sequence(rawValue: middle), in: view) else {
+                guard let recorded = try log?.recordedAt(Sequence(rawValue: middle), in: view) else {
                     throw ContexError.damaged("event \(middle) is missing: run 'contex check'")
                 }
-                if event.recordedAt <= time { low = middle } else { high = middle }
+                if recorded <= time { low = middle } else { high = middle }
             }
             return low == head.rawValue ? nil : Sequence(rawValue: low)
         }

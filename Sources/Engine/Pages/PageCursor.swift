@@ -49,6 +49,8 @@ struct LogPin: Sendable, Equatable {
     /// - Throws: `.conflict` when the log is another one by now.
     func verify(_ log: EventLog, in view: borrowing TransactionView) throws {
         guard sequence > .zero else { return }
+        let horizon = try log.horizon(in: view)
+        if sequence < horizon.sequence { throw horizon.refusal("The cursor", epoch: try log.head(in: view).epoch) }
         guard try Self.mark(sequence, log, in: view) == mark else {
             throw ContexError(.cursorStale, "The events of the project were replaced by an import since the listing began: begin it again without a cursor")
         }

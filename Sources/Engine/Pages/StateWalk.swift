@@ -19,6 +19,8 @@ struct StateWalk: Sendable {
     let pin: LogPin
     let dimension: Int
     let wanted: Wanted
+    /// Of the present: documents whose time is over, and which are not in the listing any more.
+    var over: Set<DocumentID> = []
 
     /// What comes next.
     struct Place: Sendable, Equatable {
@@ -100,6 +102,7 @@ struct StateWalk: Sendable {
             }
             records += 1
             keys += 1
+            if over.contains(record.id), record.sequence <= pin.sequence { return .onward }
             guard var document = try PastDraft.document(record, at: pin.sequence, scope, in: view) else { return .onward }
             let first = key == place.key ? place.node : 0
             if let event = document.event {
@@ -189,13 +192,15 @@ extension Database {
             if let text = request.cursor, let scope {
                 let cursor = try PageCursor(text, of: listing, project: scope.project)
                 try cursor.pin.verify(EventLog(scope: scope), in: view)
-                return (StateWalk(scope: scope, pin: cursor.pin, dimension: dimension, wanted: wanted), try StateWalk.Place(cursor.place))
+                let walk = StateWalk(scope: scope, pin: cursor.pin, dimension: dimension, wanted: wanted, over: try over(scope, in: view))
+                return (walk, try StateWalk.Place(cursor.place))
             }
             let past = try asOf.flatMap { try pastSequence($0, scope, in: view) }
             guard let scope else { return nil }
             let log = EventLog(scope: scope)
             let pin = try LogPin(past ?? log.head(in: view).sequence, log, in: view)
-            return (StateWalk(scope: scope, pin: pin, dimension: dimension, wanted: wanted), .beginning)
+            let over = try past == nil ? over(scope, in: view) : []
+            return (StateWalk(scope: scope, pin: pin, dimension: dimension, wanted: wanted, over: over), .beginning)
         }
     }
 

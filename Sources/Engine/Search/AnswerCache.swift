@@ -6,6 +6,8 @@
 // project, before the writer answers anybody: whoever has heard that a publish is on the disk gets no answer from before it. It is read
 // before the snapshot of a query is taken, so that an answer of an older state never stands under a newer number.
 //
+// Documents that end by themselves end without a commit: an answer says until when it holds.
+//
 // Not kept: answers of pages and of the past, which say what they are of, and those that are large. Two generations: what is asked for again
 // in the older one is taken over into the younger, and when that is half the room, the older one goes (as in CLOCK, without a list).
 
@@ -62,13 +64,16 @@ final class AnswerCache: Sendable {
     }
 
     /// - Returns: the answer, if it is known, and in any case what to keep the one that is made now under; nil: it is not for keeping.
-    func find(_ tenant: TenantID, _ request: QueryRequest) -> (answer: QueryAnswer?, key: Key, version: Version)? {
+    func find(_ tenant: TenantID, _ request: QueryRequest, at time: Timestamp) -> (answer: QueryAnswer?, key: Key, version: Version)? {
         guard bytesMax > 0, let key = Key(tenant, request) else { return nil }
         let slot = Self.slot(tenant, request.project)
         let (answer, version) = state.withLock { state in
             let version = Version(slot: slot, number: state.versions[slot])
             return (Self.take(key, version, &state, bytesMax)?.answer, version)
         }
+        // A document has ended by itself meanwhile.
+        let isOver = answer?.lastsUntil.map { $0 <= time } ?? false
+        if isOver { return (nil, key, version) }
         if answer == nil { misses.add() } else { hits.add() }
         return (answer, key, version)
     }
@@ -111,6 +116,14 @@ final class AnswerCache: Sendable {
     /// A commit has changed what is found in projects.
     func projectsChanged(_ projects: some Swift.Sequence<ProjectLog>) {
         state.withLock { state in for project in projects { state.versions[Self.slot(project.tenant, project.project)] &+= 1 } }
+    }
+
+    /// Something was erased: it must not be in memory either.
+    func removeAll() {
+        state.withLock { state in
+            (state.young, state.old) = ([:], [:])
+            (state.youngBytes, state.oldBytes) = (0, 0)
+        }
     }
 
     private static func slot(_ tenant: TenantID, _ project: Name) -> Int {

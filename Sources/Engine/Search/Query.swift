@@ -2,6 +2,7 @@
 
 internal import Attributes
 public import Base
+internal import Documents
 internal import KeySpace
 internal import LMDB
 internal import Measures
@@ -30,7 +31,7 @@ extension Database {
     }
 
     private func knownAnswer(_ tenant: TenantID, _ request: QueryRequest) async throws -> QueryAnswer {
-        guard let found = answers.find(tenant, request) else { return try await answer(tenant, request) }
+        guard let found = answers.find(tenant, request, at: now()) else { return try await answer(tenant, request) }
         if let answer = found.answer {
             // What is asked for is embedded anew when the server starts.
             if request.vector == nil, !request.text.isEmpty, request.mode ?? configuration.mode != .keyword {
@@ -75,6 +76,7 @@ extension Database {
         }
         var answer = try await answer(search, outcome)
         answer.plan = watch.plan("\(search.mode)", answer)
+        answer.lastsUntil = watch.lastsUntil
         return answer
     }
 
@@ -275,6 +277,19 @@ extension NodeSearch {
             nodes.subtract(further)
         }
         filtered = .init(passing: nodes.count, nodes: all.count)
+    }
+
+    /// None of the nodes of some documents.
+    mutating func leaveOut(_ documents: Set<DocumentID>, in view: borrowing TransactionView) throws {
+        var left = try passing ?? AttributeIndex(scope: scope).nodes(in: view)
+        let store = DocumentStore(scope: scope)
+        var gone = NodeSet()
+        for id in documents {
+            guard let document = try store.document(id, in: view) else { continue }
+            for node in document.nodes + document.furtherPassages { gone.insert(node) }
+        }
+        left.subtract(gone)
+        passing = left
     }
 
     /// Only the nodes whose documents pass, each of which is asked: a past has no index.

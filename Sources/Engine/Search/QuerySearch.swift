@@ -187,6 +187,10 @@ struct QuerySearch: Sendable {
         }
         if let past { return .past(search, PastState(scope: scope, sequence: past)) }
         if let filter = request.filter { try search.admit(filter, in: view) }
+        // Before what is over: what ends in between is not found, and ends what is kept.
+        watch?.lastsUntil = try database.lastsUntil(scope, in: view)
+        let over = try database.over(scope, in: view)
+        if !over.isEmpty { try search.leaveOut(over, in: view) }
         if isPlain {
             if search.filtered?.passing == 0 { return .matches(search, nil) }
             let found = try answeringPlainly(&search) {
@@ -209,7 +213,9 @@ struct QuerySearch: Sendable {
         var origins = OriginReader(scope)
         return .pool(
             try pool(search, candidates, folding) {
-                try keys.nodes($0, in: view)
+                let nodes = try keys.nodes($0, in: view)
+                guard !over.isEmpty, let first = nodes.first, let document = try documents.node(first, in: view)?.document else { return nodes }
+                return over.contains(document) ? [] : nodes
             } unit: {
                 guard let record = try documents.node($0, in: view) else {
                     throw ContexError.damaged("node \($0.rawValue) is listed by its document but is not there: run 'contex check'")

@@ -18,12 +18,20 @@ extension RouteTable {
         static let vector = Field.optionalVector(
             "vector", "The publisher's own vector, of the model's dimension and any length but zero: the data is then one node, and its text is not embedded")
         static let metadata = Field.metadata("metadata", "What filters can ask of the data; replaces what the key had")
-        static let shapes = [Fields.project.shape, Fields.key.shape, data.shape, format.shape, eventType.shape, vector.shape, metadata.shape]
+        static let lifetime = Field.optionalInteger(
+            "ttl_seconds", min: 1, max: Limits.lifetimeSeconds,
+            "Seconds after which the data is deleted by itself; never when neither this nor expires_at is given")
+        static let end = Field.optionalText("expires_at", scalarsMax: 64, "When it is deleted by itself (ISO 8601), instead of ttl_seconds")
+        static let shapes = [
+            Fields.project.shape, Fields.key.shape, data.shape, format.shape, eventType.shape, vector.shape, metadata.shape, lifetime.shape, end.shape,
+        ]
 
-        static func command(_ body: FieldValues) -> PublishCommand {
-            PublishCommand(
+        static func command(_ body: FieldValues, at now: Timestamp) throws -> PublishCommand {
+            var command = PublishCommand(
                 project: body[Fields.project], key: body[Fields.key], data: body[data], format: body[format], eventType: body[eventType],
                 vector: body[vector], metadata: body[metadata])
+            command.expiresAt = try DataEnd.time(lifetime: body[lifetime], end: body[end], at: now)
+            return command
         }
     }
 
@@ -37,6 +45,11 @@ extension RouteTable {
         ] + Fields.paging
     }
 
+    private enum Deleting {
+        static let erase = "erase"
+        static let history = Field.word("history", of: ["keep", erase], default: "keep", "Whether the versions that the key had stay readable")
+    }
+
     private enum Import {
         static let format = Field.text("format", default: "json", "json or toon")
         static let validateOnly = Field.flag("validate_only", default: false, "Check the document and change nothing")
@@ -48,7 +61,7 @@ extension RouteTable {
             "POST", "/data/publish", action: .publish, group: group, "Publish data under a key and tell the agents that need it",
             body: .object(Publish.shapes), #"{"status":"published","project_id":"app","data_key":"tech","sequence":"1"}"#
         ) { call in
-            let receipt = try await call.operations.publish(Publish.command(call.body), by: call.caller)
+            let receipt = try await call.operations.publish(Publish.command(call.body, at: call.server.clock.now()), by: call.caller)
             return .json(.object(DataShape.published(receipt)))
         },
 
@@ -60,7 +73,8 @@ extension RouteTable {
             "data_key":"tech","sequence":"1"}]}
             """#
         ) { call in
-            let commands = call.bodyContent.items.map(Publish.command)
+            let now = call.server.clock.now()
+            let commands = try call.bodyContent.items.map { try Publish.command($0, at: now) }
             return try await batch(commands) { commands in
                 try await call.operations.publishBatch(commands, by: call.caller)
             } success: { _, receipt in
@@ -140,9 +154,14 @@ extension RouteTable {
 
         Route(
             "DELETE", "/projects/{project_id}/data/{data_key}", bases: .current, action: .deleteData, group: group,
-            "Delete a key: an event like any other, and its nodes are found no more", path: [Fields.project.shape, Fields.key.shape],
+            "Delete a key: an event like any other, and its nodes are found no more; history=erase takes away all that it ever held (for administrators)",
+            path: [Fields.project.shape, Fields.key.shape], query: [Deleting.history.shape],
             #"{"status":"deleted","project_id":"app","data_key":"tech","sequence":"2"}"#
         ) { call in
+            if call.query[Deleting.history] == Deleting.erase {
+                let receipt = try await call.operations.erase(call.path[Fields.key], project: call.path[Fields.project], by: call.caller)
+                return .json(RetentionShape.receipt(receipt))
+            }
             let receipt = try await call.operations.delete(call.path[Fields.key], project: call.path[Fields.project], by: call.caller)
             return .json([
                 "status": "deleted", "project_id": .string(receipt.project.text), "data_key": .string(receipt.key.text),

@@ -50,6 +50,7 @@ exports.CODES = {
   channel_taken: ["conflict", "choose another, or leave it out"],
   cursor_stale: ["conflict", "begin the listing again, without a cursor; where the answer has oldest_cursor, that one works"],
   cursor_expired: ["conflict", "read the project's events for it, and go on from oldest_cursor"],
+  history_trimmed: ["conflict", "read from the horizon on, which detail names; for a feed that is oldest_cursor (retention)"],
   matches_gone: ["conflict", "ask again, without a cursor"],
   last_administrator: ["conflict", "give another key the role admin on all projects first"],
   authentication_off: ["conflict", "switch authentication on, or stop the server and confirm with --data-dir"],
