@@ -67,13 +67,14 @@ final class AnswerCache: Sendable {
     func find(_ tenant: TenantID, _ request: QueryRequest, at time: Timestamp) -> (answer: QueryAnswer?, key: Key, version: Version)? {
         guard bytesMax > 0, let key = Key(tenant, request) else { return nil }
         let slot = Self.slot(tenant, request.project)
-        let (answer, version) = state.withLock { state in
+        let version: Version
+        var answer: QueryAnswer?
+        (answer, version) = state.withLock { state in
             let version = Version(slot: slot, number: state.versions[slot])
             return (Self.take(key, version, &state, bytesMax)?.answer, version)
         }
         // A document has ended by itself meanwhile.
-        let isOver = answer?.lastsUntil.map { $0 <= time } ?? false
-        if isOver { return (nil, key, version) }
+        if let end = answer?.lastsUntil, end <= time { answer = nil }
         if answer == nil { misses.add() } else { hits.add() }
         return (answer, key, version)
     }
