@@ -352,6 +352,7 @@ extension ServerConfiguration {
         database.mode = hybridSearch ? .hybrid : .semantic
         database.journal = journal
         database.rates = rates
+        database.tokenSecret = tokenSecret
         return database
     }
 

@@ -146,6 +146,9 @@ extension Command {
         case .announce: "announce"
         case .setRateLimit: "set_rate_limit"
         case .noteAudit: "note_audit"
+        case .changeAccounts: "change_accounts"
+        case .changeRoles: "change_roles"
+        case .setGrants: "set_grants"
         // What is done, not in whose name.
         case .attributed(let attributed): attributed.command.kind
         }

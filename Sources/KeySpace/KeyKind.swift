@@ -85,4 +85,9 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case outboxEvent = 0x65
     case outboxState = 0x66
     case deliveryAttempt = 0x67
+
+    // Project 0 of a tenant: who may do what, beside the API keys.
+    case serviceAccount = 0x78
+    case customRole = 0x79
+    case keyGrants = 0x7A
 }

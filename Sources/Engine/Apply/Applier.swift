@@ -95,6 +95,9 @@ package struct Applier: Sendable {
         case .announce(let command): try announce(command, &work, in: &transaction)
         case .setRateLimit(let command): try setRateLimit(command, &work, in: &transaction)
         case .noteAudit(let command): try noteAudit(command, in: &transaction)
+        case .changeAccounts(let command): try changeAccounts(command, &work, in: &transaction)
+        case .changeRoles(let command): try changeRoles(command, &work, in: &transaction)
+        case .setGrants(let command): try setGrants(command, &work, in: &transaction)
         case .attributed(let command): try audited(command, &work, in: &transaction)
         }
     }

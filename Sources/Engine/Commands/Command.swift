@@ -36,6 +36,9 @@ package enum Command: Sendable {
     case announce(Announce)
     case setRateLimit(SetRateLimit)
     case noteAudit(NoteAudit)
+    case changeAccounts(ChangeAccounts)
+    case changeRoles(ChangeRoles)
+    case setGrants(SetGrants)
     indirect case attributed(Attributed)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
@@ -66,6 +69,9 @@ package enum Command: Sendable {
         case .announce(let command): command.time
         case .setRateLimit(let command): command.time
         case .noteAudit(let command): command.time
+        case .changeAccounts(let command): command.time
+        case .changeRoles(let command): command.time
+        case .setGrants(let command): command.time
         case .attributed(let attributed): attributed.command.time
         }
     }
@@ -88,6 +94,9 @@ package enum Command: Sendable {
         case .announce(let command): command.tenant
         case .setRateLimit(let command): command.tenant
         case .noteAudit(let command): command.tenant
+        case .changeAccounts(let command): command.tenant
+        case .changeRoles(let command): command.tenant
+        case .setGrants(let command): command.tenant
         case .attributed(let attributed): attributed.command.tenant
         }
     }
@@ -270,6 +279,7 @@ extension Command {
         case .changeEndpoint: 4_096
         case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes, .changeLetters, .setRateLimit: 512
         case .noteAudit(let command): command.drafts.count * 512 + 64
+        case .changeAccounts, .changeRoles, .setGrants: 4_096
         case .attributed(let attributed): attributed.command.weight + 512
         }
     }

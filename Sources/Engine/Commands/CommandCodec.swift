@@ -24,6 +24,7 @@ enum CommandCodec {
         case publish = 1, delete = 2, register = 3, unregister = 4, setAnalyzer = 5, changeKeys = 6, importProject = 7, keepQueries = 8
         case acknowledge = 9, expireInboxes = 10, noteDeliveries = 11, changeLetters = 12, changeEndpoint = 13, announce = 14
         case setRateLimit = 15, noteAudit = 16, attributed = 17
+        case changeAccounts = 21, changeRoles = 22, setGrants = 23
     }
 
     /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
@@ -103,6 +104,15 @@ enum CommandCodec {
         case .noteAudit(let command):
             kind = .noteAudit
             encode(command, &body)
+        case .changeAccounts(let command):
+            kind = .changeAccounts
+            encode(command, &body)
+        case .changeRoles(let command):
+            kind = .changeRoles
+            encode(command, &body)
+        case .setGrants(let command):
+            kind = .setGrants
+            encode(command, &body)
         case .attributed(let command):
             kind = .attributed
             encode(command, eliding, &body)
@@ -164,6 +174,9 @@ enum CommandCodec {
         case .announce: return .announce(try announce(tenant, time, &body))
         case .setRateLimit: return .setRateLimit(try setRateLimit(tenant, time, &body))
         case .noteAudit: return .noteAudit(try noteAudit(tenant, time, &body))
+        case .changeAccounts: return .changeAccounts(try changeAccounts(tenant, time, &body))
+        case .changeRoles: return .changeRoles(try changeRoles(tenant, time, &body))
+        case .setGrants: return .setGrants(try setGrants(tenant, time, &body))
         case .attributed: return .attributed(try attributed(tenant, &body, event))
         }
     }
