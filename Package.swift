@@ -126,8 +126,8 @@ let modules: [Module] = [
     module("Observability", ["Base", "Measures"]),
     module(
         "Service",
-        ["Base", "Measures", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access", "BearerTokens",
-         "Journal"],
+        ["Base", "Measures", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access",
+         "BearerTokens", "Journal"],
         [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.

@@ -102,7 +102,8 @@ struct RolesExplain: AsyncParsableCommand {
             Terminal.say(JSONPrinter.text(answer))
             return
         }
-        Terminal.say("\(answer["allowed"]?.boolValue == true ? "allowed" : "refused"): \(Terminal.clean(answer["explanation"]?.stringValue ?? "", atMost: 400))")
+        let verdict = answer["allowed"]?.boolValue == true ? "allowed" : "refused"
+        Terminal.say("\(verdict): \(Terminal.clean(answer["explanation"]?.stringValue ?? "", atMost: 400))")
         for member in ["role_rules", "permission_rules"] {
             for rule in answer[member]?.arrayValue ?? [] {
                 let applies = rule["applies"]?.boolValue.map { $0 ? "applies" : "does not apply" } ?? "depends on what is not known"

@@ -130,7 +130,8 @@ import Testing
         settings.mapBytes = 1 << 30
         settings.journal = .all
         let database = try Database(
-            configuration: settings, models: Models(identity: "constant", dimension: 4, embed: { $0.map { _ in [1, 0, 0, 0] } }, countTokens: { $0.utf8.count }))
+            configuration: settings,
+            models: Models(identity: "constant", dimension: 4, embed: { $0.map { _ in [1, 0, 0, 0] } }, countTokens: { $0.utf8.count }))
         let tenant = TenantID.standard
         let key = try await database.createKey(tenant, name: "key")
         let account = ServiceAccount(
@@ -143,7 +144,8 @@ import Testing
         patch.isActive = false
         #expect(try await database.updateAccount(tenant, account.id, patch).generation == 1)
         try await database.removeAccountKey(tenant, account.id, issued.key.keyID)
-        try await database.putRole(tenant, try CustomRole(name: "r", description: nil, inherits: [], permissions: ["admin"], updatedAt: Timestamp(rawValue: 1)))
+        let role = try CustomRole(name: "r", description: nil, inherits: [], permissions: ["admin"], updatedAt: Timestamp(rawValue: 1))
+        try await database.putRole(tenant, role)
         try await database.assignCustomRole(tenant, key.record.keyID, "r", projects: ["p"])
         try await database.setPermissions(tenant, key.record.keyID, ["project:p:data:read"])
         let before = try await database.journal(after: .zero).count
@@ -151,7 +153,9 @@ import Testing
         for index in 0..<6 {
             await #expect(throws: ContexError.self) {
                 switch index {
-                case 0: try await database.putRole(tenant, try CustomRole(name: "r", description: nil, inherits: ["r"], permissions: [], updatedAt: Timestamp(rawValue: 1)))
+                case 0:
+                    let own = try CustomRole(name: "r", description: nil, inherits: ["r"], permissions: [], updatedAt: Timestamp(rawValue: 1))
+                    try await database.putRole(tenant, own)
                 case 1: try await database.removeCustomRole(tenant, "r")
                 case 2: try await database.assignCustomRole(tenant, key.record.keyID, "nobody", projects: [])
                 case 3: try await database.removeAccount(tenant, AccountID(rawValue: 7))

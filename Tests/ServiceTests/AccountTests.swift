@@ -163,7 +163,8 @@ import Testing
             id, ["project:a:data:publish;keys=config/", "project:a:data:read"], by: fixture.admin)
         #expect(await category { try await operations.publish(fixture.command("a", "config/y"), by: caller) } == nil)
         #expect(await category { try await operations.publish(fixture.command("a", "other"), by: caller) } == .forbidden)
-        let batch = try await operations.publishBatch([fixture.command("a", "config/z"), fixture.command("a", "q"), fixture.command("b", "config/z")], by: caller)
+        let commands = [fixture.command("a", "config/z"), fixture.command("a", "q"), fixture.command("b", "config/z")]
+        let batch = try await operations.publishBatch(commands, by: caller)
         #expect(batch.map { (try? $0.get()) != nil } == [true, false, false])
         #expect(try await operations.projects(by: caller).items.map(\.name.text) == ["a"])
         try await operations.setPermissions(id, [], by: fixture.admin)
@@ -178,7 +179,9 @@ import Testing
         let (id, caller) = (issued.record.keyID.text, fixture.caller(issued.text))
         _ = try await operations.assignRole(keyID: id, role: "publisher", projects: ["a", "b"], by: fixture.admin)
         try await operations.setPermissions(id, ["project:a:*:*", "!project:a:data:publish;address=192.0.2.0/24"], by: fixture.admin)
-        func explain(_ name: String, _ project: String, _ address: String? = nil, of holder: String? = nil, by caller: Caller) async throws -> PermissionExplanation {
+        func explain(
+            _ name: String, _ project: String, _ address: String? = nil, of holder: String? = nil, by caller: Caller
+        ) async throws -> PermissionExplanation {
             var question = PermissionQuestion(name)
             (question.project, question.address, question.holder) = (Name(stored: project), address, holder)
             return try await operations.explain(question, by: caller)
@@ -214,7 +217,8 @@ import Testing
         var settings = DatabaseConfiguration(directory: folder.path)
         settings.mapBytes = 1 << 30
         let database = try Database(
-            configuration: settings, models: Models(identity: "constant", dimension: 4, embed: { $0.map { _ in [1, 0, 0, 0] } }, countTokens: { $0.utf8.count }))
+            configuration: settings,
+            models: Models(identity: "constant", dimension: 4, embed: { $0.map { _ in [1, 0, 0, 0] } }, countTokens: { $0.utf8.count }))
         let trail = StoreAuditTrail(database: database, tenant: .standard, keptDays: 90)
         let operations = Operations(database: database, authenticationRequired: true, audit: trail)
         let root = try #require(try await database.bootstrapKey(.standard, name: "root", given: nil))
