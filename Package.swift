@@ -131,7 +131,9 @@ let modules: [Module] = [
         [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
-    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "BearerTokens", "Search", "Service"]),
+    module(
+        "Answers",
+        ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "BearerTokens", "Search", "Service"]),
 
     // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
     module(

@@ -21,7 +21,8 @@ struct Contex: AsyncParsableCommand {
             Serve.self, Publish.self, Query.self, DataCommand.self, AgentCommand.self, Events.self, Projects.self, SettingsCommand.self,
             KeysCommand.self, AccountsCommand.self, RolesCommand.self, LimitsCommand.self,
             AuditCommand.self, WebhookCommand.self, MCPCommand.self,
-            Check.self, DoctorCommand.self, Stats.self, ReindexCommand.self, ImportCommand.self, ReplayCommand.self, BackupCommand.self, RestoreCommand.self, VersionCommand.self,
+            Check.self, DoctorCommand.self, Stats.self, ReindexCommand.self, ImportCommand.self, ReplayCommand.self, BackupCommand.self,
+            RestoreCommand.self, VersionCommand.self,
         ])
 
     static func main() async {
