@@ -97,6 +97,7 @@ let modules: [Module] = [
     module("Archives", ["Base", "Codings", "Hashing"]),
     module("MCPMessages", ["Base", "Content"]),
     module("Traces", ["Measures"]),
+    module("BearerTokens", ["Base", "Content", "Hashing"]),
 
     // Level 4: stores and registries.
     module("Events", ["Base", "LMDB", "KeySpace", "Hashing"]),
@@ -105,7 +106,7 @@ let modules: [Module] = [
     module("FullText", ["Base", "CKernels", "LMDB", "KeySpace"]),
     module("Attributes", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Needs", ["Base", "CKernels", "LMDB", "KeySpace"]),
-    module("Access", ["Base", "Addresses", "LMDB", "KeySpace", "Hashing"]),
+    module("Access", ["Base", "Addresses", "LMDB", "KeySpace", "Hashing", "BearerTokens"]),
     module("Inboxes", ["Base", "LMDB", "KeySpace"]),
     module("Outbox", ["Base", "LMDB", "KeySpace"]),
     module("Rates", ["Base", "LMDB", "KeySpace"]),
@@ -117,7 +118,7 @@ let modules: [Module] = [
     module(
         "Engine",
         ["Base", "Measures", "Traces", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
-         "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Rates", "Audit", "Journal", "Search", "Addresses"],
+         "Attributes", "Needs", "Access", "BearerTokens", "Inboxes", "Outbox", "Rates", "Audit", "Journal", "Search", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
@@ -134,11 +135,14 @@ let modules: [Module] = [
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("NIOTLS", "swift-nio"), ("NIOSSL", "swift-nio-ssl"), ("Logging", "swift-log")]),
     module(
         "Service",
-        ["Base", "Measures", "Traces", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Journal"],
+        ["Base", "Measures", "Traces", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access",
+         "BearerTokens", "Journal"],
         [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
-    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Search", "Service"]),
+    module(
+        "Answers",
+        ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "BearerTokens", "Search", "Service"]),
 
     // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
     module(
@@ -149,7 +153,7 @@ let modules: [Module] = [
     module(
         "HTTPAPI",
         ["Base", "Measures", "Traces", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events",
-         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "TLS"],
+         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "BearerTokens", "TLS"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOHTTP2", "swift-nio-http2"), ("NIOWebSocket", "swift-nio"),
          ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
@@ -205,13 +209,13 @@ let modules: [Module] = [
     Module(
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Codings", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives",
-               "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine", "Maintenance",
+               "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "BearerTokens", "Access", "Journal", "Engine", "Maintenance",
                "Service", "HTTPAPI", "MCPMessages", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
             dependencies: [
                 "Base", "Hashing", "LMDB", "KeySpace", "Codings", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives",
-                "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "Access", "Journal", "Engine",
+                "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "BearerTokens", "Access", "Journal", "Engine",
                 "Maintenance", "Service", "HTTPAPI", "MCPMessages", "TestSupport",
             ],
             path: "Tests/FuzzTargets", swiftSettings: settings)),
@@ -229,6 +233,7 @@ let modules: [Module] = [
     tests("MeasuresTests", ["Measures", "TestSupport"]),
     tests("TracesTests", ["Base", "Content", "Traces", "TraceExport", "TestSupport"]),
     tests("ObservabilityTests", ["Base", "Content", "Measures", "Observability", "TestSupport"]),
+    tests("BearerTokensTests", ["Base", "Content", "Hashing", "BearerTokens", "TestSupport"]),
     tests("MCPMessagesTests", ["Base", "Content", "MCPMessages", "TestSupport"]),
     tests("KeySpaceTests", ["Base", "LMDB", "KeySpace", "TestSupport"]),
     tests("EmbeddingTests", ["Base", "CKernels", "Embedding", "Hashing", "Tokens", "TestSupport"]),
@@ -241,14 +246,15 @@ let modules: [Module] = [
     tests("SearchTests", ["Base", "Search", "TestSupport"]),
     tests("RatesTests", ["Base", "LMDB", "KeySpace", "Rates", "TestSupport"]),
     tests("AuditTests", ["Base", "LMDB", "KeySpace", "Hashing", "Audit", "TestSupport"]),
-    tests("AccessTests", ["Base", "Addresses", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
+    tests("AccessTests", ["Base", "Addresses", "LMDB", "KeySpace", "Hashing", "BearerTokens", "Access", "TestSupport"]),
     tests(
         "EngineTests",
         ["Base", "Measures", "Addresses", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
          "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Search", "TOON", "Engine", "Archives",
          "Maintenance", "Answers", "TestSupport"]),
     tests(
-        "ServiceTests", ["Base", "Measures", "Audit", "Rates", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"],
+        "ServiceTests",
+        ["Base", "Measures", "Audit", "Rates", "Needs", "Search", "Engine", "Maintenance", "Access", "BearerTokens", "Service", "TestSupport"],
         [("Logging", "swift-log")]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Outbox", "Webhooks", "TestSupport"],

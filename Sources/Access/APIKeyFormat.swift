@@ -13,6 +13,8 @@ internal import Hashing
 
 public enum APIKeyFormat {
     static let mark = "ck_"
+    /// Of the keys of service accounts, which are made in the same way.
+    static let accountMark = "sak_"
     /// 37 x log2(62) = 220 bits of randomness.
     static let randomCharacters = 37
     /// 62^5 < 2^32 < 62^6.
@@ -21,7 +23,9 @@ public enum APIKeyFormat {
 
     /// A fresh key.
     /// - Throws: `.unavailable` when there is no entropy.
-    public static func generate() throws(ContexError) -> String {
+    public static func generate() throws(ContexError) -> String { try generate(mark: mark) }
+
+    static func generate(mark: String) throws(ContexError) -> String {
         var text = Array(mark.utf8)
         let length = text.count + randomCharacters
         while text.count < length {

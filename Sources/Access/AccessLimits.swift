@@ -16,4 +16,27 @@ public enum AccessLimits {
     public static let overlapSecondsMax = 90 * 86_400
     /// Projects in the scope of one role.
     public static let projectsPerRole = 1_000
+
+    // Service accounts.
+    /// Bytes of any credential: a token is longer than a key.
+    public static let credentialBytes = 8_192
+    public static let accountsPerTenant = 1_000
+    public static let keysPerAccount = 16
+    public static let accountNameScalars = 128
+    public static let accountDescriptionScalars = 512
+
+    // Permissions.
+    /// Bytes of one rule: a name of 255 scalars, and conditions.
+    public static let permissionBytes = 2_048
+    /// Rules that a key, an account or a role has of its own.
+    public static let permissionsPerHolder = 64
+    /// Rules of a role with those that it inherits.
+    public static let rulesPerRole = 256
+    public static let rolesPerTenant = 1_000
+    public static let parentsPerRole = 8
+    /// Roles from one to the furthest that it inherits from.
+    public static let inheritanceDepth = 8
+    public static let roleNameBytes = 64
+    /// Items of one condition.
+    public static let conditionItems = 64
 }

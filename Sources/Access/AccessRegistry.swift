@@ -124,6 +124,7 @@ public enum AccessRegistry {
         if let former = try terms(of: id, transaction.view, scope: scope).former { try transaction.delete(hashKey(former.hash, scope)) }
         try transaction.delete(termsKey(id, scope))
         try transaction.delete(roleKey(id, scope))
+        try removeGrants(of: id, in: &transaction, scope: scope)
         return record
     }
 
@@ -193,15 +194,29 @@ public enum AccessRegistry {
     ) throws -> [(key: KeyRecord, principal: Principal, terms: KeyTerms)] {
         let given = try assignmentsByKey(view, scope)
         let terms = try termsByKey(view, scope)
+        let grants = try grantsByKey(view, scope: scope)
+        let roles = try RoleBook(view, scope: scope)
         return try storedKeys(view, scope).map { stored in
             let key = stored.record
             let assignment = given[key.keyID] ?? .unassigned(key.keyID)
-            return (
-                key,
-                Principal(keyID: key.keyID, name: key.name, role: assignment.role, projects: assignment.projects, tenant: key.tenant),
-                terms[key.keyID] ?? KeyTerms()
-            )
+            let principal =
+                if let own = grants[key.keyID] {
+                    Principal(
+                        keyID: key.keyID, name: key.name, roleName: own.customRole ?? assignment.role.rawValue, projects: assignment.projects.projects,
+                        permissions: own.permissions, tenant: key.tenant, roles: roles)
+                } else {
+                    Principal(keyID: key.keyID, name: key.name, role: assignment.role, projects: assignment.projects, tenant: key.tenant)
+                }
+            return (key, principal, terms[key.keyID] ?? KeyTerms())
         }
+    }
+
+    /// Every service account with what it may do, in the order of creation.
+    public static func accounts(
+        _ view: borrowing TransactionView, scope: TenantScope
+    ) throws -> [(account: ServiceAccount, principal: Principal)] {
+        let roles = try RoleBook(view, scope: scope)
+        return try AccountRegistry.all(view, scope: scope).map { ($0, $0.principal(in: scope.tenant, roles: roles)) }
     }
 
     /// What contradicts itself: each key in the index of hashes, each entry of the index and each role with its key.
@@ -235,6 +250,18 @@ public enum AccessRegistry {
         for id in try assignmentsByKey(view, scope).keys where records[id] == nil {
             problems.append("there is a role for API key \(id), which is not there")
         }
+        let roles = try RoleBook(view, scope: scope)
+        func check(_ role: String, of holder: String) {
+            do throws(ContexError) { _ = try roles.rules(of: role) } catch {
+                problems.append("the role '\(role.excerpt())' of \(holder) cannot be used: \(error.message)")
+            }
+        }
+        for (id, grants) in try grantsByKey(view, scope: scope).sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            if records[id] == nil { problems.append("there are permissions of API key \(id), which is not there") }
+            if let role = grants.customRole { check(role, of: "API key \(id)") }
+        }
+        for account in try AccountRegistry.all(view, scope: scope) { check(account.role, of: "service account \(account.id)") }
+        for name in roles.roles.keys.sorted() { check(name, of: "the tenant") }
         return problems
     }
 

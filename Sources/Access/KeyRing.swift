@@ -4,6 +4,7 @@
 // right after the commit, before the change is acknowledged. So a revoked key is refused from the acknowledgement on.
 
 public import Base
+public import BearerTokens
 internal import Hashing
 internal import KeySpace
 public import LMDB
@@ -19,6 +20,8 @@ public final class KeyRing: Sendable {
             let terms: KeyTerms
             /// Of a text that a rotation has replaced: until when it is valid still.
             var formerUntil: Timestamp?
+            /// Of a key of a service account.
+            var accountKey: (account: AccountID, isActive: Bool, generation: UInt32, key: KeyID)?
 
             func isExpired(at time: Timestamp) -> Bool {
                 if let end = terms.expiresAt, time >= end { return true }
@@ -29,6 +32,7 @@ public final class KeyRing: Sendable {
         /// would not be.
         private var entries: [UInt64: [Entry]] = [:]
         private var principals: [KeyID: (principal: Principal, terms: KeyTerms)] = [:]
+        private var accounts: [AccountID: (account: ServiceAccount, principal: Principal)] = [:]
         public private(set) var count = 0
         /// Valid keys that may do everything everywhere: without one, nobody could issue keys or give roles.
         public private(set) var administrators = 0
@@ -64,6 +68,21 @@ public final class KeyRing: Sendable {
                         if key.rule.isValid { administrators += 1 }
                     }
                 }
+                for (account, principal) in try AccessRegistry.accounts(view, scope: scope) {
+                    accounts[account.id] = (account, principal)
+                    for key in account.keys {
+                        guard key.pepper == pepper.id else {
+                            throw ContexError(
+                                .conflict,
+                                "A key of service account \(account.id) ('\(account.name)') was made with another pepper file than the one in use: "
+                                    + "restore that file.")
+                        }
+                        entries[Self.place(key.hash), default: []].append(
+                            Entry(
+                                hash: key.hash, principal: principal, rule: account.rule, terms: KeyTerms(expiresAt: key.expiresAt),
+                                accountKey: (account.id, account.isActive, account.generation, key.keyID)))
+                    }
+                }
             }
         }
 
@@ -77,17 +96,22 @@ public final class KeyRing: Sendable {
         }
 
         func terms(of id: KeyID) -> KeyTerms? { principals[id]?.terms }
+        func find(_ id: AccountID) -> (account: ServiceAccount, principal: Principal)? { accounts[id] }
 
         private static func place(_ hash: SHA256Digest) -> UInt64 { UInt64(firstOf: hash.bytes) }
     }
 
     private let pepper: Pepper
+    /// nil: nobody comes with a token.
+    public let tokens: TokenDesk?
     private let snapshot: Mutex<Snapshot>
     private let uses = Mutex<[KeyID: Timestamp]>([:])
+    private let accountUses = Mutex<[AccountID: AccountUse]>([:])
     private let observers = Mutex<[@Sendable () -> Void]>([])
 
-    public init(pepper: Pepper, snapshot: Snapshot = .empty) {
+    public init(pepper: Pepper, snapshot: Snapshot = .empty, tokens: TokenDesk? = nil) {
         self.pepper = pepper
+        self.tokens = tokens
         self.snapshot = Mutex(snapshot)
     }
 
@@ -100,9 +124,13 @@ public final class KeyRing: Sendable {
     /// Calls after every change of keys or roles, on the thread that made it: must not block. For as long as the ring lives.
     public func observe(_ change: @escaping @Sendable () -> Void) { observers.withLock { $0.append(change) } }
 
-    /// Who holds the key of this id; nil when it was revoked or has expired.
-    public func principal(of keyID: String, at time: Timestamp) -> Principal? {
-        KeyID(keyID).flatMap { id in snapshot.withLock { $0 }.find(id, at: time) }
+    /// Who holds the key, or is the service account, of this id; nil when it was revoked, has expired or was switched off.
+    public func principal(of holderID: String, at time: Timestamp) -> Principal? {
+        if let id = AccountID(holderID) {
+            guard let found = snapshot.withLock({ $0 }).find(id), found.account.isActive, found.account.rule.isValid else { return nil }
+            return found.principal
+        }
+        return KeyID(holderID).flatMap { id in snapshot.withLock { $0 }.find(id, at: time) }
     }
 
     /// `Snapshot.administrators` and `possibleAdministrators` as of now.
@@ -112,8 +140,17 @@ public final class KeyRing: Sendable {
     /// True before the first key exists: time to issue one.
     public var isEmpty: Bool { snapshot.withLock { $0.count == 0 } }
 
-    /// When somebody last came with a key, since this ring was made.
+    /// When somebody last came with a key, of a service account too, since this ring was made.
     public func lastUse(of id: KeyID) -> Timestamp? { uses.withLock { $0[id] } }
+
+    /// How often a service account has come since this ring was made, with keys and tokens.
+    public struct AccountUse: Sendable {
+        public var requests = 0
+        public var last: Timestamp?
+
+        public init() {}
+    }
+    public func use(of id: AccountID) -> AccountUse { accountUses.withLock { $0[id] ?? AccountUse() } }
 
     private func find(_ rawKey: String) -> Snapshot.Entry? {
         guard rawKey.utf8.count <= AccessLimits.rawKeyBytes else { return nil }
@@ -121,7 +158,7 @@ public final class KeyRing: Sendable {
         return snapshot.withLock { $0 }.find(hash)
     }
 
-    /// What a presented key is.
+    /// What a presented key or token is.
     public enum Login: Sendable {
         case valid(Principal)
         case missing
@@ -132,6 +169,22 @@ public final class KeyRing: Sendable {
         case expired(KeyID)
         /// It is not valid from where it came.
         case elsewhere(KeyID)
+        /// A token that proves nothing: a guess.
+        case forged
+        /// A token whose time is over or has not come, or whose account or key is gone.
+        case stale
+        /// Of a service account that is switched off.
+        case inactive(AccountID)
+        /// Of a service account that nobody has confirmed.
+        case unconfirmedAccount(AccountID)
+
+        /// Whether it says that somebody tries what he cannot know.
+        public var isGuess: Bool {
+            switch self {
+            case .unknown, .forged: true
+            default: false
+            }
+        }
 
         /// Why it is refused, in the words of the HTTP API; nil for a valid one.
         public var refusal: ContexError? {
@@ -148,17 +201,33 @@ public final class KeyRing: Sendable {
                     .keyUnconfirmed,
                     "This API key was made, or its role changed, while authentication was off, and is not confirmed: an administrator runs "
                         + "'contex keys confirm \(id)'")
+            case .forged, .stale: ContexError(.tokenInvalid, "Invalid or expired token")
+            case .inactive(let id): ContexError(.accountInactive, "The service account \(id) is switched off")
+            case .unconfirmedAccount(let id):
+                ContexError(
+                    .keyUnconfirmed,
+                    "The service account \(id) was made or changed while authentication was off: it is valid when an administrator has changed it once")
             }
         }
     }
 
     /// - Parameters:
+    ///   - credential: an API key, a key of a service account, or a token.
     ///   - address: where the caller comes from; nil inside the process, where only keys for every address are valid.
     ///   - time: by the server's clock.
-    /// - Complexity: O(length of the key); one HMAC.
-    public func login(_ rawKey: String?, from address: String?, at time: Timestamp) -> Login {
-        guard let rawKey, !rawKey.isEmpty else { return .missing }
-        guard let entry = find(rawKey), let id = entry.principal.keyID else { return .unknown }
+    ///   - counts: whether it is a request, and not a look at whether an open connection may go on.
+    /// - Complexity: O(length of the key); one HMAC; for a token `TokenDesk.claims` too.
+    public func login(_ credential: String?, from address: String?, at time: Timestamp, counts: Bool = true) -> Login {
+        guard let credential, !credential.isEmpty else { return .missing }
+        guard let entry = find(credential) else { return token(credential, at: time, counts: counts) }
+        if let own = entry.accountKey {
+            if !entry.rule.isValid { return .unconfirmedAccount(own.account) }
+            if !own.isActive { return .inactive(own.account) }
+            if entry.isExpired(at: time) { return .expired(own.key) }
+            if counts { note(own.account, own.key, at: time) }
+            return .valid(entry.principal)
+        }
+        guard let id = entry.principal.keyID else { return .unknown }
         if !entry.rule.isValid { return .unconfirmed(id) }
         if entry.isExpired(at: time) { return .expired(id) }
         guard entry.terms.admits(address) else { return .elsewhere(id) }
@@ -175,5 +244,64 @@ public final class KeyRing: Sendable {
         guard terms.admits(address) else { return .elsewhere(id) }
         uses.withLock { $0[id] = time }
         return .valid(principal)
+    }
+
+    private func note(_ account: AccountID, _ key: KeyID?, at time: Timestamp) {
+        if let key { uses.withLock { $0[key] = time } }
+        accountUses.withLock {
+            $0[account, default: AccountUse()].requests += 1
+            $0[account]?.last = time
+        }
+    }
+
+    /// The key of a service account that this text is.
+    public func accountKey(_ rawKey: String) -> (account: AccountID, key: KeyID)? { find(rawKey)?.accountKey.map { ($0.account, $0.key) } }
+
+    /// A service account as it is, whatever it may do.
+    public func account(_ id: AccountID) -> (account: ServiceAccount, principal: Principal)? { snapshot.withLock { $0 }.find(id) }
+
+    private func token(_ text: String, at time: Timestamp, counts: Bool) -> Login {
+        guard let tokens, text.utf8.count(where: { $0 == UInt8(ascii: ".") }) == 2 else { return .unknown }
+        switch claims(of: text, by: tokens, at: time) {
+        case .failure(let refusal): return refusal.login
+        case .success(let (_, account, principal)):
+            if counts { note(account, nil, at: time) }
+            return .valid(principal)
+        }
+    }
+
+    private func claims(of text: String, by tokens: TokenDesk, at time: Timestamp) -> Result<(TokenClaims, AccountID, Principal), Refusal> {
+        let claims: TokenClaims
+        do throws(TokenFault) {
+            claims = try tokens.claims(of: text, at: time)
+        } catch {
+            return .failure(Refusal(error.isGuess ? .forged : .stale))
+        }
+        // What it may do, and whether it may come at all, the account says as it is now.
+        guard let id = AccountID(claims.subject), let (account, principal) = account(id) else { return .failure(Refusal(.stale)) }
+        guard account.rule.isValid else { return .failure(Refusal(.unconfirmedAccount(id))) }
+        guard account.isActive else { return .failure(Refusal(.inactive(id))) }
+        guard claims.generation ?? account.generation == account.generation else { return .failure(Refusal(.stale)) }
+        if let name = claims.keyID {
+            guard let key = account.keys.first(where: { $0.keyID.text == name }), key.expiresAt.map({ time < $0 }) ?? true else {
+                return .failure(Refusal(.stale))
+            }
+        }
+        return .success((claims, id, principal))
+    }
+
+    /// What a token says, if it is valid now.
+    /// - Throws: what its bearer is told.
+    public func validClaims(of token: String, at time: Timestamp) throws(ContexError) -> TokenClaims {
+        guard let tokens else { throw ContexError(.tokenInvalid, "Invalid or expired token") }
+        switch claims(of: token, by: tokens, at: time) {
+        case .success(let (claims, _, _)): return claims
+        case .failure: throw ContexError(.tokenInvalid, "Invalid or expired token")
+        }
+    }
+
+    private struct Refusal: Error {
+        let login: Login
+        init(_ login: Login) { self.login = login }
     }
 }

@@ -1,5 +1,3 @@
-public import Base
-
 /// What a key may do at all; `ProjectScope` says where.
 public enum Role: String, CaseIterable, Sendable {
     case admin, publisher, consumer, readonly
@@ -7,16 +5,21 @@ public enum Role: String, CaseIterable, Sendable {
     /// What a key counts as that nobody gave a role.
     public static let unassigned = Role.readonly
 
-    /// - Throws: `.badRequest` listing the roles there are.
-    public init(named name: String) throws(ContexError) {
-        guard let role = Role(rawValue: name) else {
-            let names = Role.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
-            throw .badRequest("Invalid role. Must be one of: [\(names)]")
+    /// - Complexity: O(1); nothing is allocated.
+    public func grants(_ permission: Permission) -> Bool { granted.rawValue & permission.bit != 0 }
+    /// The matrix's column of this role.
+    var granted: PermissionSet {
+        switch self {
+        case .admin: Self.sets.admin
+        case .publisher: Self.sets.publisher
+        case .consumer: Self.sets.consumer
+        case .readonly: Self.sets.readonly
         }
-        self = role
     }
-
-    public func grants(_ permission: Permission) -> Bool { permission.roles.contains(self) }
+    private static let sets = (
+        admin: set(of: .admin), publisher: set(of: .publisher), consumer: set(of: .consumer), readonly: set(of: .readonly)
+    )
+    private static func set(of role: Role) -> PermissionSet { PermissionSet(Permission.allCases.filter { $0.roles.contains(role) }) }
     /// In the order of the matrix.
     public var permissions: [Permission] { Permission.allCases.filter(grants) }
 }

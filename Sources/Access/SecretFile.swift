@@ -55,14 +55,21 @@ public struct SecretFile: Sendable {
         do throws(ContexError) {
             return try load()
         } catch where error.category == .notFound {
-            try create()
+            // Linking fails when somebody was faster.
+            try write(try SecureRandom.bytes(byteCount)) { draft in unsafe link(draft, path) == 0 || errno == EEXIST }
             return try load()
         }
     }
 
-    /// The file appears whole or not at all: written and flushed under another name, then linked to its own, which fails
-    /// when somebody was faster.
-    private func create() throws(ContexError) {
+    /// Puts other bytes in the place of those that are there, if any are.
+    /// - Throws: `.unavailable` when it cannot be written: then the file is what it was.
+    public func replace(with bytes: [UInt8]) throws(ContexError) {
+        precondition(bytes.count == byteCount, "\(bytes.count) bytes for the \(name), which has \(byteCount)")
+        try write(bytes) { draft in unsafe rename(draft, path) == 0 }
+    }
+
+    /// The file appears whole or not at all: written and flushed under another name, then given its own.
+    private func write(_ bytes: [UInt8], _ publish: (String) -> Bool) throws(ContexError) {
         let draft = "\(path).\(Hexadecimal.text(try SecureRandom.bytes(8)))"
         let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure("create") }
@@ -70,11 +77,10 @@ public struct SecretFile: Sendable {
             close(descriptor)
             unsafe unlink(draft)
         }
-        let bytes = try SecureRandom.bytes(byteCount)
-        guard fchmod(descriptor, 0o600) == 0, unsafe write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
+        guard fchmod(descriptor, 0o600) == 0, unsafe Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
             throw failure("write")
         }
-        guard unsafe link(draft, path) == 0 || errno == EEXIST else { throw failure("create") }
+        guard publish(draft) else { throw failure("create") }
         // The name must survive a crash as well as the bytes.
         do throws(LMDBError) {
             try FolderEntries.flush(FolderEntries.parent(of: path))

@@ -18,10 +18,10 @@ public enum KeyShape {
     }
 
     /// - Parameter lastUsed: since the server's start; nil: not yet.
-    public static func listed(_ record: KeyRecord, terms: KeyTerms = KeyTerms(), lastUsed: Timestamp? = nil) -> JSONObject {
+    public static func listed(_ record: KeyRecord, terms: KeyTerms = KeyTerms(), lastUsed: Timestamp? = nil, permissions: [String] = []) -> JSONObject {
         var members = JSONObject([
             ("key_id", .string(record.keyID.text)), ("name", .string(record.name)), ("prefix", .string(record.prefix)),
-            ("scopes", .array([])), ("created_at", .string(record.createdAt.iso8601)), ("tenant_id", .null),
+            ("scopes", .array(permissions.map(JSONValue.string))), ("created_at", .string(record.createdAt.iso8601)), ("tenant_id", .null),
         ])
         if !record.rule.isValid { members["confirmed"] = .bool(false) }
         for (name, value) in Self.terms(terms) { members[name] = value }
@@ -39,8 +39,8 @@ public enum KeyShape {
         return members
     }
 
-    public static func role(_ keyID: String, _ role: Role, _ projects: [String]) -> JSONValue {
-        ["key_id": .string(keyID), "role": .string(role.rawValue), "projects": .array(projects.map(JSONValue.string))]
+    public static func role(_ keyID: String, _ role: String, _ projects: [String]) -> JSONValue {
+        ["key_id": .string(keyID), "role": .string(role), "projects": .array(projects.map(JSONValue.string))]
     }
 
     public static func permissions(_ roles: [(role: Role, permissions: [Permission])]) -> JSONValue {

@@ -390,6 +390,7 @@ extension ServerConfiguration {
         database.rates = rates
         database.answerCacheBytes = answerCacheBytes
         database.retention = RetentionRule(eventDays: retentionEventDays, eventsMax: retentionEventsMax, agentDays: retentionAgentDays)
+        database.tokenSecret = tokenSecret
         return database
     }
 

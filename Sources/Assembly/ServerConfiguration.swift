@@ -68,6 +68,8 @@ public struct ServerConfiguration: Sendable {
     public var authenticationRequired = false
     /// nil: one is made and printed once.
     public var bootstrapKey: String? = nil
+    /// Tokens of service accounts are signed with it; nil: with keys of the server's own.
+    public var tokenSecret: String? = nil
     public var bootstrapName = "root"
 
     /// nil: while authentication is on.

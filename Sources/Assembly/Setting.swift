@@ -143,6 +143,11 @@ public struct Setting: Sendable {
             "its name"),
 
         Setting(
+            "SERVICE_ACCOUNT_JWT_SECRET", also: ["SERVICE_ACCOUNT_JWT_SECRET"], flag: nil, value: "SECRET",
+            \.tokenSecret, .optionalText("none: EdDSA, with a key that is made in the data folder"),
+            "tokens of service accounts are signed with it (HS256): 32 bytes or more"),
+
+        Setting(
             "RATE_LIMIT_ENABLED", also: ["RATE_LIMIT_ENABLED"], flag: "rate-limit", value: "BOOL|auto", \.rateLimit, .automatic,
             "limit how often a key may ask; auto: while authentication is on"),
         Setting(

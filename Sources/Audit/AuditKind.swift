@@ -13,6 +13,9 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
     /// Records that were lost because more came than could be kept.
     case suspiciousActivity = 21
     case keyChanged = 22, keyRotated = 23
+    case accountCreated = 40, accountChanged = 41, accountRemoved = 42, accountKeyCreated = 43, accountKeyRemoved = 44
+    case tokenIssued = 45, signingKeyRotated = 46
+    case customRoleChanged = 47, customRoleRemoved = 48
 
     public var name: String {
         switch self {
@@ -23,9 +26,18 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
         case .keyConfirmed: "auth.api_key.confirmed"
         case .keyChanged: "auth.api_key.changed"
         case .keyRotated: "auth.api_key.rotated"
+        case .accountCreated: "auth.service_account.created"
+        case .accountChanged: "auth.service_account.changed"
+        case .accountRemoved: "auth.service_account.removed"
+        case .accountKeyCreated: "auth.service_account.key_created"
+        case .accountKeyRemoved: "auth.service_account.key_removed"
+        case .tokenIssued: "auth.token.issued"
+        case .signingKeyRotated: "auth.signing_key.rotated"
         case .permissionDenied: "authz.permission.denied"
         case .roleAssigned: "authz.role.assigned"
         case .roleRevoked: "authz.role.revoked"
+        case .customRoleChanged: "authz.role.changed"
+        case .customRoleRemoved: "authz.role.removed"
         case .dataPublished: "data.published"
         case .dataUpdated: "data.updated"
         case .dataDeleted: "data.deleted"

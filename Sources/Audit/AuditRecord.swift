@@ -6,7 +6,7 @@ public import Hashing
 /// Who did it, as the door that he came through saw him.
 public struct AuditActor: Hashable, Sendable {
     public enum Kind: UInt8, CaseIterable, Sendable {
-        case apiKey = 1, anonymous = 2, system = 3, `operator` = 4
+        case apiKey = 1, anonymous = 2, system = 3, `operator` = 4, serviceAccount = 5
 
         public var name: String {
             switch self {
@@ -14,6 +14,7 @@ public struct AuditActor: Hashable, Sendable {
             case .anonymous: "anonymous"
             case .system: "system"
             case .operator: "operator"
+            case .serviceAccount: "service_account"
             }
         }
     }

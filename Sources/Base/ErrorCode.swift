@@ -29,9 +29,12 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case keyUnknown = "key_unknown"
     case keyUnconfirmed = "key_unconfirmed"
     case keyExpired = "key_expired"
+    case tokenInvalid = "token_invalid"
+    case accountInactive = "account_inactive"
     // .forbidden
     case forbidden = "permission_missing"
     case reachExceeded = "reach_exceeded"
+    case grantExceeded = "grant_exceeded"
     case originRefused = "origin_refused"
     case hostUnknown = "host_unknown"
     case addressRefused = "address_refused"
@@ -44,6 +47,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case versionNotFound = "version_not_found"
     case agentNotFound = "agent_not_found"
     case keyNotFound = "key_not_found"
+    case accountNotFound = "account_not_found"
     case endpointNotFound = "endpoint_not_found"
     case deliveryNotFound = "delivery_not_found"
     case roleNotFound = "role_not_found"
@@ -58,6 +62,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case historyTrimmed = "history_trimmed"
     case matchesGone = "matches_gone"
     case lastAdministrator = "last_administrator"
+    case roleInUse = "role_in_use"
     case authenticationOff = "authentication_off"
     case portTaken = "port_taken"
     case folderInUse = "folder_in_use"
@@ -122,9 +127,12 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .keyUnknown: (.unauthenticated, "The API key is nobody's, or was revoked")
         case .keyUnconfirmed: (.unauthenticated, "The API key was made or changed without authentication and waits for an administrator")
         case .keyExpired: (.unauthenticated, "The API key's time is over, or it was rotated")
+        case .tokenInvalid: (.unauthenticated, "The bearer token is none of this server's, or its time is over, or what it was issued to is gone")
+        case .accountInactive: (.unauthenticated, "The service account is switched off")
 
         case .forbidden: (.forbidden, "The key's role does not allow this here")
         case .reachExceeded: (.forbidden, "The key is limited to projects, and this reaches beyond them")
+        case .grantExceeded: (.forbidden, "More would be given than the giver may do himself")
         case .originRefused: (.forbidden, "The web page that asks may not use this server")
         case .hostUnknown: (.forbidden, "The server does not answer for the host that the request names")
         case .addressRefused: (.forbidden, "The API key may not be used from the address that it came from")
@@ -139,8 +147,9 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .deliveryNotFound: (.notFound, "Nothing is delivered there, or there is no dead letter of that number")
         case .agentNotFound: (.notFound, "No agent of this id is registered")
         case .keyNotFound: (.notFound, "There is no API key of this id")
+        case .accountNotFound: (.notFound, "There is no service account of this id")
         case .auditRecordNotFound: (.notFound, "The audit trail has no record of this id")
-        case .roleNotFound: (.notFound, "The API key has no role of its own")
+        case .roleNotFound: (.notFound, "There is no such role, or the API key has none of its own")
         case .storeNotFound: (.notFound, "The data folder has no store, or an empty one")
 
         case .conflict: (.conflict, "The state does not allow it now")
@@ -151,6 +160,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .historyTrimmed: (.conflict, "What is asked for lies before the horizon of the project: retention has let it go")
         case .matchesGone: (.conflict, "The state that a query's pages are of can no longer be read")
         case .lastAdministrator: (.conflict, "The change would leave nobody who can issue keys")
+        case .roleInUse: (.conflict, "The role is still given to somebody, or others inherit from it")
         case .authenticationOff: (.conflict, "A key cannot be confirmed while anybody could do it")
         case .portTaken: (.conflict, "Another process listens on the port")
         case .folderInUse: (.conflict, "Another process writes to the data folder")

@@ -1,4 +1,6 @@
 #include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <openssl/rand.h>

@@ -131,6 +131,8 @@ public struct DatabaseConfiguration: Sendable {
     public var journal = JournalWindow.off
     /// Where webhooks may go: a registration that names another place is refused. nil: nowhere, webhooks are switched off.
     public var webhookTargets: AddressPolicy? = .publicOnly
+    /// `SERVICE_ACCOUNT_JWT_SECRET`: tokens are signed with it (HS256); nil: with keys of the server's own (EdDSA).
+    public var tokenSecret: String? = nil
 
     /// By which rule projects are trimmed that say nothing of their own, when somebody asks for it.
     public var retention = RetentionRule()
@@ -140,6 +142,8 @@ public struct DatabaseConfiguration: Sendable {
     public var storePath: String { directory + "/store" }
     /// The secret under which API keys are hashed: beside the store, not in it, so that a copy of the store alone is no help.
     public var pepperPath: String { directory + "/pepper" }
+    /// The keys that tokens are signed with, beside the store for the same reason.
+    public var tokenKeysPath: String { directory + "/token-keys" }
 }
 
 /// One data directory: the store, its single writer, and every operation on it.
@@ -165,6 +169,8 @@ public final class Database: Sendable {
     let bell = InboxBell()
     let pastGate = PastGate()
     let pepper: Pepper
+    /// Where tokens of service accounts are made and read.
+    public let tokens: TokenDesk
     /// Every valid key, for whoever authenticates.
     public let keyRing: KeyRing
     /// The rate limits as they are, for whoever counts.
@@ -188,6 +194,8 @@ public final class Database: Sendable {
         answers = AnswerCache(bytesMax: configuration.answerCacheBytes)
         activity = AgentActivity(since: configuration.clock.now())
         folderRemarks = try DataFolder.prepare(configuration)
+        let tokens = try TokenDesk(secret: configuration.tokenSecret, path: configuration.tokenKeysPath)
+        self.tokens = tokens
         do {
             let environment = try Environment(
                 store: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
@@ -199,7 +207,7 @@ public final class Database: Sendable {
                 let pepper = try hasKeys ? Pepper(path: configuration.pepperPath) : Pepper.loadOrCreate(path: configuration.pepperPath)
                 let rules = try RateRules.all(view, scope: Self.registryScope(.standard))
                 return (
-                    pepper, KeyRing(pepper: pepper, snapshot: try .init(view, tenants: [.standard], pepper: pepper)),
+                    pepper, KeyRing(pepper: pepper, snapshot: try .init(view, tenants: [.standard], pepper: pepper), tokens: tokens),
                     RateBook(standard: configuration.rates, rules: rules)
                 )
             }

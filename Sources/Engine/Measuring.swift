@@ -169,6 +169,9 @@ extension Command {
         case .trim: "trim"
         case .setRetention: "set_retention"
         case .erase: "erase"
+        case .changeAccounts: "change_accounts"
+        case .changeRoles: "change_roles"
+        case .setGrants: "set_grants"
         // What is done, not in whose name.
         case .attributed(let attributed): attributed.command.kind
         }

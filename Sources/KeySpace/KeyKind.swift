@@ -92,4 +92,8 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     // Documents that end by themselves: by time in their tenant's project 0, by document in the project.
     case expiryByTime = 0x7E
     case documentExpiry = 0x7F
+    // Project 0 of a tenant: who may do what, beside the API keys.
+    case serviceAccount = 0x78
+    case customRole = 0x79
+    case keyGrants = 0x7A
 }

@@ -277,14 +277,14 @@ final class RESPConnection: ChannelDuplexHandler {
         let keyed = caller(with: password)
         do {
             let principal = try operations.authenticate(keyed)
-            if let refusal = registry.setKey(principal.keyID?.text, of: id) {
+            if let refusal = registry.setKey(principal.holderID, of: id) {
                 return refuse(ContexError(.limited, refusal), context) {
                     self.encode(.error(refusal))
                     self.finish(context, awaitingPeer: true)
                 }
             }
             caller = keyed
-            (keyID, lease) = (principal.keyID?.text, nil)
+            (keyID, lease) = (principal.holderID, nil)
             logger.debug("Redis client authenticated", metadata: ["address": "\(address)", "key": "\(principal.name)"])
             carryOut(session.authenticated(true, user: user ?? "default"), context)
         } catch {
@@ -325,7 +325,7 @@ final class RESPConnection: ChannelDuplexHandler {
 
     /// What others listen to, as far as the key may know.
     private func answer(_ question: RESPQuestion, _ context: ChannelHandlerContext) {
-        let (operations, caller, registry, key) = (operations, caller, registry, try? operations.authenticate(caller).keyID?.text)
+        let (operations, caller, registry, key) = (operations, caller, registry, try? operations.authenticate(caller).holderID)
         ask(context) { () -> RESPValue in
             do {
                 switch question {

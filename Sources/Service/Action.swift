@@ -16,9 +16,17 @@ public enum Action: String, Sendable, CaseIterable {
     case listEventKinds, createEndpoint, listEndpoints, showEndpoint, changeEndpoint, removeEndpoint, testEndpoint
     case showRateLimits, setRateLimits, readAudit
     case showRetention, setRetention, cleanUp, eraseData, eraseProject
+    case createAccount, listAccounts, showAccount, changeAccount, removeAccount, createAccountKey, removeAccountKey
+    case issueToken, validateToken, showTokenKeys, rotateTokenKey
+    case listCustomRoles, putCustomRole, removeCustomRole, setPermissions, explainPermission
 
     /// What is of all projects together, and so for nobody whose key has only some.
-    public var concernsAllProjects: Bool { self == .setRateLimits || self == .readAudit }
+    public var concernsAllProjects: Bool {
+        switch self {
+        case .setRateLimits, .readAudit, .rotateTokenKey, .putCustomRole, .removeCustomRole: true
+        default: false
+        }
+    }
 
     /// What the caller's role must grant; nil: any valid key will do.
     public var permission: Permission? {
@@ -43,6 +51,13 @@ public enum Action: String, Sendable, CaseIterable {
         case .createEndpoint, .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint: .systemCleanup
         case .setRateLimits, .readAudit: .systemCleanup
         case .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject: .systemCleanup
+        case .createAccount, .changeAccount, .createAccountKey: .createAPIKey
+        case .listAccounts, .showAccount: .listAPIKeys
+        case .removeAccount, .removeAccountKey: .revokeAPIKey
+        case .rotateTokenKey: .systemCleanup
+        case .listCustomRoles, .putCustomRole, .removeCustomRole, .setPermissions: .manageRoles
+        // A key is what is asked with; of others' permissions `explainPermission` asks for more by itself.
+        case .issueToken, .validateToken, .showTokenKeys, .explainPermission: nil
         // What a connection follows, and what a message of MCP asks for, is asked for by itself.
         case .listPermissions, .showHealth, .showMetrics, .openSocket, .useMCP, .listEventKinds: nil
         // Everybody may know what he has left.

@@ -19,7 +19,7 @@ extension Operations {
             var allowed: [RegisterCommand] = []
             for (place, command) in commands.enumerated() {
                 do {
-                    try authorise(principal, .registerAgentBatch, project: command.project)
+                    try authorise(principal, .registerAgentBatch, project: command.project, from: caller)
                     allowed.append(command.registered(by: principal))
                 } catch {
                     refusals[place] = ContexError(from: error)
@@ -46,7 +46,7 @@ extension Operations {
     /// The agents that the caller may see, in the order of registration.
     public func agents(project: Name?, _ page: PageRequest = PageRequest(), by caller: Caller) async throws -> Page<ListedAgent> {
         try await perform(.listAgents, project: project, by: caller) { principal in
-            try await database.agents(principal.tenant, project: project, page) { principal.projects.includes($0.text) }
+            try await database.agents(principal.tenant, project: project, page) { self.maySee(.listAgents, of: $0.text, principal, caller) }
         }
     }
 
@@ -54,14 +54,18 @@ extension Operations {
     /// - Throws: `.notFound`; `.conflict` when the id alone stands for several registrations that the caller may see.
     public func agent(_ agent: Name, project: Name?, by caller: Caller) async throws -> AgentStatus {
         try await perform(.showAgent, project: project, by: caller) { principal in
-            try await registered(agent, project, principal)
+            try await registered(agent, project, principal, for: .showAgent, caller)
         }
     }
 
     /// The registration that an id means to the caller.
     /// - Throws: `.conflict` when there are several.
-    private func registration(_ agent: Name, _ project: Name?, _ principal: Principal) async throws -> AgentStatus? {
-        let visible = try await database.agent(principal.tenant, agent, project: project).filter { principal.projects.includes($0.project.text) }
+    private func registration(
+        _ agent: Name, _ project: Name?, _ principal: Principal, for action: Action, _ caller: Caller
+    ) async throws -> AgentStatus? {
+        let visible = try await database.agent(principal.tenant, agent, project: project).filter {
+            maySee(action, of: $0.project.text, principal, caller)
+        }
         guard visible.count > 1 else { return visible.first }
         throw ContexError(
             .agentAmbiguous,
@@ -71,8 +75,10 @@ extension Operations {
 
     /// The same of an id that must mean one.
     /// - Throws: `.notFound`; `.conflict` as `registration`.
-    func registered(_ agent: Name, _ project: Name?, _ principal: Principal) async throws -> AgentStatus {
-        guard let meant = try await registration(agent, project, principal) else { throw ContexError(.agentNotFound, "Agent not found") }
+    func registered(
+        _ agent: Name, _ project: Name?, _ principal: Principal, for action: Action, _ caller: Caller
+    ) async throws -> AgentStatus {
+        guard let meant = try await registration(agent, project, principal, for: action, caller) else { throw ContexError(.agentNotFound, "Agent not found") }
         return meant
     }
 
@@ -81,7 +87,7 @@ extension Operations {
     @discardableResult
     public func unregister(_ agent: Name, project: Name?, by caller: Caller) async throws -> Int {
         try await perform(.removeAgent, project: project, by: caller) { principal in
-            guard let meant = try await registration(agent, project, principal) else { return 0 }
+            guard let meant = try await registration(agent, project, principal, for: .removeAgent, caller) else { return 0 }
             return try await database.unregister(principal.tenant, agent, projects: [meant.project])
         }
     }
@@ -97,7 +103,7 @@ extension Operations {
         hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }, by caller: Caller
     ) async throws -> InboxPage {
         try await perform(.readInbox, project: project, by: caller) { principal in
-            let meant = try await registered(agent, project, principal)
+            let meant = try await registered(agent, project, principal, for: .readInbox, caller)
             guard wait > .zero else {
                 return try await database.inbox(
                     principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit, explains: explains)
@@ -107,7 +113,7 @@ extension Operations {
             ) { waiting in
                 try await hold(waiting)
                 // What was allowed when it was asked may not be any more.
-                try authorise(authenticate(caller), .readInbox, project: meant.project)
+                try authorise(authenticate(caller), .readInbox, project: meant.project, from: caller)
             }
         }
     }
@@ -118,7 +124,7 @@ extension Operations {
     /// Lets go what an agent has dealt with. Returns how many entries there were.
     public func acknowledge(_ agent: Name, project: Name?, upTo cursor: InboxCursor, by caller: Caller) async throws -> Int {
         try await perform(.acknowledgeInbox, project: project, by: caller) { principal in
-            let meant = try await registered(agent, project, principal)
+            let meant = try await registered(agent, project, principal, for: .acknowledgeInbox, caller)
             return try await database.acknowledge(principal.tenant, project: meant.project, agent: agent, upTo: cursor)
         }
     }
@@ -131,20 +137,20 @@ extension Operations {
     /// Whether a subscriber may read messages of a project; asked for each message, so that a revoked key hears no more.
     public func mayReceive(of project: Name, tenant: TenantID, by caller: Caller) -> Bool {
         guard let principal = present(caller), principal.tenant == tenant else { return false }
-        return (try? authorise(principal, .subscribe, project: project)) != nil
+        return (try? authorise(principal, .subscribe, project: project, from: caller)) != nil
     }
 
     /// Of these channels those that the caller may know of: the ones of its projects; with all projects in its reach, every one.
     public func visibleChannels(_ channels: [String], by caller: Caller) async throws -> [String] {
         try await perform(.subscribe, project: nil, by: caller) { principal in
-            guard !principal.projects.isAll else { return channels }
+            guard !principal.projects.isAll || principal.hasRules else { return channels }
             let owners = try await database.channelOwners(principal.tenant, channels)
-            return zip(channels, owners).filter { $0.1.map { principal.projects.includes($0.text) } ?? false }.map(\.0)
+            return zip(channels, owners).filter { $0.1.map { maySee(.subscribe, of: $0.text, principal, caller) } ?? false }.map(\.0)
         }
     }
 
     /// Whether the caller's reach is every project: such a one may know what others listen to.
-    public func reachesAll(_ caller: Caller) -> Bool { present(caller)?.projects.isAll ?? false }
+    public func reachesAll(_ caller: Caller) -> Bool { present(caller).map { $0.projects.isAll && !$0.hasRules } ?? false }
 
     /// Calls after every change of keys or roles; must not block.
     public func observeKeys(_ change: @escaping @Sendable () -> Void) { database.keyRing.observe(change) }

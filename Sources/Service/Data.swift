@@ -4,7 +4,7 @@ public import Engine
 
 extension Operations {
     public func publish(_ command: PublishCommand, by caller: Caller) async throws -> PublishReceipt {
-        try await perform(.publish, project: command.project, by: caller) { principal in
+        try await perform(.publish, project: command.project, key: command.key, by: caller) { principal in
             try await database.publish(principal.tenant, [command.published(by: principal)])[0].get()
         }
     }
@@ -17,7 +17,7 @@ extension Operations {
             }
             var outcomes: [Result<PublishReceipt, ContexError>?] = commands.map { command in
                 do throws(ContexError) {
-                    try authorise(principal, .publishBatch, project: command.project)
+                    try authorise(principal, .publishBatch, project: command.project, key: command.key, from: caller)
                     return nil
                 } catch {
                     return .failure(error)
@@ -58,7 +58,7 @@ extension Operations {
 
     /// - Throws: `.notFound`
     public func delete(_ key: Name, project: Name, by caller: Caller) async throws -> DeleteReceipt {
-        try await perform(.deleteData, project: project, by: caller) {
+        try await perform(.deleteData, project: project, key: key, by: caller) {
             try await database.delete($0.tenant, project: project, key: key, by: $0.publisher)
         }
     }
@@ -82,7 +82,7 @@ extension Operations {
 
     /// - Throws: `.notFound`, `.invalid` for an `asOf` in the future
     public func data(project: Name, key: Name, asOf: Moment? = nil, by caller: Caller) async throws -> HeldDocument {
-        try await perform(.showData, project: project, by: caller) {
+        try await perform(.showData, project: project, key: key, by: caller) {
             try await database.document($0.tenant, project: project, key: key, asOf: asOf)
         }
     }
@@ -118,7 +118,7 @@ extension Operations {
     /// - Throws: `.tooLarge`
     public func export(project: Name, sections: ExportSections, by caller: Caller) async throws -> JSONValue {
         try await perform(.exportData, project: project, by: caller) { principal in
-            try authoriseExport(principal, project, sections)
+            try authoriseExport(principal, project, sections, caller)
             return try await database.export(principal.tenant, project: project, sections: sections, bytesMax: Limits.answerBytes)
         }
     }
@@ -126,15 +126,15 @@ extension Operations {
     /// The document as JSON, to be read piece by piece.
     public func exportReader(project: Name, sections: ExportSections, by caller: Caller) async throws -> ExportReader {
         try await perform(.exportData, project: project, by: caller) { principal in
-            try authoriseExport(principal, project, sections)
+            try authoriseExport(principal, project, sections, caller)
             return database.exportReader(principal.tenant, project: project, sections: sections)
         }
     }
 
     /// A section shows what its listing shows, to those who may ask for it.
-    private func authoriseExport(_ principal: Principal, _ project: Name, _ sections: ExportSections) throws(ContexError) {
-        if sections.events { try authorise(principal, .readEvents, project: project) }
-        if sections.agents { try authorise(principal, .listAgents, project: project) }
+    private func authoriseExport(_ principal: Principal, _ project: Name, _ sections: ExportSections, _ caller: Caller) throws(ContexError) {
+        if sections.events { try authorise(principal, .readEvents, project: project, from: caller) }
+        if sections.agents { try authorise(principal, .listAgents, project: project, from: caller) }
     }
 
     /// - Throws: `.badRequest`; `.forbidden` when a section needs more than to publish
@@ -144,7 +144,7 @@ extension Operations {
         try await perform(.importData, project: project, by: caller) { principal in
             try await database.importDocument(
                 principal.tenant, project: project, document: document, overwrite: overwrite, validateOnly: validateOnly, by: principal.publisher
-            ) { permission throws(ContexError) in try principal.require(permission, project: project.text) }
+            ) { permission throws(ContexError) in try self.require(permission, project, principal, caller) }
         }
     }
 
@@ -160,7 +160,7 @@ extension Operations {
             }
             var outcomes: [Result<QueryAnswer, ContexError>?] = requests.map { request in
                 do throws(ContexError) {
-                    try authorise(principal, .queryBatch, project: request.project)
+                    try authorise(principal, .queryBatch, project: request.project, from: caller)
                     return nil
                 } catch {
                     return .failure(error)
@@ -178,14 +178,14 @@ extension Operations {
     /// - Throws: `.invalid` for tokens that are none.
     public func embed(_ inputs: [EmbeddingInput], by caller: Caller) async throws -> Embeddings {
         try await perform(.embed, project: nil, by: caller) {
-            try await database.embed(inputs, in: .key($0.keyID?.text, of: $0.tenant))
+            try await database.embed(inputs, in: .key($0.holderID, of: $0.tenant))
         }
     }
 
     /// The projects that the caller may see, by name.
     public func projects(_ page: PageRequest = PageRequest(), by caller: Caller) async throws -> Page<ProjectSummary> {
         try await perform(.listProjects, project: nil, by: caller) { principal in
-            try await database.projects(principal.tenant, page) { principal.projects.includes($0.text) }
+            try await database.projects(principal.tenant, page) { self.maySee(.listProjects, of: $0.text, principal, caller) }
         }
     }
 

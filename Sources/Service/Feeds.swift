@@ -40,7 +40,7 @@ public struct Feed: Sendable {
         }
     }
 
-    private func check() throws { try operations.authorise(operations.authenticate(caller), action, project: subject.project) }
+    private func check() throws { try operations.authorise(operations.authenticate(caller), action, project: subject.project, from: caller) }
 
     /// The server stops: who follows is to go elsewhere.
     public var isEnding: Bool { operations.database.haveWaitsEnded }
@@ -52,7 +52,7 @@ extension Operations {
     /// - Throws: `.notFound`; `.conflict` as in `agent`.
     public func feed(of agent: Name, project: Name?, suppressesOwn: Bool = false, by caller: Caller) async throws -> Feed {
         try await perform(.readInbox, project: project, by: caller) { principal in
-            let meant = try await registered(agent, project, principal)
+            let meant = try await registered(agent, project, principal, for: .readInbox, caller)
             return Feed(
                 subject: .agent(agent, project: meant.project), operations: self, caller: caller, tenant: principal.tenant, suppressesOwn: suppressesOwn)
         }

@@ -48,7 +48,7 @@ extension Operations {
     public func restore(
         project: Name, key: Name, sequence: Sequence, by caller: Caller
     ) async throws -> (receipt: PublishReceipt, data: JSONValue) {
-        try await perform(.restoreVersion, project: project, by: caller) {
+        try await perform(.restoreVersion, project: project, key: key, by: caller) {
             try await database.restore($0.tenant, project: project, key: key, sequence: sequence, by: $0.publisher)
         }
     }

@@ -143,7 +143,7 @@ extension Operations {
             "request": "\(observed.caller.requestID)", "action": "\(observed.action.rawValue)", "duration_ms": "\(Double(time / 1_000) / 1_000)",
         ]
         if let project = observed.project { fields["project"] = "\(project)" }
-        if let key = principal?.keyID { fields["key"] = "\(key.text)" }
+        if let key = principal?.holderID { fields["key"] = "\(key)" }
         if let failure { fields["code"] = "\(failure.code.rawValue)" }
         if held > 0 { fields["held_back"] = "\(held)" }
         if let query {
@@ -167,7 +167,8 @@ extension Operations {
     ) async throws -> String {
         try await perform(.showMetrics, project: nil, by: caller) { principal in
             let (registry, projects) = (registry, principal.projects)
-            let shows: (@Sendable (String) -> Bool)? = projects.isAll ? nil : { @Sendable name in projects.includes(name) }
+            let shows: (@Sendable (String) -> Bool)? =
+                projects.isAll && !principal.hasRules ? nil : { @Sendable name in self.maySee(.listProjects, of: name, principal, caller) }
             return try await database.observe { print(registry, shows) }
         }
     }

@@ -12,10 +12,10 @@ public final class Operations: Sendable {
     let database: Database
     /// What adapters ask before they hold memory for a request.
     public let memory: InflightMemory
-    private let meter: any Meter
+    let meter: any Meter
     /// The meter, where it is one that tells where callers stand.
     let rates: RateMeter?
-    private let audit: any AuditTrail
+    let audit: any AuditTrail
     let logger: Logger
     let measures: ServiceMeasures
     /// Puts a word on a receipt that can be held against the audit trail's key; without an audit trail there is none.
@@ -23,7 +23,7 @@ public final class Operations: Sendable {
     /// What is slow.
     public let slowLog = SlowLog()
     let condition = Condition()
-    private let logins = LoginGuard()
+    let logins = LoginGuard()
     /// For which keys client certificates stand.
     public let certificateKeys = CertificateKeys()
 
@@ -54,54 +54,91 @@ public final class Operations: Sendable {
 
     func present(_ caller: Caller) -> Principal? {
         guard authenticationRequired else { return .anonymous }
-        guard case .valid(let principal) = login(caller) else { return nil }
+        guard case .valid(let principal) = login(caller, counts: false) else { return nil }
         return principal
     }
 
     /// A key that is given goes before a certificate, also when it is wrong: whoever gives one wants to be its holder.
-    private func login(_ caller: Caller) -> KeyRing.Login {
+    private func login(_ caller: Caller, counts: Bool) -> KeyRing.Login {
         if caller.apiKey?.isEmpty ?? true, let id = certificateKeys.key(of: caller.certificate) {
             return database.keyRing.login(certified: id, from: caller.address, at: database.currentTime())
         }
-        return database.keyRing.login(caller.apiKey, from: caller.address, at: database.currentTime())
+        return database.keyRing.login(caller.apiKey, from: caller.address, at: database.currentTime(), counts: counts)
     }
 
     /// Who asks. A key that is nobody's is counted against its address and logged; an edge that answers with it says so with `refuse`.
     /// - Throws: `.unauthenticated`; `.limited` for one failure too many from the caller's address.
-    public func authenticate(_ caller: Caller) throws(ContexError) -> Principal {
+    public func authenticate(_ caller: Caller) throws(ContexError) -> Principal { try authenticate(caller, counts: false) }
+
+    /// - Parameter counts: whether an operation follows: a service account is told how many it has asked for.
+    private func authenticate(_ caller: Caller, counts: Bool) throws(ContexError) -> Principal {
         guard authenticationRequired else { return .anonymous }
-        let login = login(caller)
+        let login = login(caller, counts: counts)
         if case .valid(let principal) = login { return principal }
+        throw refused(login, caller)
+    }
+
+    /// What somebody is told whose login failed: the refusal, or that there were too many from his address.
+    func refused(_ login: KeyRing.Login, _ caller: Caller) -> ContexError {
         let refusal = login.refusal ?? ContexError(.bug, "a key that is neither valid nor refused")
         // A request without a key is no guess, and neither is one with a key that exists.
-        guard case .unknown = login else { throw refusal }
+        guard login.isGuess else { return refusal }
         let verdict = logins.failed(from: caller.address, now: .now)
         if verdict.isLogged {
             logger.warning(
                 "login failed", metadata: ["address": "\(caller.address ?? "-")", "request": "\(caller.requestID)", "verdict": "\(verdict)"])
         }
-        guard case .slowed = verdict else { throw refusal }
-        throw ContexError(.loginsLimited, "Too many failed logins from your address: wait a minute, and check the API key")
+        guard case .slowed = verdict else { return refusal }
+        return ContexError(.loginsLimited, "Too many failed logins from your address: wait a minute, and check the API key")
     }
 
     /// Logins that failed since the start.
     public var failedLogins: Int { logins.total }
 
-    /// - Parameter project: the project that the request names, nil when it names none.
+    /// - Parameters:
+    ///   - project: the project that the request names, nil when it names none.
+    ///   - key: the key of the data that it names.
+    ///   - isPreliminary: an operation follows, which asks again and knows more: only what can no longer be allowed is refused.
     /// - Throws: `.forbidden`, `.reachExceeded`
-    public func authorise(_ principal: Principal, _ action: Action, project: Name?) throws(ContexError) {
-        if let permission = action.permission { try principal.require(permission, project: project?.text) }
+    public func authorise(
+        _ principal: Principal, _ action: Action, project: Name?, key: Name? = nil, from caller: Caller, isPreliminary: Bool = false
+    ) throws(ContexError) {
+        if let permission = action.permission {
+            try principal.require(question(permission, principal, project?.text, key, caller, isPreliminary))
+        }
         if action.concernsAllProjects, !principal.projects.isAll {
             throw ContexError(
                 .reachExceeded, "Your key is limited to \(principal.projects.projects.count) project(s); this concerns all of them",
-                requiredPermission: action.permission?.rawValue, role: principal.role.rawValue)
+                requiredPermission: action.permission?.rawValue, role: principal.roleName)
         }
     }
 
+    /// What an operation needs beside its own permission.
+    func require(_ permission: Permission, _ project: Name, _ principal: Principal, _ caller: Caller) throws(ContexError) {
+        try principal.require(question(permission, principal, project.text, nil, caller, false))
+    }
+
+    /// Whether a part of an answer is for the caller: what is of a project that he may not ask this of is not there for him.
+    func maySee(_ action: Action, of project: String, _ principal: Principal, _ caller: Caller) -> Bool {
+        guard principal.hasRules, let permission = action.permission else { return principal.projects.includes(project) }
+        return principal.decide(question(permission, principal, project, nil, caller, false)) == .allowed
+    }
+
+    private func question(
+        _ permission: Permission, _ principal: Principal, _ project: String?, _ key: Name?, _ caller: Caller, _ isPreliminary: Bool
+    ) -> AccessQuestion {
+        // The clock is asked only where somebody may want to know.
+        AccessQuestion(
+            permission, project: project, dataKey: key?.text, address: caller.address, time: principal.hasRules ? database.currentTime() : nil,
+            isPreliminary: isPreliminary)
+    }
+
     /// Runs one operation through its steps. `project` must be the one that `body` works on.
-    /// - Parameter cost: what it counts as; 0 when `body` counts its parts by itself (`charge`).
+    /// - Parameters:
+    ///   - key: of the data that it is about, where it is about one.
+    ///   - cost: what it counts as; 0 when `body` counts its parts by itself (`charge`).
     func perform<T: Sendable>(
-        _ action: Action, project: Name?, cost: Int = 1, by caller: Caller, _ body: (Principal) async throws -> T
+        _ action: Action, project: Name?, key: Name? = nil, cost: Int = 1, by caller: Caller, _ body: (Principal) async throws -> T
     ) async throws -> T {
         try await traced(action, project: project, by: caller) { try await run(action, project: project, cost: cost, by: caller, body) }
     }
@@ -112,9 +149,9 @@ public final class Operations: Sendable {
         var principal: Principal? = nil
         let observed = begin(action, project: project, by: caller)
         do {
-            let known = try authenticate(caller)
+            let known = try authenticate(caller, counts: true)
             principal = known
-            try authorise(known, action, project: project)
+            try authorise(known, action, project: project, key: key, from: caller)
             try await meter.admit(action, cost: cost, principal: known, project: project, caller: caller)
             let answer = try await attributed(action, known, caller) { try await body(known) }
             await audit.record(action, principal: known, project: project, caller: caller, failure: nil)

@@ -48,9 +48,9 @@ public final class RateMeter: Meter {
     private func spend(
         _ cost: Int, _ rateClass: RateClass, _ principal: Principal, _ project: Name?, _ caller: Caller
     ) -> (isAdmitted: Bool, standing: RateStanding)? {
-        guard let limit = book.limit(rateClass, key: principal.keyID?.text, project: project?.text) else { return nil }
+        guard let limit = book.limit(rateClass, key: principal.holderID, project: project?.text) else { return nil }
         // While authentication is off all are one principal: then each address is a caller.
-        let holder = principal.keyID?.text ?? "address " + (caller.address ?? "")
+        let holder = principal.holderID ?? "address " + (caller.address ?? "")
         return limiter.spend(
             cost, of: RateLimiter.Place(holder, rateClass, project: project?.text), policy: rateClass.name, limit: limit, now: now())
     }
@@ -66,13 +66,18 @@ extension Action {
         case .createKey, .listKeys, .revokeKey, .confirmKey, .changeKey, .rotateKey,
             .assignRole, .listRoles, .showRole, .removeRole, .changeSettings, .createEndpoint,
             .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .replayDeliveries, .setRateLimits, .readAudit,
-            .showLogLevel, .changeLogLevel, .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject:
+            .showLogLevel, .changeLogLevel, .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject,
+            .createAccount, .listAccounts, .showAccount, .changeAccount, .removeAccount, .createAccountKey, .removeAccountKey, .rotateTokenKey,
+            .listCustomRoles, .putCustomRole, .removeCustomRole, .setPermissions:
             .administration
         case .listData, .showData, .exportData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .readEvents, .followEvents,
-            .readVersions, .openSocket, .listProjects, .showSettings, .listPermissions, .readDeliveries, .listEventKinds:
+            .readVersions, .openSocket, .listProjects, .showSettings, .listPermissions, .readDeliveries, .listEventKinds,
+            .issueToken, .validateToken, .explainPermission:
             .other
         // Whoever watches the server, or his own limits, must not be kept from it by watching.
         case .showHealth, .showMetrics, .showRateLimits: nil
+        // Public, and the same for everybody.
+        case .showTokenKeys: nil
         // What a message of MCP asks for is counted by itself.
         case .useMCP: nil
         }

@@ -28,7 +28,7 @@ public final class StoreAuditTrail: AuditTrail {
         var written: Int64?
     }
     private struct Login: Hashable {
-        let key: KeyID
+        let holder: String
         let address: String?
     }
     private struct State {
@@ -63,10 +63,12 @@ public final class StoreAuditTrail: AuditTrail {
         }
         // What is changed in this process only is in no command.
         if action == .changeLogLevel { add(Self.draft(.configUpdated, .success, .changeLogLevel, principal, nil, caller)) }
+        if action == .issueToken { add(Self.draft(.tokenIssued, .success, .issueToken, principal, nil, caller)) }
+        if action == .rotateTokenKey { add(Self.draft(.signingKeyRotated, .success, .rotateTokenKey, principal, nil, caller)) }
         if action == .exportData { add(Self.draft(.dataExported, .success, .exportData, principal, project, caller)) }
-        guard let key = principal?.keyID else { return }
+        guard let holder = principal?.holderID else { return }
         let isNew = state.withLock { state in
-            let login = Login(key: key, address: caller.address)
+            let login = Login(holder: holder, address: caller.address)
             if let last = state.logins[login], time - last < Self.loginSeconds, time >= last { return false }
             if state.logins.count >= Self.entriesMax { state.logins = state.logins.filter { time - $0.value < Self.loginSeconds && time >= $0.value } }
             if state.logins.count >= Self.entriesMax { state.logins = [:] }
@@ -182,6 +184,7 @@ extension AuditDraft {
 extension Caller {
     /// As the audit trail names him.
     func actor(_ principal: Principal?) -> AuditActor {
+        if let id = principal?.accountID { return AuditActor(kind: .serviceAccount, id: id.text, address: address, client: client) }
         if let id = principal?.keyID { return AuditActor(kind: .apiKey, id: id.text, address: address, client: client) }
         return AuditActor(kind: .anonymous, id: "anonymous", address: address, client: client)
     }
@@ -209,14 +212,25 @@ extension Action {
         case .removeRole: .roleRevoked
         case .setRateLimits: .rateLimitChanged
         case .setRetention, .cleanUp: .configUpdated
+        case .createAccount: .accountCreated
+        case .changeAccount: .accountChanged
+        case .removeAccount: .accountRemoved
+        case .createAccountKey: .accountKeyCreated
+        case .removeAccountKey: .accountKeyRemoved
+        case .issueToken: .tokenIssued
+        case .rotateTokenKey: .signingKeyRotated
+        case .putCustomRole: .customRoleChanged
+        case .removeCustomRole: .customRoleRemoved
+        case .setPermissions: .roleAssigned
         case .query, .queryBatch, .embed, .listData, .showData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .rehearse, .tryNeeds,
             .readEvents, .followEvents, .readVersions, .openSocket, .listProjects, .showSettings, .listKeys, .listRoles, .showRole, .listPermissions,
-            .showHealth, .readDeliveries, .listEventKinds, .listEndpoints, .showEndpoint, .showRateLimits, .readAudit, .showMetrics, .showLogLevel, .useMCP,
-            .showRetention:
+            .showHealth, .readDeliveries, .listEventKinds, .listEndpoints, .showEndpoint, .showRateLimits, .readAudit, .showMetrics, .showLogLevel,
+            .useMCP, .showRetention, .listAccounts, .showAccount, .validateToken,
+            .showTokenKeys, .listCustomRoles, .explainPermission:
             nil
         }
     }
 
     /// Whether it can change the store, so that the change has a name on it.
-    var changes: Bool { auditKind != nil && self != .exportData }
+    var changes: Bool { auditKind != nil && ![.exportData, .issueToken, .rotateTokenKey].contains(self) }
 }

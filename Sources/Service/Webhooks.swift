@@ -113,7 +113,7 @@ extension Operations {
     /// - Throws: `.notFound`; `.conflict` as in `agent`.
     public func deadLetters(_ subject: LetterSubject, after number: UInt64, limit: Int, by caller: Caller) async throws -> DeadLetterPage {
         try await perform(subject.action(.readDeliveries, .showEndpoint), project: subject.project, by: caller) { principal in
-            try await database.deadLetters(lane(of: subject, principal), after: number, limit: limit)
+            try await database.deadLetters(lane(of: subject, principal, caller), after: number, limit: limit)
         }
     }
 
@@ -122,7 +122,7 @@ extension Operations {
     /// - Throws: `.notFound`; `.conflict` as in `agent`.
     public func replayLetters(_ subject: LetterSubject, _ numbers: [UInt64], by caller: Caller) async throws -> Int {
         try await perform(subject.action(.replayDeliveries, .changeEndpoint), project: subject.project, by: caller) { principal in
-            try await database.replayLetters(lane(of: subject, principal), numbers)
+            try await database.replayLetters(lane(of: subject, principal, caller), numbers)
         }
     }
 
@@ -131,14 +131,14 @@ extension Operations {
     /// - Throws: `.notFound`; `.conflict` as in `agent`.
     public func removeLetters(_ subject: LetterSubject, _ numbers: [UInt64], by caller: Caller) async throws -> Int {
         try await perform(subject.action(.replayDeliveries, .changeEndpoint), project: subject.project, by: caller) { principal in
-            try await database.removeLetters(lane(of: subject, principal), numbers)
+            try await database.removeLetters(lane(of: subject, principal, caller), numbers)
         }
     }
 
-    private func lane(of subject: LetterSubject, _ principal: Principal) async throws -> DeliveryLane {
+    private func lane(of subject: LetterSubject, _ principal: Principal, _ caller: Caller) async throws -> DeliveryLane {
         switch subject {
         case .agent(let agent, let project):
-            let meant = try await registered(agent, project, principal)
+            let meant = try await registered(agent, project, principal, for: .readDeliveries, caller)
             return DeliveryLane(tenant: principal.tenant, .agent(agent, project: meant.project))
         case .endpoint(let id): return DeliveryLane(tenant: principal.tenant, .endpoint(try await endpoint(id, of: principal).endpoint.number))
         }

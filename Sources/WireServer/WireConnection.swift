@@ -321,7 +321,7 @@ final class WireConnection: ChannelInboundHandler {
                 context)
         }
         do throws(ContexError) {
-            keyID = try house.operations.authenticate(caller).keyID?.text
+            keyID = try house.operations.authenticate(caller).holderID
         } catch {
             return refuse(error, context)
         }

@@ -37,7 +37,7 @@ struct ClientOptions: ParsableArguments {
 /// The HTTP API of a running server.
 struct APIClient {
     private let base: String
-    private let apiKey: String?
+    let apiKey: String?
     private let http: HTTPClient
 
     private static let answerBytesMax = 256 << 20
@@ -61,6 +61,7 @@ struct APIClient {
         try await call("POST", path, query, body).answer
     }
     func put(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("PUT", path, [], body).answer }
+    func patch(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("PATCH", path, [], body).answer }
     func delete(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("DELETE", path, query, nil).answer }
 
     /// A listing, page after page, as the answer that it would be in one piece.

@@ -27,15 +27,6 @@ import Testing
         #expect(Role.unassigned == .readonly)
     }
 
-    @Test func roleNames() throws {
-        #expect(try Role(named: "consumer") == .consumer)
-        for wrong in ["", "Admin", "root", "admin "] {
-            let error = #expect(throws: ContexError.self) { try Role(named: wrong) }
-            #expect(error?.category == .badRequest)
-            #expect(error?.message == "Invalid role. Must be one of: ['admin', 'publisher', 'consumer', 'readonly']")
-        }
-    }
-
     static func principal(_ role: Role, _ projects: [String]) -> Principal {
         Principal(keyID: KeyID(rawValue: 1), name: "k", role: role, projects: ProjectScope(projects), tenant: .standard)
     }

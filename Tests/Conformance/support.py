@@ -17,7 +17,8 @@ MODEL = os.environ.get("CONTEX_MODEL_DIR") or str(CHECKOUT / ".models/all-MiniLM
 DATA = pathlib.Path(os.environ.get("CONTEX_TEST_DATA") or CHECKOUT.parent / "shared/data")
 HOST = "127.0.0.1"
 # The original's setting names are read by Contex too, so what the caller's shell has set must not reach the server under test.
-SETTINGS = ("CONTEX_", "SIMILARITY_", "MAX_", "AUTH_", "BOOTSTRAP_", "HYBRID_", "KEYWORD_", "VECTOR_", "CORS_", "WEBHOOK", "RATE_", "AUDIT_", "OTEL_")
+SETTINGS = ("CONTEX_", "SIMILARITY_", "MAX_", "AUTH_", "BOOTSTRAP_", "HYBRID_", "KEYWORD_", "VECTOR_", "CORS_", "WEBHOOK", "RATE_", "AUDIT_", "OTEL_",
+            "SERVICE_")
 
 
 # For whoever measures the search: asked again, a query would be answered from memory.

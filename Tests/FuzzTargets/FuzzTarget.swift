@@ -43,7 +43,7 @@ func texts(_ seeds: String...) -> @Sendable () -> [[UInt8]] {
 
 public enum FuzzTargets {
     public static let all: [FuzzTarget] =
-        contents + [toon, toonEncoder] + protocols + wire + mcp + tokens + records + backups + [filter, safetensors, commands] + http
+        contents + [toon, toonEncoder] + protocols + wire + mcp + tokens + records + backups + [filter, safetensors, commands] + http + access
 
     public static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
 }

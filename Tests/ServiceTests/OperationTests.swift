@@ -177,12 +177,12 @@ import Testing
         // A key without a role would read everything: what a limited administrator creates is limited from the start.
         let created = try await operations.createKey(name: "created", by: chief)
         let id = "\(created.record.keyID)"
-        #expect(try await operations.role(of: id, by: chief) == (.readonly, ["own", "second"]))
+        #expect(try await operations.role(of: id, by: chief) == (Role.readonly.rawValue, ["own", "second"]))
         _ = try await operations.publish(fixture.command("foreign"), by: fixture.admin)
         let page = PageRequest()
         #expect(await category { try await operations.listKeysOfData(project: Name(stored: "foreign"), page, by: fixture.caller(created.text)) } == .forbidden)
 
-        #expect(try await operations.assignRole(keyID: id, role: "publisher", projects: ["own"], by: chief).role == .publisher)
+        #expect(try await operations.assignRole(keyID: id, role: "publisher", projects: ["own"], by: chief).role == "publisher")
         for projects in [[], ["foreign"], ["own", "foreign"]] {
             #expect(await category { try await operations.assignRole(keyID: id, role: "admin", projects: projects, by: chief) } == .forbidden)
         }
@@ -194,17 +194,17 @@ import Testing
             #expect(await category { try await operations.revokeKey(key, by: chief) } == .notFound)
             #expect(await category { try await operations.confirmKey(key, by: chief) } == .notFound)
             #expect(await category { try await operations.removeRole(of: key, by: chief) } == .forbidden)
-            #expect(try await operations.role(of: key, by: chief) == (.readonly, []))
+            #expect(try await operations.role(of: key, by: chief) == (Role.readonly.rawValue, []))
         }
         // Nor is it in a list: neither the keys of all projects, nor those of others, nor the ones that reach into both.
         _ = try await fixture.caller(.consumer, ["second"])
         for projects in [["foreign"], ["own", "foreign"]] { _ = try await fixture.caller(.publisher, projects) }
         let visible = ["admin of [\"own\", \"second\"]", "created", "consumer of [\"second\"]"]
         #expect(try await operations.keys(by: chief).map(\.record.name) == visible)
-        #expect(try await operations.roles(by: chief).map(\.role) == [.admin, .publisher, .consumer])
+        #expect(try await operations.roles(by: chief).map(\.role) == ["admin", "publisher", "consumer"])
         #expect(try await operations.keys(by: fixture.admin).count == 6)
         #expect(await category { try await operations.removeRole(of: id, by: chief) } == .forbidden)
-        #expect(try await operations.role(of: id, by: chief) == (.publisher, ["own"]))
+        #expect(try await operations.role(of: id, by: chief) == (Role.publisher.rawValue, ["own"]))
         try await operations.revokeKey(id, by: chief)
         #expect(await category { try await operations.revokeKey(id, by: fixture.admin) } == .notFound)
         await fixture.database.close()
@@ -225,7 +225,7 @@ import Testing
             ]
         }
         #expect(await tryAll() == Array(repeating: .conflict, count: 4))
-        #expect(try await operations.role(of: root, by: fixture.admin) == (.admin, []))
+        #expect(try await operations.role(of: root, by: fixture.admin) == (Role.admin.rawValue, []))
 
         let second = try await fixture.caller(.admin)
         try await operations.revokeKey(root, by: second)

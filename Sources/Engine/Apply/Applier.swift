@@ -98,6 +98,9 @@ package struct Applier: Sendable {
         case .trim(let command): try trim(command, in: &transaction)
         case .setRetention(let command): try setRetention(command, &work, in: &transaction)
         case .erase(let command): try erase(command, &work, in: &transaction)
+        case .changeAccounts(let command): try changeAccounts(command, &work, in: &transaction)
+        case .changeRoles(let command): try changeRoles(command, &work, in: &transaction)
+        case .setGrants(let command): try setGrants(command, &work, in: &transaction)
         case .attributed(let command): try audited(command, &work, in: &transaction)
         }
     }

@@ -188,6 +188,58 @@ private struct AuditSubject {
             project = name?.text
             resource = key.map { ("data", $0.text) } ?? name.map { ("project", $0.text) }
             details = [("erased", .bool(!done.isEmpty)), ("history", .bool(true))] + done
+        case .changeAccounts(let command):
+            let tenantScope = TenantScope(tenant: command.tenant, project: .tenantLevel)
+            func before(_ id: AccountID) throws -> [(String, JSONValue)] {
+                try AccountRegistry.account(id, view, scope: tenantScope).map { [("name", .string($0.name))] } ?? []
+            }
+            switch command.change {
+            case .create(let account):
+                kind = .accountCreated
+                resource = ("service_account", account.id.text)
+                details = [
+                    ("name", .string(account.name)), ("role", .string(account.role)),
+                    ("projects", .array(account.projects.prefix(20).map { .string($0) })),
+                    ("scopes", .array(account.scopes.prefix(20).map { .string($0) })),
+                ]
+            case .update(let id, let patch):
+                kind = .accountChanged
+                resource = ("service_account", id.text)
+                details = try before(id) + patch.details
+            case .remove(let id):
+                kind = .accountRemoved
+                resource = ("service_account", id.text)
+                details = try before(id)
+            case .addKey(let id, let key):
+                kind = .accountKeyCreated
+                resource = ("service_account", id.text)
+                details = [("key_id", .string(key.keyID.text)), ("expires_at", key.expiresAt.map { .string($0.iso8601) } ?? .null)]
+            case .removeKey(let id, let key):
+                kind = .accountKeyRemoved
+                resource = ("service_account", id.text)
+                details = [("key_id", .string(key.text))]
+            }
+        case .changeRoles(let command):
+            switch command.change {
+            case .put(let role):
+                kind = .customRoleChanged
+                resource = ("role", role.name)
+                details = [
+                    ("inherits", .array(role.inherits.map { .string($0) })),
+                    ("permissions", .array(role.permissions.prefix(20).map { .string($0) })),
+                ]
+            case .remove(let name):
+                kind = .customRoleRemoved
+                resource = ("role", name)
+            }
+        case .setGrants(let command):
+            kind = .roleAssigned
+            resource = ("api_key", command.keyID.text)
+            switch command.change {
+            case .role(let name, let projects):
+                details = [("role", .string(name)), ("projects", .array(projects.prefix(20).map { .string($0) }))]
+            case .permissions(let permissions): details = [("permissions", .array(permissions.prefix(20).map { .string($0) }))]
+            }
         case .keepQueries, .acknowledge, .expireInboxes, .noteDeliveries, .noteAudit, .attributed:
             throw ContexError(.bug, "a command that is in nobody's name has one on it")
         }

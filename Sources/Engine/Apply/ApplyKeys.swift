@@ -43,26 +43,31 @@ extension Applier {
         case .assign(let assignment):
             try require(assignment.keyID, transaction.view)
             try AccessRegistry.assign(assignment, in: &transaction, scope: scope)
+            try forgetCustomRole(of: assignment.keyID, in: &transaction, scope)
             if command.asker == .anybody { try AccessRegistry.set(.open, of: assignment.keyID, in: &transaction, scope: scope) }
         case .removeRole(let id):
             try AccessRegistry.removeRole(of: id, in: &transaction, scope: scope)
+            try forgetCustomRole(of: id, in: &transaction, scope)
             if command.asker == .anybody { try AccessRegistry.set(.open, of: id, in: &transaction, scope: scope) }
         }
-        let after = try Administrators(scope, in: transaction.view)
-        // While authentication is off, an administrator whom somebody has yet to confirm counts as one.
-        let (had, has) = command.asker == .anybody ? (before.possible, after.possible) : (before.valid, after.valid)
-        if has == 0, had > 0, command.asker != .operator {
-            throw ContexError(
-                .lastAdministrator,
-                "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
-        }
+        try before.requireOneLeft(after: try Administrators(scope, in: transaction.view), asker: command.asker)
         work.effects.haveKeysChanged = true
         return .done
     }
 }
 
+extension Applier {
+    /// A key has one role.
+    private func forgetCustomRole(of id: KeyID, in transaction: inout WriteTransaction, _ scope: TenantScope) throws {
+        var grants = try AccessRegistry.grants(of: id, transaction.view, scope: scope)
+        guard grants.customRole != nil else { return }
+        grants.customRole = nil
+        try AccessRegistry.set(grants, of: id, in: &transaction, scope: scope)
+    }
+}
+
 /// Keys that may do everything everywhere.
-private struct Administrators {
+struct Administrators {
     var valid = 0
     /// With those that nobody has confirmed yet.
     var possible = 0
@@ -72,6 +77,16 @@ private struct Administrators {
         where principal.isAdministratorOfAll && terms.expiresAt == nil {
             possible += 1
             if key.rule.isValid { valid += 1 }
+        }
+    }
+    /// - Throws: `.lastAdministrator` when there was one before and is none after. Whoever can write the data folder is bound by nothing.
+    func requireOneLeft(after: Administrators, asker: Command.ChangeKeys.Asker) throws(ContexError) {
+        // While authentication is off, an administrator whom somebody has yet to confirm counts as one.
+        let (had, has) = asker == .anybody ? (possible, after.possible) : (valid, after.valid)
+        if has == 0, had > 0, asker != .operator {
+            throw ContexError(
+                .lastAdministrator,
+                "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
         }
     }
 }

@@ -39,6 +39,9 @@ package enum Command: Sendable {
     case trim(Trim)
     case setRetention(SetRetention)
     case erase(Erase)
+    case changeAccounts(ChangeAccounts)
+    case changeRoles(ChangeRoles)
+    case setGrants(SetGrants)
     indirect case attributed(Attributed)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
@@ -72,6 +75,9 @@ package enum Command: Sendable {
         case .trim(let command): command.time
         case .setRetention(let command): command.time
         case .erase(let command): command.time
+        case .changeAccounts(let command): command.time
+        case .changeRoles(let command): command.time
+        case .setGrants(let command): command.time
         case .attributed(let attributed): attributed.command.time
         }
     }
@@ -97,6 +103,9 @@ package enum Command: Sendable {
         case .trim(let command): command.tenant
         case .setRetention(let command): command.tenant
         case .erase(let command): command.tenant
+        case .changeAccounts(let command): command.tenant
+        case .changeRoles(let command): command.tenant
+        case .setGrants(let command): command.tenant
         case .attributed(let attributed): attributed.command.tenant
         }
     }
@@ -288,6 +297,7 @@ extension Command {
             .setRetention, .erase:
             512
         case .noteAudit(let command): command.drafts.count * 512 + 64
+        case .changeAccounts, .changeRoles, .setGrants: 4_096
         case .attributed(let attributed): attributed.command.weight + 512
         }
     }

@@ -25,6 +25,7 @@ enum CommandCodec {
         case acknowledge = 9, expireInboxes = 10, noteDeliveries = 11, changeLetters = 12, changeEndpoint = 13, announce = 14
         case setRateLimit = 15, noteAudit = 16, attributed = 17
         case trim = 24, setRetention = 25, erase = 26, publishEnding = 27
+        case changeAccounts = 21, changeRoles = 22, setGrants = 23
     }
 
     /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
@@ -123,6 +124,15 @@ enum CommandCodec {
         case .erase(let command):
             kind = .erase
             encode(command, &body)
+        case .changeAccounts(let command):
+            kind = .changeAccounts
+            encode(command, &body)
+        case .changeRoles(let command):
+            kind = .changeRoles
+            encode(command, &body)
+        case .setGrants(let command):
+            kind = .setGrants
+            encode(command, &body)
         case .attributed(let command):
             kind = .attributed
             encode(command, eliding, &body)
@@ -194,6 +204,9 @@ enum CommandCodec {
         case .trim: return .trim(try trim(tenant, time, &body))
         case .setRetention: return .setRetention(try setRetention(tenant, time, &body))
         case .erase: return .erase(try erase(tenant, time, &body))
+        case .changeAccounts: return .changeAccounts(try changeAccounts(tenant, time, &body))
+        case .changeRoles: return .changeRoles(try changeRoles(tenant, time, &body))
+        case .setGrants: return .setGrants(try setGrants(tenant, time, &body))
         case .attributed: return .attributed(try attributed(tenant, &body, event))
         }
     }

@@ -71,7 +71,7 @@ public struct APIHandler: Sendable {
 
         /// Who the memory for it is held for.
         var address: String? { request.address }
-        var keyID: String? { principal.keyID?.text }
+        var keyID: String? { principal.holderID }
     }
 
     /// An answer that is known and not complete: meter and audit have not heard of it (`said`).
@@ -180,11 +180,11 @@ public struct APIHandler: Sendable {
         case .otherSlash(let path):
             return .answered(.redirect(to: path + request.target.dropFirst(request.path.count)))
         case .route(let route, let parameters):
-            if !needsNoKey { try operations.authorise(principal, route.action, project: nil) }
+            if !needsNoKey { try operations.authorise(principal, route.action, project: nil, from: caller, isPreliminary: true) }
             var errors: [ValidationError] = []
             let path = FieldValues(parameters: parameters, shapes: route.pathFields, in: "path", into: &errors)
             if route.projectPlace == .path, errors.isEmpty {
-                try operations.authorise(principal, route.action, project: path[Fields.project])
+                try operations.authorise(principal, route.action, project: path[Fields.project], from: caller, isPreliminary: true)
             }
             if request.announcesBody { try route.body.check(contentType: request.header("Content-Type")) }
             return .admitted(
@@ -241,7 +241,8 @@ public struct APIHandler: Sendable {
         let body = try read(admitted, box, measure, into: &errors)
         guard errors.isEmpty else { throw ValidationFailure(errors) }
         if route.projectPlace == .body {
-            try operations.authorise(admitted.principal, route.action, project: body.fields[Fields.project])
+            try operations.authorise(
+                admitted.principal, route.action, project: body.fields[Fields.project], from: admitted.caller, isPreliminary: true)
         }
         return try await route.handler(
             Call(

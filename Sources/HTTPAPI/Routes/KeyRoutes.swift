@@ -88,7 +88,9 @@ extension RouteTable {
         ) { call in
             try call.registry(
                 .keys, named: "keys",
-                try await call.operations.keys(by: call.caller).map { .object(KeyShape.listed($0.record, terms: $0.terms, lastUsed: $0.lastUsed)) })
+                try await call.operations.keys(by: call.caller).map {
+                    .object(KeyShape.listed($0.record, terms: $0.terms, lastUsed: $0.lastUsed, permissions: $0.permissions))
+                })
         },
 
         Route(
@@ -117,7 +119,7 @@ extension RouteTable {
             let wanted = try WantedRole(query: call.query, body: call.bodyContent.json)
             let assignment = try await call.operations.assignRole(
                 keyID: wanted.keyID, role: wanted.role, projects: wanted.projects, by: call.caller)
-            return .json(KeyShape.role(assignment.keyID.text, assignment.role, assignment.projects.projects))
+            return .json(KeyShape.role(assignment.keyID.text, assignment.role, assignment.projects))
         },
 
         Route(
@@ -126,7 +128,7 @@ extension RouteTable {
         ) { call in
             try call.registry(
                 .roles, named: "roles",
-                try await call.operations.roles(by: call.caller).map { KeyShape.role($0.keyID.text, $0.role, $0.projects.projects) })
+                try await call.operations.roles(by: call.caller).map { KeyShape.role($0.keyID.text, $0.role, $0.projects) })
         },
 
         Route(

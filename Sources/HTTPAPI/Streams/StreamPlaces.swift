@@ -76,6 +76,6 @@ extension Call {
     /// For whoever asks.
     /// - Throws: as `enter`.
     func streamPlace() throws(ContexError) -> StreamPlace {
-        try streams.enter(address: caller.address, key: try operations.authenticate(caller).keyID?.text)
+        try streams.enter(address: caller.address, key: try operations.authenticate(caller).holderID)
     }
 }
