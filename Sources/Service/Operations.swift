@@ -140,11 +140,13 @@ public final class Operations: Sendable {
     func perform<T: Sendable>(
         _ action: Action, project: Name?, key: Name? = nil, cost: Int = 1, by caller: Caller, _ body: (Principal) async throws -> T
     ) async throws -> T {
-        try await traced(action, project: project, by: caller) { try await run(action, project: project, cost: cost, by: caller, body) }
+        try await traced(action, project: project, by: caller) {
+            try await run(action, project: project, key: key, cost: cost, by: caller, body)
+        }
     }
 
     private func run<T: Sendable>(
-        _ action: Action, project: Name?, cost: Int, by caller: Caller, _ body: (Principal) async throws -> T
+        _ action: Action, project: Name?, key: Name?, cost: Int, by caller: Caller, _ body: (Principal) async throws -> T
     ) async throws -> T {
         var principal: Principal? = nil
         let observed = begin(action, project: project, by: caller)
