@@ -18,8 +18,8 @@ enum HTTPVersions {
     /// Streams of one connection that are open at once. Each holds one window of what has come and is not read.
     private static let streamsMax: UInt32 = 100
     private static let windowBytes = 64 << 10
-    /// How long what runs may take once the client or the server has said goodbye; a stop cuts it sooner.
-    private static let graceAtGoodbye = TimeAmount.minutes(5)
+    /// How long what runs may take once the client or the server has said goodbye, and a client who does not answer to it may stay.
+    private static let graceAtGoodbye = TimeAmount.minutes(1)
 
     static func speakOne(_ pipeline: ChannelPipeline.SynchronousOperations, before connection: HTTPConnection, _ house: HTTPConnection.House) throws {
         var limits = NIOHTTPDecoderLimitConfiguration()

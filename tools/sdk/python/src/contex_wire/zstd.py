@@ -44,12 +44,13 @@ def _system() -> Codec | None:
 
     def compress(data: bytes) -> bytes:
         room = ctypes.create_string_buffer(library.ZSTD_compressBound(ctypes.c_size_t(len(data))))
-        count = library.ZSTD_compress(room, ctypes.c_size_t(len(room)), data, ctypes.c_size_t(len(data)), 1)
-        return room.raw[:checked(count)]
+        count = checked(library.ZSTD_compress(room, ctypes.c_size_t(len(room)), data, ctypes.c_size_t(len(data)), 1))
+        return room.raw[:count]
 
     def decompress(data: bytes, size: int) -> bytes:
         room = ctypes.create_string_buffer(max(1, size))
-        return room.raw[:checked(library.ZSTD_decompress(room, ctypes.c_size_t(size), data, ctypes.c_size_t(len(data))))]
+        count = checked(library.ZSTD_decompress(room, ctypes.c_size_t(size), data, ctypes.c_size_t(len(data))))
+        return room.raw[:count]
     return Codec(compress, decompress)
 
 
