@@ -116,7 +116,7 @@ import Testing
         #expect(again.publicKeys(at: later)["keys"]?.arrayValue?.count == 1)
         let young = TokenClaims(subject: "sa_0000000000000001", issuedAt: 1_800_086_430, expiresAt: 1_800_090_000)
         #expect(try again.claims(of: again.token(of: young), at: later).issuedAt == 1_800_086_430)
-        #expect(throws: TokenFault.key) { try again.claims(of: first, at: later) }
+        #expect(throws: TokenFault.self) { try again.claims(of: first, at: later) }
         // No more keys than the file has room for.
         _ = try house.tokens.rotate(at: Self.time)
         _ = try house.tokens.rotate(at: Self.time)

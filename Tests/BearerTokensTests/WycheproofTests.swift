@@ -32,7 +32,7 @@ import Testing
                 if fault == nil { counts.accepted += 1 } else { counts.refused += 1 }
             }
         }
-        #expect(counts.accepted == 20 && counts.refused == 75, "\(counts)")
+        #expect(counts.accepted == 22 && counts.refused == 73, "\(counts)")
     }
 
     /// No key of one kind is taken for one of another: of every valid signature, no other group's key accepts it.

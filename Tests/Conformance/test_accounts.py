@@ -131,7 +131,8 @@ def test_it_ends_at_once_on_open_connections(guarded):
     subscribers = [redis.Redis(HOST, guarded.resp_port, password=credential) for credential in (key, text)]
     for wire, subscriber in zip(wires, subscribers):
         assert wire.ping() < 5 and subscriber.ping() is True
-    answer = guarded.call("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers={**bearer(text), "Accept": "application/json, text/event-stream"})
+    accepts = {"Accept": "application/json, text/event-stream"}
+    answer = guarded.call("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers={**bearer(text), **accepts})
     assert answer.status != 401, answer
     assert change(guarded, account, is_active=False).status == 200
     for credential in (key, text):

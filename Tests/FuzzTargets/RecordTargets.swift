@@ -457,6 +457,9 @@ extension FuzzTargets {
                 _ = try AccessRegistry.problems(view, scope: scope)
                 let ring = KeyRing(pepper: pepper, snapshot: try KeyRing.Snapshot(view, tenants: [.standard], pepper: pepper))
                 _ = ring.login("key 1", from: "192.0.2.1", at: time)
+                _ = ring.login("key 5", from: "192.0.2.1", at: time)
+                for (_, principal) in try AccessRegistry.accounts(view, scope: scope) { _ = principal.allows(.publishData, project: "a") }
+                for role in try RoleBook.all(view, scope: scope) { _ = try? RoleBook(view, scope: scope).rules(of: role.name) }
             },
             change: { transaction in
                 try AccessRegistry.create(key(9), in: &transaction, scope: scope)
@@ -473,6 +476,19 @@ extension FuzzTargets {
                     scope: scope)
                 try AccessRegistry.assign(
                     RoleAssignment(keyID: KeyID(rawValue: 1), role: .publisher, projects: ProjectScope(["a"])), in: &transaction, scope: scope)
+                try RoleBook.put(
+                    try CustomRole(name: "heir", description: nil, inherits: ["readonly"], permissions: ["project:a:data:publish"], updatedAt: time),
+                    in: &transaction, scope: scope)
+                try AccessRegistry.set(
+                    KeyGrants(customRole: "heir", permissions: ["!project:b:*:*"]), of: KeyID(rawValue: 2), in: &transaction, scope: scope)
+                var account = ServiceAccount(
+                    id: AccountID(rawValue: 5), name: "robot", description: nil, type: .agent, role: "heir", projects: ["a"], scopes: [], createdAt: time,
+                    rule: .authenticated)
+                account.keys = [
+                    AccountKey(
+                        keyID: KeyID(rawValue: 6), hash: pepper.hash("key 5"), pepper: pepper.id, createdAt: time, expiresAt: nil, description: nil)
+                ]
+                try AccountRegistry.store(account, in: &transaction, scope: scope)
             })
     }()
 
