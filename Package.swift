@@ -106,6 +106,7 @@ let modules: [Module] = [
     module("Inboxes", ["Base", "LMDB", "KeySpace"]),
     module("Outbox", ["Base", "LMDB", "KeySpace"]),
     module("Rates", ["Base", "LMDB", "KeySpace"]),
+    module("Tenants", ["Base", "LMDB", "KeySpace", "Content"]),
     module("Audit", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Journal", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Search", ["Base"]),
@@ -114,22 +115,22 @@ let modules: [Module] = [
     module(
         "Engine",
         ["Base", "Measures", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
-         "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Rates", "Audit", "Journal", "Search", "Addresses"],
+         "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Journal", "Search", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
     module(
         "Maintenance",
         ["Base", "LMDB", "KeySpace", "Hashing", "Archives", "Content", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
-         "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Engine"]),
+         "Inboxes", "Outbox", "Audit", "Rates", "Tenants", "Journal", "Engine"]),
     module("Observability", ["Base", "Measures"]),
     module(
         "Service",
-        ["Base", "Measures", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Journal"],
+        ["Base", "Measures", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Access", "Journal"],
         [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
-    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "Search", "Service"]),
+    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Access", "Search", "Service"]),
 
     // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
     module(
@@ -140,7 +141,7 @@ let modules: [Module] = [
     module(
         "HTTPAPI",
         ["Base", "Measures", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events",
-         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access"],
+         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Access"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOWebSocket", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
     module(

@@ -28,14 +28,23 @@ public struct Principal: Hashable, Sendable {
     public let name: String
     public let role: Role
     public let projects: ProjectScope
+    /// Where it acts.
     public let tenant: TenantID
+    /// Whose key it is: another tenant's than `tenant` for the operator only, who has named one.
+    public let home: TenantID
 
-    public init(keyID: KeyID?, name: String, role: Role, projects: ProjectScope, tenant: TenantID) {
+    public init(keyID: KeyID?, name: String, role: Role, projects: ProjectScope, tenant: TenantID, home: TenantID? = nil) {
         self.keyID = keyID
         self.name = name
         self.role = role
         self.projects = projects
         self.tenant = tenant
+        self.home = home ?? tenant
+    }
+
+    /// The same, at work in a tenant that it has named.
+    public func acting(in tenant: TenantID) -> Principal {
+        Principal(keyID: keyID, name: name, role: role, projects: projects, tenant: tenant, home: home)
     }
 
     /// Whoever asks while authentication is off: everything is allowed.
@@ -46,8 +55,10 @@ public struct Principal: Hashable, Sendable {
 
     /// Nobody asked who it is: authentication is off.
     public var isAnonymous: Bool { keyID == nil }
-    /// Whom figures of the whole server may be told, and who may change keys of every reach.
+    /// Who may change keys of every reach.
     public var isAdministratorOfAll: Bool { role == .admin && projects.isAll }
+    /// Whom figures of the whole server may be told, and who may make tenants and act in them.
+    public var isOperator: Bool { isAdministratorOfAll && home == .standard }
 
     /// Denied unless the role grants the permission and the project, where the request names one, is in scope. The scope
     /// binds administrators too.

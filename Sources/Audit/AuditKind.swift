@@ -13,6 +13,9 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
     /// Records that were lost because more came than could be kept.
     case suspiciousActivity = 21
     case keyChanged = 22, keyRotated = 23
+    case tenantCreated = 40, tenantUpdated = 41, tenantDeleted = 42, tenantSuspended = 43, tenantReactivated = 44
+    case quotaChanged = 45, quotaExceeded = 46
+    case projectCreated = 47, projectDeleted = 48
 
     public var name: String {
         switch self {
@@ -39,6 +42,15 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
         case .rateLimited: "security.rate_limited"
         case .invalidAccess: "security.invalid_access"
         case .suspiciousActivity: "security.suspicious_activity"
+        case .tenantCreated: "tenant.created"
+        case .tenantUpdated: "tenant.updated"
+        case .tenantDeleted: "tenant.deleted"
+        case .tenantSuspended: "tenant.suspended"
+        case .tenantReactivated: "tenant.reactivated"
+        case .quotaChanged: "quota.changed"
+        case .quotaExceeded: "security.quota_exceeded"
+        case .projectCreated: "project.created"
+        case .projectDeleted: "project.deleted"
         }
     }
 
@@ -49,7 +61,7 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
 
     public var severity: AuditSeverity {
         switch self {
-        case .loginFailed, .permissionDenied, .rateLimited, .invalidAccess: .warning
+        case .loginFailed, .permissionDenied, .rateLimited, .invalidAccess, .quotaExceeded: .warning
         case .suspiciousActivity: .critical
         default: .info
         }

@@ -85,4 +85,12 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case outboxEvent = 0x65
     case outboxState = 0x66
     case deliveryAttempt = 0x67
+
+    // Tenants: what they are, in the store's own level; what each has used, in its own.
+    case tenancyState = 0x70
+    case tenant = 0x71
+    case tenantByName = 0x72
+    case tenantStorage = 0x73
+    case tenantUsage = 0x74
+    case tenantGone = 0x75
 }

@@ -17,6 +17,7 @@ internal import Inboxes
 internal import Needs
 package import Outbox
 internal import Search
+package import Tenants
 
 /// Everything that changes what a store holds. docs/formats/commands-v1.md is its encoding.
 package enum Command: Sendable {
@@ -36,6 +37,9 @@ package enum Command: Sendable {
     case announce(Announce)
     case setRateLimit(SetRateLimit)
     case noteAudit(NoteAudit)
+    case changeTenant(ChangeTenant)
+    case eraseTenant(EraseTenant)
+    case setTenancy(SetTenancy)
     indirect case attributed(Attributed)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
@@ -66,6 +70,9 @@ package enum Command: Sendable {
         case .announce(let command): command.time
         case .setRateLimit(let command): command.time
         case .noteAudit(let command): command.time
+        case .changeTenant(let command): command.time
+        case .eraseTenant(let command): command.time
+        case .setTenancy(let command): command.time
         case .attributed(let attributed): attributed.command.time
         }
     }
@@ -88,6 +95,8 @@ package enum Command: Sendable {
         case .announce(let command): command.tenant
         case .setRateLimit(let command): command.tenant
         case .noteAudit(let command): command.tenant
+        // The operator's: what is done to a tenant is none of its own doing.
+        case .changeTenant, .eraseTenant, .setTenancy: .standard
         case .attributed(let attributed): attributed.command.tenant
         }
     }
@@ -207,6 +216,8 @@ package enum Outcome: Sendable {
     /// An endpoint as it is now.
     case endpoint(WebhookEndpoint)
     case announced(OutboxEvent)
+    /// A tenant as it is now.
+    case tenant(TenantRecord)
     case done
     /// The snapshot that the command was prepared on is no longer true, and the command lacks what it needs now. Nothing was written: it is to
     /// be prepared again, complete.
@@ -224,6 +235,8 @@ package struct Effects: Sendable {
     var reached: [ReachedAgent]?
     /// Rate limits are other ones now.
     var haveLimitsChanged = false
+    /// Tenants are other ones now, or there are several.
+    var haveTenantsChanged = false
     /// What endpoints are told of.
     var events: [(tenant: TenantID, event: OutboxEvent)] = []
     /// Lanes that have something to deliver beside what `notifications` and `events` say.
@@ -237,6 +250,7 @@ package struct Effects: Sendable {
         notifications += other.notifications
         haveKeysChanged = haveKeysChanged || other.haveKeysChanged
         haveLimitsChanged = haveLimitsChanged || other.haveLimitsChanged
+        haveTenantsChanged = haveTenantsChanged || other.haveTenantsChanged
         events += other.events
         lanes += other.lanes
         endpoints += other.endpoints
@@ -269,6 +283,8 @@ extension Command {
         case .announce(let command): command.data.count + 256
         case .changeEndpoint: 4_096
         case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes, .changeLetters, .setRateLimit: 512
+        case .changeTenant(let command): command.weight
+        case .eraseTenant, .setTenancy: 64
         case .noteAudit(let command): command.drafts.count * 512 + 64
         case .attributed(let attributed): attributed.command.weight + 512
         }

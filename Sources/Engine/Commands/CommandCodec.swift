@@ -23,7 +23,7 @@ enum CommandCodec {
     private enum Kind: UInt8 {
         case publish = 1, delete = 2, register = 3, unregister = 4, setAnalyzer = 5, changeKeys = 6, importProject = 7, keepQueries = 8
         case acknowledge = 9, expireInboxes = 10, noteDeliveries = 11, changeLetters = 12, changeEndpoint = 13, announce = 14
-        case setRateLimit = 15, noteAudit = 16, attributed = 17
+        case setRateLimit = 15, noteAudit = 16, attributed = 17, changeTenant = 18, eraseTenant = 19, setTenancy = 20
     }
 
     /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
@@ -103,6 +103,15 @@ enum CommandCodec {
         case .noteAudit(let command):
             kind = .noteAudit
             encode(command, &body)
+        case .changeTenant(let command):
+            kind = .changeTenant
+            encode(command, &body)
+        case .eraseTenant(let command):
+            kind = .eraseTenant
+            encode(command, &body)
+        case .setTenancy(let command):
+            kind = .setTenancy
+            encode(command, &body)
         case .attributed(let command):
             kind = .attributed
             encode(command, eliding, &body)
@@ -164,6 +173,9 @@ enum CommandCodec {
         case .announce: return .announce(try announce(tenant, time, &body))
         case .setRateLimit: return .setRateLimit(try setRateLimit(tenant, time, &body))
         case .noteAudit: return .noteAudit(try noteAudit(tenant, time, &body))
+        case .changeTenant: return .changeTenant(try changeTenant(tenant, time, &body))
+        case .eraseTenant: return .eraseTenant(try eraseTenant(tenant, time, &body))
+        case .setTenancy: return .setTenancy(try setTenancy(tenant, time, &body))
         case .attributed: return .attributed(try attributed(tenant, &body, event))
         }
     }
