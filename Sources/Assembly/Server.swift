@@ -72,7 +72,7 @@ public final class Server: Sendable {
     private let listeners: [Listener]
     private let logger: Logger
 
-    /// The tenant of every request, until there are more.
+    /// The tenant of every request while there is only one, and the operator's when there are more.
     private static let tenant = TenantID.standard
     private static let readerCheckSeconds = 30
     /// Every five minutes.
@@ -131,13 +131,14 @@ public final class Server: Sendable {
             audit = trail
         }
         let issued = try await Attribution.$current.withValue(system) {
-            try await database.bootstrapKey(tenant, name: configuration.bootstrapName, given: configuration.bootstrapKey)
+            try await database.setTenancy(configuration.multiTenant)
+            return try await database.bootstrapKey(tenant, name: configuration.bootstrapName, given: configuration.bootstrapKey)
         }
         let hub = ChannelHub()
         database.setSink(ChannelSink(hub: hub), for: .redis)
         if let webhooks {
             let carrier = WebhookCarrier(
-                configuration: webhooks, source: StoredDeliveries(database, tenant: tenant), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+                configuration: webhooks, source: StoredDeliveries(database), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
                 logger: Logger(label: "contex.webhooks"),
                 mayBeTold: { [weak database] target in
                     target.project.map { database?.mayBeTold(key: target.key, of: $0) ?? false } ?? true
@@ -210,15 +211,20 @@ public final class Server: Sendable {
         }
         let inboxDays = configuration.inboxDays
         parts.upkeep = Task { [weak database] in
-            await database?.warmUsedQueries(tenant)
+            for tenant in database?.tenants.numbers ?? [] { await database?.warmUsedQueries(tenant) }
             var turn = 0
             while (try? await Task.sleep(for: .seconds(readerCheckSeconds))) != nil {
                 database?.clearDeadReaders()
                 turn += 1
                 if turn % usedQueriesTurns == 0 { await database?.keepUsedQueries() }
+                do {
+                    try await database?.eraseRemovedTenants()
+                } catch {
+                    logger.warning("records of a removed tenant stay for now", metadata: ["reason": "\(error)"])
+                }
                 if turn % expiryTurns == 0 {
                     do {
-                        try await database?.expireInboxes(tenant, days: inboxDays)
+                        for tenant in database?.tenants.numbers ?? [] { try await database?.expireInboxes(tenant, days: inboxDays) }
                     } catch {
                         logger.warning("old entries of inboxes stay", metadata: ["reason": "\(error)"])
                     }

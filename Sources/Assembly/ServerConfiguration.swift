@@ -50,6 +50,8 @@ public struct ServerConfiguration: Sendable {
     /// nil: one is made and printed once.
     public var bootstrapKey: String? = nil
     public var bootstrapName = "root"
+    /// Several tenants, each with its own keys, projects and quotas.
+    public var multiTenant = false
 
     /// nil: while authentication is on.
     public var rateLimit: Bool? = nil

@@ -112,6 +112,9 @@ public struct Setting: Sendable {
         Setting(
             "BOOTSTRAP_ADMIN_NAME", also: ["BOOTSTRAP_ADMIN_NAME"], flag: "bootstrap-admin-name", value: "NAME", \.bootstrapName, .text,
             "its name"),
+        Setting(
+            "MULTI_TENANT_ENABLED", also: ["MULTI_TENANT_ENABLED"], flag: "multi-tenant", \.multiTenant, .boolean,
+            "several tenants, each with keys, projects and quotas of its own; a request is its key's tenant's, else that of X-Tenant-ID or /t/<tenant>/"),
 
         Setting(
             "RATE_LIMIT_ENABLED", also: ["RATE_LIMIT_ENABLED"], flag: "rate-limit", value: "BOOL|auto", \.rateLimit, .automatic,

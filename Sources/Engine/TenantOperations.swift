@@ -78,6 +78,11 @@ extension Database {
         }
     }
 
+    /// By name.
+    public func projectNames(of tenant: TenantID) async throws -> [Name] {
+        try await read { try ProjectRegistry(tenant: tenant).entries(in: $0).map(\.name) }
+    }
+
     /// The same of several: for measures, on a thread that may read the store.
     func reportsHere(of tenants: [TenantRecord]) throws -> [TenantReport] {
         let time = now()

@@ -22,6 +22,7 @@ public final class Operations: Sendable {
     public let slowLog = SlowLog()
     let condition = Condition()
     private let logins = LoginGuard()
+    let tenancy = TenantGuard()
 
     public init(
         database: Database, authenticationRequired: Bool, inflightBytesMax: Int = Limits.inflightBytes, meter: any Meter = NoMeter(),
@@ -48,17 +49,19 @@ public final class Operations: Sendable {
     public func isValid(_ caller: Caller) -> Bool { present(caller) != nil }
 
     func present(_ caller: Caller) -> Principal? {
-        guard authenticationRequired else { return .anonymous }
+        guard authenticationRequired else { return try? placed(.anonymous, caller, .tenant) }
         guard case .valid(let principal) = database.keyRing.login(caller.apiKey, from: caller.address, at: database.currentTime()) else { return nil }
-        return principal
+        return try? placed(principal, caller, .tenant)
     }
 
     /// Who asks. A key that is nobody's is counted against its address and logged; an edge that answers with it says so with `refuse`.
-    /// - Throws: `.unauthenticated`; `.limited` for one failure too many from the caller's address.
-    public func authenticate(_ caller: Caller) throws(ContexError) -> Principal {
-        guard authenticationRequired else { return .anonymous }
+    /// - Parameter place: whose it is what is asked for: where there are several tenants, the answer acts in the one that the request is of.
+    /// - Throws: `.unauthenticated`; `.limited` for one failure too many from the caller's address; with several tenants `.tenantMissing`,
+    ///   `.tenantNotFound`, `.tenantInactive`, `.tenantForeign`, all of them for valid keys only.
+    public func authenticate(_ caller: Caller, for place: Action.Place = .tenant) throws(ContexError) -> Principal {
+        guard authenticationRequired else { return try placed(.anonymous, caller, place) }
         let login = database.keyRing.login(caller.apiKey, from: caller.address, at: database.currentTime())
-        if case .valid(let principal) = login { return principal }
+        if case .valid(let principal) = login { return try placed(principal, caller, place) }
         let refusal = login.refusal ?? ContexError(.bug, "a key that is neither valid nor refused")
         // A request without a key is no guess, and neither is one with a key that exists.
         guard case .unknown = login else { throw refusal }
@@ -78,6 +81,7 @@ public final class Operations: Sendable {
     /// - Throws: `.forbidden`, `.reachExceeded`
     public func authorise(_ principal: Principal, _ action: Action, project: Name?) throws(ContexError) {
         if let permission = action.permission { try principal.require(permission, project: project?.text) }
+        if action.place == .server, database.tenants.isOn, !principal.isOperator { throw Self.operatorOnly(action, principal) }
         if action.concernsAllProjects, !principal.projects.isAll {
             throw ContexError(
                 .reachExceeded, "Your key is limited to \(principal.projects.projects.count) project(s); this concerns all of them",
@@ -93,11 +97,13 @@ public final class Operations: Sendable {
         var principal: Principal? = nil
         let observed = begin(action, project: project, by: caller)
         do {
-            let known = try authenticate(caller)
+            let known = try authenticate(caller, for: action.place)
             principal = known
             try authorise(known, action, project: project)
+            try admitTenant(action, cost, known, caller)
             try await meter.admit(action, cost: cost, principal: known, project: project, caller: caller)
             let answer = try await attributed(action, known, caller) { try await body(known) }
+            if action.changes { await warnOfQuotas(known, caller) }
             await audit.record(action, principal: known, project: project, caller: caller, failure: nil)
             end(observed, known, answer)
             return answer
@@ -118,6 +124,7 @@ public final class Operations: Sendable {
 
     /// Counts a part of an operation.
     func charge(_ action: Action, _ cost: Int, _ principal: Principal, _ project: Name?, _ caller: Caller) async throws {
+        try admitTenant(action, cost, principal, caller)
         try await meter.admit(action, cost: cost, principal: principal, project: project, caller: caller)
     }
 
@@ -143,6 +150,7 @@ public final class Operations: Sendable {
         let principal = present(caller)
         var refusal = refusal
         do {
+            if let principal { try admitTenant(action, 1, principal, caller) }
             try await meter.admit(action, cost: 1, principal: principal, project: project, caller: caller)
         } catch {
             refusal = ContexError(from: error)

@@ -22,13 +22,18 @@ struct ClientOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The API key (default: CONTEX_API_KEY, which other users of the machine cannot see).", valueName: "key"))
     var apiKey: String?
 
+    @Option(help: ArgumentHelp("The tenant, for the operator's keys (default: CONTEX_TENANT, else the key's own).", valueName: "tenant-id"))
+    var inTenant: String?
+
     @Flag(help: "Print what the server answers as JSON.")
     var json = false
 
     func client() throws -> APIClient {
         let environment = ProcessInfo.processInfo.environment
         func named(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-        return try APIClient(server: server ?? named("CONTEX_SERVER") ?? "http://127.0.0.1:8001", apiKey: apiKey ?? named("CONTEX_API_KEY"))
+        return try APIClient(
+            server: server ?? named("CONTEX_SERVER") ?? "http://127.0.0.1:8001", apiKey: apiKey ?? named("CONTEX_API_KEY"),
+            tenant: inTenant ?? named("CONTEX_TENANT"))
     }
 }
 
@@ -36,6 +41,7 @@ struct ClientOptions: ParsableArguments {
 struct APIClient {
     private let base: String
     private let apiKey: String?
+    private let tenant: String?
 
     private static let answerBytesMax = 256 << 20
     private static let answerSeconds: Int64 = 120
@@ -47,7 +53,7 @@ struct APIClient {
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }()
 
-    init(server: String, apiKey: String?) throws(CommandFailure) {
+    init(server: String, apiKey: String?, tenant: String? = nil) throws(CommandFailure) {
         // A port that is none would end the process inside the HTTP client.
         guard let address = try? WebAddress(server), address.port != 0 else {
             throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT is expected")
@@ -56,6 +62,7 @@ struct APIClient {
         while base.hasSuffix("/") { base.removeLast() }
         self.base = base
         self.apiKey = apiKey
+        self.tenant = tenant
     }
 
     func get(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("GET", path, query, nil).answer }
@@ -64,6 +71,7 @@ struct APIClient {
         try await call("POST", path, query, body).answer
     }
     func put(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("PUT", path, [], body).answer }
+    func patch(_ path: [String], _ body: JSONValue) async throws(CommandFailure) -> JSONValue { try await call("PATCH", path, [], body).answer }
     func delete(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("DELETE", path, query, nil).answer }
 
     /// A listing, page after page, as the answer that it would be in one piece.
@@ -105,6 +113,7 @@ struct APIClient {
         request.method = .init(rawValue: method)
         request.headers.add(name: "User-Agent", value: "contex/\(Version.current)")
         if let apiKey { request.headers.add(name: "X-API-Key", value: apiKey) }
+        if let tenant { request.headers.add(name: "X-Tenant-ID", value: tenant) }
         return request
     }
 

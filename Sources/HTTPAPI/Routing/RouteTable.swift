@@ -7,7 +7,7 @@ public enum RouteTable {
     /// In the order of the documents; of two routes that fit, the first answers.
     public static let all: [Route] =
         serverRoutes + dataRoutes + settingsRoutes + queryRoutes + embeddingRoutes + agentRoutes + feedRoutes + needRoutes + eventRoutes
-        + versionRoutes + keyRoutes + rateRoutes + auditRoutes + webhookRoutes + mcpRoutes + observingRoutes + documentationRoutes
+        + versionRoutes + keyRoutes + rateRoutes + tenantRoutes + auditRoutes + webhookRoutes + mcpRoutes + observingRoutes + documentationRoutes
 }
 
 /// Fields that several routes share.
