@@ -227,20 +227,21 @@ let modules: [Module] = [
     tests("NeedsTests", ["Base", "LMDB", "KeySpace", "Needs", "TestSupport"]),
     tests("SearchTests", ["Base", "Search", "TestSupport"]),
     tests("RatesTests", ["Base", "LMDB", "KeySpace", "Rates", "TestSupport"]),
+    tests("TenantsTests", ["Base", "LMDB", "KeySpace", "Tenants", "TestSupport"]),
     tests("AuditTests", ["Base", "LMDB", "KeySpace", "Hashing", "Audit", "TestSupport"]),
     tests("AccessTests", ["Base", "Addresses", "LMDB", "KeySpace", "Hashing", "Access", "TestSupport"]),
     tests(
         "EngineTests",
         ["Base", "Addresses", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
-         "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
+         "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Tenants", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
     tests(
-        "ServiceTests", ["Base", "Measures", "Audit", "Rates", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"],
+        "ServiceTests", ["Base", "Measures", "Audit", "Rates", "Tenants", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"],
         [("Logging", "swift-log")]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Outbox", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
-        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "TestSupport"],
+        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Tenants", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "TestSupport"],
         [("Logging", "swift-log")]),
     tests(
         "RESPServerTests", ["Base", "RESP", "Needs", "Search", "Engine", "Service", "Answers", "Access", "RESPServer", "TestSupport"],

@@ -81,7 +81,7 @@ public final class Operations: Sendable {
     /// - Throws: `.forbidden`, `.reachExceeded`
     public func authorise(_ principal: Principal, _ action: Action, project: Name?) throws(ContexError) {
         if let permission = action.permission { try principal.require(permission, project: project?.text) }
-        if action.place == .server, database.tenants.isOn, !principal.isOperator { throw Self.operatorOnly(action, principal) }
+        if action.place == .server, !principal.isOperator, database.tenants.isOn || principal.home != .standard { throw Self.operatorOnly(action, principal) }
         if action.concernsAllProjects, !principal.projects.isAll {
             throw ContexError(
                 .reachExceeded, "Your key is limited to \(principal.projects.projects.count) project(s); this concerns all of them",

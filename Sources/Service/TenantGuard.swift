@@ -47,7 +47,8 @@ extension Operations {
     /// The principal where it acts.
     func placed(_ principal: Principal, _ caller: Caller, _ place: Action.Place) throws(ContexError) -> Principal {
         let tenants = database.tenants
-        guard tenants.isOn, place == .tenant else { return principal }
+        // Keys of other tenants that there were before stay theirs when there is one tenant only again.
+        guard place == .tenant, tenants.isOn || principal.home != .standard else { return principal }
         guard let named = caller.tenant else {
             if principal.isAnonymous { throw ContexError(.tenantMissing, "Tenant identification required") }
             return try Self.active(tenants[principal.tenant], principal.tenant, principal)
