@@ -130,7 +130,9 @@ let modules: [Module] = [
         [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
-    module("Answers", ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Access", "Search", "Service"]),
+    module(
+        "Answers",
+        ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Access", "Search", "Service"]),
 
     // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
     module(
@@ -233,7 +235,8 @@ let modules: [Module] = [
     tests(
         "EngineTests",
         ["Base", "Addresses", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText", "Attributes",
-         "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Tenants", "Journal", "Search", "TOON", "Engine", "Archives", "Maintenance", "Answers", "TestSupport"]),
+         "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Tenants", "Journal", "Search", "TOON", "Engine", "Archives",
+         "Maintenance", "Answers", "TestSupport"]),
     tests(
         "ServiceTests", ["Base", "Measures", "Audit", "Rates", "Tenants", "Needs", "Search", "Engine", "Maintenance", "Access", "Service", "TestSupport"],
         [("Logging", "swift-log")]),

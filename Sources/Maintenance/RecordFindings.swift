@@ -13,7 +13,9 @@ enum RecordFindings {
         guard !differences.isEmpty else { return [] }
         var names: [TenantScope: Name] = [:]
         for tenant in try TenantRegistry.numbers(in: view) {
-            for entry in try ProjectRegistry(tenant: tenant).entries(in: view) { names[TenantScope(tenant: tenant, project: entry.project)] = entry.name }
+            for entry in try ProjectRegistry(tenant: tenant).entries(in: view) {
+                names[TenantScope(tenant: tenant, project: entry.project)] = entry.name
+            }
         }
         return differences.map { difference in place(difference.scope, names) + what(difference.what) }
     }

@@ -178,7 +178,8 @@ public struct TenantDraft: Hashable, Sendable {
         let quotas = try Quotas.read(&reader)
         let owner = try reader.bool() ? try TenantRules.owner(try reader.text()) : nil
         return TenantDraft(
-            name: name, title: title, plan: plan, quotas: quotas, owner: owner, settings: try TenantRules.read(&reader), metadata: try TenantRules.read(&reader))
+            name: name, title: title, plan: plan, quotas: quotas, owner: owner, settings: try TenantRules.read(&reader),
+            metadata: try TenantRules.read(&reader))
     }
 }
 

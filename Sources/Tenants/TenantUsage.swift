@@ -10,7 +10,8 @@ public struct Month: Hashable, Sendable, Comparable, CustomStringConvertible {
 
     public init(of time: Timestamp) {
         // Days since the epoch to the civil calendar (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-        let days = Int64((Double(time.rawValue) / 86_400_000_000).rounded(.down)) + 719_468
+        let (whole, rest) = time.rawValue.quotientAndRemainder(dividingBy: 86_400_000_000)
+        let days = (rest < 0 ? whole - 1 : whole) + 719_468
         let era = (days >= 0 ? days : days - 146_096) / 146_097
         let day = days - era * 146_097
         let yearOfEra = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365

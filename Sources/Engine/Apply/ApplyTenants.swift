@@ -34,7 +34,9 @@ extension Applier {
         case .create: throw ContexError(.bug, "a tenant is made twice")
         case .update(let patch):
             let changed = try patch.applied(to: tenant, at: command.time)
-            guard changed.isActive || tenant.number != .standard else { throw ContexError.badRequest("The tenant 'default' is the operator's: it stays active") }
+            guard changed.isActive || tenant.number != .standard else {
+                throw ContexError.badRequest("The tenant 'default' is the operator's: it stays active")
+            }
             try TenantRegistry.put(changed, in: &transaction)
             work.effects.haveTenantsChanged = true
             // Who is connected is looked at again.
@@ -42,7 +44,8 @@ extension Applier {
             return .tenant(changed)
         case .remove(let isForced): try remove(tenant, isForced: isForced, &work, in: &transaction)
         case .resetUsage:
-            var usage = try TenantRegistry.usage(of: tenant.number, in: transaction.view) ?? .init(month: .init(of: command.time), events: 0, updatedAt: command.time)
+            let none = TenantUsage(month: Month(of: command.time), events: 0, updatedAt: command.time)
+            var usage = try TenantRegistry.usage(of: tenant.number, in: transaction.view) ?? none
             usage.reset(at: command.time)
             try TenantRegistry.set(usage, of: tenant.number, in: &transaction)
         case .addProject(let project): _ = try entering(project, tenant.number, at: command.time, &work.effects, in: &transaction)

@@ -17,7 +17,8 @@ extension RouteTable {
     private static let resourceID = Field.optionalText("resource_id", scalarsMax: Limits.nameScalars, "Of the resource")
     private static let start = Field.optionalText("start_time", scalarsMax: 64, "Only from this time on (ISO 8601)")
     private static let end = Field.optionalText("end_time", scalarsMax: 64, "Only before this time (ISO 8601)")
-    private static let tenant = Field.optionalText("tenant_id", scalarsMax: 64, "Taken for the original's sake: the trail is that of the tenant that asks (X-Tenant-ID)")
+    private static let tenant = Field.optionalText(
+        "tenant_id", scalarsMax: 64, "Taken for the original's sake: the trail is that of the tenant that asks (X-Tenant-ID)")
     private static let limit = Field.integer("limit", min: 1, max: 1_000, default: 100, "Records at most")
     private static let offset = Field.integer("offset", min: 0, max: 100_000, default: 0, "Records to pass over first; `before` goes further")
     private static let before = Field.optionalInteger("before", min: 1, max: nil, "Only records with a smaller sequence: next_before of the answer before")
