@@ -110,6 +110,7 @@ let modules: [Module] = [
     module("Inboxes", ["Base", "LMDB", "KeySpace"]),
     module("Outbox", ["Base", "LMDB", "KeySpace"]),
     module("Rates", ["Base", "LMDB", "KeySpace"]),
+    module("Tenants", ["Base", "LMDB", "KeySpace", "Content"]),
     module("Audit", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Journal", ["Base", "LMDB", "KeySpace", "Hashing"]),
     module("Search", ["Base"]),
@@ -118,14 +119,14 @@ let modules: [Module] = [
     module(
         "Engine",
         ["Base", "Measures", "Traces", "LMDB", "KeySpace", "Hashing", "Content", "TOON", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
-         "Attributes", "Needs", "Access", "BearerTokens", "Inboxes", "Outbox", "Rates", "Audit", "Journal", "Search", "Addresses"],
+         "Attributes", "Needs", "Access", "BearerTokens", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Journal", "Search", "Addresses"],
         [("NIOPosix", "swift-nio"), ("DequeModule", "swift-collections")]),
 
     // Level 6
     module(
         "Maintenance",
         ["Base", "LMDB", "KeySpace", "Hashing", "Archives", "Content", "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Access",
-         "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Engine"]),
+         "Inboxes", "Outbox", "Audit", "Rates", "Tenants", "Journal", "Engine"]),
     module("Observability", ["Base", "Measures"]),
     module(
         "TraceExport", ["Base", "Content", "Traces"],
@@ -135,14 +136,14 @@ let modules: [Module] = [
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("NIOTLS", "swift-nio"), ("NIOSSL", "swift-nio-ssl"), ("Logging", "swift-log")]),
     module(
         "Service",
-        ["Base", "Measures", "Traces", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Audit", "Access",
+        ["Base", "Measures", "Traces", "Addresses", "Content", "Hashing", "Engine", "Events", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Access",
          "BearerTokens", "Journal"],
         [("Logging", "swift-log")]),
 
     // Level 7: what an answer looks like, the same at every edge.
     module(
         "Answers",
-        ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "BearerTokens", "Search", "Service"]),
+        ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Access", "BearerTokens", "Search", "Service"]),
 
     // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
     module(
@@ -153,7 +154,7 @@ let modules: [Module] = [
     module(
         "HTTPAPI",
         ["Base", "Measures", "Traces", "Addresses", "Answers", "Content", "TOON", "Codings", "Observability", "Service", "Search", "Engine", "Events",
-         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Audit", "Access", "BearerTokens", "TLS"],
+         "Attributes", "Needs", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Access", "BearerTokens", "TLS"],
         [("NIOCore", "swift-nio"), ("NIOHTTP1", "swift-nio"), ("NIOHTTP2", "swift-nio-http2"), ("NIOWebSocket", "swift-nio"),
          ("NIOPosix", "swift-nio"), ("Logging", "swift-log"),
          ("ServiceLifecycle", "swift-service-lifecycle")]),
@@ -245,22 +246,23 @@ let modules: [Module] = [
     tests("NeedsTests", ["Base", "LMDB", "KeySpace", "Needs", "TestSupport"]),
     tests("SearchTests", ["Base", "Search", "TestSupport"]),
     tests("RatesTests", ["Base", "LMDB", "KeySpace", "Rates", "TestSupport"]),
+    tests("TenantsTests", ["Base", "LMDB", "KeySpace", "Tenants", "TestSupport"]),
     tests("AuditTests", ["Base", "LMDB", "KeySpace", "Hashing", "Audit", "TestSupport"]),
     tests("AccessTests", ["Base", "Addresses", "LMDB", "KeySpace", "Hashing", "BearerTokens", "Access", "TestSupport"]),
     tests(
         "EngineTests",
         ["Base", "Measures", "Addresses", "Hashing", "LMDB", "KeySpace", "Content", "Tokens", "Embedding", "Events", "Documents", "Vectors", "FullText",
-         "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Journal", "Search", "TOON", "Engine", "Archives",
+         "Attributes", "Needs", "Access", "Inboxes", "Outbox", "Audit", "Rates", "Tenants", "Journal", "Search", "TOON", "Engine", "Archives",
          "Maintenance", "Answers", "TestSupport"]),
     tests(
         "ServiceTests",
-        ["Base", "Measures", "Audit", "Rates", "Needs", "Search", "Engine", "Maintenance", "Access", "BearerTokens", "Service", "TestSupport"],
+        ["Base", "Measures", "Audit", "Rates", "Tenants", "Needs", "Search", "Engine", "Maintenance", "Access", "BearerTokens", "Service", "TestSupport"],
         [("Logging", "swift-log")]),
     tests(
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Outbox", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
-        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "Traces", "TestSupport"],
+        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Tenants", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "Traces", "TestSupport"],
         [("Logging", "swift-log")]),
     tests(
         "RESPServerTests", ["Base", "RESP", "Needs", "Search", "Engine", "Service", "Answers", "Access", "RESPServer", "TestSupport"],

@@ -34,7 +34,7 @@ public final class KeyRing: Sendable {
         private var principals: [KeyID: (principal: Principal, terms: KeyTerms)] = [:]
         private var accounts: [AccountID: (account: ServiceAccount, principal: Principal)] = [:]
         public private(set) var count = 0
-        /// Valid keys that may do everything everywhere: without one, nobody could issue keys or give roles.
+        /// Valid keys of the standard tenant that may do everything everywhere: without one, nobody could issue keys or give roles.
         public private(set) var administrators = 0
         /// The same with those that nobody has confirmed yet.
         public private(set) var possibleAdministrators = 0
@@ -63,7 +63,7 @@ public final class KeyRing: Sendable {
                     if key.rule.isValid { principals[key.keyID] = (principal, terms) }
                     count += 1
                     // One that ends by itself is none to rely on.
-                    if principal.isAdministratorOfAll, terms.expiresAt == nil {
+                    if tenant == .standard, principal.isAdministratorOfAll, terms.expiresAt == nil {
                         possibleAdministrators += 1
                         if key.rule.isValid { administrators += 1 }
                     }

@@ -32,16 +32,19 @@ public struct Principal: Hashable, Sendable {
     /// Of a custom role `readonly`, which is the least there is; what it grants is in `grants`.
     public let role: Role
     public let projects: ProjectScope
+    /// Where it acts.
     public let tenant: TenantID
     public let customRole: String?
     /// The rules of a custom role.
     public let grants: Grants?
     /// The permissions of the key, or the scopes of the account.
     public let limits: Grants?
+    /// Whose key it is: another tenant's than `tenant` for the operator only, who has named one.
+    public let home: TenantID
 
     public init(
-        keyID: KeyID?, accountID: AccountID? = nil, name: String, role: Role, projects: ProjectScope, tenant: TenantID, customRole: String? = nil,
-        grants: Grants? = nil, limits: Grants? = nil
+        keyID: KeyID?, accountID: AccountID? = nil, name: String, role: Role, projects: ProjectScope, tenant: TenantID, home: TenantID? = nil,
+        customRole: String? = nil, grants: Grants? = nil, limits: Grants? = nil
     ) {
         self.keyID = keyID
         self.accountID = accountID
@@ -52,6 +55,14 @@ public struct Principal: Hashable, Sendable {
         self.customRole = customRole
         self.grants = grants
         self.limits = limits
+        self.home = home ?? tenant
+    }
+
+    /// The same, at work in a tenant that it has named.
+    public func acting(in tenant: TenantID) -> Principal {
+        Principal(
+            keyID: keyID, accountID: accountID, name: name, role: role, projects: projects, tenant: tenant, home: home, customRole: customRole,
+            grants: grants, limits: limits)
     }
 
     /// Whoever asks while authentication is off: everything is allowed.
@@ -70,6 +81,8 @@ public struct Principal: Hashable, Sendable {
     public var roleName: String { customRole ?? role.rawValue }
     /// Whom figures of the whole server may be told, and who may change keys of every reach.
     public var isAdministratorOfAll: Bool { role == .admin && projects.isAll && customRole == nil && limits == nil }
+    /// Whom figures of the whole server may be told, and who may make tenants and act in them.
+    public var isOperator: Bool { isAdministratorOfAll && home == .standard }
 
     // MARK: - What is allowed
 

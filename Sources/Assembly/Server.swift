@@ -77,7 +77,7 @@ public final class Server: Sendable {
     private let listeners: [Listener]
     private let logger: Logger
 
-    /// The tenant of every request, until there are more.
+    /// The tenant of every request while there is only one, and the operator's when there are more.
     private static let tenant = TenantID.standard
     private static let readerCheckSeconds = 30
     /// Every five minutes.
@@ -137,14 +137,15 @@ public final class Server: Sendable {
             audit = trail
         }
         let issued = try await Attribution.$current.withValue(system) {
-            try await database.bootstrapKey(tenant, name: configuration.bootstrapName, given: configuration.bootstrapKey)
+            try await database.setTenancy(configuration.multiTenant)
+            return try await database.bootstrapKey(tenant, name: configuration.bootstrapName, given: configuration.bootstrapKey)
         }
         let hub = ChannelHub()
         database.setSink(ChannelSink(hub: hub), for: .redis)
         database.setListening { [hub] in hub.hasListeners(on: $0) }
         if let webhooks {
             let carrier = WebhookCarrier(
-                configuration: webhooks, source: StoredDeliveries(database, tenant: tenant), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+                configuration: webhooks, source: StoredDeliveries(database), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
                 logger: Logger(label: "contex.webhooks"),
                 tracer: database.tracer,
                 mayBeTold: { [weak database] target in
@@ -230,15 +231,20 @@ public final class Server: Sendable {
             database, tenant: tenant, minutes: configuration.retentionMinutes, attribution: parts.trail?.server(action: "retention"), logger: logger)
         let inboxDays = configuration.inboxDays
         parts.upkeep = Task { [weak database] in
-            await database?.warmUsedQueries(tenant)
+            for tenant in database?.tenants.numbers ?? [] { await database?.warmUsedQueries(tenant) }
             var turn = 0
             while (try? await Task.sleep(for: .seconds(readerCheckSeconds))) != nil {
                 database?.clearDeadReaders()
                 turn += 1
                 if turn % usedQueriesTurns == 0 { await database?.keepUsedQueries() }
+                do {
+                    try await database?.eraseRemovedTenants()
+                } catch {
+                    logger.warning("records of a removed tenant stay for now", metadata: ["reason": "\(error)"])
+                }
                 if turn % expiryTurns == 0 {
                     do {
-                        try await database?.expireInboxes(tenant, days: inboxDays)
+                        for tenant in database?.tenants.numbers ?? [] { try await database?.expireInboxes(tenant, days: inboxDays) }
                     } catch {
                         logger.warning("old entries of inboxes stay", metadata: ["reason": "\(error)"])
                     }

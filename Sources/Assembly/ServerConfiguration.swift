@@ -71,6 +71,8 @@ public struct ServerConfiguration: Sendable {
     /// Tokens of service accounts are signed with it; nil: with keys of the server's own.
     public var tokenSecret: String? = nil
     public var bootstrapName = "root"
+    /// Several tenants, each with its own keys, projects and quotas.
+    public var multiTenant = false
 
     /// nil: while authentication is on.
     public var rateLimit: Bool? = nil

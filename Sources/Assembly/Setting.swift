@@ -141,6 +141,9 @@ public struct Setting: Sendable {
         Setting(
             "BOOTSTRAP_ADMIN_NAME", also: ["BOOTSTRAP_ADMIN_NAME"], flag: "bootstrap-admin-name", value: "NAME", \.bootstrapName, .text,
             "its name"),
+        Setting(
+            "MULTI_TENANT_ENABLED", also: ["MULTI_TENANT_ENABLED"], flag: "multi-tenant", \.multiTenant, .boolean,
+            "several tenants, each with keys, projects and quotas of its own; a request is its key's tenant's, else that of X-Tenant-ID or /t/<tenant>/"),
 
         Setting(
             "SERVICE_ACCOUNT_JWT_SECRET", also: ["SERVICE_ACCOUNT_JWT_SECRET"], flag: nil, value: "SECRET",

@@ -16,6 +16,9 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
     case accountCreated = 40, accountChanged = 41, accountRemoved = 42, accountKeyCreated = 43, accountKeyRemoved = 44
     case tokenIssued = 45, signingKeyRotated = 46
     case customRoleChanged = 47, customRoleRemoved = 48
+    case tenantCreated = 50, tenantUpdated = 51, tenantDeleted = 52, tenantSuspended = 53, tenantReactivated = 54
+    case quotaChanged = 55, quotaExceeded = 56
+    case projectCreated = 57, projectDeleted = 58
 
     public var name: String {
         switch self {
@@ -51,6 +54,15 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
         case .rateLimited: "security.rate_limited"
         case .invalidAccess: "security.invalid_access"
         case .suspiciousActivity: "security.suspicious_activity"
+        case .tenantCreated: "tenant.created"
+        case .tenantUpdated: "tenant.updated"
+        case .tenantDeleted: "tenant.deleted"
+        case .tenantSuspended: "tenant.suspended"
+        case .tenantReactivated: "tenant.reactivated"
+        case .quotaChanged: "quota.changed"
+        case .quotaExceeded: "security.quota_exceeded"
+        case .projectCreated: "project.created"
+        case .projectDeleted: "project.deleted"
         }
     }
 
@@ -61,7 +73,7 @@ public enum AuditKind: UInt8, CaseIterable, Sendable {
 
     public var severity: AuditSeverity {
         switch self {
-        case .loginFailed, .permissionDenied, .rateLimited, .invalidAccess: .warning
+        case .loginFailed, .permissionDenied, .rateLimited, .invalidAccess, .quotaExceeded: .warning
         case .suspiciousActivity: .critical
         default: .info
         }

@@ -47,6 +47,8 @@ public struct ContexError: Error, Sendable, CustomStringConvertible {
     public let oldestCursor: String?
     /// With `.rateLimited`: what the caller's rate is, and when there is room again.
     public var standing: RateStanding? = nil
+    /// With `.quotaExceeded`: which one, and when there is more of it.
+    public var quota: QuotaStanding? = nil
     /// Whether audit and meter have seen it: an adapter that meets it on its way out must not tell them again.
     public var isRecorded = false
 

@@ -24,6 +24,9 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case versionUnsupported = "version_unsupported"
     case operationUnknown = "operation_unknown"
     case upgradeRequired = "upgrade_required"
+    case tenantMissing = "tenant_missing"
+    case tenantExists = "tenant_exists"
+    case tenantNotEmpty = "tenant_not_empty"
     // .unauthenticated
     case keyMissing = "key_missing"
     case keyUnknown = "key_unknown"
@@ -39,6 +42,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case hostUnknown = "host_unknown"
     case addressRefused = "address_refused"
     case backupKeyWrong = "backup_key_wrong"
+    case tenantForeign = "tenant_foreign"
+    case tenantInactive = "tenant_inactive"
     // .notFound
     case notFound = "not_found"
     case pathUnknown = "path_unknown"
@@ -53,6 +58,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case roleNotFound = "role_not_found"
     case auditRecordNotFound = "audit_record_not_found"
     case storeNotFound = "store_not_found"
+    case tenantNotFound = "tenant_not_found"
     // .conflict
     case conflict
     case agentAmbiguous = "agent_ambiguous"
@@ -70,6 +76,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case reindexNeeded = "reindex_needed"
     case journalShort = "journal_too_short"
     case folderNotEmpty = "folder_not_empty"
+    case tenancyOff = "tenancy_off"
     // .tooLarge
     case tooLarge = "too_large"
     case bodyTooLarge = "body_too_large"
@@ -82,6 +89,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     case rateLimited = "rate_limited"
     case loginsLimited = "logins_limited"
     case numbersExhausted = "numbers_exhausted"
+    case quotaExceeded = "quota_exceeded"
     // .unavailable
     case unavailable
     case busy = "server_busy"
@@ -122,6 +130,9 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .versionUnsupported: (.badRequest, "Client and server speak no version of the binary protocol in common")
         case .operationUnknown: (.badRequest, "The binary protocol of this server has no such operation")
         case .upgradeRequired: (.badRequest, "The path is for WebSocket connections of the subprotocol contex.v1")
+        case .tenantMissing: (.badRequest, "The server has several tenants, and the request names none")
+        case .tenantExists: (.badRequest, "There is a tenant of this id already")
+        case .tenantNotEmpty: (.badRequest, "The tenant has projects or keys, and its removal was not forced")
 
         case .keyMissing: (.unauthenticated, "The request brings no API key")
         case .keyUnknown: (.unauthenticated, "The API key is nobody's, or was revoked")
@@ -137,6 +148,8 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .hostUnknown: (.forbidden, "The server does not answer for the host that the request names")
         case .addressRefused: (.forbidden, "The API key may not be used from the address that it came from")
         case .backupKeyWrong: (.forbidden, "The backup is encrypted, and no key was given or one that is not its own")
+        case .tenantForeign: (.forbidden, "The API key belongs to another tenant than the one that the request names")
+        case .tenantInactive: (.forbidden, "The tenant is switched off")
 
         case .notFound: (.notFound, "What is named is not there")
         case .pathUnknown: (.notFound, "There is nothing under this path")
@@ -151,6 +164,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .auditRecordNotFound: (.notFound, "The audit trail has no record of this id")
         case .roleNotFound: (.notFound, "There is no such role, or the API key has none of its own")
         case .storeNotFound: (.notFound, "The data folder has no store, or an empty one")
+        case .tenantNotFound: (.notFound, "There is no tenant of this id")
 
         case .conflict: (.conflict, "The state does not allow it now")
         case .agentAmbiguous: (.conflict, "Agents of several projects have this id")
@@ -168,6 +182,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .reindexNeeded: (.conflict, "The indexes were made by another model or rule, or are half made")
         case .journalShort: (.conflict, "The journal does not go on from the last backup")
         case .folderNotEmpty: (.conflict, "The folder to restore into has something in it")
+        case .tenancyOff: (.conflict, "The server has one tenant only")
 
         case .tooLarge: (.tooLarge, "It is over a limit of size")
         case .bodyTooLarge: (.tooLarge, "The body is larger than the server accepts")
@@ -179,6 +194,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
         case .limited: (.limited, "A share of the server is used up")
         case .rateLimited: (.limited, "The caller has asked for this more often than its rate allows")
         case .loginsLimited: (.limited, "Too many logins from this address have failed")
+        case .quotaExceeded: (.limited, "The tenant has used up what its plan gives it")
         case .numbersExhausted: (.limited, "The project or tenant has had as many of these as there can ever be")
 
         case .unavailable: (.unavailable, "The server cannot do it now")

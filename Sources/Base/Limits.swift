@@ -209,6 +209,23 @@ public enum Limits {
     /// Scalars of a webhook's URL: the bound of pydantic's `HttpUrl`.
     public static let addressScalars = 2_083
 
+    // MARK: - Tenants
+    /// Tenants of one store; all of them are in memory, some 500 bytes each.
+    public static let tenants = 10_000
+    /// Characters of a tenant's id.
+    public static let tenantIDCharacters = 3...64
+    /// Scalars of a tenant's name and of its owner's address.
+    public static let tenantNameScalars = 128
+    public static let tenantOwnerScalars = 320
+    /// Bytes of a tenant's settings as JSON, and of what is noted beside them.
+    public static let tenantSettingsBytes = 16 << 10
+    /// The most that a quota may say.
+    public static let quotaMost = 1_000_000_000
+    /// Records of a removed tenant that one command erases: some 20 ms of the writer.
+    public static let erasureRecords = 2_000
+    /// Tenants whose figures are measured, one by one.
+    public static let tenantsMeasured = 100
+
     // MARK: - Formats
 
     /// Bytes of the text that is kept of what a cell of a notebook printed.

@@ -57,6 +57,18 @@ public struct ProjectRegistry: Sendable {
         try transaction.delete(scope.key(.projectName, text: name.text))
     }
 
+    /// Takes a project out that nothing is in.
+    /// - Throws: `.projectNotFound`; `.projectNotEmpty`
+    public func removeEmpty(_ name: Name, in transaction: inout WriteTransaction) throws {
+        guard let own = try scope(of: name, in: transaction.view) else {
+            throw ContexError(.projectNotFound, "Project '\(name.text.excerpt())' not found")
+        }
+        try transaction.view.scan(prefix: own.prefix) { _, _ in
+            throw ContexError(.projectNotEmpty, "Project '\(name.text.excerpt())' has data, a history or agents, and stays")
+        }
+        try remove(name, in: &transaction)
+    }
+
     /// All projects, by name.
     public func entries(in view: borrowing TransactionView) throws -> [Entry] {
         var entries: [Entry] = []

@@ -26,7 +26,7 @@ public struct Attribution: Sendable, Equatable {
     func of(_ command: Command) -> Command {
         switch command {
         // Notes are of what others did, and an agent that has read its inbox has changed nothing that anybody else sees.
-        case .noteAudit, .attributed, .acknowledge, .keepQueries, .noteDeliveries, .expireInboxes: command
+        case .noteAudit, .attributed, .acknowledge, .keepQueries, .noteDeliveries, .expireInboxes, .eraseTenant: command
         // Of an erasure the first step and the last are told, of what is done between them how much it was.
         case .erase(let erase) where !erase.isTold: command
         default: .attributed(Command.Attributed(command: command, attribution: self))

@@ -11,6 +11,7 @@ public import Needs
 public import Rates
 public import Search
 internal import Synchronization
+internal import Tenants
 
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
@@ -175,6 +176,8 @@ public final class Database: Sendable {
     public let keyRing: KeyRing
     /// The rate limits as they are, for whoever counts.
     public let rateBook: RateBook
+    /// The tenants as they are, for whoever asks whose a request is.
+    public let tenants: TenantBook
     private let sinks: Sinks
     /// What is not as it should be with the data folder, and what to do about it.
     public let folderRemarks: [String]
@@ -201,14 +204,16 @@ public final class Database: Sendable {
                 store: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
             try Founding.found(environment, configuration.directory, models, servesUnfinishedImport: servesUnfinishedImport)
             environment.growFile()
-            (pepper, keyRing, rateBook) = try environment.read { view in
+            (pepper, keyRing, rateBook, tenants) = try environment.read { view in
+                let tenants = try TenantRegistry.numbers(in: view)
                 // With keys in the store a new pepper would be of no use: say that theirs is missing.
-                let hasKeys = try !AccessRegistry.keys(view, scope: Self.registryScope(.standard)).isEmpty
+                let hasKeys = try tenants.contains { try !AccessRegistry.keys(view, scope: Self.registryScope($0)).isEmpty }
                 let pepper = try hasKeys ? Pepper(path: configuration.pepperPath) : Pepper.loadOrCreate(path: configuration.pepperPath)
-                let rules = try RateRules.all(view, scope: Self.registryScope(.standard))
+                let book = RateBook(standard: configuration.rates)
+                book.replace(with: try Self.rateRules(view))
                 return (
-                    pepper, KeyRing(pepper: pepper, snapshot: try .init(view, tenants: [.standard], pepper: pepper), tokens: tokens),
-                    RateBook(standard: configuration.rates, rules: rules)
+                    pepper, KeyRing(pepper: pepper, snapshot: try .init(view, tenants: tenants, pepper: pepper), tokens: tokens), book,
+                    TenantBook(try TenantBook.Snapshot(view))
                 )
             }
             store = OpenStore(environment)
@@ -221,9 +226,11 @@ public final class Database: Sendable {
         condition = WriteCondition(folder: configuration.storePath)
         log = Writer(
             store: store, applier: applier, condition: condition, measures: measures,
-            committed: { [store, keyRing, rateBook, pepper, bell, answers] effects in
+            committed: { [store, keyRing, rateBook, tenants, pepper, bell, answers] effects in
                 answers.projectsChanged(effects.logs.keys)
                 answers.projectsChanged(effects.reindexed)
+                // First: who is told of changed keys asks for the tenant as it is now.
+                if effects.haveTenantsChanged { Self.renew(tenants, store) }
                 if effects.haveKeysChanged { Self.renew(keyRing, store, pepper) }
                 if effects.haveLimitsChanged { Self.renew(rateBook, store) }
                 for notification in effects.notifications {
@@ -241,15 +248,27 @@ public final class Database: Sendable {
 
     /// Puts the keys as they are now in place, so that one that was revoked stops before that is answered.
     private static func renew(_ keyRing: KeyRing, _ store: OpenStore, _ pepper: Pepper) {
-        let snapshot = try? store.read { try KeyRing.Snapshot($0, tenants: [.standard], pepper: pepper) }
+        let snapshot = try? store.read { try KeyRing.Snapshot($0, tenants: TenantRegistry.numbers(in: $0), pepper: pepper) }
         // What cannot be read any more opens no door.
         keyRing.replace(with: snapshot ?? .empty)
     }
 
     /// What cannot be read any more leaves the limits as they were.
     private static func renew(_ rateBook: RateBook, _ store: OpenStore) {
-        guard let rules = try? store.read({ try RateRules.all($0, scope: registryScope(.standard)) }) else { return }
+        guard let rules = try? store.read({ try rateRules($0) }) else { return }
         rateBook.replace(with: rules)
+    }
+
+    private static func rateRules(_ view: borrowing TransactionView) throws -> [TenantID: [RateRule]] {
+        var rules: [TenantID: [RateRule]] = [:]
+        for tenant in try TenantRegistry.numbers(in: view) { rules[tenant] = try RateRules.all(view, scope: registryScope(tenant)) }
+        return rules
+    }
+
+    /// What cannot be read any more leaves the tenants as they were.
+    private static func renew(_ tenants: TenantBook, _ store: OpenStore) {
+        guard let next = try? store.read({ try TenantBook.Snapshot($0) }) else { return }
+        tenants.replace(with: next)
     }
 
     package static func openFailure(_ error: LMDBError, _ directory: String) -> ContexError {

@@ -9,6 +9,7 @@ internal import LMDB
 public import Measures
 internal import Needs
 internal import Synchronization
+internal import Tenants
 public import Traces
 internal import Vectors
 
@@ -172,6 +173,9 @@ extension Command {
         case .changeAccounts: "change_accounts"
         case .changeRoles: "change_roles"
         case .setGrants: "set_grants"
+        case .changeTenant: "change_tenant"
+        case .eraseTenant: "erase_tenant"
+        case .setTenancy: "set_tenancy"
         // What is done, not in whose name.
         case .attributed(let attributed): attributed.command.kind
         }
@@ -219,6 +223,7 @@ extension Database {
         byProject("contex_index_texts", "Entries of the text index, by project") { $0.nodes }
         byProject("contex_index_vectors", "Entries of the vector index, by project") { $0.vectors }
         byProject("contex_registered_agents", "Agents that are registered, by project") { $0.agents }
+        measureTenants(registry)
         registry.gauge("contex_projects", "Projects in the store") { Double(found().projectCount) }
         registry.gauge("contex_inbox_unread_entries", "Entries of inboxes that are not acknowledged, of the first \(Survey.agentsMax) agents") {
             Double(found().unread)
@@ -275,6 +280,40 @@ extension Database {
         }
     }
 
+    /// Of a store with several tenants what each has used, of the first `Limits.tenantsMeasured`.
+    private func measureTenants(_ registry: MeasureRegistry) {
+        let known = Mutex<(at: UInt64, found: [TenantReport])?>(nil)
+        let found: @Sendable () -> [TenantReport] = { [weak self] in
+            guard let self, tenants.isOn else { return [] }
+            return known.withLock { known in
+                if let known, Stopwatch.now - known.at < UInt64(Survey.seconds) * 1_000_000_000 { return known.found }
+                let reports = (try? self.reportsHere(of: Array(self.tenants.all.prefix(Limits.tenantsMeasured)))) ?? known?.found ?? []
+                known = (Stopwatch.now, reports)
+                return reports
+            }
+        }
+        func byTenant(_ name: String, _ help: String, _ value: @escaping @Sendable (TenantReport) -> Double) {
+            registry.gauges(name, help, ["tenant_id"]) { found().map { ([$0.tenant.name.text], value($0)) } }
+        }
+        byTenant("contex_tenant_projects_total", "Projects of a tenant") { Double($0.projects) }
+        byTenant("contex_tenant_agents_total", "Agents of a tenant") { Double($0.agents) }
+        byTenant("contex_tenant_api_keys_total", "API keys of a tenant") { Double($0.keys) }
+        byTenant("contex_tenant_events_month", "Events of a tenant this month") { Double($0.events) }
+        byTenant("contex_tenant_storage_mb", "Megabytes (of 1,048,576 bytes) of a tenant's records") { Double($0.storageBytes) / Double(Quotas.megabyte) }
+        registry.gauges("contex_tenant_quota_usage", "Share of a quota that a tenant has used, 0 to 1", ["tenant_id", "resource"]) {
+            found().flatMap { report in report.standings.map { ([report.tenant.name.text, $0.resource], Double($0.percent) / 100) } }
+        }
+        registry.gauges("contex_tenant_plan", "1 for the plan that a tenant has", ["tenant_id", "plan"]) {
+            found().map { ([$0.tenant.name.text, $0.tenant.plan.name], 1) }
+        }
+        registry.gauges("contex_tenants_total", "Tenants", ["plan", "active"]) { [weak self] in
+            guard let self, tenants.isOn else { return [] }
+            var counts: [[String]: Double] = [:]
+            for tenant in tenants.all { counts[[tenant.plan.name, tenant.isActive ? "true" : "false"], default: 0] += 1 }
+            return counts.sorted { $0.key.joined() < $1.key.joined() }.map { (labels: $0.key, value: $0.value) }
+        }
+    }
+
     private func measureEmbedder(_ registry: MeasureRegistry) {
         let use = { @Sendable [read = models.cacheUse] in read?() }
         registry.counter("contex_embedding_cache_hits", "Texts whose vector was in the cache") { use()?.hits }
@@ -297,7 +336,7 @@ extension Database {
         return try readHere { view in
             var survey = Survey()
             survey.position = Int(try StorePosition.load(view).position.rawValue)
-            survey.projectCount = try ProjectRegistry(tenant: .standard).entries(in: view).count
+            survey.projectCount = try TenantRegistry.numbers(in: view).reduce(0) { try $0 + ProjectRegistry(tenant: $1).entries(in: view).count }
             for name in named {
                 guard let project = try? Name(name, field: "project_id"), let scope = try Self.scope(.standard, project, view) else { continue }
                 var own = Survey.Project()

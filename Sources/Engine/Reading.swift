@@ -9,6 +9,7 @@ internal import Journal
 internal import KeySpace
 package import LMDB
 internal import Needs
+internal import Tenants
 
 extension Database {
     /// Events that are read on one snapshot.
@@ -275,7 +276,8 @@ extension Database {
         let waiting = log.waitingCount
         let statistics = try storeStatistics()
         let (projects, position) = try await read { view in
-            (try ProjectRegistry(tenant: .standard).entries(in: view).count, try StorePosition.load(view))
+            let projects = try TenantRegistry.numbers(in: view).reduce(0) { try $0 + ProjectRegistry(tenant: $1).entries(in: view).count }
+            return (projects, try StorePosition.load(view))
         }
         return StoreStatus(
             bytesUsed: statistics.bytesUsed, entries: statistics.entries, projects: projects, pendingWrites: waiting, position: position,

@@ -96,4 +96,11 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case serviceAccount = 0x78
     case customRole = 0x79
     case keyGrants = 0x7A
+    // Tenants: what they are, in the store's own level; what each has used, in its own.
+    case tenancyState = 0x70
+    case tenant = 0x71
+    case tenantByName = 0x72
+    case tenantStorage = 0x73
+    case tenantUsage = 0x74
+    case tenantGone = 0x75
 }

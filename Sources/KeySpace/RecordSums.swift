@@ -27,6 +27,7 @@ public enum RecordSums {
     /// - Throws: `.damaged` for a key of no scope.
     /// - Complexity: O(records), and of values their envelopes are read.
     public static func recount(_ kinds: Set<KeyKind>? = nil, in transaction: inout WriteTransaction) throws {
+        try TenantStorage.recount(in: &transaction)
         // What this transaction did is counted by both ways, and once only.
         try transaction.settleRecords()
         var tally = RecordTally()
@@ -113,8 +114,10 @@ public enum RecordSums {
 
 /// Writes the sums with every commit of a store that keeps them.
 struct RecordCounter: RecordLedger {
-    func settle(_ changes: [RecordGroup: RecordSum], in transaction: inout WriteTransaction) throws(LMDBError) {
+    func settle(_ changes: [RecordGroup: RecordSum], bytes: [RecordGroup: Int], in transaction: inout WriteTransaction) throws(LMDBError) {
         let ownKind = KeyKind.recordSums.rawValue
+        var changes = changes
+        try TenantStorage.add(bytes, &changes, in: &transaction)
         // Damaged sums are left as they are: a check names them, and no command has to be refused for them.
         guard var root = try? RecordSums.sums(of: 0, in: transaction.view) else { return }
         var scopes: [UInt64: [(kind: UInt8, change: RecordSum)]] = [:]
@@ -157,8 +160,11 @@ public struct RecordTally: Sendable {
     fileprivate(set) var scopes: [UInt64: RecordSums.Sums] = [:]
     /// Of each scope's own sums.
     fileprivate(set) var sums: [UInt64: RecordSum] = [:]
+    /// Of each tenant, what `TenantStorage` counts.
+    fileprivate var bytes: [UInt32: Int] = [:]
     private var group = RecordGroup(scope: 0, kind: 0)
     private var sum = RecordSum.zero
+    private var weight = 0
 
     public init() {}
 
@@ -170,6 +176,7 @@ public struct RecordTally: Sendable {
             group = own
         }
         sum += RecordSum(key: key, value: value)
+        weight += key.byteCount + value.byteCount
     }
 
     fileprivate mutating func close() {
@@ -178,9 +185,10 @@ public struct RecordTally: Sendable {
                 sums[group.scope, default: .zero] += sum
             } else {
                 scopes[group.scope, default: [:]][group.kind, default: .zero] += sum
+                if !TenantStorage.uncounted.contains(group.kind) { bytes[group.holder, default: 0] += weight }
             }
         }
-        sum = .zero
+        (sum, weight) = (.zero, 0)
     }
 
     /// Where the records are not those that were written.
@@ -194,6 +202,8 @@ public struct RecordTally: Sendable {
             case noSums
             /// The sums themselves are not those that were written last.
             case oldSums
+            /// The tenant has so many bytes, and is said to have so many.
+            case storage(found: Int, counted: Int)
         }
         /// nil: the store as a whole.
         public let scope: TenantScope?
@@ -230,6 +240,11 @@ public struct RecordTally: Sendable {
                 let (found, written) = (found[kind]?.count ?? 0, written[kind]?.count ?? 0)
                 differences.append(Difference(scope: place, what: found == written ? .other(kind: kind) : .count(kind: kind, found: found, written: written)))
             }
+        }
+        for (tenant, found) in bytes.sorted(by: { $0.key < $1.key }) {
+            let tenant = TenantID(rawValue: tenant)
+            guard let counted = try TenantStorage.bytes(of: tenant, in: view), counted != found else { continue }
+            differences.append(Difference(scope: TenantScope(tenant: tenant, project: .tenantLevel), what: .storage(found: found, counted: counted)))
         }
         if all != root[KeyKind.recordSums.rawValue] ?? .zero { differences.append(Difference(scope: nil, what: .oldSums)) }
         return differences

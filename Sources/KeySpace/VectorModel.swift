@@ -1,4 +1,4 @@
-internal import Base
+public import Base
 public import LMDB
 
 /// Which embedding model made the vectors of a store, of which texts, and how far a rebuild with it has come. One record, of the store itself.
@@ -6,14 +6,16 @@ public import LMDB
 /// Vectors of two models have nothing to say to each other, and an index gives up a node only for the text that it was given. So a store
 /// is served with the model and the rule of texts that made its indexes, or they are made anew (`contex reindex`).
 public struct VectorModel: Sendable, Equatable {
-    /// Where a rebuild stands: every project before `project` is done; of that one, every node before `node`.
+    /// Where a rebuild stands: every tenant before `tenant` is done; of that one, every project before `project`; of that one, every node before `node`.
     public struct Progress: Sendable, Equatable {
+        public var tenant: TenantID
         public var project: UInt32
         public var node: UInt32
         /// Whether the project's old indexes are gone already.
         public var isCleared: Bool
 
-        public init(project: UInt32, node: UInt32, isCleared: Bool) {
+        public init(tenant: TenantID = .standard, project: UInt32, node: UInt32, isCleared: Bool) {
+            self.tenant = tenant
             self.project = project
             self.node = node
             self.isCleared = isCleared
@@ -42,6 +44,8 @@ public struct VectorModel: Sendable, Equatable {
         let (identity, dimension, texts) = (try reader.text(), Int(try reader.u32()), try reader.u32())
         var rebuild: Progress? = nil
         if try reader.bool() { rebuild = Progress(project: try reader.u32(), node: try reader.u32(), isCleared: try reader.bool()) }
+        // The standard tenant's is as it was before there were others.
+        if rebuild != nil, reader.remaining > 0 { rebuild?.tenant = TenantID(rawValue: try reader.u32()) }
         try reader.end()
         return VectorModel(identity: identity, dimension: dimension, texts: texts, rebuild: rebuild)
     }
@@ -56,6 +60,7 @@ public struct VectorModel: Sendable, Equatable {
             writer.u32(rebuild.project)
             writer.u32(rebuild.node)
             writer.bool(rebuild.isCleared)
+            if rebuild.tenant != .standard { writer.u32(rebuild.tenant.rawValue) }
         }
         try transaction.store(TenantScope.system.key(.vectorModel), writer.bytes)
     }

@@ -110,14 +110,23 @@ public struct RecordSum: Hashable, Sendable {
 /// Keeps the sums of a store in the store.
 public protocol RecordLedger: Sendable {
     /// Writes what has changed, without being counted itself (`putUncounted`).
-    /// - Parameter changes: of each group, what came less what went, since the transaction began or since this was last called.
-    func settle(_ changes: [RecordGroup: RecordSum], in transaction: inout WriteTransaction) throws(LMDBError)
+    /// - Parameters:
+    ///   - changes: of each group, what came less what went, since the transaction began or since this was last called.
+    ///   - bytes: of keys and values of each group, the same.
+    func settle(_ changes: [RecordGroup: RecordSum], bytes: [RecordGroup: Int], in transaction: inout WriteTransaction) throws(LMDBError)
+}
+
+extension RecordGroup {
+    /// The first four bytes of the keys.
+    public var holder: UInt32 { UInt32(truncatingIfNeeded: scope >> 32) }
 }
 
 /// What one transaction has changed so far.
 final class RecordChanges {
     private var groups: [RecordGroup: Int] = [:]
     private var sums: [RecordSum] = []
+    /// Bytes of keys and values, of the same group.
+    private var weights: [Int] = []
     /// Records that are written after each other are mostly of one group.
     private var last: (group: RecordGroup, place: Int)?
 
@@ -130,21 +139,41 @@ final class RecordChanges {
             place = sums.count
             groups[group] = place
             sums.append(.zero)
+            weights.append(0)
         }
         last = (group, place)
         return place
     }
 
-    func came(_ key: borrowing RawSpan, _ value: borrowing RawSpan) { sums[place(RecordGroup(key: key))] += RecordSum(key: key, value: value) }
+    func came(_ key: borrowing RawSpan, _ value: borrowing RawSpan) {
+        let place = place(RecordGroup(key: key))
+        sums[place] += RecordSum(key: key, value: value)
+        weights[place] &+= key.byteCount &+ value.byteCount
+    }
 
-    func went(_ key: borrowing RawSpan, _ value: borrowing RawSpan) { sums[place(RecordGroup(key: key))] -= RecordSum(key: key, value: value) }
+    func went(_ key: borrowing RawSpan, _ value: borrowing RawSpan) {
+        let place = place(RecordGroup(key: key))
+        sums[place] -= RecordSum(key: key, value: value)
+        weights[place] &-= key.byteCount &+ value.byteCount
+    }
+
+    /// Records of a group that came, less those that went.
+    func records(of group: RecordGroup) -> Int { groups[group].map { Int(truncatingIfNeeded: sums[$0].count) } ?? 0 }
+
+    /// Bytes that came under keys with this beginning and of other kinds than these, less those that went.
+    /// - Complexity: O(groups).
+    func bytes(of holder: UInt32, leavingOut kinds: Set<UInt8>) -> Int {
+        groups.reduce(0) { $1.key.holder == holder && !kinds.contains($1.key.kind) ? $0 + weights[$1.value] : $0 }
+    }
 
     /// What there is, and from now on nothing.
-    func take() -> [RecordGroup: RecordSum] {
+    func take() -> (sums: [RecordGroup: RecordSum], bytes: [RecordGroup: Int]) {
         let changes = groups.mapValues { sums[$0] }.filter { $0.value != .zero }
+        let bytes = groups.mapValues { weights[$0] }.filter { $0.value != 0 }
         groups.removeAll(keepingCapacity: true)
         sums.removeAll(keepingCapacity: true)
+        weights.removeAll(keepingCapacity: true)
         last = nil
-        return changes
+        return (changes, bytes)
     }
 }

@@ -312,7 +312,20 @@ public struct WriteTransaction: ~Copyable {
     package mutating func settleRecords() throws(LMDBError) {
         guard let changes = unsafe changes?.takeUnretainedValue(), let ledger = unsafe environment.takeUnretainedValue().options.ledger else { return }
         let taken = changes.take()
-        if !taken.isEmpty { try ledger.settle(taken, in: &self) }
+        if !taken.sums.isEmpty || !taken.bytes.isEmpty { try ledger.settle(taken.sums, bytes: taken.bytes, in: &self) }
+    }
+
+    /// Records of a group that this transaction has added, less those that it has removed, as far as no ledger knows of them yet.
+    public func unsettledRecords(of group: RecordGroup) -> Int {
+        guard let changes = unsafe changes?.takeUnretainedValue() else { return 0 }
+        return changes.records(of: group)
+    }
+
+    /// The same of the bytes of keys and values, of all records whose keys begin with these four bytes but for some kinds.
+    /// - Complexity: O(groups that were changed).
+    public func unsettledBytes(of holder: UInt32, leavingOut kinds: Set<UInt8>) -> Int {
+        guard let changes = unsafe changes?.takeUnretainedValue() else { return 0 }
+        return changes.bytes(of: holder, leavingOut: kinds)
     }
 
     /// Makes everything durable (with `.everyCommit`) and ends the transaction, also when it throws.

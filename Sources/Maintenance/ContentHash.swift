@@ -10,8 +10,9 @@ public import LMDB
 /// SHA-256 over the keys and values of a store's content.
 public enum ContentHash {
     /// Kinds that are no content: they say what this machine has been asked, how far work on it has come, and by which commands; a store without
-    /// a journal, or with one that begins later, says the same. And the sums of all of it, which follow from it.
-    static let leftOut: Set<KeyKind> = [.importMark, .usedQueries, .journalState, .journalEntry, .recordSums]
+    /// a journal, or with one that begins later, says the same. And the sums of all of it and the
+    /// bytes of each tenant, which follow from it.
+    static let leftOut: Set<KeyKind> = [.importMark, .usedQueries, .journalState, .journalEntry, .recordSums, .tenantStorage]
 
     /// Records between two calls of `progress`.
     private static let progressStep = 4_096

@@ -16,6 +16,7 @@ internal import LMDB
 internal import Needs
 internal import Outbox
 internal import Rates
+internal import Tenants
 internal import Vectors
 
 /// Checks a whole store on one snapshot; it may run beside a serving process.
@@ -87,24 +88,33 @@ public enum IntegrityCheck {
             report.findings.append("an import of \(mark.name) stopped after line \(mark.lines): finish it with 'contex import'")
             return report
         }
-        let tenant = TenantID.standard
+        report.findings += try TenantRegistry.findings(in: view)
+        for tenant in try TenantRegistry.numbers(in: view) { try check(tenant, model.dimension, in: view, &report, progress) }
+        progress("journal")
+        do {
+            try Journal().verified(in: view) { _ = try JournalText.whole($0, in: view) }
+        } catch {
+            report.findings.append(ContexError(anyError: error).message)
+        }
+        return report
+    }
+
+    /// What a tenant has, each place with its name; of the only tenant there is without.
+    private static func check(
+        _ tenant: TenantID, _ dimension: Int, in view: borrowing TransactionView, _ report: inout Report, _ progress: (String) -> Void
+    ) throws {
+        let start = report.findings.count
         let entries = try ProjectRegistry(tenant: tenant).entries(in: view)
         for entry in entries {
             progress("project \(entry.name)")
             report.projects += 1
             let before = report.findings.count
             do {
-                try checkProject(TenantScope(tenant: tenant, project: entry.project), model.dimension, in: view, &report)
+                try checkProject(TenantScope(tenant: tenant, project: entry.project), dimension, in: view, &report)
             } catch {
                 report.findings.append("\(ContexError(anyError: error).message)")
             }
             for place in before..<report.findings.count { report.findings[place] = "project '\(entry.name)': " + report.findings[place] }
-        }
-        progress("journal")
-        do {
-            try Journal().verified(in: view) { _ = try JournalText.whole($0, in: view) }
-        } catch {
-            report.findings.append(ContexError(anyError: error).message)
         }
         report.findings += try AccessRegistry.problems(view, scope: Database.registryScope(tenant))
         report.findings += try channelFindings(tenant, entries.map(\.project), in: view)
@@ -113,6 +123,7 @@ public enum IntegrityCheck {
         do {
             report.findings += try AuditLog(tenant: tenant).findings(in: view)
             _ = try RateRules.all(view, scope: Database.registryScope(tenant))
+            _ = try TenantRegistry.usage(of: tenant, in: view)
         } catch {
             report.findings.append(ContexError(anyError: error).message)
         }
@@ -121,7 +132,9 @@ public enum IntegrityCheck {
                 report.findings.append("agent '\(agent.agent)' is in the directory, but project '\(agent.projectName)' does not have it")
             }
         }
-        return report
+        guard tenant != .standard else { return }
+        let name = try TenantRegistry.tenant(tenant, in: view)?.name.text ?? "\(tenant.rawValue)"
+        for place in start..<report.findings.count { report.findings[place] = "tenant '\(name)': " + report.findings[place] }
     }
 
     /// A project whose agents cannot be read has said so already.

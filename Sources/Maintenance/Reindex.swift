@@ -26,6 +26,7 @@ internal import Journal
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Tenants
 internal import Vectors
 
 public enum Reindex {
@@ -110,11 +111,14 @@ public enum Reindex {
         _ progress: (Step, Int, Int) -> Void
     ) async throws -> Report {
         var report = Report()
-        let tenant = TenantID.standard
         let (projects, sizes, present) = try environment.read { view in
             guard try StoreFormat.verify(view) else { throw ContexError(.storeNotFound, "the store is empty") }
-            let projects = try ProjectRegistry(tenant: tenant).entries(in: view).sorted { $0.project.rawValue < $1.project.rawValue }
-            let sizes = try projects.map { try DocumentStore(scope: TenantScope(tenant: tenant, project: $0.project)).nodeIDs(in: view).count }
+            var projects: [(scope: TenantScope, entry: ProjectRegistry.Entry)] = []
+            for tenant in try TenantRegistry.numbers(in: view).sorted() {
+                let entries = try ProjectRegistry(tenant: tenant).entries(in: view).sorted { $0.project.rawValue < $1.project.rawValue }
+                projects += entries.map { (TenantScope(tenant: tenant, project: $0.project), $0) }
+            }
+            let sizes = try projects.map { try DocumentStore(scope: $0.scope).nodeIDs(in: view).count }
             return (projects, sizes, try VectorModel.load(view))
         }
         var mark = VectorModel.Progress(project: 0, node: 0, isCleared: false)
@@ -125,31 +129,30 @@ public enum Reindex {
             report.wasResumed = true
         }
         if let change {
-            guard let entry = projects.first(where: { $0.name == change.project }) else {
+            guard let (scope, entry) = projects.first(where: { $0.scope.tenant == .standard && $0.entry.name == change.project }) else {
                 throw ContexError(.projectNotFound, "there is no project '\(change.project)'")
             }
             // Already past it with another analyser: back to where it begins.
-            let isCleared = entry.project.rawValue < mark.project || (entry.project.rawValue == mark.project && mark.isCleared)
-            let index = TextIndex(scope: TenantScope(tenant: tenant, project: entry.project))
+            let isCleared = mark.isPast(scope) || (mark.isAt(scope) && mark.isCleared)
+            let index = TextIndex(scope: scope)
             if isCleared, try environment.read({ try index.options(in: $0).analyzer }) != change.analyzer {
                 mark = VectorModel.Progress(project: entry.project.rawValue, node: 0, isCleared: false)
             }
         }
         let all = sizes.reduce(0, +)
         var done = 0
-        for (entry, size) in zip(projects, sizes) {
-            let scope = TenantScope(tenant: tenant, project: entry.project)
-            if entry.project.rawValue < mark.project {
+        for ((scope, entry), size) in zip(projects, sizes) {
+            if mark.isPast(scope) {
                 done += size
                 continue
             }
-            if mark.project != entry.project.rawValue || !mark.isCleared {
-                mark = .init(project: entry.project.rawValue, node: 0, isCleared: true)
+            if !mark.isAt(scope) || !mark.isCleared {
+                mark = .init(tenant: scope.tenant, project: entry.project.rawValue, node: 0, isCleared: true)
                 try write(environment, models, mark) { transaction in
                     try VectorIndex(scope: scope, dimension: models.dimension).removeAll(in: &transaction)
                     let texts = TextIndex(scope: scope)
                     try texts.removeAll(in: &transaction)
-                    if let change, change.project == entry.name {
+                    if let change, scope.tenant == .standard, change.project == entry.name {
                         var options = try texts.options(in: transaction.view)
                         options.analyzer = change.analyzer
                         try texts.configure(options, in: &transaction)
@@ -202,7 +205,7 @@ public enum Reindex {
             try rebuildAttributes(environment, scope)
             report.needs += try await rebuildNeeds(environment, scope, entry.name, configuration, models)
             report.projects += 1
-            mark = .init(project: entry.project.rawValue + 1, node: 0, isCleared: false)
+            mark = .init(tenant: scope.tenant, project: entry.project.rawValue + 1, node: 0, isCleared: false)
             try write(environment, models, mark) { _ in }
         }
         try write(environment, models, nil) { transaction in
@@ -354,4 +357,10 @@ public enum Reindex {
         try transaction.commit()
         environment.growFile()
     }
+}
+
+extension VectorModel.Progress {
+    /// Whether a project is done.
+    fileprivate func isPast(_ scope: TenantScope) -> Bool { (scope.tenant.rawValue, scope.project.rawValue) < (tenant.rawValue, project) }
+    fileprivate func isAt(_ scope: TenantScope) -> Bool { scope.tenant == tenant && scope.project.rawValue == project }
 }

@@ -7,6 +7,7 @@ public import Journal
 internal import KeySpace
 internal import LMDB
 internal import Needs
+internal import Tenants
 
 /// Counts and bytes of one snapshot of a store.
 public struct StoreReport: Sendable {
@@ -20,7 +21,15 @@ public struct StoreReport: Sendable {
         public let diskBytes: Int
     }
 
+    /// Of the standard tenant.
     public let projects: [ProjectSummary]
+    /// Of a store with several tenants what each holds of it.
+    public struct Tenant: Sendable {
+        public let name: String
+        public let projects: Int
+        public let bytes: Int
+    }
+    public let tenants: [Tenant]
     /// Kinds that have a record, in the order of their numbers.
     public let kinds: [Kind]
     /// Pages in use or free inside the file, times the page size.
@@ -31,7 +40,7 @@ public struct StoreReport: Sendable {
     public let branchBytes: Int
     /// Pages that the next commits write over, and the few that LMDB keeps for itself.
     public var freeBytes: Int { max(0, fileBytes - recordBytes - branchBytes) }
-    /// Of all projects.
+    /// Of all these projects.
     public var nodes: Int { projects.reduce(0) { $0 + $1.nodes } }
     /// Levels of the B+tree.
     public let depth: Int
@@ -59,13 +68,21 @@ public struct StoreReport: Sendable {
                     usage.add(kind, bytes: key.byteCount + value.byteCount, place)
                 }
                 return StoreReport(
-                    projects: try Database.summaries(.standard, in: view),
+                    projects: try Database.summaries(.standard, in: view), tenants: try tenants(in: view),
                     kinds: usage.kinds(), fileBytes: statistics.bytesUsed, branchBytes: statistics.branchBytes, depth: statistics.depth,
                     lastTransaction: statistics.lastTransaction, position: try StorePosition.load(view),
                     journal: try Journal().state(in: view).map { $0.first...$0.last }, readers: statistics.readers)
             }
         } catch {
             throw ContexError(anyError: error)
+        }
+    }
+
+    private static func tenants(in view: borrowing TransactionView) throws -> [Tenant] {
+        try TenantRegistry.tenants(in: view).map { tenant in
+            Tenant(
+                name: tenant.name.text, projects: try ProjectRegistry(tenant: tenant.number).entries(in: view).count,
+                bytes: try TenantStorage.bytes(of: tenant.number, in: view) ?? 0)
         }
     }
 }

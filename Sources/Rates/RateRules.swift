@@ -2,7 +2,7 @@
 //
 //     rateLimit   subject's code (1), class (1), its id as text   ->   limit (4; 0xFFFFFFFF: none), the id once more (text)
 
-internal import Base
+public import Base
 public import KeySpace
 public import LMDB
 internal import Synchronization
@@ -73,28 +73,34 @@ public enum RateRules {
 public final class RateBook: Sendable {
     /// What holds where nobody has set anything.
     public let standard: RateAllowances
-    private let rules: Mutex<[RateSubject: [RateClass: Int?]]>
+    private typealias Table = [RateSubject: [RateClass: Int?]]
+    private let rules: Mutex<[TenantID: Table]>
 
     public init(standard: RateAllowances, rules: [RateRule] = []) {
         self.standard = standard
-        self.rules = Mutex(Self.table(rules))
+        self.rules = Mutex(Self.tables([.standard: rules]))
     }
 
-    public func replace(with rules: [RateRule]) {
-        let table = Self.table(rules)
-        self.rules.withLock { $0 = table }
+    /// Puts the limits of the standard tenant in place, of a store that has no other.
+    public func replace(with rules: [RateRule]) { replace(with: [.standard: rules]) }
+
+    public func replace(with rules: [TenantID: [RateRule]]) {
+        let tables = Self.tables(rules)
+        self.rules.withLock { $0 = tables }
     }
 
-    private static func table(_ rules: [RateRule]) -> [RateSubject: [RateClass: Int?]] {
-        var table: [RateSubject: [RateClass: Int?]] = [:]
-        for rule in rules { table[rule.subject, default: [:]][rule.rateClass] = .some(rule.perMinute) }
-        return table
+    private static func tables(_ rules: [TenantID: [RateRule]]) -> [TenantID: Table] {
+        rules.filter { !$0.value.isEmpty }.mapValues { rules in
+            var table: Table = [:]
+            for rule in rules { table[rule.subject, default: [:]][rule.rateClass] = .some(rule.perMinute) }
+            return table
+        }
     }
 
     /// The narrowest limit that was set: of the key, then of the project, then of the tenant, then the server's own. nil: none.
-    public func limit(_ rateClass: RateClass, key: String?, project: String?) -> Int? {
+    public func limit(_ rateClass: RateClass, of tenant: TenantID = .standard, key: String?, project: String?) -> Int? {
         rules.withLock { rules in
-            guard !rules.isEmpty else { return standard[rateClass] }
+            guard let rules = rules[tenant] else { return standard[rateClass] }
             if let key, let found = rules[.key(key)]?[rateClass] { return found }
             if let project, let found = rules[.project(project)]?[rateClass] { return found }
             return rules[.tenant]?[rateClass] ?? standard[rateClass]

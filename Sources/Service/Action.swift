@@ -19,12 +19,45 @@ public enum Action: String, Sendable, CaseIterable {
     case createAccount, listAccounts, showAccount, changeAccount, removeAccount, createAccountKey, removeAccountKey
     case issueToken, validateToken, showTokenKeys, rotateTokenKey
     case listCustomRoles, putCustomRole, removeCustomRole, setPermissions, explainPermission
+    case createTenant, listTenants, showTenant, changeTenant, removeTenant, resetTenantUsage
+    case listTenantProjects, addTenantProject, removeTenantProject
 
     /// What is of all projects together, and so for nobody whose key has only some.
     public var concernsAllProjects: Bool {
         switch self {
-        case .setRateLimits, .readAudit, .rotateTokenKey, .putCustomRole, .removeCustomRole: true
+        case .setRateLimits, .readAudit, .rotateTokenKey, .putCustomRole, .removeCustomRole, .createTenant, .listTenants, .showTenant, .changeTenant, .removeTenant, .resetTenantUsage, .listTenantProjects,
+            .addTenantProject, .removeTenantProject:
+            true
         default: false
+        }
+    }
+
+    /// Whose it is, where there are several tenants.
+    public enum Place: Sendable {
+        /// A tenant's: the request must be one's.
+        case tenant
+        /// Nobody's: any valid key will do, and no tenant need be named.
+        case anywhere
+        /// The server's: for the operator alone, who is an administrator of all projects of the standard tenant.
+        case server
+    }
+
+    public var place: Place {
+        switch self {
+        case .showMetrics, .showLogLevel, .changeLogLevel, .rotateTokenKey: .server
+        case .createTenant, .listTenants, .changeTenant, .removeTenant, .resetTenantUsage, .addTenantProject, .removeTenantProject: .server
+        // A tenant's own administrators may see it: `Operations.seen` says which one.
+        case .showTenant, .listTenantProjects: .anywhere
+        case .showHealth, .listPermissions, .listEventKinds, .issueToken, .validateToken, .showTokenKeys: .anywhere
+        case .publish, .publishBatch, .deleteData, .listData, .showData, .exportData, .importData, .query, .queryBatch, .embed, .registerAgent,
+            .registerAgentBatch, .listAgents, .showAgent, .removeAgent, .subscribe, .readInbox, .acknowledgeInbox, .rehearse, .tryNeeds, .readEvents,
+            .followEvents, .readVersions, .restoreVersion, .openSocket, .listProjects, .showSettings, .changeSettings, .createKey, .listKeys, .revokeKey,
+            .confirmKey, .changeKey, .rotateKey, .assignRole, .listRoles, .showRole, .removeRole, .readDeliveries, .replayDeliveries, .useMCP, .createEndpoint,
+            .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .showRateLimits, .setRateLimits, .readAudit,
+            .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject, .createAccount, .listAccounts, .showAccount, .changeAccount,
+            .removeAccount, .createAccountKey, .removeAccountKey, .listCustomRoles, .putCustomRole, .removeCustomRole, .setPermissions,
+            .explainPermission:
+            .tenant
         }
     }
 
@@ -58,6 +91,9 @@ public enum Action: String, Sendable, CaseIterable {
         case .listCustomRoles, .putCustomRole, .removeCustomRole, .setPermissions: .manageRoles
         // A key is what is asked with; of others' permissions `explainPermission` asks for more by itself.
         case .issueToken, .validateToken, .showTokenKeys, .explainPermission: nil
+        case .createTenant, .listTenants, .showTenant, .changeTenant, .removeTenant, .resetTenantUsage, .listTenantProjects, .addTenantProject,
+            .removeTenantProject:
+            .systemCleanup
         // What a connection follows, and what a message of MCP asks for, is asked for by itself.
         case .listPermissions, .showHealth, .showMetrics, .openSocket, .useMCP, .listEventKinds: nil
         // Everybody may know what he has left.

@@ -37,7 +37,7 @@ extension Operations {
     /// Health, from a real read of the store and a real embedding. Figures of the whole server, and the words of what failed, are for
     /// administrators of all projects: to anybody else they would tell what goes on in projects that he cannot see.
     public func health(by caller: Caller) async throws -> ServerHealth {
-        try await perform(.showHealth, project: nil, by: caller) { await health(isTold: $0.isAdministratorOfAll) }
+        try await perform(.showHealth, project: nil, by: caller) { await health(isTold: $0.isOperator) }
     }
 
     /// The same for a door of the operator's own, which asks for no key and tells no figures.

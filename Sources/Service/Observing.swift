@@ -6,6 +6,7 @@ internal import Engine
 internal import Logging
 public import Measures
 internal import Synchronization
+internal import Tenants
 
 extension Action: MeasureLabel {}
 
@@ -63,6 +64,9 @@ struct ServiceMeasures: Sendable {
     let denials: FoundCounters
     let limited: FoundCounters
     let slow: Counter
+    let tenantRequests: FoundCounters
+    let tenantErrors: FoundCounters
+    let tenantQuotas: FoundCounters
 
     init(_ registry: MeasureRegistry) {
         times = registry.histograms("contex_operation_duration_seconds", "Time of an operation, through whichever door it came", "action", of: Action.self)
@@ -71,6 +75,9 @@ struct ServiceMeasures: Sendable {
         logins = registry.foundCounters("contex_auth_attempts", "Operations whose key was valid, and refusals of keys by their code", ["status"])
         denials = registry.foundCounters("contex_rbac_denials", "Refusals since the role does not have the permission", ["role", "permission"])
         limited = registry.foundCounters("contex_rate_limit_exceeded", "Refusals of who asked too often", ["endpoint"])
+        tenantRequests = registry.foundCounters("contex_tenant_requests", "Operations of a tenant", ["tenant_id", "method", "endpoint"])
+        tenantErrors = registry.foundCounters("contex_tenant_errors", "Operations of a tenant that failed or were refused", ["tenant_id", "error_type"])
+        tenantQuotas = registry.foundCounters("contex_tenant_quota_exceeded", "Refusals since a quota was used up", ["tenant_id", "resource"])
         slow = registry.counter("contex_slow_operations", "Operations that took as long as CONTEX_SLOW_MS says, or longer")
         let running = running
         registry.gauge("contex_active_requests", "Operations that run") { Double(running.count) }
@@ -108,15 +115,25 @@ extension Operations {
     /// - Parameter answer: of which the slow log says how it came about.
     func end<T>(_ observed: Observation, _ principal: Principal?, _ answer: T) {
         let time = end(observed)
+        countForTenant(observed, principal, nil)
         if authenticationRequired { measures.logins.add(1, "success") }
         if isSlow(observed, time) { tellSlow(observed, principal, time, (answer as? QueryAnswer).map { ($0.query, $0) }, nil) }
     }
 
     func end(_ observed: Observation, _ principal: Principal?, failure: ContexError) {
         let time = end(observed)
+        countForTenant(observed, principal, failure)
         measures.failures.add(1, observed.action.rawValue, "\(failure.category)")
         measures.refused(observed.action, principal, failure)
         if isSlow(observed, time) { tellSlow(observed, principal, time, nil, failure) }
+    }
+
+    private func countForTenant(_ observed: Observation, _ principal: Principal?, _ failure: ContexError?) {
+        guard database.tenants.isOn, let principal, let tenant = database.tenants[principal.tenant]?.name.text else { return }
+        measures.tenantRequests.add(1, tenant, observed.caller.method, observed.action.rawValue)
+        guard let failure else { return }
+        measures.tenantErrors.add(1, tenant, failure.code.rawValue)
+        if let quota = failure.quota { measures.tenantQuotas.add(1, tenant, quota.resource) }
     }
 
     private func end(_ observed: Observation) -> UInt64 {

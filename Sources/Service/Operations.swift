@@ -24,6 +24,7 @@ public final class Operations: Sendable {
     public let slowLog = SlowLog()
     let condition = Condition()
     let logins = LoginGuard()
+    let tenancy = TenantGuard()
     /// For which keys client certificates stand.
     public let certificateKeys = CertificateKeys()
 
@@ -53,9 +54,9 @@ public final class Operations: Sendable {
     public func isValid(_ caller: Caller) -> Bool { present(caller) != nil }
 
     func present(_ caller: Caller) -> Principal? {
-        guard authenticationRequired else { return .anonymous }
+        guard authenticationRequired else { return try? placed(.anonymous, caller, .tenant) }
         guard case .valid(let principal) = login(caller, counts: false) else { return nil }
-        return principal
+        return try? placed(principal, caller, .tenant)
     }
 
     /// A key that is given goes before a certificate, also when it is wrong: whoever gives one wants to be its holder.
@@ -67,14 +68,18 @@ public final class Operations: Sendable {
     }
 
     /// Who asks. A key that is nobody's is counted against its address and logged; an edge that answers with it says so with `refuse`.
-    /// - Throws: `.unauthenticated`; `.limited` for one failure too many from the caller's address.
-    public func authenticate(_ caller: Caller) throws(ContexError) -> Principal { try authenticate(caller, counts: false) }
+    /// - Parameter place: whose it is what is asked for: where there are several tenants, the answer acts in the one that the request is of.
+    /// - Throws: `.unauthenticated`; `.limited` for one failure too many from the caller's address; with several tenants `.tenantMissing`,
+    ///   `.tenantNotFound`, `.tenantInactive`, `.tenantForeign`, all of them for valid keys only.
+    public func authenticate(_ caller: Caller, for place: Action.Place = .tenant) throws(ContexError) -> Principal {
+        try authenticate(caller, for: place, counts: false)
+    }
 
     /// - Parameter counts: whether an operation follows: a service account is told how many it has asked for.
-    private func authenticate(_ caller: Caller, counts: Bool) throws(ContexError) -> Principal {
-        guard authenticationRequired else { return .anonymous }
+    private func authenticate(_ caller: Caller, for place: Action.Place, counts: Bool) throws(ContexError) -> Principal {
+        guard authenticationRequired else { return try placed(.anonymous, caller, place) }
         let login = login(caller, counts: counts)
-        if case .valid(let principal) = login { return principal }
+        if case .valid(let principal) = login { return try placed(principal, caller, place) }
         throw refused(login, caller)
     }
 
@@ -106,6 +111,7 @@ public final class Operations: Sendable {
         if let permission = action.permission {
             try principal.require(question(permission, principal, project?.text, key, caller, isPreliminary))
         }
+        if action.place == .server, !principal.isOperator, database.tenants.isOn || principal.home != .standard { throw Self.operatorOnly(action, principal) }
         if action.concernsAllProjects, !principal.projects.isAll {
             throw ContexError(
                 .reachExceeded, "Your key is limited to \(principal.projects.projects.count) project(s); this concerns all of them",
@@ -151,11 +157,13 @@ public final class Operations: Sendable {
         var principal: Principal? = nil
         let observed = begin(action, project: project, by: caller)
         do {
-            let known = try authenticate(caller, counts: true)
+            let known = try authenticate(caller, for: action.place, counts: true)
             principal = known
             try authorise(known, action, project: project, key: key, from: caller)
+            try admitTenant(action, cost, known, caller)
             try await meter.admit(action, cost: cost, principal: known, project: project, caller: caller)
             let answer = try await attributed(action, known, caller) { try await body(known) }
+            if action.changes { await warnOfQuotas(known, caller) }
             await audit.record(action, principal: known, project: project, caller: caller, failure: nil)
             end(observed, known, answer)
             return answer
@@ -179,6 +187,7 @@ public final class Operations: Sendable {
 
     /// Counts a part of an operation.
     func charge(_ action: Action, _ cost: Int, _ principal: Principal, _ project: Name?, _ caller: Caller) async throws {
+        try admitTenant(action, cost, principal, caller)
         try await meter.admit(action, cost: cost, principal: principal, project: project, caller: caller)
     }
 
@@ -204,6 +213,7 @@ public final class Operations: Sendable {
         let principal = present(caller)
         var refusal = refusal
         do {
+            if let principal { try admitTenant(action, 1, principal, caller) }
             try await meter.admit(action, cost: 1, principal: principal, project: project, caller: caller)
         } catch {
             refusal = ContexError(from: error)

@@ -48,7 +48,7 @@ public final class RateMeter: Meter {
     private func spend(
         _ cost: Int, _ rateClass: RateClass, _ principal: Principal, _ project: Name?, _ caller: Caller
     ) -> (isAdmitted: Bool, standing: RateStanding)? {
-        guard let limit = book.limit(rateClass, key: principal.holderID, project: project?.text) else { return nil }
+        guard let limit = book.limit(rateClass, of: principal.tenant, key: principal.holderID, project: project?.text) else { return nil }
         // While authentication is off all are one principal: then each address is a caller.
         let holder = principal.holderID ?? "address " + (caller.address ?? "")
         return limiter.spend(
@@ -68,7 +68,9 @@ extension Action {
             .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .replayDeliveries, .setRateLimits, .readAudit,
             .showLogLevel, .changeLogLevel, .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject,
             .createAccount, .listAccounts, .showAccount, .changeAccount, .removeAccount, .createAccountKey, .removeAccountKey, .rotateTokenKey,
-            .listCustomRoles, .putCustomRole, .removeCustomRole, .setPermissions:
+            .listCustomRoles, .putCustomRole, .removeCustomRole, .setPermissions,
+            .createTenant, .listTenants, .showTenant, .changeTenant, .removeTenant, .resetTenantUsage, .listTenantProjects, .addTenantProject,
+            .removeTenantProject:
             .administration
         case .listData, .showData, .exportData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .readEvents, .followEvents,
             .readVersions, .openSocket, .listProjects, .showSettings, .listPermissions, .readDeliveries, .listEventKinds,

@@ -27,17 +27,23 @@ public final class StoreAuditTrail: AuditTrail {
         /// When it was last written; nil: not yet.
         var written: Int64?
     }
+    /// Whose trail, and what is written into it.
+    private struct Line: Hashable {
+        let tenant: TenantID
+        let draft: AuditDraft
+    }
     private struct Login: Hashable {
         let holder: String
         let address: String?
     }
     private struct State {
-        var entries: [AuditDraft: Entry] = [:]
+        var entries: [Line: Entry] = [:]
         var logins: [Login: Int64] = [:]
         var lost = 0
     }
     private let state = Mutex(State())
     private let database: Database
+    /// Of what is nobody's.
     private let tenant: TenantID
     private let logger = Logger(label: "contex.audit")
     public let keptDays: Int?
@@ -58,14 +64,14 @@ public final class StoreAuditTrail: AuditTrail {
     public func record(_ action: Action?, principal: Principal?, project: Name?, caller: Caller, failure: ContexError?) async {
         let time = database.currentTime().rawValue / 1_000_000
         if let failure {
-            add(Self.draft(of: failure, action, principal, project, caller))
+            add(Self.draft(of: failure, action, principal, project, caller), of: principal)
             return
         }
         // What is changed in this process only is in no command.
-        if action == .changeLogLevel { add(Self.draft(.configUpdated, .success, .changeLogLevel, principal, nil, caller)) }
-        if action == .issueToken { add(Self.draft(.tokenIssued, .success, .issueToken, principal, nil, caller)) }
-        if action == .rotateTokenKey { add(Self.draft(.signingKeyRotated, .success, .rotateTokenKey, principal, nil, caller)) }
-        if action == .exportData { add(Self.draft(.dataExported, .success, .exportData, principal, project, caller)) }
+        if action == .changeLogLevel { add(Self.draft(.configUpdated, .success, .changeLogLevel, principal, nil, caller), of: principal) }
+        if action == .issueToken { add(Self.draft(.tokenIssued, .success, .issueToken, principal, nil, caller), of: principal) }
+        if action == .rotateTokenKey { add(Self.draft(.signingKeyRotated, .success, .rotateTokenKey, principal, nil, caller), of: principal) }
+        if action == .exportData { add(Self.draft(.dataExported, .success, .exportData, principal, project, caller), of: principal) }
         guard let holder = principal?.holderID else { return }
         let isNew = state.withLock { state in
             let login = Login(holder: holder, address: caller.address)
@@ -75,13 +81,13 @@ public final class StoreAuditTrail: AuditTrail {
             state.logins[login] = time
             return true
         }
-        if isNew { add(Self.draft(.loginSucceeded, .success, action, principal, nil, caller)) }
+        if isNew { add(Self.draft(.loginSucceeded, .success, action, principal, nil, caller), of: principal) }
     }
 
-    private func add(_ draft: AuditDraft) {
+    private func add(_ draft: AuditDraft, of principal: Principal?) {
         state.withLock { state in
             // One request id is as good as another for what is told once.
-            let same = draft.withoutRequest
+            let same = Line(tenant: principal?.tenant ?? tenant, draft: draft.withoutRequest)
             if state.entries[same] != nil {
                 state.entries[same]!.count += 1
             } else if state.entries.count < Self.entriesMax {
@@ -102,7 +108,7 @@ public final class StoreAuditTrail: AuditTrail {
     public func flush(isLast: Bool = false) async {
         let time = database.currentTime().rawValue / 1_000_000
         let (drafts, lost) = state.withLock { state in
-            var drafts: [AuditDraft] = []
+            var drafts: [TenantID: [AuditDraft]] = [:]
             for (same, entry) in state.entries {
                 if let written = entry.written, time >= written, time - written < Self.togetherSeconds, !isLast { continue }
                 if entry.count == 0 {
@@ -111,31 +117,36 @@ public final class StoreAuditTrail: AuditTrail {
                 }
                 var draft = entry.draft
                 if entry.count > 1 || entry.written != nil { draft.details = draft.details(with: entry.count) }
-                drafts.append(draft)
+                drafts[same.tenant, default: []].append(draft)
                 state.entries[same]!.count = 0
                 state.entries[same]!.written = time
             }
             let lost = state.lost
             state.lost = 0
             // The order of a dictionary is no order.
-            return (drafts.sorted { ($0.place.requestID, $0.action) < ($1.place.requestID, $1.action) }, lost)
+            return (drafts.mapValues { $0.sorted { ($0.place.requestID, $0.action) < ($1.place.requestID, $1.action) } }, lost)
         }
         var all = drafts
         if lost > 0 {
-            all.append(
+            all[tenant, default: []].append(
                 AuditDraft(
                     kind: .suspiciousActivity, result: .failure, actor: AuditActor(kind: .system, id: "contex"),
                     place: AuditPlace(requestID: "-", endpoint: "-", method: "inside"), action: "audit",
                     details: JSONPrinter.bytes(.object(JSONObject([("lost_records", .integer(lost))])))))
         }
-        guard !all.isEmpty else { return }
+        for (tenant, drafts) in all.sorted(by: { $0.key < $1.key }) { await write(drafts, into: tenant) }
+    }
+
+    private func write(_ drafts: [AuditDraft], into tenant: TenantID) async {
         do {
-            for begin in stride(from: 0, to: all.count, by: 500) {
-                try await database.note(tenant, Array(all[begin..<min(all.count, begin + 500)]), keptDays: keptDays ?? Attribution.keptDaysMax)
+            for begin in stride(from: 0, to: drafts.count, by: 500) {
+                try await database.note(tenant, Array(drafts[begin..<min(drafts.count, begin + 500)]), keptDays: keptDays ?? Attribution.keptDaysMax)
             }
+        } catch let error as ContexError where error.code == .tenantNotFound {
+            // Its trail is gone with it.
         } catch {
-            logger.error("audit records could not be written", metadata: ["records": "\(all.count)", "reason": "\(error)"])
-            state.withLock { $0.lost += all.count }
+            logger.error("audit records could not be written", metadata: ["records": "\(drafts.count)", "reason": "\(error)"])
+            state.withLock { $0.lost += drafts.count }
         }
     }
 
@@ -148,10 +159,11 @@ public final class StoreAuditTrail: AuditTrail {
             switch failure.category {
             case .unauthenticated: .loginFailed
             case .forbidden: failure.code == .originRefused || failure.code == .hostUnknown ? .invalidAccess : .permissionDenied
-            case .limited: failure.code == .loginsLimited ? .loginFailed : .rateLimited
+            case .limited: failure.code == .loginsLimited ? .loginFailed : failure.code == .quotaExceeded ? .quotaExceeded : .rateLimited
             default: action?.auditKind ?? .invalidAccess
             }
         var details: [(String, JSONValue)] = [("code", .string(failure.code.rawValue))]
+        if let quota = failure.quota { details.append(("resource", .string(quota.resource))) }
         if let permission = failure.requiredPermission { details.append(("required_permission", .string(permission))) }
         return draft(kind, .failure, action, principal, project, caller, details)
     }
@@ -211,6 +223,12 @@ extension Action {
         case .assignRole: .roleAssigned
         case .removeRole: .roleRevoked
         case .setRateLimits: .rateLimitChanged
+        case .createTenant: .tenantCreated
+        case .changeTenant: .tenantUpdated
+        case .removeTenant: .tenantDeleted
+        case .resetTenantUsage: .quotaChanged
+        case .addTenantProject: .projectCreated
+        case .removeTenantProject: .projectDeleted
         case .setRetention, .cleanUp: .configUpdated
         case .createAccount: .accountCreated
         case .changeAccount: .accountChanged
@@ -226,7 +244,8 @@ extension Action {
             .readEvents, .followEvents, .readVersions, .openSocket, .listProjects, .showSettings, .listKeys, .listRoles, .showRole, .listPermissions,
             .showHealth, .readDeliveries, .listEventKinds, .listEndpoints, .showEndpoint, .showRateLimits, .readAudit, .showMetrics, .showLogLevel,
             .useMCP, .showRetention, .listAccounts, .showAccount, .validateToken,
-            .showTokenKeys, .listCustomRoles, .explainPermission:
+            .showTokenKeys, .listCustomRoles, .explainPermission, .listTenants, .showTenant,
+            .listTenantProjects:
             nil
         }
     }

@@ -22,6 +22,8 @@ struct ClientOptions: ParsableArguments {
     var apiKey: String?
 
     @OptionGroup var trust: TrustOptions
+    @Option(help: ArgumentHelp("The tenant, for the operator's keys (default: CONTEX_TENANT, else the key's own).", valueName: "tenant-id"))
+    var inTenant: String?
 
     @Flag(help: "Print what the server answers as JSON.")
     var json = false
@@ -30,7 +32,8 @@ struct ClientOptions: ParsableArguments {
         let environment = ProcessInfo.processInfo.environment
         func named(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         return try APIClient(
-            server: server ?? named("CONTEX_SERVER") ?? "http://127.0.0.1:8001", apiKey: apiKey ?? named("CONTEX_API_KEY"), trust: trust.trust)
+            server: server ?? named("CONTEX_SERVER") ?? "http://127.0.0.1:8001", apiKey: apiKey ?? named("CONTEX_API_KEY"),
+            tenant: inTenant ?? named("CONTEX_TENANT"), trust: trust.trust)
     }
 }
 
@@ -38,12 +41,13 @@ struct ClientOptions: ParsableArguments {
 struct APIClient {
     private let base: String
     let apiKey: String?
+    private let tenant: String?
     private let http: HTTPClient
 
     private static let answerBytesMax = 256 << 20
     private static let answerSeconds: Int64 = 120
 
-    init(server: String, apiKey: String?, trust: ClientTrust) throws(CommandFailure) {
+    init(server: String, apiKey: String?, tenant: String? = nil, trust: ClientTrust) throws(CommandFailure) {
         // A port that is none would end the process inside the HTTP client.
         guard let address = try? WebAddress(server), address.port != 0 else {
             throw CommandFailure(.usage, "the server '\(Terminal.clean(server, atMost: 80))' is no URL: http://HOST:PORT or https://HOST:PORT is expected")
@@ -53,6 +57,7 @@ struct APIClient {
         self.base = base
         self.apiKey = apiKey
         http = try trust.client()
+        self.tenant = tenant
     }
 
     func get(_ path: [String], _ query: [(String, String)] = []) async throws -> JSONValue { try await call("GET", path, query, nil).answer }
@@ -103,6 +108,7 @@ struct APIClient {
         request.method = .init(rawValue: method)
         request.headers.add(name: "User-Agent", value: "contex/\(Version.current)")
         if let apiKey { request.headers.add(name: "X-API-Key", value: apiKey) }
+        if let tenant { request.headers.add(name: "X-Tenant-ID", value: tenant) }
         return request
     }
 

@@ -19,7 +19,7 @@ struct Contex: AsyncParsableCommand {
         version: VersionCommand.text,
         subcommands: [
             Serve.self, Publish.self, Query.self, DataCommand.self, AgentCommand.self, Events.self, Projects.self, SettingsCommand.self,
-            KeysCommand.self, AccountsCommand.self, RolesCommand.self, LimitsCommand.self, RetentionCommand.self,
+            KeysCommand.self, AccountsCommand.self, RolesCommand.self, LimitsCommand.self, TenantsCommand.self, RetentionCommand.self,
             AuditCommand.self, WebhookCommand.self, MCPCommand.self,
             Check.self, DoctorCommand.self, Stats.self, ReindexCommand.self, ImportCommand.self, ReplayCommand.self, BackupCommand.self,
             RestoreCommand.self, CompactCommand.self, VersionCommand.self,

@@ -27,6 +27,9 @@ struct Stats: ParsableCommand {
             [Terminal.clean(project.name.text, atMost: 60), "\(project.documents)", "\(project.nodes)", "\(project.agents)", "\(project.lastSequence)"]
         }
         Terminal.say(Terminal.table([["PROJECT", "DOCUMENTS", "NODES", "AGENTS", "EVENTS"]] + projects))
+        if !report.tenants.isEmpty {
+            Terminal.say("\n" + Terminal.table([["TENANT", "PROJECTS", "BYTES"]] + report.tenants.map { [$0.name, "\($0.projects)", "\($0.bytes)"] }))
+        }
         let kinds = report.kinds.map { kind in
             [kind.name, "\(kind.records)", "\(kind.bytes)", "\(kind.diskBytes)", Self.perNode(kind.diskBytes, report)]
         }
@@ -55,6 +58,8 @@ struct Stats: ParsableCommand {
                         "agents": .integer($0.agents), "last_sequence": .string("\($0.lastSequence)"),
                     ]
                 }),
+            "tenants": .array(
+                report.tenants.map { ["tenant_id": .string($0.name), "projects": .integer($0.projects), "bytes": .integer($0.bytes)] }),
             "kinds": .array(
                 report.kinds.map {
                     [

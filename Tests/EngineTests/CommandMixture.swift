@@ -8,6 +8,7 @@ import Needs
 import Outbox
 import Rates
 import Synchronization
+import Tenants
 import TestSupport
 
 /// A clock that a test moves: one microsecond a look.
@@ -106,6 +107,28 @@ struct Mixture {
         try await source.note(notes, of: Fixture.tenant)
     }
 
+    private mutating func changeTenants() async throws {
+        let database = fixture.database
+        if !database.tenants.isOn || random.below(8) == 0 { return try await database.setTenancy(!database.tenants.isOn) }
+        let tenant = "tenant-\(random.below(3))"
+        guard let present = database.tenants.tenant(named: tenant) else {
+            _ = try await database.createTenant(TenantDraft(name: tenant, title: text(1), plan: .pro))
+            return
+        }
+        switch random.below(9) {
+        case 0:
+            try await database.removeTenant(present.name, isForced: true)
+            if random.below(2) == 0 { _ = try await database.eraseRemovedTenants() }
+        case 1: try await database.resetUsage(of: present.name)
+        case 2: _ = try await database.updateTenant(present.name, TenantPatch(title: text(2), plan: .enterprise, settings: JSONObject([(text(1), .null)])))
+        case 3: try await database.addProject(name("p", 3), to: present.name)
+        case 4: try? await database.removeProject(name("p", 3), from: present.name)
+        default:
+            let command = PublishCommand(project: name("p", 3), key: name("k", 4), data: .string(text(6)))
+            _ = try await database.publish(present.number, [command])[0].get()
+        }
+    }
+
     /// Half of them in somebody's name.
     mutating func step() async throws {
         if random.below(2) == 0 { return try await change() }
@@ -115,7 +138,7 @@ struct Mixture {
     private mutating func change() async throws {
         let database = fixture.database
         let project = name("p", 3)
-        switch random.below(28) {
+        switch random.below(29) {
         case 0..<9:
             var commands: [PublishCommand] = []
             for _ in 0..<(1 + random.below(3)) {
@@ -203,6 +226,7 @@ struct Mixture {
             command.expiresAt = Timestamp(rawValue: database.currentTime().rawValue + Int64(life))
             _ = await database.publish(Fixture.tenant, [command])
         case 27: try await database.deleteExpired(Fixture.tenant)
+        case 28: try await changeTenants()
         default:
             // Two publishes of one key at once: the later one was prepared on a snapshot that is no longer true.
             let key = name("k", 12)

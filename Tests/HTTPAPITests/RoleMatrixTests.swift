@@ -102,10 +102,13 @@ struct RoleMatrixTests {
     }
 
     /// A request that is well formed: a sample for every field that must be there.
-    private static func request(_ route: Route, prefix: String, project: String) throws -> (target: String, body: String?) {
+    /// - Parameter values: of fields of the path, by name.
+    static func request(
+        _ route: Route, prefix: String, project: String, values: [String: String] = [:]
+    ) throws -> (target: String, body: String?) {
         var path = route.path
         for field in route.pathFields {
-            path = path.replacing("{\(field.name)}", with: encoded(field.name == "project_id" ? project : "7"))
+            path = path.replacing("{\(field.name)}", with: encoded(field.name == "project_id" ? project : values[field.name] ?? "7"))
         }
         var query: [String] = []
         for field in route.queryFields where field.isRequired || ["key_id", "role"].contains(field.name) {

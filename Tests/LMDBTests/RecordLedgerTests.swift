@@ -20,7 +20,7 @@ import Testing
             return RecordSum(count: try reader.u64(), first: try reader.u64(), second: try reader.u64())
         }
 
-        func settle(_ changes: [RecordGroup: RecordSum], in transaction: inout WriteTransaction) throws(LMDBError) {
+        func settle(_ changes: [RecordGroup: RecordSum], bytes: [RecordGroup: Int], in transaction: inout WriteTransaction) throws(LMDBError) {
             for (group, change) in changes {
                 var sum = RecordSum.zero
                 if let bytes = try transaction.view.copy(Self.key(group)), let known = try? Self.sum(bytes) { sum = known }

@@ -53,6 +53,7 @@ package struct Applier: Sendable {
         let before = try StorePosition.load(transaction.view)
         guard before.position.rawValue < .max else { throw ContexError.damaged("the store says that it has had more commands than there can be") }
         var work = Work(position: before.position.next, indexing: indexing)
+        try refuseGone(command.tenant, in: transaction.view)
         let mutations = transaction.mutationCount
         let outcome = try outcome(of: command, &work, in: &transaction)
         if transaction.mutationCount > mutations, !command.isLocal {
@@ -101,6 +102,9 @@ package struct Applier: Sendable {
         case .changeAccounts(let command): try changeAccounts(command, &work, in: &transaction)
         case .changeRoles(let command): try changeRoles(command, &work, in: &transaction)
         case .setGrants(let command): try setGrants(command, &work, in: &transaction)
+        case .changeTenant(let command): try changeTenant(command, &work, in: &transaction)
+        case .eraseTenant(let command): try eraseTenant(command, in: &transaction)
+        case .setTenancy(let command): try setTenancy(command, &work, in: &transaction)
         case .attributed(let command): try audited(command, &work, in: &transaction)
         }
     }

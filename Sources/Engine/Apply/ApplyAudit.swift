@@ -11,6 +11,7 @@ internal import LMDB
 internal import Needs
 internal import Outbox
 internal import Rates
+internal import Tenants
 
 extension Applier {
     /// Applies a command, and writes down what it changed. One that changed nothing leaves no record: a refused one is noted by whoever refused it.
@@ -240,7 +241,45 @@ private struct AuditSubject {
                 details = [("role", .string(name)), ("projects", .array(projects.prefix(20).map { .string($0) }))]
             case .permissions(let permissions): details = [("permissions", .array(permissions.prefix(20).map { .string($0) }))]
             }
-        case .keepQueries, .acknowledge, .expireInboxes, .noteDeliveries, .noteAudit, .attributed:
+        case .changeTenant(let command):
+            resource = ("tenant", command.name.text)
+            let before = try TenantRegistry.tenant(named: command.name, in: view)
+            switch command.change {
+            case .create(let draft):
+                kind = .tenantCreated
+                details = [("name", .string(draft.title)), ("plan", .string(draft.plan.name))]
+            case .update(let patch):
+                kind = .tenantUpdated
+                if let isActive = patch.isActive, let before, isActive != before.isActive { kind = isActive ? .tenantReactivated : .tenantSuspended }
+                let after = try before.map { try patch.applied(to: $0, at: command.time) }
+                if let before, let after {
+                    if kind == .tenantUpdated, before.quotas != after.quotas { kind = .quotaChanged }
+                    if before.plan != after.plan { details += [("plan_before", .string(before.plan.name)), ("plan", .string(after.plan.name))] }
+                    if before.quotas != after.quotas {
+                        details += [("quotas_before", .object(before.quotas.json)), ("quotas", .object(after.quotas.json))]
+                    }
+                }
+                if patch.title != nil { details.append(("name", .string(patch.title ?? ""))) }
+                if patch.settings != nil { details.append(("settings", "changed")) }
+            case .remove(let isForced):
+                kind = .tenantDeleted
+                details = [("forced", .bool(isForced))]
+            case .resetUsage:
+                kind = .quotaChanged
+                let usage = try before.flatMap { try TenantRegistry.usage(of: $0.number, in: view) }
+                details = [("change", "reset_monthly_usage"), ("events_before", .integer(usage?.events ?? 0))]
+            case .addProject(let name):
+                kind = .projectCreated
+                project = name.text
+            case .removeProject(let name):
+                kind = .projectDeleted
+                project = name.text
+            }
+        case .setTenancy(let command):
+            kind = .configUpdated
+            resource = ("settings", "multi_tenant")
+            details = [("enabled", .bool(command.isOn))]
+        case .keepQueries, .acknowledge, .expireInboxes, .noteDeliveries, .noteAudit, .eraseTenant, .attributed:
             throw ContexError(.bug, "a command that is in nobody's name has one on it")
         }
     }

@@ -23,6 +23,7 @@ extension Applier {
                 data: Array("null".utf8), publisher: command.publisher),
             at: work.position, in: &transaction)
         work.grows(command.tenant, command.project)
+        try count(events: 1, of: command.tenant, at: command.time, in: &transaction)
         try tellEndpoints(.dataDeleted, command.tenant, command.project, at: command.time, &work.effects, in: &transaction) {
             [
                 ("project_id", .string(command.project.text)), ("data_key", .string(command.key.text)),

@@ -193,6 +193,7 @@ extension Applier {
         let lane = DeliveryLane(tenant: command.tenant, .endpoint(command.number))
         let ledger = DeliveryLedger(scope: outbox.scope, lane: command.number)
         if case .create(let endpoint) = command.change {
+            try admit(QuotaDemand(webhook: true), of: command.tenant, at: command.time, in: transaction)
             let present = try outbox.endpoints(in: transaction.view)
             guard present.count < Limits.webhookEndpoints else {
                 throw ContexError(.limited, "There are \(Limits.webhookEndpoints) webhook endpoints, the most there can be")
@@ -260,6 +261,7 @@ extension Applier {
     {
         let registry = ProjectRegistry(tenant: tenant)
         if let known = try registry.scope(of: project, in: transaction.view) { return known }
+        if effects.reached == nil { try admit(QuotaDemand(projects: 1), of: tenant, at: time, in: transaction) }
         let scope = try registry.scopeCreating(project, at: time, in: &transaction)
         try tellEndpoints(.projectCreated, tenant, project, at: time, &effects, in: &transaction) { [("project_id", .string(project.text))] }
         return scope

@@ -29,6 +29,11 @@ extension Applier {
         {
             throw ContexError(.projectNotEmpty, "Project \(command.project.text.excerpt()) already has data. Use overwrite=True to replace.")
         }
+        let bytes = (command.events ?? []).reduce(0) { $0 + $1.data.count } + command.documents.reduce(0) { sum, document in
+            document.units.reduce(sum) { $1.nodes.reduce($0) { $0 + $1.data.count } }
+        }
+        try admit(
+            QuotaDemand(events: command.events?.count ?? 0, bytes: bytes), of: command.tenant, at: command.time, in: transaction)
         let scope = try entering(command.project, command.tenant, at: command.time, &work.effects, in: &transaction)
         var run = ImportRun(command, scope, at: work.position)
         if command.overwrites, command.events != nil {
@@ -50,6 +55,7 @@ extension Applier {
         // Needs are scored by the statistics that the indexes have with all that came.
         for (document, units) in fresh { try noteFollowers(scope, document: document, fresh: units, command.routing, in: &transaction) }
         if command.events != nil { try run.settle(in: &transaction) }
+        try count(events: run.appended, of: command.tenant, at: command.time, in: &transaction)
         try tellEndpoints(.projectImported, command.tenant, command.project, at: command.time, &work.effects, in: &transaction) {
             [
                 ("project_id", .string(command.project.text)), ("events", .integer(command.events?.count ?? 0)),
@@ -93,6 +99,7 @@ extension Applier {
                     kind: .published, type: "\(key.text)_updated", key: key.text, format: node.format, recordedAt: command.time,
                     data: node.data, vector: vector, metadata: metadata, publisher: command.publisher),
                 at: run.position, in: &transaction)
+            run.appended += 1
             run.versions[key, default: []].append(published.sequence)
             event = published
         }
@@ -159,6 +166,8 @@ private struct ImportRun {
     /// Of each key the last publish that came, and the sequences of all.
     var lastEvents: [Name: EventRecord] = [:]
     var versions: [Name: [Sequence]] = [:]
+    /// Events that the log has got.
+    var appended = 0
 
     var log: EventLog { EventLog(scope: scope) }
     var documents: DocumentStore { DocumentStore(scope: scope) }
@@ -176,6 +185,7 @@ private struct ImportRun {
                 recordedAt: command.time, data: imported.data, vector: imported.key == nil ? nil : imported.vector, metadata: imported.metadata,
                 publisher: command.publisher)
             let event = try log.append(draft, at: position, in: &transaction)
+            appended += 1
             if let key = imported.key {
                 lastEvents[key] = event
                 versions[key, default: []].append(event.sequence)
@@ -183,6 +193,7 @@ private struct ImportRun {
         }
         for (var document, event) in kept {
             document.sequence = try log.append(event.draft, at: position, in: &transaction).sequence
+            appended += 1
             try documents.put(document, in: &transaction)
             try documents.addVersion(document.sequence, of: document.id, in: &transaction)
         }

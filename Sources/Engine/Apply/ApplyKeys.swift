@@ -17,6 +17,7 @@ extension Applier {
         }
         switch command.change {
         case .create(let record, let role, let terms):
+            if command.asker != .operator { try admit(QuotaDemand(keys: 1), of: command.tenant, at: command.time, in: transaction) }
             try AccessRegistry.create(record, in: &transaction, scope: scope)
             if !terms.isEmpty { try AccessRegistry.set(terms, of: record.keyID, in: &transaction, scope: scope) }
             if let role { try AccessRegistry.assign(role, in: &transaction, scope: scope) }

@@ -47,6 +47,11 @@ extension Applier {
             }
         }
 
+        // A rehearsal is a question.
+        if work.effects.reached == nil {
+            let bytes = command.data.count + command.metadata.count
+            try admit(QuotaDemand(events: 1, bytes: bytes), of: command.tenant, at: command.time, in: transaction)
+        }
         // From here on the transaction changes.
         let scope = try entering(command.project, command.tenant, at: command.time, &work.effects, in: &transaction)
         let documents = DocumentStore(scope: scope)
@@ -58,6 +63,7 @@ extension Applier {
                 data: command.data, vector: command.vector, metadata: command.metadata, publisher: command.publisher),
             at: work.position, in: &transaction)
         work.event = (scope, event.sequence)
+        try count(events: 1, of: command.tenant, at: command.time, in: &transaction)
         work.grows(command.tenant, command.project)
 
         let indexing = work.indexing

@@ -27,6 +27,10 @@ extension Applier {
         let known = try registry.scope(of: asked.project, in: transaction.view)
         let before = try known.flatMap { try NeedStore(scope: $0).agent(asked.agent, in: transaction.view) }
         let channel = try Self.channel(of: asked, before: before, project: known?.project, channels, in: transaction.view)
+        let bytes = search.needs.reduce(0) { $0 + $1.utf8.count }
+        try admit(
+            QuotaDemand(bytes: bytes, agent: before == nil ? .some(known) : nil, webhook: asked.delivery == .webhook), of: search.tenant, at: command.time,
+            in: transaction)
         // From here on the transaction changes.
         let scope = try entering(asked.project, search.tenant, at: command.time, &work.effects, in: &transaction)
         let store = NeedStore(scope: scope)

@@ -17,6 +17,7 @@ internal import Inboxes
 internal import Needs
 package import Outbox
 internal import Search
+package import Tenants
 
 /// Everything that changes what a store holds. docs/formats/commands-v1.md is its encoding.
 package enum Command: Sendable {
@@ -42,6 +43,9 @@ package enum Command: Sendable {
     case changeAccounts(ChangeAccounts)
     case changeRoles(ChangeRoles)
     case setGrants(SetGrants)
+    case changeTenant(ChangeTenant)
+    case eraseTenant(EraseTenant)
+    case setTenancy(SetTenancy)
     indirect case attributed(Attributed)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
@@ -78,6 +82,9 @@ package enum Command: Sendable {
         case .changeAccounts(let command): command.time
         case .changeRoles(let command): command.time
         case .setGrants(let command): command.time
+        case .changeTenant(let command): command.time
+        case .eraseTenant(let command): command.time
+        case .setTenancy(let command): command.time
         case .attributed(let attributed): attributed.command.time
         }
     }
@@ -106,6 +113,8 @@ package enum Command: Sendable {
         case .changeAccounts(let command): command.tenant
         case .changeRoles(let command): command.tenant
         case .setGrants(let command): command.tenant
+        // The operator's: what is done to a tenant is none of its own doing.
+        case .changeTenant, .eraseTenant, .setTenancy: .standard
         case .attributed(let attributed): attributed.command.tenant
         }
     }
@@ -229,6 +238,8 @@ package enum Outcome: Sendable {
     case announced(OutboxEvent)
     case trimmed(TrimStep)
     case erasing(ErasureStep)
+    /// A tenant as it is now.
+    case tenant(TenantRecord)
     case done
     /// The snapshot that the command was prepared on is no longer true, and the command lacks what it needs now. Nothing was written: it is to
     /// be prepared again, complete.
@@ -248,6 +259,8 @@ package struct Effects: Sendable {
     var reached: [ReachedAgent]?
     /// Rate limits are other ones now.
     var haveLimitsChanged = false
+    /// Tenants are other ones now, or there are several.
+    var haveTenantsChanged = false
     /// What endpoints are told of.
     var events: [(tenant: TenantID, event: OutboxEvent)] = []
     /// Lanes that have something to deliver beside what `notifications` and `events` say.
@@ -261,6 +274,7 @@ package struct Effects: Sendable {
         notifications += other.notifications
         haveKeysChanged = haveKeysChanged || other.haveKeysChanged
         haveLimitsChanged = haveLimitsChanged || other.haveLimitsChanged
+        haveTenantsChanged = haveTenantsChanged || other.haveTenantsChanged
         events += other.events
         lanes += other.lanes
         endpoints += other.endpoints
@@ -296,6 +310,8 @@ extension Command {
         case .delete, .unregister, .setAnalyzer, .changeKeys, .keepQueries, .acknowledge, .expireInboxes, .changeLetters, .setRateLimit, .trim,
             .setRetention, .erase:
             512
+        case .changeTenant(let command): command.weight
+        case .eraseTenant, .setTenancy: 64
         case .noteAudit(let command): command.drafts.count * 512 + 64
         case .changeAccounts, .changeRoles, .setGrants: 4_096
         case .attributed(let attributed): attributed.command.weight + 512

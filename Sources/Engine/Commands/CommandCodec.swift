@@ -23,9 +23,9 @@ enum CommandCodec {
     private enum Kind: UInt8 {
         case publish = 1, delete = 2, register = 3, unregister = 4, setAnalyzer = 5, changeKeys = 6, importProject = 7, keepQueries = 8
         case acknowledge = 9, expireInboxes = 10, noteDeliveries = 11, changeLetters = 12, changeEndpoint = 13, announce = 14
-        case setRateLimit = 15, noteAudit = 16, attributed = 17
-        case trim = 24, setRetention = 25, erase = 26, publishEnding = 27
+        case setRateLimit = 15, noteAudit = 16, attributed = 17, changeTenant = 18, eraseTenant = 19, setTenancy = 20
         case changeAccounts = 21, changeRoles = 22, setGrants = 23
+        case trim = 24, setRetention = 25, erase = 26, publishEnding = 27
     }
 
     /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
@@ -133,6 +133,15 @@ enum CommandCodec {
         case .setGrants(let command):
             kind = .setGrants
             encode(command, &body)
+        case .changeTenant(let command):
+            kind = .changeTenant
+            encode(command, &body)
+        case .eraseTenant(let command):
+            kind = .eraseTenant
+            encode(command, &body)
+        case .setTenancy(let command):
+            kind = .setTenancy
+            encode(command, &body)
         case .attributed(let command):
             kind = .attributed
             encode(command, eliding, &body)
@@ -207,6 +216,9 @@ enum CommandCodec {
         case .changeAccounts: return .changeAccounts(try changeAccounts(tenant, time, &body))
         case .changeRoles: return .changeRoles(try changeRoles(tenant, time, &body))
         case .setGrants: return .setGrants(try setGrants(tenant, time, &body))
+        case .changeTenant: return .changeTenant(try changeTenant(tenant, time, &body))
+        case .eraseTenant: return .eraseTenant(try eraseTenant(tenant, time, &body))
+        case .setTenancy: return .setTenancy(try setTenancy(tenant, time, &body))
         case .attributed: return .attributed(try attributed(tenant, &body, event))
         }
     }

@@ -23,9 +23,10 @@ public struct DeadLetterPage: Sendable {
 /// The deliveries of a store.
 public final class StoredDeliveries: DeliverySource {
     private weak let database: Database?
-    private let tenant: TenantID
+    /// nil: all there are.
+    private let tenant: TenantID?
 
-    public init(_ database: Database, tenant: TenantID) {
+    public init(_ database: Database, tenant: TenantID? = nil) {
         self.database = database
         self.tenant = tenant
     }
@@ -35,8 +36,23 @@ public final class StoredDeliveries: DeliverySource {
         return database
     }
 
-    public func lanes() async throws -> [(lane: DeliveryLane, target: DeliveryTarget)] { try await open().deliveryLanes(tenant) }
-    public func endpoints() async throws -> [WebhookEndpoint] { try await open().endpoints(tenant) }
+    private func tenants(of database: Database) -> [TenantID] { tenant.map { [$0] } ?? database.tenants.numbers }
+
+    public func lanes() async throws -> [(lane: DeliveryLane, target: DeliveryTarget)] {
+        let database = try open()
+        var lanes: [(lane: DeliveryLane, target: DeliveryTarget)] = []
+        for tenant in tenants(of: database) { lanes += try await database.deliveryLanes(tenant) }
+        return lanes
+    }
+
+    /// Their numbers are drawn at random, out of 63 bits, over all tenants.
+    public func endpoints() async throws -> [WebhookEndpoint] {
+        let database = try open()
+        var endpoints: [WebhookEndpoint] = []
+        for tenant in tenants(of: database) { endpoints += try await database.endpoints(tenant) }
+        return endpoints
+    }
+
     public func next(_ lane: DeliveryLane, limit: Int, bytesMax: Int) async throws -> DeliveryBatch? {
         try await open().nextDeliveries(lane, limit: limit, bytesMax: bytesMax)
     }

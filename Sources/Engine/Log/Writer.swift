@@ -1,6 +1,6 @@
 // The single writer: the local form of the command log.
 //
-// Commands wait in a queue; one dedicated thread takes what is waiting, applies it in one write transaction, commits with one
+// Commands wait in a queue, in which tenants take turns; one dedicated thread takes what is waiting, applies it in one write transaction, commits with one
 // fsync, delivers the notifications, and only then answers. Applying is a function of command and transaction, so it may happen twice.
 //
 // What when one command of a group fails? LMDB's nested transactions would undo it alone, at the price of copying every
@@ -32,7 +32,8 @@ final class Writer: CommandLog {
     }
 
     private struct Queue {
-        var waiting: Deque<Job> = []
+        /// Tenants take turns. What must keep its place among all commands is in the line of none.
+        var waiting = TurnQueue<TenantID, Job>()
         /// Run between groups.
         var rehearsals: Deque<@Sendable () -> Void> = []
         var isDraining = false
@@ -77,10 +78,11 @@ final class Writer: CommandLog {
             }
             let refused: ContexError? = queue.withLock { queue in
                 if queue.isClosed { return ContexError(.stopping, "The server is stopping") }
-                if queue.waiting.count + jobs.count > Self.waitingMax + Limits.batchItems {
+                let holder = proposals[0].position == nil ? proposals[0].command.tenant : .system
+                if queue.waiting.isFull(for: holder, adding: jobs.count, most: Self.waitingMax + Limits.batchItems) {
                     return ContexError(.busy, "Too many writes are waiting; try again in a moment")
                 }
-                queue.waiting.append(contentsOf: jobs)
+                queue.waiting.append(jobs, of: holder)
                 if !queue.isDraining {
                     queue.isDraining = true
                     thread.submit { [self] _ in drain() }

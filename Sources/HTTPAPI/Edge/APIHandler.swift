@@ -97,6 +97,7 @@ public struct APIHandler: Sendable {
     }
 
     func examine(_ request: APIRequest) -> Examination {
+        let request = operations.hasTenants ? request.inTenant() : request
         let requestID = RequestID.of(request)
         do {
             switch try examine(request, requestID: requestID) {
@@ -132,8 +133,8 @@ public struct APIHandler: Sendable {
     private func caller(of request: APIRequest, _ requestID: String) -> Caller {
         Caller(
             apiKey: request.apiKey, address: request.address, requestID: requestID, client: request.header("User-Agent")?.excerpt(), method: request.method,
-            endpoint: String(request.path).excerpt(bytes: Limits.echoBytes), rate: operations.limitsRates ? RateReport() : nil,
-            certificate: request.certificate)
+            endpoint: String(request.path).excerpt(bytes: Limits.echoBytes), tenant: operations.hasTenants ? request.tenant : nil,
+            rate: operations.showsStandings ? RateReport() : nil, certificate: request.certificate)
     }
 
     /// Before anything is known of who asks: a refusal, or an answer that needs no key.
@@ -165,8 +166,12 @@ public struct APIHandler: Sendable {
 
         let caller = caller(of: request, requestID)
         let match = matcher.match(method: request.method, path: request.path)
-        let needsNoKey: Bool = if case .route(let route, _) = match { route.isPublic } else { Self.isPublic(request.path) }
-        let principal = needsNoKey ? Principal.anonymous : try operations.authenticate(caller)
+        var (needsNoKey, place) = (Self.isPublic(request.path), Action.Place.anywhere)
+        if case .route(let route, _) = match { (needsNoKey, place) = (route.isPublic, route.action.place) }
+        let principal = needsNoKey ? Principal.anonymous : try operations.authenticate(caller, for: place)
+        if let named = request.pathTenant, let other = request.header(APIRequest.tenantHeader), other != named {
+            throw ContexError.badRequest("The path names another tenant than \(APIRequest.tenantHeader)")
+        }
 
         switch match {
         case .none:
@@ -178,7 +183,7 @@ public struct APIHandler: Sendable {
                 ? APIAnswer(status: 204, headers: [methods]) : APIAnswer.refusal(.methodNotAllowed, "Method Not Allowed", headers: [methods])
             return .answered(answer)
         case .otherSlash(let path):
-            return .answered(.redirect(to: path + request.target.dropFirst(request.path.count)))
+            return .answered(.redirect(to: request.tenantPath + path + request.target.dropFirst(request.path.count)))
         case .route(let route, let parameters):
             if !needsNoKey { try operations.authorise(principal, route.action, project: nil, from: caller, isPreliminary: true) }
             var errors: [ValidationError] = []
@@ -286,6 +291,7 @@ public struct APIHandler: Sendable {
 
     private func complete(_ answer: APIAnswer, _ request: APIRequest, _ requestID: String, _ rate: RateReport? = nil) -> APIAnswer {
         var answer = answer
+        for quota in rate?.quotas ?? [] { answer.headers.append(TenantShape.warning(quota)) }
         if let standing = rate?.standing { answer.headers += RateShape.headers(standing, now: facts.clock.now()) }
         if answer.fault != nil {
             if ProblemShape.isAskedFor(by: request) {

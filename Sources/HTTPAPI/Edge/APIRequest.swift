@@ -8,12 +8,14 @@ internal import Synchronization
 public struct APIRequest: Sendable {
     public let method: String
     /// Path and query as they stood in the request line, percent-encoded.
-    public let target: String
+    public private(set) var target: String
     /// Of a target with scheme and host, which proxies are sent: it says whom the request is for, whatever `Host` says (RFC 9112, section 3.2.2).
     let statedHost: Substring?
     public let headers: [(name: String, value: String)]
     /// The peer's address, nil when there is no socket.
     public let address: String?
+    /// The tenant that the path named, before it was taken out of `target` (`inTenant`).
+    private(set) var pathTenant: String?
     /// Of the connection: behind a proxy that ends TLS, `X-Forwarded-Proto` says more.
     public let scheme: String
     /// Names of the client's certificate; none without one.
@@ -70,6 +72,26 @@ public struct APIRequest: Sendable {
         guard let field = header("Authorization"), field.prefix(7).lowercased() == "bearer " else { return nil }
         return String(field.dropFirst(7).drop { $0 == " " })
     }
+
+    /// The tenant that the request names: by its path or its header.
+    var tenant: String? { pathTenant ?? header(Self.tenantHeader) }
+    static let tenantHeader = "X-Tenant-ID"
+    private static let tenantPrefix = "/t/"
+
+    /// A path below `/t/<tenant>/` as the path below it, of that tenant; any other request as it is.
+    func inTenant() -> APIRequest {
+        guard target.hasPrefix(Self.tenantPrefix) else { return self }
+        let rest = target.dropFirst(Self.tenantPrefix.count)
+        let name = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        guard !name.isEmpty, rest[name.endIndex...].hasPrefix("/") else { return self }
+        var request = self
+        request.pathTenant = String(name)
+        request.target = String(rest[name.endIndex...])
+        return request
+    }
+
+    /// What stands before `target` in the request line.
+    var tenantPath: String { pathTenant.map { Self.tenantPrefix + $0 } ?? "" }
 
     /// The path, still percent-encoded.
     var path: Substring { target.prefix { $0 != "?" && $0 != "#" } }

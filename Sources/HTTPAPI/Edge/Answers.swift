@@ -76,6 +76,17 @@ extension APIAnswer {
             return validation(ValidationFailure([ValidationError(error.kind ?? "value_error", at: location, error.message, input: .null)], code: error.code))
         case .conflict where error.oldestCursor != nil:
             return refusal(error.code, error.message, members: JSONObject([("oldest_cursor", .string(error.oldestCursor!))]))
+        // In the original's shape, which has no rights in it.
+        case .forbidden where error.code == .tenantInactive || error.code == .tenantForeign: return refusal(error.code, error.message)
+        case .limited where error.quota != nil:
+            let quota = error.quota!
+            var answer = refusal(error.code, error.message, members: TenantShape.refusal(quota))
+            // What does not come back by itself is not there in a minute.
+            answer.headers.removeAll { HeaderName.areSame($0.name, "Retry-After") }
+            if let reset = quota.resetAt {
+                answer.headers.append(("Retry-After", "\(max(1, (reset.rawValue - SystemClock().now().rawValue) / 1_000_000))"))
+            }
+            return answer
         case .forbidden:
             let rights = JSONObject([
                 ("required_permission", error.requiredPermission.map(JSONValue.string) ?? .null), ("your_role", error.role.map(JSONValue.string) ?? .null),

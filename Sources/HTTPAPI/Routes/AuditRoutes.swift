@@ -17,7 +17,8 @@ extension RouteTable {
     private static let resourceID = Field.optionalText("resource_id", scalarsMax: Limits.nameScalars, "Of the resource")
     private static let start = Field.optionalText("start_time", scalarsMax: 64, "Only from this time on (ISO 8601)")
     private static let end = Field.optionalText("end_time", scalarsMax: 64, "Only before this time (ISO 8601)")
-    private static let tenant = Field.optionalText("tenant_id", scalarsMax: 64, "Taken for the original's sake: there is one tenant")
+    private static let tenant = Field.optionalText(
+        "tenant_id", scalarsMax: 64, "Taken for the original's sake: the trail is that of the tenant that asks (X-Tenant-ID)")
     private static let limit = Field.integer("limit", min: 1, max: 1_000, default: 100, "Records at most")
     private static let offset = Field.integer("offset", min: 0, max: 100_000, default: 0, "Records to pass over first; `before` goes further")
     private static let before = Field.optionalInteger("before", min: 1, max: nil, "Only records with a smaller sequence: next_before of the answer before")
@@ -45,8 +46,9 @@ extension RouteTable {
             query.offset = call.query[offset]
             query.before = call.query[before].map { UInt64($0) }
             let page = try await call.operations.auditPage(query, by: call.caller)
+            let trail = call.operations.tenant(of: call.caller)
             return .json([
-                "events": .array(page.records.map { .object(AuditShape.record($0, tenant: .standard)) }), "total": .integer(page.records.count),
+                "events": .array(page.records.map { .object(AuditShape.record($0, tenant: trail)) }), "total": .integer(page.records.count),
                 "limit": .integer(query.limit), "offset": .integer(query.offset), "next_before": page.next.map { .integer(Int(clamping: $0)) } ?? .null,
             ])
         },
@@ -62,7 +64,8 @@ extension RouteTable {
             "GET", "/audit/events/{event_id}", bases: .current, action: .readAudit, group: group, "A record", path: [id.shape], example
         ) { call in
             let record = try await call.operations.auditRecord(call.path[id], by: call.caller)
-            return .json(.object(AuditShape.record(record, tenant: .standard, isWhole: true)))
+            let trail = call.operations.tenant(of: call.caller)
+            return .json(.object(AuditShape.record(record, tenant: trail, isWhole: true)))
         },
 
         Route(
@@ -81,8 +84,9 @@ extension RouteTable {
                 records += page.records
                 query.before = page.next
             } while query.before != nil && records.count < exportMax
+            let trail = call.operations.tenant(of: call.caller)
             return .json([
-                "events": .array(records.map { .object(AuditShape.record($0, tenant: .standard, isWhole: true)) }),
+                "events": .array(records.map { .object(AuditShape.record($0, tenant: trail, isWhole: true)) }),
                 "export_timestamp": .string(now.iso8601),
                 "filters": [
                     "tenant_id": call.query[tenant].map(JSONValue.string) ?? .null, "start_time": call.query[start].map(JSONValue.string) ?? .null,
@@ -127,6 +131,7 @@ extension RouteTable {
     /// A page after the other, as the reader takes them.
     private static func lines(_ query: AuditQuery, _ call: Call) async throws -> APIAnswer {
         let isCEF = call.query[format] == "cef"
+        let trail = call.operations.tenant(of: call.caller)
         let next = Mutex<AuditQuery?>(query)
         return try await .stream(contentType: isCEF ? "text/plain; charset=utf-8" : "application/x-ndjson") {
             guard var query = next.withLock({ $0 }) else { return nil }
@@ -138,8 +143,8 @@ extension RouteTable {
             for record in page.records {
                 text +=
                     isCEF
-                    ? AuditShape.cef(record, tenant: .standard, version: call.server.version)
-                    : JSONPrinter.text(.object(AuditShape.record(record, tenant: .standard, isWhole: true)))
+                    ? AuditShape.cef(record, tenant: trail, version: call.server.version)
+                    : JSONPrinter.text(.object(AuditShape.record(record, tenant: trail, isWhole: true)))
                 text += "\n"
             }
             return Array(text.utf8)

@@ -7,8 +7,8 @@ public enum RouteTable {
     /// In the order of the documents; of two routes that fit, the first answers.
     public static let all: [Route] =
         serverRoutes + dataRoutes + settingsRoutes + queryRoutes + embeddingRoutes + agentRoutes + feedRoutes + needRoutes + eventRoutes
-        + versionRoutes + keyRoutes + accountRoutes + roleRoutes + rateRoutes + retentionRoutes + auditRoutes + webhookRoutes + mcpRoutes
-        + observingRoutes + sandboxRoutes + documentationRoutes
+        + versionRoutes + keyRoutes + accountRoutes + roleRoutes + rateRoutes + tenantRoutes + retentionRoutes + auditRoutes + webhookRoutes
+        + mcpRoutes + observingRoutes + sandboxRoutes + documentationRoutes
 }
 
 /// Fields that several routes share.

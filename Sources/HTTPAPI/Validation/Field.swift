@@ -133,6 +133,11 @@ extension Field where Value == JSONValue {
     static func anything(_ name: String, _ summary: String) -> Field {
         Field(name, .anything, nil, summary) { $0 }
     }
+
+    /// Null when it is not there.
+    static func optionalAnything(_ name: String, _ summary: String) -> Field {
+        Field(name, .anything, .null, summary) { $0 }
+    }
 }
 
 extension Field where Value == JSONObject {
