@@ -228,7 +228,7 @@ public final class Server: Sendable {
             http = Address(host: hosts[0], port: listeners[0].port)
         }
         parts.retention = Retaining.begin(
-            database, tenant: tenant, minutes: configuration.retentionMinutes, attribution: parts.trail?.server(action: "retention"), logger: logger)
+            database, minutes: configuration.retentionMinutes, attribution: parts.trail?.server(action: "retention"), logger: logger)
         let inboxDays = configuration.inboxDays
         parts.upkeep = Task { [weak database] in
             for tenant in database?.tenants.numbers ?? [] { await database?.warmUsedQueries(tenant) }
