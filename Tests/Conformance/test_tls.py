@@ -280,7 +280,7 @@ def test_http2_with_curl(secure, tmp_path):
     one, two = (curl(secure, version, f"{url}/projects/{project}/data/big").stdout for version in ("--http1.1", "--http2"))
     assert one == two and len(one) > len(words)
     query = ["--json", json.dumps({"query": "long text", "response_format": "json", "threshold": 0}), f"{url}/projects/{project}/query"]
-    assert json.loads(curl(secure, *query).stdout)["matches"][0]["data_key"] == "big"
+    assert json.loads(curl(secure, *query).stdout)["matches"][0]["data_key"].startswith("big")
     assert curl(secure, "--write-out", "%{http_code}", "--output", os.devnull, f"{url}/nowhere").stdout == b"404"
     large = tmp_path / "large.json"
     large.write_bytes(b'"' + b"x" * (12 << 20) + b'"')
@@ -369,6 +369,8 @@ def test_http2_that_floods_is_ended_and_others_are_served(secure):
 
 def test_streams_count_as_connections_of_their_address(secure):
     """512 of an address, whether they are connections or streams."""
+    # Those of the tests before are gone.
+    wait(lambda: secure.metric("contex_http_connections") < 20)
     links = [Frames(secure, source="127.0.0.8") for _ in range(6)]
     for link in links:
         # Heads whose bodies do not come: each holds a place.
