@@ -206,7 +206,7 @@ extension Database {
             else { return ([], nil) }
             let log = EventLog(scope: scope)
             let cursor = try request.cursor.map { try PageCursor($0, of: .versions, project: scope.project) }
-            try cursor?.pin.verify(log, in: view)
+            try cursor?.pin.verify(log, ofEvent: true, in: view)
             var versions: [DocumentVersion] = []
             var bytes = 0
             var next: PageCursor?

@@ -72,14 +72,4 @@ public struct RetentionSettings: Sendable, Equatable {
         try reader.end()
         return settings
     }
-
-    func store(_ scope: TenantScope, in transaction: inout WriteTransaction) throws {
-        guard self != .none else {
-            try transaction.delete(scope.key(.retention))
-            return
-        }
-        var writer = ByteWriter()
-        write(to: &writer)
-        try transaction.store(scope.key(.retention), writer.bytes)
-    }
 }

@@ -181,8 +181,8 @@ def test_killed_while_it_trims_and_erases():
         for number in range(int(os.environ.get("CONTEX_RETENTION_ROUNDS") or 8)):
             marks = [f"m{chance.getrandbits(48):x}" for _ in range(2)]
             items = [{"project_id": "p", "data_key": "live", "data": "always here"}]
-            items += [{"project_id": "p", "data_key": f"k{n % 40}", "data": {"n": n, "mark": marks[0]}} for n in range(600)]
-            items += [{"project_id": "q", "data_key": f"k{n}", "data": {"n": n, "mark": marks[1]}} for n in range(300)]
+            items += [{"project_id": "p", "data_key": f"k{n % 40}", "data": {"n": n, "mark": marks[0]}} for n in range(240)]
+            items += [{"project_id": "q", "data_key": f"k{n}", "data": {"n": n, "mark": marks[1]}} for n in range(120)]
             assert server.call("POST", "/api/v1/batch/publish", items).json["failed"] == 0
             assert server.call("PUT", "/api/v1/admin/retention/p", {"max_events_per_project": chance.randrange(5, 100)}).status == 200
 

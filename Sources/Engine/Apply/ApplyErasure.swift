@@ -58,6 +58,8 @@ extension Applier {
                 // What came after the beginning is of others of that name.
                 guard event.project == project, event.time <= record.progress.startedAt else { return false }
                 guard let key else { return event.kind != .projectDeleted }
+                // That it is gone they are still to hear.
+                if event.kind == .dataDeleted, event.time == record.progress.startedAt { return false }
                 guard let told = try EventData.parsed(event.data).objectValue?["data_key"]?.stringValue else { return false }
                 return told.utf8.elementsEqual(key.utf8)
             }, in: &transaction)

@@ -142,6 +142,18 @@ extension Applier {
     }
 }
 
+extension RetentionSettings {
+    func store(_ scope: TenantScope, in transaction: inout WriteTransaction) throws {
+        guard self != .none else {
+            try transaction.delete(scope.key(.retention))
+            return
+        }
+        var writer = ByteWriter()
+        write(to: &writer)
+        try transaction.store(scope.key(.retention), writer.bytes)
+    }
+}
+
 extension JournalText {
     /// Takes what an entry refers to of an event into it: the event is about to go, and the journal's own window says for how long it is kept.
     static func keepEvent(_ event: EventRecord, of scope: TenantScope, in transaction: inout WriteTransaction) throws {

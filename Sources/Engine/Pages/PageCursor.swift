@@ -46,11 +46,14 @@ struct LogPin: Sendable, Equatable {
         try log.hash(of: sequence, in: view).map { UInt64(firstOf: $0.bytes) }
     }
 
-    /// - Throws: `.conflict` when the log is another one by now.
-    func verify(_ log: EventLog, in view: borrowing TransactionView) throws {
+    /// - Parameter ofEvent: what goes on is about this event alone, and not about the state after it or what came then.
+    /// - Throws: `.conflict` when the log is another one by now, or begins later.
+    func verify(_ log: EventLog, ofEvent: Bool = false, in view: borrowing TransactionView) throws {
         guard sequence > .zero else { return }
         let horizon = try log.horizon(in: view)
-        if sequence < horizon.sequence { throw horizon.refusal("The cursor", epoch: try log.head(in: view).epoch) }
+        if sequence < horizon.sequence, try !ofEvent || Self.mark(sequence, log, in: view) == nil {
+            throw horizon.refusal("The cursor", epoch: try log.head(in: view).epoch)
+        }
         guard try Self.mark(sequence, log, in: view) == mark else {
             throw ContexError(.cursorStale, "The events of the project were replaced by an import since the listing began: begin it again without a cursor")
         }
