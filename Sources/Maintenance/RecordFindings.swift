@@ -23,7 +23,7 @@ enum RecordFindings {
     private static func place(_ scope: TenantScope?, _ names: [TenantScope: Name]) -> String {
         guard let scope, scope != .system else { return "the store: " }
         if scope == scope.registry { return "tenant number \(scope.tenant.rawValue): " }
-        if let name = names[scope] { return scope.tenant == .standard ? "project '\(name)': " : "project '\(name)' of tenant number \(scope.tenant.rawValue): " }
+        if let name = names[scope] { return "project '\(name)'\(scope.tenant == .standard ? "" : " of tenant number \(scope.tenant.rawValue)"): " }
         return "project number \(scope.project), which has no name: "
     }
 
