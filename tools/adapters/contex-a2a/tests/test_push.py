@@ -57,7 +57,8 @@ async def test_tasks_become_context(url, shop):
         assert held.data == {"state": "working", "said": ["looking for the invoice of the customer"]} and held.metadata["context"] == "c"
         for number, append in ((1, False), (2, True)):
             await sender.send_notification("t/1", a2a.TaskArtifactUpdateEvent(
-                task_id="t/1", context_id="c", append=append, artifact=a2a.Artifact(artifact_id="a", name="invoice", parts=text(f"page {number} of the invoice"))))
+                task_id="t/1", context_id="c", append=append,
+                artifact=a2a.Artifact(artifact_id="a", name="invoice", parts=text(f"page {number} of the invoice"))))
         assert (await shop.get("tasks/t%2F1/artifacts/a")).data["parts"] == ["page 1 of the invoice", "page 2 of the invoice"]
         await sender.send_notification("t/1", a2a.TaskStatusUpdateEvent(task_id="t/1", context_id="c", status=a2a.TaskStatus(state=a2a.TASK_STATE_COMPLETED)))
         assert (await shop.get("tasks/t%2F1")).data == {"state": "completed", "said": []}

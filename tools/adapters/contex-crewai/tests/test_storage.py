@@ -10,7 +10,7 @@ from crewai.memory.storage.lancedb_storage import LanceDBStorage
 from crewai.memory.types import MemoryRecord
 from crewai.memory.unified_memory import Memory
 
-SCOPES = ["/", "/crew", "/crew/ada", "/crew/ada/notes", "/crewother", "/team b/größe"]
+SCOPES = ["/", "/crew", "/crew/ada", "/crew/ada/notes", "/office", "/team b/größe"]
 NOW = datetime(2026, 11, 30, 12)
 
 
@@ -21,6 +21,11 @@ def record(choice, n):
                         metadata=choice.choice([{}, {"n": n % 3}, {"deep": {"x": [1, None]}, "n": 1}]), importance=choice.random(),
                         created_at=NOW + timedelta(seconds=n), last_accessed=NOW, embedding=[one / length for one in vector],
                         source=choice.choice([None, "user"]), private=choice.random() < 0.5)
+
+
+def plain(found):
+    """Without the vector, which the server keeps and does not tell."""
+    return found.model_dump()
 
 
 def test_the_same_as_the_twin(project, tmp_path):
@@ -43,14 +48,15 @@ def test_the_same_as_the_twin(project, tmp_path):
         assert ours.get_scope_info(scope or "/") == twin.get_scope_info(scope or "/"), scope
         for categories, wanted in ((None, None), (["a", "c d"], None), (None, {"n": 1}), (None, {"deep": {"x": [1, None]}, "n": 1})):
             asked = record(choice, 0).embedding
-            found = [[one.id for one, _ in storage.search(asked, scope, categories, wanted, limit=5)] for storage in (ours, twin)]
+            # The twin's scores are never below 0, cosines are.
+            found = [[one.id for one, _ in storage.search(asked, scope, categories, wanted, limit=5, min_score=-1.0)] for storage in (ours, twin)]
             if categories or wanted:  # the twin looks at three times the limit only, so it may miss some
                 assert [one for one in found[0] if one in found[1]] == found[1]
             else:
                 assert found[0] == found[1]
-    assert ours.list_records(limit=3, offset=2) == twin.list_records(limit=3, offset=2)
+    assert [plain(one) for one in ours.list_records(limit=3, offset=2)] == [plain(one) for one in twin.list_records(limit=3, offset=2)]
     for one in records[:10]:
-        assert ours.get_record(one.id) == twin.get_record(one.id)
+        assert plain(ours.get_record(one.id)) == plain(twin.get_record(one.id))
     assert ours.get_record("nothing") is None
     for arguments in ({"record_ids": ["id 1", "id 2", "nothing"]}, {"categories": ["b"], "scope_prefix": "/crew"}, {"metadata_filter": {"n": 2}},
                       {"older_than": NOW + timedelta(seconds=20)}):
@@ -60,6 +66,15 @@ def test_the_same_as_the_twin(project, tmp_path):
     assert ours.count("/crew") == 0 < ours.count()
     ours.reset()
     assert ours.count() == 0
+
+
+def test_a_scope_is_no_prefix_of_letters(project):
+    """Of the twin it is: there /crew has what is in /crewother too."""
+    storage = ContexStorage(project)
+    storage.save([MemoryRecord(id=scope, content="c", scope=scope, embedding=[1.0]) for scope in ("/crew", "/crew/ada", "/crewother")])
+    assert {one.id for one in storage.list_records("/crew")} == {"/crew", "/crew/ada"}
+    assert {one.id for one, _ in storage.search([1.0], "/crew")} == {"/crew", "/crew/ada"}
+    assert storage.delete("/crew/") == 2 and storage.count() == 1
 
 
 async def test_scores_are_cosines_and_limits_hold(project):

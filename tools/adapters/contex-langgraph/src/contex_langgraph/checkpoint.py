@@ -197,9 +197,12 @@ class ContexSaver(BaseCheckpointSaver[str]):
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """All of it, with the writes."""
-        self._publish(*(
-            self._item("/".join((key.split("/", 1)[0], _segment(str(target_thread_id)), key.split("/", 2)[2])), data, **{**{name: value for name, value in names.items() if name != "key"}, "thread": str(target_thread_id)})
-            for key, data, names in self._all(thread=str(source_thread_id))))
+        target, items = str(target_thread_id), []
+        for key, data, names in self._all(thread=str(source_thread_id)):
+            kind, _, rest = key.split("/", 2)
+            about = {name: value for name, value in names.items() if name not in ("key", "thread")}
+            items.append(self._item(f"{kind}/{_segment(target)}/{rest}", data, thread=target, **about))
+        self._publish(*items)
 
     # With an event loop
 
