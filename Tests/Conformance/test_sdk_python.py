@@ -449,7 +449,7 @@ def test_one_source():
 
 def examples():
     found = []
-    for document in (CHECKOUT / "docs/clients.md", SDK / "python/README.md"):
+    for document in (CHECKOUT / "docs/clients.md", CHECKOUT / "docs/cookbook.md", SDK / "python/README.md"):
         text = document.read_text() if document.exists() else ""
         for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.S)):
             if "contex_client" in block:

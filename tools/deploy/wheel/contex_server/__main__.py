@@ -1,0 +1,3 @@
+from contex_server import main
+
+main()
