@@ -143,7 +143,8 @@ let modules: [Module] = [
     // Level 7: what an answer looks like, the same at every edge.
     module(
         "Answers",
-        ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Access", "BearerTokens", "Search", "Service"]),
+        ["Base", "Content", "TOON", "Engine", "Events", "Needs", "Inboxes", "Outbox", "Rates", "Tenants", "Audit", "Access", "BearerTokens",
+         "Search", "Service"]),
 
     // Level 8: edges. Bytes to Service calls and back; and what goes out by itself.
     module(
@@ -210,7 +211,8 @@ let modules: [Module] = [
     Module(
         name: "FuzzTargets",
         uses: ["Base", "Hashing", "LMDB", "KeySpace", "Codings", "Content", "TOON", "RESP", "Wire", "Addresses", "Tokens", "Embedding", "Archives",
-               "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "BearerTokens", "Access", "Journal", "Engine", "Maintenance",
+               "Events", "Documents", "Vectors", "FullText", "Attributes", "Needs", "Inboxes", "Outbox", "BearerTokens", "Access", "Journal", "Engine",
+               "Maintenance",
                "Service", "HTTPAPI", "MCPMessages", "TestSupport"],
         target: .target(
             name: "FuzzTargets",
@@ -262,7 +264,8 @@ let modules: [Module] = [
         "WebhooksTests", ["Base", "Addresses", "Content", "Hashing", "Engine", "Events", "Needs", "Outbox", "Webhooks", "TestSupport"],
         [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio"), ("Logging", "swift-log")]),
     tests(
-        "HTTPAPITests", ["Base", "LMDB", "KeySpace", "Content", "TOON", "Tenants", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "Traces", "TestSupport"],
+        "HTTPAPITests",
+        ["Base", "LMDB", "KeySpace", "Content", "TOON", "Tenants", "Engine", "Maintenance", "Access", "Service", "HTTPAPI", "Traces", "TestSupport"],
         [("Logging", "swift-log")]),
     tests(
         "RESPServerTests", ["Base", "RESP", "Needs", "Search", "Engine", "Service", "Answers", "Access", "RESPServer", "TestSupport"],

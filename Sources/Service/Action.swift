@@ -25,8 +25,8 @@ public enum Action: String, Sendable, CaseIterable {
     /// What is of all projects together, and so for nobody whose key has only some.
     public var concernsAllProjects: Bool {
         switch self {
-        case .setRateLimits, .readAudit, .rotateTokenKey, .putCustomRole, .removeCustomRole, .createTenant, .listTenants, .showTenant, .changeTenant, .removeTenant, .resetTenantUsage, .listTenantProjects,
-            .addTenantProject, .removeTenantProject:
+        case .setRateLimits, .readAudit, .rotateTokenKey, .putCustomRole, .removeCustomRole, .createTenant, .listTenants, .showTenant, .changeTenant,
+            .removeTenant, .resetTenantUsage, .listTenantProjects, .addTenantProject, .removeTenantProject:
             true
         default: false
         }
