@@ -43,8 +43,10 @@ public enum ToolShape {
         for place in items.indices {
             let match = answer.matches[place]
             var candidates = [line(match, saying: "data", match.data)]
-            // Of a long text what answers is enough.
-            if let text = match.passage?.text { candidates.append(line(match, saying: "passage", .string(text))) }
+            if let passage = match.passage, let text = passage.text {
+                // Of a long text what answers is enough where the whole has no room; of paragraphs that are searched together the first alone is too little.
+                candidates.insert(line(match, saying: "passage", .string(text)), at: passage.nodeKeys.isEmpty ? 1 : 0)
+            }
             for candidate in candidates {
                 guard let tokens = budget.tokens(of: candidate), tokens - items[place].tokens <= room else { continue }
                 room -= tokens - items[place].tokens

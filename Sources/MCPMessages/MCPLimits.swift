@@ -13,6 +13,8 @@ public enum MCPLimits {
     /// Bytes of one message on standard input: the largest body, and what is around it.
     public static let lineBytes = Limits.bodyBytes + (64 << 10)
 
+    /// From which similarity on a question's matches are shown.
+    public static let threshold = 0.2
     /// cl100k tokens of the answer to a question, when it does not say, at least and at most.
     public static let budgetTokens = 2_000
     public static let budgetTokensBounds = 100...32_000

@@ -77,6 +77,8 @@ extension MCPCall {
         var request = QueryRequest(project: project, text: question, topK: MCPLimits.matches, filter: filter)
         // Duplicates once.
         request.diversity = 0
+        // A model judges by itself what a doubtful match is worth, and its budget bounds what doubt may cost.
+        request.threshold = MCPLimits.threshold
         let answer = try await operations.query(request, by: caller)
         // A model that has mistyped a project is told; a question to one that is empty is answered.
         if answer.matches.isEmpty { try await requireProject(project) }
