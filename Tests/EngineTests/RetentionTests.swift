@@ -203,6 +203,38 @@ import Testing
         #expect(try await fixture.closeAndCheck() == [])
     }
 
+    // MARK: - Bytes
+
+    /// One of each kind of command.
+    private static func commands() async throws -> [GoldenRecord] {
+        let fixture = try fixture(clock: CountingClock())
+        let database = fixture.database
+        var command = PublishCommand(project: project, key: Name(stored: "k"), data: "a lion")
+        command.expiresAt = Timestamp(rawValue: 1_800_000_000_000_000)
+        for data in ["a lion", "a zebra"] {
+            command.data = .string(data)
+            _ = try await database.publish(Fixture.tenant, [command])[0].get()
+        }
+        try await database.setRetention(Fixture.tenant, project: project, RetentionSettings(eventDays: 3, eventsMax: 0))
+        try await database.trim(Fixture.tenant, project, to: Sequence(rawValue: 1), at: database.currentTime())
+        try await database.eraseInSteps(Fixture.tenant, project: project, key: Name(stored: "k"), count: 5, steps: 1)
+        try await database.eraseInSteps(Fixture.tenant, project: project, key: nil, count: 5, steps: 1)
+        var entries = try await database.journal(after: .zero)
+        let reached = try await database.position().position
+        _ = try await database.resumeErasures(Fixture.tenant)
+        entries += try await database.journal(after: reached)
+        await database.close()
+        return entries.map { GoldenRecord(key: [$0.command[1]], value: $0.command) }
+    }
+
+    @Test func goldenCommandsAreReadAndWritten() async throws {
+        let made = try await Self.commands()
+        try GoldenRecord.rewriteIfAsked("commands-v1/retention.txt", made)
+        let golden = try GoldenRecord.file("commands-v1/retention.txt")
+        #expect(golden == made && Set(golden.map(\.key)) == Set([24, 25, 26, 27].map { [$0] }))
+        for record in golden { #expect(try EncodedCommand.canonical(record.value) == record.value) }
+    }
+
     // MARK: - Against a model
 
     /// What a project should be, kept in the plainest way.

@@ -5,7 +5,7 @@ internal import TestSupport
 extension FuzzTargets {
     static let commands = FuzzTarget(
         "commands", "what is read as a command is encoded to the same again; the rest is refused as damage",
-        seeds: { try ["commands.txt", "deliveries.txt", "audit.txt"].flatMap { try GoldenRecord.file("commands-v1/\($0)") }.map(\.value) }
+        seeds: { try ["commands.txt", "deliveries.txt", "audit.txt", "retention.txt"].flatMap { try GoldenRecord.file("commands-v1/\($0)") }.map(\.value) }
     ) { input in
         let first: [UInt8]
         do throws(ContexError) {
