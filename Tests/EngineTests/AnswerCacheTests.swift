@@ -68,17 +68,21 @@ import Testing
         await plain.database.close()
     }
 
+    private final class Progress: Sendable {
+        let acknowledged = Atomic(0)
+        let isOver = Atomic(false)
+    }
+
     /// Whoever has heard that a publish is on the disk finds it, whatever others ask at the time.
     @Test func whatIsAcknowledgedIsFound() async throws {
         let fixture = try Fixture()
-        let acknowledged = Atomic(0)
-        let isOver = Atomic(false)
+        let progress = Progress()
         try await fixture.publish("p", "k", ["count": .integer(0), "text": "zebra"])
         try await withThrowingTaskGroup { group in
             for _ in 0..<4 {
                 group.addTask {
-                    while !isOver.load(ordering: .acquiring) {
-                        let least = acknowledged.load(ordering: .acquiring)
+                    while !progress.isOver.load(ordering: .acquiring) {
+                        let least = progress.acknowledged.load(ordering: .acquiring)
                         let found = try await fixture.query("p", "zebra", mode: .keyword).first?.data["count"]?.integerValue ?? -1
                         #expect(found >= least)
                     }
@@ -86,10 +90,10 @@ import Testing
             }
             for count in 1...400 {
                 try await fixture.publish("p", "k", ["count": .integer(count), "text": "zebra"])
-                acknowledged.store(count, ordering: .releasing)
+                progress.acknowledged.store(count, ordering: .releasing)
                 if count.isMultiple(of: 7) { try await Task.sleep(for: .milliseconds(1)) }
             }
-            isOver.store(true, ordering: .releasing)
+            progress.isOver.store(true, ordering: .releasing)
             try await group.waitForAll()
         }
         await fixture.database.close()
