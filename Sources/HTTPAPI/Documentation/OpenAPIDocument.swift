@@ -131,7 +131,9 @@ public enum OpenAPIDocument {
         let single = name.replacing("Batch", with: "")
         let fields = RouteTable.all.first { $0.action.rawValue == single }?.body.fields.map(\.name)
         if fields == nil || fields == route.body.fields.map(\.name) { name = single }
-        return name.prefix(1).uppercased() + name.dropFirst() + "Request"
+        // A form that a page sends asks for less than the same action's own route.
+        let ending = if case .form = route.body { "Form" } else { "Request" }
+        return name.prefix(1).uppercased() + name.dropFirst() + ending
     }
 
     private static var schemas: JSONObject {
