@@ -68,6 +68,12 @@ public enum Compaction {
         do {
             let before = try environment.statistics().bytesUsed
             try environment.copyCompacted(to: file)
+            do throws(ContexError) {
+                try PageGaps.clear(file)
+            } catch {
+                try? FileManager.default.removeItem(atPath: file)
+                throw error
+            }
             let size = try FileManager.default.attributesOfItem(atPath: file)[.size]
             return Report(bytesBefore: before, bytesAfter: (size as? Int) ?? (size as? UInt64).map { Int($0) } ?? 0)
         } catch {

@@ -44,7 +44,7 @@ def test_two_tenants_with_one_name_for_everything():
         for headers, own, foreign in ((acme, "zebra", "lion"), (beta, "lion", "zebra")):
             listed = json.dumps(server.call("GET", "/api/v1/projects/app/data", headers=headers).json)
             assert own in listed and foreign not in listed
-            found = json.dumps(server.call("POST", "/api/v1/projects/app/query", {"query": "lion zebra", "threshold": 0.0}, headers=headers).json)
+            found = json.dumps(server.call("POST", "/api/v1/projects/app/query", {"query": "lion zebra", "threshold": 0.0, "response_format": "json"}, headers=headers).json)
             assert own in found and f"a {foreign}" not in found
         refused = server.call("GET", "/api/v1/projects/app/data", headers={**acme, "X-Tenant-ID": "beta"})
         assert refused.status == 403 and refused.headers["X-Contex-Error"] == "tenant_foreign"
@@ -65,7 +65,7 @@ def test_the_unmodified_client_works_with_a_tenants_key():
 
 def test_quotas_refuse_writes_and_nothing_else():
     with tenant_server() as server:
-        acme = make(server, "acme", plan="free", max_events_per_month=5, max_requests_per_minute=1000, max_api_keys=1)
+        acme = make(server, "acme", plan="free", max_events_per_month=5, max_projects=5, max_requests_per_minute=1000, max_api_keys=1)
         statuses = [publish(server, acme, "p", f"k{number}", f"text {number}") for number in range(7)]
         assert [answer.status for answer in statuses] == [200] * 5 + [429] * 2
         assert statuses[3].headers["X-Quota-Warning"].startswith("events;used=4;limit=5;percent=80")

@@ -91,6 +91,8 @@ import Testing
                         let least = progress.acknowledged.load(ordering: .acquiring)
                         let found = try await fixture.query("p", "zebra", mode: .keyword).first?.data["count"]?.integerValue ?? -1
                         #expect(found >= least)
+                        // An answer that is known comes without a wait, and the threads are few.
+                        await Task.yield()
                     }
                 }
             }

@@ -19,7 +19,7 @@ extension APIHandler {
     func traced(_ admitted: AdmittedRequest, _ body: () async -> APIAnswer) async -> APIAnswer {
         let (request, route) = (admitted.request, admitted.route)
         guard operations.tracer.isOn else { return await body() }
-        let path = (route.bases.prefixes.last { !$0.isEmpty && request.path.hasPrefix($0 + "/") } ?? "") + route.path
+        let path = (route.bases.prefixes.first { !$0.isEmpty && request.path.hasPrefix($0 + "/") } ?? "") + route.path
         guard let span = operations.tracer.open("\(route.method) \(path)", .server, after: request.traceContext) else { return await body() }
         span.set("http.request.method", .text(request.method))
         span.set("http.route", .text(path))

@@ -78,7 +78,8 @@ public struct Route: Sendable {
         if pathFields.contains(where: { $0.name == Fields.project.shape.name }) { return .path }
         switch body {
         case .object(let fields), .form(let fields):
-            return fields.contains { $0.name == Fields.project.shape.name } ? .body : .none
+            // One that may be left out is the operation's to look at.
+            return fields.contains { $0.name == Fields.project.shape.name && $0.isRequired } ? .body : .none
         default: return .none
         }
     }
