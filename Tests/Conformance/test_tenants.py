@@ -44,7 +44,8 @@ def test_two_tenants_with_one_name_for_everything():
         for headers, own, foreign in ((acme, "zebra", "lion"), (beta, "lion", "zebra")):
             listed = json.dumps(server.call("GET", "/api/v1/projects/app/data", headers=headers).json)
             assert own in listed and foreign not in listed
-            found = json.dumps(server.call("POST", "/api/v1/projects/app/query", {"query": "lion zebra", "threshold": 0.0, "response_format": "json"}, headers=headers).json)
+            asked = {"query": "lion zebra", "threshold": 0.0, "response_format": "json"}
+            found = json.dumps(server.call("POST", "/api/v1/projects/app/query", asked, headers=headers).json)
             assert own in found and f"a {foreign}" not in found
         refused = server.call("GET", "/api/v1/projects/app/data", headers={**acme, "X-Tenant-ID": "beta"})
         assert refused.status == 403 and refused.headers["X-Contex-Error"] == "tenant_foreign"
