@@ -252,7 +252,7 @@ struct TenantTests {
         let fixture = try Fixture()
         let database = fixture.database
         let (tenant, other) = (try await fixture.makeTenant("acme"), try await fixture.makeTenant("beta"))
-        for number in 0..<300 { try await fixture.publish(tenant, "p", "k\(number)", "lion \(number)") }
+        for number in 0..<700 { try await fixture.publish(tenant, "p", "k\(number)", "lion \(number)") }
         try await fixture.publish(other, "p", "k", "lion")
         _ = try await database.createKey(tenant.number, name: "key")
         let before = try fixture.walkedBytes(other.number)
@@ -331,7 +331,7 @@ struct TenantTests {
         #expect(try IntegrityCheck.run(directory: folder.path).findings == [])
         let again = try Fixture(folder)
         let answer = try await again.database.query(tenant.number, QueryRequest(project: Name(stored: "p"), text: "lion 7", topK: 3, threshold: 0))
-        #expect(answer.matches.first?.data == "lion 7")
+        #expect(answer.matches.first?.data["value"] == "lion 7")
         #expect(try await again.database.report(of: tenant.name).storageBytes == again.walkedBytes(tenant.number))
         await again.database.close()
     }
