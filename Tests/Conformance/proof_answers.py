@@ -12,12 +12,6 @@ import proof_throughput
 from support import NO_ANSWERS, Connection, Server
 
 
-def seconds(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def block(server, queries, count):
     connection, times = Connection(server.http_port), []
     for number in range(count):
@@ -48,9 +42,9 @@ def main():
         times, work = {name: [] for name in servers}, {name: [] for name in servers}
         for turn in range(arguments.rounds):
             for name in servers if turn % 2 else reversed(list(servers)):
-                before = seconds(servers[name].process.pid)
+                before = servers[name].processor_seconds()
                 times[name].append(block(servers[name], queries, arguments.requests))
-                work[name].append((seconds(servers[name].process.pid) - before) * 1_000 / arguments.requests)
+                work[name].append((servers[name].processor_seconds() - before) * 1_000 / arguments.requests)
     print("| answer | p50, ms | CPU ms a query |\n|---|---|---|")
     for name in servers:
         print(f"| {name} | {statistics.median(times[name]):.3f} | {statistics.median(work[name]):.2f} |")

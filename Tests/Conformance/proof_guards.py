@@ -3,7 +3,6 @@
 CPU time of the server's process for each request is compared, because it does not depend on what else the machine does.
 """
 import argparse
-import os
 import random
 import statistics
 import time
@@ -12,12 +11,6 @@ from support import NO_ANSWERS, Connection, Server
 
 KEY = "proof-root-key-given-by-the-operator"
 WORDS = "harbour copper ledger winter signal orchard bridge kernel falcon marble tunnel beacon meadow anchor prism valley".split()
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def run(rounds, queries, publishes):
@@ -37,9 +30,9 @@ def run(rounds, queries, publishes):
         latency = {"query": {"with": [], "without": []}, "publish": {"with": [], "without": []}}
         for turn in range(rounds):
             for name in (("with", "without") if turn % 2 else ("without", "with")):
-                connection, pid = connections[name], servers[name].process.pid
+                connection = connections[name]
                 for what, count in (("query", queries), ("publish", publishes)):
-                    begun = cpu_seconds(pid)
+                    begun = servers[name].processor_seconds()
                     for number in range(count):
                         started = time.perf_counter()
                         if what == "query":
@@ -51,7 +44,7 @@ def run(rounds, queries, publishes):
                             answer = connection.call("POST", "/api/v1/data/publish", body)
                         assert answer.status == 200, answer
                         latency[what][name].append(time.perf_counter() - started)
-                    figures[what][name].append((cpu_seconds(pid) - begun) / count * 1e3)
+                    figures[what][name].append((servers[name].processor_seconds() - begun) / count * 1e3)
         for what in figures:
             ratios = [a / b for a, b in zip(figures[what]["with"], figures[what]["without"])]
             for name in ("without", "with"):

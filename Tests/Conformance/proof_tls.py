@@ -3,9 +3,11 @@ binary protocol on open connections, and HTTP requests that each bring a connect
 Bar: a cached query takes at most 1.25 times the p50 of a plain one.
 """
 import argparse
+import atexit
 import http.client
 import os
 import random
+import shutil
 import ssl
 import statistics
 import subprocess
@@ -14,14 +16,13 @@ import tempfile
 import time
 
 import proof_throughput
-from support import CHECKOUT, HOST, Connection, Server
+from support import CHECKOUT, HOST, NO_ANSWERS, Connection, Server
 
 sys.path.insert(0, str(CHECKOUT / "tools/sdk/python/src"))
 
 import contex_wire  # noqa: E402
 
 BAR = 1.25
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Secure(Server):
@@ -36,12 +37,6 @@ class Secure(Server):
             return connection.call(method, path, body, headers)
         finally:
             connection.close()
-
-
-def processor_seconds(server):
-    with open(f"/proc/{server.process.pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def main():
@@ -60,20 +55,17 @@ def main():
     sample = random.Random(arguments.seed).sample(texts, needed)
     documents, queries = sample[:arguments.documents], sample[arguments.documents:]
     folder = tempfile.mkdtemp(prefix="contex-proof-tls-")
+    atexit.register(shutil.rmtree, folder, True)
     certificate, key = f"{folder}/server.pem", f"{folder}/server.key"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=proof",
                     "-addext", f"subjectAltName=IP:{HOST}", "-keyout", key, "-out", certificate], check=True, capture_output=True)
     context = ssl.create_default_context(cafile=certificate)
-    secured = Secure(environment={"CONTEX_TLS_CERT": certificate, "CONTEX_TLS_KEY": key})
+    secured = Secure(environment={**NO_ANSWERS, "CONTEX_TLS_CERT": certificate, "CONTEX_TLS_KEY": key})
     secured.context = context
-    with Server() as plain, secured as secure:
+    with Server(environment=NO_ANSWERS) as plain, secured as secure:
         servers = {"plain": plain, "TLS": secure}
         for server in servers.values():
-            for start in range(0, len(documents), 500):
-                answer = server.call("POST", "/api/v1/batch/publish", [
-                    {"project_id": "debian", "data_key": f"text-{number}", "data": documents[number], "data_format": "text"}
-                    for number in range(start, min(start + 500, len(documents)))], timeout=600)
-                assert answer.status == 200 and answer.json["failed"] == 0, answer
+            server.publish_texts("debian", documents, 500)
         print(f"{arguments.documents} texts, {arguments.queries} queries x {arguments.rounds}, hybrid, top 12, "
               f"{secure_version(secure, context)}; load {os.getloadavg()[0]:.1f} at the start")
         open_connections = {"plain": Connection(plain.http_port), "TLS": secure.connection()}
@@ -87,26 +79,26 @@ def main():
             wires[name].query(contex_wire.Query("debian", text=query, top_k=12))
 
         def with_connection(name, _):
-            assert servers[name].call("GET", "/health/live").status == 200
+            assert servers[name].call("GET", "/api/v1/health/live").status == 200
 
         print("| | plain p50 ms | TLS p50 ms | ratio | plain p95 | TLS p95 | server's processor, plain us | TLS us |\n|---|---|---|---|---|---|---|---|")
         ratios = {}
         few = [""] * min(arguments.connects, 100)
         for label, work, questions, rounds in [
             ("cached query, HTTP", over_http, queries, arguments.rounds), ("cached query, binary", over_wire, queries, arguments.rounds),
-            ("new connection and GET /health/live", with_connection, few, max(1, arguments.connects // len(few))),
+            ("new connection and GET /api/v1/health/live", with_connection, few, max(1, arguments.connects // len(few))),
         ]:
             seconds, processor = {name: [] for name in servers}, {name: 0.0 for name in servers}
             for turn in range(-1, rounds):
                 for name in servers:
-                    before = processor_seconds(servers[name])
+                    before = servers[name].processor_seconds()
                     for question in questions:
                         started = time.perf_counter()
                         work(name, question)
                         if turn >= 0:
                             seconds[name].append(time.perf_counter() - started)
                     if turn >= 0:
-                        processor[name] += processor_seconds(servers[name]) - before
+                        processor[name] += servers[name].processor_seconds() - before
             middle = {name: statistics.median(taken) for name, taken in seconds.items()}
             late = {name: sorted(taken)[len(taken) * 95 // 100] for name, taken in seconds.items()}
             each = {name: processor[name] / len(seconds[name]) * 1e6 for name in servers}
