@@ -148,8 +148,9 @@ extension Database {
     /// - Returns: how many there were.
     /// - Throws: as `inbox`; `.invalid` for a cursor beyond the last entry.
     public func acknowledge(_ tenant: TenantID, project: Name, agent: Name, upTo cursor: InboxCursor) async throws -> Int {
-        noteActivity(tenant, project: project, agent: agent)
-        let outcome = try await submit(.acknowledge(.init(tenant: tenant, project: project, agent: agent, cursor: cursor, time: now())))
+        let time = now()
+        activity.note(tenant, project, agent, at: time)
+        let outcome = try await submit(.acknowledge(.init(tenant: tenant, project: project, agent: agent, cursor: cursor, time: time)))
         guard case .removed(let count) = outcome else { throw outcome.mismatch }
         return count
     }

@@ -94,7 +94,7 @@ extension Database {
     public func eraseRemovedTenants() async throws -> Int {
         var erased = 0
         for number in try await read({ try TenantRegistry.unerased(in: $0) }) {
-            while try await read({ try TenantRegistry.isErased(number, in: $0) }) == false {
+            while try await read({ try TenantRegistry.gone(number, in: $0) })?.isErased == false {
                 let command = Command.EraseTenant(number: number, count: Limits.erasureRecords, time: now())
                 if case .removed(let count) = try await submit(.eraseTenant(command)) { erased += count }
             }

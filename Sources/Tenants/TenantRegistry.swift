@@ -90,34 +90,56 @@ public enum TenantRegistry {
         try transaction.store(scope.key(.tenant, tenant.number.rawValue), tenant.bytes)
     }
 
-    /// Takes a tenant out; its records are still to be erased.
-    public static func remove(_ tenant: TenantRecord, in transaction: inout WriteTransaction) throws {
+    /// Takes a tenant out, by the command of a position; its records are still to be erased.
+    public static func remove(_ tenant: TenantRecord, at position: Position, in transaction: inout WriteTransaction) throws {
         precondition(tenant.number > .standard, "the standard tenant is always there")
         try transaction.delete(scope.key(.tenantByName, text: tenant.name.text))
         try transaction.delete(scope.key(.tenant, tenant.number.rawValue))
-        try setGone(tenant.number, isErased: false, in: &transaction)
+        try setGone(tenant.number, Gone(removedAt: position), in: &transaction)
     }
 
     // MARK: - What is left of removed ones
 
-    public static func setGone(_ number: TenantID, isErased: Bool, in transaction: inout WriteTransaction) throws {
-        var writer = ByteWriter(capacity: 1)
-        writer.bool(isErased)
+    /// A tenant that was removed.
+    public struct Gone: Sendable, Equatable {
+        /// What came after is not of it.
+        public let removedAt: Position
+        /// Whether all its records are gone too.
+        public var isErased = false
+
+        public init(removedAt: Position, isErased: Bool = false) {
+            self.removedAt = removedAt
+            self.isErased = isErased
+        }
+
+        init(bytes: [UInt8]) throws(ByteError) {
+            var reader = ByteReader(bytes)
+            isErased = try reader.bool()
+            removedAt = Position(rawValue: try reader.u64())
+            try reader.end()
+        }
+    }
+
+    public static func setGone(_ number: TenantID, _ gone: Gone, in transaction: inout WriteTransaction) throws {
+        var writer = ByteWriter(capacity: 9)
+        writer.bool(gone.isErased)
+        writer.u64(gone.removedAt.rawValue)
         try transaction.store(scope.key(.tenantGone, number.rawValue), writer.bytes)
     }
 
-    /// Whether all records of a removed tenant are erased; nil: it was never removed.
-    public static func isErased(_ number: TenantID, in view: borrowing TransactionView) throws -> Bool? {
+    /// nil: it was never removed.
+    public static func gone(_ number: TenantID, in view: borrowing TransactionView) throws -> Gone? {
         guard let bytes = try view.loadBytes(scope.key(.tenantGone, number.rawValue)) else { return nil }
-        guard bytes == [0] || bytes == [1] else { throw ContexError.damaged("The record of a removed tenant cannot be read: run 'contex check'.") }
-        return bytes == [1]
+        return try decoded("a removed tenant") { () throws(ByteError) in try Gone(bytes: bytes) }
     }
 
     /// Whose records are still to be erased.
     public static func unerased(in view: borrowing TransactionView) throws -> [TenantID] {
         var found: [TenantID] = []
         try view.scanRecords(prefix: scope.key(.tenantGone)) { key, payload in
-            if Array(payload) == [0], key.count == TenantScope.prefixBytes + 4 { found.append(TenantID(rawValue: UInt32(lastOf: key))) }
+            let payload = Array(payload)
+            let gone = try decoded("a removed tenant") { () throws(ByteError) in try Gone(bytes: payload) }
+            if !gone.isErased, key.count == TenantScope.prefixBytes + 4 { found.append(TenantID(rawValue: UInt32(lastOf: key))) }
             return .onward
         }
         return found
@@ -158,7 +180,7 @@ public enum TenantRegistry {
             if tenant.number > state.lastNumber { findings.append("tenant '\(tenant.name)' has a number that was never given") }
             if try self.tenant(named: tenant.name, in: view)?.number != tenant.number { findings.append("tenant '\(tenant.name)' is not in the index") }
             if try TenantStorage.bytes(of: tenant.number, in: view) == nil { findings.append("the bytes of tenant '\(tenant.name)' are not counted") }
-            if try isErased(tenant.number, in: view) != nil { findings.append("tenant '\(tenant.name)' is there, and was removed") }
+            if try gone(tenant.number, in: view) != nil { findings.append("tenant '\(tenant.name)' is there, and was removed") }
         }
         if names[.standard] != .standard { findings.append("the tenant 'default' is not there, or not the first") }
         var indexed = 0

@@ -130,6 +130,57 @@ struct Mixture {
         }
     }
 
+    private mutating func changeAccounts() async throws {
+        let (database, tenant) = (fixture.database, Fixture.tenant)
+        let role = "role-\(random.below(3))"
+        let present = try await database.accounts(tenant)
+        switch random.below(7) {
+        case 0:
+            let time = database.currentTime()
+            try await database.putRole(
+                tenant, try CustomRole(name: role, description: text(1), inherits: ["readonly"], permissions: ["data:write"], updatedAt: time))
+        case 1: try? await database.removeCustomRole(tenant, role)
+        case 2:
+            guard let key = keys.first else { return }
+            try await database.setPermissions(tenant, key, random.below(3) == 0 ? [] : ["data:read", "query:execute"])
+        case 3 where present.count > 2: try await database.removeAccount(tenant, present[0].id)
+        case 4 where !present.isEmpty:
+            var patch = AccountPatch()
+            patch.isActive = random.below(2) == 0
+            _ = try await database.updateAccount(tenant, present[0].id, patch)
+        case 5 where !present.isEmpty: _ = try? await database.createAccountKey(tenant, present[0].id, description: text(1), expiresAt: nil)
+        default:
+            let account = ServiceAccount(
+                id: AccountID(rawValue: random.next() | 1), name: text(1), description: nil, type: .agent, role: "publisher", projects: ["p1"], scopes: [],
+                createdAt: database.currentTime(), rule: .authenticated)
+            _ = try await database.createAccount(tenant, account)
+        }
+    }
+
+    /// Records of those kinds that chance may leave out, or take away again.
+    mutating func leaveOneOfEachKind() async throws {
+        let (database, tenant) = (fixture.database, Fixture.tenant)
+        var passing = PublishCommand(project: name("p", 3), key: Name(stored: "passing"), data: .string(text(4)))
+        passing.expiresAt = Timestamp(rawValue: database.currentTime().rawValue + 86_400_000_000)
+        for outcome in await database.publish(tenant, [passing]) { _ = try outcome.get() }
+        for _ in 0..<3 { _ = try await database.query(tenant, QueryRequest(project: passing.project, text: "asked again and again")) }
+        await database.keepUsedQueries()
+        let key = try await database.createKey(tenant, name: "granted").record.keyID
+        try await database.setPermissions(tenant, key, ["data:read"])
+        let time = database.currentTime()
+        try await database.putRole(tenant, try CustomRole(name: "kept", description: nil, inherits: [], permissions: ["data:read"], updatedAt: time))
+        _ = try await database.createAccount(
+            tenant,
+            ServiceAccount(
+                id: AccountID(rawValue: random.next() | 1), name: "kept", description: nil, type: .agent, role: "publisher", projects: [], scopes: [],
+                createdAt: time, rule: .authenticated))
+        try await database.setTenancy(true)
+        _ = try await database.createTenant(TenantDraft(name: "short-lived", title: "gone at once"))
+        try await database.removeTenant(TenantName("short-lived"), isForced: true)
+        _ = try await database.eraseRemovedTenants()
+        _ = try await database.createTenant(TenantDraft(name: "lasting", title: "here"))
+    }
+
     /// Half of them in somebody's name.
     mutating func step() async throws {
         if random.below(2) == 0 { return try await change() }
@@ -139,7 +190,7 @@ struct Mixture {
     private mutating func change() async throws {
         let database = fixture.database
         let project = name("p", 3)
-        switch random.below(29) {
+        switch random.below(30) {
         case 0..<9:
             var commands: [PublishCommand] = []
             for _ in 0..<(1 + random.below(3)) {
@@ -228,6 +279,7 @@ struct Mixture {
             _ = await database.publish(Fixture.tenant, [command])
         case 27: try await database.deleteExpired(Fixture.tenant)
         case 28: try await changeTenants()
+        case 29: try await changeAccounts()
         default:
             // Two publishes of one key at once: the later one was prepared on a snapshot that is no longer true.
             let key = name("k", 12)

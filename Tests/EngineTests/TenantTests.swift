@@ -249,7 +249,7 @@ struct TenantTests {
     }
 
     @Test func aRemovedTenantIsErasedAndNeverComesBack() async throws {
-        let fixture = try Fixture()
+        let fixture = try Fixture { $0.journal = .all }
         let database = fixture.database
         let (tenant, other) = (try await fixture.makeTenant("acme"), try await fixture.makeTenant("beta"))
         for number in 0..<700 { try await fixture.publish(tenant, "p", "k\(number)", "lion \(number)") }
@@ -263,6 +263,10 @@ struct TenantTests {
         #expect(try await database.eraseRemovedTenants() > Limits.erasureRecords)
         #expect(try fixture.walkedBytes(tenant.number) == 0)
         #expect(try await database.eraseRemovedTenants() == 0)
+        // Nor does the journal tell what it published.
+        let first = try #require(try fixture.database.readHere { try Journal().state(in: $0) }?.first)
+        let gone = try #require(try fixture.database.readHere { try TenantRegistry.gone(tenant.number, in: $0) })
+        #expect(gone.isErased && first > gone.removedAt)
         await #expect { try await fixture.publish(tenant, "p", "k", "late") } throws: { ($0 as? ContexError)?.code == .tenantNotFound }
         // The name may be had again, the number not.
         let again = try await fixture.makeTenant("acme")

@@ -23,8 +23,8 @@ struct TenantRegistryTests {
             for tenant in try tenants() { try TenantRegistry.put(tenant, in: &transaction) }
             let gone = try TenantDraft(name: "gone", title: "Gone").record(as: TenantID(rawValue: 3), at: Timestamp(rawValue: 1))
             try TenantRegistry.put(gone, in: &transaction)
-            try TenantRegistry.remove(gone, in: &transaction)
-            try TenantRegistry.setGone(TenantID(rawValue: 4), isErased: true, in: &transaction)
+            try TenantRegistry.remove(gone, at: Position(rawValue: 5), in: &transaction)
+            try TenantRegistry.setGone(TenantID(rawValue: 4), .init(removedAt: Position(rawValue: 6), isErased: true), in: &transaction)
             let usage = TenantUsage(month: Month(rawValue: 24_312), events: 70_000, updatedAt: Timestamp(rawValue: 1_700_000_000_000_000))
             try TenantRegistry.set(usage, of: TenantID(rawValue: 2), in: &transaction)
         }
@@ -42,9 +42,9 @@ struct TenantRegistryTests {
             for tenant in try Self.tenants() { #expect(try TenantRegistry.tenant(named: tenant.name, in: view) == tenant) }
             #expect(try TenantRegistry.tenant(named: TenantName("gone"), in: view) == nil)
             #expect(try TenantRegistry.unerased(in: view) == [TenantID(rawValue: 3)])
-            #expect(try TenantRegistry.isErased(TenantID(rawValue: 4), in: view) == true)
-            #expect(try TenantRegistry.isErased(TenantID(rawValue: 3), in: view) == false)
-            #expect(try TenantRegistry.isErased(TenantID(rawValue: 2), in: view) == nil)
+            #expect(try TenantRegistry.gone(TenantID(rawValue: 4), in: view) == .init(removedAt: Position(rawValue: 6), isErased: true))
+            #expect(try TenantRegistry.gone(TenantID(rawValue: 3), in: view)?.isErased == false)
+            #expect(try TenantRegistry.gone(TenantID(rawValue: 2), in: view) == nil)
             #expect(try TenantRegistry.usage(of: TenantID(rawValue: 2), in: view)?.events == 70_000)
             #expect(try TenantRegistry.numbers(in: view) == [.standard, TenantID(rawValue: 2), TenantID(rawValue: .max)])
         }
@@ -58,7 +58,7 @@ struct TenantRegistryTests {
             (system.key(.tenant, UInt32(2)), { _ = try TenantRegistry.tenant(TenantID(rawValue: 2), in: $0) }),
             (system.key(.tenancyState), { _ = try TenantRegistry.state(in: $0) }),
             (system.key(.tenantByName, text: "acme"), { _ = try TenantRegistry.tenant(named: TenantName("acme"), in: $0) }),
-            (system.key(.tenantGone, UInt32(4)), { _ = try TenantRegistry.isErased(TenantID(rawValue: 4), in: $0) }),
+            (system.key(.tenantGone, UInt32(4)), { _ = try TenantRegistry.gone(TenantID(rawValue: 4), in: $0) }),
             (
                 TenantScope(tenant: TenantID(rawValue: 2), project: .tenantLevel).key(.tenantUsage),
                 { _ = try TenantRegistry.usage(of: TenantID(rawValue: 2), in: $0) }

@@ -2,6 +2,7 @@
 
 internal import Base
 internal import Documents
+internal import Journal
 internal import KeySpace
 internal import LMDB
 internal import Outbox
@@ -104,14 +105,16 @@ extension Applier {
         for endpoint in try EventOutbox(tenant: tenant.number).endpoints(in: transaction.view) {
             work.effects.endpoints.append((DeliveryLane(tenant: tenant.number, .endpoint(endpoint.number)), nil))
         }
-        try TenantRegistry.remove(tenant, in: &transaction)
+        try TenantRegistry.remove(tenant, at: work.position, in: &transaction)
         work.effects.haveTenantsChanged = true
         work.effects.haveKeysChanged = true
         work.effects.haveLimitsChanged = true
     }
 
     func eraseTenant(_ command: Command.EraseTenant, in transaction: inout WriteTransaction) throws -> Outcome {
-        guard try TenantRegistry.isErased(command.number, in: transaction.view) == false else { return .removed(0) }
+        guard var gone = try TenantRegistry.gone(command.number, in: transaction.view), !gone.isErased else { return .removed(0) }
+        // The journal first, as with every erasure: its entries carry what was published, or refer to the events that go now.
+        if try Journal().trim(upTo: gone.removedAt, count: max(1, command.count), in: &transaction) == max(1, command.count) { return .removed(0) }
         var prefix: [UInt8] = []
         prefix.append(bigEndian: command.number.rawValue)
         var keys: [[UInt8]] = []
@@ -121,7 +124,10 @@ extension Applier {
             return keys.count < command.count ? .onward : .stop
         }
         for key in keys { try transaction.delete(key) }
-        if keys.count < command.count { try TenantRegistry.setGone(command.number, isErased: true, in: &transaction) }
+        if keys.count < command.count {
+            gone.isErased = true
+            try TenantRegistry.setGone(command.number, gone, in: &transaction)
+        }
         return .removed(keys.count)
     }
 }

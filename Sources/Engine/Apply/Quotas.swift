@@ -60,7 +60,7 @@ extension Applier {
 
     /// Nothing of a tenant that was removed comes back with a command that comes late.
     func refuseGone(_ tenant: TenantID, in view: borrowing TransactionView) throws {
-        guard tenant > .standard, try TenantRegistry.isErased(tenant, in: view) != nil else { return }
+        guard tenant > .standard, try TenantRegistry.gone(tenant, in: view) != nil else { return }
         throw ContexError(.tenantNotFound, "The tenant was removed")
     }
 }
