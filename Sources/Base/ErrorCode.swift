@@ -102,6 +102,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
     // .storageFull, .damaged, .bug
     case storageFull = "storage_full"
     case damaged = "data_damaged"
+    case quarantined = "project_quarantined"
     case formatUnknown = "format_unknown"
     case bug = "internal_error"
 
@@ -208,6 +209,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
 
         case .storageFull: (.storageFull, "The disk does not take what is to be written")
         case .damaged: (.damaged, "Stored data is damaged")
+        case .quarantined: (.damaged, "The project's data is damaged: nothing of it is answered or written until it is sound again")
         case .formatUnknown: (.damaged, "The store was written by another version of Contex")
         case .bug: (.bug, "A fault of the server")
         }

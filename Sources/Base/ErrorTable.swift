@@ -77,7 +77,7 @@ extension ErrorCode {
     public var ownHTTPStatus: Int? {
         switch self {
         case .methodNotAllowed: 405
-        case .matchesGone, .cursorExpired: 410
+        case .matchesGone, .cursorExpired, .historyTrimmed: 410
         case .targetTooLong: 414
         case .mediaTypeUnsupported, .codingUnsupported: 415
         case .hostUnknown: 421

@@ -68,6 +68,11 @@ public enum RecordSums {
 
     // MARK: - Records
 
+    /// What the sums of a scope are now, as they stand in the store: equal as long as nobody writes there.
+    public static func stamp(of scope: TenantScope, in view: borrowing TransactionView) throws(LMDBError) -> [UInt8]? {
+        try view.copy(scope.key(.recordSums))
+    }
+
     static let rootKey = TenantScope.system.key(.recordSums)
 
     static func key(of scope: UInt64) -> [UInt8] {
@@ -191,6 +196,24 @@ public struct RecordTally: Sendable {
         (sum, weight) = (.zero, 0)
     }
 
+    /// Where the records of one scope are not those that were written; of the store's own, or in a store that keeps no sums, nothing is said.
+    /// - Throws: `.damaged` when the sums cannot be read.
+    public consuming func differences(of scope: TenantScope, in view: borrowing TransactionView) throws -> [Difference] {
+        close()
+        guard scope != .system, try RecordSums.areKept(in: view) else { return [] }
+        let place = UInt64(scope.tenant.rawValue) << 32 | UInt64(scope.project.rawValue)
+        let found = scopes[place] ?? [:]
+        guard let written = try RecordSums.sums(of: place, in: view) else { return found.isEmpty ? [] : [Difference(scope: scope, what: .noSums)] }
+        return Self.differences(found, written, in: scope)
+    }
+
+    private static func differences(_ found: RecordSums.Sums, _ written: RecordSums.Sums, in scope: TenantScope) -> [Difference] {
+        Set(found.keys).union(written.keys).sorted().filter { found[$0] != written[$0] }.map { kind in
+            let (found, written) = (found[kind]?.count ?? 0, written[kind]?.count ?? 0)
+            return Difference(scope: scope, what: found == written ? .other(kind: kind) : .count(kind: kind, found: found, written: written))
+        }
+    }
+
     /// Where the records are not those that were written.
     public struct Difference: Sendable, Equatable {
         public enum What: Sendable, Equatable {
@@ -236,10 +259,7 @@ public struct RecordTally: Sendable {
                 differences.append(Difference(scope: place, what: .noSums))
                 continue
             }
-            for kind in Set(found.keys).union(written.keys).sorted() where found[kind] != written[kind] {
-                let (found, written) = (found[kind]?.count ?? 0, written[kind]?.count ?? 0)
-                differences.append(Difference(scope: place, what: found == written ? .other(kind: kind) : .count(kind: kind, found: found, written: written)))
-            }
+            differences += Self.differences(found, written, in: place)
         }
         for (tenant, found) in bytes.sorted(by: { $0.key < $1.key }) {
             let tenant = TenantID(rawValue: tenant)

@@ -75,6 +75,15 @@ public enum Seal {
         return payload
     }
 
+    /// Whether a value that is not in LMDB's hands is the one that was sealed under its key, in whatever format.
+    public static func holds(key: ArraySlice<UInt8>, value: ArraySlice<UInt8>) -> Bool {
+        unsafe key.withUnsafeBytes { key in
+            unsafe value.withUnsafeBytes { value in
+                (try? unsafe open(key: RawSpan(_unsafeBytes: key), value: RawSpan(_unsafeBytes: value))) != nil
+            }
+        }
+    }
+
     /// What is sealed opens again, to the same bytes. Each finding is a sentence; for tests.
     static func checkInvariants(key: [UInt8], value: [UInt8], version: UInt8, payload: [UInt8]) -> [String] {
         let opened = try? Array(open(key: key, value: unsafe value.span.bytes, version: version))

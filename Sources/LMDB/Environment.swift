@@ -232,7 +232,7 @@ public final class Environment: @unchecked Sendable {
 
     // MARK: - Before opening
 
-    private static func takeWriterLock(_ path: String) throws(LMDBError) -> Int32 {
+    static func takeWriterLock(_ path: String) throws(LMDBError) -> Int32 {
         let file = path + "/writer.lock"
         let descriptor = unsafe open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw LMDBError(errno, "open \(file)") }
@@ -333,6 +333,15 @@ public final class Environment: @unchecked Sendable {
 
     /// Begins a snapshot that LMDB can be trusted with.
     private func beginVerified(_ extent: PageCheck.Extent) throws -> ReadTransaction {
+        try withHead { file, head, transaction in
+            let findings = PageCheck.findings(file, head, extent)
+            guard findings.isEmpty else { throw DamagedPages(findings: findings) }
+            return transaction
+        }
+    }
+
+    /// Begins a snapshot of which the meta page is known.
+    private func withHead<R: ~Copyable>(_ body: (PageFile, PageHead, consuming ReadTransaction) throws -> R) throws -> R {
         var descriptor: mdb_filehandle_t = 0
         unsafe try check(mdb_env_get_fd(raw, &descriptor), "verify pages")
         let file = PageFile(descriptor: descriptor)
@@ -343,9 +352,7 @@ public final class Environment: @unchecked Sendable {
                 usleep(min(UInt32(attempt) * 10, 5_000))
                 continue
             }
-            let findings = PageCheck.findings(file, head, extent)
-            if findings.isEmpty { return transaction }
-            throw DamagedPages(findings: findings)
+            return try body(file, head, transaction)
         }
         throw LMDBError(.corrupted, "verify pages", detail: "no meta page is of a snapshot that can be begun")
     }
@@ -356,5 +363,37 @@ public final class Environment: @unchecked Sendable {
     public func readVerified<R>(_ body: (borrowing TransactionView) throws -> R) throws -> R {
         let transaction = try beginVerified(.whole)
         return try body(transaction.view)
+    }
+
+    /// What a part of a store was found to be.
+    public struct Part: Sendable {
+        public let findings: [PageFinding]
+        /// The keys that pages had which cannot be read.
+        public let gaps: [KeyGap]
+        /// Where the next part begins; nil: there is none.
+        public let end: [UInt8]?
+    }
+
+    /// Reads the records of some leaves with ordinary reads, on a snapshot that ends with it: LMDB is not asked, so no page that is broken can
+    /// end the process.
+    /// - Parameters:
+    ///   - from: the first key, or one before it; empty: the first of all.
+    ///   - take: gets keys and values in the order of keys.
+    ///   - then: is called on the same snapshot when all were read.
+    /// - Throws: what `take` and `then` throw; `LMDBError`
+    public func inspect(
+        from: [UInt8], leaves: Int, _ take: PageTaker, then: (borrowing TransactionView, Part) throws -> Void = { _, _ in }
+    ) throws -> Part {
+        try withoutActuallyEscaping(take) { take in
+            try withHead { file, head, transaction in
+                let found = try PageCheck.records(file, head, .part(from: from, leaves: leaves)) { key, value in
+                    // The leaf in which a part begins may have some from before.
+                    if !key.lexicographicallyPrecedes(from) { try take(key, value) }
+                }
+                let part = Part(findings: found.findings, gaps: found.gaps, end: found.end)
+                try then(transaction.view, part)
+                return part
+            }
+        }
     }
 }

@@ -34,6 +34,8 @@ internal struct PageCheck {
         case whole
         /// From the roots down to the first and the last leaf: what can be afforded whenever a store is opened.
         case edges
+        /// Of the tree of records so many leaves with the ways to them, the first of them the one in which a key is or would be.
+        case part(from: [UInt8], leaves: Int)
     }
 
     static let findingsMax = 100
@@ -47,6 +49,7 @@ internal struct PageCheck {
     private let file: PageFile
     private let head: PageHead
     private let extent: Extent
+    private let isWhole: Bool
     private let pageBytes: Int
     /// The last that may be named: of the snapshot, and there in the file.
     private let lastPage: UInt64
@@ -56,6 +59,13 @@ internal struct PageCheck {
     /// The pages that lead to the one that is looked at, one after the other, root first; keys that bound it lie there.
     private var path: [UInt8]
     private var list: [UInt8]
+    /// Of whoever takes the records. It goes on behind a page that is broken.
+    private var take: PageTaker?
+    private(set) var gaps: [KeyGap] = []
+    private var failure: (any Error)?
+    private var leavesLeft = Int.max
+    /// Where a part ends: the first key behind it, or one between; nil when there is nothing behind.
+    private(set) var end: [UInt8]?
 
     // Of the tree that is walked.
     private var tree = PageFinding.Tree.main
@@ -78,16 +88,32 @@ internal struct PageCheck {
         return check.findings
     }
 
+    /// Reads the tree of records, or a part of it, and hands out what stands on pages that are as they must be.
+    /// - Returns: what is wrong with the others (`findingsMax` of it at most), the keys that they had (all of them), and where a part ends.
+    /// - Throws: what `take` throws.
+    static func records(
+        _ file: PageFile, _ head: PageHead, _ extent: Extent = .whole, _ take: @escaping PageTaker
+    ) throws -> (findings: [PageFinding], gaps: [KeyGap], end: [UInt8]?) {
+        guard head.faults.isEmpty else { return (head.faults, [KeyGap(low: nil, high: nil)], nil) }
+        var check = PageCheck(file, head, extent)
+        check.take = take
+        if case .part(_, let leaves) = extent { check.leavesLeft = leaves }
+        check.walk(.main, head.main)
+        if let failure = check.failure { throw failure }
+        return (check.findings, check.gaps, check.end)
+    }
+
     private init(_ file: PageFile, _ head: PageHead, _ extent: Extent) {
         self.file = file
         self.head = head
         self.extent = extent
+        isWhole = if case .whole = extent { true } else { false }
         pageBytes = head.pageBytes
         lastPage = head.lastPage
-        used = PageSet(last: extent == .whole ? head.lastPage : nil)
-        free = PageSet(last: extent == .whole ? head.lastPage : nil)
+        used = PageSet(last: isWhole ? head.lastPage : nil)
+        free = PageSet(last: isWhole ? head.lastPage : nil)
         path = [UInt8](repeating: 0, count: max(1, head.main.depth, head.free.depth) * head.pageBytes)
-        list = [UInt8](repeating: 0, count: extent == .whole ? Self.listBytes : 0)
+        list = [UInt8](repeating: 0, count: isWhole ? Self.listBytes : 0)
     }
 
     private mutating func report(_ page: UInt64, _ fault: PageFinding.Fault) {
@@ -104,7 +130,7 @@ internal struct PageCheck {
         let before = findings.count
         visit(tops.root, level: 0, low: nil, high: nil)
         // Where something is missing the counts only say so again.
-        guard extent == .whole, findings.count == before else { return }
+        guard isWhole, findings.count == before else { return }
         for (kind, found, claimed) in [
             (.branches, branchPages, tops.branchPages), (.leaves, leafPages, tops.leafPages), (.runs, runPages, tops.runPages),
             (.entries, entries, tops.entries),
@@ -134,15 +160,23 @@ internal struct PageCheck {
     ///   - low: where in `path` the key stands that is not over any key here; nil when there is no such bound.
     ///   - high: the key that is over all of them.
     private mutating func visit(_ page: UInt64, level: Int, low: Range<Int>?, high: Range<Int>?) {
-        guard findings.count < Self.findingsMax, claim(page) else { return }
+        guard take != nil || findings.count < Self.findingsMax, failure == nil else { return }
+        guard claim(page) else { return miss(low, high) }
         let base = level * pageBytes
-        if let fault = file.read(pageBytes, at: Int(page) * pageBytes, into: &path, base) { return report(page, fault) }
+        if let fault = file.read(pageBytes, at: Int(page) * pageBytes, into: &path, base) {
+            report(page, fault)
+            return miss(low, high)
+        }
         let isBranch = level + 1 < depth
-        guard let count = nodes(page, base, isBranch, low, high) else { return }
+        guard let count = nodes(page, base, isBranch, low, high) else { return miss(low, high) }
         if isBranch { branchPages += 1 } else { leafPages += 1 }
-        let step = extent == .whole ? 1 : max(1, count - 1)
-        for node in stride(from: 0, to: count, by: step) {
+        if !isBranch { leavesLeft -= 1 }
+        for node in stride(from: first(base, count, isBranch), to: count, by: step(count)) {
             if isBranch {
+                if leavesLeft <= 0 {
+                    if end == nil { end = Array(path[key(node, base)]) }
+                    return
+                }
                 let offset = place(node, base)
                 let below = path.number(offset, 4) | UInt64(path.half(offset + 4)) << 32
                 visit(
@@ -150,6 +184,38 @@ internal struct PageCheck {
             } else {
                 value(page, node, base)
             }
+        }
+    }
+
+    private func step(_ count: Int) -> Int { if case .edges = extent { max(1, count - 1) } else { 1 } }
+
+    /// The node with which a page begins: the last that is not behind the key from which a part is read.
+    private func first(_ base: Int, _ count: Int, _ isBranch: Bool) -> Int {
+        guard isBranch, case .part(let from, _) = extent, !from.isEmpty else { return 0 }
+        // The first key of a branch means nothing.
+        return (1..<max(1, count)).last { !from.lexicographicallyPrecedes(path[key($0, base)]) } ?? 0
+    }
+
+    /// Notes that the keys between two bounds cannot be read.
+    private mutating func miss(_ low: Range<Int>?, _ high: Range<Int>?) {
+        leavesLeft -= 1
+        guard take != nil, tree == .main else { return }
+        gaps.append(KeyGap(low: low.map { Array(path[$0]) }, high: high.map { Array(path[$0]) }))
+    }
+
+    /// Hands out the record of a node: its value lies in `path`, or has pages of its own from `first` on.
+    private mutating func hand(_ key: Range<Int>, _ bytes: Int, apart first: UInt64?) {
+        guard let take, tree == .main, failure == nil else { return }
+        do {
+            guard let first else { return try take(path[key], path[key.upperBound..<key.upperBound + bytes]) }
+            var value = [UInt8](repeating: 0, count: bytes)
+            if let fault = file.read(bytes, at: Int(first) * pageBytes + Self.headerBytes, into: &value, 0) {
+                report(first, fault)
+                return gaps.append(KeyGap(low: Array(path[key]), high: Array(path[key]) + [0]))
+            }
+            try take(path[key], value[...])
+        } catch {
+            failure = error
         }
     }
 
@@ -228,21 +294,19 @@ internal struct PageCheck {
         let offset = place(node, base)
         let bytes = Int(path.number(offset, 4))
         guard path.half(offset + 4) == Self.longValue else {
-            guard tree == .free, extent == .whole else { return }
+            hand(key, bytes, apart: nil)
+            guard tree == .free, isWhole else { return }
             guard isCommit(key) else { return report(page, .freeList(node)) }
             return freeList(page, node, bytes: bytes, path, key.upperBound)
         }
         let first = path.number(key.upperBound, 8)
-        guard claim(first) else { return }
-        var header = [UInt8](repeating: 0, count: Self.headerBytes)
-        if let fault = file.read(Self.headerBytes, at: Int(first) * pageBytes, into: &header, 0) { return report(first, fault) }
-        guard header.number(0, 8) == first else { return report(first, .wrongNumber(header.number(0, 8))) }
-        guard header.half(10) == Self.flags.run else { return report(first, .wrongKind(flags: header.half(10))) }
-        let pages = header.number(12, 4)
-        let needed = UInt64((Self.headerBytes + bytes + pageBytes - 1) / pageBytes)
-        guard pages >= needed, pages <= lastPage - first + 1 else { return report(first, .run(UInt32(pages))) }
+        guard let pages = run(first, bytes) else {
+            if take != nil, tree == .main { gaps.append(KeyGap(low: Array(path[key]), high: Array(path[key]) + [0])) }
+            return
+        }
         runPages += pages
-        guard extent == .whole else { return }
+        hand(key, bytes, apart: first)
+        guard isWhole else { return }
         for other in first + 1..<first + pages where !claim(other) { return }
         guard tree == .free else { return }
         guard isCommit(key) else { return report(page, .freeList(node)) }
@@ -264,6 +328,22 @@ internal struct PageCheck {
             done += count
         }
         if bytes == 0 { report(page, .freeList(node)) }
+    }
+
+    /// The pages of a value that has its own, by the header of the first.
+    /// - Returns: nil when something was reported.
+    private mutating func run(_ first: UInt64, _ bytes: Int) -> UInt64? {
+        guard claim(first) else { return nil }
+        var header = [UInt8](repeating: 0, count: Self.headerBytes)
+        var fault = file.read(Self.headerBytes, at: Int(first) * pageBytes, into: &header, 0)
+        let pages = header.number(12, 4)
+        if fault == nil, header.number(0, 8) != first { fault = .wrongNumber(header.number(0, 8)) }
+        if fault == nil, header.half(10) != Self.flags.run { fault = .wrongKind(flags: header.half(10)) }
+        let needed = UInt64((Self.headerBytes + bytes + pageBytes - 1) / pageBytes)
+        if fault == nil, pages < needed || pages > lastPage - first + 1 { fault = .run(UInt32(pages)) }
+        guard let fault else { return pages }
+        report(first, fault)
+        return nil
     }
 
     /// Pages become free with a commit that has been.

@@ -79,6 +79,16 @@ public struct PageFinding: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
+/// What of the keys a page that cannot be read has taken with it: those from `low` on (nil: from the first) that are below `high` (nil: to the
+/// last).
+public struct KeyGap: Sendable, Equatable {
+    public let low: [UInt8]?
+    public let high: [UInt8]?
+}
+
+/// Gets key and value of each record, in the order of keys, from pages that are as they must be.
+public typealias PageTaker = (_ key: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) throws -> Void
+
 /// A store whose pages cannot be trusted: LMDB would run over them with its assertions, or past the end of its map.
 public struct DamagedPages: Error, Sendable, CustomStringConvertible {
     /// In the order of finding, at least one and `PageCheck.findingsMax` at most.

@@ -86,6 +86,8 @@ struct PageHead: Equatable {
     /// Of the page's header and what is in use behind it.
     private static let bytes = 16 + 136
     private static let metaFlag: UInt16 = 0x08
+    /// Of all stores that this has ever made.
+    private static let usualPageBytes = 4_096
     /// How often a pair that does not fit is read again: a commit may be at it.
     private static let attempts = 100
 
@@ -124,6 +126,42 @@ struct PageHead: Equatable {
             && max(first.transaction, second.transaction) - min(first.transaction, second.transaction) == 1
         else { return .failure(damage(0, .commits(first.transaction, second.transaction))) }
         return .success((first, second))
+    }
+
+    /// Those of the two that are whole by themselves, whatever the other is.
+    static func each(_ file: PageFile) -> [PageHead] {
+        guard let length = file.bytes else { return [] }
+        var heads: [PageHead] = []
+        for page in 0..<2 as Range<UInt64> {
+            var bytes = [UInt8](repeating: 0, count: Self.bytes)
+            guard file.read(Self.bytes, at: Int(page) * usualPageBytes, into: &bytes, 0) == nil, bytes.number(0, 8) == page, bytes.half(10) == metaFlag,
+                bytes.number(16, 4) == 0xBEEF_C0DE, bytes.number(20, 4) == 1
+            else { continue }
+            let head = PageHead(bytes, page: page)
+            guard head.pageBytes == usualPageBytes, head.transaction & 1 == page || head.transaction == 0, head.faults.isEmpty,
+                head.lastPage < UInt64(length / usualPageBytes)
+            else { continue }
+            heads.append(head)
+        }
+        return heads
+    }
+
+    /// The number of the last commit that has let pages go, by the tree of free pages: nearly every commit does. Its own number may be broken, this
+    /// stands elsewhere.
+    /// - Returns: 0 when it cannot be told.
+    func lastFreeing(_ file: PageFile) -> UInt64 {
+        var page = free.root
+        var bytes = [UInt8](repeating: 0, count: pageBytes)
+        for level in 0..<free.depth {
+            guard page <= lastPage, file.read(pageBytes, at: Int(page) * pageBytes, into: &bytes, 0) == nil, bytes.number(0, 8) == page else { return 0 }
+            let lower = Int(bytes.half(12))
+            guard lower >= 18, lower <= pageBytes else { return 0 }
+            let node = Int(bytes.half(lower - 2))
+            guard node + 16 <= pageBytes else { return 0 }
+            if level + 1 == free.depth { return bytes.number(node + 8, 8) }
+            page = bytes.number(node, 4) | UInt64(bytes.half(node + 4)) << 32
+        }
+        return 0
     }
 
     /// The newest one, held against the length of the file. A pair that is being written may look wrong: it is read again.

@@ -125,6 +125,7 @@ CODES: dict[str, tuple[str, str]] = {
     "store_reopening": ("unavailable", "try again; if it stays, the disk is failing: look at the system's log"),
     "storage_full": ("storageFull", "make room; reads go on, and writes will by themselves"),
     "data_damaged": ("damaged", "contex check says what; restore it, or contex reindex when only an index is"),
+    "project_quarantined": ("damaged", "/api/v1/health names it; stop the server and run contex check --repair, or restore it (robustness)"),
     "format_unknown": ("damaged", "use that version"),
     "internal_error": ("bug", "report it with the request's id and the log"),
 }
