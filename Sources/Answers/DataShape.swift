@@ -36,7 +36,13 @@ public enum DataShape {
             "projects",
             .array(
                 projects.map { project in
-                    [
+                    // Nothing is said of what could not be read.
+                    if project.isQuarantined {
+                        return [
+                            "project_id": .string(project.name.text), "status": "quarantined", "created_at": .string(project.createdAt.iso8601),
+                        ]
+                    }
+                    return [
                         "project_id": .string(project.name.text), "documents": .integer(project.documents),
                         "nodes": .integer(project.nodes), "agents": .integer(project.agents),
                         "last_sequence": .string(project.lastSequence.description), "created_at": .string(project.createdAt.iso8601),

@@ -1,5 +1,6 @@
 public import Base
 internal import Content
+public import Engine
 public import Service
 
 public enum HealthShape {
@@ -16,6 +17,15 @@ public enum HealthShape {
         .object(
             JSONObject(
                 health.components.map { ($0.name, .bool($0.status != .unhealthy)) } + [("accepting", .bool(!health.modes.contains(.draining)))]))
+    }
+
+    /// What a look at a project's data has found.
+    public static func look(_ look: ProjectLook, at project: Name, isQuarantined: Bool) -> JSONValue {
+        .object(
+            JSONObject([
+                ("project_id", .string(project.text)), ("status", isQuarantined ? "quarantined" : "sound"), ("records", .integer(look.records)),
+                ("findings", .array(look.findings.map(JSONValue.string))),
+            ]))
     }
 
     private static func component(_ component: ServerHealth.Component, at time: Timestamp) -> JSONValue {

@@ -222,7 +222,7 @@ public enum ToolShape {
                 "projects",
                 .array(
                     page.items.map {
-                        [
+                        $0.isQuarantined ? ["project": .string($0.name.text), "status": "quarantined"] : [
                             "project": .string($0.name.text), "documents": .integer($0.documents), "agents": .integer($0.agents),
                             "seq": .integer($0.lastSequence.rawValue),
                         ]

@@ -62,10 +62,14 @@ public struct DocumentExpiry: Sendable {
     }
 
     /// The documents of a tenant whose time is over, the longest first.
-    public static func due(_ tenant: TenantID, upTo time: Timestamp, count: Int, in view: borrowing TransactionView) throws -> [Due] {
+    /// - Parameter isWanted: whether those of a project are.
+    public static func due(
+        _ tenant: TenantID, upTo time: Timestamp, count: Int, in view: borrowing TransactionView, isWanted: (ProjectID) throws -> Bool = { _ in true }
+    ) throws -> [Due] {
         var found: [Due] = []
         guard count > 0 else { return found }
         try forEach(tenant, upTo: time, in: view) { due in
+            guard try isWanted(due.project) else { return .onward }
             found.append(due)
             return found.count < count ? .onward : .stop
         }

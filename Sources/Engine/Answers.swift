@@ -348,6 +348,8 @@ public struct ProjectSummary: Sendable {
     public let agents: Int
     public let lastSequence: Sequence
     public let createdAt: Timestamp
+    /// Its data is damaged here: how much there is of it was not looked at.
+    public var isQuarantined = false
 }
 
 /// The health of the store and what it holds.

@@ -135,6 +135,9 @@ public struct DatabaseConfiguration: Sendable {
     /// `SERVICE_ACCOUNT_JWT_SECRET`: tokens are signed with it (HS256); nil: with keys of the server's own (EdDSA).
     public var tokenSecret: String? = nil
 
+    /// A store of so many bytes or less has every page looked at when it is opened (docs/robustness.md: what that takes).
+    public var verifiedBytes = 1 << 30
+
     /// By which rule projects are trimmed that say nothing of their own, when somebody asks for it.
     public var retention = RetentionRule()
 
@@ -178,6 +181,8 @@ public final class Database: Sendable {
     public let rateBook: RateBook
     /// The tenants as they are, for whoever asks whose a request is.
     public let tenants: TenantBook
+    /// Projects whose data is damaged here.
+    public let quarantine = Quarantine()
     private let sinks: Sinks
     /// What is not as it should be with the data folder, and what to do about it.
     public let folderRemarks: [String]
@@ -204,6 +209,7 @@ public final class Database: Sendable {
                 store: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
             try Founding.found(environment, configuration.directory, models, servesUnfinishedImport: servesUnfinishedImport)
             environment.growFile()
+            try Self.verifyPages(environment, atMost: configuration.verifiedBytes)
             (pepper, keyRing, rateBook, tenants) = try environment.read { view in
                 let tenants = try TenantRegistry.numbers(in: view)
                 // With keys in the store a new pepper would be of no use: say that theirs is missing.
@@ -225,7 +231,7 @@ public final class Database: Sendable {
         let applier = Applier(dimension: models.dimension, matcher: matcher, journal: configuration.journal)
         condition = WriteCondition(folder: configuration.storePath)
         log = Writer(
-            store: store, applier: applier, condition: condition, measures: measures,
+            store: store, applier: applier, condition: condition, measures: measures, quarantine: quarantine, clock: configuration.clock,
             committed: { [store, keyRing, rateBook, tenants, pepper, bell, answers] effects in
                 answers.projectsChanged(effects.logs.keys)
                 answers.projectsChanged(effects.reindexed)
@@ -244,6 +250,18 @@ public final class Database: Sendable {
         heavy = HeavyPool(threads: configuration.heavyThreads)
         measureStore()
         answers.measure(measures.registry)
+    }
+
+    /// A store of moderate size is looked at page by page before anything is answered from it: LMDB would take a page that is not its own for what
+    /// it is asked for. Of a larger one the scrubber reads the pages while it is served.
+    private static func verifyPages(_ environment: Environment, atMost bytes: Int) throws {
+        guard try environment.statistics().bytesUsed <= bytes else { return }
+        do {
+            try environment.readVerified { _ in }
+        } catch let error as DamagedPages {
+            throw ContexError(
+                .damaged, "\(error): run 'contex check --repair', or restore a backup")
+        }
     }
 
     /// Puts the keys as they are now in place, so that one that was revoked stops before that is answered.

@@ -158,6 +158,9 @@ package struct PreparedDocument: Sendable {
         fileprivate var nodeTexts: [AnalyzedText] = []
         /// What the model is to embed, of each passage; empty when the unit is there already, or came with its vector.
         fileprivate var textsToEmbed: [String] = []
+
+        /// Tokens of each node, once they are counted.
+        var counts: [Int] { tokenCounts.isEmpty ? nodes.map { _ in 0 } : tokenCounts }
     }
 
     let tenant: TenantID
@@ -322,7 +325,7 @@ package struct PreparedDocument: Sendable {
                 var found: [[Float]]?
                 if !unit.isKept { found = own.map { [$0] } ?? (0..<max(1, unit.passages.count)).map { _ in VectorMath.stored(vectors.removeFirst()) } }
                 return Command.Publish.Unit(
-                    nodes: zip(unit.nodes, unit.tokenCounts.isEmpty ? unit.nodes.map { _ in 0 } : unit.tokenCounts).map {
+                    nodes: zip(unit.nodes, unit.counts).map {
                         Command.Publish.Node(identity: $0, tokenCount: $1)
                     }, passages: unit.passages, vectors: found, texts: unit.texts, nodeTexts: unit.nodeTexts)
             },

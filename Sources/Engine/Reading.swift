@@ -121,9 +121,11 @@ extension Database {
                 // Of a summary as JSON, with the names of its members.
                 let found: ProjectSummary
                 do {
-                    found = try await summary(tenant, entry)
-                } catch {
-                    throw ContexError(anyError: error).damage(in: entry.name)
+                    found = try await guarding(tenant, entry.name) { try await summary(tenant, entry) }
+                } catch let error as ContexError where error.code == .quarantined || error.code == .damaged {
+                    // Its name stands in the registry, which is sound.
+                    found = ProjectSummary(
+                        name: entry.name, documents: 0, nodes: 0, agents: 0, lastSequence: .zero, createdAt: entry.createdAt, isQuarantined: true)
                 }
                 filler.add(found, bytes: entry.name.text.utf8.count + 160)
             }

@@ -164,15 +164,16 @@ extension Database {
     ) async throws -> CleanupReport {
         let names = try await read { try ProjectRegistry(tenant: tenant).entries(in: $0).map(\.name) }.filter(visible)
         var report = CleanupReport()
-        for name in names {
+        for name in names where !quarantine.holds(tenant, name) {
             do {
                 let own = try await cleanUp(tenant, project: name, dryRun: dryRun)
                 report.projects += 1
                 report.byAge += own.byAge
                 report.byCount += own.byCount
                 report.agents += try await removeInactiveAgents(tenant, name, dryRun: dryRun)
-            } catch let error as ContexError where error.code == .projectNotFound {
-                // Erased meanwhile.
+            } catch let error as ContexError where error.code == .projectNotFound || error.category == .damaged {
+                // Erased meanwhile; or its data is damaged, and the others are none the worse for it.
+                meet(error, tenant, name)
                 continue
             }
         }
@@ -236,10 +237,20 @@ extension Database {
         var gone = 0
         while true {
             let time = now()
-            let commands = try await read { view -> [Command] in
-                let due = try DocumentExpiry.due(tenant, upTo: time, count: Limits.expiredDocumentsAtOnce, in: view)
+            let commands = try await read { [quarantine] view -> [Command] in
+                var found: [ProjectID: Name]?
+                func known() throws -> [ProjectID: Name] {
+                    if let found { return found }
+                    let names = Dictionary(uniqueKeysWithValues: try ProjectRegistry(tenant: tenant).entries(in: view).map { ($0.project, $0.name) })
+                    found = names
+                    return names
+                }
+                // What is in quarantine waits, and nobody behind it.
+                let due = try DocumentExpiry.due(tenant, upTo: time, count: Limits.expiredDocumentsAtOnce, in: view) { project in
+                    quarantine.isEmpty ? true : try known()[project].map { !quarantine.holds(tenant, $0) } ?? true
+                }
                 guard !due.isEmpty else { return [] }
-                let names = Dictionary(uniqueKeysWithValues: try ProjectRegistry(tenant: tenant).entries(in: view).map { ($0.project, $0.name) })
+                let names = try known()
                 return try due.compactMap { due in
                     let scope = TenantScope(tenant: tenant, project: due.project)
                     // Of a project that is being erased there is no name any more.
@@ -254,6 +265,8 @@ extension Database {
                 case .success: now += 1
                 // Deleted by somebody else meanwhile, or given more time.
                 case .failure(let error) where error.category == .notFound: continue
+                // Of one project; it is in quarantine from now on.
+                case .failure(let error) where error.category == .damaged: continue
                 case .failure(let error): throw error
                 }
             }

@@ -99,6 +99,17 @@ public enum IntegrityCheck {
         return report
     }
 
+    /// What is wrong with one project's records against each other, whose seals are right.
+    static func findings(_ scope: TenantScope, _ dimension: Int, in view: borrowing TransactionView) -> [String] {
+        var report = Report()
+        do {
+            try checkProject(scope, dimension, in: view, &report)
+        } catch {
+            report.findings.append(ContexError(anyError: error).message)
+        }
+        return report.findings
+    }
+
     /// What a tenant has, each place with its name; of the only tenant there is without.
     private static func check(
         _ tenant: TenantID, _ dimension: Int, in view: borrowing TransactionView, _ report: inout Report, _ progress: (String) -> Void

@@ -16,6 +16,7 @@ public enum Action: String, Sendable, CaseIterable {
     case listEventKinds, createEndpoint, listEndpoints, showEndpoint, changeEndpoint, removeEndpoint, testEndpoint
     case showRateLimits, setRateLimits, readAudit
     case showRetention, setRetention, cleanUp, eraseData, eraseProject
+    case checkProject
     case createAccount, listAccounts, showAccount, changeAccount, removeAccount, createAccountKey, removeAccountKey
     case issueToken, validateToken, showTokenKeys, rotateTokenKey
     case listCustomRoles, putCustomRole, removeCustomRole, setPermissions, explainPermission
@@ -56,7 +57,7 @@ public enum Action: String, Sendable, CaseIterable {
             .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .showRateLimits, .setRateLimits, .readAudit,
             .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject, .createAccount, .listAccounts, .showAccount, .changeAccount,
             .removeAccount, .createAccountKey, .removeAccountKey, .listCustomRoles, .putCustomRole, .removeCustomRole, .setPermissions,
-            .explainPermission:
+            .explainPermission, .checkProject:
             .tenant
         }
     }
@@ -83,7 +84,7 @@ public enum Action: String, Sendable, CaseIterable {
         // An endpoint is told of what everybody does.
         case .createEndpoint, .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint: .systemCleanup
         case .setRateLimits, .readAudit: .systemCleanup
-        case .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject: .systemCleanup
+        case .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject, .checkProject: .systemCleanup
         case .createAccount, .changeAccount, .createAccountKey: .createAPIKey
         case .listAccounts, .showAccount: .listAPIKeys
         case .removeAccount, .removeAccountKey: .revokeAPIKey

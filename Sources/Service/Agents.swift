@@ -20,16 +20,19 @@ extension Operations {
             for (place, command) in commands.enumerated() {
                 do {
                     try authorise(principal, .registerAgentBatch, project: command.project, from: caller)
+                    try database.quarantine.check(principal.tenant, command.project)
                     allowed.append(command.registered(by: principal))
                 } catch {
                     refusals[place] = ContexError(from: error)
                 }
             }
             var registered = await database.register(principal.tenant, allowed).makeIterator()
-            return commands.indices.map { place in
+            let outcomes: [Result<Registration, ContexError>] = commands.indices.map { place in
                 if let refusal = refusals[place] { return .failure(refusal) }
                 return registered.next() ?? .failure(ContexError(.bug, "a registration without an outcome"))
             }
+            meetDamage(outcomes, of: commands.map(\.project), principal)
+            return outcomes
         }
     }
 
@@ -79,6 +82,7 @@ extension Operations {
         _ agent: Name, _ project: Name?, _ principal: Principal, for action: Action, _ caller: Caller
     ) async throws -> AgentStatus {
         guard let meant = try await registration(agent, project, principal, for: action, caller) else { throw ContexError(.agentNotFound, "Agent not found") }
+        try database.quarantine.check(principal.tenant, meant.project)
         return meant
     }
 
@@ -104,16 +108,19 @@ extension Operations {
     ) async throws -> InboxPage {
         try await perform(.readInbox, project: project, by: caller) { principal in
             let meant = try await registered(agent, project, principal, for: .readInbox, caller)
-            guard wait > .zero else {
+            return try await database.guarding(principal.tenant, meant.project) {
+                guard wait > .zero else {
+                    return try await database.inbox(
+                        principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit, explains: explains)
+                }
                 return try await database.inbox(
-                    principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit, explains: explains)
-            }
-            return try await database.inbox(
-                principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit, wait: wait, explains: explains
-            ) { waiting in
-                try await hold(waiting)
-                // What was allowed when it was asked may not be any more.
-                try authorise(authenticate(caller), .readInbox, project: meant.project, from: caller)
+                    principal.tenant, project: meant.project, agent: agent, after: cursor, limit: limit, wait: wait, explains: explains
+                ) { waiting in
+                    try await hold(waiting)
+                    // What was allowed when it was asked may not be any more.
+                    try authorise(authenticate(caller), .readInbox, project: meant.project, from: caller)
+                    try database.quarantine.check(principal.tenant, meant.project)
+                }
             }
         }
     }

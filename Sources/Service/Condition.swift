@@ -19,6 +19,8 @@ public enum DegradedMode: String, Sendable, CaseIterable {
     case webhooksHeld = "webhooks_held"
     /// Little is left of the file system of the data folder.
     case diskLow = "disk_low"
+    /// Stored data is damaged: of projects in quarantine nothing is answered, the others go on.
+    case dataDamaged = "data_damaged"
 }
 
 /// What a part that Service does not know says of itself.
@@ -55,6 +57,7 @@ extension Operations {
         if memory.working.waitingCount + memory.arriving.waitingCount > 0 { modes.insert(.memoryFull) }
         if database.oldestSnapshotSeconds > Self.snapshotSecondsMax { modes.insert(.snapshotHeld) }
         if let webhooks = database.deliveryHealth, webhooks.openBreakers > 0 { modes.insert(.webhooksHeld) }
+        if !database.quarantine.isEmpty { modes.insert(.dataDamaged) }
         return DegradedMode.allCases.filter(modes.contains)
     }
 

@@ -18,6 +18,7 @@ extension Operations {
             var outcomes: [Result<PublishReceipt, ContexError>?] = commands.map { command in
                 do throws(ContexError) {
                     try authorise(principal, .publishBatch, project: command.project, key: command.key, from: caller)
+                    try database.quarantine.check(principal.tenant, command.project)
                     return nil
                 } catch {
                     return .failure(error)
@@ -29,7 +30,9 @@ extension Operations {
             for (place, outcome) in zip(open, await database.publish(principal.tenant, open.map { commands[$0].published(by: principal) })) {
                 outcomes[place] = outcome
             }
-            return outcomes.compactMap { $0 }
+            let done = outcomes.compactMap { $0 }
+            meetDamage(done, of: commands.map(\.project), principal)
+            return done
         }
     }
 
@@ -161,6 +164,7 @@ extension Operations {
             var outcomes: [Result<QueryAnswer, ContexError>?] = requests.map { request in
                 do throws(ContexError) {
                     try authorise(principal, .queryBatch, project: request.project, from: caller)
+                    try database.quarantine.check(principal.tenant, request.project)
                     return nil
                 } catch {
                     return .failure(error)
@@ -170,7 +174,9 @@ extension Operations {
             try refuseIfAllLimited(outcomes)
             let open = requests.indices.filter { outcomes[$0] == nil }
             for (place, outcome) in zip(open, await database.query(principal.tenant, open.map { requests[$0] })) { outcomes[place] = outcome }
-            return outcomes.compactMap { $0 }
+            let done = outcomes.compactMap { $0 }
+            meetDamage(done, of: requests.map(\.project), principal)
+            return done
         }
     }
 

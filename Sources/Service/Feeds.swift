@@ -28,15 +28,18 @@ public struct Feed: Sendable {
         hold: @Sendable (@escaping @Sendable () async -> Void) async throws -> Void = { await $0() }
     ) async throws -> FeedPage {
         try check()
-        guard wait > .zero else {
+        return try await operations.database.guarding(tenant, subject.project) {
+            guard wait > .zero else {
+                return try await operations.database.feed(
+                    tenant, subject, after: cursor, limit: limit, bytesMax: bytesMax, suppressesOwn: suppressesOwn)
+            }
             return try await operations.database.feed(
-                tenant, subject, after: cursor, limit: limit, bytesMax: bytesMax, suppressesOwn: suppressesOwn)
-        }
-        return try await operations.database.feed(
-            tenant, subject, after: cursor, limit: limit, bytesMax: bytesMax, suppressesOwn: suppressesOwn, wait: wait
-        ) { waiting in
-            try await hold(waiting)
-            try check()
+                tenant, subject, after: cursor, limit: limit, bytesMax: bytesMax, suppressesOwn: suppressesOwn, wait: wait
+            ) { waiting in
+                try await hold(waiting)
+                try check()
+                try operations.database.quarantine.check(tenant, subject.project)
+            }
         }
     }
 

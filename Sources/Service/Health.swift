@@ -37,13 +37,16 @@ extension Operations {
     /// Health, from a real read of the store and a real embedding. Figures of the whole server, and the words of what failed, are for
     /// administrators of all projects: to anybody else they would tell what goes on in projects that he cannot see.
     public func health(by caller: Caller) async throws -> ServerHealth {
-        try await perform(.showHealth, project: nil, by: caller) { await health(isTold: $0.isOperator) }
+        try await perform(.showHealth, project: nil, by: caller) {
+            await health(isTold: $0.isOperator, quarantined: $0.isOperator ? database.quarantine.entries : quarantined($0, caller))
+        }
     }
 
     /// The same for a door of the operator's own, which asks for no key and tells no figures.
-    public func health() async -> ServerHealth { await health(isTold: false) }
+    public func health() async -> ServerHealth { await health(isTold: false, quarantined: []) }
 
-    private func health(isTold: Bool) async -> ServerHealth {
+    /// - Parameter quarantined: the projects that may be named.
+    private func health(isTold: Bool, quarantined: [Quarantine.Entry]) async -> ServerHealth {
         let modes = degradedModes
         var parts: [ServerHealth.Component] = []
         func part(_ name: String, _ status: ServerHealth.Status, _ message: String?, _ details: [(String, String)]) {
@@ -67,6 +70,7 @@ extension Operations {
             "memory", modes.contains(.memoryFull) ? .degraded : .healthy,
             modes.contains(.memoryFull) ? "requests wait for memory: CONTEX_MAX_INFLIGHT_BYTES is what they have together" : nil,
             [("inflight_bytes", "\(held)"), ("waiting", "\(memory.working.waitingCount + memory.arriving.waitingCount)")])
+        parts.append(integrity(quarantined))
         for probe in probes {
             let found = probe.look()
             part(probe.name, found.mode == nil ? .healthy : .degraded, found.message, found.details.map { ($0.name, $0.value) })
@@ -76,6 +80,17 @@ extension Operations {
 
     /// What a detail says is the same on every server of this kind.
     private static func isOpen(_ detail: String) -> Bool { detail == "embedding_dim" }
+
+    /// Names the projects in quarantine to whoever may see them; to others it only is not healthy.
+    private func integrity(_ named: [Quarantine.Entry]) -> ServerHealth.Component {
+        let isSound = database.quarantine.isEmpty
+        let names = named.map(\.project.text).joined(separator: ", ")
+        return .init(
+            name: "integrity", status: isSound ? .healthy : .degraded,
+            message: named.isEmpty
+                ? nil : "damaged, and in quarantine: \(names). Stop the server and run 'contex check --repair', or restore them from a backup",
+            details: named.isEmpty ? [] : [("quarantined_projects", names)])
+    }
 
     private typealias Part = (_ name: String, _ status: ServerHealth.Status, _ message: String?, _ details: [(String, String)]) -> Void
 

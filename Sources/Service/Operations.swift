@@ -2,6 +2,7 @@ public import Access
 public import Base
 public import Engine
 internal import Logging
+internal import Synchronization
 
 /// Every operation of Contex, the same for every adapter. Each goes through the same steps, in this order: authenticate,
 /// authorise, meter, run, audit. Adapters turn bytes into these calls and have no rules of their own; what they refuse
@@ -25,6 +26,8 @@ public final class Operations: Sendable {
     let condition = Condition()
     let logins = LoginGuard()
     let tenancy = TenantGuard()
+    /// Who looks at all that a project has on the disk; set once at start.
+    let looker = Mutex<(@Sendable (TenantID, Name) async throws -> ProjectLook)?>(nil)
     /// For which keys client certificates stand.
     public let certificateKeys = CertificateKeys()
 
@@ -160,6 +163,7 @@ public final class Operations: Sendable {
             let known = try authenticate(caller, for: action.place, counts: true)
             principal = known
             try authorise(known, action, project: project, key: key, from: caller)
+            if let project, action != .checkProject { try database.quarantine.check(known.tenant, project) }
             try admitTenant(action, cost, known, caller)
             try await meter.admit(action, cost: cost, principal: known, project: project, caller: caller)
             let answer = try await attributed(action, known, caller) { try await body(known) }
@@ -170,6 +174,7 @@ public final class Operations: Sendable {
         } catch {
             var failure = ContexError(from: error)
             if let project { failure = failure.damage(in: project) }
+            if let principal { database.meet(failure, principal.tenant, project) }
             switch failure.category {
             case .damaged, .bug, .storageFull:
                 logger.error("\(action.rawValue) failed", metadata: ["request": "\(caller.requestID)", "error": "\(failure)"])

@@ -66,7 +66,7 @@ extension Action {
         case .createKey, .listKeys, .revokeKey, .confirmKey, .changeKey, .rotateKey,
             .assignRole, .listRoles, .showRole, .removeRole, .changeSettings, .createEndpoint,
             .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .replayDeliveries, .setRateLimits, .readAudit,
-            .showLogLevel, .changeLogLevel, .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject,
+            .showLogLevel, .changeLogLevel, .checkProject, .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject,
             .createAccount, .listAccounts, .showAccount, .changeAccount, .removeAccount, .createAccountKey, .removeAccountKey, .rotateTokenKey,
             .listCustomRoles, .putCustomRole, .removeCustomRole, .setPermissions,
             .createTenant, .listTenants, .showTenant, .changeTenant, .removeTenant, .resetTenantUsage, .listTenantProjects, .addTenantProject,

@@ -243,7 +243,7 @@ extension Action {
         case .query, .queryBatch, .embed, .listData, .showData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .rehearse, .tryNeeds,
             .readEvents, .followEvents, .readVersions, .openSocket, .listProjects, .showSettings, .listKeys, .listRoles, .showRole, .listPermissions,
             .showHealth, .readDeliveries, .listEventKinds, .listEndpoints, .showEndpoint, .showRateLimits, .readAudit, .showMetrics, .showLogLevel,
-            .useMCP, .showRetention, .listAccounts, .showAccount, .validateToken,
+            .useMCP, .checkProject, .showRetention, .listAccounts, .showAccount, .validateToken,
             .showTokenKeys, .listCustomRoles, .explainPermission, .listTenants, .showTenant,
             .listTenantProjects:
             nil

@@ -52,11 +52,16 @@ final class Writer: CommandLog {
     private let measures: EngineMeasures
     private let committed: @Sendable (Effects) -> Void
     private let condition: WriteCondition
+    private let quarantine: Quarantine
+    private let clock: any WallClock
 
     /// - Parameter committed: gets what a group left for after its commit, in the order of commits, on the writer's thread, before anybody is answered.
     init(
-        store: OpenStore, applier: Applier, condition: WriteCondition, measures: EngineMeasures, committed: @escaping @Sendable (Effects) -> Void
+        store: OpenStore, applier: Applier, condition: WriteCondition, measures: EngineMeasures, quarantine: Quarantine, clock: any WallClock,
+        committed: @escaping @Sendable (Effects) -> Void
     ) {
+        self.quarantine = quarantine
+        self.clock = clock
         self.condition = condition
         self.store = store
         self.applier = applier
@@ -222,10 +227,20 @@ final class Writer: CommandLog {
                 throw ContexError(.conflict, "the command has position \(expected), the store is at \(reached) and takes \(reached.next) next")
             }
         }
+        let command = job.proposal.command
+        let projects = command.projects
+        if job.proposal.position == nil { for project in projects { try quarantine.check(command.tenant, project) } }
         let watch = Stopwatch()
         defer { note(.apply, watch, for: [job]) }
-        let (outcome, effects) = try applier.apply(job.proposal.command, draft: job.proposal.draft, in: &transaction)
-        return (outcome, effects)
+        do {
+            return try applier.apply(command, draft: job.proposal.draft, in: &transaction)
+        } catch {
+            let failure = ContexError(anyError: error)
+            // Of several it does not say which one it was.
+            guard failure.code == .damaged, projects.count == 1, let project = projects.first else { throw error }
+            quarantine.enter(command.tenant, project, reason: failure.message, at: clock.now())
+            throw failure.damage(in: project)
+        }
     }
 
     private func runAlone(_ job: Job) {

@@ -62,6 +62,16 @@ extension RouteTable {
         },
 
         Route(
+            "POST", "/admin/check/{project_id}", bases: .current, action: .checkProject, group: group,
+            "Look at all that a project has on the disk: one that is sound leaves the quarantine", path: [Fields.project.shape],
+            #"{"project_id":"app","status":"sound","records":412,"findings":[]}"#
+        ) { call in
+            let project = call.path[Fields.project]
+            let (look, isQuarantined) = try await call.operations.check(project: project, by: call.caller)
+            return .json(HealthShape.look(look, at: project, isQuarantined: isQuarantined))
+        },
+
+        Route(
             "DELETE", "/projects/{project_id}", bases: .current, action: .eraseProject, group: group,
             "Erase a project with all that it ever held; the answer is a signed receipt", path: [Fields.project.shape], query: [confirmation.shape],
             #"""
