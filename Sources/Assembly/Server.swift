@@ -239,8 +239,9 @@ public final class Server: Sendable {
                 if turn % usedQueriesTurns == 0 { await database?.keepUsedQueries() }
                 do {
                     try await database?.eraseRemovedTenants()
+                    for tenant in database?.tenants.numbers ?? [] { try await database?.dropAbandonedParts(tenant) }
                 } catch {
-                    logger.warning("records of a removed tenant stay for now", metadata: ["reason": "\(error)"])
+                    logger.warning("records of removed tenants, or parts of imports that were cut off, stay for now", metadata: ["reason": "\(error)"])
                 }
                 if turn % expiryTurns == 0 {
                     do {

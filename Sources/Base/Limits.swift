@@ -107,6 +107,11 @@ public enum Limits {
     public static let retentionEvents = 1_000_000_000
     /// Events, or entries of inboxes that name them, that one transaction trims.
     public static let trimmedAtOnce = 256
+    /// Bytes of an encoded command up to which it is proposed as it is. A larger import comes in parts of this size, so that the journal has no
+    /// entry that a follower or a backup has to hold whole for long.
+    public static let commandPartBytes = 1 << 20
+    /// Parts of one command: four times what the largest body and its vectors come to.
+    public static let commandParts = 1_024
     /// Records that one transaction of an erasure takes, and bytes of events that it reads.
     public static let erasedAtOnce = 2_000
     public static let erasedBytesAtOnce = 8 << 20

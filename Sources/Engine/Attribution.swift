@@ -25,8 +25,8 @@ public struct Attribution: Sendable, Equatable {
 
     func of(_ command: Command) -> Command {
         switch command {
-        // Notes are of what others did, and an agent that has read its inbox has changed nothing that anybody else sees.
-        case .noteAudit, .attributed, .acknowledge, .keepQueries, .noteDeliveries, .expireInboxes, .eraseTenant: command
+        // Notes are of what others did, parts are nothing until they are whole, an agent that has read its inbox has changed nothing that anybody else sees.
+        case .noteAudit, .attributed, .acknowledge, .keepQueries, .noteDeliveries, .expireInboxes, .eraseTenant, .keepPart: command
         // Of an erasure the first step and the last are told, of what is done between them how much it was.
         case .erase(let erase) where !erase.isTold: command
         default: .attributed(Command.Attributed(command: command, attribution: self))

@@ -170,6 +170,7 @@ public final class Database: Sendable {
     let queryUse = QueryUse()
     let answers: AnswerCache
     let activity: AgentActivity
+    let partsUnderWay = PartsUnderWay()
     let bell = InboxBell()
     let pastGate = PastGate()
     let pepper: Pepper

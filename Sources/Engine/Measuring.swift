@@ -176,6 +176,8 @@ extension Command {
         case .changeTenant: "change_tenant"
         case .eraseTenant: "erase_tenant"
         case .setTenancy: "set_tenancy"
+        case .keepPart: "keep_part"
+        case .assembled: "assembled"
         // What is done, not in whose name.
         case .attributed(let attributed): attributed.command.kind
         }

@@ -62,7 +62,7 @@ extension Database {
                 tenant, project, units: units, embedded: embedded[...], countTokens: models.countTokens, overwrites: overwrite, by: publisher,
                 routing, at: time)
         }
-        _ = try await submit(.importProject(command))
+        try await submitInParts(.importProject(command))
         // Each by itself, as in a batch: the data is in by now, so one that is refused is told and does not end the import.
         let head = try await read { view in
             try Self.scope(tenant, project, view).map { try EventLog(scope: $0).head(in: view).sequence } ?? .zero

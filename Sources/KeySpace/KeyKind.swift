@@ -85,6 +85,8 @@ public enum KeyKind: UInt8, CaseIterable, Sendable {
     case outboxEvent = 0x65
     case outboxState = 0x66
     case deliveryAttempt = 0x67
+    // Project 0 of a tenant: a command that comes in parts and is not whole yet.
+    case commandPart = 0x68
 
     // A project: where its log begins, and by which rule it is trimmed. In a tenant's project 0: erasures that are under way.
     case logHorizon = 0x7C

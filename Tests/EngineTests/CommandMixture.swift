@@ -138,11 +138,11 @@ struct Mixture {
         case 0:
             let time = database.currentTime()
             try await database.putRole(
-                tenant, try CustomRole(name: role, description: text(1), inherits: ["readonly"], permissions: ["data:write"], updatedAt: time))
+                tenant, try CustomRole(name: role, description: text(1), inherits: ["readonly"], permissions: ["project:p1:data:publish"], updatedAt: time))
         case 1: try? await database.removeCustomRole(tenant, role)
         case 2:
             guard let key = keys.first else { return }
-            try await database.setPermissions(tenant, key, random.below(3) == 0 ? [] : ["data:read", "query:execute"])
+            try await database.setPermissions(tenant, key, random.below(3) == 0 ? [] : ["project:p1:data:read", "project:p1:data:query"])
         case 3 where present.count > 2: try await database.removeAccount(tenant, present[0].id)
         case 4 where !present.isEmpty:
             var patch = AccountPatch()
@@ -166,9 +166,9 @@ struct Mixture {
         for _ in 0..<3 { _ = try await database.query(tenant, QueryRequest(project: passing.project, text: "asked again and again")) }
         await database.keepUsedQueries()
         let key = try await database.createKey(tenant, name: "granted").record.keyID
-        try await database.setPermissions(tenant, key, ["data:read"])
+        try await database.setPermissions(tenant, key, ["project:p1:data:read"])
         let time = database.currentTime()
-        try await database.putRole(tenant, try CustomRole(name: "kept", description: nil, inherits: [], permissions: ["data:read"], updatedAt: time))
+        try await database.putRole(tenant, try CustomRole(name: "kept", description: nil, inherits: [], permissions: ["project:p1:data:read"], updatedAt: time))
         _ = try await database.createAccount(
             tenant,
             ServiceAccount(

@@ -55,7 +55,8 @@ package struct Applier: Sendable {
         var work = Work(position: before.position.next, indexing: indexing)
         try refuseGone(command.tenant, in: transaction.view)
         let mutations = transaction.mutationCount
-        let outcome = try outcome(of: command, &work, in: &transaction)
+        let outcome = try outcome(of: whole(command, in: transaction.view), &work, in: &transaction)
+        try removeParts(of: command, in: &transaction)
         if transaction.mutationCount > mutations, !command.isLocal {
             let reached = StorePosition(position: work.position, time: command.time)
             try reached.store(in: &transaction)
@@ -105,6 +106,8 @@ package struct Applier: Sendable {
         case .changeTenant(let command): try changeTenant(command, &work, in: &transaction)
         case .eraseTenant(let command): try eraseTenant(command, in: &transaction)
         case .setTenancy(let command): try setTenancy(command, &work, in: &transaction)
+        case .keepPart(let command): try keepPart(command, in: &transaction)
+        case .assembled: throw ContexError(.bug, "a command in parts is made whole before it is applied")
         case .attributed(let command): try audited(command, &work, in: &transaction)
         }
     }

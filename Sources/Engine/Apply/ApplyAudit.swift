@@ -279,7 +279,7 @@ private struct AuditSubject {
             kind = .configUpdated
             resource = ("settings", "multi_tenant")
             details = [("enabled", .bool(command.isOn))]
-        case .keepQueries, .acknowledge, .expireInboxes, .noteDeliveries, .noteAudit, .eraseTenant, .attributed:
+        case .keepQueries, .acknowledge, .expireInboxes, .noteDeliveries, .noteAudit, .eraseTenant, .keepPart, .assembled, .attributed:
             throw ContexError(.bug, "a command that is in nobody's name has one on it")
         }
     }

@@ -46,6 +46,8 @@ package enum Command: Sendable {
     case changeTenant(ChangeTenant)
     case eraseTenant(EraseTenant)
     case setTenancy(SetTenancy)
+    case keepPart(KeepPart)
+    case assembled(Assembled)
     indirect case attributed(Attributed)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
@@ -85,6 +87,8 @@ package enum Command: Sendable {
         case .changeTenant(let command): command.time
         case .eraseTenant(let command): command.time
         case .setTenancy(let command): command.time
+        case .keepPart(let command): command.time
+        case .assembled(let command): command.time
         case .attributed(let attributed): attributed.command.time
         }
     }
@@ -115,6 +119,8 @@ package enum Command: Sendable {
         case .setGrants(let command): command.tenant
         // The operator's: what is done to a tenant is none of its own doing.
         case .changeTenant, .eraseTenant, .setTenancy: .standard
+        case .keepPart(let command): command.tenant
+        case .assembled(let command): command.tenant
         case .attributed(let attributed): attributed.command.tenant
         }
     }
@@ -311,7 +317,8 @@ extension Command {
             .setRetention, .erase:
             512
         case .changeTenant(let command): command.weight
-        case .eraseTenant, .setTenancy: 64
+        case .eraseTenant, .setTenancy, .assembled: 128
+        case .keepPart(let command): command.bytes.count + 64
         case .noteAudit(let command): command.drafts.count * 512 + 64
         case .changeAccounts, .changeRoles, .setGrants: 4_096
         case .attributed(let attributed): attributed.command.weight + 512
