@@ -19,8 +19,10 @@ enum Scrubbing {
             switch remark {
             case .entered(let entry):
                 logger.error(
-                    "a project is in quarantine: its data is damaged", metadata: ["project": "\(entry.project)", "tenant": "\(entry.tenant)", "reason": "\(entry.reason)"])
-            case .left(let project): logger.notice("a project has left the quarantine: a look at all of it has found nothing", metadata: ["project": "\(project)"])
+                    "a project is in quarantine: its data is damaged",
+                    metadata: ["project": "\(entry.project)", "tenant": "\(entry.tenant)", "reason": "\(entry.reason)"])
+            case .left(let project):
+                logger.notice("a project has left the quarantine: a look at all of it has found nothing", metadata: ["project": "\(project)"])
             case .found(let finding): logger.error("stored data is damaged", metadata: ["finding": "\(finding)"])
             case .failed(let reason): logger.warning("what is stored could not be looked at", metadata: ["reason": "\(reason)"])
             }
@@ -58,8 +60,8 @@ enum Scrubbing {
         registry.gauge("contex_scrub_findings", "What the last pass, or the one that runs, has found to be damaged") { [weak scrubber] in
             scrubber.map { Double($0.now.findings) }
         }
-        registry.counter("contex_scrub_unsettled", "Projects whose sums could not be compared in a pass, since they were written to all the time") { [weak scrubber] in
-            scrubber?.now.scopesUnsettled
+        registry.counter("contex_scrub_unsettled", "Projects whose sums could not be compared in a pass, since they were written to all the time") {
+            [weak scrubber] in scrubber?.now.scopesUnsettled
         }
     }
 }

@@ -82,7 +82,7 @@ struct Check: AsyncParsableCommand {
         }
         guard report.left.isEmpty else {
             throw CommandFailure(
-                .failed, "\(report.left.count) findings in \(folder) that nothing is left to mend from: " + "restore them from a backup (contex restore)"
+                .failed, "\(report.left.count) findings in \(folder) that nothing is left to mend from: restore them from a backup (contex restore)"
                     + (report.kept == nil ? "; the store is as it was" : ""))
         }
     }

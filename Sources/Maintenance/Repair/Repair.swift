@@ -156,11 +156,12 @@ public enum Repair {
         copied.gaps = !read.gaps.isEmpty
         if let meta = read.meta { report.mended.append("the meta page that is good was taken, of commit \(read.commit) (\(meta))") }
         if read.isOlder {
-            report.mended.append("the state before the last commit was taken, commit \(read.commit), since that of the last cannot be reached: what it wrote is gone")
+            report.mended.append(
+                "the state before the last commit was taken, commit \(read.commit), since that of the last cannot be reached: what it wrote is gone")
         }
         if !read.gaps.isEmpty || !read.findings.isEmpty {
-            report.mended.append(
-                "\(records) records were saved from pages that can be read; those of \(read.gaps.count) that cannot are gone (\(read.findings.first.map { "\($0)" } ?? "-"))")
+            let fault = read.findings.first.map { "\($0)" } ?? "a page is broken"
+            report.mended.append("\(records) records were saved from pages that can be read; those of \(read.gaps.count) that cannot are gone (\(fault))")
         } else if report.found.contains(where: { $0.hasPrefix("page ") }) {
             // Of the tree of free pages, which a new file does not have.
             report.mended.append("\(records) records were written into a file whose free pages are in order")
