@@ -43,7 +43,7 @@ def refused(server, project, expected):
     assert code(server.call("POST", f"/api/v1/projects/{project}/query", {"query": "ferries"})) == expected
     publish = {"project_id": project, "data_key": "more", "data": "ferries"}
     assert code(server.call("POST", "/api/v1/data/publish", publish)) == expected
-    batch = server.call("POST", "/api/v1/batch/publish", {"items": [publish, dict(publish, project_id="sound", data_key="k1")]})
+    batch = server.call("POST", "/api/v1/batch/publish", [publish, dict(publish, project_id="sound", data_key="k1")])
     results = batch.json["results"]
     assert [item.get("code") for item in results] == ["project_quarantined", None], batch.json
 
