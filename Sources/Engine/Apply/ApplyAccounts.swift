@@ -19,7 +19,7 @@ extension Applier {
         case .remove(let id):
             _ = try present(id, transaction.view)
             try AccountRegistry.remove(id, in: &transaction, scope: scope)
-            work.effects.haveKeysChanged = true
+            work.effects.keyChanges.insert(.account(command.tenant, id))
             return .done
         case .create(let made):
             guard try AccountRegistry.account(made.id, transaction.view, scope: scope) == nil else {
@@ -48,7 +48,7 @@ extension Applier {
         }
         _ = try RoleBook(transaction.view, scope: scope).rules(of: account.role)
         try AccountRegistry.store(account, in: &transaction, scope: scope)
-        work.effects.haveKeysChanged = true
+        work.effects.keyChanges.insert(.account(command.tenant, account.id))
         return .done
     }
 
@@ -64,7 +64,7 @@ extension Applier {
             }
             try RoleBook.remove(name, in: &transaction, scope: scope)
         }
-        work.effects.haveKeysChanged = true
+        work.effects.keyChanges.insert(.tenant(command.tenant))
         return .done
     }
 
@@ -72,7 +72,7 @@ extension Applier {
     func setGrants(_ command: Command.SetGrants, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
         let scope = TenantScope(tenant: command.tenant, project: .tenantLevel)
         let id = command.keyID
-        let before = try Administrators(scope, in: transaction.view)
+        let last = try LastAdministrator(id, command.asker, scope, in: transaction.view)
         let present = try AccessRegistry.assignment(of: id, transaction.view, scope: scope) ?? .unassigned(id)
         guard command.reach.covers(present.projects) else { throw ContexError(.keyNotFound, "Key not found") }
         var grants = try AccessRegistry.grants(of: id, transaction.view, scope: scope)
@@ -85,8 +85,8 @@ extension Applier {
         }
         try AccessRegistry.set(grants, of: id, in: &transaction, scope: scope)
         if command.asker == .anybody { try AccessRegistry.set(.open, of: id, in: &transaction, scope: scope) }
-        try before.requireOneLeft(after: try Administrators(scope, in: transaction.view), asker: command.asker)
-        work.effects.haveKeysChanged = true
+        try last.requireOneLeft(in: transaction.view)
+        work.effects.keyChanges.insert(.key(command.tenant, id))
         return .done
     }
 }

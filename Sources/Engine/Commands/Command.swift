@@ -255,8 +255,8 @@ package enum Outcome: Sendable {
 /// What a command leaves for after the commit.
 package struct Effects: Sendable {
     var notifications: [Notification] = []
-    /// API keys or roles are other ones now.
-    var haveKeysChanged = false
+    /// API keys, service accounts and roles that are other ones now.
+    var keyChanges: Set<KeyChange> = []
     /// The projects whose logs have grown, and whether another log took the place of one.
     var logs: [ProjectLog: Bool] = [:]
     /// Projects whose data is the same and is found in another way.
@@ -278,7 +278,7 @@ package struct Effects: Sendable {
 
     package mutating func add(_ other: Effects) {
         notifications += other.notifications
-        haveKeysChanged = haveKeysChanged || other.haveKeysChanged
+        keyChanges.formUnion(other.keyChanges)
         haveLimitsChanged = haveLimitsChanged || other.haveLimitsChanged
         haveTenantsChanged = haveTenantsChanged || other.haveTenantsChanged
         events += other.events
