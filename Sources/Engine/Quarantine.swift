@@ -128,7 +128,8 @@ extension Command {
         case .changeLetters(let command): if case .agent(_, let project) = command.lane { [project] } else { [] }
         case .erase(let command): if case .begin(let project, _) = command.step { [project] } else { [] }
         case .attributed(let attributed): attributed.command.projects
-        case .changeKeys, .keepQueries, .expireInboxes, .noteDeliveries, .changeEndpoint, .announce, .setRateLimit, .noteAudit, .changeAccounts, .changeRoles,
+        // An import in parts was refused before its first one.
+        case .changeKeys, .keepPart, .assembled, .keepQueries, .expireInboxes, .noteDeliveries, .changeEndpoint, .announce, .setRateLimit, .noteAudit, .changeAccounts, .changeRoles,
             .setGrants, .changeTenant, .eraseTenant, .setTenancy:
             []
         }

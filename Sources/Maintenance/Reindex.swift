@@ -46,8 +46,8 @@ public enum Reindex {
     static let batchNodes = 1_024
 
     /// What a rebuild empties first, and fills again.
-    private static let madeAnew: Set<KeyKind> = [
-        .journalState, .journalEntry, .vectorState, .vector, .vectorLinks, .vectorSlots, .vectorCodes, .vectorNodes, .vectorBulk, .vectorSum,
+    static let madeAnew: Set<KeyKind> = [
+        .vectorState, .vector, .vectorLinks, .vectorSlots, .vectorCodes, .vectorNodes, .vectorBulk, .vectorSum,
         .textState, .posting, .textPositions, .textTerms, .textLengths, .textRecent, .need, .needState, .agentMatch, .agentMatchByDocument,
         .agentNeeds, .needFollower, .needByText, .needTerm, .needLimits, .needCodes, .attributeNodes, .attributeTimes,
     ]
@@ -90,7 +90,7 @@ public enum Reindex {
         do {
             let environment = try Environment(
                 store: configuration.storePath, options: .init(durability: configuration.durability, mapBytes: configuration.mapBytes))
-            return try await run(environment, configuration, models, change, progress)
+            return try await run(environment, configuration, models, change, nil, progress)
         } catch let error as LMDBError {
             throw Database.openFailure(error, configuration.directory)
         }
@@ -106,8 +106,10 @@ public enum Reindex {
         }
     }
 
-    private static func run(
-        _ environment: Environment, _ configuration: DatabaseConfiguration, _ models: Models, _ change: AnalyzerChange?,
+    /// - Parameter only: these projects, by the model that made the indexes of the others too: what is left of the journal is left, since it leads to
+    ///   the same documents, needs and answers. nil: all of the store, and its journal goes.
+    static func run(
+        _ environment: Environment, _ configuration: DatabaseConfiguration, _ models: Models, _ change: AnalyzerChange?, _ only: Set<TenantScope>?,
         _ progress: (Step, Int, Int) -> Void
     ) async throws -> Report {
         var report = Report()
@@ -118,6 +120,7 @@ public enum Reindex {
                 let entries = try ProjectRegistry(tenant: tenant).entries(in: view).sorted { $0.project.rawValue < $1.project.rawValue }
                 projects += entries.map { (TenantScope(tenant: tenant, project: $0.project), $0) }
             }
+            if let only { projects.removeAll { !only.contains($0.scope) } }
             let sizes = try projects.map { try DocumentStore(scope: $0.scope).nodeIDs(in: view).count }
             return (projects, sizes, try VectorModel.load(view))
         }
@@ -210,14 +213,17 @@ public enum Reindex {
         }
         try write(environment, models, nil) { transaction in
             // No command made these indexes: a journal from before would lead elsewhere.
-            try Journal().removeAll(in: &transaction)
+            if only == nil { try Journal().removeAll(in: &transaction) }
             // A graph that an import had set apart is whole now.
             if var mark = try ImportMark.load(transaction.view), mark.isBuilding {
                 mark.isBuilding = false
                 try mark.store(in: &transaction)
             }
             // What was gone before is there again; of the others only what was written counts.
-            try RecordSums.recount(RecordSums.areKept(in: transaction.view) ? madeAnew : nil, in: &transaction)
+            let keepsSums = try RecordSums.areKept(in: transaction.view)
+            if keepsSums || only == nil {
+                try RecordSums.recount(keepsSums ? (only == nil ? madeAnew.union([.journalState, .journalEntry]) : madeAnew) : nil, in: &transaction)
+            }
         }
         return report
     }

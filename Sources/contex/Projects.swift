@@ -14,7 +14,10 @@ struct Projects: AsyncParsableCommand {
             return
         }
         let rows = (answer["projects"]?.arrayValue ?? []).map { project in
-            [Terminal.clean(project["project_id"]?.stringValue ?? "")]
+            if let status = project["status"]?.stringValue {
+                return [Terminal.clean(project["project_id"]?.stringValue ?? ""), Terminal.clean(status), "", "", ""]
+            }
+            return [Terminal.clean(project["project_id"]?.stringValue ?? "")]
                 + ["documents", "nodes", "agents"].map { String(project[$0]?.integerValue ?? 0) } + [project["last_sequence"]?.stringValue ?? "0"]
         }
         Terminal.say(Terminal.table([["PROJECT", "DOCUMENTS", "NODES", "AGENTS", "EVENTS"]] + rows))
