@@ -127,6 +127,18 @@ public final class Operations: Sendable {
         try principal.require(question(permission, principal, project.text, nil, caller, false))
     }
 
+    /// Refuses what is denied by name, whatever else grants it; that nothing grants it is another matter.
+    func refuseDenied(
+        _ permission: Permission, _ project: Name, _ key: Name, _ principal: Principal, _ caller: Caller
+    ) throws(ContexError) {
+        guard principal.hasRules else { return }
+        let question = question(permission, principal, project.text, key, caller, false)
+        switch principal.decide(question) {
+        case .deniedByRole, .deniedByPermissions: try principal.require(question)
+        case .allowed, .role, .project, .permissions: return
+        }
+    }
+
     /// Whether a part of an answer is for the caller: what is of a project that he may not ask this of is not there for him.
     func maySee(_ action: Action, of project: String, _ principal: Principal, _ caller: Caller) -> Bool {
         guard principal.hasRules, let permission = action.permission else { return principal.projects.includes(project) }
