@@ -205,11 +205,12 @@ public enum AccessRegistry {
     }
 
     /// One key; nil when it is not there.
+    /// - Parameter roles: the tenant's, where they are at hand.
     /// - Complexity: O(log n); O(custom roles) for a key that has more than a built-in role.
-    public static func principal(of id: KeyID, _ view: borrowing TransactionView, scope: TenantScope) throws -> Holder? {
+    public static func principal(of id: KeyID, _ view: borrowing TransactionView, scope: TenantScope, roles: RoleBook? = nil) throws -> Holder? {
         guard let key = try key(id, view, scope: scope) else { return nil }
         let grants = try grants(of: id, view, scope: scope)
-        let own = grants == KeyGrants() ? nil : (grants, try RoleBook(view, scope: scope))
+        let own = grants.isEmpty ? nil : (grants, try roles ?? RoleBook(view, scope: scope))
         return (key, principal(of: key, try assignment(of: id, view, scope: scope), own), try terms(of: id, view, scope: scope))
     }
 
@@ -225,22 +226,19 @@ public enum AccessRegistry {
 
     /// Whether some key may do everything everywhere and does not end by itself.
     /// - Parameter isValid: only keys that need no confirmation any more.
-    /// - Complexity: O(keys up to the first one that has the role admin); O(n log n) when none has.
+    /// - Complexity: O(keys with a role, up to the first such one)
     public static func hasAdministrator(isValid: Bool, _ view: borrowing TransactionView, scope: TenantScope) throws -> Bool {
-        func counts(_ holder: Holder) -> Bool {
-            holder.principal.isAdministratorOfAll && holder.terms.expiresAt == nil && (!isValid || holder.key.rule.isValid)
-        }
         var isFound = false
         try view.scanRecords(prefix: scope.registry.key(.roleAssignment)) { key, payload in
             let id = KeyID(rawValue: UInt64(lastOf: key))
             let bytes = Array(payload)
             let assignment = try decoded("the role of API key \(id)") { () throws(ByteError) in try RoleAssignment(keyID: id, bytes: bytes) }
-            guard assignment.role == .admin, let holder = try principal(of: id, view, scope: scope), counts(holder) else { return .onward }
+            guard assignment.role == .admin, let (record, principal, terms) = try principal(of: id, view, scope: scope) else { return .onward }
+            guard principal.isAdministratorOfAll, terms.expiresAt == nil, !isValid || record.rule.isValid else { return .onward }
             isFound = true
             return .stop
         }
-        // By a custom role.
-        return try isFound || principals(view, scope: scope).contains(where: counts)
+        return isFound
     }
 
     /// Every service account with what it may do, in the order of creation.

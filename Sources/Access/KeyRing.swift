@@ -14,14 +14,16 @@ internal import Synchronization
 public enum KeyChange: Hashable, Sendable {
     case key(TenantID, KeyID)
     case account(TenantID, AccountID)
-    /// Everything of a tenant: its roles, or the tenant itself.
+    /// A custom role: whoever has it, or one that inherits from it.
+    case role(TenantID, String)
+    /// Everything of a tenant.
     case tenant(TenantID)
 
     public var isWhole: Bool { if case .tenant = self { true } else { false } }
 
     public var tenant: TenantID {
         switch self {
-        case .key(let tenant, _), .account(let tenant, _), .tenant(let tenant): tenant
+        case .key(let tenant, _), .account(let tenant, _), .role(let tenant, _), .tenant(let tenant): tenant
         }
     }
 }
@@ -88,7 +90,8 @@ public final class KeyRing: Sendable {
 
             /// - Parameter isThere: whether there is such a tenant still.
             /// - Throws: as the snapshot's initialiser.
-            /// - Complexity: O(1) for a key or an account; for a tenant as the snapshot's initialiser.
+            /// - Complexity: O(1) for a key or an account; O(keys with permissions, accounts) for a role, and reading the rules of those that have
+            ///   it; for a tenant as the snapshot's initialiser.
             public init(_ change: KeyChange, _ view: borrowing TransactionView, isThere: Bool, pepper: Pepper) throws {
                 self.change = change
                 guard isThere else { return }
@@ -99,6 +102,15 @@ public final class KeyRing: Sendable {
                     for found in try AccessRegistry.accounts(view, scope: scope) { try take(found, pepper) }
                 case .key(_, let id): if let found = try AccessRegistry.principal(of: id, view, scope: scope) { try take(found, pepper) }
                 case .account(_, let id): if let found = try AccessRegistry.account(id, view, scope: scope) { try take(found, pepper) }
+                case .role(_, let name):
+                    let roles = try RoleBook(view, scope: scope)
+                    let changed = Set([name] + roles.heirs(of: name))
+                    for (id, grants) in try AccessRegistry.grantsByKey(view, scope: scope) where grants.customRole.map(changed.contains) == true {
+                        if let found = try AccessRegistry.principal(of: id, view, scope: scope, roles: roles) { try take(found, pepper) }
+                    }
+                    for account in try AccountRegistry.all(view, scope: scope) where changed.contains(account.role) {
+                        try take((account, account.principal(in: scope.tenant, roles: roles)), pepper)
+                    }
                 }
             }
 
@@ -148,6 +160,7 @@ public final class KeyRing: Sendable {
             switch renewal.change {
             case .key(_, let id): removeKey(id)
             case .account(_, let id): removeAccount(id)
+            case .role: break
             case .tenant(let tenant):
                 for id in keys.filter({ $0.value.tenant == tenant }).keys { removeKey(id) }
                 for id in accounts.filter({ $0.value.tenant == tenant }).keys { removeAccount(id) }
@@ -156,6 +169,7 @@ public final class KeyRing: Sendable {
         }
 
         private mutating func put(_ held: HeldKey, as id: KeyID) {
+            removeKey(id)
             keys[id] = held
             for entry in held.entries { entries[Self.place(entry.hash), default: []].append(entry) }
             if held.isAdministrator { possibleAdministrators += 1 }
@@ -163,6 +177,7 @@ public final class KeyRing: Sendable {
         }
 
         private mutating func put(_ held: HeldAccount, as id: AccountID) {
+            removeAccount(id)
             accounts[id] = held
             for entry in held.entries { entries[Self.place(entry.hash), default: []].append(entry) }
         }

@@ -99,6 +99,7 @@ extension Applier {
         let level = TenantScope(tenant: tenant.number, project: .tenantLevel)
         let projects = try RecordSums.count(of: .projectName, in: level, during: transaction)
         let keys = try RecordSums.count(of: .apiKeyByID, in: level, during: transaction)
+            + RecordSums.count(of: .serviceAccount, in: level, during: transaction)
         guard isForced || (projects == 0 && keys == 0) else {
             throw ContexError(
                 .tenantNotEmpty, "Tenant '\(tenant.name)' has \(projects) project(s) and \(keys) API key(s): force=true removes it with all that it has")
