@@ -251,5 +251,5 @@ extension Action {
     }
 
     /// Whether it can change the store, so that the change has a name on it.
-    var changes: Bool { auditKind != nil && ![.exportData, .issueToken, .rotateTokenKey].contains(self) }
+    package var changes: Bool { auditKind != nil && ![.exportData, .issueToken, .rotateTokenKey].contains(self) }
 }
