@@ -12,18 +12,11 @@ import urllib.parse
 
 import pytest
 
-from support import CHECKOUT, HOST, Connection, Server, contex, free_port
+from support import CHECKOUT, HOST, Connection, Server, contex, free_port, watched
 
 RULES = CHECKOUT / "tools/deploy/observability/prometheus"
 promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not there (Debian: prometheus)")
 prometheus = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not there (Debian: prometheus)")
-
-
-def watched(environment=None):
-    server = Server(environment=environment)
-    server.metrics_port = free_port()
-    server.flags += ["--metrics-port", str(server.metrics_port)]
-    return server
 
 
 def busy(server):
