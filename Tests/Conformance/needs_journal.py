@@ -4,9 +4,10 @@ apply made of the registrations, to the byte; only the vectors are given.
 """
 import hashlib
 import os
+import shutil
 import struct
 import subprocess
-import sys
+import time as clock
 
 import support
 from support import Server
@@ -68,10 +69,10 @@ class Template:
         return bytes([1, 3]) + varint(len(body)) + body
 
 
-def make(folder, project, needs, vectors, agents_of=3):
-    """Fills `folder`, which must be empty or absent, with agents a1, a2 ... of three needs each.
+def make(folder, project, needs, vectors):
+    """Fills `folder`, which must not be there, with agents a1, a2 ... of three needs each.
 
-    `vectors(start, end)` gives float32 rows, as bytes, of the needs from start to end. Returns seconds that applying took.
+    `vectors(start, end)` gives the vectors of the needs from start to end, each as the bytes of its floats. Returns the seconds that applying took.
     """
     import lmdb
     origin = folder.rstrip("/") + ".journal"
@@ -81,7 +82,7 @@ def make(folder, project, needs, vectors, agents_of=3):
             {"agent_id": "template", "project_id": project, "data_needs": ["a need like no other"], "response_format": "json"})
         assert answer.status == 200, answer
         server.stop()
-    environment = lmdb.open(os.path.join(origin, "store"), subdir=os.path.isdir(os.path.join(origin, "store")), map_size=1 << 40, max_dbs=0, sync=False)
+    environment = lmdb.open(os.path.join(origin, "store"), map_size=1 << 40, max_dbs=0, sync=False)
     with environment.begin() as transaction:
         state = transaction.get(STATE)[6:]
         first, position, size = struct.unpack(">QQQ", state[:24])
@@ -91,8 +92,8 @@ def make(folder, project, needs, vectors, agents_of=3):
     for start in range(0, len(needs), 3000):
         rows = vectors(start, min(start + 3000, len(needs)))
         with environment.begin(write=True) as transaction:
-            for place in range(start, min(start + 3000, len(needs)), agents_of):
-                own = [(needs[at], rows[at - start]) for at in range(place, min(place + agents_of, len(needs)))]
+            for place in range(start, min(start + 3000, len(needs)), 3):
+                own = [(needs[at], rows[at - start]) for at in range(place, min(place + 3, len(needs)))]
                 agent, position, time = agent + 1, position + 1, time + 1
                 command = template.command(time, project, f"a{agent}", own)
                 digest = hashlib.sha256(command).digest()
@@ -104,10 +105,9 @@ def make(folder, project, needs, vectors, agents_of=3):
             transaction.put(STATE, sealed(STATE, struct.pack(">QQQ", first, position, size) + base + link))
             transaction.put(POSITION, sealed(POSITION, struct.pack(">Qq", position, time)))
     environment.close()
+    started = clock.perf_counter()
     ran = subprocess.run([support.BINARY, "replay", "--from", origin, "--data-dir", folder], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if ran.returncode != 0:
-        print(ran.stdout[-2000:], ran.stderr[-2000:], file=sys.stderr)
-        raise SystemExit("FAILED: the journal that was made is not taken")
-    return ran.stdout
-
-
+    took = clock.perf_counter() - started
+    assert ran.returncode == 0, f"the journal that was made is not taken: {ran.stderr[-2000:]}"
+    shutil.rmtree(origin)
+    return took
