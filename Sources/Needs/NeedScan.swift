@@ -295,6 +295,9 @@ private struct NeedScan: ~Copyable {
                 coded = codes.byteCount / (size + 8)
                 guard size > 0, codes.byteCount % (size + 8) == 0, coded <= count else { throw Self.damaged("block \(block) of needs has broken codes") }
                 nextCodes = try codesCursor.next()
+                // The codes of a block are four pages, at each of which the processor would begin anew to guess what comes: while these are
+                // multiplied, the next are on their way.
+                if let entry = nextCodes { unsafe entry.value.withUnsafeBytes { unsafe ck_prefetch_bytes($0.baseAddress, min($0.count, needs * (size + 8))) } }
             }
             // Most blocks are of needs that have a vector and say nothing else.
             let isPlain = unsafe limits.withUnsafeBytes { bytes in unsafe bytes[kinds...].reduce(UInt8(0)) { $0 | ($1 ^ NeedKind.plain) } } == 0
