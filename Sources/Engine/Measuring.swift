@@ -176,6 +176,7 @@ extension Command {
         case .changeTenant: "change_tenant"
         case .eraseTenant: "erase_tenant"
         case .setTenancy: "set_tenancy"
+        case .judge: "judge"
         // What is done, not in whose name.
         case .attributed(let attributed): attributed.command.kind
         }

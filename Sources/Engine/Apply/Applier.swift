@@ -105,6 +105,7 @@ package struct Applier: Sendable {
         case .changeTenant(let command): try changeTenant(command, &work, in: &transaction)
         case .eraseTenant(let command): try eraseTenant(command, in: &transaction)
         case .setTenancy(let command): try setTenancy(command, &work, in: &transaction)
+        case .judge(let command): try judge(command, in: &transaction)
         case .attributed(let command): try audited(command, &work, in: &transaction)
         }
     }

@@ -26,6 +26,7 @@ enum CommandCodec {
         case setRateLimit = 15, noteAudit = 16, attributed = 17, changeTenant = 18, eraseTenant = 19, setTenancy = 20
         case changeAccounts = 21, changeRoles = 22, setGrants = 23
         case trim = 24, setRetention = 25, erase = 26, publishEnding = 27
+        case judge = 28
     }
 
     /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
@@ -142,6 +143,9 @@ enum CommandCodec {
         case .setTenancy(let command):
             kind = .setTenancy
             encode(command, &body)
+        case .judge(let command):
+            kind = .judge
+            encode(command, &body)
         case .attributed(let command):
             kind = .attributed
             encode(command, eliding, &body)
@@ -219,6 +223,7 @@ enum CommandCodec {
         case .changeTenant: return .changeTenant(try changeTenant(tenant, time, &body))
         case .eraseTenant: return .eraseTenant(try eraseTenant(tenant, time, &body))
         case .setTenancy: return .setTenancy(try setTenancy(tenant, time, &body))
+        case .judge: return .judge(try judge(tenant, time, &body))
         case .attributed: return .attributed(try attributed(tenant, &body, event))
         }
     }
