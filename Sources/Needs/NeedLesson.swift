@@ -3,14 +3,20 @@
 // A need is told of a node from a similarity on: its min_similarity, or the server's threshold. Similarities are calibrated for needs in general; one
 // need may do better with another cut. What its agent says of its deliveries (useful, or not) moves it:
 //
-//     shift = (few not useful ones as if there were two of each: see `shift`), in log-odds, rounded to eighths, within `bounds`
 //     cut   = sigmoid(logit(usual) + shift)
+//     shift = i / 8, where i is of -10...20 the one that costs least, of equal ones the one nearest to 0:
+//     cost  = 16 wrong + i^2 - (useless - 4 useful) i
+//
+// wrong counts the verdicts that the cut would have decided otherwise: useful ones that it would have kept from the agent, and others that it would
+// have told. i^2 holds it back: for one wrong delivery less it goes half a unit of log-odds, for four one. The last part moves it where no cut parts
+// the verdicts: up for what is not useful, by a sixteenth each, and down for what is, by a quarter, since of what lies below the cut nothing is
+// delivered and so nothing can be said. Chosen by simulation: docs/decisions/0108-needs-learn.md.
 //
 // In log-odds, since there a similarity is a sum (Search/Calibration.swift): a shift of the cut is the same for a low one and a high one, and the same
-// as if the need's calibration were another. Rounded, so that needs of one text, however many agents learn, are at most as many as there are steps.
+// as if the need's calibration were another. In eighths, so that needs of one text, however many agents learn, are at most as many as there are steps.
 //
 // The shift is made of the verdicts that are kept and of nothing else. So the order in which they come, a verdict that is given twice, changed or taken
-// back leave nothing behind, and it can be explained by counting.
+// back leave nothing behind.
 
 public import Base
 internal import KeySpace
@@ -52,26 +58,38 @@ public struct NeedLesson: Sendable, Equatable {
 
     // MARK: - The cut
 
-    /// Eighths of log-odds.
-    static let steps = 8.0
-    public static let bounds = -1.5...2.5
+    /// Of log-odds.
+    private static let step = 0.125
+    private static let reach = -10...20
+    public static let bounds = Double(reach.lowerBound) * step...Double(reach.upperBound) * step
 
     public var useful: Int { verdicts.count { $0.isUseful } }
 
     /// How far the cut is moved, in log-odds; up when what was told was not useful.
     public var shift: Double {
-        let (useful, useless) = (Double(useful), Double(verdicts.count - useful))
-        let wanted = useless - useful
-        return min(max((wanted * Self.steps).rounded() / Self.steps, Self.bounds.lowerBound), Self.bounds.upperBound)
+        let usual = Self.odds(usual)
+        let odds = verdicts.map { (Self.odds(Double($0.similarity)) - usual, $0.isUseful) }
+        let pull = verdicts.count - 5 * useful
+        var best = (cost: Int.max, place: 0)
+        for place in Self.reach.sorted(by: { (abs($0), $0) < (abs($1), $1) }) {
+            let cut = Double(place) * Self.step
+            let wrong = odds.count { ($0 < cut) == $1 }
+            let cost = 16 * wrong + place * place - pull * place
+            if cost < best.cost { best = (cost, place) }
+        }
+        return Double(best.place) * Self.step
     }
 
     /// nil: what it is without verdicts.
     public var cut: Double? {
         let shift = shift
-        guard shift != 0 else { return nil }
-        // What lies at an end of the scale has no log-odds.
-        let usual = min(max(usual, 0.01), 0.99)
-        return 1 / (1 + PortableMath.exp(-(PortableMath.log(usual / (1 - usual)) + shift)))
+        return shift == 0 ? nil : 1 / (1 + PortableMath.exp(-(Self.odds(usual) + shift)))
+    }
+
+    /// What lies at an end of the scale has none, and is taken to lie near it.
+    private static func odds(_ similarity: Double) -> Double {
+        let similarity = min(max(similarity, 0.01), 0.99)
+        return PortableMath.log(similarity / (1 - similarity))
     }
 
     // MARK: - Verdicts

@@ -1,8 +1,10 @@
 import Audit
 import Base
 import Engine
+import Events
 import Journal
 import KeySpace
+import LMDB
 import Maintenance
 import Needs
 import TestSupport
@@ -59,16 +61,16 @@ import Testing
         var random = SeededRandom(seed: testSeed("verdictsMoveTheCutOfOneAgentAlone"))
         let folder = TemporaryFolder()
         var fixture = try fixture(folder)
-        try await register(fixture, "a", least: 0.02)
-        try await register(fixture, "b", least: 0.02)
-        for number in 0..<8 { try await fixture.publish("p", "k\(number)", .string(Self.text(number, &random)), format: "text") }
+        try await register(fixture, "a", least: 0.1)
+        try await register(fixture, "b", least: 0.1)
+        for number in 0..<32 { try await fixture.publish("p", "k\(number)", .string("zebra crossing n\(number)"), format: "text") }
         let first = try await inbox(fixture, "a")
-        #expect(first.count == 8)
+        #expect(first.count == 32)
         for item in first { try await judge(fixture, "a", item.cursor.sequence.rawValue, false) }
         let own = try #require(try await learned(fixture, "a").first)
-        #expect(own.judged == 8 && own.useful == 0 && own.shift == NeedLesson.bounds.upperBound && own.usual == 0.02)
+        #expect(own.judged == 32 && own.useful == 0 && own.shift >= 2 && own.usual == 0.1)
         let cut = try #require(own.cut)
-        #expect(cut > 0.02)
+        #expect(cut > 0.4)
         #expect(try await learned(fixture, "b") == [])
         #expect(try await inbox(fixture, "a").allSatisfy { $0.matches?.map(\.isUseful) == [false] })
         #expect(try await inbox(fixture, "b").allSatisfy { $0.matches?.map(\.isUseful) == [nil] })
@@ -77,18 +79,20 @@ import Testing
         await fixture.database.close()
         fixture = try self.fixture(folder)
         let last = try #require(first.last?.cursor)
-        for number in 8..<60 { try await fixture.publish("p", "k\(number)", .string(Self.text(number, &random)), format: "text") }
+        for number in 0..<60 { try await fixture.publish("p", "later\(number)", .string(Self.text(number, &random)), format: "text") }
         func fresh(_ agent: String) async throws -> [InboxItem] {
-            try await fixture.database.inbox(Fixture.tenant, project: Self.project, agent: Name(stored: agent), after: last, limit: 200, explains: true).items
+            try await fixture.database.inbox(
+                Fixture.tenant, project: Self.project, agent: Name(stored: agent), after: last, limit: 200, explains: true
+            ).items
         }
         let (ofOne, ofOther) = (try await fresh("a"), try await fresh("b"))
         let expected = ofOther.filter { ($0.matches?.first?.similarity ?? 0) >= cut }.map(\.event.key)
-        #expect(ofOther.count == 52)
+        #expect(!expected.isEmpty && expected.count < ofOther.count, "\(ofOther.map { $0.matches?.first?.similarity ?? 0 })")
         #expect(ofOne.map(\.event.key) == expected)
-        #expect(ofOne.allSatisfy { $0.matches?.first?.threshold == cut } && ofOther.allSatisfy { $0.matches?.first?.threshold == 0.02 })
+        #expect(ofOne.allSatisfy { $0.matches?.first?.threshold == cut } && ofOther.allSatisfy { $0.matches?.first?.threshold == 0.1 })
 
         // Taken back, it is told of everything again.
-        #expect(try await forget(fixture, "a").changed == 8)
+        #expect(try await forget(fixture, "a").changed == 32)
         #expect(try await learned(fixture, "a") == [])
         try await fixture.publish("p", "weak", "zebra lion bank river kafka invoice login", format: "text")
         let (again, always) = (try await inbox(fixture, "a").last?.event.key, try await inbox(fixture, "b").last?.event.key)
@@ -175,7 +179,8 @@ import Testing
         await refused(.invalid) { try await judge(fixture, "a", 4, true) }
         await refused(.invalid) { try await judge(fixture, "a", 2, true, need: "another need") }
         await refused(.invalid) { try await forget(fixture, "a", need: "another need") }
-        #expect(try await database.position().position == before && learned(fixture, "a") == [])
+        #expect(try await database.position().position == before)
+        #expect(try await learned(fixture, "a") == [])
 
         // Another registration: of the deliveries before it nothing can be learned.
         try await register(fixture, "a", least: 0.02)

@@ -17,32 +17,63 @@ import Testing
         .init(sequence: Sequence(rawValue: sequence), similarity: similarity, isUseful: isUseful)
     }
 
-    private static func lesson(useful: Int, useless: Int, least: Double? = nil, usual: Double = 0.5) throws -> NeedLesson {
-        var agent = agent(least: least)
-        for number in 0..<UInt64(useful + useless) { _ = try agent.learn(verdict(number + 1, number < useful), of: 0, usual: usual) }
-        return try #require(agent.lessons.first)
+    /// The formula of docs/needs.md, by hand.
+    private static func shift(_ verdicts: [(similarity: Float, isUseful: Bool)], usual: Double) -> Double {
+        func odds(_ similarity: Double) -> Double {
+            let kept = min(max(similarity, 0.01), 0.99)
+            return PortableMath.log(kept / (1 - kept))
+        }
+        let useful = verdicts.count { $0.isUseful }
+        let costs = (-10...20).map { place in
+            let wrong = verdicts.count { $0.isUseful != (odds(Double($0.similarity)) - odds(usual) >= Double(place) / 8) }
+            return (place: place, cost: Double(16 * wrong + place * place) - Double(verdicts.count - useful - 4 * useful) * Double(place))
+        }
+        let least = costs.map(\.cost).min()!
+        return Double(costs.filter { $0.cost == least }.map(\.place).min { (abs($0), $0) < (abs($1), $1) }!) / 8
     }
 
-    @Test func theShiftIsBoundedAndRisesWithWhatIsNotUseful() throws {
-        for total in 1...NeedLesson.verdictsMax {
-            var last = Double.infinity
-            for useful in 0...total {
-                let lesson = try Self.lesson(useful: useful, useless: total - useful)
-                #expect(lesson.verdicts.count == total && lesson.useful == useful)
-                #expect(NeedLesson.bounds.contains(lesson.shift) && lesson.shift <= last)
-                #expect((lesson.shift * 8).rounded() == lesson.shift * 8)
-                last = lesson.shift
-                // A shift of log-odds, whatever the need had before; none says nothing.
-                for usual in [0, 0.02, 0.5, 0.83, 1] {
-                    let own = try Self.lesson(useful: useful, useless: total - useful, least: usual)
-                    #expect(own.shift == lesson.shift && own.usual == usual)
-                    let kept = min(max(usual, 0.01), 0.99)
-                    let odds = PortableMath.log(kept / (1 - kept)) + own.shift
-                    #expect(own.cut.map { abs($0 - 1 / (1 + PortableMath.exp(-odds))) < 1e-12 } ?? (own.shift == 0))
-                    #expect(own.cut.map { $0 > 0 && $0 < 1 } ?? true)
+    @Test func theShiftIsTheOneThatCostsLeastWhateverTheOrder() throws {
+        var random = SeededRandom(seed: testSeed("theShiftIsTheOneThatCostsLeast"))
+        var seen: Set<Double> = []
+        for _ in 0..<2_000 {
+            let usual = [0, 0.05, 0.3, 0.5, 0.5, 0.8, 1].randomElement(using: &random)!
+            let middle = Float(random.unit())
+            let bias = random.unit()
+            let verdicts = (0..<Int.random(in: 1...NeedLesson.verdictsMax, using: &random)).map { _ in
+                (similarity: min(1, max(0, middle + Float(random.unit() - 0.5) / 2)), isUseful: random.unit() < bias)
+            }
+            var agents = [Self.agent(least: usual), Self.agent(least: usual)]
+            for (place, order) in [Array(verdicts.indices), verdicts.indices.shuffled(using: &random)].enumerated() {
+                for number in order {
+                    let verdict = Self.verdict(UInt64(number) + 1, verdicts[number].isUseful, verdicts[number].similarity)
+                    #expect(try agents[place].learn(verdict, of: 0, usual: 0.5))
                 }
             }
+            let lesson = try #require(agents[0].lessons.first)
+            #expect(agents[0].lessons == agents[1].lessons && lesson.usual == usual)
+            #expect(lesson.shift == Self.shift(verdicts, usual: usual), "\(verdicts) usual \(usual)")
+            #expect(NeedLesson.bounds.contains(lesson.shift))
+            let kept = min(max(usual, 0.01), 0.99)
+            let odds = PortableMath.log(kept / (1 - kept)) + lesson.shift
+            #expect(lesson.cut.map { abs($0 - 1 / (1 + PortableMath.exp(-odds))) < 1e-12 && $0 > 0 && $0 < 1 } ?? (lesson.shift == 0))
+            seen.insert(lesson.shift)
         }
+        #expect(seen.count > 20, "\(seen.sorted())")
+    }
+
+    @Test func whatIsSaidMovesTheCutItsWay() throws {
+        func lesson(_ verdicts: [(Float, Bool)]) throws -> NeedLesson {
+            var agent = Self.agent()
+            for (number, verdict) in verdicts.enumerated() { _ = try agent.learn(Self.verdict(UInt64(number) + 1, verdict.1, verdict.0), of: 0, usual: 0.5) }
+            return try #require(agent.lessons.first)
+        }
+        #expect(try lesson([(0.6, true)]).shift == -0.25 && lesson([(0.6, false)]).shift == 0.5)
+        // Two kinds that a cut parts: it lies between them.
+        let parted = try lesson([(0.55, false), (0.56, false), (0.58, false), (0.8, true), (0.9, true)])
+        #expect(parted.cut.map { $0 > 0.58 && $0 < 0.8 } == true)
+        // Ever the same answer ends at a bound.
+        #expect(try lesson((0..<32).map { _ in (0.6, true) }).shift == NeedLesson.bounds.lowerBound)
+        #expect(try lesson((0..<32).map { _ in (0.95, false) }).shift == 2)
     }
 
     @Test func verdictsAreKeptInOrderOncePerDeliveryAndTheNewest() throws {
