@@ -219,6 +219,24 @@ import Testing
         #expect(try await again.closeAndCheck() == [])
     }
 
+    /// Other events will have the sequences of those of which something was said.
+    @Test func anImportOfOtherEventsForgets() async throws {
+        let fixture = try fixture()
+        try await register(fixture, "a", least: 0.02)
+        for number in 0..<3 { try await fixture.publish("p", "k\(number)", .string("zebra crossing n\(number)"), format: "text") }
+        for item in try await inbox(fixture, "a") { try await judge(fixture, "a", item.cursor.sequence.rawValue, false) }
+        #expect(try await learned(fixture, "a").map(\.judged) == [3])
+        let sections = ExportSections(events: true, embeddings: false, agents: false)
+        let document = try await fixture.database.export(Fixture.tenant, project: Self.project, sections: sections)
+        _ = try await fixture.database.importDocument(
+            Fixture.tenant, project: Self.project, document: document, overwrite: true, validateOnly: false)
+        #expect(try await learned(fixture, "a") == [])
+        let before = try await inbox(fixture, "a").count
+        try await fixture.publish("p", "weak", "zebra lion bank", format: "text")
+        #expect(try await inbox(fixture, "a").count == before + 1)
+        #expect(try await fixture.closeAndCheck() == [])
+    }
+
     // MARK: - Commands
 
     /// Kind 28 as docs/formats/commands-v1.md has it, written here by hand: the golden file is this.
