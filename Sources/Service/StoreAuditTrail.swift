@@ -240,6 +240,7 @@ extension Action {
         case .putCustomRole: .customRoleChanged
         case .removeCustomRole: .customRoleRemoved
         case .setPermissions: .roleAssigned
+        case .judgeDelivery: .agentUpdated
         case .query, .queryBatch, .embed, .listData, .showData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .rehearse, .tryNeeds,
             .readEvents, .followEvents, .readVersions, .openSocket, .listProjects, .showSettings, .listKeys, .listRoles, .showRole, .listPermissions,
             .showHealth, .readDeliveries, .listEventKinds, .listEndpoints, .showEndpoint, .showRateLimits, .readAudit, .showMetrics, .showLogLevel,

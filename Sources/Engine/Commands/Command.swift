@@ -48,6 +48,7 @@ package enum Command: Sendable {
     case setTenancy(SetTenancy)
     case keepPart(KeepPart)
     case assembled(Assembled)
+    case judge(Judge)
     indirect case attributed(Attributed)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
@@ -89,6 +90,7 @@ package enum Command: Sendable {
         case .setTenancy(let command): command.time
         case .keepPart(let command): command.time
         case .assembled(let command): command.time
+        case .judge(let command): command.time
         case .attributed(let attributed): attributed.command.time
         }
     }
@@ -117,6 +119,7 @@ package enum Command: Sendable {
         case .changeAccounts(let command): command.tenant
         case .changeRoles(let command): command.tenant
         case .setGrants(let command): command.tenant
+        case .judge(let command): command.tenant
         // The operator's: what is done to a tenant is none of its own doing.
         case .changeTenant, .eraseTenant, .setTenancy: .standard
         case .keepPart(let command): command.tenant
@@ -246,6 +249,7 @@ package enum Outcome: Sendable {
     case erasing(ErasureStep)
     /// A tenant as it is now.
     case tenant(TenantRecord)
+    case judged(Feedback)
     case done
     /// The snapshot that the command was prepared on is no longer true, and the command lacks what it needs now. Nothing was written: it is to
     /// be prepared again, complete.
@@ -321,6 +325,7 @@ extension Command {
         case .keepPart(let command): command.bytes.count + 64
         case .noteAudit(let command): command.drafts.count * 512 + 64
         case .changeAccounts, .changeRoles, .setGrants: 4_096
+        case .judge: 1_024
         case .attributed(let attributed): attributed.command.weight + 512
         }
     }
