@@ -41,7 +41,8 @@ public struct HTTPAPIConfiguration: Sendable {
 
     public init(
         host: String = "127.0.0.1", port: Int = 8001, bodyBytesMax: Int = Limits.bodyBytes, headerBytesMax: Int = 16 << 10,
-        idleTimeout: Duration = .seconds(60), stallTimeout: Duration = .seconds(30), bodyBytesPerSecondMin: Int = 4 << 10, connectionsPerAddressMax: Int = 512, requestsMax: Int = 1_024,
+        idleTimeout: Duration = .seconds(60), stallTimeout: Duration = .seconds(30), bodyBytesPerSecondMin: Int = 4 << 10,
+        connectionsPerAddressMax: Int = 512, requestsMax: Int = 1_024,
         memoryWait: Duration = .seconds(10), streams: ReaderLedger.Bounds = HTTPAPIConfiguration.streamBounds,
         streamComment: Duration = .seconds(Limits.streamCommentSeconds), allowedHosts: [String] = [],
         corsOrigins: [String] = [], corsCredentials: Bool = true, hsts: Bool = true,

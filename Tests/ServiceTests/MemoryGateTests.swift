@@ -20,7 +20,7 @@ struct MemoryGateTests {
 
     /// Answers that nobody reads: half of the room is for one address, what is small or must be told is held over it, and all comes back.
     @Test func answersThatWaitHaveAShareOfTheirOwn() throws {
-        let memory = InflightMemory(total: 64 << 20)
+        let memory = InflightMemory(total: 32 << 20)
         let gate = memory.answering
         var held: [MemoryLease] = []
         func hold(_ count: Int, from address: String, mayRefuse: Bool = true) -> ErrorCode? {
