@@ -17,7 +17,7 @@ public struct HTTPAPIConfiguration: Sendable {
     /// An answer of which its client takes nothing for so long is cut: the connection, of HTTP/2 the stream. As the binary protocol has it.
     public var stallTimeout: Duration
     /// Past `idleTimeout`, a body must have come at this mean rate at least, else its connection is closed: a byte now and then is not idle,
-    /// and would hold a place among `requestsMax` for days.
+    /// and would hold a place among those of its address for days.
     public var bodyBytesPerSecondMin: Int
     /// Connections from one address; half the places, so that nobody can take all of them, and enough for the pool of a proxy.
     public var connectionsPerAddressMax: Int
