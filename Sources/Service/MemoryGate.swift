@@ -221,6 +221,6 @@ public struct InflightMemory: Sendable {
         arriving = MemoryGate(total: total / 4, smallMax: Limits.lightBytes)
         working = MemoryGate(total: total - total / 4)
         // Besides: whoever reads leaves it in a moment.
-        answering = MemoryGate(total: total / 4)
+        answering = MemoryGate(total: total / 2)
     }
 }
