@@ -151,7 +151,7 @@ def test_the_command_line_judges(server, project):
     [entry] = deliveries(server, project)
 
     def run(*arguments):
-        return subprocess.run([support.BINARY, "agent", "feedback", "a", *arguments, "--project", project, "--url", server.url],
+        return subprocess.run([support.BINARY, "agent", "feedback", "a", *arguments, "--project", project, "--server", server.url],
                               capture_output=True, text=True, check=False)
     noted = run(entry["sequence"], "--not-useful")
     assert noted.returncode == 0 and "0 of 1 useful" in noted.stdout, noted

@@ -1,4 +1,6 @@
+import Access
 import Base
+import Engine
 import HTTPAPI
 import TestSupport
 import Testing
