@@ -188,27 +188,57 @@ public enum AccessRegistry {
 
     // MARK: - For the key ring and `contex check`
 
-    /// Every key with what it may do and under which terms, in the order of creation.
-    public static func principals(
-        _ view: borrowing TransactionView, scope: TenantScope
-    ) throws -> [(key: KeyRecord, principal: Principal, terms: KeyTerms)] {
+    /// A key with what it may do and under which terms.
+    public typealias Holder = (key: KeyRecord, principal: Principal, terms: KeyTerms)
+
+    /// Every key, in the order of creation.
+    public static func principals(_ view: borrowing TransactionView, scope: TenantScope) throws -> [Holder] {
         let given = try assignmentsByKey(view, scope)
         let terms = try termsByKey(view, scope)
         let grants = try grantsByKey(view, scope: scope)
         let roles = try RoleBook(view, scope: scope)
         return try storedKeys(view, scope).map { stored in
             let key = stored.record
-            let assignment = given[key.keyID] ?? .unassigned(key.keyID)
-            let principal =
-                if let own = grants[key.keyID] {
-                    Principal(
-                        keyID: key.keyID, name: key.name, roleName: own.customRole ?? assignment.role.rawValue, projects: assignment.projects.projects,
-                        permissions: own.permissions, tenant: key.tenant, roles: roles)
-                } else {
-                    Principal(keyID: key.keyID, name: key.name, role: assignment.role, projects: assignment.projects, tenant: key.tenant)
-                }
+            let principal = principal(of: key, given[key.keyID], grants[key.keyID].map { ($0, roles) })
             return (key, principal, terms[key.keyID] ?? KeyTerms())
         }
+    }
+
+    /// One key; nil when it is not there.
+    /// - Parameter roles: the tenant's, where they are at hand.
+    /// - Complexity: O(log n); O(custom roles) for a key that has more than a built-in role.
+    public static func principal(of id: KeyID, _ view: borrowing TransactionView, scope: TenantScope, roles: RoleBook? = nil) throws -> Holder? {
+        guard let key = try key(id, view, scope: scope) else { return nil }
+        let grants = try grants(of: id, view, scope: scope)
+        let own = grants.isEmpty ? nil : (grants, try roles ?? RoleBook(view, scope: scope))
+        return (key, principal(of: key, try assignment(of: id, view, scope: scope), own), try terms(of: id, view, scope: scope))
+    }
+
+    private static func principal(of key: KeyRecord, _ given: RoleAssignment?, _ own: (grants: KeyGrants, roles: RoleBook)?) -> Principal {
+        let assignment = given ?? .unassigned(key.keyID)
+        guard let own else {
+            return Principal(keyID: key.keyID, name: key.name, role: assignment.role, projects: assignment.projects, tenant: key.tenant)
+        }
+        return Principal(
+            keyID: key.keyID, name: key.name, roleName: own.grants.customRole ?? assignment.role.rawValue, projects: assignment.projects.projects,
+            permissions: own.grants.permissions, tenant: key.tenant, roles: own.roles)
+    }
+
+    /// Whether some key may do everything everywhere and does not end by itself.
+    /// - Parameter isValid: only keys that need no confirmation any more.
+    /// - Complexity: O(keys with a role, up to the first such one)
+    public static func hasAdministrator(isValid: Bool, _ view: borrowing TransactionView, scope: TenantScope) throws -> Bool {
+        var isFound = false
+        try view.scanRecords(prefix: scope.registry.key(.roleAssignment)) { key, payload in
+            let id = KeyID(rawValue: UInt64(lastOf: key))
+            let bytes = Array(payload)
+            let assignment = try decoded("the role of API key \(id)") { () throws(ByteError) in try RoleAssignment(keyID: id, bytes: bytes) }
+            guard assignment.role == .admin, let (record, principal, terms) = try principal(of: id, view, scope: scope) else { return .onward }
+            guard principal.isAdministratorOfAll, terms.expiresAt == nil, !isValid || record.rule.isValid else { return .onward }
+            isFound = true
+            return .stop
+        }
+        return isFound
     }
 
     /// Every service account with what it may do, in the order of creation.
@@ -217,6 +247,14 @@ public enum AccessRegistry {
     ) throws -> [(account: ServiceAccount, principal: Principal)] {
         let roles = try RoleBook(view, scope: scope)
         return try AccountRegistry.all(view, scope: scope).map { ($0, $0.principal(in: scope.tenant, roles: roles)) }
+    }
+
+    /// One account; nil when it is not there.
+    public static func account(
+        _ id: AccountID, _ view: borrowing TransactionView, scope: TenantScope
+    ) throws -> (account: ServiceAccount, principal: Principal)? {
+        guard let account = try AccountRegistry.account(id, view, scope: scope) else { return nil }
+        return (account, account.principal(in: scope.tenant, roles: try RoleBook(view, scope: scope)))
     }
 
     /// What contradicts itself: each key in the index of hashes, each entry of the index and each role with its key.

@@ -38,7 +38,7 @@ extension AccessRegistry {
     public static func set(_ grants: KeyGrants, of id: KeyID, in transaction: inout WriteTransaction, scope: TenantScope) throws {
         guard try key(id, transaction.view, scope: scope) != nil else { throw ContexError(.keyNotFound, "Key not found") }
         _ = try PermissionRule.list(grants.permissions)
-        if let name = grants.customRole { _ = try RoleBook(transaction.view, scope: scope).rules(of: name) }
+        if let name = grants.customRole { _ = try RoleBook(transaction.view, scope: scope).texts(of: name) }
         guard !grants.isEmpty else {
             try transaction.delete(grantsKey(id, scope))
             return

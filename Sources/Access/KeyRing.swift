@@ -1,7 +1,7 @@
 // Authentication without a transaction: all keys in memory, by their hash.
 //
-// Whoever commits a change of keys or roles makes the next snapshot from the same write transaction and puts it in place
-// right after the commit, before the change is acknowledged. So a revoked key is refused from the acknowledgement on.
+// Whoever commits a change of keys or roles reads what it has left and puts that in place right after the commit, before the change
+// is acknowledged. So a revoked key is refused from the acknowledgement on.
 
 public import Base
 public import BearerTokens
@@ -9,6 +9,24 @@ internal import Hashing
 internal import KeySpace
 public import LMDB
 internal import Synchronization
+
+/// What a commit has changed of who may come and what he may do.
+public enum KeyChange: Hashable, Sendable {
+    case key(TenantID, KeyID)
+    case account(TenantID, AccountID)
+    /// A custom role: whoever has it, or one that inherits from it.
+    case role(TenantID, String)
+    /// Everything of a tenant.
+    case tenant(TenantID)
+
+    public var isWhole: Bool { if case .tenant = self { true } else { false } }
+
+    public var tenant: TenantID {
+        switch self {
+        case .key(let tenant, _), .account(let tenant, _), .role(let tenant, _), .tenant(let tenant): tenant
+        }
+    }
+}
 
 public final class KeyRing: Sendable {
     /// All keys of the store at one commit.
@@ -28,12 +46,28 @@ public final class KeyRing: Sendable {
                 return formerUntil.map { time >= $0 } ?? false
             }
         }
+        private struct HeldKey {
+            let tenant: TenantID
+            /// Of its text, and of the one before.
+            let entries: [Entry]
+            let principal: Principal
+            let terms: KeyTerms
+            let isValid: Bool
+            /// Of the standard tenant, and may do everything everywhere. One that ends by itself is none to rely on.
+            let isAdministrator: Bool
+        }
+        private struct HeldAccount {
+            let tenant: TenantID
+            let entries: [Entry]
+            let account: ServiceAccount
+            let principal: Principal
+        }
         /// By the first eight bytes of the hash. The rest is compared in constant time, which a dictionary's own comparison
         /// would not be.
         private var entries: [UInt64: [Entry]] = [:]
-        private var principals: [KeyID: (principal: Principal, terms: KeyTerms)] = [:]
-        private var accounts: [AccountID: (account: ServiceAccount, principal: Principal)] = [:]
-        public private(set) var count = 0
+        private var keys: [KeyID: HeldKey] = [:]
+        private var accounts: [AccountID: HeldAccount] = [:]
+        public var count: Int { keys.count }
         /// Valid keys of the standard tenant that may do everything everywhere: without one, nobody could issue keys or give roles.
         public private(set) var administrators = 0
         /// The same with those that nobody has confirmed yet.
@@ -45,58 +79,139 @@ public final class KeyRing: Sendable {
         /// - Throws: `.conflict` when keys were made with another pepper, `.damaged` for records that cannot be read.
         /// - Complexity: O(n log n) in the keys of the tenants, about 3 microseconds a key.
         public init(_ view: borrowing TransactionView, tenants: [TenantID], pepper: Pepper) throws {
-            for tenant in tenants {
-                let scope = TenantScope(tenant: tenant, project: .tenantLevel)
-                for (key, principal, terms) in try AccessRegistry.principals(view, scope: scope) {
-                    guard key.pepper == pepper.id else {
-                        throw ContexError(
-                            .conflict,
-                            "API key \(key.keyID) ('\(key.name)') was made with another pepper file than the one in use: restore that file.")
+            for tenant in tenants { put(try Renewal(.tenant(tenant), view, isThere: true, pepper: pepper)) }
+        }
+
+        /// What a commit has left of what it changed, read before anything is put in its place.
+        public struct Renewal: Sendable {
+            fileprivate let change: KeyChange
+            private var keys: [(KeyID, HeldKey)] = []
+            private var accounts: [(AccountID, HeldAccount)] = []
+
+            /// - Parameter isThere: whether there is such a tenant still.
+            /// - Throws: as the snapshot's initialiser.
+            /// - Complexity: O(1) for a key or an account; O(keys with permissions, accounts) for a role, and reading the rules of those that have
+            ///   it; for a tenant as the snapshot's initialiser.
+            public init(_ change: KeyChange, _ view: borrowing TransactionView, isThere: Bool, pepper: Pepper) throws {
+                self.change = change
+                guard isThere else { return }
+                let scope = TenantScope(tenant: change.tenant, project: .tenantLevel)
+                switch change {
+                case .tenant:
+                    for found in try AccessRegistry.principals(view, scope: scope) { try take(found, pepper) }
+                    for found in try AccessRegistry.accounts(view, scope: scope) { try take(found, pepper) }
+                case .key(_, let id): if let found = try AccessRegistry.principal(of: id, view, scope: scope) { try take(found, pepper) }
+                case .account(_, let id): if let found = try AccessRegistry.account(id, view, scope: scope) { try take(found, pepper) }
+                case .role(_, let name):
+                    let roles = try RoleBook(view, scope: scope)
+                    let changed = Set([name] + roles.heirs(of: name))
+                    for (id, grants) in try AccessRegistry.grantsByKey(view, scope: scope) where grants.customRole.map(changed.contains) == true {
+                        if let found = try AccessRegistry.principal(of: id, view, scope: scope, roles: roles) { try take(found, pepper) }
                     }
-                    entries[Self.place(key.hash), default: []].append(
-                        Entry(hash: key.hash, principal: principal, rule: key.rule, terms: terms))
-                    if let former = terms.former {
-                        entries[Self.place(former.hash), default: []].append(
-                            Entry(hash: former.hash, principal: principal, rule: key.rule, terms: terms, formerUntil: former.until))
-                    }
-                    // Nothing is delivered for a key that is not valid.
-                    if key.rule.isValid { principals[key.keyID] = (principal, terms) }
-                    count += 1
-                    // One that ends by itself is none to rely on.
-                    if tenant == .standard, principal.isAdministratorOfAll, terms.expiresAt == nil {
-                        possibleAdministrators += 1
-                        if key.rule.isValid { administrators += 1 }
-                    }
-                }
-                for (account, principal) in try AccessRegistry.accounts(view, scope: scope) {
-                    accounts[account.id] = (account, principal)
-                    for key in account.keys {
-                        guard key.pepper == pepper.id else {
-                            throw ContexError(
-                                .conflict,
-                                "A key of service account \(account.id) ('\(account.name)') was made with another pepper file than the one in use: "
-                                    + "restore that file.")
-                        }
-                        entries[Self.place(key.hash), default: []].append(
-                            Entry(
-                                hash: key.hash, principal: principal, rule: account.rule, terms: KeyTerms(expiresAt: key.expiresAt),
-                                accountKey: (account.id, account.isActive, account.generation, key.keyID)))
+                    for account in try AccountRegistry.all(view, scope: scope) where changed.contains(account.role) {
+                        try take((account, account.principal(in: scope.tenant, roles: roles)), pepper)
                     }
                 }
             }
+
+            private mutating func take(_ found: AccessRegistry.Holder, _ pepper: Pepper) throws {
+                let (key, principal, terms) = found
+                guard key.pepper == pepper.id else {
+                    throw ContexError(
+                        .conflict, "API key \(key.keyID) ('\(key.name)') was made with another pepper file than the one in use: restore that file.")
+                }
+                var entries = [Entry(hash: key.hash, principal: principal, rule: key.rule, terms: terms)]
+                if let former = terms.former {
+                    entries.append(Entry(hash: former.hash, principal: principal, rule: key.rule, terms: terms, formerUntil: former.until))
+                }
+                keys.append(
+                    (
+                        key.keyID,
+                        HeldKey(
+                            tenant: change.tenant, entries: entries, principal: principal, terms: terms, isValid: key.rule.isValid,
+                            isAdministrator: change.tenant == .standard && principal.isAdministratorOfAll && terms.expiresAt == nil)
+                    ))
+            }
+
+            private mutating func take(_ found: (account: ServiceAccount, principal: Principal), _ pepper: Pepper) throws {
+                let (account, principal) = found
+                let entries = try account.keys.map { key in
+                    guard key.pepper == pepper.id else {
+                        throw ContexError(
+                            .conflict,
+                            "A key of service account \(account.id) ('\(account.name)') was made with another pepper file than the one in use: "
+                                + "restore that file.")
+                    }
+                    return Entry(
+                        hash: key.hash, principal: principal, rule: account.rule, terms: KeyTerms(expiresAt: key.expiresAt),
+                        accountKey: (account.id, account.isActive, account.generation, key.keyID))
+                }
+                accounts.append((account.id, HeldAccount(tenant: change.tenant, entries: entries, account: account, principal: principal)))
+            }
+
+            fileprivate func fill(_ snapshot: inout Snapshot) {
+                for (id, held) in keys { snapshot.put(held, as: id) }
+                for (id, held) in accounts { snapshot.put(held, as: id) }
+            }
+        }
+
+        /// - Complexity: O(1) for a key or an account; O(all keys) for a tenant.
+        mutating func put(_ renewal: Renewal) {
+            switch renewal.change {
+            case .key(_, let id): removeKey(id)
+            case .account(_, let id): removeAccount(id)
+            case .role: break
+            case .tenant(let tenant):
+                for id in keys.filter({ $0.value.tenant == tenant }).keys { removeKey(id) }
+                for id in accounts.filter({ $0.value.tenant == tenant }).keys { removeAccount(id) }
+            }
+            renewal.fill(&self)
+        }
+
+        private mutating func put(_ held: HeldKey, as id: KeyID) {
+            removeKey(id)
+            keys[id] = held
+            for entry in held.entries { entries[Self.place(entry.hash), default: []].append(entry) }
+            if held.isAdministrator { possibleAdministrators += 1 }
+            if held.isAdministrator, held.isValid { administrators += 1 }
+        }
+
+        private mutating func put(_ held: HeldAccount, as id: AccountID) {
+            removeAccount(id)
+            accounts[id] = held
+            for entry in held.entries { entries[Self.place(entry.hash), default: []].append(entry) }
+        }
+
+        private mutating func removeKey(_ id: KeyID) {
+            guard let held = keys.removeValue(forKey: id) else { return }
+            for entry in held.entries { remove(entry) }
+            if held.isAdministrator { possibleAdministrators -= 1 }
+            if held.isAdministrator, held.isValid { administrators -= 1 }
+        }
+
+        private mutating func removeAccount(_ id: AccountID) {
+            guard let held = accounts.removeValue(forKey: id) else { return }
+            for entry in held.entries { remove(entry) }
+        }
+
+        private mutating func remove(_ entry: Entry) {
+            let place = Self.place(entry.hash)
+            entries[place]?.removeAll { $0.hash == entry.hash }
+            if entries[place]?.isEmpty == true { entries[place] = nil }
         }
 
         func find(_ hash: SHA256Digest) -> Entry? {
             entries[Self.place(hash)]?.first { ConstantTime.equal($0.hash, hash) }
         }
 
+        /// Nothing is delivered for a key that is not valid.
         func find(_ id: KeyID, at time: Timestamp) -> Principal? {
-            guard let found = principals[id], found.terms.expiresAt.map({ time < $0 }) ?? true else { return nil }
+            guard let found = keys[id], found.isValid, found.terms.expiresAt.map({ time < $0 }) ?? true else { return nil }
             return found.principal
         }
 
-        func terms(of id: KeyID) -> KeyTerms? { principals[id]?.terms }
-        func find(_ id: AccountID) -> (account: ServiceAccount, principal: Principal)? { accounts[id] }
+        func terms(of id: KeyID) -> KeyTerms? { keys[id].flatMap { $0.isValid ? $0.terms : nil } }
+        func find(_ id: AccountID) -> (account: ServiceAccount, principal: Principal)? { accounts[id].map { ($0.account, $0.principal) } }
 
         private static func place(_ hash: SHA256Digest) -> UInt64 { UInt64(firstOf: hash.bytes) }
     }
@@ -121,16 +236,24 @@ public final class KeyRing: Sendable {
         for observer in observers.withLock({ $0 }) { observer() }
     }
 
+    /// Puts what a later commit has changed in place, and leaves the rest.
+    public func renew(_ renewals: [Snapshot.Renewal]) {
+        snapshot.withLock { snapshot in
+            for renewal in renewals { snapshot.put(renewal) }
+        }
+        for observer in observers.withLock({ $0 }) { observer() }
+    }
+
     /// Calls after every change of keys or roles, on the thread that made it: must not block. For as long as the ring lives.
     public func observe(_ change: @escaping @Sendable () -> Void) { observers.withLock { $0.append(change) } }
 
     /// Who holds the key, or is the service account, of this id; nil when it was revoked, has expired or was switched off.
     public func principal(of holderID: String, at time: Timestamp) -> Principal? {
         if let id = AccountID(holderID) {
-            guard let found = snapshot.withLock({ $0 }).find(id), found.account.isActive, found.account.rule.isValid else { return nil }
+            guard let found = snapshot.withLock({ $0.find(id) }), found.account.isActive, found.account.rule.isValid else { return nil }
             return found.principal
         }
-        return KeyID(holderID).flatMap { id in snapshot.withLock { $0 }.find(id, at: time) }
+        return KeyID(holderID).flatMap { id in snapshot.withLock { $0.find(id, at: time) } }
     }
 
     /// `Snapshot.administrators` and `possibleAdministrators` as of now.
@@ -155,7 +278,8 @@ public final class KeyRing: Sendable {
     private func find(_ rawKey: String) -> Snapshot.Entry? {
         guard rawKey.utf8.count <= AccessLimits.rawKeyBytes else { return nil }
         let hash = pepper.hash(rawKey)
-        return snapshot.withLock { $0 }.find(hash)
+        // Under the lock: a copy that somebody holds would be copied whole by the next change.
+        return snapshot.withLock { $0.find(hash) }
     }
 
     /// What a presented key or token is.
@@ -238,9 +362,9 @@ public final class KeyRing: Sendable {
     /// Of somebody who has shown by a certificate, and not by its text, that a key is his.
     /// - Complexity: O(1)
     public func login(certified id: KeyID, from address: String?, at time: Timestamp) -> Login {
-        let snapshot = snapshot.withLock { $0 }
-        guard let terms = snapshot.terms(of: id) else { return .unknown }
-        guard let principal = snapshot.find(id, at: time) else { return .expired(id) }
+        let (terms, principal) = snapshot.withLock { ($0.terms(of: id), $0.find(id, at: time)) }
+        guard let terms else { return .unknown }
+        guard let principal else { return .expired(id) }
         guard terms.admits(address) else { return .elsewhere(id) }
         uses.withLock { $0[id] = time }
         return .valid(principal)
@@ -258,7 +382,7 @@ public final class KeyRing: Sendable {
     public func accountKey(_ rawKey: String) -> (account: AccountID, key: KeyID)? { find(rawKey)?.accountKey.map { ($0.account, $0.key) } }
 
     /// A service account as it is, whatever it may do.
-    public func account(_ id: AccountID) -> (account: ServiceAccount, principal: Principal)? { snapshot.withLock { $0 }.find(id) }
+    public func account(_ id: AccountID) -> (account: ServiceAccount, principal: Principal)? { snapshot.withLock { $0.find(id) } }
 
     private func token(_ text: String, at time: Timestamp, counts: Bool) -> Login {
         guard let tokens, text.utf8.count(where: { $0 == UInt8(ascii: ".") }) == 2 else { return .unknown }

@@ -5,11 +5,12 @@ public import Service
 
 /// Service accounts, their keys and tokens, in the original's members.
 public enum AccountShape {
-    public static func account(_ listed: ListedAccount) -> JSONObject {
+    /// - Parameter tenant: whose it is; nil where there are not several.
+    public static func account(_ listed: ListedAccount, tenant: String?) -> JSONObject {
         let account = listed.account
         var members = JSONObject([
             ("account_id", .string(account.id.text)), ("name", .string(account.name)), ("description", account.description.map(JSONValue.string) ?? .null),
-            ("account_type", .string(account.type.name)), ("tenant_id", .null), ("role", .string(account.role)),
+            ("account_type", .string(account.type.name)), ("tenant_id", tenant.map(JSONValue.string) ?? .null), ("role", .string(account.role)),
             ("allowed_projects", texts(account.projects)), ("scopes", texts(account.scopes)),
             ("keys", .array(account.keys.map { .object(key($0, lastUsed: listed.keyUses[$0.keyID])) })),
             ("created_at", .string(account.createdAt.iso8601)), ("updated_at", .string(account.updatedAt.iso8601)), ("is_active", .bool(account.isActive)),

@@ -81,8 +81,25 @@ public enum AgentShape {
         ])
         if record.envelope == .full { members["envelope"] = "full" }
         for (name, value) in record.settings.members { members[name] = value }
+        if !record.lessons.isEmpty { members["feedback"] = .array(record.learned.map(learned)) }
         if record.delivery == .webhook { members["delivery"] = .object(delivery(agent)) }
         return members
+    }
+
+    /// What became of what an agent said of its deliveries.
+    public static func feedback(_ feedback: Feedback) -> JSONObject {
+        JSONObject([
+            ("project_id", .string(feedback.project.text)), ("agent_id", .string(feedback.agent.text)), ("changed", .integer(feedback.changed)),
+            ("needs", .array(feedback.needs.map(learned))),
+        ])
+    }
+
+    /// What a need has learned, and what it comes to: sigmoid(logit(usual) + shift).
+    private static func learned(_ need: LearnedNeed) -> JSONValue {
+        [
+            "need": .string(need.need), "judged": .integer(need.judged), "useful": .integer(need.useful), "shift": .double(need.shift),
+            "usual_min_similarity": need.usual.map { .double($0) } ?? .null, "min_similarity": need.cut.map { .double($0) } ?? .null,
+        ]
     }
 
     /// How the webhook is doing.

@@ -17,11 +17,16 @@ public enum KeyShape {
         return members
     }
 
-    /// - Parameter lastUsed: since the server's start; nil: not yet.
-    public static func listed(_ record: KeyRecord, terms: KeyTerms = KeyTerms(), lastUsed: Timestamp? = nil, permissions: [String] = []) -> JSONObject {
+    /// - Parameters:
+    ///   - tenant: whose it is; nil where there are not several.
+    ///   - lastUsed: since the server's start; nil: not yet.
+    public static func listed(
+        _ record: KeyRecord, tenant: String?, terms: KeyTerms = KeyTerms(), lastUsed: Timestamp? = nil, permissions: [String] = []
+    ) -> JSONObject {
         var members = JSONObject([
             ("key_id", .string(record.keyID.text)), ("name", .string(record.name)), ("prefix", .string(record.prefix)),
-            ("scopes", .array(permissions.map(JSONValue.string))), ("created_at", .string(record.createdAt.iso8601)), ("tenant_id", .null),
+            ("scopes", .array(permissions.map(JSONValue.string))), ("created_at", .string(record.createdAt.iso8601)),
+            ("tenant_id", tenant.map(JSONValue.string) ?? .null),
         ])
         if !record.rule.isValid { members["confirmed"] = .bool(false) }
         for (name, value) in Self.terms(terms) { members[name] = value }

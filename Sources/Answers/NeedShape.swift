@@ -16,22 +16,27 @@ public enum NeedShape {
         [
             "agent_id": .string(agent.agent.text), "follows": .bool(agent.follows),
             "matches": .array(
-                agent.matches.map { self.match($0.need, $0.nodeKey, $0.similarity, threshold: $0.threshold, $0.mode, $0.parts) }),
+                agent.matches.map { .object(members($0.need, $0.nodeKey, $0.similarity, threshold: $0.threshold, $0.mode, $0.parts)) }),
         ]
     }
 
     /// How the needs of a delivery matched.
     static func matches(_ matches: [InboxItem.Match]) -> JSONValue {
-        .array(matches.map { match($0.need, $0.nodeKey, $0.similarity, threshold: $0.threshold, $0.mode, $0.parts) })
+        .array(
+            matches.map { found in
+                var members = members(found.need, found.nodeKey, found.similarity, threshold: found.threshold, found.mode, found.parts)
+                if let isUseful = found.isUseful { members["useful"] = .bool(isUseful) }
+                return .object(members)
+            })
     }
 
-    private static func match(
+    private static func members(
         _ need: String, _ nodeKey: String?, _ similarity: Double, threshold: Double, _ mode: SearchMode, _ parts: ScoreParts
-    ) -> JSONValue {
-        [
-            "need": .string(need), "node_key": nodeKey.map { .string($0) } ?? .null, "similarity": .double(similarity),
-            "min_similarity": .double(threshold), "mode": .string(mode.rawValue), "explanation": .object(explanation(parts, mode)),
-        ]
+    ) -> JSONObject {
+        JSONObject([
+            ("need", .string(need)), ("node_key", nodeKey.map { .string($0) } ?? .null), ("similarity", .double(similarity)),
+            ("min_similarity", .double(threshold)), ("mode", .string(mode.rawValue)), ("explanation", .object(explanation(parts, mode))),
+        ])
     }
 
     public static func trial(_ trial: NeedTrial) -> JSONObject {

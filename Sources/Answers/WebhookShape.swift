@@ -5,9 +5,12 @@ public import Outbox
 
 /// Webhook endpoints, their events and deliveries. A secret is in one answer only: that of its making.
 public enum WebhookShape {
-    public static func endpoint(_ endpoint: WebhookEndpoint, showsSecret: Bool = false, delivery: DeliveryStatus? = nil) -> JSONObject {
+    /// - Parameter tenant: whose it is; nil where there are not several.
+    public static func endpoint(
+        _ endpoint: WebhookEndpoint, tenant: String?, showsSecret: Bool = false, delivery: DeliveryStatus? = nil
+    ) -> JSONObject {
         var members = JSONObject([
-            ("endpoint_id", .string(endpoint.id)), ("tenant_id", .null), ("name", .string(endpoint.name)),
+            ("endpoint_id", .string(endpoint.id)), ("tenant_id", tenant.map(JSONValue.string) ?? .null), ("name", .string(endpoint.name)),
             ("description", endpoint.description.map(JSONValue.string) ?? .null), ("url", .string(endpoint.url)), ("events", texts(endpoint.events)),
             ("categories", texts(endpoint.categories)), ("project_ids", texts(endpoint.projects)), ("is_active", .bool(endpoint.isActive)),
             ("timeout_seconds", .integer(Int(endpoint.timeoutSeconds))), ("max_retries", .integer(Int(endpoint.retriesMax))),

@@ -333,7 +333,7 @@ package struct NeedSearch: Sendable {
         zip(needs, vectors).enumerated().map { index, need in
             NeedRecord(
                 agent: agent.number, index: UInt32(index), text: need.0, vector: need.1, terms: StandingNeed.terms(need.0, analyzer),
-                settings: agent.settings)
+                settings: agent.matching(index))
         }
     }
 

@@ -238,7 +238,7 @@ public final class Database: Sendable {
                 answers.projectsChanged(effects.reindexed)
                 // First: who is told of changed keys asks for the tenant as it is now.
                 if effects.haveTenantsChanged { Self.renew(tenants, store) }
-                if effects.haveKeysChanged { Self.renew(keyRing, store, pepper) }
+                if !effects.keyChanges.isEmpty { Self.renew(keyRing, effects.keyChanges, store, pepper) }
                 if effects.haveLimitsChanged { Self.renew(rateBook, store) }
                 for notification in effects.notifications {
                     bell.ring(notification)
@@ -266,10 +266,17 @@ public final class Database: Sendable {
     }
 
     /// Puts the keys as they are now in place, so that one that was revoked stops before that is answered.
-    private static func renew(_ keyRing: KeyRing, _ store: OpenStore, _ pepper: Pepper) {
-        let snapshot = try? store.read { try KeyRing.Snapshot($0, tenants: TenantRegistry.numbers(in: $0), pepper: pepper) }
+    private static func renew(_ keyRing: KeyRing, _ changes: Set<KeyChange>, _ store: OpenStore, _ pepper: Pepper) {
+        // What is said of a whole tenant comes before what is said of its keys.
+        let changes = changes.sorted { $0.isWhole && !$1.isWhole }
+        let renewals = try? store.read { view in
+            try changes.map { change in
+                let isThere = try change.tenant == .standard || TenantRegistry.tenant(change.tenant, in: view) != nil
+                return try KeyRing.Snapshot.Renewal(change, view, isThere: isThere, pepper: pepper)
+            }
+        }
         // What cannot be read any more opens no door.
-        keyRing.replace(with: snapshot ?? .empty)
+        if let renewals { keyRing.renew(renewals) } else { keyRing.replace(with: .empty) }
     }
 
     /// What cannot be read any more leaves the limits as they were.

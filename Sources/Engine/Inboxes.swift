@@ -56,6 +56,8 @@ public struct InboxItem: Sendable {
         public let threshold: Double
         public let mode: SearchMode
         public let parts: ScoreParts
+        /// What the agent has said of it; nil: nothing.
+        public let isUseful: Bool?
     }
 }
 
@@ -140,7 +142,8 @@ extension Database {
             parts.exactWord = match.exactWord.map { $0 == .alone ? .alone : .rare }
             return InboxItem.Match(
                 need: agent.needs[Int(match.need)], nodeKey: try DocumentStore(scope: scope).node(match.node, in: view)?.nodeKey,
-                similarity: Double(match.similarity), threshold: match.threshold, mode: SearchMode(mode), parts: parts)
+                similarity: Double(match.similarity), threshold: match.threshold, mode: SearchMode(mode), parts: parts,
+                isUseful: agent.verdict(of: entry.sequence, need: match.need))
         }
     }
 

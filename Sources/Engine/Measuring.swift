@@ -178,6 +178,7 @@ extension Command {
         case .setTenancy: "set_tenancy"
         case .keepPart: "keep_part"
         case .assembled: "assembled"
+        case .judge: "judge"
         // What is done, not in whose name.
         case .attributed(let attributed): attributed.command.kind
         }

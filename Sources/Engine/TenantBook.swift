@@ -9,6 +9,10 @@ public final class TenantBook: Sendable {
         var isOn = false
         var byName: [String: TenantRecord] = [:]
         var byNumber: [TenantID: TenantRecord] = [:]
+        /// In the order in which they were made.
+        var all: [TenantRecord] = []
+        /// With the standard tenant always.
+        var numbers: [TenantID] = [.standard]
 
         init() {}
 
@@ -18,6 +22,8 @@ public final class TenantBook: Sendable {
                 byName[tenant.name.text] = tenant
                 byNumber[tenant.number] = tenant
             }
+            all = byNumber.values.sorted { $0.number < $1.number }
+            numbers = Set(byNumber.keys).union([.standard]).sorted()
         }
     }
     private let snapshot: Mutex<Snapshot>
@@ -32,7 +38,7 @@ public final class TenantBook: Sendable {
     public func tenant(named name: String) -> TenantRecord? { snapshot.withLock { $0.byName[name] } }
     public subscript(number: TenantID) -> TenantRecord? { snapshot.withLock { $0.byNumber[number] } }
     /// In the order in which they were made.
-    public var all: [TenantRecord] { snapshot.withLock { Array($0.byNumber.values) }.sorted { $0.number < $1.number } }
+    public var all: [TenantRecord] { snapshot.withLock { $0.all } }
     /// Whose records there may be: the standard tenant always.
-    public var numbers: [TenantID] { snapshot.withLock { Set($0.byNumber.keys).union([.standard]) }.sorted() }
+    public var numbers: [TenantID] { snapshot.withLock { $0.numbers } }
 }

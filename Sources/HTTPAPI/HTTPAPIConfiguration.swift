@@ -14,8 +14,10 @@ public struct HTTPAPIConfiguration: Sendable {
     public var headerBytesMax: Int
     /// A connection on which nothing comes or goes for so long is closed.
     public var idleTimeout: Duration
+    /// An answer of which its client takes nothing for so long is cut: the connection, of HTTP/2 the stream. As the binary protocol has it.
+    public var stallTimeout: Duration
     /// Past `idleTimeout`, a body must have come at this mean rate at least, else its connection is closed: a byte now and then is not idle,
-    /// and would hold a place among `requestsMax` for days.
+    /// and would hold a place among those of its address for days.
     public var bodyBytesPerSecondMin: Int
     /// Connections from one address; half the places, so that nobody can take all of them, and enough for the pool of a proxy.
     public var connectionsPerAddressMax: Int
@@ -39,7 +41,8 @@ public struct HTTPAPIConfiguration: Sendable {
 
     public init(
         host: String = "127.0.0.1", port: Int = 8001, bodyBytesMax: Int = Limits.bodyBytes, headerBytesMax: Int = 16 << 10,
-        idleTimeout: Duration = .seconds(60), bodyBytesPerSecondMin: Int = 4 << 10, connectionsPerAddressMax: Int = 512, requestsMax: Int = 1_024,
+        idleTimeout: Duration = .seconds(60), stallTimeout: Duration = .seconds(30), bodyBytesPerSecondMin: Int = 4 << 10,
+        connectionsPerAddressMax: Int = 512, requestsMax: Int = 1_024,
         memoryWait: Duration = .seconds(10), streams: ReaderLedger.Bounds = HTTPAPIConfiguration.streamBounds,
         streamComment: Duration = .seconds(Limits.streamCommentSeconds), allowedHosts: [String] = [],
         corsOrigins: [String] = [], corsCredentials: Bool = true, hsts: Bool = true,
@@ -50,6 +53,7 @@ public struct HTTPAPIConfiguration: Sendable {
         self.bodyBytesMax = bodyBytesMax
         self.headerBytesMax = headerBytesMax
         self.idleTimeout = idleTimeout
+        self.stallTimeout = stallTimeout
         self.bodyBytesPerSecondMin = bodyBytesPerSecondMin
         self.connectionsPerAddressMax = connectionsPerAddressMax
         self.requestsMax = requestsMax

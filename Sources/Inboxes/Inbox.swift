@@ -72,6 +72,11 @@ public struct Inbox: Sendable {
         try store(state, in: &transaction)
     }
 
+    /// nil when the inbox does not have it, or no longer.
+    public func entry(_ sequence: Sequence, in view: borrowing TransactionView) throws -> InboxEntry? {
+        try view.loadBytes(key(sequence)).map { try InboxEntry.decode($0, sequence: sequence) }
+    }
+
     /// What an entry's needs matched and how; none of an entry that matched nothing new, or that was made before inboxes kept it.
     public func matches(of sequence: Sequence, in view: borrowing TransactionView) throws -> [InboxMatch] {
         try view.loadBytes(matchesKey(sequence)).map { try InboxMatch.decode($0) } ?? []

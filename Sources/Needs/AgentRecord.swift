@@ -26,6 +26,8 @@ public struct AgentRecord: Sendable, Equatable {
     public var envelope: Envelope
     /// Of all its needs.
     public var settings: NeedSettings
+    /// What it said of its deliveries, by rising place of the need.
+    public internal(set) var lessons: [NeedLesson] = []
     /// Whose key registered it: without that key nothing is delivered to the webhook. nil while authentication is off.
     public var registrant: Publisher?
     /// The end of the log when it was registered: what it was told of since is in its inbox.
@@ -72,7 +74,8 @@ public struct AgentRecord: Sendable, Equatable {
         writer.varint(UInt64(needs.count))
         for need in needs { writer.text(need) }
         // Nothing for an agent that says nothing, as records were before there were settings.
-        if settings != .none { settings.write(to: &writer) }
+        if settings != .none || !lessons.isEmpty { settings.write(to: &writer) }
+        if !lessons.isEmpty { NeedLesson.write(lessons, to: &writer) }
         return writer.bytes
     }
 
@@ -96,10 +99,13 @@ public struct AgentRecord: Sendable, Equatable {
         var needs: [String] = []
         for _ in 0..<(try reader.count(limit: reader.remaining)) { needs.append(try reader.text()) }
         let settings = reader.remaining > 0 ? try NeedSettings.read(&reader) : .none
+        let lessons = reader.remaining > 0 ? try NeedLesson.read(&reader) : []
         try reader.end()
-        return AgentRecord(
+        var agent = AgentRecord(
             name: name, number: number, inbox: inbox, needs: needs, delivery: delivery, responseFormat: responseFormat, channel: channel,
             webhookURL: webhookURL, webhookSecret: webhookSecret, envelope: envelope, settings: settings, registrant: registrant,
             lastSequence: lastSequence, registeredAt: registeredAt)
+        agent.lessons = lessons
+        return agent
     }
 }

@@ -82,12 +82,23 @@ public struct NeedStore: Sendable {
         var numbers: [UInt32] = []
         for need in needs {
             let number = try self.number(of: need.standing, in: &transaction)
-            var place = ByteWriter(capacity: 8)
-            place.varint(UInt64(need.index))
-            try transaction.store(scope.key(.needFollower, Self.pair(number, agent)), place.bytes)
+            try enter(agent, asking: number, as: need.index, in: &transaction)
             numbers.append(number)
         }
         try transaction.store(scope.key(.agentNeeds, agent), AgentNeeds(name: name, numbers: numbers).encode())
+    }
+
+    /// One more agent asks a need.
+    func enter(_ agent: UInt32, asking number: UInt32, as index: UInt32, in transaction: inout WriteTransaction) throws {
+        var place = ByteWriter(capacity: 8)
+        place.varint(UInt64(index))
+        try transaction.store(scope.key(.needFollower, Self.pair(number, agent)), place.bytes)
+    }
+
+    /// One less; what nobody asks any more is gone.
+    func leave(_ agent: UInt32, _ number: UInt32, in transaction: inout WriteTransaction) throws {
+        try transaction.delete(scope.key(.needFollower, Self.pair(number, agent)))
+        if try !hasFollower(need: number, in: transaction.view) { try removeNeed(number, in: &transaction) }
     }
 
     /// Rewrites an agent's own record; name and number stay.
@@ -104,8 +115,7 @@ public struct NeedStore: Sendable {
         }
         try transaction.deleteAll(prefix: scope.key(.agentMatch, agent.number))
         for number in try agentNeeds(agent.number, in: transaction.view)?.numbers ?? [] {
-            try transaction.delete(scope.key(.needFollower, Self.pair(number, agent.number)))
-            if try !hasFollower(need: number, in: transaction.view) { try removeNeed(number, in: &transaction) }
+            try leave(agent.number, number, in: &transaction)
         }
         try transaction.delete(scope.key(.agentNeeds, agent.number))
         try transaction.delete(scope.key(.agent, text: name.text))
@@ -190,7 +200,7 @@ public struct NeedStore: Sendable {
         }
     }
 
-    private func agentNeeds(_ number: UInt32, in view: borrowing TransactionView) throws -> AgentNeeds? {
+    func agentNeeds(_ number: UInt32, in view: borrowing TransactionView) throws -> AgentNeeds? {
         try view.loadBytes(scope.key(.agentNeeds, number)).map { try AgentNeeds($0) }
     }
 

@@ -24,9 +24,10 @@ extension NeedStore {
                 findings.append("agent '\(agent.name)': \(asked[agent.number]?.numbers.count ?? 0) need records for \(agent.needs.count) needs, or not its own")
                 continue
             }
+            if let finding = agent.lessonFinding { findings.append(finding) }
             for (place, (number, text)) in zip(own.numbers, agent.needs).enumerated() {
                 let standing = try need(number, in: view)
-                if standing.map({ ExactText($0.text) }) != ExactText(text) || standing?.settings != agent.settings.ofMatching {
+                if standing.map({ ExactText($0.text) }) != ExactText(text) || standing?.settings != agent.matching(place) {
                     findings.append("agent '\(agent.name)' asks '\(text)' as need number \(number), which is another or is not there")
                 }
                 followers.insert(Self.pair(number, agent.number))

@@ -263,19 +263,28 @@ extension NeedStore {
         try transaction.store(scope.key(.needLimits, block), limits.encode())
     }
 
-    /// Adds to the logs of needs whose numbers rise.
-    func raiseLogs(_ raises: [(number: UInt32, by: UInt32)], in transaction: inout WriteTransaction) throws {
+    /// Adds to the logs of needs whose numbers do not fall.
+    func raiseLogs(_ raises: [NeedRaise], in transaction: inout WriteTransaction) throws {
         var at = 0
         while at < raises.count {
             let block = raises[at].number / UInt32(NeedLimits.needs)
-            var limits = try limits(block, in: transaction.view)
+            let key = scope.key(.needLimits, block)
+            // In place: the logs are what a record begins with.
+            var bytes = try transaction.view.loadBytes(key) ?? []
+            let count = bytes.count / NeedLimits.bytes
+            guard bytes.count % NeedLimits.bytes == 0, count <= NeedLimits.needs else {
+                throw ContexError.damaged("the limits of needs have \(bytes.count) bytes: run 'contex check'")
+            }
             while at < raises.count, raises[at].number / UInt32(NeedLimits.needs) == block {
                 let place = Int(raises[at].number % UInt32(NeedLimits.needs))
-                guard place < limits.count else { throw ContexError.damaged("need number \(raises[at].number) has no limits: run 'contex check'") }
-                limits.logs[place] &+= raises[at].by
+                guard place < count else { throw ContexError.damaged("need number \(raises[at].number) has no limits: run 'contex check'") }
+                var log: UInt32 = 0
+                for byte in 0..<4 { log |= UInt32(bytes[4 * place + byte]) << UInt32(8 * byte) }
+                log &+= raises[at].by
+                for byte in 0..<4 { bytes[4 * place + byte] = UInt8(truncatingIfNeeded: log >> UInt32(8 * byte)) }
                 at += 1
             }
-            try transaction.store(scope.key(.needLimits, block), limits.encode())
+            try transaction.store(key, bytes)
         }
     }
 

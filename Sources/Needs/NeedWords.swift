@@ -10,7 +10,8 @@
 // gives a lower bound that no look-up is needed for: idf = ln(texts + 1) - ln(texts with the term + 1/2), so that a ceiling is the need's length times
 // ln(texts + 1), the same for all, less a sum of logarithms, which rise only when texts come that have the term. With levels for counts that sum
 // changes when a term has become four times as frequent, some eight times in its life: then each need that says it is told. Levels never fall,
-// which leaves bounds true.
+// which leaves bounds true. A level may be higher than it has to be, which leaves them true too, only wider: a term that many needs say is given
+// room, because to tell a thousand needs is to write a thousand places (docs/decisions/0106-room-in-levels.md).
 
 internal import Base
 internal import KeySpace
@@ -19,6 +20,15 @@ public import LMDB
 enum NeedWords {
     /// Some 700 bytes.
     static let entriesMax = 256
+
+    /// Needs in the first block of a list from which on the term's level is given room.
+    static let many = 32
+
+    /// The least level of such a term: most terms that a text brings are in few texts, and pass 1 and 4 of them soon.
+    static let levelOfMany: UInt8 = 2
+
+    /// The level that a term gets when it must have at least one.
+    static func level(atLeast level: UInt8, needs: Int) -> UInt8 { needs < many ? level : min(31, max(level + 1, levelOfMany)) }
 
     /// The least level of a term that so many texts have.
     static func level(documents: Int) -> UInt8 {
@@ -73,6 +83,12 @@ enum NeedWords {
     }
 }
 
+/// What is added to the log of a need's limits.
+struct NeedRaise {
+    let number: UInt32
+    let by: UInt32
+}
+
 /// A term that needs say.
 public struct SaidTerm: Sendable {
     /// Among the terms that were asked about.
@@ -117,12 +133,18 @@ extension NeedStore {
         }
         let first = found.first
         var block = found.block
-        let level = first == 0 ? block.level : try level(ofTerm: term, in: transaction.view)
+        var level = first == 0 ? block.level : try level(ofTerm: term, in: transaction.view)
         let place = block.entries.firstIndex { $0.number > entry.number } ?? block.entries.count
         guard place == 0 || block.entries[place - 1].number < entry.number else {
             throw ContexError.damaged("need number \(entry.number) is in a list of words twice: run 'contex check'")
         }
         block.entries.insert(entry, at: place)
+        if first == 0, block.entries.count >= NeedWords.many, level < NeedWords.levelOfMany {
+            // The list is as it was before this need, which is told of the level by what is returned.
+            try raiseLogs(raises(of: term, from: level, to: NeedWords.levelOfMany, in: transaction.view), in: &transaction)
+            level = NeedWords.levelOfMany
+            block.level = level
+        }
         if block.entries.count > NeedWords.entriesMax {
             // What comes at the end goes on in a block of its own, so that needs that come in order fill theirs.
             let cut = place == block.entries.count - 1 ? place : block.entries.count / 2
@@ -219,19 +241,29 @@ extension NeedStore {
 
     /// Tells the index how many texts have terms that needs say: to be called whenever it may have become more, before a text is held against
     /// the needs.
-    /// - Complexity: O(terms), and O(needs that say it) when a term has become four times as frequent.
+    /// - Complexity: O(terms), and O(needs that say it) when a term has become four times as frequent, sixteen times where many say it.
     public func raiseLevels(_ terms: [SaidTerm], documents: [Int], in transaction: inout WriteTransaction) throws {
+        var all: [NeedRaise] = []
         for (said, documents) in zip(terms, documents) {
-            let level = NeedWords.level(documents: documents)
+            let least = NeedWords.level(documents: documents)
             let prefix = termPrefix(said.term)
-            guard level > said.level, var first = try block(of: prefix, holding: 0, in: transaction.view)?.block else { continue }
-            let more = NeedWords.log(level: level) - NeedWords.log(level: first.level)
-            var raises: [(number: UInt32, by: UInt32)] = []
-            try forEachEntry(of: prefix, in: transaction.view) { raises.append(($0.number, more &* UInt32($0.count))) }
+            guard least > said.level, var first = try block(of: prefix, holding: 0, in: transaction.view)?.block else { continue }
+            let level = NeedWords.level(atLeast: least, needs: first.entries.count)
+            all += try raises(of: prefix, from: first.level, to: level, in: transaction.view)
             first.level = level
             try transaction.store(blockKey(prefix, 0), first.encode(from: 0))
-            try raiseLogs(raises, in: &transaction)
         }
+        // A need may say several of the terms, and a record of limits has many needs: each is written once.
+        all.sort { $0.number < $1.number }
+        try raiseLogs(all, in: &transaction)
+    }
+
+    /// What a term's new level adds to the logs of the needs that say it, by rising number.
+    private func raises(of term: [UInt8], from: UInt8, to level: UInt8, in view: borrowing TransactionView) throws -> [NeedRaise] {
+        let more = NeedWords.log(level: level) - NeedWords.log(level: from)
+        var raises: [NeedRaise] = []
+        try forEachEntry(of: term, in: view) { raises.append(NeedRaise(number: $0.number, by: more &* UInt32($0.count))) }
+        return raises
     }
 
     func forEachEntry(of term: [UInt8], in view: borrowing TransactionView, _ body: (NeedWords.Entry) -> Void) throws {

@@ -172,6 +172,8 @@ extension Operations {
             var claims = TokenClaims(subject: id.text, issuedAt: issued, expiresAt: end)
             (claims.name, claims.type, claims.role) = (account.name, account.type.name, account.role)
             (claims.projects, claims.scopes) = (account.projects, account.scopes)
+            // Whoever verifies tokens himself must be able to tell one tenant's administrator from another's.
+            claims.tenant = tenantName(known.tenant)
             claims.tokenID = Base64URL.encode(try SecureRandom.bytes(12))
             (claims.keyID, claims.generation) = (presented.key.text, account.generation)
             let token = IssuedToken(text: try await database.token(of: claims), claims: claims)
@@ -187,10 +189,13 @@ extension Operations {
     }
 
     /// What a token says.
-    /// - Throws: `.tokenInvalid`
+    /// - Throws: `.tokenInvalid`, for another tenant's token too.
     public func validateToken(_ token: String, by caller: Caller) async throws -> TokenClaims {
-        try await perform(.validateToken, project: nil, by: caller) { _ in
-            try database.keyRing.validClaims(of: token, at: database.currentTime())
+        try await perform(.validateToken, project: nil, by: caller) { principal in
+            let claims = try database.keyRing.validClaims(of: token, at: database.currentTime())
+            let home = AccountID(claims.subject).flatMap { database.keyRing.account($0)?.principal.tenant }
+            guard principal.isOperator || home == principal.home else { throw ContexError(.tokenInvalid, "Invalid or expired token") }
+            return claims
         }
     }
 

@@ -5,7 +5,7 @@ public enum Action: String, Sendable, CaseIterable {
     case publish, publishBatch, deleteData, listData, showData, exportData, importData
     case query, queryBatch, embed
     case registerAgent, registerAgentBatch, listAgents, showAgent, removeAgent, subscribe, readInbox, acknowledgeInbox
-    case rehearse, tryNeeds
+    case rehearse, tryNeeds, judgeDelivery
     case readEvents, followEvents, readVersions, restoreVersion, openSocket
     case listProjects, showSettings, changeSettings
     case createKey, listKeys, revokeKey, confirmKey, changeKey, rotateKey
@@ -57,7 +57,7 @@ public enum Action: String, Sendable, CaseIterable {
             .listEndpoints, .showEndpoint, .changeEndpoint, .removeEndpoint, .testEndpoint, .showRateLimits, .setRateLimits, .readAudit,
             .showRetention, .setRetention, .cleanUp, .eraseData, .eraseProject, .createAccount, .listAccounts, .showAccount, .changeAccount,
             .removeAccount, .createAccountKey, .removeAccountKey, .listCustomRoles, .putCustomRole, .removeCustomRole, .setPermissions,
-            .explainPermission, .checkProject:
+            .explainPermission, .checkProject, .judgeDelivery:
             .tenant
         }
     }
@@ -68,7 +68,7 @@ public enum Action: String, Sendable, CaseIterable {
         case .publish, .publishBatch, .deleteData, .importData, .restoreVersion: .publishData
         case .query, .queryBatch, .embed, .tryNeeds: .queryData
         // What concerns an agent is for whoever may be that agent.
-        case .registerAgent, .registerAgentBatch, .readInbox, .acknowledgeInbox, .readDeliveries, .replayDeliveries: .registerAgent
+        case .registerAgent, .registerAgentBatch, .readInbox, .acknowledgeInbox, .judgeDelivery, .readDeliveries, .replayDeliveries: .registerAgent
         // What a document would reach names agents.
         case .listAgents, .showAgent, .subscribe, .rehearse: .listAgents
         case .removeAgent: .deleteAgent

@@ -136,6 +136,26 @@ extension Operations {
         }
     }
 
+    /// Notes what an agent says of a delivery: the cut of its need moves.
+    /// - Throws: as `Database.judge`; `.notFound` and `.conflict` as in `agent`.
+    public func judge(
+        _ agent: Name, project: Name?, sequence: Sequence, need: String?, isUseful: Bool, by caller: Caller
+    ) async throws -> Feedback {
+        try await perform(.judgeDelivery, project: project, by: caller) { principal in
+            let meant = try await registered(agent, project, principal, for: .judgeDelivery, caller)
+            return try await database.judge(
+                principal.tenant, project: meant.project, agent: agent, sequence: sequence, need: need, isUseful: isUseful)
+        }
+    }
+
+    /// Takes back what an agent said: of one need or of all, of one delivery or of all.
+    public func forgetJudgements(_ agent: Name, project: Name?, sequence: Sequence?, need: String?, by caller: Caller) async throws -> Feedback {
+        try await perform(.judgeDelivery, project: project, by: caller) { principal in
+            let meant = try await registered(agent, project, principal, for: .judgeDelivery, caller)
+            return try await database.forget(principal.tenant, project: meant.project, agent: agent, sequence: sequence, need: need)
+        }
+    }
+
     /// Whether the caller may listen at all; what it hears is decided message by message.
     public func subscribe(by caller: Caller) async throws {
         try await perform(.subscribe, project: nil, by: caller) { _ in }

@@ -67,8 +67,11 @@ extension Operations {
             let modes = degradedModes
             return DegradedMode.allCases.map { ([$0.rawValue], modes.contains($0) ? 1 : 0) }
         }
-        let gates: [(name: String, gate: MemoryGate)] = [("arriving", memory.arriving), ("working", memory.working)]
-        registry.gauges("contex_inflight_bytes", "Memory that requests hold: bodies on their way, and what is worked on", ["gate"]) {
+        let gates: [(name: String, gate: MemoryGate)] = [("arriving", memory.arriving), ("working", memory.working), ("answering", memory.answering)]
+        registry.gauges(
+            "contex_inflight_bytes", "Memory that requests hold: bodies on their way, what is worked on, and answers that wait for their readers",
+            ["gate"]
+        ) {
             gates.map { ([$0.name], Double($0.gate.held)) }
         }
         registry.gauges("contex_inflight_waiting_requests", "Requests that wait for it", ["gate"]) { gates.map { ([$0.name], Double($0.gate.waitingCount)) } }

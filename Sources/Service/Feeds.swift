@@ -43,7 +43,7 @@ public struct Feed: Sendable {
         }
     }
 
-    private func check() throws { try operations.authorise(operations.authenticate(caller), action, project: subject.project, from: caller) }
+    private func check() throws { try operations.authorise(operations.authenticateAgain(caller), action, project: subject.project, from: caller) }
 
     /// The server stops: who follows is to go elsewhere.
     public var isEnding: Bool { operations.database.haveWaitsEnded }

@@ -65,7 +65,7 @@ extension Operations {
                     ("running", "\(webhooks.running)"), ("open_breakers", "\(webhooks.openBreakers)"),
                 ])
         }
-        let held = memory.working.held + memory.arriving.held
+        let held = memory.working.held + memory.arriving.held + memory.answering.held
         part(
             "memory", modes.contains(.memoryFull) ? .degraded : .healthy,
             modes.contains(.memoryFull) ? "requests wait for memory: CONTEX_MAX_INFLIGHT_BYTES is what they have together" : nil,

@@ -4,6 +4,14 @@ public import Engine
 public import Events
 
 extension Operations {
+    /// Versions are asked for by the name of their key: who is denied to read the key's data is denied what it was before.
+    private func readVersions<T: Sendable>(_ project: Name, _ key: Name, _ caller: Caller, _ body: (Principal) async throws -> T) async throws -> T {
+        try await perform(.readVersions, project: project, key: key, by: caller) {
+            try refuseDenied(.viewProjectData, project, key, $0, caller)
+            return try await body($0)
+        }
+    }
+
     /// - Parameter render: an item and its size in bytes.
     /// - Throws: as `Database.events`
     public func events<Item: Sendable>(
@@ -21,14 +29,14 @@ extension Operations {
         project: Name, key: Name, _ page: PageRequest, by caller: Caller,
         render: @escaping @Sendable (DocumentVersion) throws -> (item: Item, bytes: Int)
     ) async throws -> Page<Item> {
-        try await perform(.readVersions, project: project, by: caller) {
+        try await readVersions(project, key, caller) {
             try await database.history($0.tenant, project: project, key: key, page, render: render)
         }
     }
 
     /// - Throws: `.notFound`
     public func version(project: Name, key: Name, sequence: Sequence, by caller: Caller) async throws -> DocumentVersion {
-        try await perform(.readVersions, project: project, by: caller) {
+        try await readVersions(project, key, caller) {
             try await database.version($0.tenant, project: project, key: key, sequence: sequence)
         }
     }
@@ -37,7 +45,7 @@ extension Operations {
     public func difference(
         project: Name, key: Name, from: Sequence, to: Sequence, by caller: Caller
     ) async throws -> VersionDifference {
-        try await perform(.readVersions, project: project, by: caller) {
+        try await readVersions(project, key, caller) {
             VersionDifference(
                 from: try await database.version($0.tenant, project: project, key: key, sequence: from),
                 to: try await database.version($0.tenant, project: project, key: key, sequence: to))

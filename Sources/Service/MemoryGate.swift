@@ -193,17 +193,34 @@ public final class MemoryLease: Sendable {
     }
 }
 
-/// The two gates that a request passes. They are two so that bodies on their way cannot take the room without which those that
-/// have arrived could never be worked on.
+extension MemoryGate {
+    /// Holds an answer until its reader has taken it.
+    /// - Parameter mayRefuse: nothing was changed, so that it does no harm to ask again. What says what was changed is held in any case, and so is what
+    ///   is as small as a refusal.
+    /// - Throws: `.busy`
+    public func hold(_ count: Int, for lease: MemoryLease, mayRefuse: Bool) throws(ContexError) {
+        guard mayRefuse, count > Limits.lightBytes else { return lease.settle(at: count) }
+        guard ask(count, for: lease) == .granted else { throw Self.unread }
+    }
+
+    static let unread = ContexError(.busy, "As many answers wait for their readers as this server has memory for; read those that were asked for, or try again")
+}
+
+/// The gates that a request passes, one after the other. They are several so that bodies on their way cannot take the room without which those
+/// that have arrived could never be worked on, and nobody who does not read his answers takes the room of those who work.
 public struct InflightMemory: Sendable {
     /// Bytes of bodies on their way.
     public let arriving: MemoryGate
-    /// What work on a request holds: its body, what it becomes when it is parsed, the answer until it is sent.
+    /// What work on a request holds: its body, and what it becomes when it is parsed.
     public let working: MemoryGate
+    /// Answers until they are sent: of one address or key half of it at most.
+    public let answering: MemoryGate
 
     public init(total: Int) {
         // So little that all connections of an address may hold it at once and have room: whoever begins to send much holds nobody up.
         arriving = MemoryGate(total: total / 4, smallMax: Limits.lightBytes)
         working = MemoryGate(total: total - total / 4)
+        // Besides: whoever reads leaves it in a moment.
+        answering = MemoryGate(total: total / 2)
     }
 }

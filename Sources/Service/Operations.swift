@@ -86,6 +86,15 @@ public final class Operations: Sendable {
         throw refused(login, caller)
     }
 
+    /// The same of whoever was let in once and goes on. A key that was revoked since is no guess: it counts against no address, and he is told what
+    /// became of it whatever others of his address do.
+    func authenticateAgain(_ caller: Caller, for place: Action.Place = .tenant) throws(ContexError) -> Principal {
+        guard authenticationRequired else { return try placed(.anonymous, caller, place) }
+        let login = login(caller, counts: false)
+        if case .valid(let principal) = login { return try placed(principal, caller, place) }
+        throw login.refusal ?? ContexError(.bug, "a key that is neither valid nor refused")
+    }
+
     /// What somebody is told whose login failed: the refusal, or that there were too many from his address.
     func refused(_ login: KeyRing.Login, _ caller: Caller) -> ContexError {
         let refusal = login.refusal ?? ContexError(.bug, "a key that is neither valid nor refused")
@@ -125,6 +134,18 @@ public final class Operations: Sendable {
     /// What an operation needs beside its own permission.
     func require(_ permission: Permission, _ project: Name, _ principal: Principal, _ caller: Caller) throws(ContexError) {
         try principal.require(question(permission, principal, project.text, nil, caller, false))
+    }
+
+    /// Refuses what is denied by name, whatever else grants it; that nothing grants it is another matter.
+    func refuseDenied(
+        _ permission: Permission, _ project: Name, _ key: Name, _ principal: Principal, _ caller: Caller
+    ) throws(ContexError) {
+        guard principal.hasRules else { return }
+        let question = question(permission, principal, project.text, key, caller, false)
+        switch principal.decide(question) {
+        case .deniedByRole, .deniedByPermissions: try principal.require(question)
+        case .allowed, .role, .project, .permissions: return
+        }
     }
 
     /// Whether a part of an answer is for the caller: what is of a project that he may not ask this of is not there for him.

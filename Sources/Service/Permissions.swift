@@ -70,7 +70,7 @@ extension Operations {
                 name: name, description: description, inherits: inherits, permissions: permissions, updatedAt: database.currentTime())
             let next = roles.with(role, named: name)
             for affected in [name] + next.heirs(of: name) {
-                _ = try next.rules(of: affected)
+                _ = try next.texts(of: affected)
                 let held = Principal(name: "", roleName: affected, projects: [], permissions: [], tenant: principal.tenant, roles: next)
                 try principal.requireToCover(held, what: "The role '\(affected)'")
             }

@@ -74,7 +74,7 @@ extension Action {
             .administration
         case .listData, .showData, .exportData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .readEvents, .followEvents,
             .readVersions, .openSocket, .listProjects, .showSettings, .listPermissions, .readDeliveries, .listEventKinds,
-            .issueToken, .validateToken, .explainPermission:
+            .issueToken, .validateToken, .explainPermission, .judgeDelivery:
             .other
         // Whoever watches the server, or his own limits, must not be kept from it by watching.
         case .showHealth, .showMetrics, .showRateLimits: nil

@@ -32,8 +32,10 @@ extension Operations {
     /// Erases a key with its history.
     /// - Throws: `.projectNotFound`, `.dataNotFound`
     public func erase(_ key: Name, project: Name, by caller: Caller) async throws -> ErasureReceipt {
-        try await perform(.eraseData, project: project, by: caller) { principal in
-            try await receipt(principal, caller) { try await database.erase(principal.tenant, project: project, key: key, by: principal.publisher) }
+        try await perform(.eraseData, project: project, key: key, by: caller) { principal in
+            // Who is denied to delete it is denied this the more.
+            try refuseDenied(.publishData, project, key, principal, caller)
+            return try await receipt(principal, caller) { try await database.erase(principal.tenant, project: project, key: key, by: principal.publisher) }
         }
     }
 

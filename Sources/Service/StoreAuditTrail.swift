@@ -240,6 +240,7 @@ extension Action {
         case .putCustomRole: .customRoleChanged
         case .removeCustomRole: .customRoleRemoved
         case .setPermissions: .roleAssigned
+        case .judgeDelivery: .agentUpdated
         case .query, .queryBatch, .embed, .listData, .showData, .listAgents, .showAgent, .subscribe, .readInbox, .acknowledgeInbox, .rehearse, .tryNeeds,
             .readEvents, .followEvents, .readVersions, .openSocket, .listProjects, .showSettings, .listKeys, .listRoles, .showRole, .listPermissions,
             .showHealth, .readDeliveries, .listEventKinds, .listEndpoints, .showEndpoint, .showRateLimits, .readAudit, .showMetrics, .showLogLevel,
@@ -251,5 +252,5 @@ extension Action {
     }
 
     /// Whether it can change the store, so that the change has a name on it.
-    var changes: Bool { auditKind != nil && ![.exportData, .issueToken, .rotateTokenKey].contains(self) }
+    package var changes: Bool { auditKind != nil && ![.exportData, .issueToken, .rotateTokenKey].contains(self) }
 }

@@ -80,6 +80,9 @@ extension Operations {
     /// Where the caller acts, for what shows it; the standard tenant for whoever acts nowhere.
     public func tenant(of caller: Caller) -> TenantID { present(caller)?.tenant ?? .standard }
 
+    /// A tenant's id, for those who look at what is its; nil where there are not several.
+    public func tenantName(_ tenant: TenantID) -> String? { database.tenants.isOn ? database.tenants[tenant]?.name.text : nil }
+
     /// Whether edges have something to show of where callers stand.
     public var showsStandings: Bool { limitsRates || database.tenants.isOn }
 

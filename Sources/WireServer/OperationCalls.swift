@@ -29,8 +29,10 @@ struct OperationCalls: Sendable {
             let answer = try await answer(operation, body, lease)
             // Before the next such one begins, or what this one has left behind would be there twice.
             if lease.isAlone { Allocator.giveBack() }
-            lease.settle(at: answer.count)
-            box.put(.message(AnswerBox.Message(kind: .answer, stream: stream, bytes: answer, lease: lease)))
+            lease.shrink(to: 0)
+            let waiting = MemoryLease(of: operations.memory.answering, address: caller.address, key: keyID)
+            try operations.memory.answering.hold(answer.count, for: waiting, mayRefuse: !operation.action.changes)
+            box.put(.message(AnswerBox.Message(kind: .answer, stream: stream, bytes: answer, lease: waiting)))
         } catch {
             await refuse(error, operation)
         }

@@ -13,7 +13,7 @@ internal import Foundation
 struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent", abstract: "Register, list and remove agents, read what concerned them.",
-        subcommands: [AgentRegister.self, AgentList.self, AgentInbox.self, AgentRemove.self])
+        subcommands: [AgentRegister.self, AgentList.self, AgentInbox.self, AgentFeedback.self, AgentRemove.self])
 }
 
 struct AgentRegister: AsyncParsableCommand {
@@ -174,6 +174,7 @@ struct AgentInbox: AsyncParsableCommand {
         if match["mode"] != "semantic" { parts += ", words \(number(explanation?["bm25"], 10)) of \(number(explanation?["ceiling"], 10))" }
         if let cut = explanation?["cut"] { parts += ", cut \(number(cut, 100))" }
         if let exact = explanation?["exact_word"]?.stringValue { parts += ", exact word \(Terminal.clean(exact))" }
+        if let isUseful = match["useful"] { parts += isUseful == .bool(true) ? ", useful" : ", not useful" }
         let node = match["node_key"]?.stringValue.map { " (\(Terminal.clean($0, atMost: 80)))" } ?? ""
         return parts + ": \(Terminal.clean(match["need"]?.stringValue ?? "", atMost: 120))\(node)"
     }

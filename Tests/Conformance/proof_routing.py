@@ -10,6 +10,10 @@ Documents are abstracts (scifact of the shared sets), needs the sentences of oth
 (`apt-cache dumpavail`), in a seeded order. Where more are wanted than there are, they are made of the first half of one and the second of another. With
 --short documents are synopses too: then a document reaches one agent in a hundred, and it is telling them that costs. With --data a folder is kept, and
 the next run goes on with what it has: the needs of a run are the same whenever its --documents and --publishes are.
+
+--given 10000 embeds so many needs only, and makes every further one of two of them: the first half of one text and the second of the other, and the
+vector .9 of one and .436 of the other, at unit length. So a hundred thousand are there in the time of applying them (needs_journal.py): each number of
+needs in a folder of its own, which the server's own apply has filled from a journal.
 """
 import argparse
 import collections
@@ -19,11 +23,14 @@ import math
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
+import needs_journal
 import support
 from support import DATA, MODEL, NO_ANSWERS, Connection, Server
 
@@ -106,12 +113,14 @@ class Bench:
         return times
 
     def publish_both(self, texts, vectors):
-        """Milliseconds of each in the project with needs, and in the one without."""
-        times = {PROJECT: [], PLAIN: []}
+        """Milliseconds of each in the project with needs, and in the one without; and the processor's milliseconds of a publish in either."""
+        times, used = {PROJECT: [], PLAIN: []}, {PROJECT: 0, PLAIN: 0}
         for start in range(0, len(texts), 25):
             for project in times:
+                before = self.server.processor_seconds()
                 times[project] += self.publish(project, texts[start:start + 25], vectors[start:start + 25])
-        return times[PROJECT], times[PLAIN]
+                used[project] += self.server.processor_seconds() - before
+        return times[PROJECT], times[PLAIN], 1000 * used[PROJECT] / len(texts), 1000 * used[PLAIN] / len(texts)
 
     def publish_at_once(self, project, texts, vectors, clients):
         """Publishes a second."""
@@ -179,6 +188,41 @@ def percentile(times, share):
     return times[min(len(times) - 1, int(share * len(times)))]
 
 
+class GivenNeeds:
+    """Needs of which the first are embedded, and the others are mixed of two of these."""
+
+    def __init__(self, needs, embedded, count, generator):
+        self.base = needs[:embedded]
+        halves = [need.split() for need in self.base]
+        self.texts, self.pairs, known = list(self.base), [(place, place) for place in range(len(self.base))], set(self.base)
+        while len(self.texts) < count:
+            first, second = generator.randrange(len(halves)), generator.randrange(len(halves))
+            made = " ".join(halves[first][:(len(halves[first]) + 1) // 2] + halves[second][len(halves[second]) // 2:])
+            if first != second and made not in known:
+                known.add(made)
+                self.texts.append(made)
+                self.pairs.append((first, second))
+        self.vectors = None
+
+    def embed(self):
+        import numpy
+        with Server(environment=NO_ANSWERS) as server:
+            self.vectors = numpy.array(Bench(server).embed(self.base), dtype=numpy.float32)
+
+    def rows(self, start, end):
+        """Vectors, each as the bytes of its floats."""
+        import numpy
+        pairs = numpy.array(self.pairs[start:end])
+        rows = 0.9 * self.vectors[pairs[:, 0]] + 0.436 * self.vectors[pairs[:, 1]]
+        rows /= numpy.linalg.norm(rows, axis=1, keepdims=True)
+        return [row.astype("<f4").tobytes() for row in rows]
+
+    def make(self, folder, count):
+        """Agents a second of applying the journal."""
+        print(f"making {count} needs ...", file=sys.stderr, flush=True)
+        return (count + 2) // 3 / needs_journal.make(folder, PROJECT, self.texts[:count], self.rows)
+
+
 def by_numpy(needs, texts, dimension=384):
     """Milliseconds of scoring every need for each text: cosines by one product of float32, words by lists of the texts' terms. The vectors are made up:
     a product takes as long whatever is in it."""
@@ -215,12 +259,14 @@ def main():
     parser.add_argument("--clients", type=int, default=8, help="that publish at once")
     parser.add_argument("--short", action="store_true", help="documents of one line")
     parser.add_argument("--data", help="a folder for the server's data, kept and used again")
+    parser.add_argument("--given", type=int, default=0, help="needs that are embedded, the others are mixed of them")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     counts = [int(count) for count in arguments.needs.split(",")]
-    if importlib.util.find_spec("numpy") is None:
-        print("FAILED: numpy is what this is measured beside: python3 -m pip install numpy", file=sys.stderr)
-        return 2
+    for module in ("numpy", "lmdb", "crc32c") if arguments.given else ("numpy",):
+        if importlib.util.find_spec(module) is None:
+            print(f"FAILED: {module} is what this is measured with: python3 -m pip install {module}", file=sys.stderr)
+            return 2
     generator = random.Random(arguments.seed)
     wanted = arguments.documents + arguments.publishes
     papers, lines = abstracts("scifact"), synopses()
@@ -233,34 +279,55 @@ def main():
     needs = sentences(papers + abstracts("cacm") + lines)
     generator.shuffle(needs)
     real = len(needs)
-    needs = lengthened(needs, max(counts) + 90 + TOLD, generator)
+    needs = lengthened(needs, 90 + TOLD + (arguments.given or max(counts)), generator)
     told, spare, needs = needs[:TOLD], needs[TOLD:90 + TOLD], needs[90 + TOLD:]
+    given = GivenNeeds(needs, min(arguments.given, real), max(counts), generator) if arguments.given else None
     command = " ".join(["tools/proof routing", *sys.argv[1:]])
     print(f"`{command}` (seed {arguments.seed}, {os.cpu_count()} cores, model {os.path.basename(MODEL)}, {real} real sentences)\n", flush=True)
-    print(f"| needs | publish p50 ms | p95 | p99 | without needs p50 | ratio | told | {arguments.clients} clients, {TOLD} told, publishes/s | without needs | "
-          "ratio | register 3 cached, p50 ms | agents/s in batches | numpy, all needs, ms |")
-    print("|" + "---|" * 13, flush=True)
+    print(f"| needs | publish p50 ms | p95 | p99 | without needs p50 | ratio | processor ms | without | told | {arguments.clients} clients, {TOLD} told, "
+          "publishes/s | without needs | ratio | register 3 cached, p50 ms | agents/s in batches | numpy, all needs, ms |")
+    print("|" + "---|" * 15, flush=True)
     folder = arguments.data and os.path.abspath(arguments.data)
+    if given:
+        given.embed()
+        with tempfile.TemporaryDirectory(prefix="contex-routing-") as place:
+            for count in counts:
+                own = os.path.join(folder or place, f"needs-{count}")
+                rate = 0 if os.path.exists(own) else given.make(own, count)
+                run(arguments, own, [count], documents, given.texts, told, spare, known=count, rate=rate)
+                if not folder:
+                    shutil.rmtree(own)
+    else:
+        run(arguments, folder, counts, documents, needs, told, spare)
+    return 0
+
+
+def run(arguments, folder, counts, documents, needs, told, spare, known=0, rate=0):
+    """One server, for each number of needs a row.
+
+    `known`: so many needs are in the folder, and no document.
+    """
     mark = folder and folder.rstrip("/") + ".needs"
     is_old = bool(mark) and os.path.exists(mark)
     with Server(folder, environment=NO_ANSWERS) as server:
         bench = Bench(server)
         vectors = bench.embed(documents)
-        registered = 0
+        registered = known
         if is_old:
-            with open(mark) as known:
-                registered, bench.published = map(int, known.read().split())
-            bench.agents = registered // 3
+            with open(mark) as noted:
+                registered, bench.published = map(int, noted.read().split())
         else:
             for project in PROJECT, PLAIN:
                 bench.fill(project, documents[:arguments.documents], vectors[:arguments.documents])
+        bench.agents = (registered + 2) // 3
         fresh, own = documents[arguments.documents:], vectors[arguments.documents:]
         for project in PLAIN, PROJECT:
             bench.publish(project, fresh[:50], own[:50])
         for count in counts:
-            rate = bench.register(needs[registered:count]) if count > registered else 0
+            if count > registered:
+                rate = bench.register(needs[registered:count])
             registered = max(registered, count)
-            times, plain = bench.publish_both(fresh, own)
+            times, plain, used, used_plain = bench.publish_both(fresh, own)
             reached = bench.reached(fresh[:20], own[:20])
             single = bench.register_one(spare)
             bench.tell_everything(told)
@@ -270,11 +337,11 @@ def main():
             numpy_times = by_numpy(needs[:count], fresh[:20]) if count else [0]
             middle, none = percentile(times, 0.5), percentile(plain, 0.5)
             print(f"| {count} | {middle:.2f} | {percentile(times, .95):.2f} | {percentile(times, .99):.2f} | {none:.2f} | {middle / none:.2f} x | "
-                  f"{reached:.1f} | {at_once:.0f} | {at_once_plain:.0f} | {at_once / at_once_plain:.2f} x | {percentile(single, .5):.2f} | {rate:.0f} | "
-                  f"{percentile(numpy_times, .5):.2f} |", flush=True)
+                  f"{used:.2f} | {used_plain:.2f} | {reached:.1f} | {at_once:.0f} | {at_once_plain:.0f} | {at_once / at_once_plain:.2f} x | "
+                  f"{percentile(single, .5):.2f} | {rate:.0f} | {percentile(numpy_times, .5):.2f} |", flush=True)
             if mark:
-                with open(mark, "w") as known:
-                    known.write(f"{registered} {bench.published + 100_000}")
+                with open(mark, "w") as noted:
+                    noted.write(f"{registered} {bench.published + 100_000}")
         private = server.beyond_the_store_kilobytes() / 1024
         server.stop()
         started = time.perf_counter()
@@ -287,8 +354,7 @@ def main():
         kinds = {kind["kind"]: kind["disk_bytes"] / max(1, registered) for kind in json.loads(printed.stdout)["kinds"]}
         print("On the disk, bytes a need: " + ", ".join(
             f"{kind} {size:.0f}" for kind, size in sorted(kinds.items(), key=lambda entry: -entry[1]) if "need" in kind.lower() or "agent" in kind.lower())
-            + ".", flush=True)
-    return 0
+            + ".\n", flush=True)
 
 
 if __name__ == "__main__":

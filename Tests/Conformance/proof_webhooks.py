@@ -34,7 +34,7 @@ class Failed(Exception):
 class Counter:
     """A receiver that keeps what it got, in order, and whether it accepted it."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.lock, self.received, self.counts = threading.Lock(), [], {}
         counter = self
 
@@ -72,7 +72,7 @@ class Counter:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.handle_error = lambda *_: None
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

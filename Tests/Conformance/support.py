@@ -215,6 +215,14 @@ class Server:
             since = int(page[-1]["sequence"])
 
 
+def watched(environment=None, data_dir=None, flags=()):
+    """A server with the port of operators, which asks for no key."""
+    server = Server(data_dir, environment, flags)
+    server.metrics_port = free_port()
+    server.flags += ["--metrics-port", str(server.metrics_port)]
+    return server
+
+
 def contex(*arguments, timeout=600):
     """Runs the command line tool. The answer has returncode, stdout and stderr."""
     return subprocess.run([BINARY, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)

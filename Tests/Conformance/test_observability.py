@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -12,18 +13,11 @@ import urllib.parse
 
 import pytest
 
-from support import CHECKOUT, HOST, Connection, Server, contex, free_port
+from support import CHECKOUT, HOST, Connection, Server, contex, free_port, watched
 
 RULES = CHECKOUT / "tools/deploy/observability/prometheus"
 promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not there (Debian: prometheus)")
 prometheus = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not there (Debian: prometheus)")
-
-
-def watched(environment=None):
-    server = Server(environment=environment)
-    server.metrics_port = free_port()
-    server.flags += ["--metrics-port", str(server.metrics_port)]
-    return server
 
 
 def busy(server):
@@ -57,6 +51,55 @@ def test_rules_and_their_cases():
     cases = (RULES / "alerts_test.yml").read_text()
     for alert in alerts:
         assert f"name: {alert} fires" in cases and f"name: {alert} is silent" in cases, alert
+
+
+def metrics_and_labels():
+    """Of docs/metrics.md, which a test of the server holds equal to what is printed: name -> labels, with what Prometheus makes of histograms."""
+    known = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "severity"}}
+    for name, kind, labels in re.findall(r"(?m)^\| `(\w+)` \| (\w+) \| (.*?) \|", (CHECKOUT / "docs/metrics.md").read_text()):
+        own = set(re.findall(r"`(\w+)`", labels)) | {"job", "instance"}
+        known[name] = own
+        if kind == "histogram":
+            known.update({f"{name}_sum": own, f"{name}_count": own, f"{name}_bucket": own | {"le"}})
+    for name in re.findall(r"record: (\S+)", (RULES / "recording.yml").read_text()):
+        known[name] = {"stage"}
+    return known
+
+
+def expressions():
+    """(where, expression) of every panel of the dashboards, every alert and every recording rule."""
+    for path in sorted((RULES.parent / "grafana").glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel["targets"]:
+                yield f"{path.name}: {panel['title']}", target["expr"]
+                for label in re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")):
+                    assert re.search(rf"\b{label}\b", target["expr"]) or any(
+                        label in labels for name, labels in metrics_and_labels().items() if name in target["expr"]), (path.name, label)
+    for name in ("alerts.yml", "recording.yml"):
+        for expression in re.findall(r"(?m)^ +expr: (.+)$", (RULES / name).read_text()):
+            yield name, expression
+
+
+def test_dashboards_and_rules_name_what_is_there():
+    known = metrics_and_labels()
+    assert len(known) > 120
+    found = list(expressions())
+    assert len(found) > 100
+    for where, expression in found:
+        bare = re.sub(r'"[^"]*"', '""', expression)
+        names = set(re.findall(r"\b(?:contex[:_][\w:]+|process_\w+|up|ALERTS)\b", bare))
+        assert names and names <= set(known), (where, names - set(known))
+        labels = set(re.findall(r"(\w+)\s*(?:=~|!=|!~|=)\s*\"", bare))
+        labels |= {label for group in re.findall(r"\bby \(([^)]*)\)", bare) for label in re.split(r"\W+", group)}
+        assert labels <= set().union(*(known[name] for name in names)), (where, labels)
+
+
+@promtool
+def test_expressions_of_dashboards_can_be_asked(tmp_path):
+    rules = [f"      - record: dashboard:{number}\n        expr: {json.dumps(expression)}" for number, (_, expression) in enumerate(expressions())]
+    (tmp_path / "rules.yml").write_text("groups:\n  - name: all\n    rules:\n" + "\n".join(rules) + "\n")
+    done = subprocess.run(["promtool", "check", "rules", "rules.yml"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @prometheus

@@ -214,7 +214,7 @@ def curl(server, *arguments, **more):
 class Frames:
     """HTTP/2 by hand, for what a well-behaved client does not do."""
 
-    def __init__(self, server, source=None):
+    def __init__(self, server, source=None, settings=b""):
         context = ssl.create_default_context(cafile=server.authority.path)
         context.set_alpn_protocols(["h2"])
         self.authority = f"{HOST}:{server.http_port}".encode()
@@ -223,7 +223,7 @@ class Frames:
         assert self.tls.selected_alpn_protocol() == "h2"
         self.tls.settimeout(10)
         self.buffer = b""
-        self.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + self.frame(SETTINGS))
+        self.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + self.frame(SETTINGS, settings))
 
     @staticmethod
     def frame(kind, payload=b"", flags=0, stream=0):
@@ -382,6 +382,40 @@ def test_streams_count_as_connections_of_their_address(secure):
     assert secure.call("GET", "/health").status == 200
     for link in links:
         link.close()
+    wait(lambda: secure.metric("contex_http_connections") < 20)
+
+
+def test_http2_without_a_window_is_in_nobodys_way(secure):
+    """Eight addresses ask for four thousand large answers and take nothing of them: others are answered, memory has its bound, and the streams are cut."""
+    wait(lambda: secure.metric("contex_http_connections") < 20)
+    assert len(secure.call("GET", "/openapi.json").body) > 128 << 10
+    window = (4).to_bytes(2, "big") + bytes(4)
+    links = [Frames(secure, source=f"127.0.1.{address}", settings=window) for address in range(1, 9) for _ in range(5)]
+    begun = time.monotonic()
+    for link in links:
+        link.send(b"".join(link.request(2 * place + 1, path=b"/openapi.json") for place in range(100)))
+    # Until they are worked on.
+    wait(lambda: secure.metric("contex_http_connections") > 3_000, 25)
+    wait(lambda: secure.metric("contex_http_requests_running") < 10, 25)
+    for _ in range(5):
+        assert secure.call("GET", "/health", timeout=5).status == 200
+        assert secure.call("GET", "/openapi.json", timeout=5).status in (200, 503)
+        time.sleep(0.2)
+    held = secure.metric('contex_inflight_bytes{gate="answering"}')
+    limit = secure.metric('contex_inflight_limit_bytes{gate="answering"}')
+    assert limit / 16 < held < 1.25 * limit + (8 << 20), (held, limit)
+    # Well before a connection is idle (60 s), stream by stream: the connection is well.
+    link = links[0]
+    link.tls.settimeout(60)
+    while (found := link.until(RST_STREAM)) is not None and found[2] != 1:
+        pass
+    assert found is not None and 25 < time.monotonic() - begun < 58
+    link.send(link.frame(PING, b"are you?", 0))
+    link.tls.settimeout(10)
+    assert link.until(PING)[3] == b"are you?"
+    wait(lambda: secure.metric('contex_inflight_bytes{gate="answering"}') < (1 << 20), 30)
+    for each in links:
+        each.close()
     wait(lambda: secure.metric("contex_http_connections") < 20)
 
 

@@ -108,6 +108,21 @@ struct Mixture {
         try await source.note(notes, of: Fixture.tenant)
     }
 
+    /// As an agent that looks at all that it was told.
+    private mutating func judge(_ project: Name) async throws {
+        let (database, tenant) = (fixture.database, Fixture.tenant)
+        for agent in try await database.agents(tenant, project: project).map(\.record.name) {
+            if random.below(5) == 0 { _ = try await database.forget(tenant, project: project, agent: agent, sequence: nil, need: nil) }
+            for item in try await database.inbox(tenant, project: project, agent: agent, after: nil).items {
+                let isUseful = random.below(3) == 0
+                // Of what only says that a document changed, nothing can be said.
+                _ = try? await database.judge(
+                    tenant, project: project, agent: agent, sequence: item.cursor.sequence, need: random.below(2) == 0 ? item.needs.first : nil,
+                    isUseful: isUseful)
+            }
+        }
+    }
+
     private mutating func changeTenants() async throws {
         let database = fixture.database
         if !database.tenants.isOn || random.below(8) == 0 { return try await database.setTenancy(!database.tenants.isOn) }
@@ -190,7 +205,7 @@ struct Mixture {
     private mutating func change() async throws {
         let database = fixture.database
         let project = name("p", 3)
-        switch random.below(30) {
+        switch random.below(31) {
         case 0..<9:
             var commands: [PublishCommand] = []
             for _ in 0..<(1 + random.below(3)) {
@@ -280,6 +295,7 @@ struct Mixture {
         case 27: try await database.deleteExpired(Fixture.tenant)
         case 28: try await changeTenants()
         case 29: try await changeAccounts()
+        case 30: try await judge(project)
         default:
             // Two publishes of one key at once: the later one was prepared on a snapshot that is no longer true.
             let key = name("k", 12)

@@ -386,7 +386,7 @@ private func differences(_ a: [[UInt8]: [UInt8]], _ b: [[UInt8]: [UInt8]]) -> [S
 
     @Test func everyCutAndEveryChangedByteOfACommandIsReadOrRefused() async throws {
         var random = SeededRandom(seed: testSeed("commands"))
-        let files = ["commands.txt", "deliveries.txt", "audit.txt", "accounts.txt", "retention.txt", "tenants.txt", "parts.txt"]
+        let files = ["commands.txt", "deliveries.txt", "audit.txt", "accounts.txt", "retention.txt", "tenants.txt", "parts.txt", "feedback.txt"]
         for record in try files.flatMap({ try GoldenRecord.file("commands-v1/\($0)") }) {
             for length in 0..<min(record.value.count, 600) {
                 #expect(throws: ContexError.self) { try EncodedCommand.canonical(Array(record.value[..<length])) }

@@ -102,6 +102,7 @@ import Testing
                     let count = min(left, Int.random(in: 1...60, using: &random))
                     left -= count
                     for outcome in await fixture.database.publish(Fixture.tenant, (0..<count).map { _ in Self.command(&random) }) { _ = try outcome.get() }
+                    try await Self.judge(fixture, &random)
                     for _ in 0..<Int.random(in: 0...3, using: &random) {
                         _ = try? await fixture.database.delete(
                             Fixture.tenant, project: Self.project, key: Name(stored: "k\(Int.random(in: 0..<150, using: &random))"))
@@ -115,6 +116,22 @@ import Testing
         }
         print("\(Self.publishes) publishes in \(rounds) rounds, \(told) messages")
         #expect(told > Self.publishes / 10)
+    }
+
+    /// Some agents say of some deliveries whether they were useful: their cuts move, and nobody else's.
+    private static func judge(_ fixture: Fixture, _ random: inout SeededRandom) async throws {
+        for _ in 0..<Int.random(in: 0...3, using: &random) {
+            let agent = Name(stored: "agent\(Int.random(in: 0..<25, using: &random))")
+            guard let page = try? await fixture.database.inbox(Fixture.tenant, project: project, agent: agent, after: nil, limit: 40) else { continue }
+            let isUseful = Bool.random(using: &random)
+            for item in page.items where !item.needs.isEmpty {
+                _ = try await fixture.database.judge(
+                    Fixture.tenant, project: project, agent: agent, sequence: item.cursor.sequence, need: nil, isUseful: isUseful)
+            }
+            if Int.random(in: 0..<4, using: &random) == 0 {
+                _ = try await fixture.database.forget(Fixture.tenant, project: project, agent: agent, sequence: nil, need: nil)
+            }
+        }
     }
 
     /// Many agents that ask the same are told all, and the store has their need once.

@@ -6,7 +6,7 @@ extension FuzzTargets {
     static let commands = FuzzTarget(
         "commands", "what is read as a command is encoded to the same again; the rest is refused as damage",
         seeds: {
-            try ["commands.txt", "deliveries.txt", "audit.txt", "accounts.txt", "retention.txt", "tenants.txt", "parts.txt"].flatMap {
+            try ["commands.txt", "deliveries.txt", "audit.txt", "accounts.txt", "retention.txt", "tenants.txt", "parts.txt", "feedback.txt"].flatMap {
                 try GoldenRecord.file("commands-v1/\($0)")
             }.map(\.value)
         }

@@ -232,15 +232,116 @@ struct ConnectionTests {
             connection.send("GET /api/v1/projects/p/data/k HTTP/1.1\r\nHost: localhost\r\n\r\n")
             var hasHeld = false
             for _ in 0..<1_000 {
-                let held = harness.operations.memory.working.held
-                if held > 8 << 20 { hasHeld = true }
+                let held = harness.operations.memory.answering.held
+                // What the work has held is free again.
+                if held > 8 << 20, harness.operations.memory.working.held == 0 { hasHeld = true }
                 if hasHeld, held == 0 { break }
-                usleep(20_000)
+                usleep(10_000)
             }
-            #expect(hasHeld && harness.operations.memory.working.held == 0)
+            #expect(hasHeld && harness.operations.memory.answering.held == 0)
             let text = connection.answer() ?? ""
             let length = text.lowercased().firstRange(of: "content-length: ").map { text[$0.upperBound...].prefix { $0.isNumber } }
             #expect(text.utf8.count < Int(length ?? "") ?? .max)
+        }
+    }
+
+    private static let showing = "GET /api/v1/projects/p/data/k HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    /// The server works on two requests at a time here, and two answers wait for clients who do not read: nobody else has to.
+    @Test func whoDoesNotReadHoldsNoPlace() async throws {
+        let harness = try Harness()
+        _ = await harness.send("POST", "/api/v1/data/publish", Self.publish(String(repeating: "word ", count: 900_000)))
+        try await harness.serve({ $0.requestsMax = 2 }) { port in
+            var holding: [RawConnection] = []
+            for count in 1...2 {
+                let connection = try RawConnection(port: port, receiveBytes: 4_096)
+                // Until the answer is there, it is worked on.
+                connection.send(Self.showing)
+                for _ in 0..<1_000 where harness.operations.memory.answering.held < count * (4 << 20) { usleep(10_000) }
+                #expect(harness.operations.memory.answering.held >= count * (4 << 20))
+                holding.append(connection)
+            }
+            usleep(200_000)
+            for _ in 0..<5 {
+                let other = try RawConnection(port: port)
+                other.send(Self.health)
+                #expect(other.answer()?.hasPrefix("HTTP/1.1 200") == true)
+                usleep(20_000)
+            }
+            withExtendedLifetime(holding) {}
+        }
+    }
+
+    /// Heads whose bodies do not come: the server works on two requests at a time here, and on none of these.
+    @Test func whoseBodyDoesNotComeHoldsNoPlace() async throws {
+        let harness = try Harness()
+        try await harness.serve({ $0.requestsMax = 2 }) { port in
+            let holding = try (0..<4).map { _ in try RawConnection(port: port) }
+            for connection in holding {
+                connection.send("POST /api/v1/data/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+            }
+            usleep(300_000)
+            for _ in 0..<5 {
+                let other = try RawConnection(port: port)
+                other.send(Self.health)
+                #expect(other.answer()?.hasPrefix("HTTP/1.1 200") == true)
+                usleep(20_000)
+            }
+            withExtendedLifetime(holding) {}
+        }
+    }
+
+    /// Answers that wait have half of their memory for one address; what comes then is refused, what is small or says what was changed is not.
+    @Test func answersThatWaitHaveAShare() async throws {
+        let harness = try Harness()
+        // More than the kernel keeps for a connection.
+        _ = await harness.send("POST", "/api/v1/data/publish", Self.publish(String(repeating: "word ", count: 900_000)))
+        let size = await harness.send("GET", "/api/v1/projects/p/data/k").body.count
+        let gate = harness.operations.memory.answering
+        #expect(size > 4 << 20 && size < gate.total / 4)
+        try await harness.serve { port in
+            var holding: [RawConnection] = []
+            var refused = ""
+            for _ in 0..<gate.total / size where refused.isEmpty {
+                let before = gate.held
+                let connection = try RawConnection(port: port, receiveBytes: 4_096)
+                connection.send(Self.showing)
+                holding.append(connection)
+                #expect(connection.hasMore(within: 20_000))
+                usleep(50_000)
+                if gate.held == before { refused = connection.answer() ?? "nothing" }
+            }
+            #expect(refused.hasPrefix("HTTP/1.1 503") && refused.contains("wait for their readers"), "\(refused.prefix(300))")
+            #expect(gate.held <= gate.total / 2 && gate.held > gate.total / 2 - size)
+            let other = try RawConnection(port: port)
+            other.send(Self.post("/api/v1/data/publish", Self.publish("stone")))
+            #expect(other.answer()?.hasPrefix("HTTP/1.1 200") == true)
+            other.send(Self.health)
+            #expect(other.answer()?.hasPrefix("HTTP/1.1 200") == true)
+            // Who leaves makes room.
+            holding = []
+            for _ in 0..<1_000 where gate.held > 0 { usleep(10_000) }
+            #expect(gate.held == 0)
+        }
+    }
+
+    /// Sooner than a connection that is idle.
+    @Test func whoTakesNothingIsCutBeforeWhoIsIdle() async throws {
+        let harness = try Harness()
+        _ = await harness.send("POST", "/api/v1/data/publish", Self.publish(String(repeating: "word ", count: 900_000)))
+        try await harness.serve({ $0.stallTimeout = .milliseconds(500) }) { port in
+            let idle = try RawConnection(port: port)
+            let connection = try RawConnection(port: port, receiveBytes: 4_096)
+            connection.send(Self.showing)
+            let gate = harness.operations.memory.answering
+            for _ in 0..<1_000 where gate.held == 0 { usleep(5_000) }
+            #expect(gate.held > 0)
+            let start = ContinuousClock.now
+            for _ in 0..<2_000 where gate.held > 0 { usleep(10_000) }
+            #expect(gate.held == 0 && ContinuousClock.now - start < .seconds(20))
+            idle.send(Self.health)
+            #expect(idle.answer()?.hasPrefix("HTTP/1.1 200") == true)
+            withExtendedLifetime(connection) {}
         }
     }
 

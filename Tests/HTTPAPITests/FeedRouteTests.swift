@@ -223,10 +223,18 @@ import Testing
                 worker.send("\(method) /api/v1\(path) HTTP/1.1\r\n\(head)\r\n\(body)")
                 return worker.answer()
             }
+            // Others of the address have guessed: what became of the key is told all the same.
+            let guesser = try RawConnection(port: port)
+            for n in 0..<40 {
+                guesser.send("GET /api/v1/projects HTTP/1.1\r\nHost: localhost\r\nX-API-Key: guess\(n)\r\n\r\n")
+                let answer = guesser.answer() ?? ""
+                #expect(answer.hasPrefix("HTTP/1.1 \(n == 39 ? "429" : "4")"), "\(answer)")
+            }
             #expect(ask("DELETE", "/auth/keys/\(id)")?.hasPrefix("HTTP/1.1 200") == true)
             #expect(ask("POST", "/data/publish", Self.publish("secret"))?.hasPrefix("HTTP/1.1 200") == true)
             let end = stream.read { $0.hasSuffix("\r\n0\r\n\r\n") } ?? ""
             #expect(end.contains("event: refused") && end.contains("key_unknown") && !end.contains("secret"), "\(end)")
+            #expect(harness.operations.failedLogins == 40)
         }
     }
 }

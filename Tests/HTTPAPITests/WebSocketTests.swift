@@ -231,6 +231,26 @@ import Testing
         }
     }
 
+    /// Requests with a key that was revoked are no failed logins, however many come.
+    @Test func aRevokedKeyAsksNoMore() async throws {
+        let harness = try Harness(authentication: true)
+        let root = try #require(try await harness.database.bootstrapKey(.standard, name: "root", given: nil)).text
+        let created = try await harness.send("POST", "/api/v1/auth/keys?name=follower", key: root).json
+        let (id, key) = try (#require(created["key_id"]?.stringValue), #require(created["key"]?.stringValue))
+        // Before the next ping would find it out.
+        try await harness.serve({ $0.streamComment = .seconds(30) }) { port in
+            let client = try Client(port: port, more: "X-API-Key: \(key)\r\n")
+            client.send(#"{"type":"ping"}"#)
+            #expect(client.message()?["type"] == "pong")
+            let worker = try RawConnection(port: port)
+            worker.send("DELETE /api/v1/auth/keys/\(id) HTTP/1.1\r\nHost: localhost\r\nX-API-Key: \(root)\r\n\r\n")
+            #expect(worker.answer()?.hasPrefix("HTTP/1.1 200") == true)
+            for n in 0..<5 { client.send(#"{"type":"subscribe","id":"s\#(n)","project_id":"p"}"#) }
+            #expect(client.closing() == 1_008)
+            #expect(harness.operations.failedLogins == 0)
+        }
+    }
+
     @Test func messagesAreReadAsTheyAreMeant() throws {
         let (a, p) = (Name(stored: "a"), Name(stored: "p"))
         func read(_ text: String) throws -> SocketRequest { try SocketRequest(Array(text.utf8)) }

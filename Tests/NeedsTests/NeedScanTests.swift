@@ -236,6 +236,42 @@ extension NeedStoreTests {
         #expect(try blocks() == 0)
     }
 
+    /// A term that many needs say is taken to be in more texts than it is, so that few texts make all of them told; a term that few say is not. After each
+    /// step the limits of every need are what its words and their levels give.
+    @Test func aTermThatManyNeedsSayHasRoomToRise() throws {
+        var random = SeededRandom(seed: testSeed("aTermThatManyNeedsSayHasRoomToRise"))
+        func register(_ number: UInt32, _ words: [String]) throws {
+            try store.write { (transaction: inout WriteTransaction) throws in
+                let terms = words.sorted().map { NeedTerm($0, count: Int.random(in: 1...3, using: &random), isExact: false) }
+                let need = NeedRecord(agent: number, index: 0, text: "need \(number)", vector: [], terms: terms)
+                let agent = NeedStoreTests.agent(Name(stored: "\(number)"), number, needs: [need.text], &random, NeedSettings.none)
+                try needs.register(agent, needs: [need], in: &transaction)
+            }
+        }
+        func levels(_ frequencies: [String: Int] = [:]) throws -> [String: Int] {
+            try store.write { (transaction: inout WriteTransaction) throws in try needs.raiseLevels(frequencies, in: &transaction) }
+            return try store.read { (view: borrowing TransactionView) throws in
+                #expect(try needs.findings(nodes: [:], in: view) == [])
+                return Dictionary(uniqueKeysWithValues: try needs.levels(in: view).map { ($0.term, $0.documentsMax) })
+            }
+        }
+        for number in 1...UInt32(31) { try register(number, number % 8 == 0 ? ["many", "few"] : ["many"]) }
+        #expect(try levels() == ["many": 1, "few": 1])
+        try register(32, ["many", "few", "other"])
+        #expect(try levels() == ["many": 16, "few": 1, "other": 1])
+        #expect(try levels(["many": 16, "few": 2, "other": 5]) == ["many": 16, "few": 4, "other": 16])
+        // Both rise at once for needs that say both.
+        #expect(try levels(["many": 17, "few": 5]) == ["many": 256, "few": 16, "other": 16])
+        // Over several blocks of the list and of limits.
+        for number in 33...UInt32(400) { try register(number, ["many", number % 2 == 0 ? "half" : "other"]) }
+        #expect(try levels(["many": 256]) == ["many": 256, "few": 16, "half": 16, "other": 16])
+        #expect(try levels(["many": 257, "half": 17, "other": 1_025]) == ["many": 4_096, "few": 16, "half": 256, "other": 16_384])
+        for number in (1...UInt32(400)).shuffled(using: &random).prefix(390) {
+            try store.write { (transaction: inout WriteTransaction) throws in try needs.remove(Name(stored: "\(number)"), in: &transaction) }
+        }
+        #expect(try levels(["many": 4_097])["many"] == 16_384)
+    }
+
     /// A codes record that was damaged after it was found sound is not read again until it changes; one that was not is refused.
     @Test func damagedCodesAreRefused() throws {
         try NeedStoreTests(store: store, needs: needs).writeGolden(store)

@@ -299,6 +299,35 @@ import Wire
         await running.server.stop()
     }
 
+    /// Answers that are not read have half of their memory for one address: what comes over it is refused, and the others arrive whole.
+    @Test func answersThatAreNotReadHaveAShare() async throws {
+        let running = try await TestServer { $0.inflightBytesMax = 32 << 20 }
+        let client = try Self.client(running)
+        var large = WirePublish()
+        (large.project, large.key) = ("wide", "large")
+        large.text = String(repeating: "words and words and words ", count: 60_000)
+        large.format = "text"
+        large.vector = [1] + [Float](repeating: 0, count: 383)
+        _ = try await client.publish(large)
+        let address = try #require(running.server.wire)
+        let (whole, refusals) = try await offPool { () -> (Int, [String]) in
+            let peer = try WirePeer(address, receiveBytes: 64 << 10)
+            for stream in 1...UInt32(20) { peer.request(.showData, WireDataKey(project: "wide", key: "large"), stream: stream) }
+            // All of them are answered, and nobody reads.
+            Thread.sleep(forTimeInterval: 2)
+            var (whole, refusals): (Int, [String]) = (0, [])
+            for _ in 0..<20 {
+                let frame = try peer.next()
+                if frame.kind == .answer, frame.payload.count > 1 << 20 { whole += 1 } else { refusals.append(peer.refusal(frame)) }
+            }
+            return (whole, refusals)
+        }
+        #expect(whole >= 2 && whole + refusals.count == 20 && refusals.count >= 8, "\(whole) \(refusals)")
+        #expect(refusals.allSatisfy { $0 == "server_busy" })
+        await client.close()
+        await running.server.stop()
+    }
+
     @Test func keys() async throws {
         let key = "ck_" + String(repeating: "a1B2c3D4", count: 6)
         let running = try await TestServer {

@@ -39,6 +39,28 @@ import Testing
         await fixture.database.close()
     }
 
+    /// Who was let in and whose key was revoked since hears that, whatever others of his address have done, and does not count among them.
+    @Test func whoFollowsWithARevokedKeyIsNoGuesser() async throws {
+        let fixture = try await Fixture()
+        let operations = fixture.operations
+        _ = try await operations.publish(fixture.command("p"), by: fixture.admin)
+        let issued = try await fixture.database.createKey(.standard, name: "follower")
+        let caller = Caller(apiKey: issued.text, address: "192.0.2.1", requestID: "test", client: nil)
+        let feed = try await operations.feed(of: Name(stored: "p"), by: caller)
+        let start = try await feed.page(after: nil).start
+        for number in 0..<LoginGuard.freeFailures + 2 { _ = outcome(operations, "guess \(number)", from: "192.0.2.1") }
+        let failed = operations.failedLogins
+        try await operations.revokeKey("\(issued.record.keyID)", by: fixture.admin)
+        for _ in 0..<30 {
+            let refusal = await #expect(throws: ContexError.self) { try await feed.page(after: start) }
+            #expect(refusal?.code == .keyUnknown)
+        }
+        #expect(operations.failedLogins == failed)
+        // A request with it is one.
+        #expect(outcome(operations, issued.text, from: "192.0.2.1") == .limited && operations.failedLogins == failed + 1)
+        await fixture.database.close()
+    }
+
     @Test func everyRefusedLoginIsWrittenDown() async throws {
         let fixture = try await Fixture()
         let caller = Caller(apiKey: "guess", address: "192.0.2.1", requestID: "test", client: nil)

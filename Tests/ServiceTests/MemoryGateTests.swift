@@ -18,6 +18,33 @@ struct MemoryGateTests {
         withExtendedLifetime(others) { #expect(late.held == 300 && gate.held == 900) }
     }
 
+    /// Answers that nobody reads: half of the room is for one address, what is small or must be told is held over it, and all comes back.
+    @Test func answersThatWaitHaveAShareOfTheirOwn() throws {
+        let memory = InflightMemory(total: 32 << 20)
+        let gate = memory.answering
+        var held: [MemoryLease] = []
+        func hold(_ count: Int, from address: String, mayRefuse: Bool = true) -> ErrorCode? {
+            let lease = MemoryLease(of: gate, address: address, key: nil)
+            held.append(lease)
+            do throws(ContexError) {
+                try gate.hold(count, for: lease, mayRefuse: mayRefuse)
+                return nil
+            } catch {
+                return error.code
+            }
+        }
+        for _ in 0..<8 { #expect(hold(1 << 20, from: "a") == nil) }
+        #expect(hold(1 << 20, from: "a") == .busy && gate.held == 8 << 20)
+        #expect(hold(1 << 20, from: "b") == nil)
+        #expect(hold(16 << 10, from: "a") == nil && hold(1 << 20, from: "a", mayRefuse: false) == nil)
+        #expect(gate.held == (10 << 20) + (16 << 10))
+        // Nothing of it is in the way of work.
+        #expect(memory.working.held == 0 && memory.arriving.held == 0)
+        held = []
+        #expect(gate.held == 0 && hold(1 << 20, from: "a") == nil)
+        held = []
+    }
+
     @Test func refusesAfterAWhileAndWhenTheTaskIsCancelled() async throws {
         let gate = MemoryGate(total: 1_000)
         let other = MemoryLease(of: gate, address: "a", key: nil)

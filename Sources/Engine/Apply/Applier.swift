@@ -108,6 +108,7 @@ package struct Applier: Sendable {
         case .setTenancy(let command): try setTenancy(command, &work, in: &transaction)
         case .keepPart(let command): try keepPart(command, in: &transaction)
         case .assembled: throw ContexError(.bug, "a command in parts is made whole before it is applied")
+        case .judge(let command): try judge(command, in: &transaction)
         case .attributed(let command): try audited(command, &work, in: &transaction)
         }
     }

@@ -19,12 +19,13 @@ extension Applier {
         case .remove(let id):
             _ = try present(id, transaction.view)
             try AccountRegistry.remove(id, in: &transaction, scope: scope)
-            work.effects.haveKeysChanged = true
+            work.effects.keyChanges.insert(.account(command.tenant, id))
             return .done
         case .create(let made):
             guard try AccountRegistry.account(made.id, transaction.view, scope: scope) == nil else {
                 throw ContexError(.conflict, "This service account exists already.")
             }
+            if command.asker != .operator { try admit(QuotaDemand(keys: 1), of: command.tenant, at: command.time, in: transaction) }
             account = made
         case .update(let id, let patch):
             account = try present(id, transaction.view)
@@ -46,9 +47,9 @@ extension Applier {
         } else if account.rule == .open {
             account.rule = .confirmed
         }
-        _ = try RoleBook(transaction.view, scope: scope).rules(of: account.role)
+        _ = try RoleBook(transaction.view, scope: scope).texts(of: account.role)
         try AccountRegistry.store(account, in: &transaction, scope: scope)
-        work.effects.haveKeysChanged = true
+        work.effects.keyChanges.insert(.account(command.tenant, account.id))
         return .done
     }
 
@@ -56,15 +57,17 @@ extension Applier {
     func changeRoles(_ command: Command.ChangeRoles, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
         let scope = TenantScope(tenant: command.tenant, project: .tenantLevel)
         switch command.change {
-        case .put(let role): try RoleBook.put(role, in: &transaction, scope: scope)
+        case .put(let role):
+            try RoleBook.put(role, in: &transaction, scope: scope)
+            work.effects.keyChanges.insert(.role(command.tenant, role.name))
         case .remove(let name):
             let holders = try AccessRegistry.holders(ofRole: name, transaction.view, scope: scope)
             if let first = holders.first {
                 throw ContexError(.roleInUse, "The role '\(name.excerpt())' is given to \(first)" + (holders.count > 1 ? " and \(holders.count - 1) more" : ""))
             }
+            // Nobody has it, and nobody inherits from it.
             try RoleBook.remove(name, in: &transaction, scope: scope)
         }
-        work.effects.haveKeysChanged = true
         return .done
     }
 
@@ -72,7 +75,7 @@ extension Applier {
     func setGrants(_ command: Command.SetGrants, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
         let scope = TenantScope(tenant: command.tenant, project: .tenantLevel)
         let id = command.keyID
-        let before = try Administrators(scope, in: transaction.view)
+        let last = try LastAdministrator(id, command.asker, scope, in: transaction.view)
         let present = try AccessRegistry.assignment(of: id, transaction.view, scope: scope) ?? .unassigned(id)
         guard command.reach.covers(present.projects) else { throw ContexError(.keyNotFound, "Key not found") }
         var grants = try AccessRegistry.grants(of: id, transaction.view, scope: scope)
@@ -85,8 +88,8 @@ extension Applier {
         }
         try AccessRegistry.set(grants, of: id, in: &transaction, scope: scope)
         if command.asker == .anybody { try AccessRegistry.set(.open, of: id, in: &transaction, scope: scope) }
-        try before.requireOneLeft(after: try Administrators(scope, in: transaction.view), asker: command.asker)
-        work.effects.haveKeysChanged = true
+        try last.requireOneLeft(in: transaction.view)
+        work.effects.keyChanges.insert(.key(command.tenant, id))
         return .done
     }
 }

@@ -279,6 +279,14 @@ private struct AuditSubject {
             kind = .configUpdated
             resource = ("settings", "multi_tenant")
             details = [("enabled", .bool(command.isOn))]
+        case .judge(let command):
+            kind = .agentUpdated
+            project = command.project.text
+            resource = ("agent", command.agent.text)
+            switch command.change {
+            case .note(let sequence, _, let isUseful): details = [("delivery", .string(sequence.description)), ("useful", .bool(isUseful))]
+            case .forget(let sequence, _): details = [("feedback", "taken back"), ("delivery", sequence.map { .string($0.description) } ?? .null)]
+            }
         case .keepQueries, .acknowledge, .expireInboxes, .noteDeliveries, .noteAudit, .eraseTenant, .keepPart, .assembled, .attributed:
             throw ContexError(.bug, "a command that is in nobody's name has one on it")
         }

@@ -51,8 +51,17 @@ extension Applier {
         return last
     }
 
-    /// Forgets what every agent of a project was to read: its events are about to be replaced.
+    /// Forgets what every agent of a project was to read, and what was said of it: its events are about to be replaced, and other ones will have their
+    /// sequences.
     func clearInboxes(_ scope: TenantScope, in transaction: inout WriteTransaction) throws {
+        let needs = NeedStore(scope: scope)
+        for name in try needs.names(in: transaction.view) {
+            guard var agent = try needs.agent(name, in: transaction.view), !agent.lessons.isEmpty else { continue }
+            let places = Set(agent.lessons.map(\.need))
+            _ = agent.forget(need: nil, sequence: nil)
+            let moved = try needs.relearn(agent, places, in: &transaction)
+            try NeedLevels.raise(moved, scope, in: &transaction)
+        }
         for number in try Inbox.numbers(scope, in: transaction.view) { try Inbox(scope: scope, number: number).removeAll(in: &transaction) }
     }
 }

@@ -9,7 +9,7 @@ extension Applier {
     ///   is there; `.conflict` when the change would leave nobody who can change keys and roles again.
     func changeKeys(_ command: Command.ChangeKeys, _ work: inout Work, in transaction: inout WriteTransaction) throws -> Outcome {
         let scope = TenantScope(tenant: command.tenant, project: .tenantLevel)
-        let before = try Administrators(scope, in: transaction.view)
+        let last = try LastAdministrator(command.change.keyID, command.asker, scope, in: transaction.view)
         func require(_ id: KeyID, _ view: borrowing TransactionView) throws {
             guard !command.reach.isAll else { return }
             let present = try AccessRegistry.assignment(of: id, view, scope: scope) ?? .unassigned(id)
@@ -51,8 +51,8 @@ extension Applier {
             try forgetCustomRole(of: id, in: &transaction, scope)
             if command.asker == .anybody { try AccessRegistry.set(.open, of: id, in: &transaction, scope: scope) }
         }
-        try before.requireOneLeft(after: try Administrators(scope, in: transaction.view), asker: command.asker)
-        work.effects.haveKeysChanged = true
+        try last.requireOneLeft(in: transaction.view)
+        work.effects.keyChanges.insert(.key(command.tenant, command.change.keyID))
         return .done
     }
 }
@@ -67,27 +67,41 @@ extension Applier {
     }
 }
 
-/// Keys that may do everything everywhere.
-struct Administrators {
-    var valid = 0
-    /// With those that nobody has confirmed yet.
-    var possible = 0
-
-    init(_ scope: TenantScope, in view: borrowing TransactionView) throws {
-        for (key, principal, terms) in try AccessRegistry.principals(view, scope: scope)
-        where principal.isAdministratorOfAll && terms.expiresAt == nil {
-            possible += 1
-            if key.rule.isValid { valid += 1 }
+extension Command.ChangeKeys.Change {
+    var keyID: KeyID {
+        switch self {
+        case .create(let record, _, _): record.keyID
+        case .setTerms(let id, _), .rotate(let id, _, _), .confirm(let id), .revoke(let id), .removeRole(let id): id
+        case .assign(let assignment): assignment.keyID
         }
     }
+}
+
+/// Whether a change takes away the last key that may do everything everywhere. Only one that had such a key before can.
+struct LastAdministrator {
+    private let id: KeyID
+    private let asker: Command.ChangeKeys.Asker
+    private let scope: TenantScope
+    private var wasOne = false
+
+    init(_ id: KeyID, _ asker: Command.ChangeKeys.Asker, _ scope: TenantScope, in view: borrowing TransactionView) throws {
+        (self.id, self.asker, self.scope) = (id, asker, scope)
+        wasOne = try isOne(view)
+    }
+
+    /// While authentication is off, an administrator whom somebody has yet to confirm counts as one.
+    private var onlyValid: Bool { asker != .anybody }
+
+    private func isOne(_ view: borrowing TransactionView) throws -> Bool {
+        guard let (key, principal, terms) = try AccessRegistry.principal(of: id, view, scope: scope) else { return false }
+        return principal.isAdministratorOfAll && terms.expiresAt == nil && (!onlyValid || key.rule.isValid)
+    }
+
     /// - Throws: `.lastAdministrator` when there was one before and is none after. Whoever can write the data folder is bound by nothing.
-    func requireOneLeft(after: Administrators, asker: Command.ChangeKeys.Asker) throws(ContexError) {
-        // While authentication is off, an administrator whom somebody has yet to confirm counts as one.
-        let (had, has) = asker == .anybody ? (possible, after.possible) : (valid, after.valid)
-        if has == 0, had > 0, asker != .operator {
-            throw ContexError(
-                .lastAdministrator,
-                "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
-        }
+    func requireOneLeft(in view: borrowing TransactionView) throws {
+        guard wasOne, asker != .operator, try !isOne(view), try !AccessRegistry.hasAdministrator(isValid: onlyValid, view, scope: scope) else { return }
+        throw ContexError(
+            .lastAdministrator,
+            "That would leave no key with the role admin on all projects, and nobody could issue keys again: give another key that role first")
     }
 }

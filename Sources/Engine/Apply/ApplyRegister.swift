@@ -42,10 +42,11 @@ extension Applier {
         }
         let kept = asked.keepsSecret ? before?.webhookSecret : nil
         let number = try store.nextNumber(in: transaction.view)
-        let agent = AgentRecord(
+        var agent = AgentRecord(
             name: asked.agent, number: number, inbox: before?.inbox ?? number, needs: search.needs, delivery: asked.delivery,
             responseFormat: asked.responseFormat, channel: channel, webhookURL: asked.webhookURL, webhookSecret: asked.webhookSecret ?? kept,
             envelope: asked.envelope, settings: asked.settings, registrant: asked.registrant, lastSequence: found.head, registeredAt: command.time)
+        if let before { agent.inherit(before) }
         let needs = search.records(agent, by: try TextIndex(scope: scope).options(in: transaction.view).analyzer)
         try store.register(agent, needs: needs, in: &transaction)
         try NeedLevels.raise(needs, scope, in: &transaction)

@@ -1,5 +1,6 @@
 // Tenants: made, changed, removed; and what is left of a removed one, piece by piece.
 
+internal import Access
 internal import Base
 internal import Documents
 internal import Journal
@@ -41,7 +42,7 @@ extension Applier {
             try TenantRegistry.put(changed, in: &transaction)
             work.effects.haveTenantsChanged = true
             // Who is connected is looked at again.
-            work.effects.haveKeysChanged = changed.isActive != tenant.isActive
+            if changed.isActive != tenant.isActive { work.effects.keyChanges.insert(.tenant(tenant.number)) }
             return .tenant(changed)
         case .remove(let isForced): try remove(tenant, isForced: isForced, &work, in: &transaction)
         case .resetUsage:
@@ -98,6 +99,7 @@ extension Applier {
         let level = TenantScope(tenant: tenant.number, project: .tenantLevel)
         let projects = try RecordSums.count(of: .projectName, in: level, during: transaction)
         let keys = try RecordSums.count(of: .apiKeyByID, in: level, during: transaction)
+            + RecordSums.count(of: .serviceAccount, in: level, during: transaction)
         guard isForced || (projects == 0 && keys == 0) else {
             throw ContexError(
                 .tenantNotEmpty, "Tenant '\(tenant.name)' has \(projects) project(s) and \(keys) API key(s): force=true removes it with all that it has")
@@ -107,7 +109,7 @@ extension Applier {
         }
         try TenantRegistry.remove(tenant, at: work.position, in: &transaction)
         work.effects.haveTenantsChanged = true
-        work.effects.haveKeysChanged = true
+        work.effects.keyChanges.insert(.tenant(tenant.number))
         work.effects.haveLimitsChanged = true
     }
 

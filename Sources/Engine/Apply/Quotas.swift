@@ -34,7 +34,12 @@ extension Applier {
         if demand.projects > 0 {
             try hold(.projects, RecordSums.count(of: .projectName, in: level, during: transaction), demand.projects, quotas.projects)
         }
-        if demand.keys > 0 { try hold(.keys, RecordSums.count(of: .apiKeyByID, in: level, during: transaction), demand.keys, quotas.keys) }
+        if demand.keys > 0 {
+            // A service account is somebody who comes, as a key is.
+            let used = try RecordSums.count(of: .apiKeyByID, in: level, during: transaction)
+                + RecordSums.count(of: .serviceAccount, in: level, during: transaction)
+            try hold(.keys, used, demand.keys, quotas.keys)
+        }
         if let project = demand.agent {
             let used = try project.map { try RecordSums.count(of: .agent, in: $0, during: transaction) } ?? 0
             try hold(.agents, used, 1, quotas.agentsPerProject)

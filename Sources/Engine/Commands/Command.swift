@@ -48,6 +48,7 @@ package enum Command: Sendable {
     case setTenancy(SetTenancy)
     case keepPart(KeepPart)
     case assembled(Assembled)
+    case judge(Judge)
     indirect case attributed(Attributed)
 
     /// What a server remembers for itself, and nobody who follows it needs: it has no position, and is in no journal.
@@ -89,6 +90,7 @@ package enum Command: Sendable {
         case .setTenancy(let command): command.time
         case .keepPart(let command): command.time
         case .assembled(let command): command.time
+        case .judge(let command): command.time
         case .attributed(let attributed): attributed.command.time
         }
     }
@@ -117,6 +119,7 @@ package enum Command: Sendable {
         case .changeAccounts(let command): command.tenant
         case .changeRoles(let command): command.tenant
         case .setGrants(let command): command.tenant
+        case .judge(let command): command.tenant
         // The operator's: what is done to a tenant is none of its own doing.
         case .changeTenant, .eraseTenant, .setTenancy: .standard
         case .keepPart(let command): command.tenant
@@ -246,6 +249,7 @@ package enum Outcome: Sendable {
     case erasing(ErasureStep)
     /// A tenant as it is now.
     case tenant(TenantRecord)
+    case judged(Feedback)
     case done
     /// The snapshot that the command was prepared on is no longer true, and the command lacks what it needs now. Nothing was written: it is to
     /// be prepared again, complete.
@@ -255,8 +259,8 @@ package enum Outcome: Sendable {
 /// What a command leaves for after the commit.
 package struct Effects: Sendable {
     var notifications: [Notification] = []
-    /// API keys or roles are other ones now.
-    var haveKeysChanged = false
+    /// API keys, service accounts and roles that are other ones now.
+    var keyChanges: Set<KeyChange> = []
     /// The projects whose logs have grown, and whether another log took the place of one.
     var logs: [ProjectLog: Bool] = [:]
     /// Projects whose data is the same and is found in another way.
@@ -278,7 +282,7 @@ package struct Effects: Sendable {
 
     package mutating func add(_ other: Effects) {
         notifications += other.notifications
-        haveKeysChanged = haveKeysChanged || other.haveKeysChanged
+        keyChanges.formUnion(other.keyChanges)
         haveLimitsChanged = haveLimitsChanged || other.haveLimitsChanged
         haveTenantsChanged = haveTenantsChanged || other.haveTenantsChanged
         events += other.events
@@ -321,6 +325,7 @@ extension Command {
         case .keepPart(let command): command.bytes.count + 64
         case .noteAudit(let command): command.drafts.count * 512 + 64
         case .changeAccounts, .changeRoles, .setGrants: 4_096
+        case .judge: 1_024
         case .attributed(let attributed): attributed.command.weight + 512
         }
     }

@@ -27,6 +27,7 @@ enum CommandCodec {
         case changeAccounts = 21, changeRoles = 22, setGrants = 23
         case trim = 24, setRetention = 25, erase = 26, publishEnding = 27
         case keepPart = 33, assembled = 34
+        case judge = 28
     }
 
     /// - Parameter eliding: leaves out of a publish what its event has; whoever reads it brings the event.
@@ -149,6 +150,9 @@ enum CommandCodec {
         case .assembled(let command):
             kind = .assembled
             encode(command, &body)
+        case .judge(let command):
+            kind = .judge
+            encode(command, &body)
         case .attributed(let command):
             kind = .attributed
             encode(command, eliding, &body)
@@ -228,6 +232,7 @@ enum CommandCodec {
         case .setTenancy: return .setTenancy(try setTenancy(tenant, time, &body))
         case .keepPart: return .keepPart(try keepPart(tenant, time, &body))
         case .assembled: return .assembled(try assembled(tenant, time, &body))
+        case .judge: return .judge(try judge(tenant, time, &body))
         case .attributed: return .attributed(try attributed(tenant, &body, event))
         }
     }

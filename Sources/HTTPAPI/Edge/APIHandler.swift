@@ -249,10 +249,12 @@ public struct APIHandler: Sendable {
             try operations.authorise(
                 admitted.principal, route.action, project: body.fields[Fields.project], from: admitted.caller, isPreliminary: true)
         }
-        return try await route.handler(
+        let answer = try await route.handler(
             Call(
                 operations: operations, caller: admitted.caller, server: facts, path: admitted.path, query: query, bodyContent: body, place: place,
                 request: admitted.request, streams: streams, streamComment: configuration.streamComment, guest: guest))
+        try memory?.hold(answer, of: admitted)
+        return answer
     }
 
     /// In a function of its own, so that the bytes are gone when it returns.

@@ -55,7 +55,7 @@ extension RouteTable {
                 name: body[accountName], description: body[description], type: AccountType(name: body[accountType])!, role: body[role],
                 projects: body[projects], scopes: body[scopes])
             let (listed, key) = try await call.operations.createAccount(draft, by: call.caller)
-            return .json(["account": .object(AccountShape.account(listed)), "key": .string(key)], status: 201)
+            return .json(["account": .object(AccountShape.account(listed, tenant: call.tenantName)), "key": .string(key)], status: 201)
         },
 
         Route(
@@ -65,7 +65,8 @@ extension RouteTable {
             let found = try await call.operations.accounts(
                 type: call.query[wantedType].flatMap(AccountType.init(name:)), isActive: call.query.isGiven(isActive) ? call.query[isActive] : nil,
                 limit: call.query[limit], by: call.caller)
-            return .json(.array(found.map { .object(AccountShape.account($0)) }))
+            let tenant = call.tenantName
+            return .json(.array(found.map { .object(AccountShape.account($0, tenant: tenant)) }))
         },
 
         Route(
@@ -101,7 +102,7 @@ extension RouteTable {
         Route(
             "GET", "/service-accounts/{account_id}", bases: .current, action: .showAccount, group: group,
             "An account; last_active and total_requests are of since the server's start", path: [id.shape], example
-        ) { call in .json(.object(AccountShape.account(try await call.operations.account(call.path[id], by: call.caller)))) },
+        ) { call in .json(.object(AccountShape.account(try await call.operations.account(call.path[id], by: call.caller), tenant: call.tenantName))) },
 
         Route(
             "PATCH", "/service-accounts/{account_id}", bases: .current, action: .changeAccount, group: group,
@@ -116,7 +117,7 @@ extension RouteTable {
             if body.isGiven(projects) { patch.projects = body[projects] }
             if body.isGiven(scopes) { patch.scopes = body[scopes] }
             if body.isGiven(isActive) { patch.isActive = body[isActive] }
-            return .json(.object(AccountShape.account(try await call.operations.changeAccount(call.path[id], patch, by: call.caller))))
+            return .json(.object(AccountShape.account(try await call.operations.changeAccount(call.path[id], patch, by: call.caller), tenant: call.tenantName)))
         },
 
         Route(

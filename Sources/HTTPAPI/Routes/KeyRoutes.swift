@@ -58,7 +58,7 @@ extension RouteTable {
             if call.body.isGiven(addresses) { draft.addresses = call.body[addresses] }
             if call.body.isGiven(described) { draft.description = .some(call.body[described]) }
             let key = try await call.operations.changeKey(call.path[Fields.keyID], draft, by: call.caller)
-            return .json(.object(KeyShape.listed(key.record, terms: key.terms, lastUsed: key.lastUsed)))
+            return .json(.object(KeyShape.listed(key.record, tenant: call.tenantName, terms: key.terms, lastUsed: key.lastUsed)))
         },
 
         Route(
@@ -86,10 +86,11 @@ extension RouteTable {
             "tenant_id":null}]
             """#
         ) { call in
-            try call.registry(
+            let tenant = call.tenantName
+            return try call.registry(
                 .keys, named: "keys",
                 try await call.operations.keys(by: call.caller).map {
-                    .object(KeyShape.listed($0.record, terms: $0.terms, lastUsed: $0.lastUsed, permissions: $0.permissions))
+                    .object(KeyShape.listed($0.record, tenant: tenant, terms: $0.terms, lastUsed: $0.lastUsed, permissions: $0.permissions))
                 })
         },
 

@@ -97,7 +97,7 @@ extension RouteTable {
                     name: body[Endpoint.name], url: body[Endpoint.url], description: body[Endpoint.description], events: body[Endpoint.events],
                     categories: body[Endpoint.categories], projects: body[Endpoint.projects], timeoutSeconds: body[Endpoint.timeout],
                     retriesMax: body[Endpoint.retries]), by: call.caller)
-            return .json(.object(WebhookShape.endpoint(endpoint, showsSecret: true)), status: 201)
+            return .json(.object(WebhookShape.endpoint(endpoint, tenant: call.tenantName, showsSecret: true)), status: 201)
         },
 
         Route(
@@ -106,7 +106,8 @@ extension RouteTable {
         ) { call in
             let wanted = call.query.isGiven(isActive) ? call.query[isActive] : nil
             let endpoints = try await call.operations.endpoints(isActive: wanted, by: call.caller)
-            return .json(.array(endpoints.map { .object(WebhookShape.endpoint($0)) }))
+            let tenant = call.tenantName
+            return .json(.array(endpoints.map { .object(WebhookShape.endpoint($0, tenant: tenant)) }))
         },
 
         Route(
@@ -114,7 +115,7 @@ extension RouteTable {
             path: [id.shape], Endpoint.example
         ) { call in
             let found = try await call.operations.endpoint(call.path[id], by: call.caller)
-            return .json(.object(WebhookShape.endpoint(found.endpoint, delivery: found.delivery)))
+            return .json(.object(WebhookShape.endpoint(found.endpoint, tenant: call.tenantName, delivery: found.delivery)))
         },
 
         Route(
@@ -135,7 +136,7 @@ extension RouteTable {
             patch.timeoutSeconds = given(Endpoint.timeout).map { UInt8(clamping: $0) }
             patch.retriesMax = given(Endpoint.retries).map { UInt8(clamping: $0) }
             let endpoint = try await call.operations.updateEndpoint(call.path[id], patch, by: call.caller)
-            return .json(.object(WebhookShape.endpoint(endpoint)))
+            return .json(.object(WebhookShape.endpoint(endpoint, tenant: call.tenantName)))
         },
 
         Route(
@@ -151,7 +152,7 @@ extension RouteTable {
             "Give it a new secret, shown this once; for a day messages are signed with both", path: [id.shape], Endpoint.example
         ) { call in
             let endpoint = try await call.operations.rotateSecret(call.path[id], by: call.caller)
-            return .json(.object(WebhookShape.endpoint(endpoint, showsSecret: true)))
+            return .json(.object(WebhookShape.endpoint(endpoint, tenant: call.tenantName, showsSecret: true)))
         },
 
         Route(

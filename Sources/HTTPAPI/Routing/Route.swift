@@ -105,6 +105,9 @@ struct Call: Sendable {
     /// As it was sent: path and query.
     var target: String { request.target }
 
+    /// The tenant that it is of, for answers that name it; nil where there are not several.
+    var tenantName: String? { operations.tenantName(operations.tenant(of: caller)) }
+
     /// The object in the body.
     var body: FieldValues { bodyContent.fields }
 }

@@ -6,7 +6,7 @@ internal import Engine
 public enum RouteTable {
     /// In the order of the documents; of two routes that fit, the first answers.
     public static let all: [Route] =
-        serverRoutes + dataRoutes + settingsRoutes + queryRoutes + embeddingRoutes + agentRoutes + feedRoutes + needRoutes + eventRoutes
+        serverRoutes + dataRoutes + settingsRoutes + queryRoutes + embeddingRoutes + agentRoutes + feedRoutes + needRoutes + feedbackRoutes + eventRoutes
         + versionRoutes + keyRoutes + accountRoutes + roleRoutes + rateRoutes + tenantRoutes + retentionRoutes + auditRoutes + webhookRoutes
         + mcpRoutes + observingRoutes + sandboxRoutes + documentationRoutes
 }

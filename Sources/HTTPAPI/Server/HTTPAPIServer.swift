@@ -28,7 +28,7 @@ public struct HTTPAPIServer: Sendable {
             heavy: operations.heavyExecutor)
         let (connections, running) = (house.connections, house.running)
         operations.registry.gauge("contex_http_connections", "Open HTTP connections") { Double(connections.count) }
-        operations.registry.gauge("contex_http_requests_running", "Requests of HTTP that are read or worked on") { Double(running.running) }
+        operations.registry.gauge("contex_http_requests_running", "Requests of HTTP that are worked on") { Double(running.running) }
     }
 
     /// - Parameters:

@@ -85,7 +85,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// Bytes of a refused body that are read; after that the answer is given anyway, and the rest is not waited for.
     private static let discardedBytesMax = 64 << 20
     /// Answers up to this size are written at once, larger ones piece by piece as the client reads.
-    private static let pieceBytes = 256 << 10
+    private static let pieceBytes = 128 << 10
     /// How long a client may take to read our last words.
     private static let farewell = TimeAmount.seconds(2)
     /// What is left of a body when the server is told to stop has this long to come.
@@ -141,7 +141,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             return turnAway(context)
         }
         lastMove = .now()
-        checkIdle(context, in: TimeAmount(house.configuration.idleTimeout))
+        checkIdle(context, in: stallTime)
         context.fireChannelActive()
         context.read()
     }
@@ -222,11 +222,15 @@ final class HTTPConnection: ChannelDuplexHandler {
         context.read()
     }
 
-    /// A connection on which nothing moves for so long is closed, except while a request is worked on.
+    /// How long nothing may be taken of an answer.
+    private var stallTime: TimeAmount { TimeAmount(min(house.configuration.stallTimeout, house.configuration.idleTimeout)) }
+
+    /// A connection on which nothing moves for so long is closed, except while a request is worked on; and sooner when its client takes nothing of
+    /// what was written.
     private func checkIdle(_ context: ChannelHandlerContext, in time: TimeAmount) {
         idleCheck = context.eventLoop.assumeIsolated().scheduleTask(in: time) {
-            let timeout = TimeAmount(self.house.configuration.idleTimeout)
-            let left = self.lastMove + timeout - .now()
+            let (idle, stall) = (TimeAmount(self.house.configuration.idleTimeout), self.stallTime)
+            let left = self.lastMove + (self.unsentWrites > 0 ? stall : idle) - .now()
             let isOurTurn: Bool =
                 switch self.phase {
                 case .working, .upgraded: self.unsentWrites == 0
@@ -235,9 +239,17 @@ final class HTTPConnection: ChannelDuplexHandler {
                 case .closed: true
                 default: self.waiting != nil
                 }
-            guard isOurTurn || left > .zero else { return self.unsentWrites > 0 ? self.reset(context) : self.close(context) }
-            self.checkIdle(context, in: isOurTurn ? timeout : left)
+            guard isOurTurn || left > .zero else { return self.unsentWrites > 0 ? self.cutStalled(context) : self.close(context) }
+            self.checkIdle(context, in: isOurTurn ? stall : min(left, stall))
         }
+    }
+
+    /// A stream of HTTP/2 is reset alone when it has no window. When its connection takes nothing either, what was framed for it would wait there
+    /// uncounted: then all of it goes.
+    private func cutStalled(_ context: ChannelHandlerContext) {
+        house.handler.logger.debug("an answer was cut: its client takes nothing of it", metadata: ["address": "\(address)"])
+        if case .stream = footing, let parent = context.channel.parent, !parent.isWritable { parent.pipeline.fireUserInboundEventTriggered(Event.cut) }
+        reset(context)
     }
 
     // MARK: - Input
@@ -291,8 +303,8 @@ final class HTTPConnection: ChannelDuplexHandler {
             scheme: isSecure ? "https" : "http", certificate: certificate)
         let pace = BodyPace(house.configuration)
         let asksFirst = !isOld && head.headers.first(name: "Expect")?.lowercased() == "100-continue"
-        exchange.isCounted = house.running.enter()
-        switch exchange.isCounted ? house.handler.examine(request) : .answered(house.handler.refuseBusy(request)) {
+        // It takes its place when it is there: who sends slowly is in nobody's way.
+        switch house.running.hasRoom ? house.handler.examine(request) : .answered(house.handler.refuseBusy(request)) {
         case .admitted(let admitted):
             let announced = request.announcedBytes
             let lease = MemoryLease(of: house.memory.arriving, address: admitted.address, key: admitted.keyID, expecting: announced ?? 0)
@@ -412,11 +424,12 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func work(on arrival: RequestArrival, _ context: ChannelHandlerContext) {
         let admitted = arrival.admitted
-        let working = MemoryLease(of: house.memory.working, address: admitted.address, key: admitted.keyID)
+        exchange.isCounted = house.running.enter()
+        guard exchange.isCounted else { return say(house.handler.refuseBusy(admitted.request), context) }
         let bytes = RequestBytes(arrival.finish())
         let job = Job(
             house: house, channel: context.channel, exchange: exchange, admitted: admitted, body: bytes,
-            memory: RequestMemory(arriving: arrival.lease, working: working, gate: house.memory.working))
+            memory: RequestMemory(arriving: arrival.lease, of: admitted, house.memory))
         // What is packed may be any size.
         let isHeavy = bytes.count > Limits.lightBytes || admitted.route.isHeavy || admitted.request.header("Content-Encoding") != nil
         phase = .working(Task(executorPreference: isHeavy ? house.heavy : nil) { await job.run() })
@@ -441,29 +454,29 @@ final class HTTPConnection: ChannelDuplexHandler {
                 case .upgrade: true
                 }
             if isAtOnce {
-                memory.finishWork(holding: answer.body.count)
-                channel.pipeline.fireUserInboundEventTriggered(Event.answer(answer, exchange: exchange.number, memory.working))
+                memory.finishWork()
+                channel.pipeline.fireUserInboundEventTriggered(Event.answer(answer, exchange: exchange.number, memory.answering))
             } else {
                 let isWhole = await send(answer)
                 channel.pipeline.fireUserInboundEventTriggered(Event.sent(isWhole: isWhole, exchange: exchange.number))
             }
         }
 
-        /// Writes an answer piece by piece, each when the client has taken the one before: what waits here is one piece.
+        /// Writes an answer piece by piece, each when the client has taken the one before: what waits here is one piece. While it waits for the
+        /// client, the request has no place among those that are worked on.
         private func send(_ answer: APIAnswer) async -> Bool {
             do {
-                try await channel.writeAndFlush(HTTPServerResponsePart.head(head(of: answer, exchange, house)))
+                memory.finishWork()
+                try await unplaced { try await channel.writeAndFlush(HTTPServerResponsePart.head(head(of: answer, exchange, house))) }
                 switch answer.content {
-                case .bytes(let bytes):
-                    memory.finishWork(holding: bytes.count)
-                    try await write(bytes)
+                case .bytes(let bytes): try await unplaced { try await write(bytes) }
                 case .stream(let stream):
                     if let place = stream.place { return try await follow(stream, place) }
-                    memory.finishWork(holding: 2 * pieceBytes)
                     for try await bytes in stream {
                         try Task.checkCancellation()
-                        memory.working.settle(at: max(bytes.count, 2 * pieceBytes))
-                        try await write(bytes)
+                        // One item may be larger than what a piece is taken to be.
+                        memory.answering.settle(at: max(bytes.count, memory.answering.held))
+                        try await unplaced { try await write(bytes) }
                     }
                 case .upgrade: break
                 }
@@ -474,6 +487,12 @@ final class HTTPConnection: ChannelDuplexHandler {
                 }
                 return false
             }
+        }
+
+        private func unplaced(_ wait: () async throws -> Void) async throws {
+            house.running.leave()
+            defer { house.running.comeBack() }
+            try await wait()
         }
 
         /// Mostly this waits: it gives its place among the requests that are worked on back, and holds the memory of what is on its way.
@@ -614,7 +633,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             case .divided: context.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
             case .working, .upgraded, .leaving, .closed: break
             }
-        case .cut: close(context)
+        case .cut: if case .divided = phase { reset(context) } else { close(context) }
         }
     }
 

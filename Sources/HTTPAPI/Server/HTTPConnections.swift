@@ -78,6 +78,7 @@ final class RunningRequests: Sendable {
         }
     }
     var running: Int { count.withLock { $0 } }
+    var hasRoom: Bool { running < max }
     func leave() { count.withLock { $0 -= 1 } }
 
     /// Of one who has lent its place, whether or not there is one.

@@ -187,6 +187,10 @@ final class WebSocketConnection: ChannelInboundHandler {
     /// Carries requests out, one at a time.
     private func work() {
         while phase == .open, !isWorking, !requests.isEmpty {
+            // Asked here, so that what comes with a key that was revoked since counts as no failed login.
+            guard opening.operations.isValid(opening.caller) else {
+                return close(.policyViolation, "The API key of this connection is no longer valid")
+            }
             let bytes = requests.removeFirst()
             do throws(ContexError) {
                 try carryOut(try SocketRequest(bytes))

@@ -76,6 +76,11 @@ extension Field where Value == Int {
         Field(name, .integer(min: min, max: max), .integer(`default`), summary) { $0.integerValue! }
     }
 }
+extension Field where Value == Int {
+    static func requiredInteger(_ name: String, min: Int?, max: Int?, _ summary: String) -> Field {
+        Field(name, .integer(min: min, max: max), nil, summary) { $0.integerValue! }
+    }
+}
 extension Field where Value == Int? {
     static func optionalInteger(_ name: String, min: Int?, max: Int?, _ summary: String) -> Field {
         Field(name, .integer(min: min, max: max), .null, summary) { $0.integerValue }
@@ -97,6 +102,9 @@ extension Field where Value == [String: Double]? {
 extension Field where Value == Bool {
     static func flag(_ name: String, default: Bool, _ summary: String) -> Field {
         Field(name, .flag, .bool(`default`), summary) { $0.boolValue! }
+    }
+    static func requiredFlag(_ name: String, _ summary: String) -> Field {
+        Field(name, .flag, nil, summary) { $0.boolValue! }
     }
 }
 extension Field where Value == [String] {
