@@ -175,7 +175,7 @@ import Testing
             #expect(try await found(key) { _ in nil } == ["p"], "\(kind)")
         }
         // What is no project's is told, and keeps nobody apart.
-        #expect(try await found(TenantScope.system.key(.position), Self.flipped) == ["elsewhere"])
+        #expect(try await found(Self.scope.registry.key(.tenantState), Self.flipped) == ["elsewhere"])
         let sound = try Fixture(folder)
         let scrubber = Self.scrubber(sound.database)
         try await scrubber.pass()

@@ -252,7 +252,7 @@ import Testing
                 counts[report.found.isEmpty ? "not in use" : "left", default: 0] += 1
                 continue
             }
-            if report.mended.contains(where: { $0.contains("before the last commit") }) {
+            if report.mended.contains(where: { $0.contains("before the last commit") || $0.contains("of a later commit") }) {
                 counts["a commit less", default: 0] += 1
                 continue
             }
