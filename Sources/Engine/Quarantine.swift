@@ -123,6 +123,7 @@ extension Command {
         case .setAnalyzer(let command): [command.project]
         case .importProject(let command): [command.project]
         case .acknowledge(let command): [command.project]
+        case .judge(let command): [command.project]
         case .trim(let command): [command.project]
         case .setRetention(let command): [command.project]
         case .changeLetters(let command): if case .agent(_, let project) = command.lane { [project] } else { [] }
