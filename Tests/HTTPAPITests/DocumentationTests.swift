@@ -25,6 +25,12 @@ struct DocumentationTests {
                 }
                 let parameters = operation["parameters"]?.arrayValue ?? []
                 #expect(parameters.count == route.pathFields.count + route.queryFields.count)
+                // What is sent is described by a schema of its own fields, not by that of another route of the same action.
+                for (_, content) in operation["requestBody"]?["content"]?.objectValue ?? JSONObject() {
+                    guard let name = content["schema"]?["$ref"]?.stringValue?.split(separator: "/").last else { continue }
+                    let members = document["components"]?["schemas"]?[String(name)]?["properties"]?.objectValue ?? JSONObject()
+                    #expect(Set(members.map(\.key)) == Set(route.body.fields.map(\.name)), "\(identifier)")
+                }
                 // Every parameter of the template is declared, and no other.
                 let inTemplate = route.path.matches(of: /\{([^}]+)\}/).map { String($0.1) }
                 #expect(inTemplate == route.pathFields.map(\.name))

@@ -132,8 +132,16 @@ public enum OpenAPIDocument {
         let fields = RouteTable.all.first { $0.action.rawValue == single }?.body.fields.map(\.name)
         if fields == nil || fields == route.body.fields.map(\.name) { name = single }
         // A form that a page sends asks for less than the same action's own route.
-        let ending = if case .form = route.body { "Form" } else { "Request" }
-        return name.prefix(1).uppercased() + name.dropFirst() + ending
+        let isForm = if case .form = route.body { true } else { false }
+        // Another body of the same action goes by the last word of its path.
+        let first = RouteTable.all.first { other in
+            let isOtherForm = if case .form = other.body { true } else { false }
+            return other.action == route.action && isOtherForm == isForm && !other.body.fields.isEmpty
+        }
+        if let first, first.body.fields.map(\.name) != route.body.fields.map(\.name), let word = route.path.split(separator: "/").last(where: { !$0.hasPrefix("{") }) {
+            name += word.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+        }
+        return name.prefix(1).uppercased() + name.dropFirst() + (isForm ? "Form" : "Request")
     }
 
     private static var schemas: JSONObject {

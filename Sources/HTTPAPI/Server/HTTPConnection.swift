@@ -293,7 +293,9 @@ final class HTTPConnection: ChannelDuplexHandler {
         exchange = Exchange(
             number: exchange.number + 1, method: head.method, version: head.version,
             // The decoder takes nothing after a request that asks for another protocol.
-            isLast: isStopping || !head.isKeepAlive || head.version != .http1_1 || head.headers.contains(name: "Upgrade"), isReceived: false)
+            isLast: isStopping || !head.isKeepAlive || head.version != .http1_1 || head.headers.contains(name: "Upgrade")
+                // Behind it the parser expects a tunnel and reads no request any more.
+                || head.method == .CONNECT, isReceived: false)
         var headers = head.headers.map { (name: $0.name, value: $0.value) }
         if isOld, !head.headers.contains(name: "Host"), let address = context.channel.localAddress?.ipAddress {
             headers.append(("Host", address.contains(":") ? "[\(address)]" : address))
