@@ -172,7 +172,8 @@ final class Writer: CommandLog {
                     measures.commands.add(1, job.proposal.command.kind)
                     effects.add(own)
                 } catch where transaction.mutationCount == mutations {
-                    if mutations == 0 { job.settle(.failure(ContexError(anyError: error))) } else { group.append((job, .failure(error))) }
+                    let failure = failure(error, of: job)
+                    if mutations == 0 { job.settle(.failure(failure)) } else { group.append((job, .failure(failure))) }
                 } catch {
                     _ = consume transaction
                     for job in group.map(\.job) + [job] { runAlone(job) }
@@ -228,19 +229,20 @@ final class Writer: CommandLog {
             }
         }
         let command = job.proposal.command
-        let projects = command.projects
-        if job.proposal.position == nil { for project in projects { try quarantine.check(command.tenant, project) } }
+        if job.proposal.position == nil { for project in command.projects { try quarantine.check(command.tenant, project) } }
         let watch = Stopwatch()
         defer { note(.apply, watch, for: [job]) }
-        do {
-            return try applier.apply(command, draft: job.proposal.draft, in: &transaction)
-        } catch {
-            let failure = ContexError(anyError: error)
-            // Of several it does not say which one it was.
-            guard failure.code == .damaged, projects.count == 1, let project = projects.first else { throw error }
-            quarantine.enter(command.tenant, project, reason: failure.message, at: clock.now())
-            throw failure.damage(in: project)
-        }
+        return try applier.apply(command, draft: job.proposal.draft, in: &transaction)
+    }
+
+    /// What a job is answered that has failed for good: the damage that it has met keeps its project apart from now on.
+    private func failure(_ error: any Error, of job: Job) -> ContexError {
+        let failure = ContexError(anyError: error)
+        let command = job.proposal.command
+        // Of several projects it does not say which one it was.
+        guard failure.code == .damaged, command.projects.count == 1, let project = command.projects.first else { return failure }
+        quarantine.enter(command.tenant, project, reason: failure.message, at: clock.now())
+        return failure.damage(in: project)
     }
 
     private func runAlone(_ job: Job) {
@@ -252,7 +254,7 @@ final class Writer: CommandLog {
             finish([(job.settle, .success(outcome))], effects)
         } catch {
             condition.failed(error)
-            job.settle(.failure(ContexError(anyError: error)))
+            job.settle(.failure(failure(error, of: job)))
         }
     }
 
