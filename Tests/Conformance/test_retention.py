@@ -49,7 +49,7 @@ def test_the_originals_routes(server, base):
     for path in (f"/projects/{project}/data?as_of=3", f"/projects/{project}/events?since=2"):
         refused = server.call("GET", "/api/v1" + path)
         assert codes(refused) == (410, "history_trimmed") and "event 5" in refused.body.decode(), refused
-    assert server.call("GET", f"/api/v1/versions/projects/{project}/data/k0/diff?from_sequence=1&to_sequence=5").status == 409
+    assert server.call("GET", f"/api/v1/versions/projects/{project}/data/k0/diff?from_sequence=1&to_sequence=5").status == 410
     unknown = server.call("GET", f"{base}/admin/retention/{unique('none')}").json
     assert unknown["event_count"] == 0 and unknown["oldest_event"] is None
     assert server.call("POST", f"{base}/admin/cleanup/{unique('none')}").status == 404

@@ -114,6 +114,7 @@ public enum Repair {
                     .reindexNeeded, "the indexes were made by the model \(present.identity) and are to be mended with it, not with \(model.identity): "
                         + "give that one, or run 'contex reindex'")
             }
+            for scope in trouble.keys { try restoreNumbers(of: scope, environment) }
             // A rebuild that was cut off is finished with it.
             let isPartial = present != nil && present?.rebuild == nil
             let done = try await Reindex.run(environment, draft, model, nil, isPartial ? Set(trouble.keys) : nil) { step, done, all in
@@ -222,6 +223,23 @@ public enum Repair {
             if isDue, try environment.read({ isWhole(scope, in: $0) }) { trouble[scope] = name }
         }
         return trouble
+    }
+
+    /// The state of a project's needs holds the last number that an agent got, which a rebuild takes over: where it is gone, no agent that there is
+    /// may lose its number to the next.
+    private static func restoreNumbers(of scope: TenantScope, _ environment: Environment) throws {
+        var transaction = try environment.beginWrite()
+        let key = scope.key(.needState)
+        guard try transaction.view.get(key) == nil,
+            let last = try NeedStore(scope: scope).agents(in: transaction.view).map({ max($0.number, $0.inbox) }).max()
+        else { return }
+        var writer = ByteWriter()
+        writer.u32(last)
+        // No needs: docs/formats/needs-v2.md.
+        for _ in 0..<3 { writer.u32(0) }
+        writer.u16(0)
+        try transaction.store(key, writer.bytes)
+        try transaction.commit()
     }
 
     /// The kinds of which records are gone, or others than they were.
