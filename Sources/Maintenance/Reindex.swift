@@ -331,6 +331,9 @@ public enum Reindex {
         // Of whatever format: they are made of what the agents say.
         var transaction = try environment.beginWrite()
         try store.removeAllNeeds(in: &transaction)
+        // Both sides, by themselves: one that is gone would leave the other.
+        try transaction.deleteAll(prefix: scope.key(.agentMatch))
+        try transaction.deleteAll(prefix: scope.key(.agentMatchByDocument))
         try transaction.commit()
         for agent in agents {
             let vectors = agent.needs.isEmpty ? [] : try await models.embed(questions: agent.needs.map { ScopedText($0, in: .server) })
@@ -342,9 +345,6 @@ public enum Reindex {
             let needs = searching.records(agent, by: analyzer)
             try store.renew(agent, needs: needs, in: &transaction)
             try NeedLevels.raise(needs, scope, in: &transaction)
-            for document in try store.followed(by: agent.number, in: transaction.view).keys.sorted() {
-                try store.setFollow(agent: agent.number, document: document, nodes: [], in: &transaction)
-            }
             try found.setFollows(of: agent.number, store, in: &transaction)
             try transaction.commit()
         }
