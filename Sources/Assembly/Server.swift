@@ -229,6 +229,7 @@ public final class Server: Sendable {
         }
         parts.retention = Retaining.begin(
             database, minutes: configuration.retentionMinutes, attribution: parts.trail?.server(action: "retention"), logger: logger)
+        parts.retention.append(Scrubbing.begin(database, operations, configuration, logger))
         let inboxDays = configuration.inboxDays
         parts.upkeep = Task { [weak database] in
             for tenant in database?.tenants.numbers ?? [] { await database?.warmUsedQueries(tenant) }

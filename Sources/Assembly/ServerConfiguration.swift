@@ -116,6 +116,10 @@ public struct ServerConfiguration: Sendable {
     public var retentionAgentDays = 7
     /// Minutes between two runs of retention; nil: it runs when somebody asks for it.
     public var retentionMinutes: Int? = nil
+    /// Hours between two passes over all that is stored; 0: none by themselves.
+    public var scrubHours = 168
+    /// What a pass reads in a second at most.
+    public var scrubMebibytes = 8
     /// What agents have not acknowledged after so many days is let go.
     public var inboxDays = 30
 

@@ -244,6 +244,13 @@ public struct Setting: Sendable {
             \.retentionAgentDays, .integer(0...Limits.retentionDays), "agents that nobody has heard of for so long are removed when retention runs; 0: none"),
 
         Setting(
+            "SCRUB_HOURS", flag: "scrub-hours", value: "HOURS", \.scrubHours, .integer(0...8_760),
+            "everything that is stored is read and held against its checksums, again so many hours after the last time; 0: never by itself"),
+        Setting(
+            "SCRUB_MIB_PER_SECOND", flag: "scrub-mib-per-second", value: "MIB", \.scrubMebibytes, .integer(1...10_000),
+            "how fast that is read at most; it takes a tenth of one core at most"),
+
+        Setting(
             "LOG_LEVEL", also: ["LOG_LEVEL"], flag: "log-level", value: "LEVEL", \.logLevel, .level,
             "trace, debug, info, notice, warning, error or critical"),
         Setting(

@@ -130,7 +130,8 @@ extension Command {
         case .erase(let command): if case .begin(let project, _) = command.step { [project] } else { [] }
         case .attributed(let attributed): attributed.command.projects
         // An import in parts was refused before its first one.
-        case .changeKeys, .keepPart, .assembled, .keepQueries, .expireInboxes, .noteDeliveries, .changeEndpoint, .announce, .setRateLimit, .noteAudit, .changeAccounts, .changeRoles,
+        case .keepPart, .assembled: []
+        case .changeKeys, .keepQueries, .expireInboxes, .noteDeliveries, .changeEndpoint, .announce, .setRateLimit, .noteAudit, .changeAccounts, .changeRoles,
             .setGrants, .changeTenant, .eraseTenant, .setTenancy:
             []
         }

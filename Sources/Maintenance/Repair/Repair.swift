@@ -13,6 +13,7 @@
 internal import Base
 internal import Documents
 public import Engine
+internal import Events
 internal import KeySpace
 internal import LMDB
 internal import Needs
@@ -154,14 +155,21 @@ public enum Repair {
         try batch.finish()
         report.records = records
         copied.gaps = !read.gaps.isEmpty
-        if let meta = read.meta { report.mended.append("the meta page that is good was taken, of commit \(read.commit) (\(meta))") }
+        if let meta = read.meta {
+            var isKnown = false
+            if case .commits = meta.fault { isKnown = true }
+            report.mended.append(
+                "the meta page that is good was taken, of commit \(read.commit) (\(meta))"
+                    + (isKnown ? "" : "; if the other one was of a later commit, what that wrote may be gone"))
+        }
         if read.isOlder {
-            report.mended.append("the state before the last commit was taken, commit \(read.commit), since that of the last cannot be reached: what it wrote is gone")
+            report.mended.append(
+                "the state before the last commit was taken, commit \(read.commit), since that of the last cannot be reached: what it wrote is gone")
         }
         if !read.gaps.isEmpty || !read.findings.isEmpty {
-            report.mended.append(
-                "\(records) records were saved from pages that can be read; those of \(read.gaps.count) that cannot are gone (\(read.findings.first.map { "\($0)" } ?? "-"))")
-        } else if report.found.contains(where: { $0.hasPrefix("page ") }) {
+            let fault = read.findings.first.map { "\($0)" } ?? "a page is broken"
+            report.mended.append("\(records) records were saved from pages that can be read; those of \(read.gaps.count) that cannot are gone (\(fault))")
+        } else if report.found.contains(where: { $0.contains("page ") }), read.meta == nil {
             // Of the tree of free pages, which a new file does not have.
             report.mended.append("\(records) records were written into a file whose free pages are in order")
         }
@@ -190,14 +198,7 @@ public enum Repair {
             let model = try VectorModel.load(view)
             return (names, model?.dimension, model.map { $0.rebuild != nil } ?? true, (try? tally.differences(in: view)) ?? [])
         }
-        var kinds: [TenantScope: Set<UInt8>] = [:]
-        for difference in differences {
-            guard let scope = difference.scope else { continue }
-            switch difference.what {
-            case .count(let kind, _, _), .other(let kind): kinds[scope, default: []].insert(kind)
-            case .noSums, .oldSums, .storage: continue
-            }
-        }
+        let kinds = Dictionary(grouping: differences.filter { $0.scope != nil }, by: { $0.scope! }).mapValues(Self.kinds)
         let derived = Set(Reindex.madeAnew.map(\.rawValue))
         var trouble: [TenantScope: String] = [:]
         for (scope, name) in names.sorted(by: { $0.value < $1.value }) {
@@ -211,12 +212,36 @@ public enum Repair {
                 let counter = needsModel ? try await models().countTokens : nil
                 report.mended += try mending.run(environment, countTokens: counter).map { "project '\(name)': \($0)" }
             }
-            let isReadable = try environment.read { isWhole(scope, in: $0) }
-            let findings = try environment.read { IntegrityCheck.findings(scope, width, in: $0) }
-            let isDue = isHalf || copied.derived.contains(scope) || !own.intersection(derived).isEmpty || !findings.isEmpty
-            if isDue, isReadable { trouble[scope] = name }
+            // What indexes are not in order for a document or event that is gone is not to be mended there.
+            let isDue = try environment.read { view in
+                let now = try Self.kinds(Self.differences(of: scope, in: view))
+                if isHalf || copied.derived.contains(scope) || !now.isDisjoint(with: derived) { return true }
+                guard try now.isEmpty && !hasBrokenSeal(scope, in: view) else { return false }
+                return !IntegrityCheck.findings(scope, width, in: view).isEmpty
+            }
+            if isDue, try environment.read({ isWhole(scope, in: $0) }) { trouble[scope] = name }
         }
         return trouble
+    }
+
+    /// The kinds of which records are gone, or others than they were.
+    private static func kinds(_ differences: [RecordTally.Difference]) -> Set<UInt8> {
+        Set(
+            differences.compactMap { difference in
+                switch difference.what {
+                case .count(let kind, _, _), .other(let kind): kind
+                case .noSums, .oldSums, .storage: nil
+                }
+            })
+    }
+
+    private static func differences(of scope: TenantScope, in view: borrowing TransactionView) throws -> [RecordTally.Difference] {
+        var tally = RecordTally()
+        try view.scan(prefix: scope.prefix) { key, value in
+            tally.add(key, value)
+            return .onward
+        }
+        return try tally.differences(of: scope, in: view)
     }
 
     private static func hasBrokenSeal(_ scope: TenantScope, in view: borrowing TransactionView) throws -> Bool {
@@ -236,7 +261,8 @@ public enum Repair {
             try documents.forEachDocument(in: view) { document in
                 for id in document.nodes where try documents.node(id, in: view) == nil { isWhole = false }
             }
-            try documents.forEachNode(in: view) { _, _ in }
+            let log = EventLog(scope: scope)
+            try documents.forEachNode(in: view) { _, node in _ = try log.ownVector(of: node, in: view) }
             _ = try NeedStore(scope: scope).agents(in: view)
         } catch {
             return false

@@ -41,7 +41,7 @@ public final class Scrubber: Sendable {
     static let nodesOfLook = 20_000
     /// Of a core, whatever the pace.
     private static let shareOfCore = 0.1
-    /// One that comes back into quarantine so soon after a look that found nothing stays there.
+    /// One that comes back into quarantine so soon after a look that found nothing stays there; and so long a pass that failed waits.
     private static let trust = Duration.seconds(600)
 
     private let database: Database
@@ -84,6 +84,7 @@ public final class Scrubber: Sendable {
             group.addTask { [self] in
                 var wait = min(delay, interval)
                 while (try? await Task.sleep(for: wait)) != nil {
+                    wait = interval
                     do {
                         try await pass()
                     } catch is CancellationError {
@@ -91,8 +92,8 @@ public final class Scrubber: Sendable {
                     } catch {
                         standing.withLock { $0.isRunning = false }
                         remark(.failed(ContexError(anyError: error).message))
+                        wait = min(interval, Self.trust)
                     }
-                    wait = interval
                 }
             }
         }
