@@ -110,7 +110,8 @@ extension TenantReport {
         let current = Month(of: time)
         self.init(
             tenant: tenant, projects: try RecordSums.count(of: .projectName, in: level, view),
-            agents: try RecordSums.count(of: .agentDirectory, in: level, view), keys: try RecordSums.count(of: .apiKeyByID, in: level, view) + RecordSums.count(of: .serviceAccount, in: level, view),
+            agents: try RecordSums.count(of: .agentDirectory, in: level, view),
+            keys: try RecordSums.count(of: .apiKeyByID, in: level, view) + RecordSums.count(of: .serviceAccount, in: level, view),
             endpoints: try RecordSums.count(of: .webhookEndpoint, in: level, view), month: usage.map { max($0.month, current) } ?? current,
             events: usage?.events(at: time) ?? 0, storageBytes: try TenantStorage.bytes(of: tenant.number, in: view) ?? 0, countedAt: usage?.updatedAt)
     }

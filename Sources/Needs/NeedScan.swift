@@ -7,7 +7,7 @@
 // needs that are left it is bounded from below by the product of their code with the mean.
 //
 // Costs: a need's code is read once for all texts that are looked at together (192 bytes at 384 dimensions, in order), and each product takes some 10 ns.
-// A record of codes or limits is checked against its seal when it is met for the first time, and again when it has changed, by the seal's number.
+// A codes record is checked against its seal when it is met for the first time, and again when it has changed, by the seal's number.
 
 internal import Base
 internal import CKernels
@@ -115,9 +115,9 @@ public struct NeedCandidate: Sendable {
     public var dependsOnWords: Bool { !hasExactWord && words > 0 && mode != .semantic }
 }
 
-/// Which records of codes and of limits were found sound.
+/// Which codes records were found sound.
 public final class NeedMemory: Sendable {
-    /// Of each block the seals' numbers of its codes and of its limits, each with one bit that says that there is one.
+    /// Of each record the seal's number, and one bit that says that there is one.
     private let seals = Mutex<[TenantScope: [UInt64]]>([:])
 
     public init() {}
@@ -280,7 +280,7 @@ private struct NeedScan: ~Copyable {
             guard let entry = nextLimits, entry.key.byteCount == limitsPrefix.count + 4, entry.key.starts(with: limitsPrefix),
                 Self.number(entry.key) == UInt32(block)
             else { throw Self.damaged("block \(block) of needs has no limits") }
-            let limits = try Self.opened(entry.key, entry.value, block, 2 * block + 1, &seals)
+            let limits = try Seal.open(key: entry.key, value: entry.value, version: 1)
             let count = limits.byteCount / NeedLimits.bytes
             guard limits.byteCount % NeedLimits.bytes == 0, count <= needs else { throw Self.damaged("block \(block) of needs has broken limits") }
             let kinds = 10 * count
@@ -291,7 +291,7 @@ private struct NeedScan: ~Copyable {
             if let entry = nextCodes, entry.key.byteCount == codesPrefix.count + 4, entry.key.starts(with: codesPrefix),
                 Self.number(entry.key) == UInt32(block)
             {
-                codes = try Self.opened(entry.key, entry.value, block, 2 * block, &seals)
+                codes = try Self.opened(entry.key, entry.value, block, &seals)
                 coded = codes.byteCount / (size + 8)
                 guard size > 0, codes.byteCount % (size + 8) == 0, coded <= count else { throw Self.damaged("block \(block) of needs has broken codes") }
                 nextCodes = try codesCursor.next()
@@ -385,16 +385,15 @@ private struct NeedScan: ~Copyable {
         }
     }
 
-    /// The payload of a record of a block, checked when its seal is another than before.
-    /// - Parameter place: of the record's seal among those that are remembered.
+    /// The payload of a codes record, checked when its seal is another than before.
     @_lifetime(copy value)
-    private static func opened(_ key: RawSpan, _ value: RawSpan, _ block: Int, _ place: Int, _ seals: inout [UInt64]) throws -> RawSpan {
-        while seals.count <= place { seals.append(0) }
-        guard value.byteCount >= Seal.headerBytes else { throw damaged("block \(block) of needs has an empty record") }
+    private static func opened(_ key: RawSpan, _ value: RawSpan, _ block: Int, _ seals: inout [UInt64]) throws -> RawSpan {
+        while seals.count <= block { seals.append(0) }
+        guard value.byteCount >= Seal.headerBytes else { throw damaged("block \(block) of needs has no codes") }
         let seal = UInt64(unsafe value.unsafeLoadUnaligned(fromByteOffset: 2, as: UInt32.self)) | 1 << 32
-        if seals[place] == seal { return value.extracting(Seal.headerBytes..<value.byteCount) }
+        if seals[block] == seal { return value.extracting(Seal.headerBytes..<value.byteCount) }
         let payload = try Seal.open(key: key, value: value, version: 1)
-        seals[place] = seal
+        seals[block] = seal
         return payload
     }
 

@@ -138,7 +138,9 @@ public enum OpenAPIDocument {
             let isOtherForm = if case .form = other.body { true } else { false }
             return other.action == route.action && isOtherForm == isForm && !other.body.fields.isEmpty
         }
-        if let first, first.body.fields.map(\.name) != route.body.fields.map(\.name), let word = route.path.split(separator: "/").last(where: { !$0.hasPrefix("{") }) {
+        if let first, first.body.fields.map(\.name) != route.body.fields.map(\.name),
+            let word = route.path.split(separator: "/").last(where: { !$0.hasPrefix("{") })
+        {
             name += word.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
         }
         return name.prefix(1).uppercased() + name.dropFirst() + (isForm ? "Form" : "Request")
