@@ -157,7 +157,8 @@ struct Mixture {
         case 1: try? await database.removeCustomRole(tenant, role)
         case 2:
             guard let key = keys.first else { return }
-            try await database.setPermissions(tenant, key, random.below(3) == 0 ? [] : ["project:p1:data:read", "project:p1:data:query"])
+            // Refused where it is the only one that may do everything.
+            try? await database.setPermissions(tenant, key, random.below(3) == 0 ? [] : ["project:p1:data:read", "project:p1:data:query"])
         case 3 where present.count > 2: try await database.removeAccount(tenant, present[0].id)
         case 4 where !present.isEmpty:
             var patch = AccountPatch()
