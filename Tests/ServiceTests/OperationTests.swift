@@ -237,7 +237,7 @@ import Testing
     @Test func healthIsARealReadAndARealEmbedding() async throws {
         let well = try await Fixture()
         let health = try await well.operations.health(by: well.admin)
-        let parts = ["store", "writer", "vector_index", "text_index", "embedding_model", "notifier", "memory"]
+        let parts = ["store", "writer", "vector_index", "text_index", "embedding_model", "notifier", "memory", "integrity"]
         #expect(health.status == .healthy && health.isReady && health.modes.isEmpty && health.components.map(\.name) == parts)
         #expect(
             health.components[0].details.map(\.name)
