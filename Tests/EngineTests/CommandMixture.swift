@@ -21,6 +21,8 @@ final class CountingClock: WallClock {
             return Timestamp(rawValue: time)
         }
     }
+    /// The next look is a microsecond later.
+    func set(_ last: Timestamp) { time.withLock { $0 = last.rawValue } }
     func advance(days: Int64) { time.withLock { $0 += days * 86_400_000_000 } }
 }
 

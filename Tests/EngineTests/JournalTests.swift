@@ -188,7 +188,8 @@ private func differences(_ a: [[UInt8]: [UInt8]], _ b: [[UInt8]: [UInt8]]) -> [S
 
     /// One command of each kind that is in a journal; those of keys are random.
     private static func oneOfEach() async throws -> [JournalEntry] {
-        let fixture = try fixture()
+        let clock = CountingClock()
+        let fixture = try fixture(clock: clock)
         let (database, p) = (fixture.database, Name(stored: "p"))
         var command = PublishCommand(project: p, key: Name(stored: "k"), data: ["a": "lion", "b": ["c": .double(3.5)]], format: "json")
         command.metadata = JSONObject([("team", "cats")])
@@ -216,6 +217,8 @@ private func differences(_ a: [[UInt8]: [UInt8]], _ b: [[UInt8]: [UInt8]]) -> [S
         _ = try await database.delete(Fixture.tenant, project: p, key: Name(stored: "k"), by: command.publisher)
         _ = try await database.unregister(Fixture.tenant, Name(stored: "g"), projects: [p])
         let exported = try await database.export(Fixture.tenant, project: p, sections: ExportSections(events: true, embeddings: true, agents: false))
+        // However often an export looks at the clock.
+        clock.set(Timestamp(rawValue: 1_700_000_000_000_012))
         _ = try await database.importDocument(Fixture.tenant, project: p, document: exported, overwrite: true, validateOnly: false)
         let key = try await database.createKey(Fixture.tenant, name: "one", reach: ProjectScope(["p"]), isOpen: true)
         try await database.confirmKey(Fixture.tenant, key.record.keyID)

@@ -348,7 +348,7 @@ struct TenantTests {
             $0.clock = CountingClock()
         }
         let database = fixture.database
-        try await Attribution.$current.withValue(inAName) {
+        let kept = try await Attribution.$current.withValue(inAName) {
             try await database.setTenancy(true)
             let name = try TenantName("acme")
             let draft = try TenantDraft(
@@ -363,10 +363,13 @@ struct TenantTests {
             try await database.removeProject(Name(stored: "p"), from: name)
             try await database.resetUsage(of: name)
             try await database.removeTenant(name, isForced: true)
+            // With the tenant's records the journal up to here goes.
+            let kept = try await database.journal(after: .zero)
             _ = try await database.eraseRemovedTenants()
             try await database.setTenancy(false)
+            return kept
         }
-        let entries = try await database.journal(after: .zero)
+        let entries = try await kept + database.journal(after: kept.last!.position)
         let kinds = try await database.auditPage(.standard, AuditQuery()).records.map(\.draft.kind)
         await database.close()
         return (entries, kinds)

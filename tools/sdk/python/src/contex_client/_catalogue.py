@@ -82,7 +82,7 @@ CODES: dict[str, tuple[str, str]] = {
     "key_not_found": ("notFound", "list the keys"),
     "account_not_found": ("notFound", "list the accounts"),
     "endpoint_not_found": ("notFound", "list the endpoints"),
-    "delivery_not_found": ("notFound", "look at the agent's status, list its dead letters"),
+    "delivery_not_found": ("notFound", "look at the agent's status, list its dead letters; judge what its inbox has, before it is acknowledged"),
     "role_not_found": ("notFound", "list the roles; a key without one has the default role"),
     "audit_record_not_found": ("notFound", "list the records; old ones go (audit)"),
     "store_not_found": ("notFound", "check --data-dir"),
